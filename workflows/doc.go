@@ -1,0 +1,7 @@
+// Package workflows holds the durable workflows of a nightly close on Oracle's
+// Profitability and Balance Sheet Management Cloud Service, and the types with
+// which other teams start and steer them.
+//
+// Everything exported here is JSON with snake_case keys: the Temporal UI, the
+// command line and other workflows send the same inputs and read the same results.
+package workflows

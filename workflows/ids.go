@@ -1,0 +1,20 @@
+package workflows
+
+import "strings"
+
+// CloseWorkflowID is the id of a night's close: the same night cannot run twice at once.
+func CloseWorkflowID(connection, pipeline, asOfDate string) string {
+	return strings.Join([]string{"close", connection, pipeline, asOfDate}, "/")
+}
+
+// BatchWorkflowID is the id of one posting of a batch or a batch group. The key may be empty.
+func BatchWorkflowID(connection, code, asOfDate, key string) string {
+	parts := []string{"batch", connection, code, asOfDate}
+	if key != "" {
+		parts = append(parts, key)
+	}
+	return strings.Join(parts, "/")
+}
+
+// StepWorkflowID is the id of a step of a close that is not a batch.
+func StepWorkflowID(closeID, step string) string { return closeID + "/" + step }

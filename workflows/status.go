@@ -1,0 +1,63 @@
+package workflows
+
+import "time"
+
+// StatusQuery is the query that every workflow here answers with a Status.
+const StatusQuery = "status"
+
+// Status is where a workflow stands; the query "status" of every workflow answers with it.
+type Status struct {
+	// Type is the workflow type.
+	Type       string `json:"type"`
+	Connection string `json:"connection"`
+	AsOfDate   string `json:"as_of_date,omitempty"`
+	// Subject is what it works on: a pipeline, a batch code, a report code, a file.
+	Subject string `json:"subject"`
+	State   State  `json:"state"`
+	// Summary is one line for a person.
+	Summary   string    `json:"summary"`
+	StartedAt time.Time `json:"started_at"`
+	ChangedAt time.Time `json:"changed_at"`
+	// Waiting is set while a person is asked.
+	Waiting *WaitingFor `json:"waiting,omitempty"`
+	// RunID, StatusCode, Tasks and Batches are a run's.
+	RunID      string      `json:"run_id,omitempty"`
+	StatusCode string      `json:"status_code,omitempty"`
+	Tasks      []Task      `json:"tasks,omitempty"`
+	Batches    []MemberRun `json:"batches,omitempty"`
+	// Steps are a close's, in the order of the pipeline.
+	Steps []StepStatus `json:"steps,omitempty"`
+	Log   []LogEntry   `json:"log,omitempty"`
+}
+
+// StepStatus is where a step of a close stands.
+type StepStatus struct {
+	ID    string   `json:"id"`
+	Kind  string   `json:"kind"`
+	Needs []string `json:"needs,omitempty"`
+	State State    `json:"state"`
+	// WorkflowID is the step's own workflow, which answers the same query with more detail.
+	WorkflowID string    `json:"workflow_id,omitempty"`
+	Detail     string    `json:"detail,omitempty"`
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+}
+
+// WaitingFor says what a person is asked, and until when.
+type WaitingFor struct {
+	// Why is what happened.
+	Why string `json:"why"`
+	// Choices are the signals (and updates) that apply, for example "restart" or "decide adopt".
+	Choices []string `json:"choices"`
+	// Deadline is when the workflow stops waiting. Zero: it does not.
+	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// Done tells whether the state is an end.
+func (s State) Done() bool {
+	switch s {
+	case Succeeded, Failed, Interrupted, Cancelled, Skipped, NotRun:
+		return true
+	}
+	return false
+}
