@@ -1,0 +1,79 @@
+package pipeline
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+var clockTime = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+// ResolveDeadline turns a deadline into a moment.
+//
+// "HH:MM" is the next such time on the clocks of loc after startedAt: at 22:00,
+// "05:00" is tomorrow morning. Where clocks are put forward and the time does
+// not exist, it is the moment of the change; where they are put back and it
+// exists twice, it is the first one after startedAt. A duration such as "90m"
+// counts from startedAt. The empty text is no deadline: the zero time.
+func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if err := checkDeadline(text); err != nil {
+		return time.Time{}, err
+	}
+	if !clockTime.MatchString(text) {
+		wait, err := time.ParseDuration(text)
+		return startedAt.Add(wait), err
+	}
+	clock, err := time.Parse("15:04", text)
+	if err != nil {
+		return time.Time{}, err
+	}
+	year, month, day := startedAt.In(loc).Date()
+	for ; ; day++ {
+		wall := time.Date(year, month, day, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
+		for _, moment := range moments(wall, loc) {
+			if moment.After(startedAt) {
+				return moment, nil
+			}
+		}
+	}
+}
+
+// moments are the instants, in order, at which the clocks of loc show what
+// wall shows in UTC: one, two when clocks are put back over it, and when they
+// are put forward over it the moment of that change.
+func moments(wall time.Time, loc *time.Location) []time.Time {
+	_, before := wall.Add(-26 * time.Hour).In(loc).Zone()
+	_, after := wall.Add(26 * time.Hour).In(loc).Zone()
+	first := wall.Add(-time.Duration(before) * time.Second).In(loc)
+	second := wall.Add(-time.Duration(after) * time.Second).In(loc)
+
+	var found []time.Time
+	for _, moment := range []time.Time{first, second} {
+		shows := moment.Hour() == wall.Hour() && moment.Minute() == wall.Minute() && moment.Day() == wall.Day()
+		if shows && (len(found) == 0 || !found[0].Equal(moment)) {
+			found = append(found, moment)
+		}
+	}
+	if len(found) == 0 {
+		change, _ := first.ZoneBounds()
+		found = append(found, change)
+	}
+	return found
+}
+
+func checkDeadline(text string) error {
+	if clockTime.MatchString(text) {
+		return nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf(`%q is neither a time of day like "05:00" nor a duration like "90m"`, text)
+	}
+	if wait <= 0 {
+		return fmt.Errorf("%q is not after the start", text)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const maxDefinition = 1 << 20 // bytes; a whole definition must fit into one message to the server
+
+// Parse reads a definition, YAML or JSON, and validates it. Unknown keys are
+// faults. The error is of type [Faults] and names every fault with its line.
+func Parse(text []byte) (*Pipeline, error) {
+	root, err := parseYAML(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &Pipeline{lines: map[string]int{}}
+	d := decoder{lines: p.lines}
+	d.decode(root, reflect.ValueOf(p).Elem(), "")
+
+	// What is wrong with a value that could not even be read is said once.
+	c := p.check()
+	c.faults = slices.DeleteFunc(c.faults, func(f Fault) bool { return d.covers(f.Path) })
+	c.faults = append(c.faults, d.faults...)
+	if err := c.result(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func parseYAML(text []byte) (*yaml.Node, error) {
+	if len(text) > maxDefinition {
+		return nil, Faults{{Message: fmt.Sprintf("the definition has %d bytes; %d are allowed", len(text), maxDefinition)}}
+	}
+	var document, more yaml.Node
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	err := reader.Decode(&document)
+	if errors.Is(err, io.EOF) {
+		return nil, Faults{{Message: "the definition is empty"}}
+	}
+	if err != nil {
+		return nil, Faults{syntaxFault(err)}
+	}
+	if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, Faults{{Message: "the text holds more than one document; a definition is one"}}
+	}
+	return document.Content[0], nil
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+
+func syntaxFault(err error) Fault {
+	text := err.Error()
+	if match := yamlLine.FindStringSubmatch(text); match != nil {
+		line, _ := strconv.Atoi(match[1])
+		return Fault{Line: line, Message: strings.TrimPrefix(text, match[0])}
+	}
+	return Fault{Message: strings.TrimPrefix(text, "yaml: ")}
+}
+
+// decoder fills Go values from YAML nodes. Unlike the library's own decoding
+// it knows the path of everything, and goes on after a fault.
+type decoder struct {
+	collector
+	lines map[string]int
+}
+
+func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
+	d.lines[path] = node.Line
+	if node.Kind == yaml.AliasNode {
+		d.fault(node, path, "aliases (*%s) are not supported; write the value out", node.Value)
+		return
+	}
+	if unmarshaler, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if text, ok := d.scalar(node, path, "a text"); ok {
+			if err := unmarshaler.UnmarshalText([]byte(text)); err != nil {
+				d.fault(node, path, "%s", err)
+			}
+		}
+		return
+	}
+	switch into.Kind() {
+	case reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		d.decode(node, into.Elem(), path)
+	case reflect.Struct:
+		d.mapping(node, path, func(key, value *yaml.Node) {
+			d.field(key, value, into, path)
+		})
+	case reflect.Map:
+		into.Set(reflect.MakeMap(into.Type()))
+		d.mapping(node, path, func(key, value *yaml.Node) {
+			item := reflect.New(into.Type().Elem()).Elem()
+			d.decode(value, item, join(path, key.Value))
+			into.SetMapIndex(reflect.ValueOf(key.Value), item)
+		})
+	case reflect.Slice:
+		if node.Kind != yaml.SequenceNode {
+			d.fault(node, path, "must be a list, not %s", describe(node))
+			return
+		}
+		into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
+		for i, item := range node.Content {
+			d.decode(item, into.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		}
+	case reflect.Int:
+		if node.Kind != yaml.ScalarNode || node.Decode(into.Addr().Interface()) != nil || node.ShortTag() == "!!null" {
+			d.fault(node, path, "must be a whole number, not %s", describe(node))
+		}
+	case reflect.String:
+		if text, ok := d.scalar(node, path, "a text"); ok {
+			into.SetString(text)
+		}
+	}
+}
+
+func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) {
+	fields := map[string]int{}
+	for i := range into.NumField() {
+		if name, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ","); name != "" {
+			fields[name] = i
+		}
+	}
+	index, ok := fields[key.Value]
+	if !ok {
+		known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+		d.fault(key, join(path, key.Value), "unknown key; known here: %s", known)
+		return
+	}
+	d.decode(value, into.Field(index), join(path, key.Value))
+}
+
+func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		d.fault(node, path, "must hold keys and values, not %s", describe(node))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			d.fault(key, path, "a key must be a text, not %s", describe(key))
+		case seen[key.Value]:
+			d.fault(key, join(path, key.Value), "the key is given twice")
+		default:
+			seen[key.Value] = true
+			each(key, value)
+		}
+	}
+}
+
+// scalar takes any scalar as it is written: code: 0042 is the text 0042.
+func (d *decoder) scalar(node *yaml.Node, path, want string) (string, bool) {
+	if node.Kind != yaml.ScalarNode || node.ShortTag() == "!!null" {
+		d.fault(node, path, "must be %s, not %s", want, describe(node))
+		return "", false
+	}
+	return node.Value, true
+}
+
+func (d *decoder) fault(node *yaml.Node, path, format string, args ...any) {
+	d.add(path, format, args...)
+	d.faults[len(d.faults)-1].Line = node.Line
+}
+
+func describe(node *yaml.Node) string {
+	switch {
+	case node.Kind == yaml.MappingNode:
+		return "keys and values"
+	case node.Kind == yaml.SequenceNode:
+		return "a list"
+	case node.ShortTag() == "!!null":
+		return "nothing"
+	}
+	return strconv.Quote(node.Value)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,372 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func date(t testing.TB, text string) Date {
+	t.Helper()
+	d, err := ParseDate(text)
+	require.NoError(t, err)
+	return d
+}
+
+func TestTheExampleParsesAndRenders(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/pipelines/nightly-close.yaml")
+	require.NoError(t, err)
+	p, err := Parse(text)
+	require.NoError(t, err)
+	require.NoError(t, p.Validate())
+
+	night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+	require.NoError(t, err)
+
+	kinds := map[string]Kind{}
+	steps := map[string]Step{}
+	for _, s := range night.Steps {
+		kinds[s.ID], steps[s.ID] = s.Kind(), s
+	}
+	assert.Equal(t, map[string]Kind{
+		"ledger": KindUpload, "instruments": KindUpload, "allocate": KindBatch, "profit": KindGroup,
+		"profitability": KindReport, "balance-sheet": KindReport,
+	}, kinds)
+	assert.Equal(t, &Upload{File: "inbox/gl_2026-10-31.csv", Name: "gl_2026-10-31.csv", WaitUntil: "01:30"}, steps["ledger"].Upload)
+	assert.Equal(t, &Batch{Code: "PBSM_ALLOC", Params: map[string]string{ParamAsOf: "2026-10-31"}, Restarts: 2,
+		RestartDelay: Duration(time.Minute), Deadline: "05:00"}, steps["allocate"].Batch)
+	assert.Equal(t, "05:00", steps["allocate"].Deadline())
+	assert.Equal(t, map[string]string{ParamAsOf: "2026-10-31"}, steps["profit"].Group.Batches[1].Params)
+	assert.Equal(t, "reports/2026-10-31/balance_sheet.csv", steps["balance-sheet"].Report.SaveTo)
+	assert.Contains(t, p.Steps[0].Upload.File, "{{", "the definition itself stays as it was")
+}
+
+func TestRenderedPipelinesSurviveJSON(t *testing.T) {
+	p, err := Parse([]byte(everyKind))
+	require.NoError(t, err)
+	night, err := p.Render(date(t, "2026-02-28"), Vars{Connection: "prod"})
+	require.NoError(t, err)
+
+	text, err := json.Marshal(night)
+	require.NoError(t, err)
+	var back Pipeline
+	require.NoError(t, json.Unmarshal(text, &back))
+	assert.Equal(t, night, &back)
+	again, err := Parse(text)
+	require.NoError(t, err, "the JSON of a pipeline is a definition")
+	again.lines = nil
+	assert.Equal(t, night, again)
+}
+
+const everyKind = `
+name: every-kind
+steps:
+  - id: up
+    upload: {file: 'inbox/a/gl_{{.AsOf.Format "20060102"}}.csv', name: "gl_{{.AsOfDate}}.dat", mime_type: DAT, prefix: night/}
+  - {id: ask, approve: {message: "Start {{.Pipeline}} on {{.Connection}}?", deadline: 90m}}
+  - id: batch
+    needs: [up, ask]
+    batch: {code: B1, key: second, params: {X: 7, $FICMISDATE$: "{{.AsOf.PrevMonthEnd}}"}, included_tasks: [t1], excluded_tasks: [t2], held_tasks: [t1]}
+  - {id: group, group: {code: G1, restart_delay: 90s, batches: [{code: M1}, {code: M2, params: {$FICMISDATE$: 2026-01-31}}]}}
+  - {id: report, report: {code: R1, filter: "D = '{{.AsOfDate}}'", def_type: V, save_to: 'out/{{if eq .Connection "prod"}}p{{else}}t{{end}}.csv'}}
+  - {id: by-name, download: {file: x.csv, save_to: out/x.csv}}
+  - {id: by-id, download: {file_id: 9916, save_to: out/y.csv}}
+  - {id: exp, export: {code: 101}}
+  - {id: imp, import: {code: 0101, deadline: "23:59"}}
+`
+
+func TestRenderFillsInValuesAndDefaults(t *testing.T) {
+	p, err := Parse([]byte(everyKind))
+	require.NoError(t, err)
+	night, err := p.Render(date(t, "2026-03-15"), Vars{Connection: "prod"})
+	require.NoError(t, err)
+	s := night.Steps
+	assert.Equal(t, "inbox/a/gl_20260315.csv", s[0].Upload.File)
+	assert.Equal(t, "gl_2026-03-15.dat", s[0].Upload.Name)
+	assert.Equal(t, "Start every-kind on prod?", s[1].Approve.Message)
+	assert.Equal(t, map[string]string{"X": "7", ParamAsOf: "2026-02-28"}, s[2].Batch.Params, "what the step says wins")
+	assert.Equal(t, "2026-03-15", s[3].Group.Batches[0].Params[ParamAsOf])
+	assert.Equal(t, "2026-01-31", s[3].Group.Batches[1].Params[ParamAsOf])
+	assert.Equal(t, Duration(90*time.Second), s[3].Group.RestartDelay)
+	assert.Equal(t, "CSV", s[4].Report.Type)
+	assert.Equal(t, "D = '2026-03-15'", s[4].Report.Filter)
+	assert.Equal(t, "out/p.csv", s[4].Report.SaveTo)
+	assert.Equal(t, "default", s[5].Download.Stripe)
+	assert.Equal(t, "9916", s[6].Download.FileID)
+	assert.Equal(t, "0101", s[8].Import.Code, "a code is a text, also when it looks like a number")
+	assert.Equal(t, KindImport, s[8].Kind())
+}
+
+// Each row is the text of a definition's steps (or of all of it, when it
+// starts with "name:") and what must be said about it.
+func TestFaults(t *testing.T) {
+	deep := "{id: s, batch: {code: B, "
+	tests := map[string]struct {
+		text string
+		want []string
+	}{
+		"empty":          {"name:", []string{"line 1: name: must be a text, not nothing", "steps: a pipeline needs at least one step"}},
+		"not a mapping":  {"name: x\nsteps: 7", []string{`line 2: steps: must be a list, not "7"`}},
+		"yaml syntax":    {"name: x\nsteps: [", []string{"line 2: "}},
+		"two documents":  {"name: x\n---\nname: y", []string{"more than one document"}},
+		"unknown key":    {"- {id: a, batch: {code: B, cod: C}}", []string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
+		"key twice":      {"- {id: a, batch: {code: B, code: C}}", []string{"steps.a.batch.code: the key is given twice"}},
+		"alias":          {"- {id: &x a, batch: {code: *x}}", []string{"steps.a.batch.code: aliases (*x) are not supported"}},
+		"merge":          {"- {id: a, batch: {<<: {code: B}}}", []string{"steps.a.batch.<<: unknown key", "code: is missing"}},
+		"not a number":   {"- " + deep + "restarts: many}}", []string{`steps.s.batch.restarts: must be a whole number, not "many"`}},
+		"too many":       {"- " + deep + "restarts: 101}}", []string{"steps.s.batch.restarts: must be between 0 and 100"}},
+		"bad delay":      {"- " + deep + "restart_delay: 5}}", []string{`"5" is not a duration`}},
+		"negative delay": {"- " + deep + "restart_delay: -5s}}", []string{"must not be negative"}},
+		"null parameter": {"- " + deep + "params: {X: }}}", []string{"steps.s.batch.params.X: must be a text, not nothing"}},
+		"bad name":       {"name: Night Close\nsteps: [{id: a, export: {code: 1}}]", []string{`line 1: name: "Night Close" is not a name`}},
+		"bad zone":       {"name: x\ntime_zone: Mars/Base\nsteps: [{id: a, export: {code: 1}}]", []string{"line 2: time_zone: unknown time zone"}},
+		"local zone":     {"name: x\ntime_zone: Local\nsteps: [{id: a, export: {code: 1}}]", []string{"differs from worker to worker"}},
+		"no id":          {"- {export: {code: 1}}", []string{`steps[0].id: "" is not an id`}},
+		"bad id":         {"- {id: ../a, export: {code: 1}}", []string{`steps[0].id: "../a" is not an id`}},
+		"id twice":       {"- {id: a, export: {code: 1}}\n- {id: a, import: {code: 1}}", []string{"line 4: steps.a.id: the id a is taken by step 1"}},
+		"unknown need":   {"- {id: a, needs: [b], export: {code: 1}}", []string{`steps.a.needs[0]: there is no step "b"`}},
+		"need twice":     {"- {id: a, export: {code: 1}}\n- {id: b, needs: [a, a], export: {code: 2}}", []string{"a is named twice"}},
+		"needs itself":   {"- {id: a, needs: [a], export: {code: 1}}", []string{"in a circle: a needs a"}},
+		"circle": {"- {id: out, needs: [a], export: {code: 9}}\n- {id: a, needs: [b], export: {code: 1}}\n- {id: b, needs: [c], export: {code: 2}}\n- {id: c, needs: [a], export: {code: 3}}",
+			[]string{"line 4: steps.a.needs: steps need each other in a circle: a needs b needs c needs a"}},
+		"no kind":           {"- {id: a}", []string{"steps.a: must have exactly one of approve, batch, download, export, group, import, report, upload"}},
+		"two kinds":         {"- {id: a, export: {code: 1}, import: {code: 1}}", []string{"steps.a: must have exactly one of"}},
+		"empty kind":        {"- {id: a, export: }", []string{"steps.a.export: must hold keys and values, not nothing"}},
+		"bad deadline":      {"- " + deep + `deadline: "24:00"}}`, []string{`steps.s.batch.deadline: "24:00" is neither`}},
+		"past deadline":     {"- " + deep + `deadline: "-5m"}}`, []string{"is not after the start"}},
+		"bad wait":          {"- {id: a, upload: {file: i/f.csv, wait_until: soon}}", []string{`steps.a.upload.wait_until: "soon" is neither`}},
+		"template deadline": {"- " + deep + `deadline: "{{.AsOfDate}}"}}`, []string{"is neither"}},
+		"bad code":          {"- {id: a, batch: {code: a/b}}", []string{`steps.a.batch.code: "a/b" is not a code`}},
+		"bad key":           {"- " + deep + "key: a b}}", []string{`steps.s.batch.key: "a b" is not a key`}},
+		"same run":          {"- {id: a, batch: {code: B}}\n- {id: b, batch: {code: B}}", []string{"line 4: steps.b.batch: runs B, and so does step a"}},
+		"same run as group": {"- {id: a, batch: {code: B, key: k}}\n- {id: b, group: {code: B, key: k, batches: [{code: M}]}}", []string{"runs B, and so does step a"}},
+		"bad date":          {"- " + deep + "params: {$FICMISDATE$: 31.10.2026}}}", []string{`steps.s.batch.params.$FICMISDATE$: "31.10.2026" is not a date`}},
+		"control character": {"- " + deep + `params: {X: "a\u0000b"}}}`, []string{"params.X: holds control characters"}},
+		"template in name":  {"- " + deep + `params: {"{{.AsOf}}": x}}}`, []string{"is not a parameter's name"}},
+		"tasks":             {"- " + deep + "included_tasks: [t, 'a b'], excluded_tasks: [t]}}", []string{"included_tasks[1]:", "excluded_tasks[0]: the task t is also included"}},
+		"no members":        {"- {id: a, group: {code: G}}", []string{"steps.a.group.batches: is missing"}},
+		"member twice":      {"- {id: a, group: {code: G, batches: [{code: M}, {code: M}]}}", []string{"batches[1].code: the batch M is listed twice"}},
+		"no message":        {"- {id: a, approve: {}}", []string{"steps.a.approve.message: is missing"}},
+		"no save_to":        {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
+		"not a reference":   {"- {id: a, report: {code: R, save_to: /etc/passwd}}", []string{"is not a reference"}},
+		"leaves its store":  {"- {id: a, report: {code: R, save_to: out/../../x}}", []string{"leaves its store"}},
+		"same file": {"- {id: a, report: {code: R, save_to: out/x}}\n- {id: b, download: {file: x, save_to: out/x}}",
+			[]string{"steps.b.download.save_to: step a saves to out/x as well"}},
+		"no source":   {"- {id: a, download: {save_to: out/x}}", []string{"steps.a.download: must have exactly one of file and file_id"}},
+		"two sources": {"- {id: a, download: {file: x, file_id: 1, save_to: out/x}}", []string{"exactly one of file and file_id"}},
+		"bad file id": {"- {id: a, download: {file_id: x1, save_to: out/x}}", []string{`"x1" is not a file id`}},
+		"remote name": {"- {id: a, upload: {file: 'i/a file.csv'}}", []string{`steps.a.upload.name: "a file.csv" is not a file name`}},
+		"remote dots": {"- {id: a, download: {file: a..b, save_to: out/x}}", []string{`"a..b" is not a file name`}},
+		"bad prefix":  {"- {id: a, upload: {file: i/a, prefix: a/../b}}", []string{`"a/../b" is not a prefix`}},
+		"bad mime":    {"- {id: a, upload: {file: i/a, mime_type: 'a\nb'}}", []string{"steps.a.upload.mime_type:"}},
+
+		"template syntax":   {`- {id: a, upload: {file: "i/{{.AsOfDate"}}`, []string{"steps.a.upload.file: template: unclosed action"}},
+		"template value":    {`- {id: a, upload: {file: "i/{{.Asof}}"}}`, []string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Pipeline"}},
+		"template method":   {`- {id: a, upload: {file: "i/{{.AsOf.Today}}"}}`, []string{".AsOf has no Today; it has AddDays"}},
+		"template function": {`- {id: a, upload: {file: 'i/{{printf "%9999999d" 1}}'}}`, []string{"the function printf is not available"}},
+		"template range":    {`- {id: a, upload: {file: "i/{{range 9}}x{{end}}"}}`, []string{"{{range 9}}x{{end}} is not available"}},
+		"template define":   {`- {id: a, upload: {file: 'i/{{define "x"}}{{end}}'}}`, []string{"define and block are not available"}},
+		"template variable": {`- {id: a, upload: {file: "i/{{$x := 1}}"}}`, []string{"variables are not available"}},
+		"template date":     {`- {id: a, upload: {file: "i/{{.AsOf.AddDays 9999999}}"}}`, []string{"the date is out of range"}},
+		"rendered name":     {`- {id: a, upload: {file: "i/x", name: '{{.AsOf.Format "2006 01"}}'}}`, []string{`"2026 10" is not a file name`}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			text := tt.text
+			if !strings.HasPrefix(text, "name:") {
+				text = "name: x\nsteps:\n" + text
+			}
+			p, err := Parse([]byte(text))
+			require.Error(t, err)
+			assert.Nil(t, p)
+			var faults Faults
+			require.True(t, errors.As(err, &faults))
+			assert.Len(t, faults, len(tt.want), "%s", err)
+			for _, want := range tt.want {
+				assert.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+	_, err := Parse([]byte(`name: Bad Name
+owner: me
+steps:
+  - id: up
+    upload: {file: "inbox/{{.Night}}.csv", wait_until: soon}
+  - id: run
+    needs: [upp]
+    batch: {restarts: x}
+`))
+	assert.EqualError(t, err, strings.Join([]string{
+		`line 1: name: "Bad Name" is not a name; ` + idRule,
+		`line 2: owner: unknown key; known here: calendar, deadline, name, steps, time_zone`,
+		`line 5: steps.up.upload.wait_until: "soon" is neither a time of day like "05:00" nor a duration like "90m"`,
+		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Pipeline`,
+		`line 7: steps.run.needs[0]: there is no step "upp"`,
+		`line 8: steps.run.batch.code: is missing`,
+		`line 8: steps.run.batch.restarts: must be a whole number, not "x"`,
+	}, "\n"))
+}
+
+func TestLimits(t *testing.T) {
+	_, err := Parse([]byte("name: " + strings.Repeat("x", maxDefinition)))
+	assert.ErrorContains(t, err, "are allowed")
+	_, err = Parse([]byte("name: x\nsteps:\n" + strings.Repeat("- {}\n", maxSteps+1)))
+	assert.EqualError(t, err, "line 3: steps: there are 1001 steps; at most 1000 are allowed")
+	_, err = Parse(nil)
+	assert.EqualError(t, err, "the definition is empty")
+}
+
+func TestRenderRefusesANightWithoutDateOrConnection(t *testing.T) {
+	p, err := Parse([]byte(everyKind))
+	require.NoError(t, err)
+	_, err = p.Render(Date{}, Vars{Connection: "prod' OR 1=1"})
+	require.ErrorContains(t, err, "the as-of date is missing")
+	assert.ErrorContains(t, err, "is not usable")
+}
+
+func TestRenderFindsWhatOnlyThatNightBreaks(t *testing.T) {
+	p, err := Parse([]byte(`{"name": "x", "steps": [
+		{"id": "a", "report": {"code": "R1", "save_to": "out/{{.AsOfDate}}.csv"}},
+		{"id": "b", "report": {"code": "R2", "save_to": "out/2026-01-31.csv"}}]}`))
+	require.NoError(t, err)
+	_, err = p.Render(date(t, "2026-01-30"), Vars{Connection: "c"})
+	require.NoError(t, err)
+	_, err = p.Render(date(t, "2026-01-31"), Vars{Connection: "c"})
+	assert.ErrorContains(t, err, "line 3: steps.b.report.save_to: step a saves to out/2026-01-31.csv as well")
+}
+
+func TestDates(t *testing.T) {
+	for _, bad := range []string{"", "2026-1-31", "2026-02-30", "20260131", "2026-01-31T00:00:00Z", " 2026-01-31", "31-JAN-23", "0000-01-01", "today"} {
+		_, err := ParseDate(bad)
+		assert.Error(t, err, bad)
+	}
+	d := date(t, "2024-01-31")
+	next, err := d.AddMonths(1)
+	require.NoError(t, err)
+	assert.Equal(t, "2024-02-29", next.String(), "the month's last day, not a day of the next")
+	back, err := d.AddDays(-31)
+	require.NoError(t, err)
+	assert.Equal(t, "2023-12-31", back.String())
+	assert.Equal(t, "2023-12-31", d.PrevMonthEnd().String())
+	assert.Equal(t, "2024-02-29", date(t, "2024-02-01").MonthEnd().String())
+	assert.Equal(t, "2024-12-31", date(t, "2024-12-31").MonthEnd().String())
+	_, err = d.AddMonths(1 << 62)
+	assert.Error(t, err)
+
+	var in struct{ D Date }
+	assert.Error(t, json.Unmarshal([]byte(`{"D": ""}`), &in), "missing is an error, never today")
+	require.NoError(t, json.Unmarshal([]byte(`{"D": "2024-01-31"}`), &in))
+	assert.Equal(t, d, in.D)
+}
+
+func TestResolveDeadline(t *testing.T) {
+	tests := []struct{ name, zone, started, text, want string }{
+		{"later today", "UTC", "2026-10-31T01:00:00Z", "05:00", "2026-10-31T05:00:00Z"},
+		{"tomorrow", "UTC", "2026-10-31T22:00:00Z", "05:00", "2026-11-01T05:00:00Z"},
+		{"the same minute is past", "UTC", "2026-10-31T05:00:00Z", "05:00", "2026-11-01T05:00:00Z"},
+		{"in the bank's zone", "America/New_York", "2026-07-01T02:00:00Z", "05:00", "2026-07-01T09:00:00Z"},
+		{"the zone's day, not UTC's", "Asia/Tokyo", "2026-06-30T16:00:00Z", "00:30", "2026-07-01T15:30:00Z"},
+		{"end of the year", "UTC", "2026-12-31T23:59:00Z", "23:59", "2027-01-01T23:59:00Z"},
+		{"night of the change forward", "America/New_York", "2026-03-08T03:00:00Z", "05:00", "2026-03-08T09:00:00Z"},
+		{"a time that does not exist", "America/New_York", "2026-03-08T03:00:00Z", "02:30", "2026-03-08T07:00:00Z"},
+		{"and had passed", "America/New_York", "2026-03-08T07:00:00Z", "02:30", "2026-03-09T06:30:00Z"},
+		{"a time that exists twice: the first", "America/New_York", "2026-11-01T04:00:00Z", "01:30", "2026-11-01T05:30:00Z"},
+		{"and the second once the first is past", "America/New_York", "2026-11-01T05:45:00Z", "01:30", "2026-11-01T06:30:00Z"},
+		{"and then tomorrow", "America/New_York", "2026-11-01T06:45:00Z", "01:30", "2026-11-02T06:30:00Z"},
+		{"southern hemisphere, half an hour", "Australia/Lord_Howe", "2026-10-03T10:00:00Z", "02:15", "2026-10-03T15:30:00Z"},
+		{"midnight that does not exist", "America/Sao_Paulo", "2018-11-03T12:00:00Z", "00:00", "2018-11-04T03:00:00Z"},
+		{"a day that does not exist", "Pacific/Apia", "2011-12-30T09:30:00Z", "12:00", "2011-12-30T10:00:00Z"},
+		{"a duration", "UTC", "2026-10-31T01:00:00Z", "90m", "2026-10-31T02:30:00Z"},
+		{"a duration over the change", "America/New_York", "2026-03-08T06:30:00Z", "1h", "2026-03-08T07:30:00Z"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			loc, err := (&Pipeline{TimeZone: tt.zone}).Location()
+			require.NoError(t, err)
+			started, err := time.Parse(time.RFC3339, tt.started)
+			require.NoError(t, err)
+			got, err := ResolveDeadline(started, tt.text, loc)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got.UTC().Format(time.RFC3339))
+		})
+	}
+	none, err := ResolveDeadline(time.Now(), "", time.UTC)
+	require.NoError(t, err)
+	assert.True(t, none.IsZero())
+	for _, bad := range []string{"5:00", "24:00", "05:60", "05:00:00", "0s", "-1h", "soon", "５:00"} {
+		_, err := ResolveDeadline(time.Now(), bad, time.UTC)
+		assert.Error(t, err, bad)
+	}
+}
+
+func TestParseRef(t *testing.T) {
+	for _, ok := range []string{"inbox/a.csv", "inbox/2026-10-31/a b.csv", "s/ä/…"} {
+		store, path, err := ParseRef(ok)
+		require.NoError(t, err)
+		assert.Equal(t, ok, store+"/"+path)
+	}
+	for _, bad := range []string{"", "inbox", "inbox/", "/inbox/a", "inbox//a", "inbox/a/", "inbox/../a", "inbox/a/..", "inbox/.", "inbox/.a",
+		`inbox/..\a`, "inbox/a\x00", "inbox/a\nb", "in box/a", "../a", "inbox/\xff", "inbox/" + strings.Repeat("a", 1025)} {
+		_, _, err := ParseRef(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(everyKind))
+	f.Add([]byte("name: x\nsteps: [{id: a, needs: [a, &x b, *x], <<: {}, batch: {code: !!binary aGk=, params: {? [a] : b}}}]"))
+	f.Add([]byte(`{"name":"x","steps":[{"id":"a","report":{"code":"{{.AsOf.Format \"2006\"}}","save_to":"o/x"}}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Parse(text)
+		if err != nil {
+			var faults Faults
+			require.True(t, errors.As(err, &faults) && len(faults) > 0)
+			return
+		}
+		require.NoError(t, p.Validate())
+		written, err := json.Marshal(p)
+		require.NoError(t, err)
+		again, err := Parse(written)
+		require.NoError(t, err, "%s", written)
+		p.lines, again.lines = nil, nil
+		rewritten, err := json.Marshal(again)
+		require.NoError(t, err)
+		require.JSONEq(t, string(written), string(rewritten))
+	})
+}
+
+func FuzzRender(f *testing.F) {
+	f.Add("gl_{{.AsOfDate}}.csv", 20000)
+	f.Add(`{{(.AsOf.AddDays -1).Format "20060102"}}`, 0)
+	f.Add(`{{if and (eq .Connection "prod") true}}{{.AsOf.MonthEnd}}{{else}}{{.Pipeline}}{{end}}`, -9)
+	f.Add(`{{.AsOf.AddMonths 9223372036854775807}}{{with 1}}{{.}}{{end}}{{template "x"}}`, 1)
+	f.Fuzz(func(t *testing.T, text string, days int) {
+		day, err := date(t, "2026-10-31").AddDays(days)
+		if err != nil {
+			return
+		}
+		p := &Pipeline{Name: "x", Steps: []Step{{ID: "a", Upload: &Upload{File: "inbox/" + text, Prefix: text}}}}
+		night, err := p.Render(day, Vars{Connection: "prod"})
+		if err != nil {
+			return
+		}
+		up := night.Steps[0].Upload
+		_, _, err = ParseRef(up.File)
+		require.NoError(t, err)
+		require.Regexp(t, remotePattern, up.Name)
+		require.NotContains(t, up.Name+up.Prefix, "..")
+		require.NotContains(t, up.File+up.Prefix, "<no value>")
+		again, err := p.Render(day, Vars{Connection: "prod"})
+		require.NoError(t, err)
+		require.Equal(t, night, again)
+	})
+}

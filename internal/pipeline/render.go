@@ -1,0 +1,248 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+	"text/template/parse"
+)
+
+// Vars is what a rendering knows beside the as-of date.
+type Vars struct {
+	Connection string // the connection's name
+}
+
+// Render fills in the templates of the definition for one night and returns
+// what is then to be done, with defaults written out: the remote name of an
+// upload, the type of a report, and the as-of date as [ParamAsOf] on every
+// batch and listed member that does not say otherwise. p stays as it is. The
+// result is JSON-serialisable.
+//
+// Templates are those of text/template, in the string values of steps:
+//
+//	{{.AsOfDate}}                        2026-10-31
+//	{{.AsOf.Format "20060102"}}          20261031
+//	{{(.AsOf.AddDays -1).Format "0102"}} also AddMonths, MonthEnd, PrevMonthEnd
+//	{{.Connection}} {{.Pipeline}}        names
+//	{{if eq .Connection "prod"}}..{{end}}
+//
+// Nothing else is available, so the same definition and date always give the
+// same result, and a value can only consist of what the definition itself
+// says, dates, and names made of letters, digits, "_" and "-". The error is of
+// type [Faults] and names every fault.
+func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
+	c := &collector{}
+	if asOf.IsZero() {
+		c.add("", "the as-of date is missing; give it as yyyy-mm-dd")
+		asOf = sampleDate
+	}
+	if !validID(vars.Connection) {
+		c.add("", "the connection's name %q is not usable; %s", vars.Connection, idRule)
+		vars.Connection = "invalid"
+	}
+	q := p.render(c, asOf, vars)
+	if err := c.result(p); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// render gathers every fault of the definition, of its templates, and of the
+// values that they give.
+func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
+	if len(p.Steps) > maxSteps {
+		c.add("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
+		return p
+	}
+	p.checkStructure(c)
+	q, err := p.clone()
+	if err != nil {
+		c.add("", "%s", err)
+		return p
+	}
+	values := map[string]any{
+		"AsOf": asOf, "AsOfDate": asOf.String(), "Connection": vars.Connection, "Pipeline": p.Name,
+	}
+	for i := range q.Steps {
+		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), func(path, text string) string {
+			result, err := expand(text, values)
+			if err != nil {
+				c.add(path, "%s", err)
+			}
+			return result
+		})
+		q.Steps[i].setDefaults(asOf)
+	}
+	q.checkValues(c)
+	return q
+}
+
+// eachString replaces every string value below v; keys of maps stay.
+func eachString(v reflect.Value, path string, replace func(path, text string) string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			eachString(v.Elem(), path, replace)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			eachString(v.Field(i), join(path, name), replace)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachString(v.Index(i), fmt.Sprintf("%s[%d]", path, i), replace)
+		}
+	case reflect.Map:
+		if texts, ok := v.Interface().(map[string]string); ok {
+			for _, key := range slices.Sorted(maps.Keys(texts)) {
+				texts[key] = replace(join(path, key), texts[key])
+			}
+		}
+	case reflect.String:
+		v.SetString(replace(path, v.String()))
+	}
+}
+
+func (s *Step) setDefaults(asOf Date) {
+	withDate := func(params map[string]string) map[string]string {
+		if params == nil {
+			params = map[string]string{}
+		}
+		if _, ok := params[ParamAsOf]; !ok {
+			params[ParamAsOf] = asOf.String()
+		}
+		return params
+	}
+	switch s.Kind() {
+	case KindUpload:
+		if s.Upload.Name == "" {
+			s.Upload.Name = s.Upload.File[strings.LastIndex(s.Upload.File, "/")+1:]
+		}
+	case KindBatch:
+		s.Batch.Params = withDate(s.Batch.Params)
+	case KindGroup:
+		for i := range s.Group.Batches {
+			s.Group.Batches[i].Params = withDate(s.Group.Batches[i].Params)
+		}
+	case KindReport:
+		if s.Report.Type == "" {
+			s.Report.Type = "CSV"
+		}
+	case KindDownload:
+		if s.Download.Stripe == "" {
+			s.Download.Stripe = "default"
+		}
+	}
+}
+
+const maxValue = 64 << 10 // bytes of one rendered value
+
+func expand(text string, values map[string]any) (string, error) {
+	if !strings.Contains(text, "{{") {
+		return text, nil
+	}
+	t, err := template.New("").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", templateError(err)
+	}
+	if len(t.Templates()) > 1 || t.Tree == nil {
+		return "", errors.New("template: define and block are not available")
+	}
+	if err := checkTemplate(t.Root, values); err != nil {
+		return "", err
+	}
+	out := &limited{}
+	if err := t.Execute(out, values); err != nil {
+		return "", templateError(err)
+	}
+	return out.String(), nil
+}
+
+type limited struct{ bytes.Buffer }
+
+func (l *limited) Write(b []byte) (int, error) {
+	if l.Len()+len(b) > maxValue {
+		return 0, fmt.Errorf("the value is longer than %d bytes", maxValue)
+	}
+	return l.Buffer.Write(b)
+}
+
+var templatePosition = regexp.MustCompile(`^template: :\d+(:\d+)?: (executing "" at )?`)
+
+func templateError(err error) error {
+	var exec template.ExecError
+	if !errors.As(err, &exec) {
+		return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(err.Error(), ""))
+	}
+	return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(exec.Error(), ""))
+}
+
+var (
+	templateFunctions = []string{"and", "eq", "ge", "gt", "le", "lt", "ne", "not", "or"}
+	templateMethods   = []string{"AddDays", "AddMonths", "Format", "MonthEnd", "PrevMonthEnd"}
+)
+
+// checkTemplate allows values, comparisons and if. Loops and printf are left
+// out because a short text could make them produce without end.
+func checkTemplate(node parse.Node, values map[string]any) error {
+	var children []parse.Node
+	switch n := node.(type) {
+	case *parse.ListNode:
+		if n != nil {
+			children = n.Nodes
+		}
+	case *parse.ActionNode:
+		children = append(children, n.Pipe)
+	case *parse.IfNode:
+		children = append(children, n.Pipe, n.List, n.ElseList)
+	case *parse.PipeNode:
+		if len(n.Decl) > 0 {
+			return errors.New("template: variables are not available")
+		}
+		for _, command := range n.Cmds {
+			children = append(children, command)
+		}
+	case *parse.CommandNode:
+		children = n.Args
+	case *parse.ChainNode:
+		children = append(children, n.Node)
+		if err := checkMethods(n.Field); err != nil {
+			return err
+		}
+	case *parse.FieldNode:
+		if _, ok := values[n.Ident[0]]; !ok {
+			return fmt.Errorf("template: unknown value .%s; known: .%s", n.Ident[0],
+				strings.Join(slices.Sorted(maps.Keys(values)), ", ."))
+		}
+		return checkMethods(n.Ident[1:])
+	case *parse.IdentifierNode:
+		if !slices.Contains(templateFunctions, n.Ident) {
+			return fmt.Errorf("template: the function %s is not available; available: %s", n.Ident, strings.Join(templateFunctions, ", "))
+		}
+	case *parse.TextNode, *parse.CommentNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode:
+	default:
+		return fmt.Errorf("template: %s is not available", node)
+	}
+	for _, child := range children {
+		if err := checkTemplate(child, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkMethods(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(templateMethods, name) {
+			return fmt.Errorf("template: .AsOf has no %s; it has %s", name, strings.Join(templateMethods, ", "))
+		}
+	}
+	return nil
+}
