@@ -1,0 +1,227 @@
+// Package stores is where files come from and go to: named folders and
+// buckets. A file is named by a reference, "store/path/in/store", which cannot
+// leave its store (see pipeline.ParseRef).
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/gcerrors"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// Stores are the opened stores of a configuration, safe for concurrent use.
+type Stores struct {
+	buckets map[string]*blob.Bucket
+	schemes map[string]string
+}
+
+// Info describes a file.
+type Info struct {
+	Ref     string
+	Size    int64 // bytes
+	ModTime time.Time
+	ETag    string // changes when the file changes; the form is the store's own
+	MD5     []byte // nil where the store does not know it
+}
+
+// Reader reads one file from any position.
+type Reader interface {
+	io.ReadSeekCloser
+	Size() int64
+}
+
+// Open opens every store, given as name -> URL. The error names every store
+// that cannot be opened.
+func Open(ctx context.Context, urls map[string]string) (*Stores, error) {
+	s := &Stores{buckets: map[string]*blob.Bucket{}, schemes: map[string]string{}}
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(urls)) {
+		if err := s.open(ctx, name, urls[name]); err != nil {
+			faults = append(faults, fmt.Errorf("store %s: %w", name, err))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(append(faults, s.Close())...)
+	}
+	return s, nil
+}
+
+func (s *Stores) open(ctx context.Context, name, text string) error {
+	u, err := ParseURL(text)
+	if err != nil {
+		return err
+	}
+	bucket, err := kinds[u.Scheme].opener.OpenBucketURL(ctx, u)
+	if err != nil {
+		return err
+	}
+	s.buckets[name], s.schemes[name] = bucket, u.Scheme
+	return nil
+}
+
+// Close releases the stores. Files that are open become unusable.
+func (s *Stores) Close() error {
+	var faults []error
+	for _, bucket := range s.buckets {
+		faults = append(faults, bucket.Close())
+	}
+	return errors.Join(faults...)
+}
+
+// Names are the names of the stores, in order.
+func (s *Stores) Names() []string { return slices.Sorted(maps.Keys(s.buckets)) }
+
+// Check tells whether the store can be reached.
+func (s *Stores) Check(ctx context.Context, name string) error {
+	bucket, ok := s.buckets[name]
+	if !ok {
+		return s.unknown(name)
+	}
+	reachable, err := bucket.IsAccessible(ctx)
+	var folder os.FileInfo
+	isFolder := s.schemes[name] == fileblob.Scheme
+	if err == nil && (!reachable || isFolder && !bucket.As(&folder)) { // the library takes a folder that is gone for an empty one
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	return nil
+}
+
+// Stat describes a file. A file that is not there is [fs.ErrNotExist].
+func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
+	bucket, path, err := s.find(ref)
+	if err != nil {
+		return Info{}, err
+	}
+	a, err := bucket.Attributes(ctx, path)
+	if err != nil {
+		return Info{}, fault("look at", ref, err)
+	}
+	return Info{Ref: ref, Size: a.Size, ModTime: a.ModTime, ETag: a.ETag, MD5: a.MD5}, nil
+}
+
+// Open opens a file for reading. A file that is not there is [fs.ErrNotExist].
+// ctx must stay alive for as long as the file is read.
+func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
+	bucket, path, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := bucket.NewReader(ctx, path, nil)
+	if err != nil {
+		return nil, fault("read", ref, err)
+	}
+	return reader, nil
+}
+
+// Create starts a file. Nothing stands under its name before [Writer.Commit];
+// what stood there until then is replaced at once. When ctx ends, so does the
+// chance to commit.
+func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
+	bucket, path, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &Writer{ref: ref, cancel: cancel}
+	w.blob, err = bucket.NewWriter(ctx, path, &blob.WriterOptions{
+		ContentType: "application/octet-stream",
+		BeforeWrite: func(as func(any) bool) error {
+			as(&w.local)
+			return nil
+		},
+	})
+	if err != nil {
+		cancel()
+		return nil, fault("write", ref, err)
+	}
+	return w, nil
+}
+
+// Writer writes one file. It ends with Commit or Abort; Abort after either is
+// harmless, so that it can be deferred.
+type Writer struct {
+	ref    string
+	cancel context.CancelFunc
+	blob   *blob.Writer
+	local  *os.File // nil unless the store is a folder
+	ended  bool
+}
+
+func (w *Writer) Write(p []byte) (int, error) {
+	n, err := w.blob.Write(p)
+	if err != nil {
+		return n, fault("write", w.ref, err)
+	}
+	return n, nil
+}
+
+// Commit puts the file under its name. In a folder it is on the disk by then.
+func (w *Writer) Commit() error {
+	if w.ended {
+		return fmt.Errorf("write %s: the file was ended before", w.ref)
+	}
+	if w.local != nil {
+		if err := w.local.Sync(); err != nil {
+			return errors.Join(fault("write", w.ref, err), w.Abort())
+		}
+	}
+	w.ended = true
+	defer w.cancel()
+	if err := w.blob.Close(); err != nil {
+		return fault("write", w.ref, err)
+	}
+	return nil
+}
+
+// Abort drops what was written.
+func (w *Writer) Abort() error {
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	w.cancel()
+	err := w.blob.Close()
+	if err != nil && gcerrors.Code(err) != gcerrors.Canceled && !errors.Is(err, context.Canceled) {
+		return fault("drop", w.ref, err)
+	}
+	return nil
+}
+
+func (s *Stores) find(ref string) (*blob.Bucket, string, error) {
+	name, path, err := pipeline.ParseRef(ref)
+	if err != nil {
+		return nil, "", fmt.Errorf("file: %w", err)
+	}
+	bucket, ok := s.buckets[name]
+	if !ok {
+		return nil, "", s.unknown(name)
+	}
+	return bucket, path, nil
+}
+
+func (s *Stores) unknown(name string) error {
+	return fmt.Errorf("there is no store %q; known: %s", name, strings.Join(s.Names(), ", "))
+}
+
+func fault(doing, ref string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fmt.Errorf("%s %s: %w", doing, ref, fs.ErrNotExist)
+	}
+	return fmt.Errorf("%s %s: %w", doing, ref, err)
+}

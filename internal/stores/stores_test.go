@@ -1,0 +1,206 @@
+package stores
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func folder(t *testing.T) (*Stores, string) {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := Open(t.Context(), map[string]string{"inbox": "file://" + dir, "memory": "mem://"})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s, dir
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	var found []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			rel, _ := filepath.Rel(dir, path)
+			found = append(found, rel)
+		}
+		return err
+	}))
+	return found
+}
+
+func TestAFileStandsUnderItsNameOnlyOnceCommitted(t *testing.T) {
+	for _, store := range []string{"inbox", "memory"} {
+		t.Run(store, func(t *testing.T) {
+			s, dir := folder(t)
+			ref := store + "/2026-10-31/report.csv"
+
+			w, err := s.Create(t.Context(), ref)
+			require.NoError(t, err)
+			_, err = io.WriteString(w, "a,b\n1,2\n")
+			require.NoError(t, err)
+			_, err = s.Stat(t.Context(), ref)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			require.ErrorContains(t, err, ref)
+
+			require.NoError(t, w.Commit())
+			require.NoError(t, w.Abort(), "abort after commit changes nothing")
+			require.Error(t, w.Commit())
+			info, err := s.Stat(t.Context(), ref)
+			require.NoError(t, err)
+			assert.Equal(t, ref, info.Ref)
+			assert.EqualValues(t, 8, info.Size)
+			assert.NotEmpty(t, info.ETag)
+			assert.False(t, info.ModTime.IsZero())
+			if store == "inbox" {
+				assert.Equal(t, []string{"2026-10-31/report.csv"}, names(t, dir), "no side files, no temporary files")
+			}
+		})
+	}
+}
+
+func TestTemporaryFilesAreBesideTheFinalOnes(t *testing.T) {
+	s, dir := folder(t)
+	w, err := s.Create(t.Context(), "inbox/sub/x.csv")
+	require.NoError(t, err)
+	assert.Len(t, names(t, filepath.Join(dir, "sub")), 1)
+	require.NoError(t, w.Abort())
+}
+
+func TestWhatIsNotCommittedLeavesNothing(t *testing.T) {
+	s, dir := folder(t)
+	old, err := s.Create(t.Context(), "inbox/x.csv")
+	require.NoError(t, err)
+	_, _ = io.WriteString(old, "old")
+	require.NoError(t, old.Commit())
+
+	w, err := s.Create(t.Context(), "inbox/x.csv")
+	require.NoError(t, err)
+	_, _ = io.WriteString(w, "new and half")
+	require.NoError(t, w.Abort())
+	require.NoError(t, w.Abort())
+	require.Error(t, w.Commit())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err = s.Create(ctx, "inbox/x.csv")
+	require.NoError(t, err)
+	_, _ = io.WriteString(w, "new")
+	cancel()
+	require.ErrorIs(t, w.Commit(), context.Canceled, "a cancelled attempt must not commit")
+
+	assert.Equal(t, []string{"x.csv"}, names(t, dir))
+	text, err := os.ReadFile(filepath.Join(dir, "x.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(text))
+}
+
+func TestReadingSeeks(t *testing.T) {
+	s, dir := folder(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("0123456789"), 0o600))
+	r, err := s.Open(t.Context(), "inbox/gl.csv")
+	require.NoError(t, err)
+	defer r.Close()
+	assert.EqualValues(t, 10, r.Size())
+	for range 2 { // once to hash, once to send
+		all, err := io.ReadAll(r)
+		require.NoError(t, err)
+		assert.Equal(t, "0123456789", string(all))
+		_, err = r.Seek(0, io.SeekStart)
+		require.NoError(t, err)
+	}
+	_, err = r.Seek(7, io.SeekStart)
+	require.NoError(t, err)
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	assert.Equal(t, "789", string(rest))
+}
+
+func TestETagChangesWithTheFile(t *testing.T) {
+	s, dir := folder(t)
+	path := filepath.Join(dir, "x")
+	require.NoError(t, os.WriteFile(path, []byte("one"), 0o600))
+	before, err := s.Stat(t.Context(), "inbox/x")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("three"), 0o600))
+	after, err := s.Stat(t.Context(), "inbox/x")
+	require.NoError(t, err)
+	assert.NotEqual(t, before.ETag, after.ETag)
+}
+
+func TestReferencesCannotLeaveTheirStore(t *testing.T) {
+	s, dir := folder(t)
+	outside := filepath.Join(filepath.Dir(dir), "outside.txt")
+	require.NoError(t, os.WriteFile(outside, []byte("secret"), 0o600))
+	for _, ref := range []string{"inbox/../outside.txt", "inbox/a/../../outside.txt", "inbox/" + outside, `inbox/..\outside.txt`,
+		"inbox//outside.txt", "inbox/.", "inbox/.hidden", "inbox/x\x00", "inbox/", "inbox", "", "/inbox/x"} {
+		_, err := s.Stat(t.Context(), ref)
+		require.Error(t, err, ref)
+		require.NotErrorIs(t, err, fs.ErrNotExist, ref)
+		_, err = s.Open(t.Context(), ref)
+		require.Error(t, err, ref)
+		_, err = s.Create(t.Context(), ref)
+		require.Error(t, err, ref)
+	}
+	assert.Empty(t, names(t, dir))
+}
+
+func TestUnknownStoresAreNamedWithTheKnownOnes(t *testing.T) {
+	s, _ := folder(t)
+	_, err := s.Open(t.Context(), "outbox/x")
+	assert.EqualError(t, err, `there is no store "outbox"; known: inbox, memory`)
+	assert.ErrorContains(t, s.Check(t.Context(), "outbox"), "there is no store")
+}
+
+func TestCheckNoticesAFolderThatIsGone(t *testing.T) {
+	s, dir := folder(t)
+	require.NoError(t, s.Check(t.Context(), "inbox"))
+	require.NoError(t, os.Remove(dir))
+	assert.Error(t, s.Check(t.Context(), "inbox"))
+}
+
+func TestAFolderIsNoFile(t *testing.T) {
+	s, dir := folder(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
+	_, err := s.Open(t.Context(), "inbox/sub")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestOpenNamesEveryFault(t *testing.T) {
+	_, err := Open(t.Context(), map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"})
+	require.Error(t, err)
+	assert.ErrorContains(t, err, "store a: ")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	assert.ErrorContains(t, err, `store b: the scheme "ftp" is not supported; supported: file, mem`)
+
+	dir := filepath.Join(t.TempDir(), "made")
+	s, err := Open(t.Context(), map[string]string{"a": "file://" + dir + "?create_dir=true"})
+	require.NoError(t, errors.Join(err, s.Check(t.Context(), "a"), s.Close()))
+}
+
+func TestParseURL(t *testing.T) {
+	for text, want := range map[string]string{
+		"s3://bucket":             `the scheme "s3" is not supported`,
+		"/data/inbox":             `the scheme "" is not supported`,
+		"file://data/inbox":       "a folder has no host (data)",
+		"file://":                 "the folder is missing",
+		"file:///":                "the folder is missing",
+		"file:inbox":              "the folder is missing",
+		"file://u@localhost/x":    "neither user nor fragment",
+		"file:///x?metadata=":     `the option "metadata" is not supported`,
+		"file://u:hunter2@%zz/in": "not a URL",
+	} {
+		_, err := ParseURL(text)
+		require.ErrorContains(t, err, want, text)
+		assert.NotContains(t, err.Error(), "hunter2")
+	}
+	for _, text := range []string{"file:///data", "file://localhost/data", "file://./data", "file:///d?create_dir=1", "mem://"} {
+		_, err := ParseURL(text)
+		assert.NoError(t, err, text)
+	}
+}
