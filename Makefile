@@ -1,0 +1,50 @@
+# make demo   a night's close on this machine, from an empty checkout
+# make check  format, vet, staticcheck, workflowcheck, unit tests and replays: quick
+# make test   all of that, and everything end to end, and the demo
+
+BIN      := bin
+TOOLS    := $(BIN)/tools
+MODULE   := github.com/pbsmflow/pbsmflow
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
+GOBUILD  := go build -trimpath -ldflags "$(LDFLAGS)"
+MODULES  := . deploy/devserver tests
+
+.PHONY: build devserver tools check test unit e2e demo demo-ci fmt clean
+
+build: devserver
+	@mkdir -p $(BIN)
+	$(GOBUILD) -o $(BIN)/ ./worker ./starter ./internal/simulator/cmd/simulator
+
+devserver:
+	@mkdir -p $(BIN)
+	@test -x $(BIN)/devserver || echo "Building the embedded Temporal server; the first time this takes about four minutes."
+	$(GOBUILD) -C deploy/devserver -o $(CURDIR)/$(BIN)/ .
+
+tools:
+	@mkdir -p $(TOOLS)
+	go build -C .ci/tools -o $(CURDIR)/$(TOOLS)/ tool
+
+check: tools
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@for m in $(MODULES); do echo "vet, staticcheck: $$m"; (cd $$m && go vet ./... && $(CURDIR)/$(TOOLS)/staticcheck ./...) || exit 1; done
+	$(TOOLS)/workflowcheck ./workflows/...
+	go test ./...
+
+e2e: build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m ./...
+
+test: check e2e demo-ci
+	cd deploy/devserver && go test -count=1 ./...
+
+demo: build
+	$(BIN)/starter demo --pipelines deploy/pipelines
+
+demo-ci: build
+	CI=true $(BIN)/starter demo --pipelines deploy/pipelines
+
+fmt:
+	gofmt -w .
+
+clean:
+	rm -rf $(BIN) tests/output
