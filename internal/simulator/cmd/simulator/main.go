@@ -1,0 +1,147 @@
+// Command simulator serves the simulated service until it is told to stop. When it is ready it prints one line of
+// JSON: base_url, token_url, control_url and ca_file.
+//
+//	simulator [flags]
+//	simulator healthcheck URL   exits 0 when the simulator at URL answers; for container health checks
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	} else if err != nil {
+		fmt.Fprintln(os.Stderr, "simulator:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(args) > 0 && args[0] == "healthcheck" {
+		return healthcheck(ctx, args[1:])
+	}
+	opts, configDir, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	s, err := simulator.Start(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	if configDir != "" {
+		if err := s.WriteConfig(configDir, "demo"); err != nil {
+			return err
+		}
+	}
+	if err := json.NewEncoder(stdout).Encode(map[string]string{
+		"base_url": s.BaseURL(), "token_url": s.TokenURL(), "control_url": s.ControlURL(), "ca_file": s.CAFile(),
+	}); err != nil {
+		return fmt.Errorf("report that it is ready: %w", err)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// parse reads the flags; an error names every fault.
+func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir string, err error) {
+	var hosts, catalog, level string
+	fs := flag.NewFlagSet("simulator", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "address to listen on")
+	fs.StringVar(&hosts, "hosts", "", "names in the certificate besides localhost, separated by commas")
+	fs.StringVar(&opts.PublicHost, "public-host", "", "host:port in the service's URLs (default localhost:PORT)")
+	fs.StringVar(&opts.ObjectStoreHost, "object-store-host", "", "host:port in PAR URLs (default 127.0.0.1:PORT)")
+	fs.StringVar(&opts.Dir, "dir", "", "folder for the object store's bytes (default a temporary one)")
+	fs.StringVar(&catalog, "catalog", "", "YAML file of what exists in the tenant (default the demo's)")
+	fs.Float64Var(&opts.Speed, "speed", 1, "simulated seconds in a real second")
+	fs.Int64Var(&opts.Seed, "seed", 0, "seed of report contents and random faults")
+	fs.DurationVar(&opts.TokenTTL, "token-ttl", time.Hour, "life of an access token")
+	fs.DurationVar(&opts.PARTTL, "par-ttl", 24*time.Hour, "life of a PAR")
+	fs.StringVar(&configDir, "write-config", "", "folder for ca.pem and pbsm.yaml with a connection `demo`")
+	fs.StringVar(&level, "log-level", "warn", "debug, info, warn or error, on standard error")
+	fs.Func("quirk", "a quirk to switch on; may be repeated", func(name string) error {
+		opts.Quirks = append(opts.Quirks, simulator.Quirk(name))
+		return nil
+	})
+	fs.Usage = func() {
+		fmt.Fprintln(stderr, "usage: simulator [flags]\n       simulator healthcheck URL\n\nflags:")
+		fs.PrintDefaults()
+		fmt.Fprintln(stderr, "\nquirks:")
+		for _, q := range simulator.AllQuirks() {
+			fmt.Fprintf(stderr, "  %-22s %s (%s)\n", q.Name, q.Does, q.Source)
+		}
+	}
+	if err := fs.Parse(args); err != nil {
+		return opts, "", err
+	}
+	var errs []error
+	if fs.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unexpected argument %q", fs.Arg(0)))
+	}
+	var logLevel slog.Level
+	if err := logLevel.UnmarshalText([]byte(level)); err != nil {
+		errs = append(errs, fmt.Errorf("--log-level: %w", err))
+	}
+	opts.Logger = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: logLevel}))
+	if hosts != "" {
+		opts.Hosts = strings.Split(hosts, ",")
+	}
+	if catalog != "" {
+		if opts.Catalog, err = loadCatalog(catalog); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return opts, configDir, errors.Join(errs...)
+}
+
+func loadCatalog(path string) (simulator.Catalog, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return simulator.Catalog{}, fmt.Errorf("--catalog: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return simulator.LoadCatalog(f)
+}
+
+// healthcheck does not verify the certificate: it carries nothing, and asks only whether somebody is at home.
+func healthcheck(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: simulator healthcheck URL")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(args[0], "/")+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", args[0], resp.Status)
+	}
+	return nil
+}

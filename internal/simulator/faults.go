@@ -1,0 +1,119 @@
+package simulator
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Kind is what a fault does.
+type Kind string
+
+const (
+	// Not processed.
+	FaultStatus       Kind = "status"       // Status (default 503) with the chapter's documented error body
+	FaultEmpty        Kind = "empty"        // Status (default 503) with no body
+	FaultHTML         Kind = "html"         // Status (default 502) with a gateway's HTML page
+	FaultUnauthorized Kind = "unauthorized" // 401 although the token is valid
+	FaultCloseBefore  Kind = "close-before" // the connection is closed
+	FaultRedirect     Kind = "redirect"     // Status (default 307) to another host
+	FaultExpirePAR    Kind = "expire-par"   // the PAR is expired for good, then the request is handled
+	FaultExpireTokens Kind = "expire-tokens"
+	FaultExpireLogins Kind = "expire-logins" // access and refresh tokens are gone, then the request is handled
+
+	// Processed.
+	FaultDelayBefore Kind = "delay-before" // waits Delay, then processes, even if the client has gone
+	FaultDelayAfter  Kind = "delay-after"  // processes, waits Delay, then answers
+	FaultCloseAfter  Kind = "close-after"  // the connection is closed instead of an answer
+	FaultStatusAfter Kind = "status-after" // Status (default 503) instead of the answer
+	FaultHTMLAfter   Kind = "html-after"   // Status (default 502) and an HTML page instead of the answer
+	FaultTruncate    Kind = "truncate"     // the answer breaks off after Bytes (default: half); of a PUT to the object store, the request does, and nothing is kept
+	FaultMalform     Kind = "malform"      // the answer's body is no JSON
+	FaultSlow        Kind = "slow"         // the answer's body takes Delay
+	FaultWrongLength Kind = "wrong-length" // the body is Bytes (default 1) too short, and Content-Length agrees with it; of a PUT, what is kept is too short
+	FaultCorrupt     Kind = "corrupt"      // the byte at offset Bytes is wrong; of a PUT, in what is kept
+	FaultWrongRange  Kind = "wrong-range"  // 206 for a range that was not asked for
+	FaultIgnoreRange Kind = "ignore-range" // 200 and the whole object in answer to a range
+	FaultChangedETag Kind = "changed-etag" // the object has been replaced by an equal one: its ETag is new
+	FaultNoLink      Kind = "no-link"      // a report is COMPLETE without a link
+)
+
+var kinds = []Kind{
+	FaultStatus, FaultEmpty, FaultHTML, FaultUnauthorized, FaultCloseBefore, FaultRedirect, FaultExpirePAR,
+	FaultExpireTokens, FaultExpireLogins, FaultDelayBefore, FaultDelayAfter, FaultCloseAfter, FaultStatusAfter,
+	FaultHTMLAfter, FaultTruncate, FaultMalform, FaultSlow, FaultWrongLength, FaultCorrupt, FaultWrongRange,
+	FaultIgnoreRange, FaultChangedETag, FaultNoLink,
+}
+
+// Fault is a fault on demand. The first one that matches a request is applied to it.
+type Fault struct {
+	Call        string        `json:"call" yaml:"call"`               // a call's name (see Calls), or "*"
+	Match       string        `json:"match" yaml:"match"`             // part of the entry's subject or name; empty matches all
+	Probability float64       `json:"probability" yaml:"probability"` // 0 means always
+	Times       int           `json:"times" yaml:"times"`             // applied so often, then never again; 0 means no limit
+	After       int           `json:"after" yaml:"after"`             // so many matching requests pass first
+	Kind        Kind          `json:"kind" yaml:"kind"`
+	Status      int           `json:"status" yaml:"status"`
+	RetryAfter  string        `json:"retry_after" yaml:"retry_after"` // the header's text: seconds, or an HTTP date
+	Delay       time.Duration `json:"delay" yaml:"delay"`             // real time; in JSON also text like "2s"
+	Bytes       int64         `json:"bytes" yaml:"bytes"`
+}
+
+type faults struct {
+	mu    sync.Mutex
+	rand  *rand.Rand
+	armed []*armedFault
+}
+
+type armedFault struct {
+	Fault
+	passed, applied int
+}
+
+func (f *faults) inject(list ...Fault) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, one := range list {
+		if !slices.Contains(kinds, one.Kind) {
+			return fmt.Errorf("unknown kind of fault %q", one.Kind)
+		}
+		if one.Call != "*" && !slices.Contains(Calls(), one.Call) {
+			return fmt.Errorf("unknown call %q in a fault", one.Call)
+		}
+		f.armed = append(f.armed, &armedFault{Fault: one})
+	}
+	return nil
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed = nil
+}
+
+// pick returns the fault to apply to a request, or nil.
+func (f *faults) pick(call, subject, name string) *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, a := range f.armed {
+		if a.Call != "*" && a.Call != call || a.Times > 0 && a.applied >= a.Times {
+			continue
+		}
+		if !strings.Contains(subject, a.Match) && !strings.Contains(name, a.Match) {
+			continue
+		}
+		if a.passed++; a.passed <= a.After {
+			continue
+		}
+		if a.Probability > 0 && f.rand.Float64() >= a.Probability {
+			continue
+		}
+		a.applied++
+		picked := a.Fault
+		return &picked
+	}
+	return nil
+}

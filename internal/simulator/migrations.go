@@ -1,0 +1,120 @@
+package simulator
+
+import (
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	exportKind = "export"
+	importKind = "import"
+)
+
+// migrations are the definitions of the tenant and how far each has come. Source: chapters 4 to 7.
+type migrations struct {
+	mu     sync.Mutex
+	byCode map[string]*migration
+}
+
+type migration struct {
+	Migration
+	ends     time.Time // simulated; zero when it was never started
+	failures int
+	outcome  string // of the attempt that goes on or has ended
+}
+
+func newMigrations(c Catalog) *migrations {
+	m := &migrations{byCode: map[string]*migration{}}
+	for _, one := range c.Migrations {
+		state := &migration{Migration: one}
+		if one.Complete {
+			state.outcome, state.ends = OutcomeOK, time.Unix(1, 0)
+		}
+		m.byCode[one.Code] = state
+	}
+	return m
+}
+
+func (m *migration) start(now time.Time) {
+	m.outcome, m.ends = OutcomeOK, now.Add(m.Duration)
+	if m.Outcome == OutcomeFail || m.failures < m.FailTimes {
+		m.failures++
+		m.outcome = OutcomeFail
+	}
+}
+
+func migrationAnswer(status int, text, code, word string) response {
+	r := jsonResponse(status, fields{"errorMessage": text, "statusCode": code, "status": word})
+	r.answered = code
+	return r
+}
+
+func migrationError(status int, text string) response {
+	if status >= 500 {
+		return migrationAnswer(status, "Internal Server Error", "INTERNAL_ERROR", "FAILED")
+	}
+	return migrationAnswer(status, text, "INVALID_INPUT", "FAILED")
+}
+
+func subjectCode(_ *Simulator, c *call) { c.entry.Subject = c.r.PathValue("code") }
+
+func migrate(kind string) func(*Simulator, *call) response {
+	return func(s *Simulator, c *call) response {
+		s.migrations.mu.Lock()
+		defer s.migrations.mu.Unlock()
+		m := s.migrations.byCode[c.entry.Subject]
+		now := s.clock.Sim()
+		switch {
+		case m == nil || m.Kind != kind:
+			return migrationAnswer(400, "Code does not exist", "INVALID_INPUT", "FAILED")
+		case now.Before(m.ends):
+			return s.inProgress(kind)
+		case m.outcome == OutcomeOK:
+			return migrationAnswer(400, title(kind)+" already completed", strings.ToUpper(kind)+"_ALREADY_COMPLETE", "FAILED")
+		}
+		m.start(now)
+		return migrationAnswer(s.accepted(), "Object Migration Triggered", "TRIGGERED_SUCCESS", "SUCCESS")
+	}
+}
+
+// migrationStatus answers under one of the two spellings of its path; the quirk shuts it.
+// A failed migration has no sample in the document: it is answered in the shape of the others with
+// status FAILED and 400, since 500 would be a failed call.
+func migrationStatus(kind string, shut Quirk) func(*Simulator, *call) response {
+	return func(s *Simulator, c *call) response {
+		if s.quirks.has(shut) {
+			return migrationAnswer(404, "Not Found", "INVALID_INPUT", "FAILED")
+		}
+		s.migrations.mu.Lock()
+		defer s.migrations.mu.Unlock()
+		m := s.migrations.byCode[c.entry.Subject]
+		switch {
+		case m == nil || m.Kind != kind || m.ends.IsZero():
+			return migrationAnswer(400, "Code does not exist", "INVALID_INPUT", "FAILED")
+		case s.clock.Sim().Before(m.ends):
+			return s.inProgress(kind)
+		case m.outcome == OutcomeOK:
+			return migrationAnswer(200, "Status fetched Successfully", "SUCCESS", "SUCCESS")
+		}
+		return migrationAnswer(400, title(kind)+" failed", strings.ToUpper(kind)+"_FAILED", "FAILED")
+	}
+}
+
+func (s *Simulator) inProgress(kind string) response {
+	status := 400
+	if s.quirks.has(Progress200) {
+		status = 200
+	}
+	return migrationAnswer(status, title(kind)+" in progress", strings.ToUpper(kind)+"_INPROGRESS", "INPROGRESS")
+}
+
+// accepted is the HTTP status of an answer to a request that started something.
+func (s *Simulator) accepted() int {
+	if s.quirks.has(CreatedStatuses) {
+		return 202
+	}
+	return 200
+}
+
+func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }

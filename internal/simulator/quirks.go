@@ -1,0 +1,118 @@
+package simulator
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Quirk names one way in which a tenant may answer differently from the document's main text.
+type Quirk string
+
+// Quirks are the quirks that are on; none by default.
+type Quirks []Quirk
+
+const (
+	RefreshRotates     Quirk = "refresh-rotates"
+	FlatAnswer         Quirk = "flat-answer"
+	ArrayBody          Quirk = "array-body"
+	CountLies          Quirk = "count-lies"
+	NameCapitalised    Quirk = "name-capitalised"
+	ISODates           Quirk = "iso-dates"
+	FileIDAsString     Quirk = "file-id-as-string"
+	ScanRequired       Quirk = "scan-required"
+	CreatedStatuses    Quirk = "created-statuses"
+	UpperStatusPath    Quirk = "upper-status-path"
+	LowerStatusPath    Quirk = "lower-status-path"
+	Progress200        Quirk = "progress-200"
+	ReportIDNumber     Quirk = "report-id-number"
+	ReportIDRequest    Quirk = "report-id-request"
+	ReportIDReport     Quirk = "report-id-report"
+	ReportIDLowercase  Quirk = "report-id-lowercase"
+	LinkLowercase      Quirk = "link-lowercase"
+	CompletedFailed    Quirk = "completed-failed"
+	StatusWantsBody    Quirk = "status-wants-body"
+	ParamsAsString     Quirk = "params-as-string"
+	GroupLevelDate     Quirk = "group-level-date"
+	CodesAsNumbers     Quirk = "codes-as-numbers"
+	TextNoise          Quirk = "text-noise"
+	UnknownCode        Quirk = "unknown-code"
+	RestartNewID       Quirk = "restart-new-id"
+	RerunSameID        Quirk = "rerun-same-id"
+	SchedulerErrors200 Quirk = "scheduler-errors-200"
+	SchedulerErrors500 Quirk = "scheduler-errors-500"
+	PAR401             Quirk = "par-401"
+	PAR403             Quirk = "par-403"
+	UploadPARWriteOnly Quirk = "upload-par-write-only"
+)
+
+// QuirkInfo says what a quirk does and where it was seen.
+type QuirkInfo struct {
+	Name   Quirk  `json:"name"`
+	Does   string `json:"does"`
+	Source string `json:"source"`
+}
+
+// AllQuirks is the table of quirks.
+func AllQuirks() []QuirkInfo {
+	const sibling = "documents of sibling services and other releases"
+	return []QuirkInfo{
+		{RefreshRotates, "a refresh answers a new refresh token, and the old one is refused from then on", "IAM: refresh tokens may rotate"},
+		{FlatAnswer, "the answer to an upload request is flat, not in payload", "chapter 3, Table 3-2 against the response sample"},
+		{ArrayBody, "the upload request must be an array of one object", "chapter 3, Request JSON Sample against the curl line"},
+		{CountLies, "count in the file list is wrong", "chapter 3, Viewing List of Uploaded Files: count is not defined"},
+		{NameCapitalised, "the file list spells names with a capital first letter", "chapter 3: idcs_log1.txt is listed as Idcs_log3.txt"},
+		{ISODates, "the file list has dates like 2023-01-31T09:14:16", "chapter 3: two formats in its samples"},
+		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, kept as text elsewhere"},
+		{ScanRequired, "a file is listed and readable only after the scan call", sibling + ", 24C and later"},
+		{CreatedStatuses, "requests that create something answer 201, those that start something 202", "chapter 1, Table 1-2"},
+		{UpperStatusPath, "migration status answers only under /Public", "chapter 6, End Point Details"},
+		{LowerStatusPath, "migration status answers only under /public", "chapter 7, End Point Details"},
+		{Progress200, "migration in progress is answered with HTTP 200", "chapters 6 and 7 give no sample of it"},
+		{ReportIDNumber, "report instance ids are numbers", "chapter 9: reportInstanceID is an Integer in the headers, a String in the answer"},
+		{ReportIDRequest, "the id is always requestInstanceId", "chapter 9, last two samples"},
+		{ReportIDReport, "the id is always reportInstanceId", "chapter 9, samples of FAIL and COMPLETE"},
+		{ReportIDLowercase, "the id is always requestInstanceid", "chapter 9, Response JSON Parameters"},
+		{LinkLowercase, "the link is downloadlink", "chapter 9, Response JSON Parameters"},
+		{CompletedFailed, "statuses are COMPLETED and FAILED", "chapter 9, list of statuses against the samples"},
+		{StatusWantsBody, "the report status call is refused without a JSON body", "some gateways refuse a POST without one"},
+		{ParamsAsString, "dynamicParamList must be a JSON-encoded string", sibling},
+		{GroupLevelDate, "a group accepts an entry under its own code in dynamicParamList, for all its batches", "release 26D"},
+		{CodesAsNumbers, "all scheduler codes are numbers", "chapter 10: Table 10-1 against the samples"},
+		{TextNoise, "the scheduler's status texts mislead; the codes are right", "chapter 10: texts are nowhere listed"},
+		{UnknownCode, "every third status of a run that goes on has batchStatusCode 7", "chapter 10: the list of codes may grow"},
+		{RestartNewID, "a restart continues under a new run id", "chapter 10, Restart API: the sample does not say which id it is"},
+		{RerunSameID, "a rerun keeps the run id", "chapter 10, Rerun API: the sample does not say which id it is"},
+		{SchedulerErrors200, "the scheduler refuses with HTTP 200", "chapter 10 gives no HTTP status for codes -3 to -8"},
+		{SchedulerErrors500, "the scheduler refuses with HTTP 500", "chapter 10 gives no HTTP status for codes -3 to -8"},
+		{PAR401, "an expired or unknown PAR is answered with 401", "object store: 401, 403 and 404 are possible"},
+		{PAR403, "an expired or unknown PAR is answered with 403", "object store: 401, 403 and 404 are possible"},
+		{UploadPARWriteOnly, "HEAD and GET through an upload PAR are answered with 404", "object store: the kind of PAR is not documented"},
+	}
+}
+
+// quirkSet is the set of quirks that are on; it can change while the server runs.
+type quirkSet struct {
+	mu sync.Mutex
+	on map[Quirk]bool
+}
+
+func (q *quirkSet) set(names Quirks) error {
+	on := map[Quirk]bool{}
+	for _, n := range names {
+		if !slices.ContainsFunc(AllQuirks(), func(i QuirkInfo) bool { return i.Name == n }) {
+			return fmt.Errorf("unknown quirk %q", n)
+		}
+		on[n] = true
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.on = on
+	return nil
+}
+
+func (q *quirkSet) has(name Quirk) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.on[name]
+}

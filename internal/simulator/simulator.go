@@ -1,0 +1,358 @@
+package simulator
+
+import (
+	"context"
+	crand "crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Options say what is simulated. The zero value is a working tenant.
+type Options struct {
+	Addr  string   // listen address; default 127.0.0.1:0
+	Hosts []string // names in the certificate besides localhost, 127.0.0.1 and ::1
+
+	// PublicHost and ObjectStoreHost (host or host:port) stand in the URLs of the service and in PAR URLs.
+	// By default they differ, localhost:PORT and 127.0.0.1:PORT, as they do at the real service.
+	PublicHost, ObjectStoreHost string
+
+	Tenant, ServiceID, WorkspaceID, RemoteUser, AppID string
+	// Secrets that are empty are made anew, random and long enough to be searched for in dumps.
+	ClientID, ClientSecret, Username, Password string
+
+	Catalog Catalog // empty means DefaultCatalog
+	Speed   float64 // simulated seconds in a real second; default 1
+
+	TokenTTL, PARTTL time.Duration // real time; default 1h and 24h
+	Quirks           Quirks
+	Seed             int64
+	Dir              string // object bytes and ca.pem; empty means a temporary folder, removed by Close
+	Logger           *slog.Logger
+	Now              func() time.Time // the real clock; default time.Now
+}
+
+func (o *Options) fillDefaults() {
+	text := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	text(&o.Addr, "127.0.0.1:0")
+	text(&o.Tenant, "pbsmdemo1001-prd")
+	text(&o.ServiceID, "PBSMCS-DEMO")
+	text(&o.WorkspaceID, "WS001")
+	text(&o.RemoteUser, "closeuser")
+	text(&o.AppID, "PBSMCS")
+	text(&o.ClientID, o.Tenant+"_APPID")
+	text(&o.ClientSecret, "cs-"+randomText(24))
+	text(&o.Username, "closeuser")
+	text(&o.Password, "pw-"+randomText(24))
+	if o.Catalog.empty() {
+		o.Catalog = DefaultCatalog()
+	}
+	if o.Speed == 0 {
+		o.Speed = 1
+	}
+	if o.TokenTTL == 0 {
+		o.TokenTTL = time.Hour
+	}
+	if o.PARTTL == 0 {
+		o.PARTTL = 24 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+// Simulator is a running service.
+type Simulator struct {
+	opts  Options
+	caPEM []byte
+	dir   string
+	own   bool // dir is ours to remove
+
+	server *http.Server
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
+
+	clock      *clock
+	quirks     *quirkSet
+	journal    *journal
+	faults     *faults
+	iam        *iam
+	store      *objectStore
+	files      *files
+	reports    *reports
+	migrations *migrations
+	scheduler  *scheduler
+}
+
+// Start listens and serves until Close. An error names every fault of the options.
+func Start(opts Options) (*Simulator, error) {
+	opts.fillDefaults()
+	s := &Simulator{quirks: &quirkSet{}, journal: &journal{}}
+	faultOf := func(ok bool, text string) error {
+		if ok {
+			return nil
+		}
+		return errors.New(text)
+	}
+	if err := errors.Join(
+		opts.Catalog.check(),
+		s.quirks.set(opts.Quirks),
+		faultOf(opts.Speed > 0, "speed must be more than 0"),
+		faultOf(opts.TokenTTL > 0 && opts.PARTTL > 0, "lifetimes must be more than 0"),
+	); err != nil {
+		return nil, fmt.Errorf("simulator: %w", err)
+	}
+	if err := s.prepareDir(opts.Dir); err != nil {
+		return nil, fmt.Errorf("simulator: %w", err)
+	}
+	if err := s.listen(opts); err != nil {
+		s.removeDir()
+		return nil, fmt.Errorf("simulator: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Simulator) prepareDir(dir string) (err error) {
+	s.dir = dir
+	if dir == "" {
+		s.own = true
+		if s.dir, err = os.MkdirTemp("", "pbsm-simulator-"); err != nil {
+			return fmt.Errorf("folder for the object store: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(s.dir, "objects"), 0o700); err != nil {
+		return fmt.Errorf("folder for the object store: %w", err)
+	}
+	return nil
+}
+
+func (s *Simulator) removeDir() {
+	if s.own {
+		_ = os.RemoveAll(s.dir)
+	}
+}
+
+func (s *Simulator) listen(opts Options) error {
+	leaf, caPEM, err := newCertificate(opts.Hosts)
+	if err != nil {
+		return err
+	}
+	s.caPEM = caPEM
+	if err := os.WriteFile(s.CAFile(), caPEM, 0o600); err != nil {
+		return fmt.Errorf("CA file: %w", err)
+	}
+	ln, err := net.Listen("tcp", opts.Addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	if opts.PublicHost == "" {
+		opts.PublicHost = net.JoinHostPort("localhost", port)
+	}
+	if opts.ObjectStoreHost == "" {
+		opts.ObjectStoreHost = net.JoinHostPort("127.0.0.1", port)
+	}
+	s.opts = opts
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.clock = newClock(opts.Now, opts.Speed)
+	s.faults = &faults{rand: rand.New(rand.NewPCG(uint64(opts.Seed), 1))}
+	s.iam = newIAM(opts, s.quirks)
+	s.store = newObjectStore(opts, s.quirks, filepath.Join(s.dir, "objects"), s.clock)
+	s.files = newFiles()
+	s.reports = newReports(opts.Catalog)
+	s.migrations = newMigrations(opts.Catalog)
+	s.scheduler = newScheduler(opts.Catalog, s.clock, s.quirks)
+	s.server = &http.Server{
+		Handler:           s.handler(),
+		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12},
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1 only, so that a closed connection is one
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := s.server.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			opts.Logger.Error("simulator stopped serving", "error", err)
+		}
+	}()
+	return nil
+}
+
+// Close ends all connections and removes the temporary folder.
+func (s *Simulator) Close() error {
+	s.stop()
+	err := s.server.Close()
+	s.removeDir()
+	return err
+}
+
+// BaseURL is the application base path, https://HOST/TENANT.
+func (s *Simulator) BaseURL() string { return "https://" + s.opts.PublicHost + "/" + s.opts.Tenant }
+
+// TokenURL is the IAM tenant's token endpoint.
+func (s *Simulator) TokenURL() string { return "https://" + s.opts.PublicHost + tokenPath }
+
+// ControlURL is the root of the control endpoint, without a slash at its end.
+func (s *Simulator) ControlURL() string { return "https://" + s.opts.PublicHost + "/_simulator" }
+
+// CAFile is a PEM file with the private CA.
+func (s *Simulator) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
+
+// CAPEM is the private CA.
+func (s *Simulator) CAPEM() []byte { return slices.Clone(s.caPEM) }
+
+// Options are the options with their defaults filled, credentials included.
+func (s *Simulator) Options() Options { return s.opts }
+
+// Journal is every request so far, in order of their answers.
+func (s *Simulator) Journal() []Entry { return s.journal.all() }
+
+// Inject arms faults; it panics when one of them is of an unknown kind or for an unknown call.
+func (s *Simulator) Inject(list ...Fault) {
+	if err := s.faults.inject(list...); err != nil {
+		panic("simulator: " + err.Error())
+	}
+}
+
+// ClearFaults disarms all faults.
+func (s *Simulator) ClearFaults() { s.faults.clear() }
+
+// SetQuirks replaces the quirks that are on.
+func (s *Simulator) SetQuirks(names ...Quirk) error { return s.quirks.set(names) }
+
+// SetSpeed changes the simulated seconds in a real second from now on.
+func (s *Simulator) SetSpeed(speed float64) { s.clock.SetSpeed(speed) }
+
+// Advance lets simulated time pass at once.
+func (s *Simulator) Advance(d time.Duration) { s.clock.Advance(d) }
+
+// Runs are all runs of batches and groups, children included, in order of their creation.
+func (s *Simulator) Runs() []Run { return s.scheduler.list() }
+
+// Run is the run with that id.
+func (s *Simulator) Run(id string) (Run, bool) { return s.scheduler.find(id) }
+
+// Operate does to a run what a person could do on the service's own screens: interrupt, restart, or
+// hold and release a task.
+func (s *Simulator) Operate(runID, action, task string) error {
+	return s.scheduler.operate(runID, action, task)
+}
+
+// Files are all files that were announced, arrived or not.
+func (s *Simulator) Files() []File { return s.files.list(s.store) }
+
+// Object opens the bytes of an uploaded file. The caller closes it.
+func (s *Simulator) Object(fileID int64) (io.ReadCloser, error) {
+	f, ok := s.files.get(fileID)
+	if !ok {
+		return nil, fmt.Errorf("simulator: no file %d", fileID)
+	}
+	o, ok := s.store.object(f.object)
+	if !ok {
+		return nil, fmt.Errorf("simulator: no bytes of file %d have arrived", fileID)
+	}
+	return o.open(0, o.size), nil
+}
+
+// ExpireTokens ends all access tokens, and with logins all refresh tokens too.
+func (s *Simulator) ExpireTokens(logins bool) { s.iam.expire(logins) }
+
+// ExpirePARs ends all PARs and multipart uploads' URIs issued so far.
+func (s *Simulator) ExpirePARs() { s.store.expireAll() }
+
+// UnlockAccount forgets the wrong passwords so far.
+func (s *Simulator) UnlockAccount() { s.iam.unlock() }
+
+// Secrets are the client secret, the password, and every token and PAR secret issued so far: none of them may be
+// found in a history, a log or a dump.
+func (s *Simulator) Secrets() []string {
+	return slices.Concat([]string{s.opts.ClientSecret, s.opts.Password}, s.iam.secrets(), s.store.secrets())
+}
+
+// ConnectionYAML is a `connections:` section with one connection of that name, secrets as values.
+func (s *Simulator) ConnectionYAML(name string) string {
+	return s.connectionYAML(name, s.CAFile(), s.opts.ClientSecret, s.opts.Password)
+}
+
+// connectionYAML takes the secrets as they shall stand in the file: text, or a reference.
+func (s *Simulator) connectionYAML(name, caFile string, clientSecret, password any) string {
+	parHost := s.opts.ObjectStoreHost
+	if h, _, err := net.SplitHostPort(parHost); err == nil {
+		parHost = h
+	}
+	type connection struct {
+		BaseURL      string   `yaml:"base_url"`
+		TokenURL     string   `yaml:"token_url"`
+		TenantID     string   `yaml:"tenant_id"`
+		ServiceID    string   `yaml:"service_id"`
+		WorkspaceID  string   `yaml:"workspace_id"`
+		RemoteUser   string   `yaml:"remote_user"`
+		Locale       string   `yaml:"locale"`
+		AppID        string   `yaml:"app_id"`
+		ClientID     string   `yaml:"client_id"`
+		ClientSecret any      `yaml:"client_secret"`
+		Username     string   `yaml:"username"`
+		Password     any      `yaml:"password"`
+		CAFile       string   `yaml:"ca_file"`
+		PARHosts     []string `yaml:"par_hosts,flow"`
+	}
+	out, err := yaml.Marshal(map[string]map[string]connection{"connections": {name: {
+		BaseURL: s.BaseURL(), TokenURL: s.TokenURL(), TenantID: s.opts.Tenant, ServiceID: s.opts.ServiceID,
+		WorkspaceID: s.opts.WorkspaceID, RemoteUser: s.opts.RemoteUser, Locale: "en-US", AppID: s.opts.AppID,
+		ClientID: s.opts.ClientID, ClientSecret: clientSecret, Username: s.opts.Username, Password: password,
+		CAFile: caFile, PARHosts: []string{parHost},
+	}}})
+	if err != nil { // only strings and maps of strings get here
+		panic("simulator: connection: " + err.Error())
+	}
+	return string(out)
+}
+
+// WriteConfig writes ca.pem, the secrets (mode 0600) and pbsm.yaml with one connection into dir.
+func (s *Simulator) WriteConfig(dir, connection string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("simulator: configuration folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("simulator: configuration folder: %w", err)
+	}
+	ca, secret, password := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "client_secret"), filepath.Join(dir, "password")
+	fromFile := func(path string) map[string]string { return map[string]string{"file": path} }
+	for _, f := range []struct{ path, text string }{
+		{ca, string(s.caPEM)},
+		{secret, s.opts.ClientSecret},
+		{password, s.opts.Password},
+		{filepath.Join(dir, "pbsm.yaml"), s.connectionYAML(connection, ca, fromFile(secret), fromFile(password))},
+	} {
+		if err := os.WriteFile(f.path, []byte(f.text), 0o600); err != nil {
+			return fmt.Errorf("simulator: configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+// randomText is n random bytes in the alphabet of URLs.
+func randomText(n int) string {
+	b := make([]byte, n)
+	_, _ = crand.Read(b) // never fails, by its documentation
+	return base64.RawURLEncoding.EncodeToString(b)
+}
