@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -58,8 +59,17 @@ type Fault struct {
 	Kind        Kind          `json:"kind" yaml:"kind"`
 	Status      int           `json:"status" yaml:"status"`
 	RetryAfter  string        `json:"retry_after" yaml:"retry_after"` // the header's text: seconds, or an HTTP date
-	Delay       time.Duration `json:"delay" yaml:"delay"`             // real time; in JSON also text like "2s"
+	Delay       time.Duration `json:"delay" yaml:"delay"`             // real time; in JSON text like "2s"
 	Bytes       int64         `json:"bytes" yaml:"bytes"`
+}
+
+// MarshalJSON writes the delay as the control endpoint reads it.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	type plain Fault
+	return json.Marshal(struct {
+		plain
+		Delay string `json:"delay"`
+	}{plain(f), f.Delay.String()})
 }
 
 type faults struct {

@@ -131,8 +131,8 @@ func (s *Simulator) reportAnswer(status int, i *instance, word, link string) res
 	if s.quirks.has(LinkLowercase) {
 		linkKey = "downloadlink"
 	}
-	if s.quirks.has(CompletedFailed) {
-		word = map[string]string{"FAIL": "FAILED", "COMPLETE": "COMPLETED"}[word] + map[bool]string{false: word}[ended]
+	if ended && s.quirks.has(CompletedFailed) {
+		word = map[string]string{"FAIL": "FAILED", "COMPLETE": "COMPLETED"}[word]
 	}
 	body := fields{"status": word, idKey: i.id}
 	if s.quirks.has(ReportIDNumber) {

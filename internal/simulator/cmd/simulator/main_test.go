@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+)
+
+func TestCommand(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "simulator")
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	catalog := filepath.Join(dir, "catalog.yaml")
+	require.NoError(t, os.WriteFile(catalog, []byte("batches: [{code: ONE, tasks: [{code: T}]}]"), 0o600))
+	cmd := exec.Command(binary, "--write-config", filepath.Join(dir, "config"), "--catalog", catalog, "--quirk", "codes-as-numbers", "--speed", "60")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	require.NoError(t, err, stderr.String())
+	var ready struct {
+		BaseURL    string `json:"base_url"`
+		TokenURL   string `json:"token_url"`
+		ControlURL string `json:"control_url"`
+		CAFile     string `json:"ca_file"`
+	}
+	require.NoError(t, json.Unmarshal(line, &ready))
+
+	ca, err := os.ReadFile(ready.CAFile)
+	require.NoError(t, err)
+	remote, err := simulator.NewRemote(ready.ControlURL, ca)
+	require.NoError(t, err)
+	runs, err := remote.Runs(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, runs)
+	require.NoError(t, exec.Command(binary, "healthcheck", strings.TrimSuffix(ready.ControlURL, "/_simulator")).Run())
+
+	text, err := os.ReadFile(filepath.Join(dir, "config", "pbsm.yaml"))
+	require.NoError(t, err)
+	var config struct {
+		Connections map[string]struct {
+			BaseURL  string                `yaml:"base_url"`
+			CAFile   string                `yaml:"ca_file"`
+			Password struct{ File string } `yaml:"password"`
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &config))
+	demo := config.Connections["demo"]
+	require.Equal(t, ready.BaseURL, demo.BaseURL)
+	require.FileExists(t, demo.CAFile)
+	info, err := os.Stat(demo.Password.File)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait(), stderr.String())
+	require.NoFileExists(t, ready.CAFile, "the temporary folder is removed")
+	require.Error(t, exec.Command(binary, "healthcheck", strings.TrimSuffix(ready.ControlURL, "/_simulator")).Run())
+}
+
+func TestFlagsNameEveryFault(t *testing.T) {
+	err := run([]string{"--log-level", "loud", "--catalog", "/nowhere", "more"}, io.Discard, io.Discard)
+	for _, want := range []string{"loud", "/nowhere", "more"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.ErrorContains(t, run([]string{"--quirk", "none"}, io.Discard, io.Discard), `quirk "none"`)
+}
