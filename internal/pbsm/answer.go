@@ -1,0 +1,278 @@
+package pbsm
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxID     = 255
+	maxListen = 64 << 10 // how much of an explanation is looked at
+)
+
+// answer is what the service sent, at whatever HTTP status, ready to be judged.
+type answer struct {
+	call       call
+	status     int
+	retryAfter time.Duration
+	body       []byte // a JSON value; nil when there is none
+	html       bool
+	problem    error  // why there is none
+	excerpt    string // of a body that is not JSON
+	redact     func(string) string
+}
+
+func newAnswer(r call, status int, header http.Header, content []byte, readErr error) *answer {
+	a := &answer{call: r, status: status, retryAfter: retryAfter(header, time.Now()), redact: redactPatterns}
+	if readErr == nil && len(content) > maxBody {
+		readErr = errors.New("it is larger than 8 MiB")
+	}
+	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\ufeff")))
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	switch {
+	case readErr != nil:
+		a.problem = fmt.Errorf("the answer cannot be read: %w", readErr)
+	case len(content) == 0:
+		a.problem = errEmpty
+	case media == "text/html" || content[0] == '<':
+		a.html = true
+		a.problem = errors.New("the answer is a page, not JSON: a gateway spoke, not the service")
+		a.excerpt = pageTitle(content)
+	default:
+		if a.body = mend(content); a.body == nil {
+			a.problem = errors.New("the answer is not JSON")
+			a.excerpt = string(content)
+		}
+	}
+	return a
+}
+
+var errEmpty = errors.New("the answer is empty")
+
+func (a *answer) ok() bool { return a.status/100 == 2 }
+
+// decode fails when there is no JSON, or one of another shape.
+func (a *answer) decode(into any) error {
+	if a.body == nil {
+		return a.fault(a.problem)
+	}
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return a.fail("the answer has an unexpected shape")
+	}
+	return nil
+}
+
+// text is what the service said, fit to be shown.
+func (a *answer) text(s string) string {
+	return oneLine(a.redact(s[:min(len(s), maxListen)]), maxErrorText)
+}
+
+// link decodes a pre-authenticated URL, which must be there in a success.
+func (a *answer) link(raw text) (PAR, error) {
+	par, err := NewPAR(string(raw))
+	if err != nil {
+		return PAR{}, a.fault(err)
+	}
+	return par, nil
+}
+
+// said holds the fields in which the service explains itself, all chapters together.
+type said struct {
+	StatusCode   text `json:"statusCode"`
+	ErrorCode    text `json:"errorCode"`
+	Code         text `json:"code"`
+	Status       text `json:"status"`
+	Summary      text `json:"summary"`
+	Details      text `json:"details"`
+	ErrorMessage text `json:"errorMessage"`
+	Message      text `json:"message"`
+	Error        text `json:"error"`
+	Title        text `json:"title"`
+	Detail       text `json:"detail"`
+	BatchRunID   text `json:"batchRunId"`
+
+	excerpt string
+}
+
+func (a *answer) said() said {
+	s := said{excerpt: a.excerpt}
+	if a.body != nil {
+		_ = json.Unmarshal(a.body, &s) // another shape says nothing
+	}
+	return s
+}
+
+func (s said) code() text {
+	for _, code := range []text{s.StatusCode, s.ErrorCode, s.Code} {
+		if code != "" {
+			return text(oneLine(string(code), 80))
+		}
+	}
+	return ""
+}
+
+// refusal reports whether the body says that the request was refused, which holds at any HTTP status.
+func (s said) refusal() bool {
+	return StatusCode(s.StatusCode).Refusal() || MigrationCode(s.StatusCode) == MigrationCodeInvalidInput
+}
+
+// actedOn reports whether the body hints that the request was carried out
+// after all: a code of success, or a run that the request did not name.
+func (s said) actedOn(r call) bool {
+	if !r.scheduler {
+		return false
+	}
+	run := s.BatchRunID.id()
+	return StatusCode(s.StatusCode) == CodeSuccess || run != "" && run != r.runID
+}
+
+func (s said) String() string {
+	var parts []string
+	for _, part := range []text{s.Summary, s.Details, s.ErrorMessage, s.Message, s.Error, s.Title, s.Detail, text(s.excerpt)} {
+		if part != "" {
+			parts = append(parts, string(part))
+		}
+	}
+	if len(parts) == 0 && s.Status != "" {
+		parts = append(parts, "status "+string(s.Status))
+	}
+	if s.BatchRunID != "" {
+		parts = append(parts, "batchRunId "+string(s.BatchRunID))
+	}
+	return strings.Join(parts, ": ")
+}
+
+// text decodes a string or a number, for the service is not constant in either.
+// Anything else, null included, is empty.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	switch {
+	case len(b) == 0:
+	case b[0] == '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = text(strings.TrimSpace(s))
+	case b[0] == '-' || '0' <= b[0] && b[0] <= '9' || b[0] == 't' || b[0] == 'f':
+		*t = text(b)
+	}
+	return nil
+}
+
+// id is the text as an identifier, "" when it cannot be one.
+func (t text) id() string {
+	s := string(t)
+	if s == "null" || len(s) > maxID || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return s
+}
+
+// mend returns the body as valid JSON, or nil. Two faults that code which puts
+// JSON together by hand makes, and that the document's samples show, are
+// mended: control characters within strings, and commas before a closing
+// bracket. What is cut off stays invalid.
+func mend(body []byte) []byte {
+	if json.Valid(body) {
+		return body
+	}
+	mended := make([]byte, 0, len(body)+16)
+	inString, escaped, comma := false, false, -1
+	for _, b := range body {
+		switch {
+		case inString && b < ' ':
+			mended = append(mended, `\u00`...)
+			mended = append(mended, "0123456789abcdef"[b>>4], "0123456789abcdef"[b&15])
+			escaped = false
+			continue
+		case inString:
+			inString = escaped || b != '"'
+			escaped = !escaped && b == '\\'
+		case b == '"':
+			inString, comma = true, -1
+		case b == ',':
+			comma = len(mended)
+		case (b == '}' || b == ']') && comma >= 0:
+			mended[comma] = ' '
+			comma = -1
+		case b != ' ' && b != '\t' && b != '\r' && b != '\n':
+			comma = -1
+		}
+		mended = append(mended, b)
+	}
+	if !json.Valid(mended) {
+		return nil
+	}
+	return mended
+}
+
+var titlePattern = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+
+func pageTitle(page []byte) string {
+	if m := titlePattern.FindSubmatch(page[:min(len(page), maxListen)]); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// oneLine makes a text fit to be shown: valid UTF-8, no control or invisible
+// characters, single spaces, at most limit bytes.
+func oneLine(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if len(s) <= limit {
+		return s
+	}
+	cut := limit - len("...")
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "..."
+}
+
+var secretPatterns = []struct {
+	pattern     *regexp.Regexp
+	replacement string
+}{
+	{regexp.MustCompile(`(?i)(https?:)?//([^\s/"'<>]+)/p/[^\s"'<>]+`), "https://$2/[PAR]"},
+	{regexp.MustCompile(`/p/[A-Za-z0-9_-]{8,}/n/[^\s"'<>]*`), "[PAR]"},
+	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}`), "$1 [secret]"},
+	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)*`), "[token]"},
+	{regexp.MustCompile(`(?i)("?\b(?:password|client_secret|access_token|refresh_token|assertion)"?\s*[=:]\s*)("[^"]*"|[^\s&,;"]+)`), "$1[secret]"},
+}
+
+// redactPatterns removes what looks like a secret.
+func redactPatterns(s string) string {
+	for _, p := range secretPatterns {
+		s = p.pattern.ReplaceAllString(s, p.replacement)
+	}
+	return s
+}
+
+// redact removes the given secrets, as they are and as they travel in forms and
+// headers, then what looks like one.
+func redact(s string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) < 4 { // would blot out common text, and is no secret
+			continue
+		}
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			s = strings.ReplaceAll(s, form, "[secret]")
+		}
+	}
+	return redactPatterns(s)
+}

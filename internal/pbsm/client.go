@@ -1,0 +1,432 @@
+// Package pbsm is a typed client of the REST APIs of Oracle Financial Services
+// Profitability and Balance Sheet Management Cloud Service, release 24.03.01.
+//
+// One method is one call of the document; the files follow its chapters. The
+// client is lenient in decoding, strict in what it sends, and strict before it
+// calls anything a success: HTTP 2xx and a body that says so. Whatever else
+// comes back is an *Error, which tells whether the service certainly did not
+// act (NotProcessed) and whether trying again makes sense (Temporary). Except
+// for one replay after a 401 it never repeats a request: that is the caller's
+// decision.
+//
+// Tokens never leave the client, and pre-authenticated URLs leave it only
+// through PAR.Expose.
+package pbsm
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DynamicParamsFormat is how a trigger sends its dynamicParamList.
+type DynamicParamsFormat string
+
+// Formats of dynamicParamList.
+const (
+	DynamicParamsJSON   DynamicParamsFormat = "json"   // an object for a batch, an array for a group
+	DynamicParamsString DynamicParamsFormat = "string" // the same as a JSON-encoded string, for older siblings
+)
+
+// ReportStatusBody is what the report status call sends.
+type ReportStatusBody string
+
+// Bodies of the report status call.
+const (
+	ReportStatusBodyNone   ReportStatusBody = "none"
+	ReportStatusBodyObject ReportStatusBody = "object" // an empty JSON object, for gateways that insist on a body
+)
+
+// Config is a connection to one tenant. Empty fields take the defaults named here.
+type Config struct {
+	BaseURL     string // https://HOST/TENANT
+	TokenURL    string // https://IAM/oauth2/v1/token
+	TenantID    string
+	ServiceID   string
+	WorkspaceID string // default WS001
+	RemoteUser  string
+	Locale      string // default en-US
+	AppID       string // only reports need it
+
+	ClientID     string
+	ClientSecret string
+	Username     string
+	Password     string
+
+	CAFile   string // PEM, trusted besides the system's authorities
+	Insecure bool   // skip the verification of certificates
+
+	Timeout time.Duration // of one exchange, default 60s
+
+	DynamicParams       DynamicParamsFormat // default DynamicParamsJSON
+	MigrationStatusPath string              // default /public/status; the document also has /Public/status
+	ReportStatusBody    ReportStatusBody    // default ReportStatusBodyNone
+	ReportDefType       string              // default V
+	MaxFileSize         int64               // bytes, default one less than 10 TB (10^13)
+	ExtraHeaders        map[string]string   // sent with every call but the token's, spelled as given
+}
+
+const (
+	defaultMaxFileSize = 10_000_000_000_000 - 1
+	maxBody            = 8 << 20
+	maxRedirects       = 5
+)
+
+func (c Config) withDefaults() Config {
+	set := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	set(&c.WorkspaceID, "WS001")
+	set(&c.Locale, "en-US")
+	set((*string)(&c.DynamicParams), string(DynamicParamsJSON))
+	set(&c.MigrationStatusPath, "/public/status")
+	set((*string)(&c.ReportStatusBody), string(ReportStatusBodyNone))
+	set(&c.ReportDefType, "V")
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	if c.MaxFileSize == 0 {
+		c.MaxFileSize = defaultMaxFileSize
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	return c
+}
+
+// Validate names every fault of the configuration, joined; nil when there is
+// none. It reads CAFile.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	faults := []error{checkURL("base URL", c.BaseURL), checkURL("token URL", c.TokenURL)}
+	for _, field := range []struct{ name, value string }{
+		{"tenant id", c.TenantID},
+		{"service id", c.ServiceID},
+		{"workspace id", c.WorkspaceID},
+		{"remote user", c.RemoteUser},
+		{"locale", c.Locale},
+		{"client id", c.ClientID},
+		{"client secret", c.ClientSecret},
+		{"username", c.Username},
+		{"password", c.Password},
+		{"report definition type", c.ReportDefType},
+	} {
+		faults = append(faults, checkHeaderValue(field.name, field.value))
+	}
+	if c.AppID != "" {
+		faults = append(faults, checkHeaderValue("app id", c.AppID))
+	}
+	if c.Timeout < 0 {
+		faults = append(faults, fmt.Errorf("timeout %s is negative", c.Timeout))
+	}
+	if c.MaxFileSize < 2 {
+		faults = append(faults, fmt.Errorf("maximum file size %d is less than 2 bytes", c.MaxFileSize))
+	}
+	if c.DynamicParams != DynamicParamsJSON && c.DynamicParams != DynamicParamsString {
+		faults = append(faults, fmt.Errorf("dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString))
+	}
+	if c.ReportStatusBody != ReportStatusBodyNone && c.ReportStatusBody != ReportStatusBodyObject {
+		faults = append(faults, fmt.Errorf("report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject))
+	}
+	if !pathPattern.MatchString(c.MigrationStatusPath) {
+		faults = append(faults, fmt.Errorf("migration status path %q is not a path such as /public/status", c.MigrationStatusPath))
+	}
+	for name, value := range c.ExtraHeaders {
+		faults = append(faults, checkExtraHeader(name, value))
+	}
+	_, err := c.tlsConfig()
+	return errors.Join(append(faults, err)...)
+}
+
+var (
+	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
+	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+)
+
+func checkURL(name, raw string) error {
+	if raw == "" {
+		return fmt.Errorf("%s is missing", name)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is not a URL", name) // the parser's error would repeat it, user and all
+	case u.Scheme != "https":
+		return fmt.Errorf("%s does not start with https://", name)
+	case u.Hostname() == "":
+		return fmt.Errorf("%s has no host", name)
+	case u.User != nil:
+		return fmt.Errorf("%s holds a user; credentials have fields of their own", name)
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%s has a query or a fragment", name)
+	}
+	return nil
+}
+
+// checkHeaderValue does not repeat the value: it may be a secret.
+func checkHeaderValue(name, value string) error {
+	switch {
+	case value == "":
+		return fmt.Errorf("%s is missing", name)
+	case strings.ContainsFunc(value, isControl):
+		return fmt.Errorf("%s has control characters", name)
+	case strings.TrimSpace(value) != value:
+		return fmt.Errorf("%s starts or ends with a space", name)
+	}
+	return nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// ownHeaders are set by the client or belong to the connection. An idempotency
+// key is among them because it would let the transport repeat a POST.
+var ownHeaders = map[string]bool{
+	"accept": true, "authorization": true, "content-type": true, "content-length": true, "host": true,
+	"connection": true, "expect": true, "keep-alive": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"idempotency-key": true, "x-idempotency-key": true,
+	"ofs_remote_user": true, "locale": true, "ofs_tenant_id": true, "ofs_workspace_id": true, "ofs_service_id": true,
+	"reportcode": true, "reporttype": true, "appid": true, "reportdeftype": true, "reportinstanceid": true,
+}
+
+func checkExtraHeader(name, value string) error {
+	switch {
+	case !headerPattern.MatchString(name):
+		return fmt.Errorf("extra header %q is not a header name", name)
+	case ownHeaders[strings.ToLower(name)]:
+		return fmt.Errorf("extra header %q is the client's own", name)
+	}
+	return checkHeaderValue("extra header "+name, value)
+}
+
+func (c Config) tlsConfig() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure}
+	if c.CAFile == "" {
+		return conf, nil
+	}
+	pem, err := os.ReadFile(c.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("CA file %s holds no PEM certificate", c.CAFile)
+	}
+	conf.RootCAs = pool
+	return conf, nil
+}
+
+func (c Config) secrets() []string {
+	secrets := []string{c.ClientSecret, c.Password}
+	for _, value := range c.ExtraHeaders {
+		secrets = append(secrets, value)
+	}
+	return secrets
+}
+
+// String names the connection without its secrets.
+func (c Config) String() string {
+	return fmt.Sprintf("pbsm.Config{%s at %s}", c.RemoteUser, c.BaseURL)
+}
+
+// Format shows String under every verb.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue shows String.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Client makes the calls of one connection. It is safe for concurrent use.
+type Client struct {
+	cfg    Config
+	pooled *http.Client // for calls that may be repeated
+	single *http.Client // for calls that must not
+	tokens *tokens
+}
+
+// New validates the configuration, naming every fault, and makes no call.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	tlsConf, err := cfg.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	single := &http.Client{Transport: newTransport(tlsConf.Clone(), true), CheckRedirect: sameHostGET}
+	return &Client{
+		cfg:    cfg,
+		pooled: &http.Client{Transport: newTransport(tlsConf.Clone(), false), CheckRedirect: sameHostGET},
+		single: single,
+		tokens: newTokens(cfg, single),
+	}, nil
+}
+
+// Format shows the connection's name under every verb, and no secret.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "pbsm.Client{%v}", c.cfg) }
+
+// newTransport makes a pool of connections or, for requests that must not be
+// sent twice, one fresh HTTP/1.1 connection per request. On a fresh connection
+// the transport never repeats a request by itself, and no idle connection that
+// the server has just closed can make the outcome uncertain.
+func newTransport(conf *tls.Config, fresh bool) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:        conf,
+		TLSHandshakeTimeout:    15 * time.Second,
+		ForceAttemptHTTP2:      !fresh,
+		DisableKeepAlives:      fresh,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 1 << 20,
+	}
+}
+
+// sameHostGET follows a redirect only from a GET and only within the host; any
+// other is handed to the caller as the answer.
+func sameHostGET(next *http.Request, via []*http.Request) error {
+	first := via[0]
+	if first.Method != http.MethodGet || next.URL.Scheme != "https" || next.URL.Host != first.URL.Host || len(via) > maxRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// call is a request in the document's terms.
+type call struct {
+	name, subject string
+	method, path  string // path is escaped, below the base URL
+	query         url.Values
+	header        map[string]string // besides the common ones
+	body          any               // nil for none
+	scheduler     bool              // a call of chapter 10
+	once          bool              // posting it twice does harm
+	runID         string            // the run that the request names
+}
+
+// do sends a request with a valid token, once more with a new one if the
+// service answers 401, and returns what came back. It fails when there is no
+// HTTP answer; whether an answer is a success is the chapter's to judge.
+func (c *Client) do(ctx context.Context, r call) (*answer, error) {
+	var body []byte
+	if r.body != nil {
+		var err error
+		if body, err = json.Marshal(r.body); err != nil {
+			return nil, r.invalid(err)
+		}
+	}
+	token, err := c.tokens.get(ctx)
+	if err != nil {
+		return nil, r.withoutToken(err)
+	}
+	a, err := c.exchange(ctx, r, body, token)
+	if err != nil || a.status != http.StatusUnauthorized {
+		return a, err
+	}
+	if token, err = c.tokens.renew(ctx, token); err != nil {
+		return nil, r.withoutToken(err)
+	}
+	return c.exchange(ctx, r, body, token)
+}
+
+func (r call) withoutToken(err error) error {
+	return fmt.Errorf("%s was not sent: %w", strings.TrimSpace(r.name+" "+r.subject), err)
+}
+
+func (c *Client) exchange(ctx context.Context, r call, body []byte, token string) (*answer, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, fmt.Errorf("no answer within %s: %w", c.cfg.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	// Once there is a connection, bytes of the request may have left; before, none can.
+	var sendable atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sendable.Store(true) }})
+
+	req, err := c.request(ctx, r, body, token)
+	if err != nil {
+		return nil, r.invalid(err)
+	}
+	client := c.pooled
+	if r.once {
+		client = c.single
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, r.transportError(endedBy(ctx, err), sendable.Load())
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	a := newAnswer(r, resp.StatusCode, resp.Header, content, endedBy(ctx, err))
+	a.redact = c.tokens.redact
+	return a, nil
+}
+
+// endedBy prefers the context's reason to the error that it led to.
+func endedBy(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	cause := context.Cause(ctx)
+	if !errors.Is(cause, ctx.Err()) {
+		cause = fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return cause
+}
+
+func (c *Client) request(ctx context.Context, r call, body []byte, token string) (*http.Request, error) {
+	target := c.cfg.BaseURL + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.GetBody = nil // without it the transport cannot repeat what it has begun to send
+	// Keys go in directly: Set would change their spelling.
+	set := func(name, value string) { req.Header[name] = []string{value} }
+	for name, value := range c.cfg.ExtraHeaders {
+		set(name, value)
+	}
+	set("ofs_remote_user", c.cfg.RemoteUser)
+	set("locale", c.cfg.Locale)
+	set("ofs_tenant_id", c.cfg.TenantID)
+	set("ofs_workspace_id", c.cfg.WorkspaceID)
+	for name, value := range r.header {
+		set(name, value)
+	}
+	set("Accept", "application/json")
+	if body != nil {
+		set("Content-Type", "application/json")
+	}
+	set("Authorization", "Bearer "+token)
+	return req, nil
+}
+
+// pathSegment escapes a code or an id for a path. What could leave its place in
+// the path, here or in a gateway that decodes twice, is refused.
+func pathSegment(what, value string) (string, error) {
+	if err := checkHeaderValue(what, value); err != nil {
+		return "", err
+	}
+	if value == "." || value == ".." || len(value) > maxID || strings.ContainsAny(value, `/\%?#;`) {
+		return "", fmt.Errorf("%s %q cannot stand in a path", what, oneLine(value, 80))
+	}
+	return url.PathEscape(value), nil
+}

@@ -1,0 +1,157 @@
+package pbsm
+
+import "net/http"
+
+// StatusCode is a code of the scheduler: of a call, of a run, or of a task.
+// Source: chapter 10, Rest API Status Codes.
+type StatusCode string
+
+// The scheduler's documented codes. CodeSuccess to CodeHeld say how a call, a
+// run or a task stands; CodeNoObject to CodeNotOngoing refuse a request.
+const (
+	CodeSuccess            StatusCode = "0"
+	CodeFailure            StatusCode = "-1"
+	CodeInterrupted        StatusCode = "-2"
+	CodeNotStarted         StatusCode = "1"
+	CodeOngoing            StatusCode = "2"
+	CodeAborted            StatusCode = "3"
+	CodeExcluded           StatusCode = "4"
+	CodeHeld               StatusCode = "5"
+	CodeNoObject           StatusCode = "-3"
+	CodeInvalidArguments   StatusCode = "-4"
+	CodeInvalidHeaders     StatusCode = "-5"
+	CodeNoJob              StatusCode = "-6"
+	CodeAlreadyInterrupted StatusCode = "-7"
+	CodeNotOngoing         StatusCode = "-8"
+)
+
+var statusTexts = map[StatusCode]string{
+	CodeSuccess:            "Success",
+	CodeFailure:            "Failure",
+	CodeInterrupted:        "Interrupted",
+	CodeNotStarted:         "Not Started",
+	CodeOngoing:            "Ongoing",
+	CodeAborted:            "Aborted",
+	CodeExcluded:           "Excluded",
+	CodeHeld:               "Held",
+	CodeNoObject:           "Object does not exist",
+	CodeInvalidArguments:   "Invalid arguments passed in request/not enough params in Request body",
+	CodeInvalidHeaders:     "Invalid request headers/request headers missing",
+	CodeNoJob:              "No executable job is present",
+	CodeAlreadyInterrupted: "Job is already interrupted",
+	CodeNotOngoing:         "Job is not ongoing/aborted",
+}
+
+// Text is the document's description, "" for a code it does not list.
+func (c StatusCode) Text() string { return statusTexts[c] }
+
+// Known reports whether the document lists the code.
+func (c StatusCode) Known() bool { return statusTexts[c] != "" }
+
+// Terminal reports whether a run with this code has ended, well or not. A held
+// run, and one with an unknown code, has not.
+func (c StatusCode) Terminal() bool {
+	switch c {
+	case CodeSuccess, CodeFailure, CodeInterrupted, CodeAborted:
+		return true
+	}
+	return false
+}
+
+// Succeeded reports whether a run with this code ended well.
+func (c StatusCode) Succeeded() bool { return c == CodeSuccess }
+
+// Refusal reports whether the code, answered to a call, says that the request
+// was refused and nothing was done.
+func (c StatusCode) Refusal() bool {
+	switch c {
+	case CodeNoObject, CodeInvalidArguments, CodeInvalidHeaders, CodeNoJob, CodeAlreadyInterrupted, CodeNotOngoing:
+		return true
+	}
+	return false
+}
+
+// MigrationCode is the statusCode of an export, an import or their status.
+// Source: chapters 4 to 7, Response JSON Parameters.
+type MigrationCode string
+
+// The documented codes of a migration.
+const (
+	MigrationCodeSuccess               MigrationCode = "SUCCESS"
+	MigrationCodeTriggered             MigrationCode = "TRIGGERED_SUCCESS"
+	MigrationCodeInvalidInput          MigrationCode = "INVALID_INPUT"
+	MigrationCodeInternalError         MigrationCode = "INTERNAL_ERROR"
+	MigrationCodeExportAlreadyComplete MigrationCode = "EXPORT_ALREADY_COMPLETE"
+	MigrationCodeExportInProgress      MigrationCode = "EXPORT_INPROGRESS"
+	MigrationCodeImportAlreadyComplete MigrationCode = "IMPORT_ALREADY_COMPLETE"
+	MigrationCodeImportInProgress      MigrationCode = "IMPORT_INPROGRESS"
+)
+
+var migrationTexts = map[MigrationCode]string{
+	MigrationCodeSuccess:               "Status fetched Successfully",
+	MigrationCodeTriggered:             "Object Migration Triggered",
+	MigrationCodeInvalidInput:          "Code does not exist",
+	MigrationCodeInternalError:         "Internal Server Error",
+	MigrationCodeExportAlreadyComplete: "Export already completed",
+	MigrationCodeExportInProgress:      "Export in progress",
+	MigrationCodeImportAlreadyComplete: "Import already completed",
+	MigrationCodeImportInProgress:      "Import in progress",
+}
+
+// Text is the document's description, "" for a code it does not list.
+func (c MigrationCode) Text() string { return migrationTexts[c] }
+
+// The HTTP statuses that the document lists, in its sense where that differs
+// from the standard's. 409 is documented as a wrong content type, the meaning
+// of 415; a client must take it for the conflict that it is.
+// Source: chapter 1, Status Code.
+var httpTexts = map[int]string{
+	http.StatusOK:                   "the request was completed",
+	http.StatusCreated:              "a resource was created",
+	http.StatusAccepted:             "accepted, not yet processed",
+	http.StatusBadRequest:           "missing or invalid information",
+	http.StatusUnauthorized:         "credentials missing or invalid",
+	http.StatusForbidden:            "the user is not allowed to do this",
+	http.StatusNotFound:             "no such resource",
+	http.StatusMethodNotAllowed:     "method not supported here",
+	http.StatusNotAcceptable:        "cannot answer in the accepted media type",
+	http.StatusConflict:             "conflict with the present state",
+	http.StatusUnsupportedMediaType: "content type not accepted",
+	http.StatusTooManyRequests:      "too many requests",
+	http.StatusInternalServerError:  "unexpected condition in the service",
+	http.StatusServiceUnavailable:   "overloaded, in maintenance or not running",
+}
+
+// HTTPStatusText describes a status as the service means it, falling back to
+// the standard's text.
+func HTTPStatusText(status int) string {
+	if text, ok := httpTexts[status]; ok {
+		return text
+	}
+	return http.StatusText(status)
+}
+
+// refusingStatuses are answers by which a server says that it did not carry
+// the request out. 408 is not among them: gateways answer it when the service
+// behind them is slow.
+var refusingStatuses = map[int]bool{
+	http.StatusBadRequest:                  true,
+	http.StatusUnauthorized:                true,
+	http.StatusForbidden:                   true,
+	http.StatusNotFound:                    true,
+	http.StatusMethodNotAllowed:            true,
+	http.StatusNotAcceptable:               true,
+	http.StatusConflict:                    true,
+	http.StatusGone:                        true,
+	http.StatusLengthRequired:              true,
+	http.StatusPreconditionFailed:          true,
+	http.StatusRequestEntityTooLarge:       true,
+	http.StatusRequestURITooLong:           true,
+	http.StatusUnsupportedMediaType:        true,
+	http.StatusMisdirectedRequest:          true,
+	http.StatusUnprocessableEntity:         true,
+	http.StatusTooEarly:                    true,
+	http.StatusUpgradeRequired:             true,
+	http.StatusTooManyRequests:             true,
+	http.StatusRequestHeaderFieldsTooLarge: true,
+}

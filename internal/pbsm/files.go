@@ -1,0 +1,300 @@
+package pbsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// UploadRequest announces a file. Source: chapter 3, Request JSON Parameters.
+type UploadRequest struct {
+	FileName string // starts with a letter or digit; then also - . _; at most 255 characters
+	FileSize int64  // bytes; more than 1, at most Config.MaxFileSize
+	MimeType string // Text/CSV, Text/plain or DAT; by FileName when empty
+	Prefix   string
+}
+
+// UploadPAR is where to send an announced file, and the id it will have.
+type UploadPAR struct {
+	PAR        PAR
+	FileID     string
+	FileName   string // as the service knows it, if it says so
+	StripeName string
+	CreateUser string
+	CreateDate string // the service's text; it names no time zone
+	Status     string
+}
+
+// Scan is the answer to a scan request.
+type Scan struct {
+	Status  string
+	Message string
+}
+
+// File is an uploaded file. Its identity is the ID; names need not be unique.
+type File struct {
+	ID         string
+	Name       string
+	UploadDate string // the service's text, such as "31-JAN-23 06:33:43 AM"; it names no time zone
+	StripeName string
+}
+
+// DownloadRequest names a file to download. Source: chapter 3.
+type DownloadRequest struct {
+	FileName   string
+	StripeName string // "default" when empty
+	Prefix     string
+}
+
+const defaultStripe = "default"
+
+var (
+	fileNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+	mimeTypes       = []string{"Text/CSV", "Text/plain", "DAT"}
+)
+
+// MimeTypeFor is the documented type for a file's extension, Text/plain when
+// there is none for it.
+func MimeTypeFor(fileName string) string {
+	switch strings.ToLower(path.Ext(fileName)) {
+	case ".csv":
+		return "Text/CSV"
+	case ".dat":
+		return "DAT"
+	}
+	return "Text/plain"
+}
+
+// CreateUploadPAR announces a file and obtains the URL to send it to. Each call
+// makes another file id; the file exists once its bytes arrived.
+// Source: chapter 3, Generating PAR URL for File Upload.
+func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (UploadPAR, error) {
+	if req.MimeType == "" {
+		req.MimeType = MimeTypeFor(req.FileName)
+	}
+	r := call{
+		name: "upload PAR", subject: req.FileName,
+		method: http.MethodPost, path: "/utils-service/v1/file/uploadfile/parURL", query: url.Values{"prefix": {req.Prefix}},
+		body: map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
+	}
+	if err := r.invalid(req.faults(c.cfg.MaxFileSize)...); err != nil {
+		return UploadPAR{}, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return UploadPAR{}, err
+	}
+	return a.uploadPAR()
+}
+
+func (req UploadRequest) faults(maxSize int64) []error {
+	var faults []error
+	if !fileNamePattern.MatchString(req.FileName) {
+		faults = append(faults, fmt.Errorf("file name %q must start with a letter or digit, hold only letters, digits, hyphen, dot and underscore, and have at most 255 characters", oneLine(req.FileName, 300)))
+	}
+	if req.FileSize <= 1 {
+		faults = append(faults, fmt.Errorf("file size %d must be more than 1 byte", req.FileSize))
+	}
+	if req.FileSize > maxSize {
+		faults = append(faults, fmt.Errorf("file size %d must be at most %d bytes", req.FileSize, maxSize))
+	}
+	if !containsFold(mimeTypes, req.MimeType) {
+		faults = append(faults, fmt.Errorf("mime type %q must be one of %s", req.MimeType, strings.Join(mimeTypes, ", ")))
+	}
+	return append(faults, checkOptional("prefix", req.Prefix))
+}
+
+func containsFold(list []string, value string) bool {
+	for _, item := range list {
+		if strings.EqualFold(item, value) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkOptional(name, value string) error {
+	if value == "" {
+		return nil
+	}
+	return checkHeaderValue(name, value)
+}
+
+type uploadPayload struct {
+	UploadURL  text `json:"uploadURL"`
+	FileID     text `json:"fileId"`
+	FileName   text `json:"fileName"`
+	StripeName text `json:"stripeName"`
+	CreateUser text `json:"createUser"`
+	CreateDate text `json:"createDate"`
+	Status     text `json:"status"`
+}
+
+func (a *answer) uploadPAR() (UploadPAR, error) {
+	var body struct {
+		Payload *uploadPayload `json:"payload"`
+		uploadPayload
+	}
+	if err := a.decode(&body); err != nil {
+		return UploadPAR{}, err
+	}
+	p := body.uploadPayload // other releases answer flat
+	if body.Payload != nil {
+		p = *body.Payload
+	}
+	switch {
+	case !a.ok():
+		return UploadPAR{}, a.fault(nil)
+	case p.Status != "" && !strings.EqualFold(string(p.Status), "success"):
+		return UploadPAR{}, a.fail("the upload was not granted")
+	case p.FileID.id() == "":
+		return UploadPAR{}, a.fail("the answer holds no file id")
+	}
+	par, err := a.link(p.UploadURL)
+	if err != nil {
+		return UploadPAR{}, err
+	}
+	return UploadPAR{
+		PAR: par, FileID: p.FileID.id(), FileName: a.text(string(p.FileName)), StripeName: a.text(string(p.StripeName)),
+		CreateUser: a.text(string(p.CreateUser)), CreateDate: a.text(string(p.CreateDate)), Status: a.text(string(p.Status)),
+	}, nil
+}
+
+// ScanFile asks for the scan that sibling services document, from 24C on, to
+// follow an upload. The source document does not have it, so its answer cannot
+// be proven: any 2xx that is empty, or JSON that does not speak of failure, will do.
+func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
+	r := call{name: "scan", subject: "of file " + fileID, method: http.MethodPut, header: c.service()}
+	segment, err := pathSegment("file id", fileID)
+	if err != nil {
+		return Scan{}, r.invalid(err)
+	}
+	r.path = "/utils-service/v1/file/scan/" + segment
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return Scan{}, err
+	}
+	return a.scan()
+}
+
+func (a *answer) scan() (Scan, error) {
+	said := a.said()
+	switch failed := strings.ToLower(string(said.Status)); {
+	case !a.ok() || said.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty):
+		return Scan{}, a.fault(a.problem)
+	case strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err"):
+		return Scan{}, a.fail("the scan failed")
+	}
+	return Scan{Status: a.text(string(said.Status)), Message: a.text(said.String())}, nil
+}
+
+// ListFiles lists the uploaded files of a stripe, "default" when empty.
+// Source: chapter 3, Viewing List of Uploaded Files.
+func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
+	if stripe == "" {
+		stripe = defaultStripe
+	}
+	r := call{
+		name: "file list", subject: "of stripe " + stripe,
+		method: http.MethodGet, path: "/utils-service/v1/listfiles", query: url.Values{"stripeName": {stripe}},
+	}
+	if err := r.invalid(checkHeaderValue("stripe", stripe)); err != nil {
+		return nil, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return a.files()
+}
+
+func (a *answer) files() ([]File, error) {
+	var body struct {
+		Payload *[]struct {
+			Name       text `json:"v_file_name"`
+			ID         text `json:"n_file_id"`
+			UploadDate text `json:"d_upload_date"`
+			StripeName text `json:"v_stripe_name"`
+		} `json:"payload"`
+	}
+	if err := a.decode(&body); err != nil {
+		return nil, err
+	}
+	if !a.ok() {
+		return nil, a.fault(nil)
+	}
+	if body.Payload == nil {
+		return nil, a.fail("the answer holds no list of files")
+	}
+	files := make([]File, 0, len(*body.Payload)) // its own count may be wrong
+	for _, f := range *body.Payload {
+		files = append(files, File{
+			ID: f.ID.id(), Name: oneLine(string(f.Name), maxErrorText),
+			UploadDate: oneLine(string(f.UploadDate), maxErrorText), StripeName: oneLine(string(f.StripeName), maxErrorText),
+		})
+	}
+	return files, nil
+}
+
+// CreateDownloadPARByName obtains a URL to download a file by its name.
+// Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File Name.
+func (c *Client) CreateDownloadPARByName(ctx context.Context, req DownloadRequest) (PAR, error) {
+	if req.StripeName == "" {
+		req.StripeName = defaultStripe
+	}
+	r := call{
+		name: "download PAR", subject: req.FileName,
+		method: http.MethodGet, path: "/utils-service/v1/file/download",
+		query: url.Values{"fileName": {req.FileName}, "stripeName": {req.StripeName}, "prefix": {req.Prefix}},
+	}
+	err := r.invalid(checkHeaderValue("file name", req.FileName), checkHeaderValue("stripe", req.StripeName), checkOptional("prefix", req.Prefix))
+	if err != nil {
+		return PAR{}, err
+	}
+	return c.downloadPAR(ctx, r)
+}
+
+// CreateDownloadPARByID obtains a URL to download a file by its id.
+// Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File ID.
+func (c *Client) CreateDownloadPARByID(ctx context.Context, fileID string) (PAR, error) {
+	r := call{name: "download PAR", subject: "of file " + fileID, method: http.MethodGet}
+	segment, err := pathSegment("file id", fileID)
+	if err != nil {
+		return PAR{}, r.invalid(err)
+	}
+	r.path = "/utils-service/v1/file/downloadfile/" + segment
+	return c.downloadPAR(ctx, r)
+}
+
+func (c *Client) downloadPAR(ctx context.Context, r call) (PAR, error) {
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return PAR{}, err
+	}
+	return a.downloadPAR()
+}
+
+func (a *answer) downloadPAR() (PAR, error) {
+	type payload struct {
+		DownloadURL text `json:"downloadURL"`
+	}
+	var body struct {
+		Payload *payload `json:"payload"`
+		payload
+	}
+	if err := a.decode(&body); err != nil {
+		return PAR{}, err
+	}
+	if !a.ok() {
+		return PAR{}, a.fault(nil)
+	}
+	if body.Payload != nil {
+		return a.link(body.Payload.DownloadURL)
+	}
+	return a.link(body.DownloadURL)
+}

@@ -1,0 +1,141 @@
+package pbsm
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+// MigrationState is where an export or an import stands.
+type MigrationState string
+
+// States of a migration.
+const (
+	MigrationTriggered  MigrationState = "triggered"
+	MigrationInProgress MigrationState = "in progress"
+	MigrationDone       MigrationState = "done"
+	MigrationFailed     MigrationState = "failed"
+)
+
+// Migration is the service's answer about an export or an import.
+type Migration struct {
+	State           MigrationState
+	StatusCode      string // a MigrationCode
+	Status          string
+	Message         string // the field errorMessage, which carries success texts too
+	AlreadyComplete bool   // it was over before it was asked for
+}
+
+// faultOfCall are the codes by which FAILED is about the call, not the migration.
+var faultOfCall = map[MigrationCode]bool{MigrationCodeInvalidInput: true, MigrationCodeInternalError: true, "": true}
+
+type direction string
+
+const (
+	exporting direction = "export"
+	importing direction = "import"
+)
+
+// ExportMigration starts an export. One that is in progress or complete is a
+// success with that state. Source: chapter 4.
+func (c *Client) ExportMigration(ctx context.Context, code string) (Migration, error) {
+	return c.migrate(ctx, exporting, code)
+}
+
+// ImportMigration starts an import. One that is in progress or complete is a
+// success with that state. Source: chapter 5.
+func (c *Client) ImportMigration(ctx context.Context, code string) (Migration, error) {
+	return c.migrate(ctx, importing, code)
+}
+
+// ExportStatus asks how an export stands. Source: chapter 6.
+func (c *Client) ExportStatus(ctx context.Context, code string) (Migration, error) {
+	return c.migrationStatus(ctx, exporting, code)
+}
+
+// ImportStatus asks how an import stands. Source: chapter 7.
+func (c *Client) ImportStatus(ctx context.Context, code string) (Migration, error) {
+	return c.migrationStatus(ctx, importing, code)
+}
+
+func (c *Client) migrate(ctx context.Context, d direction, code string) (Migration, error) {
+	r := call{name: string(d), subject: code, method: http.MethodPost}
+	return c.migration(ctx, r, "/public/migrate", d, code, (*answer).migrationStarted)
+}
+
+func (c *Client) migrationStatus(ctx context.Context, d direction, code string) (Migration, error) {
+	r := call{name: string(d) + " status", subject: code, method: http.MethodGet}
+	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*answer).migrationStatus)
+}
+
+func (c *Client) migration(ctx context.Context, r call, root string, d direction, code string, judge func(*answer, direction) (Migration, error)) (Migration, error) {
+	segment, err := pathSegment("migration code", code)
+	if err != nil {
+		return Migration{}, r.invalid(err)
+	}
+	r.path = root + "/" + string(d) + "/" + segment
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return Migration{}, err
+	}
+	return judge(a, d)
+}
+
+func (a *answer) migrationStarted(d direction) (Migration, error) {
+	m, err := a.migration(d)
+	if err != nil || m.State != "" {
+		return m, err
+	}
+	if m.Status == "SUCCESS" && a.ok() {
+		m.State = MigrationTriggered
+		return m, nil
+	}
+	return Migration{}, a.fail("the migration was not started")
+}
+
+func (a *answer) migrationStatus(d direction) (Migration, error) {
+	m, err := a.migration(d)
+	if err != nil || m.State != "" {
+		return m, err
+	}
+	switch code := MigrationCode(m.StatusCode); {
+	case m.Status == "SUCCESS" && code == MigrationCodeSuccess && a.ok():
+		m.State = MigrationDone
+	case m.Status == "SUCCESS" && code == MigrationCodeTriggered && a.ok():
+		m.State = MigrationTriggered
+	case m.Status == "FAILED" && (a.ok() || a.status == http.StatusBadRequest) && !faultOfCall[code]:
+		m.State = MigrationFailed
+	default:
+		return Migration{}, a.fail("the status of the migration is not known")
+	}
+	return m, nil
+}
+
+// migration decodes the shape that all four calls share at every HTTP status.
+// It sets the states that mean the same in all of them: in progress and already
+// complete, which arrive as HTTP 400.
+func (a *answer) migration(d direction) (Migration, error) {
+	var body struct {
+		ErrorMessage text `json:"errorMessage"`
+		StatusCode   text `json:"statusCode"`
+		Status       text `json:"status"`
+	}
+	if err := a.decode(&body); err != nil {
+		return Migration{}, err
+	}
+	m := Migration{
+		StatusCode: strings.ToUpper(a.text(string(body.StatusCode))), Status: strings.ToUpper(a.text(string(body.Status))),
+		Message: a.text(string(body.ErrorMessage)),
+	}
+	if a.status >= 500 || a.status == http.StatusUnauthorized || a.status == http.StatusTooManyRequests {
+		return Migration{}, a.fault(nil)
+	}
+	prefix := strings.ToUpper(string(d))
+	switch {
+	case m.StatusCode == prefix+"_ALREADY_COMPLETE":
+		m.State, m.AlreadyComplete = MigrationDone, true
+	case m.StatusCode == prefix+"_INPROGRESS" || m.Status == "INPROGRESS":
+		m.State = MigrationInProgress
+	}
+	return m, nil
+}

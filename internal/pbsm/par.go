@@ -1,0 +1,76 @@
+package pbsm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// PAR is a pre-authenticated request: a URL whose possession is the permission
+// to read or write a file. However it is printed, logged or encoded it shows
+// only its host. The zero PAR holds none.
+type PAR struct {
+	url *string // a pointer, so that printing a struct around it by reflection shows an address
+}
+
+// NewPAR takes an https URL. Line breaks within it are dropped, as browsers do.
+// The error does not repeat it.
+func NewPAR(raw string) (PAR, error) {
+	raw = strings.TrimSpace(strings.NewReplacer("\n", "", "\r", "", "\t", "").Replace(raw))
+	if raw == "" {
+		return PAR{}, errors.New("there is no pre-authenticated URL")
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return PAR{}, errors.New("the pre-authenticated URL cannot be parsed")
+	case u.Scheme != "https" || u.Hostname() == "":
+		return PAR{}, errors.New("the pre-authenticated URL is not an https URL with a host")
+	case u.User != nil:
+		return PAR{}, errors.New("the pre-authenticated URL holds a user")
+	}
+	return PAR{url: &raw}, nil
+}
+
+// Expose returns the URL itself: a secret, to be used and not to be kept.
+func (p PAR) Expose() string {
+	if p.url == nil {
+		return ""
+	}
+	return *p.url
+}
+
+// IsZero reports whether there is no URL.
+func (p PAR) IsZero() bool { return p.url == nil }
+
+// Host is the URL's host, with its port if it has one.
+func (p PAR) Host() string {
+	u, err := url.Parse(p.Expose())
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// String shows the host only.
+func (p PAR) String() string {
+	if p.IsZero() {
+		return ""
+	}
+	return "https://" + p.Host() + "/[PAR]"
+}
+
+// GoString shows the host only.
+func (p PAR) GoString() string { return p.String() }
+
+// Format shows the host only, under every verb.
+func (p PAR) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
+
+// LogValue shows the host only.
+func (p PAR) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// MarshalText shows the host only; MarshalJSON follows from it.
+func (p PAR) MarshalText() ([]byte, error) { return []byte(p.String()), nil }

@@ -1,0 +1,158 @@
+package pbsm
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+)
+
+// ReportState is where the generation of a report stands.
+type ReportState string
+
+// States of a report. Unknown is a status that the document does not list: not
+// an end, and never a success.
+const (
+	ReportPending   ReportState = "pending"
+	ReportRunning   ReportState = "running"
+	ReportCompleted ReportState = "completed"
+	ReportFailed    ReportState = "failed"
+	ReportUnknown   ReportState = "unknown"
+)
+
+var reportStates = map[string]ReportState{
+	"PENDING": ReportPending, "RUNNING": ReportRunning,
+	"COMPLETE": ReportCompleted, "COMPLETED": ReportCompleted,
+	"FAIL": ReportFailed, "FAILED": ReportFailed,
+}
+
+// ReportRequest is a report to generate. Source: chapter 8.
+type ReportRequest struct {
+	ReportCode    string
+	ReportType    string // the file format, such as CSV
+	ReportDefType string // Config.ReportDefType when empty
+	// The filters become part of an SQL statement in the service: never build
+	// them from unchecked input.
+	FilterCriteria    string
+	PlaceholderFilter string
+}
+
+// ReportStatusRequest names one generation of a report. Source: chapter 9.
+type ReportStatusRequest struct {
+	ReportCode string
+	InstanceID string
+}
+
+// ReportInstance is one generation of a report.
+type ReportInstance struct {
+	ID       string
+	State    ReportState
+	Status   string // the service's word for State
+	Download PAR    // of a completed report, from ReportStatus only
+}
+
+// GenerateReport asks for a report. Each call makes another instance.
+// Source: chapter 8.
+func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportInstance, error) {
+	req.ReportDefType = cmp.Or(req.ReportDefType, c.cfg.ReportDefType)
+	r := call{
+		name: "report", subject: req.ReportCode, method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgen",
+		header: c.service(),
+		body:   map[string]string{"filterCriteria": req.FilterCriteria, "placeholderFilter": req.PlaceholderFilter},
+	}
+	r.header["reportcode"] = req.ReportCode
+	r.header["reportType"] = req.ReportType
+	r.header["appid"] = c.cfg.AppID
+	r.header["reportDefType"] = req.ReportDefType
+	err := r.invalid(
+		checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report type", req.ReportType),
+		checkHeaderValue("report definition type", req.ReportDefType), checkHeaderValue("app id of the connection", c.cfg.AppID),
+	)
+	if err != nil {
+		return ReportInstance{}, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return ReportInstance{}, err
+	}
+	return a.reportGenerated()
+}
+
+// ReportStatus asks how a report stands. A completed one carries the URL to
+// download it; one that is said to be complete but has no URL is an error.
+// Source: chapter 9.
+func (c *Client) ReportStatus(ctx context.Context, req ReportStatusRequest) (ReportInstance, error) {
+	r := call{
+		name: "report status", subject: strings.TrimSpace(req.ReportCode + " " + req.InstanceID),
+		method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgenstatus", header: c.service(),
+	}
+	r.header["reportcode"] = req.ReportCode
+	r.header["reportInstanceID"] = req.InstanceID
+	if c.cfg.ReportStatusBody == ReportStatusBodyObject {
+		r.body = struct{}{}
+	}
+	if err := r.invalid(checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report instance id", req.InstanceID)); err != nil {
+		return ReportInstance{}, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return ReportInstance{}, err
+	}
+	return a.reportStatus(req.InstanceID)
+}
+
+type reportBody struct {
+	Status            text `json:"status"`
+	RequestInstanceID text `json:"requestInstanceId"` // requestInstanceid too: case does not count
+	ReportInstanceID  text `json:"reportInstanceId"`
+	DownloadLink      text `json:"downloadLink"` // downloadlink too
+}
+
+func (a *answer) reportGenerated() (ReportInstance, error) {
+	body, instance, err := a.report()
+	if err != nil {
+		return ReportInstance{}, err
+	}
+	switch {
+	case !a.ok():
+		return ReportInstance{}, a.fault(nil)
+	case instance.ID == "" || body.Status == "":
+		return ReportInstance{}, a.fail("the answer holds no status or no instance id of the report")
+	}
+	return instance, nil
+}
+
+func (a *answer) reportStatus(asked string) (ReportInstance, error) {
+	body, instance, err := a.report()
+	if err != nil {
+		return ReportInstance{}, err
+	}
+	// Only a completion needs HTTP 2xx to be believed; that a report waits, runs
+	// or failed is believed whenever the answer names the instance.
+	switch {
+	case !a.ok() && (instance.ID == "" || instance.State == ReportCompleted || instance.State == ReportUnknown):
+		return ReportInstance{}, a.fault(nil)
+	case body.Status == "":
+		return ReportInstance{}, a.fail("the answer holds no status of the report")
+	}
+	instance.ID = cmp.Or(instance.ID, asked)
+	if instance.State == ReportCompleted {
+		if instance.Download, err = a.link(body.DownloadLink); err != nil {
+			return ReportInstance{}, err
+		}
+	}
+	return instance, nil
+}
+
+func (a *answer) report() (reportBody, ReportInstance, error) {
+	var body reportBody
+	if err := a.decode(&body); err != nil {
+		return body, ReportInstance{}, err
+	}
+	status := a.text(string(body.Status))
+	return body, ReportInstance{
+		ID:     cmp.Or(body.RequestInstanceID.id(), body.ReportInstanceID.id()),
+		State:  cmp.Or(reportStates[strings.ToUpper(status)], ReportUnknown),
+		Status: status,
+	}, nil
+}

@@ -1,0 +1,372 @@
+package pbsm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ObjectType is what a trigger starts, as the service spells it.
+type ObjectType string
+
+// Types of object.
+const (
+	Batch      ObjectType = "rest"
+	BatchGroup ObjectType = "group"
+)
+
+// misDate is the documented parameter that takes a date, as yyyy-mm-dd.
+const misDate = "$FICMISDATE$"
+
+// TriggerRequest is a batch or a batch group to run. Source: chapter 10, Execution API.
+type TriggerRequest struct {
+	Code    string
+	Type    ObjectType
+	Params  map[string]string // of a batch
+	Batches []BatchParams     // of a group: the parameters of its batches
+
+	// Task codes; later releases and sibling services take them.
+	IncludedTasks []string
+	ExcludedTasks []string
+	HeldTasks     []string
+}
+
+// BatchParams are the parameters of one batch of a group.
+type BatchParams struct {
+	BatchName string
+	Params    map[string]string
+}
+
+// RunRef names a run of a batch or a batch group.
+type RunRef struct {
+	Code  string // of the batch or group
+	RunID string
+}
+
+// Run is the answer to a trigger, an interrupt, a rerun or a restart. The run to
+// follow from then on is ID, whether or not it is a new one.
+type Run struct {
+	ID                 string
+	Summary            string
+	Details            string
+	Severity           string
+	AlreadyInterrupted bool // the run had been interrupted before (code -7)
+}
+
+// StatusRequest asks for a run. Source: chapter 10, Execution Status API.
+type StatusRequest struct {
+	RunID string
+	Tasks []string // task codes to narrow the answer to; all when empty
+}
+
+// RunStatus is where a run stands. Decide on Code; Text is for people.
+type RunStatus struct {
+	RunID   string
+	Code    StatusCode
+	Text    string
+	Tasks   []TaskStatus
+	Batches []RunStatus // of a group's run
+}
+
+// TaskStatus is where a task of a run stands.
+type TaskStatus struct {
+	Code   string // the task's
+	Status StatusCode
+	Text   string
+}
+
+// Trigger posts a batch or a batch group. It must not be repeated unless the
+// error says NotProcessed: nothing in the service recognises a second posting.
+// Source: chapter 10, Execution API.
+func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
+	r := c.schedulerCall("trigger", req.Code)
+	r.once = true
+	if err := r.invalid(req.faults()...); err != nil {
+		return Run{}, err
+	}
+	body, err := c.triggerBody(req)
+	if err != nil {
+		return Run{}, r.invalid(err)
+	}
+	r.body = body
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.posted()
+}
+
+// Rerun runs a run's batch again from its first task. Like a trigger it must not
+// be repeated unless the error says NotProcessed. Source: chapter 10, Rerun API.
+func (c *Client) Rerun(ctx context.Context, ref RunRef) (Run, error) {
+	a, err := c.steer(ctx, "rerun", true, ref)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.posted()
+}
+
+// Restart continues a run from where it failed. Like a trigger it must not be
+// repeated unless the error says NotProcessed. Source: chapter 10, Restart API.
+func (c *Client) Restart(ctx context.Context, ref RunRef) (Run, error) {
+	a, err := c.steer(ctx, "restart", true, ref)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.posted()
+}
+
+// Interrupt stops a run. A run that is interrupted already is a success; one
+// that is not ongoing is an error with CodeNotOngoing. Safe to repeat.
+// Source: chapter 10, Interrupt API.
+func (c *Client) Interrupt(ctx context.Context, ref RunRef) (Run, error) {
+	a, err := c.steer(ctx, "interrupt", false, ref)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.interrupted()
+}
+
+// Status asks how a run and its tasks stand. Source: chapter 10, Execution Status API.
+func (c *Client) Status(ctx context.Context, req StatusRequest) (RunStatus, error) {
+	r := c.schedulerCall("status", req.RunID)
+	r.runID = req.RunID
+	body := map[string]any{"batchRunId": req.RunID}
+	if len(req.Tasks) > 0 {
+		body["tasks"] = req.Tasks
+	}
+	r.body = body
+	if err := r.invalid(append(checkTasks("tasks", req.Tasks), checkHeaderValue("run id", req.RunID))...); err != nil {
+		return RunStatus{}, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return RunStatus{}, err
+	}
+	return a.runStatus()
+}
+
+func (c *Client) steer(ctx context.Context, name string, once bool, ref RunRef) (*answer, error) {
+	r := c.schedulerCall(name, strings.TrimSpace(ref.Code+" "+ref.RunID))
+	r.once, r.runID = once, ref.RunID
+	r.body = map[string]string{"batchName": ref.Code, "batchRunId": ref.RunID}
+	if err := r.invalid(checkHeaderValue("code", ref.Code), checkHeaderValue("run id", ref.RunID)); err != nil {
+		return nil, err
+	}
+	return c.do(ctx, r)
+}
+
+func (c *Client) schedulerCall(name, subject string) call {
+	return call{
+		name: name, subject: subject, scheduler: true, header: c.service(),
+		method: http.MethodPost, path: "/SchedulerService/rest-api/v1/external/" + name,
+	}
+}
+
+// service makes the header that scheduler, reports and scan have in common.
+func (c *Client) service() map[string]string {
+	return map[string]string{"ofs_service_id": c.cfg.ServiceID}
+}
+
+func (req TriggerRequest) faults() []error {
+	faults := []error{checkHeaderValue("code", req.Code)}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	switch req.Type {
+	case Batch:
+		if len(req.Batches) > 0 {
+			fault("a batch takes parameters of its own, not those of batches")
+		}
+	case BatchGroup:
+		if len(req.Params) > 0 {
+			fault("a batch group takes the parameters of its batches, none of its own")
+		}
+	default:
+		fault("type %q is neither %q (a batch) nor %q (a batch group)", req.Type, Batch, BatchGroup)
+	}
+	faults = append(faults, checkParams("parameter", req.Params)...)
+	named := map[string]bool{}
+	for i, b := range req.Batches {
+		if err := checkHeaderValue(fmt.Sprintf("name of batch %d", i+1), b.BatchName); err != nil {
+			faults = append(faults, err)
+		} else if named[b.BatchName] {
+			fault("batch %s is named twice", b.BatchName)
+		}
+		named[b.BatchName] = true
+		faults = append(faults, checkParams("parameter of batch "+b.BatchName, b.Params)...)
+	}
+	faults = append(faults, checkTasks("included tasks", req.IncludedTasks)...)
+	faults = append(faults, checkTasks("excluded tasks", req.ExcludedTasks)...)
+	return append(faults, checkTasks("held tasks", req.HeldTasks)...)
+}
+
+func checkParams(what string, params map[string]string) []error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		if err := checkHeaderValue(what, name); err != nil {
+			faults = append(faults, err)
+		}
+		if name != misDate {
+			continue
+		}
+		if _, err := time.Parse(time.DateOnly, params[name]); err != nil {
+			faults = append(faults, fmt.Errorf("%s %s %q is not a date as yyyy-mm-dd", what, misDate, params[name]))
+		}
+	}
+	return faults
+}
+
+func checkTasks(what string, tasks []string) []error {
+	var faults []error
+	for i, task := range tasks {
+		faults = append(faults, checkHeaderValue(fmt.Sprintf("%s: code %d", what, i+1), task))
+	}
+	return faults
+}
+
+func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
+	body := map[string]any{"batchName": req.Code, "batchType": req.Type}
+	for name, tasks := range map[string][]string{"includedTasks": req.IncludedTasks, "excludedTasks": req.ExcludedTasks, "heldTasks": req.HeldTasks} {
+		if len(tasks) > 0 {
+			body[name] = tasks
+		}
+	}
+	params := req.dynamicParams()
+	if params == nil {
+		return body, nil
+	}
+	if c.cfg.DynamicParams == DynamicParamsString {
+		encoded, err := json.Marshal(params)
+		if err != nil {
+			return nil, err
+		}
+		params = string(encoded)
+	}
+	body["dynamicParamList"] = params
+	return body, nil
+}
+
+// dynamicParams is an object for a batch, an array for a group, nil for no parameters.
+func (req TriggerRequest) dynamicParams() any {
+	if len(req.Params) > 0 {
+		return map[string]any{"batchParams": req.Params}
+	}
+	var list []any
+	for _, b := range req.Batches {
+		params := b.Params
+		if params == nil {
+			params = map[string]string{}
+		}
+		list = append(list, map[string]any{"batchName": b.BatchName, "batchParams": params})
+	}
+	if list == nil {
+		return nil
+	}
+	return list
+}
+
+type runBody struct {
+	Severity   text `json:"severity"`
+	Summary    text `json:"summary"`
+	Details    text `json:"details"`
+	BatchRunID text `json:"batchRunId"`
+	StatusCode text `json:"statusCode"`
+}
+
+func (a *answer) run() (runBody, Run, error) {
+	var body runBody
+	if err := a.decode(&body); err != nil {
+		return body, Run{}, err
+	}
+	return body, Run{
+		ID: body.BatchRunID.id(), Summary: a.text(string(body.Summary)),
+		Details: a.text(string(body.Details)), Severity: a.text(string(body.Severity)),
+	}, nil
+}
+
+// posted judges what started something: nothing but HTTP 2xx, code 0 and a run
+// id proves it.
+func (a *answer) posted() (Run, error) {
+	body, run, err := a.run()
+	if err != nil {
+		return Run{}, err
+	}
+	switch {
+	case !a.ok() || StatusCode(body.StatusCode) != CodeSuccess:
+		return Run{}, a.fault(nil)
+	case run.ID == "":
+		return Run{}, a.fail("the answer holds no run id")
+	}
+	return run, nil
+}
+
+func (a *answer) interrupted() (Run, error) {
+	body, run, err := a.run()
+	if err != nil {
+		return Run{}, err
+	}
+	if run.ID == "" {
+		run.ID = a.call.runID
+	}
+	switch code := StatusCode(body.StatusCode); {
+	case code == CodeAlreadyInterrupted:
+		run.AlreadyInterrupted = true
+		return run, nil
+	case a.ok() && code == CodeSuccess:
+		return run, nil
+	}
+	return Run{}, a.fault(nil)
+}
+
+type statusBody struct {
+	BatchRunID      text `json:"batchRunId"`
+	BatchStatusCode text `json:"batchStatusCode"`
+	BatchStatus     text `json:"batchStatus"`
+	Tasks           []struct {
+		TaskCode   text `json:"taskCode"`
+		TaskStatus text `json:"taskStatus"`
+		StatusCode text `json:"statusCode"`
+	} `json:"taskStatusList"`
+	Batches []statusBody `json:"batchList"`
+}
+
+// runStatus reads how a run stands from its own code. The outer code is about
+// the call: it can only tell that the call failed.
+func (a *answer) runStatus() (RunStatus, error) {
+	var body struct {
+		StatusCode text `json:"statusCode"`
+		statusBody
+	}
+	if err := a.decode(&body); err != nil {
+		return RunStatus{}, err
+	}
+	outer, id := StatusCode(body.StatusCode), body.BatchRunID.id()
+	switch {
+	case !a.ok() || outer != "" && outer != CodeSuccess:
+		return RunStatus{}, a.fault(nil)
+	case body.BatchStatusCode.id() == "":
+		return RunStatus{}, a.fail("the answer holds no batchStatusCode")
+	case id != "" && id != a.call.runID:
+		return RunStatus{}, a.fail("the answer is about another run")
+	}
+	status := a.runStatusOf(body.statusBody)
+	status.RunID = a.call.runID
+	return status, nil
+}
+
+func (a *answer) runStatusOf(b statusBody) RunStatus {
+	status := RunStatus{RunID: b.BatchRunID.id(), Code: StatusCode(b.BatchStatusCode.id()), Text: a.text(string(b.BatchStatus))}
+	for _, t := range b.Tasks {
+		status.Tasks = append(status.Tasks, TaskStatus{
+			Code: a.text(string(t.TaskCode)), Status: StatusCode(t.StatusCode.id()), Text: a.text(string(t.TaskStatus)),
+		})
+	}
+	for _, inner := range b.Batches {
+		status.Batches = append(status.Batches, a.runStatusOf(inner))
+	}
+	return status
+}

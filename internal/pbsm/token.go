@@ -1,0 +1,298 @@
+package pbsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+const (
+	scopes         = "urn:opc:idm:__myscopes__ offline_access"
+	maxEarly       = time.Minute
+	secretsToWatch = 8
+)
+
+// Login is the outcome of a login, without the token.
+type Login struct {
+	ExpiresAt   time.Time // zero when the server did not say
+	Refreshable bool
+}
+
+// Login obtains a new token now: by refresh if there is a refresh token, else
+// with the password. Source: chapter 2.
+func (c *Client) Login(ctx context.Context) (Login, error) {
+	if _, err := c.tokens.renew(ctx, c.tokens.held()); err != nil {
+		return Login{}, err
+	}
+	return c.tokens.login(), nil
+}
+
+// tokens holds the token of one user of one client. However many calls need a
+// token, one request to the token endpoint is under way, and all share its
+// outcome. A password that was refused is never sent again: that would lock the
+// account.
+type tokens struct {
+	conf               oauth2.Config
+	username, password string
+	secrets            []string // of the configuration, besides the tokens
+	client             *http.Client
+	timeout            time.Duration
+	now                func() time.Time
+
+	mu      sync.Mutex
+	token   *oauth2.Token
+	renewAt time.Time // when to look for a successor; zero for never
+	refused *Error    // final for the life of the client
+	flight  *flight   // the request under way
+	recent  []string  // tokens that an answer might echo
+}
+
+// flight is one request for a token; its fields are set when done is closed.
+type flight struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+func newTokens(cfg Config, client *http.Client) *tokens {
+	return &tokens{
+		conf: oauth2.Config{
+			ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: []string{scopes},
+			// Auto-detection would send a refused password a second time.
+			Endpoint: oauth2.Endpoint{TokenURL: cfg.TokenURL, AuthStyle: oauth2.AuthStyleInHeader},
+		},
+		username: cfg.Username, password: cfg.Password,
+		secrets: cfg.secrets(), client: client, timeout: cfg.Timeout, now: time.Now,
+	}
+}
+
+// get returns a valid token. Shortly before a token expires its successor is
+// fetched in the background, and the old one serves until then.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	if t.refused != nil || t.token == nil || t.expired(t.token.Expiry) {
+		t.mu.Unlock()
+		return t.renew(ctx, "") // nothing is called "", so whatever valid token has arrived meanwhile will do
+	}
+	defer t.mu.Unlock()
+	if t.expired(t.renewAt) {
+		t.take()
+	}
+	return t.token.AccessToken, nil
+}
+
+// renew returns a token other than stale, which was refused or has expired.
+func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
+	t.mu.Lock()
+	if t.refused != nil {
+		defer t.mu.Unlock()
+		return "", t.refused
+	}
+	if t.token != nil && t.token.AccessToken != stale && !t.expired(t.token.Expiry) {
+		defer t.mu.Unlock()
+		return t.token.AccessToken, nil
+	}
+	f := t.take()
+	t.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return "", t.call().transportError(endedBy(ctx, ctx.Err()), false)
+	}
+}
+
+// take joins the flight under way or starts one. It outlives the caller that
+// started it, for others wait for it too. The lock must be held.
+func (t *tokens) take() *flight {
+	if t.flight == nil {
+		t.flight = &flight{done: make(chan struct{})}
+		go t.fly(t.flight, t.token)
+	}
+	return t.flight
+}
+
+func (t *tokens) fly(f *flight, old *oauth2.Token) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), t.timeout, fmt.Errorf("no answer within %s: %w", t.timeout, context.DeadlineExceeded))
+	defer cancel()
+	token, err := t.obtain(context.WithValue(ctx, oauth2.HTTPClient, t.client), old)
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flight = nil
+	if err != nil {
+		f.err = err
+		t.renewAt = t.now().Add(maxEarly / 6) // while the old token lasts, ask in moderation
+	} else {
+		f.token = token.AccessToken
+		t.keep(token)
+	}
+	close(f.done)
+}
+
+// obtain refreshes, and logs in with the password when there is nothing to
+// refresh or the refresh token is no longer good. A refresh that fails in any
+// other way never leads to a password attempt.
+func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error) {
+	if old != nil && old.RefreshToken != "" {
+		token, err := t.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
+		if err == nil {
+			return token, nil
+		}
+		refusal := oauthRefusal(err)
+		if refusal != "invalid_grant" || troubled(err) {
+			return nil, t.fail(ctx, err, refusal == "invalid_client" || refusal == "unauthorized_client")
+		}
+		t.forgetRefresh(old)
+	}
+	token, err := t.conf.PasswordCredentialsToken(ctx, t.username, t.password)
+	if err != nil {
+		return nil, t.fail(ctx, err, oauthRefusal(err) != "")
+	}
+	return token, nil
+}
+
+// forgetRefresh leaves the access token in place: it may still be good.
+func (t *tokens) forgetRefresh(old *oauth2.Token) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == old {
+		kept := *old
+		kept.RefreshToken = ""
+		t.token = &kept
+	}
+}
+
+// oauthRefusal is the code with which the server refused the credentials, ""
+// when it did not refuse them.
+func oauthRefusal(err error) string {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return ""
+	}
+	switch {
+	case answer.ErrorCode == "server_error" || answer.ErrorCode == "temporarily_unavailable" || answer.ErrorCode == "slow_down":
+		return ""
+	case answer.ErrorCode == "invalid_grant" || answer.ErrorCode == "invalid_client":
+		return answer.ErrorCode
+	case troubled(err):
+		return ""
+	case answer.ErrorCode != "":
+		return answer.ErrorCode
+	case answer.Response.StatusCode == http.StatusUnauthorized:
+		return "401"
+	}
+	return ""
+}
+
+// troubled reports an answer that speaks of the server's state, not of the credentials.
+func troubled(err error) bool {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return true
+	}
+	status := answer.Response.StatusCode
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
+func (t *tokens) call() call { return call{name: "token", subject: "for user " + t.username} }
+
+// fail makes the error of a token request, and remembers it if it is final.
+// oauth2's own error carries the response body, so it does not go into the chain.
+func (t *tokens) fail(ctx context.Context, err error, refused bool) *Error {
+	e := t.describe(ctx, err)
+	e.NotProcessed = true // the call that wanted the token was not sent
+	if refused {
+		e.Temporary = false
+		e.Advice = "check client id and secret, username and password, then restart: they are not tried again, lest the account be locked"
+		t.mu.Lock()
+		t.refused = e
+		t.mu.Unlock()
+	}
+	return e
+}
+
+func (t *tokens) describe(ctx context.Context, err error) *Error {
+	var answer *oauth2.RetrieveError
+	var network *url.Error
+	switch {
+	case errors.As(err, &answer):
+		return t.answered(answer)
+	case errors.As(err, &network) || ctx.Err() != nil:
+		return t.call().transportError(endedBy(ctx, err), false)
+	default:
+		e := &Error{Call: t.call().name, Subject: t.call().subject, Temporary: true}
+		e.Err = errors.New(oneLine(t.redact(err.Error()), maxErrorText))
+		return e
+	}
+}
+
+func (t *tokens) answered(r *oauth2.RetrieveError) *Error {
+	a := newAnswer(t.call(), r.Response.StatusCode, r.Response.Header, r.Body, nil)
+	e := &Error{
+		Call: a.call.name, Subject: a.call.subject, HTTPStatus: a.status,
+		Code: oneLine(t.redact(r.ErrorCode), 80), Text: oneLine(t.redact(r.ErrorDescription), maxErrorText), RetryAfter: a.retryAfter,
+		Temporary: a.html || troubled(r) || a.ok() || r.ErrorCode == "temporarily_unavailable" || r.ErrorCode == "server_error" || r.ErrorCode == "slow_down",
+	}
+	if r.ErrorCode == "" {
+		e.Err = a.problem
+	}
+	if e.Code == "" && e.Err == nil {
+		e.Err = errors.New("the answer holds no token")
+	}
+	if !e.Temporary {
+		e.Advice = "check token_url"
+	}
+	return e
+}
+
+// redact removes every secret of the connection from a text.
+func (t *tokens) redact(s string) string {
+	t.mu.Lock()
+	secrets := slices.Concat(t.secrets, t.recent)
+	t.mu.Unlock()
+	return redact(s, secrets)
+}
+
+// keep stores a token. It is renewed 60 s, or a tenth of its life if that is
+// less, before it expires. One without a stated life is used until refused.
+// The lock must be held.
+func (t *tokens) keep(token *oauth2.Token) {
+	life := time.Duration(token.ExpiresIn) * time.Second
+	t.renewAt, token.Expiry = time.Time{}, time.Time{}
+	if life > 0 {
+		// Round strips the monotonic reading, which stops while a machine sleeps.
+		token.Expiry = t.now().Round(0).Add(life)
+		t.renewAt = token.Expiry.Add(-min(maxEarly, life/10))
+	}
+	t.token = token
+	t.recent = append(t.recent, token.AccessToken, token.RefreshToken)
+	t.recent = t.recent[max(0, len(t.recent)-secretsToWatch):]
+}
+
+func (t *tokens) expired(at time.Time) bool { return !at.IsZero() && !t.now().Before(at) }
+
+func (t *tokens) held() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == nil {
+		return ""
+	}
+	return t.token.AccessToken
+}
+
+func (t *tokens) login() Login {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == nil {
+		return Login{}
+	}
+	return Login{ExpiresAt: t.token.Expiry, Refreshable: t.token.RefreshToken != ""}
+}
