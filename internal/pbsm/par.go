@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -15,6 +16,9 @@ import (
 type PAR struct {
 	url *string // a pointer, so that printing a struct around it by reflection shows an address
 }
+
+// hostPattern keeps what is shown of a URL fit to be shown.
+var hostPattern = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
 
 // NewPAR takes an https URL. Line breaks within it are dropped, as browsers do.
 // The error does not repeat it.
@@ -27,7 +31,7 @@ func NewPAR(raw string) (PAR, error) {
 	switch {
 	case err != nil:
 		return PAR{}, errors.New("the pre-authenticated URL cannot be parsed")
-	case u.Scheme != "https" || u.Hostname() == "":
+	case u.Scheme != "https" || !hostPattern.MatchString(u.Host):
 		return PAR{}, errors.New("the pre-authenticated URL is not an https URL with a host")
 	case u.User != nil:
 		return PAR{}, errors.New("the pre-authenticated URL holds a user")

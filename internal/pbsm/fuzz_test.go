@@ -1,0 +1,228 @@
+package pbsm
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/oauth2"
+)
+
+// fuzzAnswer feeds a decoder with bodies at all HTTP statuses: it must not
+// panic, and must fail only with an Error that is fit to be shown.
+func fuzzAnswer(f *testing.F, r call, decode func(*testing.T, *answer) error, seeds ...string) {
+	for _, seed := range append(seeds, `{}`, `null`, `[]`, `<html>`, ``, `{"payload":null}`, `{"statusCode":-3,}`) {
+		f.Add(200, []byte(seed))
+		f.Add(400, []byte(seed))
+		f.Add(500, []byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		a := newAnswer(r, status, http.Header{}, body, nil)
+		err := decode(t, a)
+		if err == nil {
+			return
+		}
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("not an Error: %v", err)
+		}
+		fit(t, e.Error())
+		if len(e.Text) > maxErrorText {
+			t.Fatalf("%d bytes of text", len(e.Text))
+		}
+		if e.NotProcessed && StatusCode(e.Code) == CodeSuccess && r.scheduler {
+			t.Fatalf("a success is said not to be processed: %v", e)
+		}
+	})
+}
+
+func fit(t *testing.T, s string) {
+	t.Helper()
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		t.Fatalf("not fit to be shown: %q", s)
+	}
+}
+
+func proven(t *testing.T, a *answer, id string) {
+	t.Helper()
+	if !a.ok() || id == "" || len(id) > maxID {
+		t.Fatalf("success at HTTP %d with id %q", a.status, id)
+	}
+	fit(t, id)
+}
+
+func FuzzUploadPAR(f *testing.F) {
+	fuzzAnswer(f, call{name: "upload PAR"}, func(t *testing.T, a *answer) error {
+		got, err := a.uploadPAR()
+		if err == nil {
+			proven(t, a, got.FileID)
+			fit(t, got.FileName+got.CreateDate+got.CreateUser+got.StripeName)
+			if got.PAR.IsZero() {
+				t.Fatal("no URL")
+			}
+		}
+		return err
+	}, sampleUpload)
+}
+
+func FuzzScan(f *testing.F) {
+	fuzzAnswer(f, call{name: "scan"}, func(t *testing.T, a *answer) error {
+		got, err := a.scan()
+		fit(t, got.Status+got.Message)
+		return err
+	}, `{"status":"success","message":"clean"}`)
+}
+
+func FuzzFiles(f *testing.F) {
+	fuzzAnswer(f, call{name: "file list"}, func(t *testing.T, a *answer) error {
+		got, err := a.files()
+		for _, file := range got {
+			fit(t, file.ID+file.Name+file.UploadDate+file.StripeName)
+		}
+		return err
+	}, sampleList)
+}
+
+func FuzzDownloadPAR(f *testing.F) {
+	fuzzAnswer(f, call{name: "download PAR"}, func(t *testing.T, a *answer) error {
+		got, err := a.downloadPAR()
+		if err == nil && (!a.ok() || !strings.HasPrefix(got.Expose(), "https://") && !strings.HasPrefix(strings.ToLower(got.Expose()), "https://")) {
+			t.Fatalf("success at HTTP %d with %q", a.status, got.Expose())
+		}
+		return err
+	}, sampleDownloadByName, sampleDownloadByID)
+}
+
+func fuzzMigration(f *testing.F, judge func(*answer, direction) (Migration, error), seeds ...string) {
+	fuzzAnswer(f, call{name: "export"}, func(t *testing.T, a *answer) error {
+		got, err := judge(a, exporting)
+		fit(t, got.Message+got.Status+got.StatusCode)
+		if err == nil && got.State == MigrationDone && !got.AlreadyComplete && !a.ok() {
+			t.Fatalf("done at HTTP %d", a.status)
+		}
+		if err == nil && got.State == "" {
+			t.Fatal("no state")
+		}
+		return err
+	}, seeds...)
+}
+
+func FuzzMigrationStarted(f *testing.F) {
+	fuzzMigration(f, (*answer).migrationStarted, sampleMigrationTriggered, sampleExportComplete, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
+}
+
+func FuzzMigrationStatus(f *testing.F) {
+	fuzzMigration(f, (*answer).migrationStatus, sampleMigrationStatus, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
+}
+
+func FuzzReportGenerated(f *testing.F) {
+	fuzzAnswer(f, call{name: "report"}, func(t *testing.T, a *answer) error {
+		got, err := a.reportGenerated()
+		if err == nil {
+			proven(t, a, got.ID)
+		}
+		return err
+	}, sampleReportPending, sampleReportRunning, sampleReportFail)
+}
+
+func FuzzReportStatus(f *testing.F) {
+	fuzzAnswer(f, call{name: "report status"}, func(t *testing.T, a *answer) error {
+		got, err := a.reportStatus("100")
+		if err == nil && got.State == ReportCompleted {
+			proven(t, a, got.ID)
+			if got.Download.IsZero() {
+				t.Fatal("complete without a link")
+			}
+		}
+		return err
+	}, sampleReportPending, sampleReportRunning, sampleReportFail, sampleReportComplete)
+}
+
+func FuzzPosted(f *testing.F) {
+	fuzzAnswer(f, call{name: "trigger", scheduler: true, once: true}, func(t *testing.T, a *answer) error {
+		got, err := a.posted()
+		if err == nil {
+			proven(t, a, got.ID)
+			fit(t, got.Summary+got.Details+got.Severity)
+		}
+		return err
+	}, sampleTrigger, sampleRerun, sampleRestart, sampleCode(CodeNoObject))
+}
+
+func FuzzInterrupted(f *testing.F) {
+	fuzzAnswer(f, call{name: "interrupt", scheduler: true, runID: "R"}, func(t *testing.T, a *answer) error {
+		got, err := a.interrupted()
+		if err == nil && !a.ok() && !got.AlreadyInterrupted {
+			t.Fatalf("interrupted at HTTP %d", a.status)
+		}
+		return err
+	}, sampleInterrupt, sampleCode(CodeAlreadyInterrupted), sampleCode(CodeNotOngoing))
+}
+
+func FuzzRunStatus(f *testing.F) {
+	fuzzAnswer(f, call{name: "status", scheduler: true, runID: "BatchTEST1_2022-05-31_1653994545003_1"}, func(t *testing.T, a *answer) error {
+		got, err := a.runStatus()
+		if err == nil && (!a.ok() || got.Code == "") {
+			t.Fatalf("status %q at HTTP %d", got.Code, a.status)
+		}
+		return err
+	}, sampleBatchStatus, sampleGroupStatus)
+}
+
+func FuzzToken(f *testing.F) {
+	f.Add(400, `{"error":"invalid_grant","error_description":"wrong"}`)
+	f.Add(503, `<html>`)
+	f.Add(200, `{"access_token":"x"}`)
+	tokens := newTokens(Config{Username: "u", Password: "secret-password"}, nil)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		var fields struct {
+			Error       string `json:"error"`
+			Description string `json:"error_description"`
+		}
+		_ = json.Unmarshal([]byte(body), &fields)
+		e := tokens.answered(&oauth2.RetrieveError{
+			Response: &http.Response{StatusCode: status}, Body: []byte(body), ErrorCode: fields.Error, ErrorDescription: fields.Description,
+		})
+		fit(t, e.Error())
+		if strings.Contains(e.Error(), "secret-password") {
+			t.Fatal("the password is shown")
+		}
+	})
+}
+
+func FuzzMend(f *testing.F) {
+	for _, seed := range []string{sampleUpload, sampleTrigger, "{\"batchRunId\":\"x\",\n}", `{"a":[1,],}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		mended := mend(body)
+		if mended != nil && !json.Valid(mended) {
+			t.Fatalf("%q", mended)
+		}
+		if json.Valid(body) && string(mended) != string(body) {
+			t.Fatalf("valid JSON was changed to %q", mended)
+		}
+	})
+}
+
+func FuzzNewPAR(f *testing.F) {
+	f.Add("https://h/p/secret/n/x")
+	f.Add("https://\xfa")
+	f.Add("https://us-\nphoenix-1.example.com/p/x?y=%20")
+	f.Fuzz(func(t *testing.T, raw string) {
+		p, err := NewPAR(raw)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(p.Expose())
+		if err != nil || u.Scheme != "https" || u.Host == "" {
+			t.Fatalf("%q from %q", p.Expose(), raw)
+		}
+		fit(t, p.String())
+	})
+}
