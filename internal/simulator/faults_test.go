@@ -102,7 +102,7 @@ func TestRedirectsAreATrap(t *testing.T) {
 
 func TestTokenFaults(t *testing.T) {
 	h := start(t)
-	h.Inject(Fault{Call: "token", Kind: FaultStatus, Times: 1}, Fault{Call: "token", Kind: FaultCloseAfter, Times: 1})
+	h.Inject(Fault{Call: "token", Match: "refresh_token", Kind: FaultStatus}, Fault{Call: "token", Kind: FaultStatus, Times: 1}, Fault{Call: "token", Kind: FaultCloseAfter, Times: 1})
 	require.Equal(t, "server_error", h.login(nil).text("error"))
 	require.Error(t, h.login(nil).err)
 	require.Equal(t, 200, h.login(nil).status)

@@ -43,6 +43,11 @@ func oauthError(status int, code, description string) response {
 	return r
 }
 
+func subjectGrant(_ *Simulator, c *call) {
+	form, _ := url.ParseQuery(string(c.body))
+	c.entry.Subject = form.Get("grant_type")
+}
+
 func (s *Simulator) token(c *call) response {
 	form, err := url.ParseQuery(string(c.body))
 	if media, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
@@ -57,10 +62,8 @@ func (s *Simulator) token(c *call) response {
 	}
 	switch form.Get("grant_type") {
 	case "password":
-		c.entry.Subject = "password"
 		return s.iam.password(form)
 	case "refresh_token":
-		c.entry.Subject = "refresh_token"
 		return s.iam.renew(form.Get("refresh_token"))
 	}
 	return oauthError(400, "unsupported_grant_type", "The grant type is not supported.")

@@ -12,7 +12,7 @@ type Entry struct {
 	Call      string    `json:"call"`
 	Method    string    `json:"method"`
 	Path      string    `json:"path"`               // with query; PAR secrets are ***
-	Subject   string    `json:"subject,omitempty"`  // batch code, run id, file id, report code or migration code
+	Subject   string    `json:"subject,omitempty"`  // batch code, run id, file id, report code, migration code or grant type
 	Name      string    `json:"name,omitempty"`     // the file's name, where the subject is a file
 	AsOf      string    `json:"as_of,omitempty"`    // $FICMISDATE$ of a trigger
 	Created   string    `json:"created,omitempty"`  // run id, file id or report instance id that came of it

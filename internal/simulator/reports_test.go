@@ -167,3 +167,10 @@ func TestMigrations(t *testing.T) {
 		})
 	}
 }
+
+func TestMigrationServerError(t *testing.T) {
+	h := start(t)
+	h.Inject(Fault{Call: "export", Kind: FaultStatus, Status: 500})
+	a := h.call("POST", "/public/migrate/export/MIG_EXPORT1", "")
+	require.Equal(t, map[string]any{"errorMessage": "Internal Server Error", "statusCode": "INTERNAL_ERROR", "status": "FAILED"}, a.json)
+}

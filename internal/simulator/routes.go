@@ -28,7 +28,7 @@ func routes(tenant string) []route {
 	service := append([]string{"ofs_service_id"}, user...)
 	base := "/" + tenant
 	all := []route{
-		{call: callToken, method: "POST", path: tokenPath, handle: (*Simulator).token, fail: func(status int, text string) response {
+		{call: callToken, method: "POST", path: tokenPath, subject: subjectGrant, handle: (*Simulator).token, fail: func(status int, text string) response {
 			if status >= 500 {
 				return oauthError(status, "server_error", text)
 			}

@@ -189,6 +189,22 @@ func TestGroup(t *testing.T) {
 	require.Equal(t, "0: 0 0", h.codes(again))
 }
 
+func TestAFailedBatchStopsItsGroup(t *testing.T) {
+	for parallel, want := range map[bool]string{false: "-1: -1 1", true: "-1: -1 0"} {
+		h := start(t, func(o *Options) {
+			o.Catalog = Catalog{
+				Batches: []Batch{{Code: "BAD", Tasks: []Task{{Code: "T", FailTimes: 1}}}, {Code: "GOOD", Tasks: []Task{{Code: "T"}}}},
+				Groups:  []Group{{Code: "GRP", Batches: []string{"BAD", "GOOD"}, Parallel: parallel}},
+			}
+		})
+		id := h.triggerGroup("GRP")
+		h.Advance(time.Second)
+		require.Equal(t, want, h.codes(id))
+		require.Equal(t, "0", h.about("restart", "GRP", id).text("statusCode"))
+		require.Equal(t, "0: 0 0", h.codes(id))
+	}
+}
+
 func TestTriggerRefusals(t *testing.T) {
 	date := `{"batchParams":{"$FICMISDATE$":"2026-10-31"}}`
 	cases := []struct {

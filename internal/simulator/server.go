@@ -14,10 +14,7 @@ import (
 	"time"
 )
 
-const (
-	maxBody  = 4 << 20  // of a service call
-	maxDrain = 64 << 20 // of a refused upload
-)
+const maxBody = 4 << 20 // of a service call
 
 type fields map[string]any
 
@@ -138,7 +135,6 @@ func (s *Simulator) route(c *call, methods []*route) response {
 		c.entry.Fault = c.fault.Kind
 	}
 	if resp, done := s.faultBefore(c); done {
-		c.drain(resp)
 		return resp
 	}
 	if resp, ok := s.check(c); !ok {
@@ -146,17 +142,7 @@ func (s *Simulator) route(c *call, methods []*route) response {
 	}
 	resp := c.route.handle(s, c)
 	c.entry.Processed = !resp.refused && !resp.drop
-	if resp.refused {
-		c.drain(resp)
-	}
 	return s.faultAfter(c, resp)
-}
-
-// drain reads what a refused upload still sends, so that the refusal reaches a client that is busy sending.
-func (c *call) drain(resp response) {
-	if c.route.objectStore && !resp.drop {
-		_, _ = io.CopyN(io.Discard, c.r.Body, maxDrain)
-	}
 }
 
 // check is what every call of a family demands before it looks at its body. Source: chapter 1, Table 1-2.

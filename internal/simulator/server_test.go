@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 func TestEveryCallDemandsWhatTheDocumentSays(t *testing.T) {
@@ -120,4 +121,16 @@ func TestLoadCatalog(t *testing.T) {
 	require.NotNil(t, c.Batches[0].Tasks[0].Needs)
 	_, err = LoadCatalog(strings.NewReader("batchs: []"))
 	require.ErrorContains(t, err, "batchs")
+}
+
+func TestConnectionYAML(t *testing.T) {
+	h := start(t, func(o *Options) { o.ObjectStoreHost = "objectstore:8443" })
+	var config map[string]map[string]map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(h.ConnectionYAML("demo")), &config))
+	demo := config["connections"]["demo"]
+	require.Equal(t, h.Options().ClientSecret, demo["client_secret"])
+	require.Equal(t, h.Options().Password, demo["password"])
+	require.Equal(t, []any{"objectstore"}, demo["par_hosts"])
+	require.FileExists(t, demo["ca_file"].(string))
+	require.Contains(t, h.announce("a.csv", 5).text("payload", "uploadURL"), "https://objectstore:8443/p/")
 }
