@@ -36,7 +36,7 @@ func TestBytesAreStreamed(t *testing.T) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), "client and server together")
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/2), "a body is never held whole; the rest is what the race detector drops from pools")
 	require.True(t, h.Files()[0].Arrived)
 }
 
