@@ -182,6 +182,11 @@ func trigger(ctx context.Context, c *Client) (any, error) {
 func list(ctx context.Context, c *Client) (any, error) { return c.ListFiles(ctx, "") }
 
 func TestTransport(t *testing.T) {
+	cert, _ := privateCA(t)
+	elsewhere := httptest.NewUnstartedServer(reply(200, `{"payload":[]}`))
+	elsewhere.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	elsewhere.StartTLS()
+	defer elsewhere.Close()
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -214,9 +219,9 @@ func TestTransport(t *testing.T) {
 		"status read, closed after request":       {answer: hangUp, call: func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, StatusRequest{RunID: "R1"}) }, temporary: true, calls: 1},
 		"redirect of a POST is not followed":      {answer: reply(302, ``, "Location", "/elsewhere"), call: trigger, temporary: true, calls: 1},
 		"permanent redirect of a POST is final":   {answer: reply(308, ``, "Location", "/elsewhere"), call: trigger, calls: 1},
-		"GET is not redirected to another host":   {answer: reply(302, ``, "Location", "https://localhost/x"), call: list, temporary: true, calls: 1},
-		"GET is not redirected to plain http":     {answer: reply(302, ``, "Location", "http://127.0.0.1/x"), call: list, temporary: true, calls: 1},
-		"GET is not redirected for ever":          {answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", 302) }, call: list, temporary: true, calls: maxRedirects + 1},
+		"GET is not redirected to another host":   {answer: reply(302, ``, "Location", elsewhere.URL), change: func(c *Config) { c.Insecure = true }, call: list, temporary: true, calls: 1},
+		"GET is not redirected to plain http":     {answer: func(w http.ResponseWriter, r *http.Request) { reply(302, ``, "Location", "http://"+r.Host+"/x")(w, r) }, call: list, temporary: true, calls: 1},
+		"GET is not redirected for ever":          {answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) }, call: list, temporary: true, calls: maxRedirects + 1},
 		"certificate of an authority not trusted": {change: func(c *Config) { c.CAFile = foreignCA }, call: trigger, notProcessed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -440,6 +445,7 @@ func TestErrorText(t *testing.T) {
 		Call: "trigger", Subject: "B2001", HTTPStatus: 409, Code: "-3", Text: "no such batch", Advice: "check the code", Err: errors.New("because"),
 	}
 	require.Equal(t, `trigger B2001: HTTP 409 (conflict with the present state): code -3 (Object does not exist): because: "no such batch"; check the code`, e.Error())
+	require.Equal(t, "status R1: a; b; correct the request", call{name: "status", subject: "R1"}.invalid(errors.New("a"), nil, errors.New("b")).Error())
 	wrapped := fmt.Errorf("step: %w", e)
 	require.True(t, IsCode(wrapped, CodeNoObject))
 	require.True(t, IsCode(wrapped, "-3"))

@@ -15,6 +15,7 @@ import (
 
 const (
 	maxErrorText  = 500
+	maxFaults     = 4000 // of a request with many faults, every one of which is named
 	maxRetryAfter = time.Hour
 )
 
@@ -55,7 +56,7 @@ func (e *Error) Error() string {
 		parts = append(parts, code)
 	}
 	if e.Err != nil {
-		parts = append(parts, oneLine(redactPatterns(e.Err.Error()), maxErrorText))
+		parts = append(parts, oneLine(redactPatterns(strings.ReplaceAll(e.Err.Error(), "\n", "; ")), maxFaults))
 	}
 	if e.Text != "" {
 		parts = append(parts, strconv.Quote(e.Text))
@@ -80,12 +81,6 @@ func IsCode[T ~string](err error, code T) bool {
 func IsNotProcessed(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.NotProcessed
-}
-
-// IsTemporary reports whether the same request may succeed later.
-func IsTemporary(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Temporary
 }
 
 // invalid is a request that was not sent because of its own faults.

@@ -52,6 +52,13 @@ func (s *service) grants() []string {
 	return grants
 }
 
+// idle reports whether no request for a token is under way.
+func (t *tokens) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flight == nil
+}
+
 // respond answers the token requests in order, the last one for ever.
 func (s *service) respond(handlers ...http.HandlerFunc) {
 	s.token = func(w http.ResponseWriter, r *http.Request) {
@@ -120,12 +127,12 @@ func TestEarlyRefresh(t *testing.T) {
 			s.respond(grant("a1", "r1", int(tt.life.Seconds())), grant("a2", "r2", 3600))
 			c, k := s.clockedClient(t)
 			ctx := t.Context()
-			for range 2 {
-				got, err := c.tokens.get(ctx)
-				require.NoError(t, err)
-				require.Equal(t, "a1", got)
-				k.add(tt.quiet / 2)
-			}
+			_, err := c.tokens.get(ctx)
+			require.NoError(t, err)
+			k.add(tt.quiet)
+			_, err = c.tokens.get(ctx)
+			require.NoError(t, err)
+			require.True(t, c.tokens.idle(), "too early")
 			require.Equal(t, []string{"password"}, s.grants())
 			k.add(tt.early)
 			got, err := c.tokens.get(ctx)
@@ -149,7 +156,7 @@ func TestFailedEarlyRefreshDoesNoHarm(t *testing.T) {
 		got, err := c.tokens.get(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "a1", got)
-		require.Eventually(t, func() bool { c.tokens.mu.Lock(); defer c.tokens.mu.Unlock(); return c.tokens.flight == nil }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, c.tokens.idle, 5*time.Second, time.Millisecond)
 	}
 	require.Equal(t, []string{"password", "refresh_token"}, s.grants(), "asked once, not at every call")
 }
@@ -196,28 +203,29 @@ func TestTokenTrouble(t *testing.T) {
 		grants    []string
 		recovers  bool
 	}{
-		"refused password is never tried again":  {token: []http.HandlerFunc{invalidGrant, good}, calls: 5, code: "invalid_grant", grants: []string{password}},
-		"refused client is never tried again":    {token: []http.HandlerFunc{invalidClient, good}, calls: 5, code: "invalid_client", grants: []string{password}},
-		"bare 401 to a password is a refusal":    {token: []http.HandlerFunc{reply(401, ``), good}, calls: 3, grants: []string{password}},
-		"refusal with HTTP 200 is a refusal":     {token: []http.HandlerFunc{reply(200, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
-		"refusal with HTTP 500 is a refusal":     {token: []http.HandlerFunc{reply(500, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
-		"wrong token URL":                        {token: []http.HandlerFunc{reply(404, `{}`), good}, calls: 1, grants: []string{password, password}, recovers: true},
-		"redirect of the token request":          {token: []http.HandlerFunc{reply(302, ``, "Location", "/x"), good}, calls: 1, grants: []string{password, password}, recovers: true},
-		"503 is temporary":                       {token: []http.HandlerFunc{reply(503, ``), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"429 is temporary":                       {token: []http.HandlerFunc{reply(429, `{"error":"too_many"}`), good}, calls: 1, temporary: true, code: "too_many", grants: []string{password, password}, recovers: true},
-		"server_error is temporary":              {token: []http.HandlerFunc{reply(400, `{"error":"server_error"}`), good}, calls: 1, temporary: true, code: "server_error", grants: []string{password, password}, recovers: true},
-		"page is temporary":                      {token: []http.HandlerFunc{reply(403, `<html>no</html>`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"closed connection is temporary":         {token: []http.HandlerFunc{hangUp, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"no answer is temporary":                 {token: []http.HandlerFunc{hang, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"answer without a token is temporary":    {token: []http.HandlerFunc{reply(200, `{}`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"answer that is no JSON is temporary":    {token: []http.HandlerFunc{reply(200, `{"access_token":"leak-me`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"refused refresh: password, once":        {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant, good}, expire: true, grants: []string{password, refresh, password}, recovers: true},
-		"refused refresh, refused password":      {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant}, expire: true, calls: 4, code: "invalid_grant", grants: []string{password, refresh, password}},
-		"refresh 503: no password":               {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(503, ``), good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
-		"refresh 500 invalid_grant: no password": {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(500, `{"error":"invalid_grant"}`), good}, expire: true, calls: 1, temporary: true, code: "invalid_grant", grants: []string{password, refresh, refresh}, recovers: true},
-		"refresh closed: no password":            {token: []http.HandlerFunc{grant("a1", "r1", 10), hangUp, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
-		"refresh, no answer: no password":        {token: []http.HandlerFunc{grant("a1", "r1", 10), hang, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
-		"refresh, client refused: final":         {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidClient, good}, expire: true, calls: 3, code: "invalid_client", grants: []string{password, refresh}},
+		"refused password is never tried again":   {token: []http.HandlerFunc{invalidGrant, good}, calls: 5, code: "invalid_grant", grants: []string{password}},
+		"refused client is never tried again":     {token: []http.HandlerFunc{invalidClient, good}, calls: 5, code: "invalid_client", grants: []string{password}},
+		"bare 401 to a password is a refusal":     {token: []http.HandlerFunc{reply(401, ``), good}, calls: 3, grants: []string{password}},
+		"refusal with HTTP 200 is a refusal":      {token: []http.HandlerFunc{reply(200, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
+		"refusal with HTTP 500 is a refusal":      {token: []http.HandlerFunc{reply(500, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
+		"wrong token URL":                         {token: []http.HandlerFunc{reply(404, `{}`), good}, calls: 1, grants: []string{password, password}, recovers: true},
+		"redirect of the token request":           {token: []http.HandlerFunc{reply(302, ``, "Location", "/x"), good}, calls: 1, grants: []string{password, password}, recovers: true},
+		"503 is temporary":                        {token: []http.HandlerFunc{reply(503, ``), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"429 is temporary":                        {token: []http.HandlerFunc{reply(429, `{"error":"too_many"}`), good}, calls: 1, temporary: true, code: "too_many", grants: []string{password, password}, recovers: true},
+		"server_error is temporary":               {token: []http.HandlerFunc{reply(400, `{"error":"server_error"}`), good}, calls: 1, temporary: true, code: "server_error", grants: []string{password, password}, recovers: true},
+		"page is temporary":                       {token: []http.HandlerFunc{reply(403, `<html>no</html>`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"closed connection is temporary":          {token: []http.HandlerFunc{hangUp, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"no answer is temporary":                  {token: []http.HandlerFunc{hang, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"answer without a token is temporary":     {token: []http.HandlerFunc{reply(200, `{}`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"answer that is no JSON is temporary":     {token: []http.HandlerFunc{reply(200, `{"access_token":"leak-me`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"refused refresh: password, once":         {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant, good}, expire: true, grants: []string{password, refresh, password}, recovers: true},
+		"refused refresh, password 503, password": {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant, reply(503, ``), good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, password, password}, recovers: true},
+		"refused refresh, refused password":       {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant}, expire: true, calls: 4, code: "invalid_grant", grants: []string{password, refresh, password}},
+		"refresh 503: no password":                {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(503, ``), good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
+		"refresh 500 invalid_grant: no password":  {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(500, `{"error":"invalid_grant"}`), good}, expire: true, calls: 1, temporary: true, code: "invalid_grant", grants: []string{password, refresh, refresh}, recovers: true},
+		"refresh closed: no password":             {token: []http.HandlerFunc{grant("a1", "r1", 10), hangUp, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
+		"refresh, no answer: no password":         {token: []http.HandlerFunc{grant("a1", "r1", 10), hang, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
+		"refresh, client refused: final":          {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidClient, good}, expire: true, calls: 3, code: "invalid_client", grants: []string{password, refresh}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
@@ -286,6 +294,16 @@ func TestOnly401OnceReplayed(t *testing.T) {
 	require.Equal(t, "no", e.Text)
 	require.Equal(t, 2, s.count("calls"))
 	require.Equal(t, []string{"password", "refresh_token"}, s.grants())
+}
+
+func TestLate401TakesTheTokenThatOthersRenewed(t *testing.T) {
+	s := newService(t)
+	c := s.client(t)
+	c.tokens.keep(token("a2", "r2", time.Hour))
+	got, err := c.tokens.renew(t.Context(), "a1")
+	require.NoError(t, err)
+	require.Equal(t, "a2", got)
+	require.Empty(t, s.grants())
 }
 
 func TestConcurrent401sCauseOneRefresh(t *testing.T) {
