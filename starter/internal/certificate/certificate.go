@@ -1,0 +1,154 @@
+// Package certificate looks at the certificates that a server shows, trusted or not.
+package certificate
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Chain is what a server showed, its own certificate first.
+type Chain struct {
+	host  string
+	certs []*x509.Certificate
+}
+
+const fetchTimeout = 15 * time.Second
+
+var errSeen = errors.New("the certificates were seen; nothing is sent")
+
+// Fetch shakes hands with the server of an https URL, through the proxy of the
+// environment, and hangs up before it sends anything.
+func Fetch(ctx context.Context, rawURL string) (Chain, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return Chain{}, errors.New("not an https URL")
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	chain := Chain{host: u.Hostname()}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			InsecureSkipVerify: true, // to look at what is not trusted is the purpose; Verify judges it
+			VerifyConnection: func(state tls.ConnectionState) error {
+				chain.certs = state.PeerCertificates
+				return errSeen
+			},
+		},
+	}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, rawURL, nil)
+	if err != nil {
+		return Chain{}, err
+	}
+	response, err := transport.RoundTrip(request)
+	if response != nil {
+		_ = response.Body.Close()
+	}
+	if len(chain.certs) > 0 && errors.Is(err, errSeen) {
+		return chain, nil
+	}
+	if err == nil {
+		err = errors.New("the server showed no certificate")
+	}
+	return Chain{}, err
+}
+
+// Verify tells whether the chain is trusted for its host by the system's
+// authorities and those of caFile, which may be empty.
+func (c Chain) Verify(caFile string, now time.Time) error {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if caFile != "" {
+		text, err := os.ReadFile(caFile)
+		if err != nil {
+			return fmt.Errorf("ca_file: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(text) {
+			return fmt.Errorf("ca_file %s holds no PEM certificate", caFile)
+		}
+	}
+	between := x509.NewCertPool()
+	for _, cert := range c.certs[1:] {
+		between.AddCert(cert)
+	}
+	_, err = c.certs[0].Verify(x509.VerifyOptions{DNSName: c.host, Roots: roots, Intermediates: between, CurrentTime: now})
+	return err
+}
+
+// soon is how long before its end a certificate is warned about.
+const soon = 30 * 24 * time.Hour
+
+// Facts are the chain in lines: whose each certificate is, by whom, until when.
+func (c Chain) Facts(now time.Time) []string {
+	var lines []string
+	for i, cert := range c.certs {
+		line := fmt.Sprintf("%d %s", i, name(cert))
+		if issuer := cert.Issuer.String(); issuer != cert.Subject.String() {
+			line += ", issued by " + issuer
+		} else {
+			line += ", issued by itself"
+		}
+		line += ", until " + cert.NotAfter.UTC().Format(time.DateOnly)
+		switch left := cert.NotAfter.Sub(now); {
+		case left < 0:
+			line += " (EXPIRED)"
+		case left < soon:
+			line += fmt.Sprintf(" (in %d days: renew)", left/(24*time.Hour))
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Fingerprints are the SHA-256 of each certificate, as openssl x509 -fingerprint writes them.
+func (c Chain) Fingerprints() []string {
+	var lines []string
+	for i, cert := range c.certs {
+		sum := sha256.Sum256(cert.Raw)
+		pairs := make([]string, len(sum))
+		for j, b := range sum {
+			pairs[j] = fmt.Sprintf("%02X", b)
+		}
+		lines = append(lines, fmt.Sprintf("%d %s  SHA-256 %s", i, name(cert), strings.Join(pairs, ":")))
+	}
+	return lines
+}
+
+// PEM is the chain as a CA file.
+func (c Chain) PEM() []byte {
+	var out bytes.Buffer
+	for _, cert := range c.certs {
+		fmt.Fprintf(&out, "# %s\n", name(cert))
+		_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	}
+	return out.Bytes()
+}
+
+// name keeps to one line what a stranger wrote into a certificate.
+func name(cert *x509.Certificate) string {
+	text := cert.Subject.String()
+	if text == "" {
+		text = strings.Join(cert.DNSNames, ", ")
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, text)
+}

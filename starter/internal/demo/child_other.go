@@ -1,0 +1,8 @@
+//go:build !linux
+
+package demo
+
+import "syscall"
+
+// childAttributes are the defaults: only Linux ends a program with its parent.
+func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

@@ -1,0 +1,71 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Ask is what a person is asked, and the commands that answer it.
+type Ask struct {
+	Subject  string    `json:"subject"`
+	Why      string    `json:"why"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	Commands []string  `json:"commands"`
+}
+
+// Asks are the questions of a job that waits: one for each waiting step, or its own.
+func Asks(j Job) []Ask {
+	var asks []Ask
+	for _, step := range j.Status.Steps {
+		if step.Waiting != nil {
+			asks = append(asks, newAsk(step.ID, *step.Waiting, j.Status.Type, j.ID, step.ID))
+		}
+	}
+	if len(asks) == 0 && j.Status.Waiting != nil {
+		asks = append(asks, newAsk(j.Status.Subject, *j.Status.Waiting, j.Status.Type, j.ID, ""))
+	}
+	return asks
+}
+
+func newAsk(subject string, w workflows.WaitingFor, workflowType, id, step string) Ask {
+	ask := Ask{Subject: subject, Why: oneLine(w.Why), Deadline: w.Deadline}
+	for _, choice := range w.Choices {
+		ask.Commands = append(ask.Commands, command(workflowType, id, step, choice))
+	}
+	return ask
+}
+
+// command is a choice ("restart", "decide adopt") as it is typed.
+func command(workflowType, id, step, choice string) string {
+	name, word, _ := strings.Cut(choice, " ")
+	text := fmt.Sprintf("starter %s %s %s", Noun(workflowType), name, id)
+	if step != "" {
+		text += " --step " + step
+	}
+	if word != "" {
+		text += " --choice " + word
+	}
+	if word == workflows.Adopt {
+		text += " --run-id RUN_ID"
+	}
+	return text + ` --reason "..."`
+}
+
+// Ask shows a question with its commands, each on a line of its own so that it can be copied.
+func (s Style) Ask(a Ask, width int) []string {
+	head := fmt.Sprintf("%s %s waits for a person", s.glyph(workflows.Waiting), a.Subject)
+	if !a.Deadline.IsZero() {
+		head += ", until " + a.Deadline.Local().Format("Mon 15:04 MST")
+	}
+	lines := []string{s.paint(bold, head)}
+	for _, line := range wrap(a.Why, max(width-2, minLast)) {
+		lines = append(lines, "  "+line)
+	}
+	for _, c := range a.Commands {
+		lines = append(lines, "    "+c)
+	}
+	return lines
+}

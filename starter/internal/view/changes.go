@@ -1,0 +1,51 @@
+package view
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Changes says in lines what is new since before; of a job seen for the first
+// time, where it stands.
+func Changes(before, after Job) []string {
+	var lines []string
+	say := func(what string, state workflows.State, text string) {
+		lines = append(lines, trimRight(fmt.Sprintf("%-16s %-10s %s", what, state, text)))
+	}
+	for _, note := range after.Notes {
+		if !slices.Contains(before.Notes, note) {
+			lines = append(lines, "note: "+note)
+		}
+	}
+	was, is := before.Status, after.Status
+	if was.State != is.State || len(is.Steps) == 0 && was.Summary != is.Summary {
+		say(is.Subject, is.State, oneLine(is.Summary))
+	}
+	for _, step := range is.Steps {
+		text := plainDetail(after, step)
+		i := slices.IndexFunc(was.Steps, func(s workflows.StepStatus) bool { return s.ID == step.ID })
+		seen := i >= 0 && was.Steps[i].State == step.State && plainDetail(before, was.Steps[i]) == text
+		if !seen && step.State != workflows.Pending {
+			say(step.ID, step.State, text)
+		}
+	}
+	for _, entry := range is.Log[min(len(was.Log), len(is.Log)):] {
+		if entry.By != "" {
+			lines = append(lines, logLine(entry))
+		}
+	}
+	return lines
+}
+
+func plainDetail(j Job, step workflows.StepStatus) string {
+	if child, ok := j.Children[step.WorkflowID]; ok && !step.State.Done() {
+		return oneLine(child.Summary)
+	}
+	return oneLine(step.Detail)
+}
+
+func logLine(e workflows.LogEntry) string {
+	return oneLine(e.What + suffix(", by ", e.By) + suffix(": ", e.Why))
+}

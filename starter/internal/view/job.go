@@ -1,0 +1,258 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Job is a workflow as it stands, with what its steps' own workflows say.
+type Job struct {
+	ID     string
+	Status workflows.Status
+	// Children are the statuses of steps that run or wait, by workflow id.
+	Children map[string]workflows.Status
+	// Transfers are the bytes on their way, by workflow id; the job's own among them.
+	Transfers map[string]Transfer
+	Now       time.Time
+	// Notes are what stands in the way of knowing more.
+	Notes []string
+}
+
+// Transfer is a file on its way, in bytes. Total is 0 while unknown.
+type Transfer struct {
+	Done  int64 `json:"done"`
+	Total int64 `json:"total"`
+}
+
+// Noun is the command that steers a workflow of a type; empty where none does.
+func Noun(workflowType string) string {
+	switch workflowType {
+	case workflows.NightlyCloseType:
+		return "close"
+	case workflows.RunBatchType:
+		return "batch"
+	}
+	return ""
+}
+
+// Live is the job on a terminal of so many cells.
+func (s Style) Live(j Job, width, height int) []string {
+	lines := append(s.head(j, width), "")
+	foot := s.foot(j, width)
+	room := height - len(lines) - len(foot)
+	lines = append(lines, s.body(j, width, room)...)
+	return append(lines, foot...)
+}
+
+func (s Style) head(j Job, width int) []string {
+	state := s.glyph(j.Status.State) + " " + s.state(j.Status.State)
+	if !j.Status.StartedAt.IsZero() {
+		state += "  " + Duration(j.end().Sub(j.Status.StartedAt))
+	}
+	id := j.ID
+	if room := width - Width(state) - gap; Width(id) > room {
+		id = Clip(id, max(room, minLast))
+	}
+	lines := []string{Clip(s.paint(bold, id)+"  "+state, width)}
+	if j.Status.Summary != "" {
+		lines = append(lines, Clip("  "+oneLine(j.Status.Summary), width))
+	}
+	if t, ok := j.Transfers[j.ID]; ok {
+		lines = append(lines, Clip("  "+s.transfer(t), width))
+	}
+	return lines
+}
+
+func (j Job) end() time.Time {
+	if j.Status.State.Done() {
+		return j.Status.ChangedAt
+	}
+	return j.Now
+}
+
+func (s Style) foot(j Job, width int) []string {
+	var lines []string
+	for _, ask := range Asks(j) {
+		lines = append(lines, "")
+		lines = append(lines, s.Ask(ask, width)...)
+	}
+	if len(j.Notes) > 0 {
+		lines = append(lines, "")
+	}
+	for _, note := range j.Notes {
+		for _, line := range wrap(note, max(width-2, minLast)) {
+			lines = append(lines, s.paint(yellow, "  "+line))
+		}
+	}
+	return lines
+}
+
+func (s Style) body(j Job, width, room int) []string {
+	switch {
+	case len(j.Status.Steps) > 0:
+		return s.steps(j, width, room)
+	case len(j.Status.Tasks)+len(j.Status.Batches) > 0:
+		return s.tasks(j.Status.Tasks, j.Status.Batches, width)
+	}
+	return nil
+}
+
+var stepColumns = []Column{{}, {Spare: true}, {Right: true, Spare: true}, {}}
+
+func (s Style) steps(j Job, width, room int) []string {
+	var rows [][]string
+	for _, line := range fold(j.Status.Steps, room) {
+		if line.step == nil {
+			rows = append(rows, []string{"  " + s.glyph(line.state) + " " + line.text, "", "", ""})
+			continue
+		}
+		step := *line.step
+		rows = append(rows, []string{
+			"  " + s.glyph(step.State) + " " + step.ID,
+			s.paint(faint, step.Kind), stepTook(step, j.Now), s.stepDetail(j, step),
+		})
+	}
+	return Table(stepColumns, rows, width)
+}
+
+type stepLine struct {
+	step  *workflows.StepStatus
+	state workflows.State
+	text  string
+}
+
+// fold leaves out what is not needed now when there are more steps than room:
+// first those that are done, then those that are to come.
+func fold(steps []workflows.StepStatus, room int) []stepLine {
+	hidden := map[workflows.State]int{}
+	count := len(steps)
+	for _, state := range []workflows.State{workflows.Succeeded, workflows.Pending} {
+		if count <= max(room, 3) {
+			break
+		}
+		n := 0
+		for _, step := range steps {
+			if step.State == state {
+				n++
+			}
+		}
+		if n > 1 {
+			hidden[state] = n
+			count -= n - 1
+		}
+	}
+	var lines []stepLine
+	told := map[workflows.State]bool{}
+	for i, step := range steps {
+		n := hidden[step.State]
+		switch {
+		case n == 0:
+			lines = append(lines, stepLine{step: &steps[i]})
+		case !told[step.State]:
+			told[step.State] = true
+			word := "done"
+			if step.State == workflows.Pending {
+				word = "to come"
+			}
+			lines = append(lines, stepLine{state: step.State, text: Plural(n, "step") + " " + word})
+		}
+	}
+	return lines
+}
+
+func stepTook(step workflows.StepStatus, now time.Time) string {
+	switch {
+	case step.StartedAt.IsZero():
+		return ""
+	case !step.EndedAt.IsZero():
+		return Duration(step.EndedAt.Sub(step.StartedAt))
+	}
+	return Duration(now.Sub(step.StartedAt))
+}
+
+func (s Style) stepDetail(j Job, step workflows.StepStatus) string {
+	child, known := j.Children[step.WorkflowID]
+	transfer, moving := j.Transfers[step.WorkflowID]
+	switch {
+	case step.State == workflows.Pending && len(step.Needs) > 0:
+		return s.paint(faint, "after "+strings.Join(step.Needs, ", "))
+	case step.State.Done() || !known:
+		return oneLine(step.Detail)
+	case moving:
+		return s.transfer(transfer)
+	}
+	if done, total := TaskCounts(child); total > 0 {
+		return fmt.Sprintf("%s %s%s", s.bar(done, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
+	}
+	return oneLine(child.Summary)
+}
+
+func suffix(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
+}
+
+func (s Style) transfer(t Transfer) string {
+	if t.Total <= 0 {
+		return Bytes(t.Done)
+	}
+	return fmt.Sprintf("%s %s of %s", s.bar(t.Done, t.Total), Bytes(t.Done), Bytes(t.Total))
+}
+
+// TaskCounts are the tasks of a run that are over, and all of them; of a group, of all its batches.
+func TaskCounts(st workflows.Status) (over, total int64) {
+	count := func(tasks []workflows.Task) {
+		for _, t := range tasks {
+			total++
+			if code := pbsm.StatusCode(t.StatusCode); code.Terminal() || code == pbsm.CodeExcluded {
+				over++
+			}
+		}
+	}
+	count(st.Tasks)
+	for _, member := range st.Batches {
+		count(member.Tasks)
+	}
+	return over, total
+}
+
+func counted(st workflows.Status) string {
+	over, total := TaskCounts(st)
+	text := fmt.Sprintf("%d of %d tasks", over, total)
+	if len(st.Batches) == 0 {
+		return text
+	}
+	done := 0
+	for _, member := range st.Batches {
+		if pbsm.StatusCode(member.StatusCode).Terminal() {
+			done++
+		}
+	}
+	return fmt.Sprintf("%d of %d batches, %s", done, len(st.Batches), text)
+}
+
+func (s Style) tasks(tasks []workflows.Task, members []workflows.MemberRun, width int) []string {
+	var rows [][]string
+	add := func(indent, what, code, text string) {
+		if text == "" {
+			text = pbsm.StatusCode(code).Text()
+		}
+		rows = append(rows, []string{indent + s.glyph(taskState(code)) + " " + oneLine(what), s.paint(faint, oneLine(text))})
+	}
+	for _, t := range tasks {
+		add("  ", t.Code, t.StatusCode, t.Status)
+	}
+	for _, member := range members {
+		add("  ", member.RunID, member.StatusCode, member.Status)
+		for _, t := range member.Tasks {
+			add("    ", t.Code, t.StatusCode, t.Status)
+		}
+	}
+	return Table([]Column{{}, {}}, rows, width)
+}

@@ -1,0 +1,126 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Result says how a job ended; result is a pointer to one of the workflows' results.
+func (s Style) Result(result any, width int) []string {
+	switch r := result.(type) {
+	case *workflows.NightlyCloseResult:
+		return s.closeResult(r, width)
+	case *workflows.RunBatchResult:
+		return s.batchResult(r, width)
+	case *workflows.GenerateReportResult:
+		return s.fileResult("report "+r.Code+", instance "+r.InstanceID, r.File)
+	case *workflows.FileResult:
+		return s.fileResult(r.Name+suffix(", file id ", r.FileID), *r)
+	case *workflows.MigrateResult:
+		text := fmt.Sprintf("%s of %s: %s", r.Direction, r.Code, r.StatusCode)
+		if r.AlreadyComplete {
+			text += " (the service had done it before)"
+		}
+		return []string{s.glyph(workflows.Succeeded) + " " + text, "  " + oneLine(r.Message)}
+	}
+	return nil
+}
+
+func (s Style) heading(state workflows.State, what string, started, ended time.Time) string {
+	text := s.glyph(state) + " " + s.paint(bold, what) + "  " + s.state(state)
+	if !started.IsZero() && ended.After(started) {
+		text += " after " + Duration(ended.Sub(started))
+	}
+	return text
+}
+
+func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string {
+	lines := []string{
+		s.heading(r.State, fmt.Sprintf("%s for %s on %s", r.Pipeline, r.AsOfDate, r.Connection), r.StartedAt, r.EndedAt), "",
+	}
+	var rows [][]string
+	for _, step := range r.Steps {
+		took := ""
+		if !step.StartedAt.IsZero() && !step.EndedAt.IsZero() {
+			took = Duration(step.EndedAt.Sub(step.StartedAt))
+		}
+		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step)})
+	}
+	lines = append(lines, Table(stepColumns, rows, width)...)
+	return append(lines, s.words(r.Log, width)...)
+}
+
+func stepOutcome(step workflows.StepResult) string {
+	switch {
+	case step.Error != "":
+		return oneLine(step.Error)
+	case step.Batch != nil:
+		return batchOutcome(step.Batch)
+	case step.Upload != nil:
+		return fmt.Sprintf("file id %s, %s", step.Upload.FileID, Volume(*step.Upload))
+	case step.Download != nil:
+		return fmt.Sprintf("%s, %s", step.Download.File, Volume(*step.Download))
+	case step.Report != nil:
+		return fmt.Sprintf("%s, %s", step.Report.File.File, Volume(step.Report.File))
+	case step.Migration != nil:
+		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message))
+	}
+	return ""
+}
+
+func batchOutcome(r *workflows.RunBatchResult) string {
+	text := strings.Join([]string{r.RunID, oneLine(r.Status)}, "  ")
+	if r.Restarts > 0 {
+		text += ", " + Plural(r.Restarts, "restart")
+	}
+	if r.Reruns > 0 {
+		text += ", " + Plural(r.Reruns, "rerun")
+	}
+	return text
+}
+
+func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
+	lines := []string{
+		s.heading(r.State, fmt.Sprintf("%s for %s on %s", r.Code, r.AsOfDate, r.Connection), r.TriggeredAt, r.EndedAt),
+	}
+	if r.RunID != "" {
+		lines = append(lines, "  "+batchOutcome(r))
+	}
+	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
+	return append(lines, s.words(r.Log, width)...)
+}
+
+// words are what people did.
+func (s Style) words(log []workflows.LogEntry, width int) []string {
+	var lines []string
+	for _, e := range log {
+		if e.By == "" {
+			continue
+		}
+		if len(lines) == 0 {
+			lines = append(lines, "")
+		}
+		line := "  " + e.At.Local().Format("15:04:05") + "  " + logLine(e)
+		if width > 0 {
+			line = Clip(line, width)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (s Style) fileResult(what string, f workflows.FileResult) []string {
+	return []string{
+		s.heading(workflows.Succeeded, what, f.StartedAt, f.EndedAt),
+		fmt.Sprintf("  %s  %s", f.File, Volume(f)),
+		"  SHA-256 " + f.SHA256,
+	}
+}
+
+// Volume is how much a file holds: 24.1 MB, 250,000 rows.
+func Volume(f workflows.FileResult) string {
+	return fmt.Sprintf("%s, %s rows", Bytes(f.Bytes), Count(f.Rows))
+}

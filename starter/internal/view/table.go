@@ -1,0 +1,89 @@
+package view
+
+// Column says how a column of a table is laid out.
+type Column struct {
+	Right bool // numbers
+	// Spare columns are left out, the last first, where the table is too wide.
+	Spare bool
+}
+
+const (
+	gap     = 2
+	minLast = 24 // cells that the last column should have before spare columns are given up for it
+)
+
+// Table lays out rows in cells; the last column takes what is left of the width
+// and is cut there. A width of 0 means as wide as it needs to be.
+func Table(columns []Column, rows [][]string, width int) []string {
+	widths := make([]int, len(columns))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], Width(cell))
+		}
+	}
+	shown := fit(columns, widths, width)
+	lines := make([]string, 0, len(rows))
+	for _, row := range rows {
+		line := ""
+		for at, i := range shown {
+			switch cell := row[i]; {
+			case at == len(shown)-1 && !columns[i].Right:
+				line += cell
+			case columns[i].Right:
+				line += padLeft(cell, widths[i])
+			default:
+				line += pad(cell, widths[i])
+			}
+			if at < len(shown)-1 {
+				line += "  "
+			}
+		}
+		if width > 0 {
+			line = Clip(line, width)
+		}
+		lines = append(lines, trimRight(line))
+	}
+	return lines
+}
+
+// fit chooses the columns to show.
+func fit(columns []Column, widths []int, width int) []int {
+	var shown []int
+	for i := range columns {
+		if widths[i] > 0 {
+			shown = append(shown, i)
+		}
+	}
+	for width > 0 {
+		need := 0
+		for at, i := range shown {
+			if at == len(shown)-1 {
+				need += min(widths[i], minLast)
+			} else {
+				need += widths[i] + gap
+			}
+		}
+		at := lastSpare(columns, shown)
+		if need <= width || at < 0 {
+			break
+		}
+		shown = append(shown[:at:at], shown[at+1:]...)
+	}
+	return shown
+}
+
+func lastSpare(columns []Column, shown []int) int {
+	for at := len(shown) - 1; at >= 0; at-- {
+		if columns[shown[at]].Spare {
+			return at
+		}
+	}
+	return -1
+}
+
+func trimRight(s string) string {
+	for s != "" && s[len(s)-1] == ' ' {
+		s = s[:len(s)-1]
+	}
+	return s
+}

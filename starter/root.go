@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// app is what every command shares.
+type app struct {
+	*terminal
+	config    string // path of pbsm.yaml
+	taskQueue string
+	output    string
+	verbose   bool
+}
+
+// taskQueueVariable is the variable that overrides the worker's setting, so that one serves both.
+const taskQueueVariable = "PBSM_WORKER__TASK_QUEUE"
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "starter",
+		Short: "Run and steer the nightly close of Profitability and Balance Sheet Management",
+		Long: `Run and steer the nightly close of Profitability and Balance Sheet Management.
+
+A job that was started goes on without this program: it can be left (Ctrl-C),
+found again (starter status ID --follow), and steered from anywhere.
+
+Temporal is found as by every Temporal tool: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
+TEMPORAL_PROFILE, temporal.toml. With TEMPORAL_UI set to the address of the web
+interface, links to it are printed.
+
+` + exitCodesHelp,
+		Example: `  starter close --connection prod --pipeline nightly-close --as-of 2026-10-31
+  starter status close/prod/nightly-close/2026-10-31 --follow
+  starter doctor --connection prod`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "text" && a.output != "json" {
+				return usage("--output %q is neither text nor json", a.output)
+			}
+			return nil
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml); only doctor and file list need it")
+	flags.StringVar(&a.taskQueue, "task-queue", cmp.Or(os.Getenv(taskQueueVariable), workflows.TaskQueue), "the `queue` that the workers poll")
+	flags.StringVarP(&a.output, "output", "o", "text", "text, or json: one document on stdout")
+	flags.BoolVar(&a.verbose, "verbose", false, "show the Temporal client's own log on stderr")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		p := usage("%v", err)
+		p.next = []string{cmd.CommandPath() + " --help"}
+		return p
+	})
+	root.AddCommand(
+		newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a),
+		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newDoctorCommand(a),
+		newSearchAttributesCommand(a), newDemoCommand(a), newVersionCommand(a),
+	)
+	return root
+}
+
+func (a *app) json() bool { return a.output == "json" }
+
+// noArgs refuses words that are no command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	p := usage("%s: unknown command or argument %q", cmd.CommandPath(), args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		p.next = append(p.next, "Did you mean: "+cmd.CommandPath()+" "+strings.Join(near, ", "))
+	}
+	p.next = append(p.next, cmd.CommandPath()+" --help")
+	return p
+}
+
+// oneArg wants exactly one argument.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		p := usage("%s wants one %s, not %d", cmd.CommandPath(), what, len(args))
+		p.next = []string{cmd.CommandPath() + " --help"}
+		return p
+	}
+}
+
+// report shows a problem and gives its exit code.
+func (a *app) report(p *problem) int {
+	if a.json() {
+		if p.document == nil {
+			p.document = problemJSON(p)
+		}
+		a.printJSON(p.document)
+		return p.code
+	}
+	if p.result != nil {
+		a.print(a.style.Result(p.result, a.width())...)
+	}
+	if !p.shown {
+		a.note("%s", errorLine(p))
+	}
+	for _, fault := range p.faults {
+		a.note("  %s", strings.ReplaceAll(fault, "\n", "\n  "))
+	}
+	for _, next := range p.next {
+		a.note("%s", next)
+	}
+	return p.code
+}
+
+func errorLine(p *problem) string {
+	if p.id == "" {
+		return "starter: " + p.message
+	}
+	return p.id + ": " + p.message
+}
+
+// errorDocument is what --output json prints when there is no result to print.
+type errorDocument struct {
+	Error      string   `json:"error"`
+	Faults     []string `json:"faults,omitempty"`
+	Next       []string `json:"next,omitempty"`
+	WorkflowID string   `json:"workflow_id,omitempty"`
+	Result     any      `json:"result,omitempty"`
+	ExitCode   int      `json:"exit_code"`
+}
+
+func problemJSON(p *problem) errorDocument {
+	return errorDocument{Error: p.message, Faults: p.faults, Next: p.next, WorkflowID: p.id, Result: p.result, ExitCode: p.code}
+}
+
+func (a *app) loadConfig() (*config.Config, error) {
+	cfg, err := config.Load(a.config, os.Environ())
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	return cfg, nil
+}
+
+// person is who stands behind a request.
+func person() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return cmp.Or(os.Getenv("USER"), "unknown")
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/internal/version"
+)
+
+// session is a connection to Temporal.
+type session struct {
+	*app
+	client    client.Client
+	namespace string
+	address   string
+	ui        string // address of the web interface, may be empty
+}
+
+func (a *app) connect(ctx context.Context) (*session, error) {
+	logs := io.Discard
+	if a.verbose {
+		logs = a.stderr
+	}
+	c, options, err := temporalclient.Dial(ctx, slog.New(slog.NewTextHandler(logs, nil)))
+	switch {
+	case errors.Is(err, temporalclient.ErrUnreachable):
+		return nil, err
+	case err != nil:
+		return nil, usage("%v", err)
+	}
+	return &session{app: a, client: c, namespace: options.Namespace, address: options.HostPort, ui: os.Getenv("TEMPORAL_UI")}, nil
+}
+
+func (s *session) close() { s.client.Close() }
+
+// link is the workflow's page in the web interface, empty without one.
+func (s *session) link(id string) string {
+	if s.ui == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/namespaces/%s/workflows/%s", strings.TrimRight(s.ui, "/"), url.PathEscape(s.namespace), url.PathEscape(id))
+}
+
+// start is a workflow to be started.
+type start struct {
+	id           string
+	workflowType string
+	input        any
+	summary      string
+	startedBy    string
+	// once: one that succeeded under this id is not run again.
+	once bool
+	// againHint says how to run it again all the same.
+	againHint string
+}
+
+// started is a workflow that was started, now or before.
+type started struct {
+	id, runID, workflowType string
+	attached                bool // it was running already
+	done                    bool // it had succeeded already
+	at                      time.Time
+}
+
+// start starts a workflow, or finds the one that has its id.
+func (s *session) start(ctx context.Context, j start) (started, error) {
+	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	if j.once {
+		reuse = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+	}
+	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:        j.id,
+		TaskQueue: s.taskQueue,
+		// To fail on a conflict tells what was found; the one that runs is then followed.
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowIDReusePolicy:                    reuse,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            j.summary,
+		Memo:                                     map[string]any{"started_by": j.startedBy, "started_with": "starter " + version.Version},
+	}, j.workflowType, j.input)
+	var taken *serviceerror.WorkflowExecutionAlreadyStarted
+	switch {
+	case errors.As(err, &taken):
+		return s.found(ctx, j, taken.RunId)
+	case err != nil:
+		return started{}, fmt.Errorf("start %s: %w", j.id, err)
+	}
+	return started{id: run.GetID(), runID: run.GetRunID(), workflowType: j.workflowType, at: time.Now()}, nil
+}
+
+func (s *session) found(ctx context.Context, j start, runID string) (started, error) {
+	found := started{id: j.id, runID: runID, workflowType: j.workflowType}
+	described, err := s.client.DescribeWorkflowExecution(ctx, j.id, runID)
+	if err != nil {
+		return started{}, fmt.Errorf("look at %s: %w", j.id, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if name := info.GetType().GetName(); name != j.workflowType {
+		return started{}, usage("%s is taken by a workflow of type %s", j.id, name)
+	}
+	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		found.attached, found.at = true, info.GetStartTime().AsTime()
+	} else {
+		found.done, found.at = true, info.GetCloseTime().AsTime()
+	}
+	return found, nil
+}
+
+// following are the flags of commands that start something.
+type following struct {
+	detach bool
+	wait   bool
+	by     string
+}
+
+// launch starts a workflow and follows it to its end, or does not, as asked.
+func (a *app) launch(ctx context.Context, j start, f following) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	j.startedBy = f.by
+	run, err := s.start(ctx, j)
+	switch {
+	case err != nil:
+		return err
+	case run.done:
+		return s.alreadyDone(ctx, run, j.againHint)
+	case f.detach:
+		s.detached(ctx, run)
+		return nil
+	}
+	s.announce(run)
+	return s.follow(ctx, run, f.wait)
+}
+
+func (s *session) announce(run started) {
+	if s.json() {
+		return
+	}
+	how := "started"
+	if run.attached {
+		how = "is running already, since " + run.at.Local().Format("Mon 15:04:05") + "; following it"
+	}
+	s.print(run.id + " " + how)
+	if link := s.link(run.id); link != "" {
+		s.print(link)
+	}
+}
+
+type detachedDocument struct {
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+	// Attached: it was running already.
+	Attached bool   `json:"attached,omitempty"`
+	URL      string `json:"url,omitempty"`
+}
+
+func (s *session) detached(ctx context.Context, run started) {
+	if s.json() {
+		s.printJSON(detachedDocument{WorkflowID: run.id, RunID: run.runID, Attached: run.attached, URL: s.link(run.id)})
+	} else {
+		s.print(run.id)
+		if link := s.link(run.id); link != "" {
+			s.print(link)
+		}
+		if run.attached {
+			s.note("It was running already, since %s.", run.at.Local().Format("Mon 15:04:05"))
+		}
+	}
+	if idle, err := s.noWorker(ctx, s.taskQueue); err == nil && idle {
+		s.note("%s", s.noWorkerText(s.taskQueue))
+	}
+}
+
+// alreadyDone shows what an earlier workflow of the same id achieved.
+func (s *session) alreadyDone(ctx context.Context, run started, againHint string) error {
+	result := newResult(run.workflowType)
+	if err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result); err != nil {
+		return fmt.Errorf("the result of %s: %w", run.id, err)
+	}
+	if s.json() {
+		document, err := withField(result, "already_done", true)
+		if err != nil {
+			return err
+		}
+		s.printJSON(document)
+		return nil
+	}
+	s.print(fmt.Sprintf("%s was already done, on %s. It is not run again.", run.id, run.at.Local().Format("Mon 2006-01-02 15:04:05")))
+	s.print(s.style.Result(result, s.width())...)
+	if againHint != "" {
+		s.print("", againHint)
+	}
+	return nil
+}
+
+// withField puts one more field in front of those of a JSON object.
+func withField(object any, name string, value any) (json.RawMessage, error) {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	field, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return nil, err
+	}
+	rest := text[1:]
+	if string(rest) == "}" {
+		return field, nil
+	}
+	return json.RawMessage(string(field[:len(field)-1]) + "," + string(rest)), nil
+}
+
+// noWorker tells that no worker has polled a task queue lately.
+func (s *session) noWorker(ctx context.Context, queue string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	described, err := s.client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	return len(described.GetPollers()) == 0, err
+}
+
+func (s *session) noWorkerText(queue string) string {
+	return fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. Start one: worker --config pbsm.yaml; or name another queue: --task-queue.",
+		queue, s.namespace, s.address)
+}

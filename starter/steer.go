@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// steering are the requests that a close or a batch takes.
+var steering = []struct{ name, short, long string }{
+	{workflows.InterruptSignal, "Stop the remote run; it can be restarted or rerun afterwards",
+		"Stop the remote run. The answer comes when the service says that it has stopped."},
+	{workflows.RestartSignal, "Continue a failed or interrupted run from the task that failed", ""},
+	{workflows.RerunSignal, "Run a failed or interrupted run again from its first task", ""},
+	{workflows.DecideSignal, "Answer what the job asks", `Answer what the job asks. starter status ID shows the question and which choices apply:
+  adopt            the posting did start, as the run in --run-id: follow that run
+  nothing_started  you have seen on the service's screens that no run exists: post again
+  retry            look again, or do the failed step again
+  skip             go on without the failed step
+  give_up          end as failed`},
+	{workflows.ApproveSignal, "Approve a step that waits for it (not by the one who started the close)", ""},
+}
+
+// steeringCommands are the commands that steer a close or a batch.
+func steeringCommands(a *app, noun string) []*cobra.Command {
+	commands := []*cobra.Command{newStatusCommand(a, noun), newCancelCommand(a, noun)}
+	for _, s := range steering {
+		if s.name == workflows.ApproveSignal && noun != "close" {
+			continue
+		}
+		commands = append(commands, newSteeringCommand(a, noun, s.name, s.short, s.long))
+	}
+	return commands
+}
+
+func exampleID(noun string) string {
+	if noun == "batch" {
+		return workflows.BatchWorkflowID("prod", "PBSM_ALLOC", "2026-10-31", "")
+	}
+	return workflows.CloseWorkflowID("prod", "nightly-close", "2026-10-31")
+}
+
+func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
+	var asked workflows.Steering
+	example := fmt.Sprintf("  starter %s %s %s", noun, name, exampleID(noun))
+	if noun == "close" {
+		example += " --step allocate"
+	}
+	if name == workflows.DecideSignal {
+		example += " --choice " + workflows.NothingStarted
+	}
+	cmd := &cobra.Command{
+		Use: name + " ID", Short: short, Long: long, Args: oneArg("workflow id"),
+		Example: example + ` --reason "table space was full"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkSteering(name, asked); err != nil {
+				return err
+			}
+			return a.steer(cmd.Context(), args[0], name, asked)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&asked.By, "by", person(), "`who` asks")
+	flags.StringVarP(&asked.Why, "reason", "r", "", "`why`; it is kept in the result")
+	if noun == "close" {
+		flags.StringVar(&asked.Step, "step", "", "the `step` that is meant, where several could be")
+	}
+	if name == workflows.DecideSignal {
+		flags.StringVar(&asked.Choice, "choice", "", "the `word`: "+strings.Join(choices, ", "))
+		flags.StringVar(&asked.RunID, "run-id", "", "the `run` to adopt")
+		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+	}
+	return cmd
+}
+
+var choices = []string{workflows.Adopt, workflows.NothingStarted, workflows.Retry, workflows.Skip, workflows.GiveUp}
+
+func checkSteering(name string, asked workflows.Steering) error {
+	if name != workflows.DecideSignal {
+		return nil
+	}
+	known := false
+	for _, c := range choices {
+		known = known || asked.Choice == c
+	}
+	switch {
+	case asked.Choice == "":
+		return usage("--choice is missing: one of %s", strings.Join(choices, ", "))
+	case !known:
+		return usage("--choice %q is none of %s", asked.Choice, strings.Join(choices, ", "))
+	case asked.Choice == workflows.Adopt && asked.RunID == "":
+		return usage("--choice adopt wants the run to follow: --run-id RUN_ID")
+	case asked.Choice != workflows.Adopt && asked.RunID != "":
+		return usage("--run-id belongs to --choice adopt")
+	}
+	return nil
+}
+
+type steeredDocument struct {
+	WorkflowID string `json:"workflow_id"`
+	workflows.SteeringResult
+}
+
+// steer sends an update and shows the answer, which comes when it took effect.
+func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steering) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	patience := time.AfterFunc(askTimeout, func() {
+		if idle, err := s.noWorker(ctx, s.taskQueue); err == nil && idle {
+			s.note("%s", s.noWorkerText(s.taskQueue))
+			return
+		}
+		s.note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the request.")
+	})
+	defer patience.Stop()
+	var answer workflows.SteeringResult
+	handle, err := s.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, &answer)
+	}
+	if err != nil {
+		return s.unsteered(ctx, id, name, err)
+	}
+	if a.json() {
+		a.printJSON(steeredDocument{WorkflowID: id, SteeringResult: answer})
+		return nil
+	}
+	a.print(fmt.Sprintf("%s: %s", id, answer.Message), "Follow it: starter status "+id+" --follow")
+	return nil
+}
+
+// unsteered says why a request had no effect.
+func (s *session) unsteered(ctx context.Context, id, name string, err error) error {
+	var refused *temporal.ApplicationError
+	switch {
+	case errors.As(err, &refused):
+		return &problem{code: exitUsage, id: id, message: refused.Message(), next: []string{"See how it stands: starter status " + id}}
+	case ctx.Err() != nil:
+		return &problem{code: exitInterrupted, id: id, message: "the " + name + " was sent; its effect was not waited for", next: []string{"See how it stands: starter status " + id}}
+	case notFound(err):
+		return s.missing(ctx, id)
+	}
+	return fmt.Errorf("%s %s: %w", name, id, err)
+}
+
+func notFound(err error) bool {
+	var missing *serviceerror.NotFound
+	return errors.As(err, &missing)
+}
+
+// missing says what is known of a workflow that is not running.
+func (s *session) missing(ctx context.Context, id string) error {
+	info, err := s.describe(ctx, id)
+	if err != nil {
+		return err
+	}
+	return &problem{
+		code: exitUsage, id: id,
+		message: fmt.Sprintf("it is over (%s, %s)", lower(info.GetStatus()), info.GetCloseTime().AsTime().Local().Format("Mon 2006-01-02 15:04:05")),
+		next:    []string{"See how it ended: starter status " + id},
+	}
+}
+
+func lower(status enumspb.WorkflowExecutionStatus) string { return strings.ToLower(status.String()) }
+
+func (s *session) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
+	described, err := s.client.DescribeWorkflowExecution(ctx, id, "")
+	if notFound(err) {
+		return nil, &problem{
+			code: exitUsage, id: id, message: fmt.Sprintf("no workflow has this id in namespace %s", s.namespace),
+			next: []string{"Ids look like " + exampleID("close") + " and " + exampleID("batch")},
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at %s: %w", id, err)
+	}
+	return described.GetWorkflowExecutionInfo(), nil
+}
+
+func newStatusCommand(a *app, noun string) *cobra.Command {
+	var follow, wait bool
+	cmd := &cobra.Command{
+		Use: "status ID", Short: "Show how a job stands, or follow it", Args: oneArg("workflow id"),
+		Long: `Show how a job stands. The exit code says it too: 0 while it runs well and when it
+is done, 1 failed, 3 waits for a person, 4 interrupted or cancelled.`,
+		Example: strings.ReplaceAll(fmt.Sprintf("  starter %s status %s --follow", noun, exampleID(noun)), "  status", " status"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.status(cmd.Context(), args[0], follow, wait)
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow it to its end")
+	cmd.Flags().BoolVar(&wait, "wait", false, "with --follow: keep following while a person is asked")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	info, err := s.describe(ctx, id)
+	if err != nil {
+		return err
+	}
+	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), at: info.GetStartTime().AsTime()}
+	switch {
+	case newResult(run.workflowType) == nil:
+		return usage("%s is a workflow of type %s, which is none of ours", id, run.workflowType)
+	case info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		result := newResult(run.workflowType)
+		if err := s.ending(run, s.await(ctx, run, result)); err != nil {
+			return err
+		}
+		s.showResult(result)
+		return nil
+	case follow:
+		s.announceFollowing(run)
+		return s.follow(ctx, run, wait)
+	}
+	return s.snapshot(ctx, run)
+}
+
+func (s *session) announceFollowing(run started) {
+	run.attached = true
+	s.announce(run)
+}
+
+// snapshot shows a running job once.
+func (s *session) snapshot(ctx context.Context, run started) error {
+	w := &watch{session: s, run: run, heard: run.at}
+	w.look(ctx)
+	job := w.last
+	if job.Status.Type == "" {
+		return &problem{code: exitFailed, id: run.id, message: "it runs, but nobody tells how it stands: " + strings.Join(job.Notes, " ")}
+	}
+	waiting := job.Status.State == workflows.Waiting
+	if s.json() {
+		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: view.Asks(job)}
+		if !waiting {
+			s.printJSON(document)
+			return nil
+		}
+		return &problem{code: exitWaiting, document: document}
+	}
+	s.print(s.style.Live(job, s.width(), len(job.Status.Steps)+maxStatusLines)...)
+	if link := s.link(run.id); link != "" {
+		s.print("", link)
+	}
+	if waiting {
+		return &problem{code: exitWaiting, shown: true}
+	}
+	return nil
+}
+
+// maxStatusLines leaves room for everything: a status that is printed once is never folded.
+const maxStatusLines = 1000
+
+func newCancelCommand(a *app, noun string) *cobra.Command {
+	var detach bool
+	cmd := &cobra.Command{
+		Use: "cancel ID", Short: "Cancel a job; a remote run that goes on is interrupted", Args: oneArg("workflow id"),
+		Long: `Cancel a job. A remote run that goes on is interrupted, and its stop awaited; one that is
+over is left alone. The exit code is 0 when the job is over, however it ended.`,
+		Example: strings.ReplaceAll(fmt.Sprintf("  starter %s cancel %s", noun, exampleID(noun)), "  cancel", " cancel"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.cancel(cmd.Context(), args[0], detach)
+		},
+	}
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait until it is over")
+	return cmd
+}
+
+func (a *app) cancel(ctx context.Context, id string, detach bool) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	info, err := s.describe(ctx, id)
+	if err != nil {
+		return err
+	}
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return s.missing(ctx, id)
+	}
+	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), attached: true, at: info.GetStartTime().AsTime()}
+	switch err := s.client.CancelWorkflow(ctx, id, run.runID); {
+	case notFound(err):
+		return s.missing(ctx, id)
+	case err != nil:
+		return fmt.Errorf("cancel %s: %w", id, err)
+	case detach:
+		s.detached(ctx, run)
+		return nil
+	}
+	return s.cancelled(s.follow(ctx, run, true))
+}
+
+// cancelled turns the end of a job that was to be cancelled into success.
+func (s *session) cancelled(err error) error {
+	var p *problem
+	if !errors.As(err, &p) || !p.over {
+		return err
+	}
+	if s.json() {
+		s.printJSON(problemJSON(p))
+		return nil
+	}
+	s.print(s.style.Result(p.result, s.width())...)
+	s.print(errorLine(p))
+	return nil
+}
