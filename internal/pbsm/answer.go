@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -140,7 +141,7 @@ func (s said) actedOn(r call) bool {
 func (s said) String() string {
 	var parts []string
 	for _, part := range []text{s.Summary, s.Details, s.ErrorMessage, s.Message, s.Error, s.Title, s.Detail, text(s.excerpt)} {
-		if part != "" {
+		if part != "" && !slices.Contains(parts, string(part)) {
 			parts = append(parts, string(part))
 		}
 	}

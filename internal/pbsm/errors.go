@@ -163,7 +163,7 @@ func advice(e *Error, r call) string {
 	case CodeInvalidHeaders:
 		return "check tenant_id, service_id, workspace_id, remote_user and locale"
 	case CodeNoJob:
-		return "check the batch's definition: it has nothing to run"
+		return "there is nothing to run: check the batch's tasks and the run's status"
 	case CodeAlreadyInterrupted, CodeNotOngoing:
 		return "read the run's status"
 	}
