@@ -1,0 +1,135 @@
+package compose
+
+import (
+	"bufio"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+)
+
+// binary is one of this project's: from the folder PBSMFLOW_BIN, or built here.
+func binary(t *testing.T, pkg string) string {
+	t.Helper()
+	if dir := os.Getenv("PBSMFLOW_BIN"); dir != "" {
+		return filepath.Join(dir, path.Base(pkg))
+	}
+	file := filepath.Join(t.TempDir(), path.Base(pkg))
+	cmd := exec.Command("go", "build", "-o", file, pkg)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return file
+}
+
+func TestWorkerKnowsItsHealthCheck(t *testing.T) {
+	worker := everything(t).Services["worker"]
+	assert.Empty(t, worker.Command)
+	check := worker.HealthCheck.Test[1:]
+	require.Equal(t, "/usr/local/bin/worker", check[0])
+	out, err := exec.Command(binary(t, "./worker"), append(check[1:], "--help")...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "http://127.0.0.1:9090/readyz")
+}
+
+// The simulator is started and asked for its health with the very commands of the compose file,
+// and what it writes is, with the environment of demo.env, a whole configuration for the worker.
+func TestDemoConfigurationIsWhole(t *testing.T) {
+	demo := load(t, "demo.env")
+	service := demo.Services["simulator"]
+	simulator := binary(t, "./internal/simulator/cmd/simulator")
+	dir, address := t.TempDir(), freeAddress(t)
+
+	cmd := exec.Command(simulator, append(slices.Clone([]string(service.Command)), "--addr="+address, "--write-config="+dir)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	_, err = bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err, "it says when it is ready")
+
+	check := service.HealthCheck.Test[1:]
+	require.Equal(t, "/usr/local/bin/simulator", check[0])
+	in := strings.Replace(strings.Join(check[1:], " "), "127.0.0.1:8443", address, 1)
+	output, err := exec.Command(simulator, strings.Fields(in)...).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+
+	worker := demo.Services["worker"]
+	env := environment(t, worker.Environment)
+	assert.Equal(t, "/demo/pbsm.yaml", env["PBSM_CONFIG"])
+	assert.Contains(t, service.Command, "--write-config=/demo")
+	env["PBSM_CONFIG"] = filepath.Join(dir, "pbsm.yaml")
+	cfg, err := config.Load("", list(env))
+	require.NoError(t, err)
+	assert.Equal(t, "https://simulator:8443/", cfg.Connections["demo"].BaseURL[:len("https://simulator:8443/")])
+	assert.Contains(t, cfg.StoreURLs(), "inbox")
+	assert.Contains(t, cfg.StoreURLs(), "reports")
+	assert.Equal(t, "/pipelines", cfg.Worker.Pipelines)
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait(), "it ends when it is told to")
+}
+
+// The example has only names to fill in: with a certificate and the secrets, it is a whole configuration.
+func TestExampleConfigurationIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pbsm.yaml"), readFile(t, deploy+"/config/pbsm.example.yaml"), 0o600))
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "outcert.pem"), certificate, 0o600))
+
+	project := load(t, "")
+	env := environment(t, project.Services["worker"].Environment)
+	assert.Equal(t, "/etc/pbsm/pbsm.yaml", env["PBSM_CONFIG"])
+	env["PBSM_CONFIG"] = filepath.Join(dir, "pbsm.yaml")
+	_, err := config.Load("", list(env))
+	require.ErrorContains(t, err, "/run/secrets/pbsm_client_secret")
+	require.ErrorContains(t, err, "/run/secrets/pbsm_password")
+
+	for key, secret := range map[string]string{"CLIENT_SECRET": "pbsm_client_secret", "PASSWORD": "pbsm_password"} {
+		assert.True(t, slices.ContainsFunc(project.Services["worker"].Secrets, func(s types.ServiceSecretConfig) bool { return s.Source == secret }))
+		env["PBSM_CONNECTIONS__PROD__"+key+"__FILE"] = absolute(t, deploy+"/demo-secrets/"+secret)
+	}
+	cfg, err := config.Load("", list(env))
+	require.NoError(t, err)
+	assert.Contains(t, cfg.Connections, "prod")
+}
+
+func TestSetupScriptsParse(t *testing.T) {
+	for _, script := range []string{"setup-schema.sh", "setup-namespace.sh"} {
+		out, err := exec.Command("sh", "-n", filepath.Join(deploy, "config", script)).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+}
+
+func environment(t *testing.T, of types.MappingWithEquals) map[string]string {
+	t.Helper()
+	env := map[string]string{}
+	for key, value := range of {
+		require.NotNil(t, value, key)
+		env[key] = *value
+	}
+	return env
+}
+
+func list(env map[string]string) []string {
+	var l []string
+	for key, value := range env {
+		l = append(l, key+"="+value)
+	}
+	return l
+}
