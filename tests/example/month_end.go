@@ -1,0 +1,54 @@
+// Package example shows how a workflow of another team runs a nightly close as a part of its own work.
+package example
+
+import (
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// BooksSignal tells MonthEnd that the books were looked at.
+const BooksSignal = "books"
+
+// MonthEndInput names the night whose close belongs to the month's end.
+type MonthEndInput struct {
+	Connection string `json:"connection"`
+	Pipeline   string `json:"pipeline"`
+	AsOfDate   string `json:"as_of_date"`
+}
+
+// Books is what a controller says about the books.
+type Books struct {
+	Controller string `json:"controller"`
+	Good       bool   `json:"good"`
+	Why        string `json:"why"`
+}
+
+// MonthEnd runs a close as a child. While it goes on, a controller looks at the books:
+// if they are good, the close's step sign-off is approved; if not, the step allocate is
+// interrupted, and the operators of the close decide what becomes of it.
+func MonthEnd(ctx workflow.Context, in MonthEndInput) (workflows.NightlyCloseResult, error) {
+	id := workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)
+	nightly := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:          id,
+		TaskQueue:           workflows.TaskQueue, // its workers, not ours
+		WaitForCancellation: true,
+		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+	}), workflows.NightlyCloseType, workflows.NightlyCloseInput{
+		Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: in.AsOfDate, StartedBy: "month-end",
+	})
+
+	var books Books
+	workflow.GetSignalChannel(ctx, BooksSignal).Receive(ctx, &books)
+	signal, word := workflows.ApproveSignal, workflows.Steering{By: books.Controller, Why: books.Why, Step: "sign-off"}
+	if !books.Good {
+		signal, word.Step = workflows.InterruptSignal, "allocate"
+	}
+	var result workflows.NightlyCloseResult
+	if err := workflow.SignalExternalWorkflow(ctx, id, "", signal, word).Get(ctx, nil); err != nil {
+		return result, err
+	}
+	err := nightly.Get(ctx, &result)
+	return result, err
+}

@@ -1,0 +1,293 @@
+// Package harness runs the real thing for the tests: the built devserver, worker and
+// starter, and the simulated service in the test's own process, where Go can steer it
+// and read its journal. Everything listens on free ports and ends with its test.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+)
+
+// AsOf is the business date of the tests.
+const AsOf = "2026-10-31"
+
+// Options say how a test's environment differs from the usual one.
+type Options struct {
+	Simulator simulator.Options
+	// Server is Temporal. Default: the package's.
+	Server *Server
+	// Settings are overrides of the configuration, "worker.poll.min": "50ms"; a key that
+	// begins with "connection." is the connection's.
+	Settings map[string]string
+	// NoWorker leaves starting a worker to the test.
+	NoWorker bool
+}
+
+// Env is a tenant, its configuration, and a worker, on a connection and a task queue of the test's own.
+type Env struct {
+	T          testing.TB
+	Sim        *simulator.Simulator
+	Server     *Server
+	Temporal   client.Client
+	Connection string
+	TaskQueue  string
+	Dir        string // logs and configuration
+	Config     string // path of pbsm.yaml
+	Inbox      string // folders of the stores inbox and reports
+	Reports    string
+	Pipelines  string
+	Worker     *Worker
+
+	settings map[string]string
+	started  int
+}
+
+// New makes an environment. Polling is quick: a test's jobs take seconds.
+func New(t testing.TB, o Options) *Env {
+	t.Helper()
+	dir := Folder(t, "env")
+	e := &Env{
+		T: t, Server: o.Server, Connection: slug(t.Name()), TaskQueue: t.Name(), Dir: dir, Config: filepath.Join(dir, "config", "pbsm.yaml"),
+		Inbox: filepath.Join(dir, "inbox"), Reports: filepath.Join(dir, "reports"), Pipelines: filepath.Join(dir, "pipelines"), settings: o.Settings,
+	}
+	if e.Server == nil {
+		e.Server = shared
+	}
+	e.Temporal = e.Server.Client(t)
+	for _, folder := range []string{e.Inbox, e.Reports, e.Pipelines} {
+		e.must(os.MkdirAll(folder, 0o755))
+	}
+	if o.Simulator.Speed == 0 {
+		o.Simulator.Speed = 600
+	}
+	var err error
+	e.Sim, err = simulator.Start(o.Simulator)
+	e.must(err)
+	t.Cleanup(func() {
+		e.must(e.Sim.Close())
+		e.writeJournal()
+	})
+	e.writeConfig()
+	if !o.NoWorker {
+		e.StartWorker()
+	}
+	return e
+}
+
+func (e *Env) must(err error) {
+	e.T.Helper()
+	if err != nil {
+		e.T.Fatal(err)
+	}
+}
+
+func (e *Env) writeConfig() {
+	e.T.Helper()
+	dir := filepath.Dir(e.Config)
+	e.must(e.Sim.WriteConfig(dir, e.Connection))
+	rest := fmt.Sprintf(`stores:
+  inbox: {url: %q}
+  reports: {url: %q}
+worker:
+  task_queue: %q
+  pipelines: %q
+  health: "127.0.0.1:0"
+  poll: {min: 100ms, max: 1s}
+`, "file://"+e.Inbox, "file://"+e.Reports, e.TaskQueue, e.Pipelines)
+	file, err := os.OpenFile(e.Config, os.O_APPEND|os.O_WRONLY, 0)
+	e.must(err)
+	_, err = file.WriteString(rest)
+	e.must(err)
+	e.must(file.Close())
+}
+
+// Environ is the environment of the worker and the starter.
+func (e *Env) Environ(more ...string) []string {
+	env := environment(e.Dir,
+		"PBSM_CONFIG="+e.Config, "PBSM_WORKER__TASK_QUEUE="+e.TaskQueue,
+		"TEMPORAL_ADDRESS="+e.Server.Address, "TEMPORAL_NAMESPACE="+e.Server.Namespace,
+	)
+	for key, value := range e.settings {
+		if rest, ok := strings.CutPrefix(key, "connection."); ok {
+			key = "connections." + strings.ReplaceAll(e.Connection, "-", "_") + "." + rest
+		}
+		env = append(env, "PBSM_"+strings.ToUpper(strings.ReplaceAll(key, ".", "__"))+"="+value)
+	}
+	return append(env, more...)
+}
+
+// Worker is a running worker process.
+type Worker struct {
+	*Process
+	Health string // http://host:port
+}
+
+// StartWorker starts a worker and returns when it is ready.
+func (e *Env) StartWorker(env ...string) *Worker {
+	e.T.Helper()
+	w := &Worker{Process: e.LaunchWorker(env...)}
+	e.must(w.ready(w.Stderr, func(text []byte) bool {
+		for line := range bytes.Lines(text) {
+			var entry struct{ Msg, Health string }
+			if json.Unmarshal(line, &entry) == nil && entry.Msg == "worker started" {
+				w.Health = "http://" + entry.Health
+				return true
+			}
+		}
+		return false
+	}))
+	response, err := http.Get(w.Health + "/readyz")
+	e.must(err)
+	body, _ := io.ReadAll(response.Body)
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		e.T.Fatalf("the worker is not ready: %s: %s", response.Status, body)
+	}
+	e.Worker = w
+	return w
+}
+
+// LaunchWorker starts a worker and does not wait for anything.
+func (e *Env) LaunchWorker(env ...string) *Process {
+	e.T.Helper()
+	e.started++
+	p, err := start(e.Dir, fmt.Sprintf("worker-%d", e.started), e.Environ(env...), "worker")
+	e.must(err)
+	e.T.Cleanup(func() {
+		p.Stop()
+		showOnFailure(e.T, p)
+	})
+	return p
+}
+
+// RestartWorker stops the worker gracefully and starts another one.
+func (e *Env) RestartWorker() *Worker {
+	e.T.Helper()
+	e.Worker.Stop()
+	return e.StartWorker()
+}
+
+// Run executes the starter to its end.
+func (e *Env) Run(args ...string) Result {
+	e.T.Helper()
+	return e.RunEnv(nil, args...)
+}
+
+// RunEnv executes the starter with more variables in its environment.
+func (e *Env) RunEnv(env []string, args ...string) Result {
+	e.T.Helper()
+	ctx, cancel := context.WithTimeout(e.T.Context(), 2*time.Minute)
+	defer cancel()
+	result, err := run(ctx, e.Dir, e.Environ(env...), "starter", args...)
+	e.must(err)
+	if ctx.Err() != nil {
+		e.T.Fatalf("starter %s did not end: %s", strings.Join(args, " "), result)
+	}
+	e.keep(fmt.Sprintf("$ starter %s\n%s\n", strings.Join(args, " "), result))
+	return result
+}
+
+// LaunchStarter starts the starter and does not wait for its end.
+func (e *Env) LaunchStarter(args ...string) *Process {
+	e.T.Helper()
+	e.started++
+	p, err := start(e.Dir, fmt.Sprintf("starter-%d", e.started), e.Environ(), "starter", args...)
+	e.must(err)
+	e.T.Cleanup(func() { p.Stop() })
+	return p
+}
+
+// keep adds to the log of what the starter said.
+func (e *Env) keep(text string) {
+	file, err := os.OpenFile(filepath.Join(e.Dir, "starter.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	e.must(err)
+	_, err = file.WriteString(text)
+	e.must(err)
+	e.must(file.Close())
+}
+
+// Write puts a file into a store's folder or the pipelines folder.
+func (e *Env) Write(folder, name, text string) {
+	e.T.Helper()
+	path := filepath.Join(folder, filepath.FromSlash(name))
+	e.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	e.must(os.WriteFile(path, []byte(text), 0o644))
+}
+
+// Ledger is a small ledger file, a header and rows.
+func Ledger(rows int) string {
+	var b strings.Builder
+	b.WriteString("account,currency,amount\n")
+	for i := range rows {
+		fmt.Fprintf(&b, "%06d,USD,%d.%02d\n", i, i*37, i%100)
+	}
+	return b.String()
+}
+
+// Calls are the entries of the journal for a call, in order; those that match narrow them further.
+func (e *Env) Calls(call string, match ...func(simulator.Entry) bool) []simulator.Entry {
+	return slices.DeleteFunc(e.Sim.Journal(), func(entry simulator.Entry) bool {
+		if entry.Call != call {
+			return true
+		}
+		return slices.ContainsFunc(match, func(m func(simulator.Entry) bool) bool { return !m(entry) })
+	})
+}
+
+// Processed tells that a request was carried out.
+func Processed(e simulator.Entry) bool { return e.Processed }
+
+// About tells whether a request was about a batch, a run, a file, a report or a migration.
+func About(subject string) func(simulator.Entry) bool {
+	return func(e simulator.Entry) bool { return e.Subject == subject }
+}
+
+func (e *Env) writeJournal() {
+	if !e.T.Failed() {
+		return
+	}
+	file, err := os.Create(filepath.Join(e.Dir, "journal.jsonl"))
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	encoder := json.NewEncoder(file)
+	for _, entry := range e.Sim.Journal() {
+		_ = encoder.Encode(entry)
+	}
+	e.T.Logf("the service's journal is in %s", file.Name())
+}
+
+// Until waits for a condition, and fails the test when it does not come true within a minute.
+func (e *Env) Until(what string, condition func() bool) {
+	e.T.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !condition() {
+		if time.Now().After(deadline) {
+			e.T.Fatalf("waited in vain for: %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Healthcheck executes the worker's own health check against the running worker.
+func (e *Env) Healthcheck() Result {
+	e.T.Helper()
+	result, err := run(e.T.Context(), e.Dir, e.Environ(), "worker", "healthcheck", "--url", e.Worker.Health+"/readyz")
+	e.must(err)
+	return result
+}

@@ -1,0 +1,145 @@
+package harness
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+)
+
+// Server is a running devserver: the real Temporal on SQLite.
+type Server struct {
+	*Process  `json:"-"`
+	Address   string `json:"address"`
+	UI        string `json:"ui"`
+	Namespace string `json:"namespace"`
+	DB        string `json:"db"`
+}
+
+var shared *Server // of all tests of a package, by Main
+
+// Main runs the tests of a package with one Temporal server for all of them. It gives the exit code.
+func Main(m *testing.M) int {
+	dir := filepath.Join(Output(), "server")
+	server, err := startServer(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Stop()
+	shared = server
+	code := m.Run()
+	if code != 0 {
+		fmt.Fprintf(os.Stderr, "the end of %s:\n%s\n", server.Stderr, server.Tail())
+	}
+	return code
+}
+
+// StartServer starts a Temporal server of a test's own.
+func StartServer(t testing.TB, args ...string) *Server {
+	t.Helper()
+	server, err := startServer(Folder(t, "server"), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		server.Stop()
+		showOnFailure(t, server.Process)
+	})
+	return server
+}
+
+// promptTimers has the server look for timers that are due every few milliseconds, not once a second:
+// the tests' hours are seconds.
+const promptTimers = "history.timerProcessorMaxTimeShift=20ms"
+
+func startServer(dir string, args ...string) (*Server, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	db := filepath.Join(dir, "temporal.db")
+	p, err := start(dir, "devserver", environment(dir), "devserver", append([]string{"--db", db, "--dynamic-config", promptTimers}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{Process: p}
+	err = p.ready(p.Stdout, func(text []byte) bool {
+		line, _, whole := bytes.Cut(text, []byte("\n"))
+		return whole && json.Unmarshal(line, server) == nil
+	})
+	if err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return server, nil
+}
+
+// Client connects to the server.
+func (s *Server) Client(t testing.TB) client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{
+		HostPort: s.Address, Namespace: s.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
+	if err != nil {
+		t.Fatalf("connect to the devserver: %v", err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Output is the folder of everything that the tests write: tests/output.
+func Output() string {
+	tests, _ := repository()
+	return filepath.Join(tests, "output")
+}
+
+// repository finds the folders tests and bin from any package below tests.
+func repository() (tests, bin string) {
+	dir, err := os.Getwd()
+	for err == nil && filepath.Base(dir) != "tests" && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return dir, filepath.Join(filepath.Dir(dir), "bin")
+}
+
+// Folder is an empty folder of the test's, kept after it.
+func Folder(t testing.TB, name string) string {
+	t.Helper()
+	dir := filepath.Join(Output(), filepath.FromSlash(t.Name()), name)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// environment is what a started program gets: nothing of the settings of who runs the tests.
+func environment(home string, more ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "TZ=UTC", "LANG=C.UTF-8"}, more...)
+}
+
+// slug makes a name of a connection or a task queue from a test's.
+func slug(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + ('a' - 'A')
+		}
+		return '-'
+	}, strings.TrimPrefix(name, "Test"))
+	return strings.Trim(name[:min(len(name), 60)], "-")
+}

@@ -1,0 +1,97 @@
+package harness
+
+import (
+	"context"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Start starts a workflow of the project under an id.
+func (e *Env) Start(id string, workflow, input any) client.WorkflowRun {
+	e.T.Helper()
+	run, err := e.Temporal.ExecuteWorkflow(e.T.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: e.TaskQueue}, workflow, input)
+	e.must(err)
+	return run
+}
+
+// Await waits for a workflow's result, at most two minutes.
+func (e *Env) Await(run client.WorkflowRun, result any) error {
+	ctx, cancel := context.WithTimeout(e.T.Context(), 2*time.Minute)
+	defer cancel()
+	return run.Get(ctx, result)
+}
+
+// StartBatch starts a posting under its id.
+func (e *Env) StartBatch(in workflows.RunBatchInput) client.WorkflowRun {
+	e.T.Helper()
+	if in.Connection == "" {
+		in.Connection = e.Connection
+	}
+	if in.AsOfDate == "" {
+		in.AsOfDate = AsOf
+	}
+	return e.Start(workflows.BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key), workflows.RunBatch, in)
+}
+
+// StartClose starts the close of a pipeline in the pipelines folder.
+func (e *Env) StartClose(pipeline string) client.WorkflowRun {
+	e.T.Helper()
+	return e.Start(workflows.CloseWorkflowID(e.Connection, pipeline, AsOf), workflows.NightlyClose,
+		workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: AsOf, StartedBy: "tests"})
+}
+
+// Status asks a workflow where it stands; false while it cannot answer.
+func (e *Env) Status(id string) (workflows.Status, bool) {
+	ctx, cancel := context.WithTimeout(e.T.Context(), 10*time.Second)
+	defer cancel()
+	var status workflows.Status
+	answer, err := e.Temporal.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
+	if err != nil {
+		return status, false
+	}
+	return status, answer.Get(&status) == nil
+}
+
+// AwaitState waits until a workflow is in a state and gives its status.
+func (e *Env) AwaitState(id string, state workflows.State) workflows.Status {
+	e.T.Helper()
+	var status workflows.Status
+	e.Until(id+" is "+string(state), func() bool {
+		var ok bool
+		status, ok = e.Status(id)
+		return ok && status.State == state
+	})
+	return status
+}
+
+// Steer sends an update, as the starter does, and gives its answer.
+func (e *Env) Steer(id, name string, in workflows.Steering) (workflows.SteeringResult, error) {
+	ctx, cancel := context.WithTimeout(e.T.Context(), time.Minute)
+	defer cancel()
+	var answer workflows.SteeringResult
+	handle, err := e.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return answer, err
+	}
+	return answer, handle.Get(ctx, &answer)
+}
+
+// History is every event of a workflow's run; of the latest when runID is empty.
+func (e *Env) History(id, runID string) []*historypb.HistoryEvent {
+	e.T.Helper()
+	var events []*historypb.HistoryEvent
+	iterator := e.Temporal.GetWorkflowHistory(e.T.Context(), id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iterator.HasNext() {
+		event, err := iterator.Next()
+		e.must(err)
+		events = append(events, event)
+	}
+	return events
+}
