@@ -398,17 +398,31 @@ func (d *demonstration) show(s *session, run started, result *workflows.NightlyC
 		d.printJSON(demoDocument{Close: result, Reports: reports, WorkflowID: run.id, URL: s.link(run.id), Dir: d.dir})
 		return
 	}
+	d.print("")
+	d.print(reportLines(reports, d.width())...)
+	d.print("", "The close in the web interface: "+s.link(run.id))
+}
+
+// reportLines are a table where it fits, else a paragraph for each report.
+func reportLines(reports []verified, width int) []string {
 	rows := [][]string{{"REPORT", "ROWS", "BYTES", "CHECKED", "SHA-256"}}
+	var paragraphs []string
 	for _, r := range reports {
 		word := "as reported"
 		if !r.AsReported {
 			word = "DIFFERS"
 		}
 		rows = append(rows, []string{r.Path, view.Count(r.Rows), view.Count(r.Bytes), word, r.SHA256})
+		paragraphs = append(paragraphs, r.Path,
+			fmt.Sprintf("  %s rows, %s bytes, %s", view.Count(r.Rows), view.Count(r.Bytes), word), "  SHA-256 "+r.SHA256)
 	}
-	d.print("")
-	d.print(view.Table([]view.Column{{}, {Right: true}, {Right: true}, {}, {}}, rows, 0)...)
-	d.print("", "The close in the web interface: "+s.link(run.id))
+	table := view.Table([]view.Column{{}, {Right: true}, {Right: true}, {}, {}}, rows, 0)
+	for _, line := range table {
+		if width > 0 && view.Width(line) > width {
+			return paragraphs
+		}
+	}
+	return table
 }
 
 // linger keeps everything up until Ctrl-C, or until a program ends.

@@ -196,15 +196,12 @@ func (p *problem) advise(workflowType string, failed *temporal.ApplicationError)
 	}
 	add := func(text string) { p.next = append(p.next, text) }
 	switch {
-	case p.code == exitUsage:
-		return
+	case p.code == exitUsage || errorType == activities.FileMissing: // the message says it all
 	case errorType == workflows.DeadlinePassed:
 		add("The remote job may still run: look at the service's own screens before it is started again.")
 		if r, ok := p.result.(*workflows.RunBatchResult); ok && r.RunID != "" {
 			add("To follow that run: starter batch run ... --run-id " + r.RunID)
 		}
-	case errorType == activities.FileMissing:
-		add("Put the file there, then give the same command again.")
 	case workflowType == workflows.NightlyCloseType:
 		add("Give the same command again when the cause is gone: batches that succeeded are not run again.")
 	case workflowType == workflows.RunBatchType && p.code == exitFailed:

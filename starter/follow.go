@@ -63,7 +63,7 @@ func (s *session) followTo(ctx context.Context, run started, wait bool, result a
 		case job = <-jobs:
 			show.update(job)
 			if job.Status.State == workflows.Waiting && !wait {
-				show.finish()
+				show.last(job)
 				return s.waits(job)
 			}
 		case <-tick.C:
@@ -137,6 +137,14 @@ func (s *session) showResult(result any) {
 	s.print(s.style.Result(result, s.width())...)
 }
 
+// standing is the whole status, once; a log has told most of it already.
+func (s *session) standing(job view.Job) []string {
+	if s.live {
+		return s.style.Live(job, s.width(), len(job.Status.Steps)+maxStatusLines)
+	}
+	return s.style.Foot(job, s.width())
+}
+
 // waitingDocument is what --output json prints of a job that waits for a person.
 type waitingDocument struct {
 	WorkflowID string `json:"workflow_id"`
@@ -148,10 +156,7 @@ type waitingDocument struct {
 func (s *session) waits(job view.Job) error {
 	asks := view.Asks(job)
 	if !s.json() {
-		for _, ask := range asks {
-			s.print("")
-			s.print(s.style.Ask(ask, s.width())...)
-		}
+		s.print(s.standing(job)...)
 		s.print("", "Afterwards: starter status "+job.ID+" --follow")
 		if link := s.link(job.ID); link != "" {
 			s.print(link)
@@ -305,7 +310,7 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 	}
 	ask(w.run.id, &status)
 	for _, step := range status.Steps {
-		if step.WorkflowID != "" && step.State != workflows.Pending && !step.State.Done() {
+		if step.WorkflowID != "" && !step.State.Done() {
 			ask(step.WorkflowID, nil)
 		}
 	}

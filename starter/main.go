@@ -10,7 +10,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	code := run(ctx, newTerminal(os.Stdout, os.Stderr), os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -19,6 +23,7 @@ func main() {
 // run carries out one command line and tells its exit code.
 func run(ctx context.Context, term *terminal, args []string) int {
 	a := &app{terminal: term}
+	a.launch = a.startAndFollow
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetOut(term.stdout)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"os"
 	"os/user"
 	"strings"
@@ -19,6 +20,8 @@ type app struct {
 	taskQueue string
 	output    string
 	verbose   bool
+	// launch starts a workflow and follows it, as asked.
+	launch func(context.Context, start, following) error
 }
 
 // taskQueueVariable is the variable that overrides the worker's setting, so that one serves both.

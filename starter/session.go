@@ -126,8 +126,8 @@ type following struct {
 	by     string
 }
 
-// launch starts a workflow and follows it to its end, or does not, as asked.
-func (a *app) launch(ctx context.Context, j start, f following) error {
+// startAndFollow starts a workflow and follows it to its end, or does not, as asked.
+func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err

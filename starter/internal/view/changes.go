@@ -24,11 +24,11 @@ func Changes(before, after Job) []string {
 		say(is.Subject, is.State, oneLine(is.Summary))
 	}
 	for _, step := range is.Steps {
-		text := plainDetail(after, step)
+		text, state := plainDetail(after, step), after.state(step)
 		i := slices.IndexFunc(was.Steps, func(s workflows.StepStatus) bool { return s.ID == step.ID })
-		seen := i >= 0 && was.Steps[i].State == step.State && plainDetail(before, was.Steps[i]) == text
-		if !seen && step.State != workflows.Pending {
-			say(step.ID, step.State, text)
+		seen := i >= 0 && before.state(was.Steps[i]) == state && plainDetail(before, was.Steps[i]) == text
+		if !seen && state != workflows.Pending {
+			say(step.ID, state, text)
 		}
 	}
 	for _, entry := range is.Log[min(len(was.Log), len(is.Log)):] {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,11 +43,14 @@ func Noun(workflowType string) string {
 // Live is the job on a terminal of so many cells.
 func (s Style) Live(j Job, width, height int) []string {
 	lines := append(s.head(j, width), "")
-	foot := s.foot(j, width)
+	foot := s.Foot(j, width)
 	room := height - len(lines) - len(foot)
 	lines = append(lines, s.body(j, width, room)...)
 	return append(lines, foot...)
 }
+
+// minID is how much of an id is shown at least.
+const minID = 8
 
 func (s Style) head(j Job, width int) []string {
 	state := s.glyph(j.Status.State) + " " + s.state(j.Status.State)
@@ -54,8 +58,8 @@ func (s Style) head(j Job, width int) []string {
 		state += "  " + Duration(j.end().Sub(j.Status.StartedAt))
 	}
 	id := j.ID
-	if room := width - Width(state) - gap; Width(id) > room {
-		id = Clip(id, max(room, minLast))
+	if width > 0 {
+		id = Clip(id, max(width-Width(state)-gap, minID))
 	}
 	lines := []string{Clip(s.paint(bold, id)+"  "+state, width)}
 	if j.Status.Summary != "" {
@@ -74,7 +78,8 @@ func (j Job) end() time.Time {
 	return j.Now
 }
 
-func (s Style) foot(j Job, width int) []string {
+// Foot is what a person should know of a job besides its progress: what is asked, and the notes.
+func (s Style) Foot(j Job, width int) []string {
 	var lines []string
 	for _, ask := range Asks(j) {
 		lines = append(lines, "")
@@ -84,7 +89,7 @@ func (s Style) foot(j Job, width int) []string {
 		lines = append(lines, "")
 	}
 	for _, note := range j.Notes {
-		for _, line := range wrap(note, max(width-2, minLast)) {
+		for _, line := range wrap(note, width-2) {
 			lines = append(lines, s.paint(yellow, "  "+line))
 		}
 	}
@@ -105,7 +110,11 @@ var stepColumns = []Column{{}, {Spare: true}, {Right: true, Spare: true}, {}}
 
 func (s Style) steps(j Job, width, room int) []string {
 	var rows [][]string
-	for _, line := range fold(j.Status.Steps, room) {
+	steps := slices.Clone(j.Status.Steps)
+	for i := range steps {
+		steps[i].State = j.state(steps[i])
+	}
+	for _, line := range fold(steps, room) {
 		if line.step == nil {
 			rows = append(rows, []string{"  " + s.glyph(line.state) + " " + line.text, "", "", ""})
 			continue
@@ -117,6 +126,15 @@ func (s Style) steps(j Job, width, room int) []string {
 		})
 	}
 	return Table(stepColumns, rows, width)
+}
+
+// state is where a step stands: its own workflow knows best while it goes on.
+func (j Job) state(step workflows.StepStatus) workflows.State {
+	child, ok := j.Children[step.WorkflowID]
+	if ok && !step.State.Done() && !child.State.Done() && step.State != workflows.Waiting {
+		return child.State
+	}
+	return step.State
 }
 
 type stepLine struct {
@@ -178,17 +196,21 @@ func (s Style) stepDetail(j Job, step workflows.StepStatus) string {
 	child, known := j.Children[step.WorkflowID]
 	transfer, moving := j.Transfers[step.WorkflowID]
 	switch {
-	case step.State == workflows.Pending && len(step.Needs) > 0:
+	case step.State == workflows.Pending && step.StartedAt.IsZero() && len(step.Needs) > 0:
 		return s.paint(faint, "after "+strings.Join(step.Needs, ", "))
 	case step.State.Done() || !known:
 		return oneLine(step.Detail)
 	case moving:
 		return s.transfer(transfer)
 	}
-	if done, total := TaskCounts(child); total > 0 {
-		return fmt.Sprintf("%s %s%s", s.bar(done, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
+	over, total := taskCounts(child)
+	if total == 0 {
+		over, total = memberCounts(child)
 	}
-	return oneLine(child.Summary)
+	if total == 0 {
+		return oneLine(child.Summary)
+	}
+	return fmt.Sprintf("%s %s%s", s.bar(over, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
 }
 
 func suffix(before, text string) string {
@@ -205,8 +227,8 @@ func (s Style) transfer(t Transfer) string {
 	return fmt.Sprintf("%s %s of %s", s.bar(t.Done, t.Total), Bytes(t.Done), Bytes(t.Total))
 }
 
-// TaskCounts are the tasks of a run that are over, and all of them; of a group, of all its batches.
-func TaskCounts(st workflows.Status) (over, total int64) {
+// taskCounts are the tasks of a run that are over, and all of them; of a group, of all its batches.
+func taskCounts(st workflows.Status) (over, total int64) {
 	count := func(tasks []workflows.Task) {
 		for _, t := range tasks {
 			total++
@@ -222,19 +244,24 @@ func TaskCounts(st workflows.Status) (over, total int64) {
 	return over, total
 }
 
-func counted(st workflows.Status) string {
-	over, total := TaskCounts(st)
-	text := fmt.Sprintf("%d of %d tasks", over, total)
-	if len(st.Batches) == 0 {
-		return text
-	}
-	done := 0
+func memberCounts(st workflows.Status) (over, total int64) {
 	for _, member := range st.Batches {
 		if pbsm.StatusCode(member.StatusCode).Terminal() {
-			done++
+			over++
 		}
 	}
-	return fmt.Sprintf("%d of %d batches, %s", done, len(st.Batches), text)
+	return over, int64(len(st.Batches))
+}
+
+func counted(st workflows.Status) string {
+	var parts []string
+	if over, total := memberCounts(st); total > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d batches", over, total))
+	}
+	if over, total := taskCounts(st); total > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d tasks", over, total))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (s Style) tasks(tasks []workflows.Task, members []workflows.MemberRun, width int) []string {

@@ -18,25 +18,29 @@ func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
 	return &Screen{w: w, size: size}
 }
 
-// Size is the room for a drawing: no line reaches the last column, no drawing the last row.
+// Size is the room for a drawing: no line needs to reach the last column, no drawing the last row.
 func (s *Screen) Size() (width, height int) {
 	width, height = s.size()
 	return max(width-1, 10), max(height-1, 3)
 }
 
-// Draw replaces what was drawn.
+// Draw replaces what was drawn. Lines that are too long go on in the next row, so
+// that they can be copied whole; a drawing that is too high is cut.
 func (s *Screen) Draw(lines []string) error {
-	width, height := s.Size()
-	if len(lines) > height {
-		lines = append(lines[:height-1:height-1], "…")
-	}
+	_, height := s.Size()
 	var b strings.Builder
 	s.home(&b)
 	s.drawn = s.drawn[:0]
-	for _, line := range lines {
-		line = Clip(line, width)
+	for i, line := range lines {
+		rest := len(lines) - i - 1
+		if s.rows()+s.rowsOf(Width(line))+min(rest, 1) > height {
+			line, rest = "…", 0
+		}
 		s.drawn = append(s.drawn, Width(line))
 		b.WriteString(line + "\x1b[K\r\n")
+		if rest == 0 {
+			break
+		}
 	}
 	b.WriteString("\x1b[J")
 	_, err := io.WriteString(s.w, b.String())
@@ -53,16 +57,26 @@ func (s *Screen) Clear() error {
 	return err
 }
 
-// home goes to the drawing's first line. A terminal that became narrower has
-// broken long lines in the meantime, so rows are counted with today's width.
+// home goes to the drawing's first line.
 func (s *Screen) home(b *strings.Builder) {
-	width, _ := s.size()
-	rows := 0
-	for _, cells := range s.drawn {
-		rows += max(1, (cells+width-1)/max(width, 1))
-	}
 	b.WriteString("\r")
-	if rows > 0 {
+	if rows := s.rows(); rows > 0 {
 		fmt.Fprintf(b, "\x1b[%dA", rows)
 	}
+}
+
+// rows are counted with today's width: a terminal that became narrower has
+// broken long lines in the meantime.
+func (s *Screen) rows() int {
+	rows := 0
+	for _, cells := range s.drawn {
+		rows += s.rowsOf(cells)
+	}
+	return rows
+}
+
+func (s *Screen) rowsOf(cells int) int {
+	width, _ := s.size()
+	width = max(width, 1)
+	return max(1, (cells+width-1)/width)
 }

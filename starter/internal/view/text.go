@@ -24,12 +24,9 @@ func Width(s string) int {
 	return cells
 }
 
-// Clip cuts s to at most n cells; what was cut shows as "…".
+// Clip cuts s to at most n cells; what was cut shows as "…". 0 is no limit.
 func Clip(s string, n int) string {
-	if n <= 0 {
-		return ""
-	}
-	if Width(s) <= n {
+	if n <= 0 || Width(s) <= n {
 		return s
 	}
 	var b strings.Builder
@@ -86,8 +83,12 @@ func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 
-// wrap breaks s into lines of at most n cells, at spaces where it can.
-func wrap(s string, n int) []string {
+// wrap breaks s at spaces, into lines of at most width cells where it can; 0 is no limit.
+func wrap(s string, width int) []string {
+	if width <= 0 {
+		return []string{s}
+	}
+	n := max(width, minLast)
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(s) {

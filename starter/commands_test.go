@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// outcome is what a command line led to: what was to be started, and what was written.
+type outcome struct {
+	start          start
+	following      following
+	code           int
+	stdout, stderr string
+}
+
+// invoke runs a command line up to the point where Temporal would be needed.
+func invoke(t *testing.T, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	var got outcome
+	a := &app{terminal: &terminal{stdout: &stdout, stderr: &stderr, size: func() (int, int) { return 0, 0 }}}
+	a.launch = func(_ context.Context, j start, f following) error {
+		got.start, got.following = j, f
+		return nil
+	}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	if err := root.ExecuteContext(context.Background()); err != nil {
+		got.code = a.report(asProblem(err))
+	}
+	got.stdout, got.stderr = stdout.String(), stderr.String()
+	return got
+}
+
+const definitionText = `
+name: my-close
+steps:
+  - id: ledger
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv"}
+`
+
+func writeDefinition(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func TestCloseByName(t *testing.T) {
+	got := invoke(t, "close", "-c", "prod", "-p", "nightly-close", "--as-of", "2026-10-31", "--by", "ann", "--detach")
+	require.Zero(t, got.code, got.stderr)
+	assert.Equal(t, workflows.NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", StartedBy: "ann"}, got.start.input)
+	assert.Equal(t, "close/prod/nightly-close/2026-10-31", got.start.id)
+	assert.Equal(t, workflows.NightlyCloseType, got.start.workflowType)
+	assert.True(t, got.start.once)
+	assert.Equal(t, following{detach: true, by: "ann"}, got.following)
+}
+
+func TestCloseWithADefinition(t *testing.T) {
+	file := writeDefinition(t, "any.yaml", definitionText)
+	got := invoke(t, "close", "-c", "prod", "-p", file, "--as-of", "2026-10-31")
+	require.Zero(t, got.code, got.stderr)
+	in := got.start.input.(workflows.NightlyCloseInput)
+	var text string
+	require.NoError(t, json.Unmarshal(in.Definition, &text))
+	assert.Equal(t, definitionText, text)
+	assert.Equal(t, "close/prod/my-close/2026-10-31", got.start.id, "the name is the definition's, not the file's")
+
+	object := `{"name": "my-close", "steps": [{"id": "a", "upload": {"file": "inbox/a.csv"}}]}`
+	got = invoke(t, "close", "-c", "prod", "-p", writeDefinition(t, "x.json", object), "--as-of", "2026-10-31")
+	require.Zero(t, got.code, got.stderr)
+	assert.JSONEq(t, object, string(got.start.input.(workflows.NightlyCloseInput).Definition))
+
+	t.Chdir(filepath.Dir(file))
+	require.NoError(t, os.Rename(file, "nightly"))
+	got = invoke(t, "close", "-c", "prod", "-p", "nightly", "--as-of", "2026-10-31")
+	require.Zero(t, got.code, got.stderr)
+	assert.NotEmpty(t, got.start.input.(workflows.NightlyCloseInput).Definition, "a file is a file whatever its name")
+}
+
+func TestCloseNamesEveryFaultAtOnce(t *testing.T) {
+	got := invoke(t, "close")
+	assert.Equal(t, exitUsage, got.code)
+	for _, want := range []string{"connection is missing", "pipeline is missing", "as_of_date is missing"} {
+		assert.Contains(t, got.stderr, want)
+	}
+	got = invoke(t, "close", "-c", "prod", "-p", "gone.yaml", "--as-of", "2026-10-31")
+	assert.Equal(t, exitUsage, got.code)
+	assert.Contains(t, got.stderr, "gone.yaml")
+
+	bad := writeDefinition(t, "bad.yaml", "name: x\nsteps:\n  - id: a\n    uplod: {}\n  - id: a\n")
+	got = invoke(t, "close", "-c", "prod", "-p", bad, "--as-of", "2026-10-31", "-o", "json")
+	assert.Equal(t, exitUsage, got.code)
+	var document errorDocument
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &document), got.stdout)
+	assert.GreaterOrEqual(t, len(document.Faults), 2)
+	assert.Contains(t, strings.Join(document.Faults, "\n"), "line 4")
+	assert.Empty(t, got.start.id, "nothing is started")
+}
+
+func TestBatchRun(t *testing.T) {
+	got := invoke(t, "batch", "run", "--connection", "prod", "--code", "GRP", "--group", "--member", "A", "--member", "B", "--as-of", "2026-10-31",
+		"--param", "X=1=2,3", "--key", "second", "--restarts", "2", "--restart-delay", "90s", "--deadline", "2h", "--run-id", "GRP_1_1", "--by", "ann")
+	require.Zero(t, got.code, got.stderr)
+	in := got.start.input.(workflows.RunBatchInput)
+	assert.WithinDuration(t, time.Now().Add(2*time.Hour), in.Deadline, time.Minute)
+	in.Deadline = time.Time{}
+	assert.Equal(t, workflows.RunBatchInput{
+		Connection: "prod", Code: "GRP", Group: true, AsOfDate: "2026-10-31", Key: "second", Params: map[string]string{"X": "1=2,3"},
+		Batches: []workflows.GroupBatch{{Code: "A"}, {Code: "B"}}, Restarts: 2, RestartDelay: "1m30s", RunID: "GRP_1_1", StartedBy: "ann",
+	}, in)
+	assert.Equal(t, "batch/prod/GRP/2026-10-31/second", got.start.id)
+	assert.True(t, got.start.once)
+
+	got = invoke(t, "batch", "run", "-c", "prod", "--code", "A", "--as-of", "2026-10-31", "--again", "rates")
+	require.Zero(t, got.code, got.stderr)
+	assert.False(t, got.start.once, "with a reason it runs again")
+}
+
+func TestBatchRunRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"nothing given":         {nil, []string{"connection is missing", "code is missing", "as_of_date is missing"}},
+		"group without members": {[]string{"--group"}, []string{"batches is missing"}},
+		"bad params":            {[]string{"--param", "x", "--param", "A=1", "--param", "A=2"}, []string{`"x" is not KEY=VALUE`, "A is given twice"}},
+		"deadline in the past":  {[]string{"--deadline", "2020-01-01T00:00:00Z"}, []string{"is over"}},
+		"no deadline":           {[]string{"--deadline", "soon"}, []string{"--deadline", "soon"}},
+		"unknown flag":          {[]string{"--as-off", "x"}, []string{"unknown flag: --as-off", "--help"}},
+		"unknown output":        {[]string{"-o", "xml"}, []string{"neither text nor json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := invoke(t, append([]string{"batch", "run"}, test.args...)...)
+			assert.Equal(t, exitUsage, got.code)
+			assert.Empty(t, got.start.id)
+			for _, want := range test.want {
+				assert.Contains(t, got.stderr, want)
+			}
+		})
+	}
+}
+
+func TestOtherJobs(t *testing.T) {
+	for name, test := range map[string]struct {
+		args  []string
+		id    string // pattern
+		input any
+	}{
+		"report": {
+			[]string{"report", "-c", "prod", "--code", "RPT001", "--save-to", "reports/a/b.csv", "--filter", "F"},
+			`^report/prod/RPT001/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
+			workflows.GenerateReportInput{Connection: "prod", Code: "RPT001", Type: "CSV", SaveTo: "reports/a/b.csv", Filter: "F"},
+		},
+		"upload": {
+			[]string{"file", "upload", "inbox/sub/gl.csv", "-c", "prod", "--prefix", "p"},
+			`^upload/prod/gl.csv/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
+			workflows.UploadFileInput{Connection: "prod", File: "inbox/sub/gl.csv", Prefix: "p"},
+		},
+		"download": {
+			[]string{"file", "download", "-c", "prod", "--file-id", "5025", "--save-to", "reports/gl.csv"},
+			`^download/prod/5025/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
+			workflows.DownloadFileInput{Connection: "prod", FileID: "5025", SaveTo: "reports/gl.csv"},
+		},
+		"export": {
+			[]string{"migrate", "export", "MIG", "-c", "prod"}, `^migrate/prod/export/MIG$`,
+			workflows.MigrateInput{Connection: "prod", Direction: workflows.Export, Code: "MIG"},
+		},
+		"import": {
+			[]string{"migrate", "import", "MIG", "-c", "prod"}, `^migrate/prod/import/MIG$`,
+			workflows.MigrateInput{Connection: "prod", Direction: workflows.Import, Code: "MIG"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := invoke(t, test.args...)
+			require.Zero(t, got.code, got.stderr)
+			assert.Regexp(t, regexp.MustCompile(test.id), got.start.id)
+			assert.Equal(t, test.input, got.start.input)
+			assert.False(t, got.start.once)
+		})
+	}
+}
+
+func TestUniqueIDsDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	now := time.Now()
+	for range 20 {
+		seen[uniqueID(now, "report", "c", "r")] = true
+	}
+	assert.Greater(t, len(seen), 15)
+}
+
+func TestDecideIsCheckedBeforeItIsSent(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "--choice is missing"},
+		{[]string{"--choice", "foo"}, "none of adopt"},
+		{[]string{"--choice", "adopt"}, "--run-id"},
+		{[]string{"--choice", "retry", "--run-id", "x"}, "belongs to --choice adopt"},
+	} {
+		got := invoke(t, append([]string{"batch", "decide", "ID"}, test.args...)...)
+		assert.Equal(t, exitUsage, got.code)
+		assert.Contains(t, got.stderr, test.want)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{
+		{"nonsense"}, {"close", "nonsense"}, {"batch", "runn"}, {"batch", "status"}, {"batch", "status", "a", "b"},
+		{"file", "upload"}, {"migrate", "export"}, {"pipeline", "check"}, {"report", "x"}, {"demo", "x"},
+	} {
+		got := invoke(t, args...)
+		assert.Equal(t, exitUsage, got.code, args)
+		assert.Contains(t, got.stderr, "--help", args)
+	}
+	assert.Contains(t, invoke(t, "batch", "runn").stderr, "run")
+}
+
+func TestPipelineCheck(t *testing.T) {
+	file := writeDefinition(t, "x.yaml", definitionText)
+	got := invoke(t, "pipeline", "check", file, "--as-of", "2026-10-31")
+	require.Zero(t, got.code, got.stderr)
+	assert.Contains(t, got.stdout, "file: inbox/gl_2026-10-31.csv")
+	assert.Contains(t, got.stdout, "name: gl_2026-10-31.csv")
+
+	got = invoke(t, "pipeline", "check", file, "-o", "json")
+	require.Zero(t, got.code, got.stderr)
+	var document struct {
+		Valid    bool
+		Pipeline struct{ Name string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &document))
+	assert.True(t, document.Valid)
+	assert.Equal(t, "my-close", document.Pipeline.Name)
+
+	got = invoke(t, "pipeline", "check", writeDefinition(t, "y.yaml", "name: x\nsteps:\n  - id: a\n    batch: {cod: X}\n"))
+	assert.Equal(t, exitUsage, got.code)
+	assert.Contains(t, got.stderr, "line 4")
+	assert.Equal(t, exitUsage, invoke(t, "pipeline", "check", file, "--as-of", "31.10.2026").code)
+}
+
+func TestMoment(t *testing.T) {
+	now := time.Date(2026, 10, 31, 22, 0, 0, 0, time.FixedZone("here", -4*3600))
+	for text, want := range map[string]string{
+		"":                          "",
+		"05:00":                     "2026-11-01T05:00:00-04:00",
+		"23:30":                     "2026-10-31T23:30:00-04:00",
+		"90m":                       "2026-10-31T23:30:00-04:00",
+		"2026-11-02T01:00:00-04:00": "2026-11-02T01:00:00-04:00",
+	} {
+		at, err := moment("deadline", text, now)
+		require.NoError(t, err, text)
+		if want == "" {
+			assert.True(t, at.IsZero())
+		} else {
+			assert.Equal(t, want, at.Format(time.RFC3339), text)
+		}
+	}
+}
+
+// everyCommand visits the tree.
+func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
+	visit(c)
+	for _, sub := range c.Commands() {
+		if sub.Name() != "help" && sub.Name() != "completion" {
+			everyCommand(sub, visit)
+		}
+	}
+}
+
+func TestEveryCommandIsExplainedByExamplesThatParse(t *testing.T) {
+	root := newRoot(&app{terminal: &terminal{}})
+	everyCommand(root, func(c *cobra.Command) {
+		assert.NotEmpty(t, c.Short, c.CommandPath())
+		assert.NotEmpty(t, c.Example, c.CommandPath())
+		for line := range strings.Lines(c.Example) {
+			_, command, ok := strings.Cut(line, "starter ")
+			if !ok {
+				assert.Contains(t, line, "make", c.CommandPath())
+				continue
+			}
+			found, rest, err := newRoot(&app{terminal: &terminal{}}).Find(words(command))
+			require.NoError(t, err, line)
+			assert.NoError(t, found.ParseFlags(rest), line)
+			assert.NoError(t, found.ValidateArgs(found.Flags().Args()), line)
+		}
+	})
+}
+
+var word = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
+
+func words(line string) []string {
+	all := word.FindAllString(line, -1)
+	for i := range all {
+		all[i] = strings.Trim(all[i], `"'`)
+	}
+	return all
+}

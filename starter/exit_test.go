@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// sent is an error as it looks after its way through Temporal.
+func sent(err error) error {
+	c := temporal.GetDefaultFailureConverter()
+	return c.FailureToError(c.ErrorToFailure(err))
+}
+
+func failed(errorType string, details ...any) error {
+	return sent(temporal.NewNonRetryableApplicationError("the cause", errorType, nil, details...))
+}
+
+func TestHowAJobEndedIsItsExitCode(t *testing.T) {
+	run := workflows.RunBatchResult{Code: "A", State: workflows.Failed, RunID: "A_1_1"}
+	interrupted := run
+	interrupted.State = workflows.Interrupted
+	cancelled := run
+	cancelled.State, cancelled.Log = workflows.Cancelled, []workflows.LogEntry{{What: "cancelled; A_1_1 was over"}}
+	for name, test := range map[string]struct {
+		workflowType string
+		err          error
+		code         int
+		message      string
+		result       any
+	}{
+		"failed":          {workflows.RunBatchType, failed(workflows.BatchFailed, run), exitFailed, "the cause", &run},
+		"interrupted":     {workflows.RunBatchType, failed(workflows.GivenUp, interrupted), exitInterrupted, "the cause", &interrupted},
+		"deadline":        {workflows.RunBatchType, failed(workflows.DeadlinePassed, run), exitFailed, "the cause", &run},
+		"close failed":    {workflows.NightlyCloseType, failed(workflows.CloseFailed, workflows.NightlyCloseResult{State: workflows.Failed}), exitFailed, "the cause", &workflows.NightlyCloseResult{State: workflows.Failed}},
+		"report failed":   {workflows.GenerateReportType, failed(workflows.StepFailed), exitFailed, "the cause", nil},
+		"refused":         {workflows.UploadFileType, failed(activities.Refused, activities.Refusal{Call: "file list"}), exitFailed, "the cause", nil},
+		"refused trigger": {workflows.RunBatchType, failed(activities.Refused, activities.Refusal{Call: "trigger"}), exitFailed, "the cause", nil},
+		"bad input":       {workflows.RunBatchType, failed(workflows.InvalidInput, []string{"one", "two"}), exitUsage, "the input has faults", nil},
+		"cancelled":       {workflows.UploadFileType, sent(temporal.NewCanceledError()), exitInterrupted, "cancelled", nil},
+		"batch cancelled": {workflows.RunBatchType, sent(temporal.NewCanceledError(cancelled)), exitInterrupted, "cancelled; A_1_1 was over", &cancelled},
+		"timed out":       {workflows.RunBatchType, sent(temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil)), exitFailed, "its time was over", nil},
+		"unknown":         {workflows.RunBatchType, errors.New("strange"), exitFailed, "strange", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ended("id", test.workflowType, fmt.Errorf("workflow execution error: %w", test.err))
+			assert.Equal(t, test.code, p.code)
+			assert.Contains(t, p.message, test.message)
+			if test.result == nil {
+				assert.Nil(t, p.result)
+			} else {
+				assert.Equal(t, test.result, p.result)
+			}
+			assert.Equal(t, p, asProblem(fmt.Errorf("wrapped: %w", p)), "the exit code survives wrapping")
+		})
+	}
+}
+
+func TestFaultsAreOneEach(t *testing.T) {
+	p := ended("id", workflows.RunBatchType, failed(workflows.InvalidInput, []string{"one", "two"}))
+	assert.Equal(t, []string{"one", "two"}, p.faults)
+	assert.Empty(t, p.next)
+	_, err := pipeline.Parse([]byte("steps: []"))
+	require.Error(t, err)
+	assert.NotEmpty(t, asProblem(fmt.Errorf("file: %w", err)).faults)
+}
+
+func TestOtherErrorsHaveExitCodes(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		code int
+	}{
+		"usage":       {usage("bad %s", "flag"), exitUsage},
+		"dial":        {fmt.Errorf("%w at here", temporalclient.ErrUnreachable), exitUnreachable},
+		"unavailable": {fmt.Errorf("start x: %w", serviceerror.NewUnavailable("gone")), exitUnreachable},
+		"late":        {fmt.Errorf("start x: %w", serviceerror.NewDeadlineExceeded("late")), exitUnreachable},
+		"stopped":     {fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
+		"other":       {errors.New("other"), exitFailed},
+	} {
+		assert.Equal(t, test.code, asProblem(test.err).code, name)
+	}
+}
+
+func TestAdviceFitsTheEnd(t *testing.T) {
+	assert.Contains(t, ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).next[0], "batches that succeeded are not run again")
+	late := ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
+	assert.Contains(t, late.next[0], "may still run")
+	assert.Contains(t, late.next[1], "--run-id A_1_1")
+}
+
+func TestWithField(t *testing.T) {
+	text, err := withField(struct {
+		A int `json:"a"`
+	}{1}, "already_done", true)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"already_done": true, "a": 1}`, string(text))
+	text, err = withField(struct{}{}, "already_done", true)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"already_done": true}`, string(text))
+}
+
+func TestDoctorsVerdict(t *testing.T) {
+	good, config, tls, temporal := finding{OK: true}, finding{code: exitUsage}, finding{code: exitFailed}, finding{code: exitUnreachable}
+	for _, test := range []struct {
+		findings []finding
+		code     int
+	}{
+		{[]finding{good}, exitDone},
+		{[]finding{good, temporal}, exitUnreachable},
+		{[]finding{tls, good, temporal}, exitFailed},
+		{[]finding{tls, config}, exitUsage},
+		{[]finding{config, temporal}, exitUsage},
+	} {
+		d := &doctor{app: &app{}, findings: test.findings}
+		code := exitDone
+		if err := d.verdict(); err != nil {
+			code = asProblem(err).code
+		}
+		assert.Equal(t, test.code, code, "%v", test.findings)
+	}
+}
+
+func TestUnicodeOnlyWhereTheLocaleHasIt(t *testing.T) {
+	for _, test := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{map[string]string{"LANG": "en_US.UTF-8"}, true},
+		{map[string]string{"LC_ALL": "C", "LANG": "en_US.UTF-8"}, false},
+		{map[string]string{"LC_CTYPE": "C.utf8"}, true},
+		{nil, false},
+	} {
+		assert.Equal(t, test.want, unicodeLocale(func(name string) string { return test.env[name] }))
+	}
+}

@@ -1,0 +1,142 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var lastNight = time.Date(2026, 10, 30, 0, 0, 0, 0, time.UTC)
+
+func TestLastBusinessDay(t *testing.T) {
+	for now, want := range map[string]string{
+		"2026-11-03": "2026-11-02", // Tuesday
+		"2026-11-02": "2026-10-30", // Monday
+		"2026-11-01": "2026-10-30", // Sunday
+		"2026-10-31": "2026-10-30",
+		"2027-01-01": "2026-12-31",
+	} {
+		day, err := time.Parse(time.DateOnly, now)
+		require.NoError(t, err)
+		late := time.Date(day.Year(), day.Month(), day.Day(), 23, 59, 0, 0, time.FixedZone("here", -5*3600))
+		assert.Equal(t, want, LastBusinessDay(late).Format(time.DateOnly), now)
+	}
+}
+
+func TestInputsHaveTheirSizeAndShape(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, WriteInputs(folder, lastNight))
+	decimal := regexp.MustCompile(`^-?\d+\.\d\d$`)
+	for _, file := range []struct {
+		name    string
+		rows    int
+		decimal []int
+	}{
+		{"gl_2026-10-30.csv", LedgerRows, []int{7, 8}},
+		{"instruments_2026-10-30.csv", InstrumentRows, []int{8, 9}},
+	} {
+		text, err := os.ReadFile(filepath.Join(folder, file.name))
+		require.NoError(t, err)
+		records, err := csv.NewReader(bytes.NewReader(text)).ReadAll() // every record has as many fields as the header
+		require.NoError(t, err)
+		require.Len(t, records, file.rows+1)
+		for _, r := range records[1:] {
+			require.Equal(t, "2026-10-30", r[0])
+			for _, column := range file.decimal {
+				require.Regexp(t, decimal, r[column])
+			}
+		}
+		facts, err := Look(filepath.Join(folder, file.name))
+		require.NoError(t, err)
+		assert.Equal(t, int64(file.rows), facts.Rows)
+		assert.Equal(t, int64(len(text)), facts.Bytes)
+	}
+}
+
+func TestInputsAreTheSameEveryTime(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	require.NoError(t, WriteInputs(one, lastNight))
+	require.NoError(t, WriteInputs(two, lastNight))
+	for _, name := range []string{"gl_2026-10-30.csv", "instruments_2026-10-30.csv"} {
+		a, err := Look(filepath.Join(one, name))
+		require.NoError(t, err)
+		b, err := Look(filepath.Join(two, name))
+		require.NoError(t, err)
+		assert.Equal(t, a, b)
+	}
+}
+
+func TestLook(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.csv")
+	require.NoError(t, os.WriteFile(file, []byte("A,B\n1,\"two\nlines\"\n3,4"), 0o600))
+	facts, err := Look(file)
+	require.NoError(t, err)
+	assert.Equal(t, int64(2), facts.Rows)
+	assert.Equal(t, int64(21), facts.Bytes)
+	_, err = Look(file + "x")
+	assert.Error(t, err)
+}
+
+// script runs a shell in place of a program.
+func script(t *testing.T, p *Processes, text string) *Process {
+	t.Helper()
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	one, err := p.Start("/bin/sh", os.Environ(), "-c", text)
+	require.NoError(t, err)
+	return one
+}
+
+func TestProcessesSayWhenTheyAreReady(t *testing.T) {
+	p := NewProcesses(t.TempDir())
+	t.Cleanup(p.Stop)
+	var ready struct{ Address string }
+	one := script(t, p, `echo '{"address":"here"}'; echo more; echo trouble >&2; exec sleep 60`)
+	require.NoError(t, one.Ready(context.Background(), time.Minute, &ready))
+	assert.Equal(t, "here", ready.Address)
+	p.Stop()
+	<-one.Over()
+	log := Tails(p.logs, 5)
+	assert.Contains(t, log, "more")
+	assert.Contains(t, log, "trouble")
+	select {
+	case err := <-p.Ended():
+		t.Fatal("a program that was told to stop is no accident:", err)
+	default:
+	}
+}
+
+func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
+	p := NewProcesses(t.TempDir())
+	t.Cleanup(p.Stop)
+	one := script(t, p, `echo "cannot listen" >&2; exit 3`)
+	err := one.Ready(context.Background(), time.Minute, &struct{}{})
+	assert.ErrorContains(t, err, "cannot listen")
+	assert.ErrorContains(t, <-p.Ended(), "exit status 3")
+}
+
+func TestReadyEndsWithItsContext(t *testing.T) {
+	p := NewProcesses(t.TempDir())
+	t.Cleanup(p.Stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	assert.ErrorIs(t, script(t, p, "exec sleep 60").Ready(ctx, time.Minute, &struct{}{}), context.Canceled)
+}
+
+func TestTailsAreShort(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "worker.log"), []byte(strings.Repeat("old\n", 100)+"new\n"), 0o600))
+	text := Tails(folder, 3)
+	assert.Equal(t, 2, strings.Count(text, "old"))
+	assert.Contains(t, text, "new")
+}

@@ -1,0 +1,264 @@
+package view
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var (
+	start = time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
+	now   = start.Add(12*time.Minute + 3*time.Second)
+)
+
+const closeID = "close/prod/nightly-close/2026-10-31"
+
+func night() Job {
+	task := func(code, status string) workflows.Task { return workflows.Task{Code: code, StatusCode: status} }
+	return Job{
+		ID:  closeID,
+		Now: now,
+		Status: workflows.Status{
+			Type: workflows.NightlyCloseType, Connection: "prod", AsOfDate: "2026-10-31", Subject: "nightly-close",
+			State: workflows.Running, Summary: "2 of 7 steps done; allocate running, extra running", StartedAt: start,
+			Steps: []workflows.StepStatus{
+				{ID: "ledger", Kind: "upload", State: workflows.Succeeded, Detail: "file id 5025, 250000 rows", StartedAt: start, EndedAt: start.Add(62 * time.Second)},
+				{ID: "instruments", Kind: "upload", State: workflows.Succeeded, Detail: "file id 5026, 50000 rows", StartedAt: start, EndedAt: start.Add(31 * time.Second)},
+				{ID: "extra", Kind: "upload", State: workflows.Running, WorkflowID: "extra", Detail: "inbox/extra.csv", StartedAt: start},
+				{ID: "allocate", Kind: "batch", State: workflows.Running, WorkflowID: "alloc", Needs: []string{"ledger", "instruments"}, Detail: "PBSM_ALLOC", StartedAt: start.Add(time.Minute)},
+				{ID: "profit", Kind: "group", State: workflows.Running, WorkflowID: "profit", Needs: []string{"allocate"}, StartedAt: start.Add(time.Minute)},
+				{ID: "profitability", Kind: "report", State: workflows.Pending, Needs: []string{"profit"}},
+				{ID: "balance-sheet", Kind: "report", State: workflows.Pending, Needs: []string{"allocate", "extra"}},
+			},
+		},
+		Children: map[string]workflows.Status{
+			"alloc": {Type: workflows.RunBatchType, State: workflows.Running, Summary: "ongoing, 2 of 4 tasks done", RunID: "PBSM_ALLOC_7_1",
+				Tasks: []workflows.Task{task("LOAD", "0"), task("CHECK", "4"), task("ALLOCATE", "2"), task("PUBLISH", "1")}},
+			"profit": {Type: workflows.RunBatchType, State: workflows.Running, Summary: "ongoing, 1 of 2 batches done", RunID: "PBSM_PROFIT_GRP_8_1",
+				Batches: []workflows.MemberRun{{RunID: "PBSM_FTP_9_1", StatusCode: "0"}, {RunID: "PBSM_PROFIT_9_1", StatusCode: "2"}}},
+			"extra": {Type: workflows.UploadFileType, State: workflows.Running, Summary: "send extra.csv, 40000000 bytes"},
+		},
+		Transfers: map[string]Transfer{"extra": {Done: 12_400_000, Total: 40_000_000}},
+	}
+}
+
+func waitingNight() Job {
+	j := night()
+	why := "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE"
+	w := &workflows.WaitingFor{Why: why, Choices: []string{"restart", "decide adopt"}}
+	j.Status.State, j.Status.Summary, j.Status.Waiting = workflows.Waiting, "2 of 7 steps done; allocate waiting", w
+	j.Status.Steps[3].State, j.Status.Steps[3].Waiting, j.Status.Steps[3].Detail = workflows.Waiting, w, why
+	j.Notes = []string{"No worker has answered since 02:10:00; trying again. What was started at the service goes on."}
+	return j
+}
+
+func batch() Job {
+	return Job{ID: "batch/prod/PBSM_PROFIT_GRP/2026-10-31", Now: now, Status: workflows.Status{
+		Type: workflows.RunBatchType, Subject: "PBSM_PROFIT_GRP", State: workflows.Waiting, Summary: "held", StartedAt: start,
+		Waiting: &workflows.WaitingFor{Why: "the service holds the run", Choices: []string{"interrupt"}},
+		Batches: []workflows.MemberRun{
+			{RunID: "PBSM_FTP_9_1", StatusCode: "0", Status: "SUCCESSFUL", Tasks: []workflows.Task{{Code: "RATES", StatusCode: "0"}}},
+			{RunID: "PBSM_PROFIT_9_1", StatusCode: "5", Tasks: []workflows.Task{{Code: "CALC", StatusCode: "5"}, {Code: "NEW", StatusCode: "99", Status: "SOMETHING"}}},
+		},
+	}}
+}
+
+func longNight() Job {
+	j := Job{ID: closeID, Now: now, Status: workflows.Status{Type: workflows.NightlyCloseType, State: workflows.Running, StartedAt: start}}
+	for i := range 60 {
+		state := workflows.Pending
+		switch {
+		case i < 30:
+			state = workflows.Succeeded
+		case i < 33:
+			state = workflows.Running
+		case i == 40:
+			state = workflows.Failed
+		}
+		j.Status.Steps = append(j.Status.Steps, workflows.StepStatus{ID: fmt.Sprintf("step-%02d", i), Kind: "batch", State: state})
+	}
+	return j
+}
+
+func TestLive(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		job           Job
+		style         Style
+		width, height int
+	}{
+		{"wide", night(), Style{Unicode: true}, 110, 30},
+		{"narrow", night(), Style{Unicode: true}, 48, 30},
+		{"very_narrow", night(), Style{Unicode: true}, 24, 30},
+		{"ascii", night(), Style{}, 110, 30},
+		{"color", night(), Style{Unicode: true, Color: true}, 70, 30},
+		{"waiting", waitingNight(), Style{Unicode: true}, 80, 40},
+		{"batch", batch(), Style{Unicode: true}, 80, 40},
+		{"long", longNight(), Style{Unicode: true}, 60, 12},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			lines := test.style.Live(test.job, test.width, test.height)
+			for _, line := range lines {
+				if !strings.HasPrefix(line, "    starter ") { // commands stay whole, to be copied
+					assert.LessOrEqual(t, Width(line), test.width, "%q", line)
+				}
+			}
+			golden(t, test.name, lines)
+		})
+	}
+}
+
+func golden(t *testing.T, name string, lines []string) {
+	t.Helper()
+	got := strings.Join(lines, "\n") + "\n"
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
+}
+
+func TestLongNightsKeepWhatMattersNow(t *testing.T) {
+	text := strings.Join(Style{}.Live(longNight(), 60, 12), "\n")
+	for _, want := range []string{"30 steps done", "step-30", "step-31", "step-32", "step-40", "26 steps to come"} {
+		assert.Contains(t, text, want)
+	}
+	assert.LessOrEqual(t, len(Style{}.Live(longNight(), 60, 12)), 12)
+}
+
+func TestResult(t *testing.T) {
+	result := &workflows.NightlyCloseResult{
+		Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", State: workflows.Failed, StartedAt: start, EndedAt: now,
+		Steps: []workflows.StepResult{
+			{ID: "ledger", Kind: "upload", State: workflows.Succeeded, StartedAt: start, EndedAt: start.Add(time.Minute),
+				Upload: &workflows.FileResult{FileID: "5025", Bytes: 15_512_345, Rows: 250_000}},
+			{ID: "allocate", Kind: "batch", State: workflows.Succeeded, StartedAt: start, EndedAt: now,
+				Batch: &workflows.RunBatchResult{RunID: "PBSM_ALLOC_7_1", Status: "SUCCESSFUL", Restarts: 1, Reruns: 2}},
+			{ID: "profit", Kind: "group", State: workflows.Failed, Error: "the trigger\nwas refused", StartedAt: start, EndedAt: now},
+			{ID: "export", Kind: "export", State: workflows.Skipped, Migration: &workflows.MigrateResult{StatusCode: "SUCCESS"}},
+			{ID: "profitability", Kind: "report", State: workflows.NotRun},
+		},
+	}
+	golden(t, "close_result", Style{Unicode: true}.Result(result, 90))
+	golden(t, "migrate_result", Style{}.Result(&workflows.MigrateResult{Direction: "export", Code: "MIG", StatusCode: "SUCCESS", AlreadyComplete: true, Message: "Export is complete"}, 80))
+	file := workflows.FileResult{File: "reports/x.csv", Bytes: 6_535_416, Rows: 50_000, SHA256: "ab12", StartedAt: start, EndedAt: now}
+	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
+}
+
+func TestChangesSayOnlyWhatIsNew(t *testing.T) {
+	first := Changes(Job{}, night())
+	golden(t, "changes_first", first)
+	assert.Empty(t, Changes(night(), night()))
+
+	later := night()
+	later.Transfers = map[string]Transfer{"extra": {Done: 13_000_000, Total: 40_000_000}}
+	later.Now = now.Add(time.Second)
+	assert.Empty(t, Changes(night(), later), "bytes and time are no news for a log")
+
+	later.Status.Steps[2].State = workflows.Succeeded
+	later.Status.Steps[2].Detail = "file id 5027"
+	later.Notes = []string{"No worker answers."}
+	later.Status.Log = []workflows.LogEntry{{What: "succeeded"}, {What: "allocate: restart", By: "ann", Why: "space"}}
+	assert.Equal(t, []string{
+		"note: No worker answers.",
+		"extra            succeeded  file id 5027",
+		"allocate: restart, by ann: space",
+	}, Changes(night(), later))
+	assert.Empty(t, Changes(later, later))
+}
+
+func TestAsksCanBeCopied(t *testing.T) {
+	assert.Equal(t, []Ask{{
+		Subject: "allocate", Why: "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE",
+		Commands: []string{
+			`starter close restart close/prod/nightly-close/2026-10-31 --step allocate --reason "..."`,
+			`starter close decide close/prod/nightly-close/2026-10-31 --step allocate --choice adopt --run-id RUN_ID --reason "..."`,
+		},
+	}}, Asks(waitingNight()))
+	assert.Equal(t, []string{`starter batch interrupt batch/prod/PBSM_PROFIT_GRP/2026-10-31 --reason "..."`}, Asks(batch())[0].Commands)
+	assert.Empty(t, Asks(night()))
+}
+
+func TestWidths(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		width int
+	}{
+		{"", 0}, {"abc", 3}, {"Zürich", 6}, {"e\u0301", 1}, {"東京", 4}, {"\x1b[31mred\x1b[0m", 3}, {"✓", 1},
+	} {
+		assert.Equal(t, test.width, Width(test.text), "%q", test.text)
+	}
+	for _, test := range []struct {
+		text string
+		n    int
+		want string
+	}{
+		{"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcd…"}, {"abcdef", 1, "…"}, {"abcdef", 0, "abcdef"},
+		{"東京都", 5, "東京…"}, {"東京都", 4, "東…"},
+		{"\x1b[31mabcdef\x1b[0m", 4, "\x1b[31mabc…\x1b[0m"},
+	} {
+		assert.Equal(t, test.want, Clip(test.text, test.n), "%q to %d", test.text, test.n)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", -time.Second: "0s", 31 * time.Second: "31s", 59*time.Second + 600*time.Millisecond: "1m00s",
+		4*time.Minute + 12*time.Second: "4m12s", 2*time.Hour + 5*time.Minute: "2h05m", 26 * time.Hour: "26h00m",
+	} {
+		assert.Equal(t, want, Duration(d))
+	}
+	for n, want := range map[int64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 250000: "250,000", 12345678: "12,345,678", -1234: "-1,234"} {
+		assert.Equal(t, want, Count(n))
+	}
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 15_512_345: "15.5 MB", 999_960: "1.0 MB", 9_000_000_000_000: "9.0 TB"} {
+		assert.Equal(t, want, Bytes(n))
+	}
+}
+
+func TestRemoteTextCannotSteerTheTerminal(t *testing.T) {
+	j := night()
+	j.Status.Summary = "bad \x1b[2J\x07\r\nnews"
+	j.Status.Steps[0].Detail = "x\x1b]0;title\x07y"
+	text := strings.Join(Style{}.Live(j, 100, 30), "\n")
+	assert.NotContains(t, text, "\x1b")
+	assert.NotContains(t, text, "\x07")
+}
+
+func TestScreenDrawsOverItself(t *testing.T) {
+	var out bytes.Buffer
+	width, height := 20, 5
+	s := NewScreen(&out, func() (int, int) { return width, height })
+	require.NoError(t, s.Draw([]string{"one", "two"}))
+	assert.Equal(t, "\rone\x1b[K\r\ntwo\x1b[K\r\n\x1b[J", out.String())
+
+	out.Reset()
+	require.NoError(t, s.Draw([]string{strings.Repeat("x", 30), "2", "3", "4", "5"}))
+	text := out.String()
+	assert.True(t, strings.HasPrefix(text, "\r\x1b[2A"), "%q", text)
+	assert.Contains(t, text, strings.Repeat("x", 30), "a long line goes on in the next row")
+	assert.Contains(t, text, "2\x1b[K\r\n…\x1b[K\r\n\x1b[J", "two rows, one, and the cut: the last row stays free")
+
+	out.Reset()
+	width = 10 // the first line takes three rows now
+	require.NoError(t, s.Clear())
+	assert.Equal(t, "\r\x1b[5A\x1b[J", out.String())
+
+	out.Reset()
+	require.NoError(t, s.Draw([]string{"1", "2", "3", "4"}))
+	assert.Contains(t, out.String(), "4\x1b[K", "what fits is not cut")
+}
