@@ -1,0 +1,145 @@
+// Package config reads pbsm.yaml: the connections to the service, the stores,
+// and the worker's settings. Temporal's own settings are not among them.
+//
+// Every key can be overridden from the environment: PBSM_ and the key, upper
+// case, with "__" between the levels, as in
+//
+//	PBSM_CONNECTIONS__PROD__BASE_URL=https://host/tenant
+//	PBSM_CONNECTIONS__PROD__PASSWORD__FILE=/run/secrets/password
+//	PBSM_CONNECTIONS__PROD__PAR_HOSTS=a.example.com,b.example.com
+//	PBSM_WORKER__POLL__MAX=30s
+//
+// Names of connections and stores are lower case; where one has a "-", its
+// variable has a "_". Variables without "__" are no overrides. Relative paths
+// are relative to the configuration file's folder.
+package config
+
+import (
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// Config is everything that pbsm.yaml says, with defaults filled in.
+type Config struct {
+	Connections map[string]Connection `koanf:"connections"`
+	Stores      map[string]Store      `koanf:"stores"`
+	Worker      Worker                `koanf:"worker"`
+}
+
+// Connection is one tenant of the service and how to log in to it.
+type Connection struct {
+	BaseURL     string `koanf:"base_url"`  // https://HOST/TENANT
+	TokenURL    string `koanf:"token_url"` // https://IAM/oauth2/v1/token
+	TenantID    string `koanf:"tenant_id"`
+	ServiceID   string `koanf:"service_id"`
+	WorkspaceID string `koanf:"workspace_id"` // WS001
+	RemoteUser  string `koanf:"remote_user"`
+	Locale      string `koanf:"locale"` // en-US
+	AppID       string `koanf:"app_id"` // PBSMCS
+
+	ClientID     string `koanf:"client_id"`
+	ClientSecret Secret `koanf:"client_secret"`
+	Username     string `koanf:"username"`
+	Password     Secret `koanf:"password"`
+
+	CAFile   string        `koanf:"ca_file"`
+	Insecure bool          `koanf:"insecure"` // certificates are not verified
+	Timeout  time.Duration `koanf:"timeout"`  // of one call; 60s
+
+	// Hosts of pre-authenticated URLs, with "*" for one label or a part of it
+	// and an optional port; objectstorage.*.oraclecloud.com.
+	PARHosts    []string `koanf:"par_hosts"`
+	MaxFileSize int64    `koanf:"max_file_size"` // bytes; one less than 10 TB, the document's limit
+
+	// What differs between releases and tenants.
+	DynamicParams       string            `koanf:"dynamic_params"`        // json, or string: JSON encoded once more
+	MigrationStatusPath string            `koanf:"migration_status_path"` // /public/status
+	ReportStatusBody    string            `koanf:"report_status_body"`    // none, or object: {}
+	ReportDefType       string            `koanf:"report_def_type"`       // V
+	ScanAfterUpload     bool              `koanf:"scan_after_upload"`
+	ExtraHeaders        map[string]string `koanf:"extra_headers"`
+}
+
+// Store is a named place for files; see stores.ParseURL.
+type Store struct {
+	URL string `koanf:"url"`
+}
+
+// Worker holds the worker process's own settings.
+type Worker struct {
+	TaskQueue   string        `koanf:"task_queue"`   // pbsm
+	Pipelines   string        `koanf:"pipelines"`    // folder of definitions; pipelines
+	Health      string        `koanf:"health"`       // address of health and metrics; :9090
+	StopTimeout time.Duration `koanf:"stop_timeout"` // for what runs when the worker is told to stop; 30s
+	Log         Log           `koanf:"log"`
+	Poll        Poll          `koanf:"poll"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `koanf:"level"`  // debug, info, warn, error; info
+	Format string `koanf:"format"` // json, console; json
+}
+
+// Poll says how often a job is asked for its state: after Ratio of the time
+// that it has run, but at least Min and at most Max.
+type Poll struct {
+	Ratio float64       `koanf:"ratio"` // 0.05
+	Min   time.Duration `koanf:"min"`   // 2s
+	Max   time.Duration `koanf:"max"`   // 60s
+}
+
+// StoreURLs is what stores.Open takes.
+func (c *Config) StoreURLs() map[string]string {
+	urls := map[string]string{}
+	for name, store := range c.Stores {
+		urls[name] = store.URL
+	}
+	return urls
+}
+
+func defaults() Config {
+	return Config{Worker: Worker{
+		TaskQueue:   "pbsm",
+		Pipelines:   "pipelines",
+		Health:      ":9090",
+		StopTimeout: 30 * time.Second,
+		Log:         Log{Level: "info", Format: "json"},
+		Poll:        Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
+	}}
+}
+
+// connectionDefaults are the values of keys that a connection does not have.
+func connectionDefaults() map[string]any {
+	return map[string]any{
+		"workspace_id":          "WS001",
+		"locale":                "en-US",
+		"app_id":                "PBSMCS",
+		"timeout":               "60s",
+		"par_hosts":             []any{"objectstorage.*.oraclecloud.com"},
+		"max_file_size":         int64(10_000_000_000_000 - 1),
+		"dynamic_params":        "json",
+		"migration_status_path": "/public/status",
+		"report_status_body":    "none",
+		"report_def_type":       "V",
+	}
+}
+
+// Client is the connection as the service's client takes it.
+func (c Connection) Client() pbsm.Config {
+	return pbsm.Config{
+		BaseURL: c.BaseURL, TokenURL: c.TokenURL,
+		TenantID: c.TenantID, ServiceID: c.ServiceID, WorkspaceID: c.WorkspaceID,
+		RemoteUser: c.RemoteUser, Locale: c.Locale, AppID: c.AppID,
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Expose(),
+		Username: c.Username, Password: c.Password.Expose(),
+		CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
+		DynamicParams:       pbsm.DynamicParamsFormat(c.DynamicParams),
+		MigrationStatusPath: c.MigrationStatusPath,
+		ReportStatusBody:    pbsm.ReportStatusBody(c.ReportStatusBody),
+		ReportDefType:       c.ReportDefType,
+		MaxFileSize:         c.MaxFileSize,
+		ExtraHeaders:        c.ExtraHeaders,
+	}
+}

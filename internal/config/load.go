@@ -1,0 +1,302 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	yamlparser "github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"go.yaml.in/yaml/v3"
+)
+
+const defaultPath = "pbsm.yaml"
+
+// Load reads the configuration: from path, else from the file that PBSM_CONFIG
+// names, else from ./pbsm.yaml. env is the environment as os.Environ gives it;
+// it overrides the file, and where neither path nor PBSM_CONFIG is given the
+// file may be missing. Unknown keys are faults. The error names every fault
+// with its key, those of secrets that cannot be read among them, and holds no
+// secret.
+func Load(path string, env []string) (*Config, error) {
+	l := loader{k: koanf.New("."), env: variables(env)}
+	l.file, l.chosen = l.find(path)
+	folder, err := filepath.Abs(filepath.Dir(l.file))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.readFile(); err != nil {
+		return nil, err
+	}
+	l.override()
+	cfg := l.decode()
+	l.faults = append(l.faults, cfg.finish(folder, l.lookup, l.failed)...)
+	if len(l.faults) > 0 {
+		slices.SortStableFunc(l.faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+		return nil, fmt.Errorf("the configuration (%s) cannot be used:\n%w", l.file, errors.Join(l.faults...))
+	}
+	return cfg, nil
+}
+
+type loader struct {
+	k      *koanf.Koanf
+	env    map[string]string
+	file   string
+	chosen bool // somebody named the file, so it must exist
+	faults []error
+	keys   []string // of faults, so that one value is not blamed twice
+}
+
+func variables(env []string) map[string]string {
+	found := map[string]string{}
+	for _, entry := range env {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			found[name] = value
+		}
+	}
+	return found
+}
+
+func (l *loader) lookup(name string) (string, bool) {
+	value, ok := l.env[name]
+	return value, ok
+}
+
+func (l *loader) find(path string) (string, bool) {
+	if path == "" {
+		path = l.env["PBSM_CONFIG"]
+	}
+	if path == "" {
+		return defaultPath, false
+	}
+	return path, true
+}
+
+func (l *loader) fault(key, format string, args ...any) {
+	l.faults = append(l.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	l.keys = append(l.keys, key)
+}
+
+// failed tells whether the key, or what it is a part of, has a fault already.
+func (l *loader) failed(key string) bool {
+	return slices.ContainsFunc(l.keys, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") })
+}
+
+func (l *loader) readFile() error {
+	err := l.k.Load(file.Provider(l.file), yamlparser.Parser())
+	var faults *yaml.TypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !l.chosen:
+		return l.withoutFile()
+	case errors.As(err, &faults):
+		return fmt.Errorf("the configuration (%s) is not YAML with unique keys%s", l.file, repeatedKeys(faults))
+	}
+	return fmt.Errorf("read the configuration: %w", err)
+}
+
+func (l *loader) withoutFile() error {
+	for name := range l.env {
+		if l.keyOf(name) != nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./%s", defaultPath)
+}
+
+// Other messages of the parser quote values, which may be secrets.
+var repeatedKey = regexp.MustCompile(`^line \d+: mapping key "[^"]*" already defined at line \d+$`)
+
+func repeatedKeys(faults *yaml.TypeError) string {
+	text := ""
+	for _, fault := range faults.Errors {
+		if repeatedKey.MatchString(fault) {
+			text += "\n" + fault
+		}
+	}
+	return text
+}
+
+// keyOf is the key that a variable overrides, nil when it is no override.
+func (l *loader) keyOf(variable string) []string {
+	rest, ok := strings.CutPrefix(variable, "PBSM_")
+	key := strings.Split(strings.ToLower(rest), "__")
+	if !ok || len(key) < 2 || !slices.Contains([]string{"connections", "stores", "worker"}, key[0]) {
+		return nil
+	}
+	if key[0] == "worker" {
+		return key
+	}
+	for _, name := range l.k.MapKeys(key[0]) {
+		if strings.ReplaceAll(name, "-", "_") == key[1] {
+			key[1] = name
+		}
+	}
+	return key
+}
+
+func (l *loader) override() {
+	from := map[string]string{}
+	for _, variable := range slices.Sorted(maps.Keys(l.env)) {
+		parts := l.keyOf(variable)
+		if parts == nil {
+			continue
+		}
+		if slices.Contains(parts, "") {
+			l.fault(variable, `a level is empty; write "__" once between two levels`)
+			continue
+		}
+		var value any = l.env[variable]
+		if last := len(parts) - 1; parts[0] == "connections" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
+			value = map[string]any{parts[last]: value} // a secret's source replaces whatever the file says
+			parts = parts[:last]
+		}
+		key := strings.Join(parts, ".")
+		if other, ok := from[key]; ok {
+			l.fault(key, "is set by both %s and %s", other, variable)
+			continue
+		}
+		from[key] = variable
+		l.k.Delete(key)
+		if err := l.k.Set(key, value); err != nil {
+			l.fault(key, "%s cannot be applied", variable)
+		}
+	}
+}
+
+func (l *loader) decode() *Config {
+	cfg := defaults()
+	err := l.k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		ErrorUnused: true,
+		MatchName:   func(key, field string) bool { return key == field },
+		DecodeHook:  mapstructure.DecodeHookFuncValue(convert),
+	}})
+	l.describe(err)
+	return &cfg
+}
+
+// describe turns the decoder's errors into faults, without the values.
+func (l *loader) describe(err error) {
+	if err == nil {
+		return
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			l.describe(one)
+		}
+		return
+	}
+	var decode *mapstructure.DecodeError
+	if !errors.As(err, &decode) {
+		l.fault(l.file, "%s", err)
+		return
+	}
+	if inner := decode.Unwrap(); isNested(inner) {
+		l.describe(inner)
+		return
+	}
+	key := strings.NewReplacer("[", ".", "]", "").Replace(decode.Name())
+	var unconvertible *mapstructure.UnconvertibleTypeError
+	unknown, isUnknown := strings.CutPrefix(decode.Unwrap().Error(), "has invalid keys: ")
+	switch {
+	case isUnknown:
+		prefix := key + "."
+		if key == "" || key == "config.Config" {
+			prefix = ""
+		}
+		for name := range strings.SplitSeq(unknown, ", ") {
+			l.fault(prefix+name, "unknown key")
+		}
+	case errors.As(err, &unconvertible):
+		l.fault(key, "must be %s", wanted(unconvertible.Expected.Type()))
+	default:
+		l.fault(key, "%s", decode.Unwrap())
+	}
+}
+
+func isNested(err error) bool {
+	_, joined := err.(interface{ Unwrap() []error })
+	_, single := err.(*mapstructure.DecodeError)
+	return joined || single
+}
+
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text; put a number in quotes"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "keys and values"
+}
+
+// convert gives values of the file and texts of the environment the types that
+// the configuration has. Its errors never hold the value.
+func convert(from, to reflect.Value) (any, error) {
+	data := from.Interface()
+	text, isText := data.(string)
+	switch to.Interface().(type) {
+	case Secret:
+		return parseSecret(data)
+	case Connection:
+		return withConnectionDefaults(data), nil
+	case time.Duration:
+		value, err := time.ParseDuration(text)
+		if err != nil {
+			return nil, errors.New("must be a duration such as 500ms, 30s or 2m")
+		}
+		return value, nil
+	}
+	if number, ok := data.(float64); ok && to.Kind() == reflect.Int64 && number != math.Trunc(number) {
+		return nil, errors.New("must be a whole number")
+	}
+	if !isText {
+		return data, nil
+	}
+	var value any = text
+	var err error
+	switch to.Kind() {
+	case reflect.Bool:
+		value, err = strconv.ParseBool(text)
+	case reflect.Int64:
+		value, err = strconv.ParseInt(text, 10, 64)
+	case reflect.Float64:
+		value, err = strconv.ParseFloat(text, 64)
+	case reflect.Slice:
+		value = strings.Split(text, ",")
+	case reflect.Struct, reflect.Map:
+		err = strconv.ErrSyntax
+	}
+	if err != nil {
+		return nil, fmt.Errorf("must be %s", wanted(to.Type()))
+	}
+	return value, nil
+}
+
+func withConnectionDefaults(data any) any {
+	given, ok := data.(map[string]any)
+	if !ok {
+		return data
+	}
+	filled := connectionDefaults()
+	maps.Copy(filled, given)
+	return filled
+}

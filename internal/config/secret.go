@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a text that shows itself only to who asks for it by [Secret.Expose]:
+// printed, logged or encoded in any way it is "[redacted]".
+//
+// In the configuration it is a value, {env: NAME} or {file: PATH}.
+type Secret struct {
+	value     string
+	env, file string // where it comes from, until it is read
+}
+
+// NewSecret makes a secret of a value.
+func NewSecret(value string) Secret { return Secret{value: value} }
+
+// Expose returns the value.
+func (s Secret) Expose() string { return s.value }
+
+func (s Secret) String() string { return redacted }
+
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+const maxSecret = 64 << 10 // bytes of a secret's file
+
+// parseSecret takes what stands in the configuration. The value itself never
+// becomes part of an error.
+func parseSecret(from any) (Secret, error) {
+	switch value := from.(type) {
+	case string:
+		return Secret{value: value}, nil
+	case map[string]any:
+		env, isEnv := value["env"].(string)
+		file, isFile := value["file"].(string)
+		if len(value) == 1 && (isEnv && env != "" || isFile && file != "") {
+			return Secret{env: env, file: file}, nil
+		}
+	}
+	return Secret{}, errors.New("must be a text (a number in quotes), {env: NAME} or {file: PATH}")
+}
+
+// read fetches the value from where it is; folder is where relative paths start.
+func (s Secret) read(folder string, lookup func(string) (string, bool)) (Secret, error) {
+	var err error
+	switch {
+	case s.env != "":
+		s.value, _ = lookup(s.env)
+		if s.value == "" {
+			err = fmt.Errorf("the environment variable %s is not set", s.env)
+		}
+	case s.file != "":
+		s.value, err = readSecret(within(folder, s.file))
+	case s.value == "":
+		err = errors.New("is missing")
+	}
+	if err == nil && strings.ContainsAny(s.value, "\r\n\x00") {
+		err = errors.New("holds more than one line")
+	}
+	if err != nil {
+		return Secret{}, err
+	}
+	return s, nil
+}
+
+func readSecret(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case len(text) > maxSecret:
+		return "", fmt.Errorf("%s is larger than a secret can be", path)
+	case value == "":
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return value, nil
+}
+
+func within(folder, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(folder, path)
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+)
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+)
+
+// checker gathers faults of a configuration that could be decoded.
+type checker struct {
+	folder string // where relative paths start
+	lookup func(string) (string, bool)
+	failed func(key string) bool
+	faults []error
+}
+
+// finish resolves paths, reads secrets and checks everything.
+func (c *Config) finish(folder string, lookup func(string) (string, bool), failed func(string) bool) []error {
+	v := &checker{folder: folder, lookup: lookup, failed: failed}
+	v.want(len(c.Connections) > 0, "connections", "is missing: at least one is needed")
+	for _, name := range slices.Sorted(maps.Keys(c.Connections)) {
+		key := "connections." + name
+		v.name(key, name)
+		connection := c.Connections[name]
+		v.connection(key, &connection)
+		c.Connections[name] = connection
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		key := "stores." + name
+		v.name(key, name)
+		c.Stores[name] = Store{URL: v.store(key+".url", c.Stores[name].URL)}
+	}
+	v.worker(&c.Worker)
+	return v.faults
+}
+
+func (v *checker) want(ok bool, key, format string, args ...any) bool {
+	if !ok && !v.failed(key) {
+		v.faults = append(v.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	return ok
+}
+
+func (v *checker) check(key string, err error) {
+	if err != nil {
+		v.want(false, key, "%s", err)
+	}
+}
+
+func (v *checker) name(key, name string) {
+	v.want(namePattern.MatchString(name), key, `%q is not a name; use lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`, name)
+}
+
+func (v *checker) connection(key string, c *Connection) {
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	v.check(key+".base_url", checkURL(c.BaseURL, "https://HOST/TENANT"))
+	v.check(key+".token_url", checkURL(c.TokenURL, "https://IAM/oauth2/v1/token"))
+	for _, text := range []struct{ name, value string }{
+		{"tenant_id", c.TenantID}, {"service_id", c.ServiceID}, {"workspace_id", c.WorkspaceID},
+		{"remote_user", c.RemoteUser}, {"locale", c.Locale}, {"app_id", c.AppID},
+		{"client_id", c.ClientID}, {"username", c.Username}, {"report_def_type", c.ReportDefType},
+	} {
+		v.check(key+"."+text.name, checkText(text.value))
+	}
+	for name, secret := range map[string]*Secret{"client_secret": &c.ClientSecret, "password": &c.Password} {
+		value, err := secret.read(v.folder, v.lookup)
+		v.check(key+"."+name, err)
+		*secret = value
+	}
+	if c.CAFile != "" {
+		c.CAFile = within(v.folder, c.CAFile)
+		v.check(key+".ca_file", checkCertificates(c.CAFile))
+	}
+	v.want(c.Timeout > 0, key+".timeout", "must be more than 0")
+	v.want(c.MaxFileSize > 1, key+".max_file_size", "must be more than 1 byte")
+	v.want(len(c.PARHosts) > 0, key+".par_hosts", "is missing: at least one host is needed")
+	for i, pattern := range c.PARHosts {
+		v.check(fmt.Sprintf("%s.par_hosts.%d", key, i), parstore.CheckHostPattern(pattern))
+	}
+	v.oneOf(key+".dynamic_params", c.DynamicParams, "json", "string")
+	v.oneOf(key+".report_status_body", c.ReportStatusBody, "none", "object")
+	v.want(pathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path", "must be a path such as /public/status")
+	for _, name := range slices.Sorted(maps.Keys(c.ExtraHeaders)) {
+		v.check(key+".extra_headers."+name, checkHeader(name, c.ExtraHeaders[name]))
+	}
+}
+
+func (v *checker) store(key, text string) string {
+	if !v.want(text != "", key, "is missing") {
+		return text
+	}
+	u, err := stores.ParseURL(text)
+	if err != nil {
+		v.check(key, err)
+		return text
+	}
+	if u.Scheme == "file" && u.Host == "." {
+		u.Host, u.Path = "", filepath.ToSlash(within(v.folder, strings.TrimLeft(u.Path, "/")))
+	}
+	return u.String()
+}
+
+func (v *checker) worker(w *Worker) {
+	v.check("worker.task_queue", checkText(w.TaskQueue))
+	if v.want(w.Pipelines != "", "worker.pipelines", "is missing") {
+		w.Pipelines = within(v.folder, w.Pipelines)
+	}
+	_, _, err := net.SplitHostPort(w.Health)
+	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
+	v.want(w.StopTimeout > 0, "worker.stop_timeout", "must be more than 0")
+	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("worker.log.format", w.Log.Format, "json", "console")
+	v.want(w.Poll.Ratio > 0 && w.Poll.Ratio <= 1, "worker.poll.ratio", "must be more than 0 and at most 1")
+	v.want(w.Poll.Min > 0, "worker.poll.min", "must be more than 0")
+	v.want(w.Poll.Max >= w.Poll.Min, "worker.poll.max", "must be at least worker.poll.min")
+}
+
+func (v *checker) oneOf(key, value string, allowed ...string) {
+	v.want(slices.Contains(allowed, value), key, "%q is not one of %s", value, strings.Join(allowed, ", "))
+}
+
+// checkURL does not repeat the URL: it may hold credentials.
+func checkURL(text, example string) error {
+	if text == "" {
+		return errors.New("is missing")
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return fmt.Errorf("must be an https URL such as %s, with neither user nor query", example)
+	}
+	return nil
+}
+
+// checkText is for values that go out as headers.
+func checkText(text string) error {
+	if text == "" {
+		return errors.New("is missing")
+	}
+	if strings.TrimSpace(text) != text || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return errors.New("holds control characters or space around it")
+	}
+	return nil
+}
+
+var ownHeaders = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection"}
+
+func checkHeader(name, value string) error {
+	switch {
+	case !headerPattern.MatchString(name):
+		return fmt.Errorf("%q is not a header's name", name)
+	case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+		return errors.New("is set by the client itself")
+	}
+	return checkText(value)
+}
+
+func checkCertificates(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for found := 0; ; found++ {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			if found == 0 {
+				return fmt.Errorf("%s holds no certificate in PEM form", path)
+			}
+			return nil
+		}
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("%s holds a %s; only certificates belong there", path, block.Type)
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+}

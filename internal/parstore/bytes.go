@@ -1,0 +1,99 @@
+package parstore
+
+import (
+	"errors"
+	"io"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+)
+
+// source is the body of a PUT.
+//
+// The transport may go on reading a body after an early answer. Sending on
+// would make the store reset the connection and the answer be lost, so that
+// reading waits from the answer's first byte until the body is closed. Once it
+// is closed nobody reads src any more, and its owner may close that too.
+type source struct {
+	src   io.Reader
+	left  int64
+	sum   *sums
+	moved func(done int64)
+	err   error // src's own
+
+	mu       sync.Mutex
+	changed  sync.Cond
+	answered bool
+	closed   bool
+}
+
+func newSource(src io.Reader, size int64, moved func(done int64)) *source {
+	s := &source{src: src, left: size, sum: newSums(), moved: moved}
+	s.changed.L = &s.mu
+	return s
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.answered && !s.closed {
+		s.changed.Wait()
+	}
+	if s.closed {
+		return 0, errors.New("the body is closed")
+	}
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := s.src.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	s.sum.Write(p[:n])
+	s.moved(s.sum.bytes)
+	if err == io.EOF && s.left > 0 {
+		err = errors.New("it became shorter while it was being sent")
+	}
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *source) Close() error {
+	s.set(func() { s.closed = true })
+	return nil
+}
+
+// trace notices an answer. "100 Continue" is none.
+func (s *source) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { s.set(func() { s.answered = true }) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+			s.set(func() { s.answered = false })
+			return nil
+		},
+	}
+}
+
+func (s *source) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+	s.changed.Broadcast()
+}
+
+// destination is where a GET's body goes; it tells its own errors from the
+// network's.
+type destination struct {
+	dst   io.Writer
+	sum   *sums
+	moved func()
+	err   error
+}
+
+func (d *destination) Write(p []byte) (int, error) {
+	n, err := d.dst.Write(p)
+	d.sum.Write(p[:n])
+	d.moved()
+	d.err = err
+	return n, err
+}

@@ -1,0 +1,310 @@
+// Package parstore moves bytes to and from pre-authenticated URLs (PARs) of an
+// object store, and seals such URLs, which are secrets, for the way between
+// activities.
+//
+// A URL is sent to its own host only, over https, when the connection allows
+// that host; no credentials go with it, and no redirect is followed.
+package parstore
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Options are a client's settings.
+type Options struct {
+	PARHosts  []string       // allowed hosts; see CheckHostPattern
+	CAFile    string         // PEM, trusted besides the system's authorities
+	RootCAs   *x509.CertPool // trusted instead of the system's authorities
+	Insecure  bool           // certificates are not verified
+	Timeout   time.Duration  // without a byte moved; 60s when 0
+	UserAgent string
+}
+
+// Client moves files. It is safe for concurrent use.
+type Client struct {
+	hosts     *regexp.Regexp
+	transport *http.Transport
+	timeout   time.Duration
+	userAgent string
+}
+
+// Sent says what was sent.
+type Sent struct {
+	Bytes  int64
+	SHA256 string // hexadecimal
+	MD5    string // base64, as in Content-MD5
+	ETag   string // the object store's
+}
+
+// Received says what was received.
+type Received struct {
+	Bytes  int64
+	SHA256 string // hexadecimal
+	MD5    string // base64, as in Content-MD5
+	ETag   string // the object store's
+}
+
+// New makes a client. Close it when it is no longer used.
+func New(o Options) (*Client, error) {
+	hosts, err := compileHosts(o.PARHosts)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := o.roots()
+	if err != nil {
+		return nil, err
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = time.Minute
+	}
+	return &Client{
+		hosts: hosts,
+		transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure},
+			DisableCompression:    true, // lengths and checksums are of the bytes as they are stored
+			ExpectContinueTimeout: time.Second,
+			IdleConnTimeout:       time.Minute,
+			MaxIdleConnsPerHost:   16,
+			WriteBufferSize:       64 << 10,
+			ReadBufferSize:        64 << 10,
+		},
+		timeout:   o.Timeout,
+		userAgent: o.UserAgent,
+	}, nil
+}
+
+// Close gives up the connections that are not in use.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+func (o Options) roots() (*x509.CertPool, error) {
+	if o.CAFile == "" {
+		return o.RootCAs, nil
+	}
+	text, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	roots := o.RootCAs
+	if roots != nil {
+		roots = roots.Clone()
+	} else if roots, err = x509.SystemCertPool(); err != nil {
+		return nil, err
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", o.CAFile)
+	}
+	return roots, nil
+}
+
+// From this size on the store is asked before the bytes are sent, so that an
+// expired URL is noticed without sending them.
+const askFirst = 1 << 20
+
+const bufferSize = 256 << 10
+
+// Put sends size bytes in one request. src is read twice: first for the
+// checksum that goes with the request, then for the bytes. progress may be nil;
+// it is told how many bytes have been handed over so far.
+//
+// Source: chapter 3, Generating PAR URL for File Upload, and the object store's
+// PutObject.
+func (c *Client) Put(ctx context.Context, parURL string, src io.ReadSeeker, size int64, progress func(done int64)) (Sent, error) {
+	u, err := c.target(parURL)
+	if err != nil {
+		return Sent{}, &Error{Op: "put", Err: err}
+	}
+	want, err := measure(ctx, src, size)
+	if err != nil {
+		return Sent{}, err
+	}
+	ctx, alive, stop := c.watch(ctx)
+	defer stop()
+	body := newSource(src, size, func(done int64) {
+		alive()
+		if progress != nil {
+			progress(done)
+		}
+	})
+	req := c.request(httptrace.WithClientTrace(ctx, body.trace()), http.MethodPut, u)
+	if size > 0 {
+		req.Body = io.NopCloser(body)
+	}
+	req.ContentLength = size
+	req.Header.Set("Content-MD5", want.MD5)
+	if size >= askFirst {
+		req.Header.Set("Expect", "100-continue")
+	}
+	resp, err := c.transport.RoundTrip(req)
+	var refusal error
+	switch {
+	case err != nil:
+		refusal = transportError(ctx, "put", u, err)
+	case resp.StatusCode/100 != 2:
+		refusal = statusError("put", u, resp)
+	}
+	_ = body.Close() // not before the answer is read: it may end the connection
+	if resp != nil {
+		defer finish(resp)
+	}
+	if body.err != nil {
+		return Sent{}, fmt.Errorf("read the file to send: %w", body.err)
+	}
+	if refusal != nil {
+		return Sent{}, refusal
+	}
+	sent := body.sum.result()
+	switch {
+	case sent.Bytes < want.Bytes:
+		return Sent{}, corrupt("put", u, resp.StatusCode, "the store answered after %d of %d bytes", sent.Bytes, want.Bytes)
+	case sent != want:
+		return Sent{}, errors.New("the file changed while it was being sent; let it become stable, then repeat the step")
+	}
+	if got := resp.Header.Get("opc-content-md5"); got != "" && got != want.MD5 {
+		return Sent{}, corrupt("put", u, resp.StatusCode, "the store has MD5 %s, sent was %s", oneLine(got, 40), want.MD5)
+	}
+	sent.ETag = resp.Header.Get("ETag")
+	return sent, nil
+}
+
+// Get receives a whole file and writes it to dst. It returns an error unless
+// all of it arrived as the store says it is; dst may hold a part by then.
+// progress may be nil; it is told how many bytes have been written so far.
+//
+// Source: chapter 3, Generating PAR URL for File Download, and the object
+// store's GetObject.
+func (c *Client) Get(ctx context.Context, parURL string, dst io.Writer, progress func(done int64)) (Received, error) {
+	u, err := c.target(parURL)
+	if err != nil {
+		return Received{}, &Error{Op: "get", Err: err}
+	}
+	ctx, alive, stop := c.watch(ctx)
+	defer stop()
+	resp, err := c.transport.RoundTrip(c.request(ctx, http.MethodGet, u))
+	if err != nil {
+		return Received{}, transportError(ctx, "get", u, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return Received{}, statusError("get", u, resp)
+	}
+	if resp.ContentLength < 0 && !slices.Contains(resp.TransferEncoding, "chunked") {
+		return Received{}, corrupt("get", u, resp.StatusCode, "the store does not say how long the file is, so its end cannot be told from a broken connection")
+	}
+	sum := newSums()
+	out := &destination{dst: dst, sum: sum, moved: func() {
+		alive()
+		if progress != nil {
+			progress(sum.bytes)
+		}
+	}}
+	_, err = io.CopyBuffer(out, struct{ io.Reader }{resp.Body}, make([]byte, bufferSize))
+	if out.err != nil {
+		return Received{}, fmt.Errorf("write the received file: %w", out.err)
+	}
+	if err != nil {
+		return Received{}, transportError(ctx, "get", u, fmt.Errorf("after %d bytes: %w", sum.bytes, err))
+	}
+	received := Received(sum.result())
+	for _, name := range []string{"Content-MD5", "opc-content-md5"} {
+		if want := resp.Header.Get(name); want != "" && want != received.MD5 {
+			return Received{}, corrupt("get", u, resp.StatusCode, "%s is %s, received was %s", name, oneLine(want, 40), received.MD5)
+		}
+	}
+	received.ETag = resp.Header.Get("ETag")
+	return received, nil
+}
+
+func (c *Client) request(ctx context.Context, method string, u *url.URL) *http.Request {
+	req := (&http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}, ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	req.Header.Set("User-Agent", c.userAgent)
+	return req
+}
+
+// watch ends the context when alive is not called for as long as the timeout,
+// which covers the connection, both directions, and the wait for the answer.
+func (c *Client) watch(ctx context.Context) (watched context.Context, alive, stop func()) {
+	watched, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(c.timeout, func() { cancel(errStalled) })
+	alive = func() { timer.Reset(c.timeout) }
+	stop = func() {
+		timer.Stop()
+		cancel(nil)
+	}
+	return watched, alive, stop
+}
+
+// finish reads the little that an answer to a PUT holds, so that its connection
+// can be used again.
+func finish(resp *http.Response) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4<<10))
+	_ = resp.Body.Close()
+}
+
+// sums are the checksums and the length of what passes.
+type sums struct {
+	md5, sha256 hash.Hash
+	bytes       int64
+}
+
+func newSums() *sums { return &sums{md5: md5.New(), sha256: sha256.New()} }
+
+func (s *sums) Write(p []byte) (int, error) {
+	s.md5.Write(p)
+	s.sha256.Write(p)
+	s.bytes += int64(len(p))
+	return len(p), nil
+}
+
+func (s *sums) result() Sent {
+	return Sent{
+		Bytes:  s.bytes,
+		SHA256: hex.EncodeToString(s.sha256.Sum(nil)),
+		MD5:    base64.StdEncoding.EncodeToString(s.md5.Sum(nil)),
+	}
+}
+
+// measure reads src once, checks its size, and goes back to its start.
+func measure(ctx context.Context, src io.ReadSeeker, size int64) (Sent, error) {
+	if _, err := src.Seek(0, io.SeekStart); err != nil {
+		return Sent{}, fmt.Errorf("read the file to send: %w", err)
+	}
+	sum := newSums()
+	for buffer := make([]byte, bufferSize); ; {
+		n, err := src.Read(buffer)
+		sum.Write(buffer[:n])
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return Sent{}, fmt.Errorf("read the file to send: %w", err)
+		}
+	}
+	if sum.bytes != size {
+		return Sent{}, fmt.Errorf("the file has %d bytes, not %d: it changed; let it become stable, then repeat the step", sum.bytes, size)
+	}
+	if _, err := src.Seek(0, io.SeekStart); err != nil {
+		return Sent{}, fmt.Errorf("read the file to send: %w", err)
+	}
+	return sum.result(), nil
+}
