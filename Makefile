@@ -7,7 +7,7 @@ TOOLS    := $(BIN)/tools
 MODULE   := github.com/pbsmflow/pbsmflow
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
-GOBUILD  := go build -trimpath -ldflags "$(LDFLAGS)"
+GOBUILD  := go build -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
 .PHONY: build devserver tools check test unit e2e demo demo-ci fmt clean

@@ -2,9 +2,11 @@ package workflows
 
 import "strings"
 
+const closePrefix = "close/"
+
 // CloseWorkflowID is the id of a night's close: the same night cannot run twice at once.
 func CloseWorkflowID(connection, pipeline, asOfDate string) string {
-	return strings.Join([]string{"close", connection, pipeline, asOfDate}, "/")
+	return closePrefix + strings.Join([]string{connection, pipeline, asOfDate}, "/")
 }
 
 // BatchWorkflowID is the id of one posting of a batch or a batch group. The key may be empty.

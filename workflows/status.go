@@ -18,7 +18,7 @@ type Status struct {
 	Summary   string    `json:"summary"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
-	// Waiting is set while a person is asked.
+	// Waiting is set while a person is asked; of a close, about the first step that waits.
 	Waiting *WaitingFor `json:"waiting,omitempty"`
 	// RunID, StatusCode, Tasks and Batches are a run's.
 	RunID      string      `json:"run_id,omitempty"`
@@ -37,10 +37,12 @@ type StepStatus struct {
 	Needs []string `json:"needs,omitempty"`
 	State State    `json:"state"`
 	// WorkflowID is the step's own workflow, which answers the same query with more detail.
-	WorkflowID string    `json:"workflow_id,omitempty"`
-	Detail     string    `json:"detail,omitempty"`
-	StartedAt  time.Time `json:"started_at,omitzero"`
-	EndedAt    time.Time `json:"ended_at,omitzero"`
+	WorkflowID string `json:"workflow_id,omitempty"`
+	Detail     string `json:"detail,omitempty"`
+	// Waiting is set while a person is asked about this step.
+	Waiting   *WaitingFor `json:"waiting,omitempty"`
+	StartedAt time.Time   `json:"started_at,omitzero"`
+	EndedAt   time.Time   `json:"ended_at,omitzero"`
 }
 
 // WaitingFor says what a person is asked, and until when.

@@ -220,3 +220,16 @@ func (p *Pipeline) clone() (*Pipeline, error) {
 	}
 	return &q, nil
 }
+
+// StoreRef is the file of a store that the step reads or writes; empty when it has none.
+func (s Step) StoreRef() string {
+	switch s.Kind() {
+	case KindUpload:
+		return s.Upload.File
+	case KindReport:
+		return s.Report.SaveTo
+	case KindDownload:
+		return s.Download.SaveTo
+	}
+	return ""
+}

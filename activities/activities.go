@@ -1,0 +1,93 @@
+// Package activities wraps every REST call of the service, and every move of a
+// file's bytes, in a Temporal activity of the same name as its call in internal/pbsm.
+//
+// An activity decodes its input, makes one call, and classifies the error; what
+// happens next is the workflows' business. The inputs and results here are what
+// histories hold: they carry no credentials, and a pre-authenticated URL only sealed.
+package activities
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/version"
+)
+
+// Activities are registered with a worker as one struct; each exported method is an activity.
+type Activities struct {
+	connections map[string]*connection
+	stores      *stores.Stores
+	pipelines   string
+	poll        config.Poll
+	temporal    client.Client
+}
+
+type connection struct {
+	service *pbsm.Client
+	objects *parstore.Client
+	sealer  parstore.Sealer
+	config  config.Connection
+}
+
+// New makes the activities of a configuration. Every connection that cannot be used is named.
+func New(ctx context.Context, cfg *config.Config, temporal client.Client) (*Activities, error) {
+	a := &Activities{
+		connections: map[string]*connection{},
+		pipelines:   cfg.Worker.Pipelines,
+		poll:        cfg.Worker.Poll,
+		temporal:    temporal,
+	}
+	for name, c := range cfg.Connections {
+		conn, err := connect(name, c)
+		if err != nil {
+			return nil, fmt.Errorf("connection %s: %w", name, err)
+		}
+		a.connections[name] = conn
+	}
+	opened, err := stores.Open(ctx, cfg.StoreURLs())
+	if err != nil {
+		return nil, err
+	}
+	a.stores = opened
+	return a, nil
+}
+
+func connect(name string, c config.Connection) (*connection, error) {
+	service, err := pbsm.New(c.Client())
+	if err != nil {
+		return nil, err
+	}
+	objects, err := parstore.New(parstore.Options{
+		PARHosts: c.PARHosts, CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
+		UserAgent: "pbsmflow/" + version.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &connection{
+		service: service,
+		objects: objects,
+		sealer:  parstore.NewSealer(c.ClientSecret.Expose(), name),
+		config:  c,
+	}, nil
+}
+
+// Close releases the stores.
+func (a *Activities) Close() error { return a.stores.Close() }
+
+func (a *Activities) connection(name string) (*connection, error) {
+	if c, ok := a.connections[name]; ok {
+		return c, nil
+	}
+	known := slices.Sorted(maps.Keys(a.connections))
+	return nil, InvalidInputError(fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", ")))
+}

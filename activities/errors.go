@@ -1,0 +1,117 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// Types of the application errors that activities and workflows fail with.
+const (
+	// InvalidInput: the input has faults. Details: every fault, as []string.
+	InvalidInput = "InvalidInput"
+	// Refused: the service said no, and would say so again. Details: Refusal.
+	Refused = "Refused"
+	// Unavailable: safe to repeat, and repeated by the retry policy. Details: Refusal.
+	Unavailable = "Unavailable"
+	// OutcomeUnknown: the request may have been carried out, and nobody can ask. Details: Refusal.
+	OutcomeUnknown = "OutcomeUnknown"
+	// StillWaiting: nothing changed yet; benign, repeated after the delay it carries.
+	StillWaiting = "StillWaiting"
+	// PARExpired: the pre-authenticated URL is no longer good; ask for a new one.
+	PARExpired = "PARExpired"
+	// FileMissing: the file is not in its store.
+	FileMissing = "FileMissing"
+	// FileChanged: the file is not the one that was found.
+	FileChanged = "FileChanged"
+)
+
+// Refusal is the detail of an error: what was called, on what, and what the service said.
+type Refusal struct {
+	Call       string `json:"call"`
+	Subject    string `json:"subject,omitempty"`
+	HTTPStatus int    `json:"http_status,omitempty"`
+	Code       string `json:"code,omitempty"`
+	Text       string `json:"text,omitempty"`
+}
+
+// InvalidInputError is the final error of an input with faults.
+func InvalidInputError(faults ...string) error {
+	return temporal.NewNonRetryableApplicationError(strings.Join(faults, "; "), InvalidInput, nil, faults)
+}
+
+// repeatable classifies the error of a call that is safe to repeat.
+func repeatable(err error) error { return classify(err, true, 0) }
+
+// watching classifies the error of a status call: repeated no sooner than the next look is due.
+func (a *Activities) watching(ctx context.Context, since time.Time, err error) error {
+	return classify(err, true, a.nextLook(ctx, since))
+}
+
+// postedOnce classifies the error of a call that must not be repeated unless it was certainly not processed.
+func postedOnce(err error) error { return classify(err, false, 0) }
+
+func classify(err error, safeToRepeat bool, delay time.Duration) error {
+	var (
+		service *pbsm.Error
+		objects *parstore.Error
+		known   *temporal.ApplicationError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &service):
+		return classifyService(service, safeToRepeat, delay)
+	case errors.As(err, &objects):
+		return classifyObjects(objects)
+	case safeToRepeat:
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+	default:
+		return temporal.NewNonRetryableApplicationError(err.Error(), OutcomeUnknown, nil, Refusal{Text: err.Error()})
+	}
+}
+
+func classifyService(e *pbsm.Error, safeToRepeat bool, delay time.Duration) error {
+	options := temporal.ApplicationErrorOptions{
+		Details: []any{Refusal{Call: e.Call, Subject: e.Subject, HTTPStatus: e.HTTPStatus, Code: e.Code, Text: e.Text}},
+	}
+	switch {
+	case !e.NotProcessed && !safeToRepeat:
+		options.NonRetryable = true
+		message := fmt.Sprintf("it is not known whether this was carried out: %v", e)
+		return temporal.NewApplicationErrorWithOptions(message, OutcomeUnknown, options)
+	case e.Temporary:
+		options.NextRetryDelay = cmp.Or(e.RetryAfter, delay)
+		return temporal.NewApplicationErrorWithOptions(e.Error(), Unavailable, options)
+	default:
+		options.NonRetryable = true
+		return temporal.NewApplicationErrorWithOptions(e.Error(), Refused, options)
+	}
+}
+
+func classifyObjects(e *parstore.Error) error {
+	options := temporal.ApplicationErrorOptions{
+		NextRetryDelay: e.RetryAfter,
+		Details:        []any{Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}},
+	}
+	switch {
+	case e.Expired:
+		options.NonRetryable = true
+		return temporal.NewApplicationErrorWithOptions(e.Error(), PARExpired, options)
+	case e.Temporary:
+		return temporal.NewApplicationErrorWithOptions(e.Error(), Unavailable, options)
+	default:
+		options.NonRetryable = true
+		return temporal.NewApplicationErrorWithOptions(e.Error(), Refused, options)
+	}
+}

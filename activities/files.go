@@ -1,0 +1,149 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// SealedPAR is a pre-authenticated URL that only workers with the same connection can open.
+type SealedPAR string
+
+// CreateUploadPARInput asks for a URL to upload to. Source: chapter 3.
+type CreateUploadPARInput struct {
+	Connection string `json:"connection"`
+	Name       string `json:"name"`
+	// Size is in bytes.
+	Size     int64  `json:"size"`
+	MimeType string `json:"mime_type"`
+	Prefix   string `json:"prefix,omitempty"`
+}
+
+// UploadPAR is a URL to upload to, and the id under which the service will know the file.
+type UploadPAR struct {
+	PAR    SealedPAR `json:"par"`
+	FileID string    `json:"file_id"`
+	// CreateDate is the service's text; it has no time zone.
+	CreateDate string `json:"create_date,omitempty"`
+	// Scan says that this tenant wants the file scanned once its bytes are there.
+	Scan bool `json:"scan,omitempty"`
+}
+
+// ListFilesInput asks for the uploaded files of a stripe.
+type ListFilesInput struct {
+	Connection string `json:"connection"`
+	// Stripe is "default" when empty.
+	Stripe string `json:"stripe,omitempty"`
+	// FileID is the file that is looked for: a list can be longer than a history should hold.
+	FileID string `json:"file_id"`
+	Watch
+}
+
+// File is an uploaded file. Its identity is the id: names and dates differ in spelling.
+type File struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	UploadDate string `json:"upload_date"`
+	Stripe     string `json:"stripe"`
+}
+
+// CreateDownloadPARByNameInput names a file to download by its name.
+type CreateDownloadPARByNameInput struct {
+	Connection string `json:"connection"`
+	Name       string `json:"name"`
+	Stripe     string `json:"stripe"`
+	Prefix     string `json:"prefix,omitempty"`
+}
+
+// CreateDownloadPARByIDInput names a file to download by its id.
+type CreateDownloadPARByIDInput struct {
+	Connection string `json:"connection"`
+	FileID     string `json:"file_id"`
+}
+
+// CreateUploadPAR asks for a URL to upload a file to. Repeating it makes another id; the unused one stays empty.
+func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInput) (UploadPAR, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return UploadPAR{}, err
+	}
+	par, err := conn.service.CreateUploadPAR(ctx, pbsm.UploadRequest{
+		FileName: in.Name, FileSize: in.Size, MimeType: in.MimeType, Prefix: in.Prefix,
+	})
+	if err != nil {
+		return UploadPAR{}, repeatable(err)
+	}
+	return UploadPAR{PAR: conn.seal(par.PAR), FileID: par.FileID, CreateDate: par.CreateDate, Scan: conn.config.ScanAfterUpload}, nil
+}
+
+// ScanFileInput names an uploaded file to scan.
+type ScanFileInput struct {
+	Connection string `json:"connection"`
+	FileID     string `json:"file_id"`
+}
+
+// ScanFile has an uploaded file scanned, where the tenant's release wants it before the file is listed.
+func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) error {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return err
+	}
+	_, err = conn.service.ScanFile(ctx, in.FileID)
+	return repeatable(err)
+}
+
+// ListFiles answers with a file's entry once the service lists it.
+func (a *Activities) ListFiles(ctx context.Context, in ListFilesInput) (File, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return File{}, err
+	}
+	listed, err := conn.service.ListFiles(ctx, in.Stripe)
+	if err != nil {
+		return File{}, a.watching(ctx, in.Since, err)
+	}
+	for _, f := range listed {
+		if f.ID == in.FileID {
+			return File{ID: f.ID, Name: f.Name, UploadDate: f.UploadDate, Stripe: f.StripeName}, nil
+		}
+	}
+	return File{}, a.stillWaiting(ctx, in.Since, "file id %s is not among the %d files that the service lists", in.FileID, len(listed))
+}
+
+// CreateDownloadPARByName asks for a URL to download the latest file of a name.
+func (a *Activities) CreateDownloadPARByName(ctx context.Context, in CreateDownloadPARByNameInput) (SealedPAR, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return "", err
+	}
+	par, err := conn.service.CreateDownloadPARByName(ctx, pbsm.DownloadRequest{
+		FileName: in.Name, StripeName: in.Stripe, Prefix: in.Prefix,
+	})
+	if err != nil {
+		return "", repeatable(err)
+	}
+	return conn.seal(par), nil
+}
+
+// CreateDownloadPARByID asks for a URL to download a file by its id.
+func (a *Activities) CreateDownloadPARByID(ctx context.Context, in CreateDownloadPARByIDInput) (SealedPAR, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return "", err
+	}
+	par, err := conn.service.CreateDownloadPARByID(ctx, in.FileID)
+	if err != nil {
+		return "", repeatable(err)
+	}
+	return conn.seal(par), nil
+}
+
+const parPurpose = "par"
+
+func (c *connection) seal(par pbsm.PAR) SealedPAR {
+	return SealedPAR(c.sealer.Seal(par.Expose(), parPurpose))
+}
+
+func (c *connection) open(sealed SealedPAR) (string, error) {
+	return c.sealer.Open(string(sealed), parPurpose)
+}

@@ -1,0 +1,151 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// PreparePipelineInput names a pipeline of the worker's folder, or holds one whole.
+type PreparePipelineInput struct {
+	Connection string `json:"connection"`
+	// Name is a file in the pipelines folder, without its ending.
+	Name string `json:"name,omitempty"`
+	// Definition is YAML or JSON text.
+	Definition string `json:"definition,omitempty"`
+	AsOfDate   string `json:"as_of_date"`
+	// StartedAt is when the close started: deadlines are counted from it.
+	StartedAt time.Time `json:"started_at"`
+}
+
+// Plan is a pipeline rendered for a night, with every time of day turned into a moment.
+type Plan struct {
+	Name string `json:"name"`
+	// Deadline is the whole close's. Zero: none.
+	Deadline time.Time  `json:"deadline,omitzero"`
+	Steps    []PlanStep `json:"steps"`
+}
+
+// PlanStep is a step of a plan.
+type PlanStep struct {
+	Step      pipeline.Step `json:"step"`
+	Kind      pipeline.Kind `json:"kind"`
+	Deadline  time.Time     `json:"deadline,omitzero"`
+	WaitUntil time.Time     `json:"wait_until,omitzero"`
+}
+
+var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// PreparePipeline parses, validates and renders a pipeline for a night. Every fault is
+// named at once, a connection or store that this worker does not know among them.
+func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
+	text, err := a.pipelineText(in)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	if _, err := a.connection(in.Connection); err != nil {
+		faults = append(faults, err.Error())
+	}
+	rendered, err := prepare(text, in)
+	if err != nil {
+		return nil, InvalidInputError(append(faults, faultsOf(err)...)...)
+	}
+	faults = append(faults, a.storeFaults(ctx, rendered)...)
+	if len(faults) > 0 {
+		return nil, InvalidInputError(faults...)
+	}
+	return newPlan(rendered, in.StartedAt)
+}
+
+func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
+	location, err := p.Location()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	moment := func(text string) time.Time {
+		at, err := pipeline.ResolveDeadline(startedAt, text, location)
+		errs = append(errs, err)
+		return at
+	}
+	plan := &Plan{Name: p.Name, Deadline: moment(p.Deadline)}
+	for _, s := range p.Steps {
+		step := PlanStep{Step: s, Kind: s.Kind(), Deadline: moment(s.Deadline())}
+		if s.Upload != nil {
+			step.WaitUntil = moment(s.Upload.WaitUntil)
+		}
+		plan.Steps = append(plan.Steps, step)
+	}
+	return plan, errors.Join(errs...)
+}
+
+// storeFaults looks at every store that the pipeline uses, before anything is moved.
+func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) []string {
+	var faults []string
+	for _, s := range p.Steps {
+		ref := s.StoreRef()
+		if ref == "" {
+			continue
+		}
+		store, _, _ := strings.Cut(ref, "/")
+		if err := a.stores.Check(ctx, store); err != nil {
+			faults = append(faults, fmt.Sprintf("step %s: %v", s.ID, err))
+		}
+	}
+	return faults
+}
+
+func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
+	date, err := pipeline.ParseDate(in.AsOfDate)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := pipeline.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := parsed.Validate(); err != nil {
+		return nil, err
+	}
+	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
+}
+
+func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
+	if in.Definition != "" {
+		return []byte(in.Definition), nil
+	}
+	if !pipelineName.MatchString(in.Name) {
+		return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not a name: letters, digits, dot, hyphen and underscore", in.Name))
+	}
+	for _, ending := range []string{".yaml", ".yml", ".json"} {
+		text, err := os.ReadFile(filepath.Join(a.pipelines, in.Name+ending))
+		if err == nil {
+			return text, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("pipeline %s: %w", in.Name, err)
+		}
+	}
+	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines)", in.Name))
+}
+
+func faultsOf(err error) []string {
+	var faults pipeline.Faults
+	if !errors.As(err, &faults) {
+		return []string{err.Error()}
+	}
+	var texts []string
+	for _, f := range faults {
+		texts = append(texts, f.String())
+	}
+	return texts
+}

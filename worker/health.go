@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/client"
+)
+
+const (
+	healthTimeout   = 3 * time.Second
+	headerTimeout   = 5 * time.Second
+	shutdownTimeout = 2 * time.Second
+)
+
+// health answers /healthz while the process lives, and /readyz with 200 while it works and
+// Temporal answers.
+type health struct {
+	ready   atomic.Bool
+	address string
+	server  *http.Server
+}
+
+func serveHealth(address string, c client.Client) (*health, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("worker.health: %w", err)
+	}
+	h := &health{address: listener.Addr().String()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		defer cancel()
+		if !h.ready.Load() {
+			http.Error(w, "the worker is not polling", http.StatusServiceUnavailable)
+		} else if _, err := c.CheckHealth(ctx, nil); err != nil {
+			http.Error(w, "Temporal does not answer: "+err.Error(), http.StatusServiceUnavailable)
+		} else {
+			fmt.Fprintln(w, "ready")
+		}
+	})
+	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	go func() { _ = h.server.Serve(listener) }()
+	return h, nil
+}
+
+func (h *health) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	_ = h.server.Shutdown(ctx)
+}

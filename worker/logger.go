@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+)
+
+// newLogger writes to standard error with zap, behind the slog face that the SDK takes.
+func newLogger(cfg config.Log) (*slog.Logger, func(), error) {
+	level, err := zap.ParseAtomicLevel(cfg.Level)
+	if err != nil {
+		return nil, nil, fmt.Errorf("worker.log.level: %w", err)
+	}
+	settings := zap.NewProductionConfig()
+	if cfg.Format == "console" {
+		settings = zap.NewDevelopmentConfig()
+	}
+	settings.Level = level
+	settings.Sampling = nil // a night's log is evidence: nothing is left out
+	logger, err := settings.Build()
+	if err != nil {
+		return nil, nil, err
+	}
+	slogger := slog.New(zapslog.NewHandler(logger.Core()))
+	return slogger, func() { _ = logger.Sync() }, nil
+}

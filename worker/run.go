@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/internal/version"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// run works until ctx is done, then lets what is under way finish.
+func run(ctx context.Context, cfg *config.Config) error {
+	logger, flush, err := newLogger(cfg.Worker.Log)
+	if err != nil {
+		return &badConfig{err}
+	}
+	defer flush()
+	temporal, options, err := temporalclient.Dial(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	if err := checkSearchAttributes(ctx, temporal, options.Namespace); err != nil {
+		return err
+	}
+	acts, err := activities.New(ctx, cfg, temporal)
+	if err != nil {
+		return &badConfig{err}
+	}
+	defer acts.Close()
+
+	fatal := make(chan error, 1)
+	w := worker.New(temporal, cfg.Worker.TaskQueue, worker.Options{
+		WorkerStopTimeout: cfg.Worker.StopTimeout,
+		OnFatalError: func(err error) {
+			select {
+			case fatal <- err:
+			default:
+			}
+		},
+	})
+	workflows.Register(w)
+	w.RegisterActivity(acts)
+
+	health, err := serveHealth(cfg.Worker.Health, temporal)
+	if err != nil {
+		return err
+	}
+	defer health.close()
+	if err := w.Start(); err != nil {
+		return fmt.Errorf("the worker cannot start: %w", err)
+	}
+	health.ready.Store(true)
+	logger.Info("worker started", "version", version.Version, "task_queue", cfg.Worker.TaskQueue,
+		"namespace", options.Namespace, "temporal", options.HostPort, "health", health.address)
+
+	select {
+	case <-ctx.Done():
+		logger.Info("worker stops; what is under way may finish", "within", cfg.Worker.StopTimeout.String())
+	case err = <-fatal:
+		err = fmt.Errorf("the worker cannot go on: %w", err)
+	}
+	health.ready.Store(false)
+	w.Stop()
+	logger.Info("worker stopped")
+	return err
+}
+
+const operatorTimeout = 10 * time.Second
+
+// checkSearchAttributes refuses to start where a workflow would be stuck at its first task.
+func checkSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
+	defer cancel()
+	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		slog.Warn("the search attributes of the namespace could not be checked", "namespace", namespace, "error", err)
+		return nil // not every deployment lets a worker ask
+	}
+	var missing []string
+	for _, name := range workflows.SearchAttributes() {
+		if _, ok := known.GetCustomAttributes()[name]; !ok {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("namespace %s does not know the search attributes %s: run `starter search-attributes create` once, then start the worker again",
+		namespace, strings.Join(missing, ", "))
+}

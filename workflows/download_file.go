@@ -1,0 +1,59 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+const defaultStripe = "default"
+
+// DownloadFile brings a file of the service into a store, by id or by name.
+func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
+	if err := in.Validate(); err != nil {
+		return FileResult{}, err
+	}
+	j, err := newJob(ctx, in.Connection, in.Name+in.FileID, "about to be downloaded", in.Deadline)
+	if err != nil {
+		return FileResult{}, err
+	}
+	result, err := j.download(ctx, in)
+	return result, j.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", result.File, result.Bytes, result.Rows), err)
+}
+
+func (j *job) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
+	result := FileResult{Connection: in.Connection, File: in.SaveTo, Name: in.Name, FileID: in.FileID, StartedAt: j.started}
+	err := withFreshPAR(func() error {
+		par, err := j.downloadPAR(ctx, in)
+		if err != nil {
+			return err
+		}
+		return j.save(ctx, in.Connection, par, &result)
+	})
+	return result, err
+}
+
+func (j *job) downloadPAR(ctx workflow.Context, in DownloadFileInput) (par activities.SealedPAR, err error) {
+	if in.FileID != "" {
+		return par, j.do(ctx, callOptions, "ask where file id "+in.FileID+" is", act.CreateDownloadPARByID,
+			activities.CreateDownloadPARByIDInput{Connection: in.Connection, FileID: in.FileID}, &par)
+	}
+	stripe := in.Stripe
+	if stripe == "" {
+		stripe = defaultStripe
+	}
+	return par, j.do(ctx, callOptions, "ask where "+in.Name+" is", act.CreateDownloadPARByName,
+		activities.CreateDownloadPARByNameInput{Connection: in.Connection, Name: in.Name, Stripe: stripe, Prefix: in.Prefix}, &par)
+}
+
+// save moves the bytes behind a pre-authenticated URL to result.File.
+func (j *job) save(ctx workflow.Context, connection string, par activities.SealedPAR, result *FileResult) error {
+	var moved activities.Moved
+	err := j.do(ctx, transferOptions, "save "+result.File, act.GetFile,
+		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File}, &moved)
+	result.Bytes, result.Rows, result.SHA256, result.ETag = moved.Bytes, moved.Rows, moved.SHA256, moved.ETag
+	result.EndedAt = workflow.Now(ctx)
+	return err
+}

@@ -1,0 +1,65 @@
+package workflows
+
+import (
+	"cmp"
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+const defaultReportType = "CSV"
+
+// GenerateReport has the service generate a report, waits for it, and brings it into a store.
+func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
+	if err := in.Validate(); err != nil {
+		return GenerateReportResult{}, err
+	}
+	j, err := newJob(ctx, in.Connection, in.Code, "about to be generated", in.Deadline)
+	if err != nil {
+		return GenerateReportResult{}, err
+	}
+	result, err := j.report(ctx, in)
+	return result, j.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", in.SaveTo, result.File.Bytes, result.File.Rows), err)
+}
+
+func (j *job) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
+	result := GenerateReportResult{Code: in.Code, File: FileResult{Connection: in.Connection, File: in.SaveTo, StartedAt: j.started}}
+	var report activities.Report
+	err := j.do(ctx, callOptions, "generate "+in.Code, act.GenerateReport, activities.GenerateReportInput{
+		Connection: in.Connection, Code: in.Code, Type: cmp.Or(in.Type, defaultReportType), DefinitionType: in.DefinitionType,
+		Filter: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
+	}, &report)
+	if err != nil {
+		return result, err
+	}
+	result.InstanceID = report.InstanceID
+	err = withFreshPAR(func() error {
+		report, err := j.awaitReport(ctx, in, report)
+		if err != nil {
+			return err
+		}
+		return j.save(ctx, in.Connection, report.Link, &result.File)
+	})
+	return result, err
+}
+
+// awaitReport looks until the report is generated. The answer carries a link that is as fresh as it can be.
+func (j *job) awaitReport(ctx workflow.Context, in GenerateReportInput, report activities.Report) (activities.Report, error) {
+	since, known := workflow.Now(ctx), report.Status
+	for {
+		var seen activities.Report
+		err := j.do(ctx, watchOptions, "wait for report "+in.Code+", instance "+report.InstanceID, act.ReportStatus, activities.ReportStatusInput{
+			Connection: in.Connection, Code: in.Code, InstanceID: report.InstanceID,
+			Watch: activities.Watch{Since: since, Known: known},
+		}, &seen)
+		switch {
+		case err != nil || seen.Done:
+			return seen, err
+		case seen.Failed:
+			return seen, failure(StepFailed, fmt.Sprintf("report %s, instance %s: the service says %s; look at the report's log on its screens, then start it again", in.Code, report.InstanceID, seen.Status))
+		}
+		known = seen.Status
+	}
+}

@@ -1,0 +1,45 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+// Migrate exports or imports a migration definition and waits until that is over. One that
+// the service had completed before is adopted as done, and the result says so.
+func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
+	if err := in.Validate(); err != nil {
+		return MigrateResult{}, err
+	}
+	j, err := newJob(ctx, in.Connection, in.Code, "about to be triggered", in.Deadline)
+	if err != nil {
+		return MigrateResult{}, err
+	}
+	result, err := j.migrate(ctx, in)
+	return result, j.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message), err)
+}
+
+func (j *job) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
+	trigger, status := act.ExportMigration, act.ExportStatus
+	if in.Direction == Import {
+		trigger, status = act.ImportMigration, act.ImportStatus
+	}
+	migration := activities.MigrationInput{Connection: in.Connection, Code: in.Code}
+	var seen activities.Migration
+	err := j.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &seen)
+	if err == nil && !seen.Done && !seen.Failed {
+		err = j.do(ctx, watchOptions, "wait for the "+in.Direction+" of "+in.Code, status,
+			activities.MigrationStatusInput{MigrationInput: migration, Watch: activities.Watch{Since: workflow.Now(ctx)}}, &seen)
+	}
+	if err == nil && seen.Failed {
+		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says %s (%s)", in.Direction, in.Code, seen.StatusCode, seen.Message))
+	}
+	return MigrateResult{
+		Connection: in.Connection, Direction: in.Direction, Code: in.Code,
+		StatusCode: seen.StatusCode, Message: seen.Message, AlreadyComplete: seen.AlreadyComplete,
+		StartedAt: j.started, EndedAt: workflow.Now(ctx),
+	}, err
+}

@@ -1,0 +1,199 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+// NightlyClose runs a pipeline for one connection and one as-of date: each step as soon as
+// what it needs is done, each in a workflow of its own. A step that fails waits for a
+// person; it does not end the night.
+//
+// One workflow id stands for one night, CloseWorkflowID; under any other id the night is
+// carried out by a child with the right one.
+func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResult, error) {
+	if err := in.Validate(); err != nil {
+		return NightlyCloseResult{}, err
+	}
+	definition, err := in.definitionText()
+	if err != nil {
+		return NightlyCloseResult{}, err
+	}
+	var plan activities.Plan
+	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
+		activities.PreparePipelineInput{
+			Connection: in.Connection, Name: in.Pipeline, Definition: definition, AsOfDate: in.AsOfDate,
+			StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
+		}).Get(ctx, &plan)
+	if err != nil {
+		return NightlyCloseResult{}, err
+	}
+	id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate)
+	if workflow.GetInfo(ctx).WorkflowExecution.ID != id {
+		if err := redirect(ctx, in.Connection, plan.Name, id); err != nil {
+			return NightlyCloseResult{}, err
+		}
+		var result NightlyCloseResult
+		err := carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		return result, err
+	}
+	n, err := newNight(ctx, in, plan)
+	if err != nil {
+		return NightlyCloseResult{}, err
+	}
+	return n.run(ctx)
+}
+
+// definitionText is the pipeline's text: a string of YAML as it is, a JSON object as its JSON.
+func (in NightlyCloseInput) definitionText() (string, error) {
+	if len(in.Definition) == 0 {
+		return "", nil
+	}
+	if in.Definition[0] != '"' {
+		return string(in.Definition), nil
+	}
+	var text string
+	if err := json.Unmarshal(in.Definition, &text); err != nil {
+		return "", failure(InvalidInput, "definition is neither an object nor a text", []string{err.Error()})
+	}
+	return text, nil
+}
+
+// night is a close on its way.
+type night struct {
+	in      NightlyCloseInput
+	plan    activities.Plan
+	tracker *tracker
+	desk    *desk
+	steps   []*step
+	byID    map[string]*step
+}
+
+// step is a step of the night. Its place in the status is the same as in night.steps.
+type step struct {
+	activities.PlanStep
+	night   *night
+	place   int
+	result  StepResult
+	detail  string
+	waiting *WaitingFor // what a person is asked, by the step itself or by its batch
+	choices []string    // what a person can say to the step itself
+	word    *request    // what the person said
+	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
+	following bool
+	told      time.Time // when the batch's workflow last told
+}
+
+func newNight(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (*night, error) {
+	n := &night{in: in, plan: plan, byID: map[string]*step{}}
+	initial := Status{Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: plan.Name}
+	for i, p := range plan.Steps {
+		s := &step{PlanStep: p, night: n, place: i, result: StepResult{ID: p.Step.ID, Kind: string(p.Kind), State: Pending}}
+		n.steps = append(n.steps, s)
+		n.byID[p.Step.ID] = s
+		initial.Steps = append(initial.Steps, StepStatus{ID: p.Step.ID, Kind: string(p.Kind), Needs: p.Step.Needs, State: Pending})
+	}
+	initial.Summary = n.summary(initial)
+	var err error
+	if n.tracker, err = track(ctx, initial); err != nil {
+		return nil, err
+	}
+	n.desk, err = openDesk(ctx, n.applies, func(r *request, err error) {
+		n.tracker.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})
+	})
+	return n, err
+}
+
+func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
+	over := 0
+	for _, s := range n.steps {
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer func() { over++ }()
+			s.run(ctx)
+		})
+	}
+	workflow.Go(ctx, n.attend)
+	workflow.Go(ctx, n.listen)
+	uncancelled, _ := workflow.NewDisconnectedContext(ctx)
+	if err := workflow.Await(uncancelled, func() bool { return over == len(n.steps) }); err != nil {
+		return NightlyCloseResult{}, err
+	}
+	result := n.close(ctx)
+	n.desk.close(ctx, "the close is over: "+n.tracker.status.Summary)
+	switch result.State {
+	case Succeeded:
+		return result, nil
+	case Cancelled:
+		return result, ctx.Err()
+	}
+	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", n.plan.Name, n.in.AsOfDate, n.tracker.status.Summary), result)
+}
+
+// close sums the night up.
+func (n *night) close(ctx workflow.Context) NightlyCloseResult {
+	result := NightlyCloseResult{
+		Connection: n.in.Connection, Pipeline: n.plan.Name, AsOfDate: n.in.AsOfDate, State: Succeeded,
+		StartedAt: n.tracker.status.StartedAt, EndedAt: workflow.Now(ctx), Log: n.tracker.status.Log,
+	}
+	var failed []string
+	for _, s := range n.steps {
+		result.Steps = append(result.Steps, s.result)
+		if s.result.State != Succeeded && s.result.State != Skipped {
+			failed = append(failed, s.Step.ID+" "+string(s.result.State))
+		}
+	}
+	summary := "every step is done"
+	switch {
+	case ctx.Err() != nil && len(failed) > 0:
+		result.State, summary = Cancelled, "cancelled: "+strings.Join(failed, ", ")
+	case len(failed) > 0:
+		result.State, summary = Failed, strings.Join(failed, ", ")
+	}
+	_ = n.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = result.State, summary, nil })
+	return result
+}
+
+// show sets a step's line in the status, and the night's state with it.
+func (n *night) show(ctx workflow.Context, s *step) {
+	err := n.tracker.update(ctx, func(status *Status) {
+		line := &status.Steps[s.place]
+		line.State, line.Detail, line.Waiting = s.result.State, s.detail, s.waiting
+		line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
+		status.State, status.Waiting = Running, nil
+		for _, other := range n.steps {
+			if w := other.waiting; w != nil && status.Waiting == nil {
+				status.State = Waiting
+				status.Waiting = &WaitingFor{Why: other.Step.ID + ": " + w.Why, Choices: w.Choices, Deadline: w.Deadline}
+			}
+		}
+		status.Summary = n.summary(*status)
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Error("the status could not be shown", "error", err)
+	}
+}
+
+func (n *night) summary(s Status) string {
+	done := 0
+	var now []string
+	for _, line := range s.Steps {
+		switch {
+		case line.State.Done():
+			done++
+		case line.State != Pending:
+			now = append(now, line.ID+" "+string(line.State))
+		}
+	}
+	text := fmt.Sprintf("%d of %d steps done", done, len(s.Steps))
+	if len(now) > 0 {
+		text += "; " + strings.Join(now, ", ")
+	}
+	return text
+}

@@ -1,0 +1,150 @@
+package workflows
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+// applies finds the step that a request means, or says why there is none.
+func (n *night) applies(r *request) error {
+	s, err := n.target(r)
+	if err != nil {
+		return err
+	}
+	if r.name == ApproveSignal && r.By == "" {
+		return failure(Refused, "approve needs the name of who approves in by")
+	}
+	if r.name == ApproveSignal && r.By == n.in.StartedBy {
+		return failure(Refused, fmt.Sprintf("%s started this close: somebody else approves step %s", r.By, s.Step.ID))
+	}
+	return nil
+}
+
+// target is the step named, or the only one that the request can mean.
+func (n *night) target(r *request) (*step, error) {
+	if r.Step != "" {
+		s, ok := n.byID[r.Step]
+		if !ok {
+			return nil, failure(Refused, fmt.Sprintf("there is no step %q; the steps are %s", r.Step, n.stepIDs(func(*step) bool { return true })))
+		}
+		if !s.takes(r) {
+			return nil, notApplicable(r, s.choices, fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
+		}
+		return s, nil
+	}
+	var found []*step
+	for _, s := range n.steps {
+		if s.takes(r) {
+			found = append(found, s)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, failure(Refused, fmt.Sprintf("no step takes %s now: %s", r.choice(), n.tracker.status.Summary))
+	}
+	return nil, failure(Refused, fmt.Sprintf("%s can mean several steps, name one in step: %s", r.choice(), n.stepIDs(func(s *step) bool { return s.takes(r) })))
+}
+
+// takes tells whether a request can be for this step: for what the step itself asks, or,
+// while its batch goes on, for the batch's own workflow, which knows what applies.
+func (s *step) takes(r *request) bool {
+	if s.result.State == Waiting && slices.Contains(s.choices, r.choice()) {
+		return true
+	}
+	return s.following && r.name != ApproveSignal
+}
+
+func (n *night) stepIDs(match func(*step) bool) string {
+	var ids []string
+	for _, s := range n.steps {
+		if match(s) {
+			ids = append(ids, s.Step.ID)
+		}
+	}
+	return strings.Join(ids, ", ")
+}
+
+// attend hands every request to the step that it means.
+func (n *night) attend(ctx workflow.Context) {
+	for {
+		if err := workflow.Await(ctx, n.desk.waiting); err != nil {
+			return
+		}
+		r := n.desk.take()
+		if r == nil {
+			continue
+		}
+		s, err := n.target(r)
+		switch {
+		case err != nil:
+			r.refuse("%s", reason(err))
+		case s.following:
+			workflow.Go(ctx, func(ctx workflow.Context) { s.passOn(ctx, r) })
+		default:
+			s.word = r
+		}
+	}
+}
+
+// passOn sends a request to the step's own workflow and answers with what came of it.
+func (s *step) passOn(ctx workflow.Context, r *request) {
+	asked, err := json.Marshal(r.Steering)
+	if err != nil {
+		r.refuse("%v", err)
+		return
+	}
+	var raw json.RawMessage
+	err = workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SteerWorkflow,
+		activities.SteerWorkflowInput{WorkflowID: s.result.WorkflowID, Update: r.name, Steering: asked}).Get(ctx, &raw)
+	var answer SteeringResult
+	if err == nil {
+		err = json.Unmarshal(raw, &answer)
+	}
+	entry := LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why}
+	if err != nil {
+		r.refused(err)
+		entry.What += " refused: " + reason(err)
+	} else {
+		r.reply(answer)
+	}
+	s.night.tracker.log(ctx, entry)
+}
+
+// stepStateSignal is how a batch's workflow tells the close that started it how it stands.
+const stepStateSignal = "step_state"
+
+type stepState struct {
+	WorkflowID string      `json:"workflow_id"`
+	At         time.Time   `json:"at"`
+	State      State       `json:"state"`
+	Summary    string      `json:"summary"`
+	Waiting    *WaitingFor `json:"waiting,omitempty"`
+}
+
+// listen takes in what the batches' workflows tell.
+func (n *night) listen(ctx workflow.Context) {
+	told := workflow.GetSignalChannelWithOptions(ctx, stepStateSignal, workflow.SignalChannelOptions{
+		Description: "For the workflows of this close's batches only: how they stand.",
+	})
+	for {
+		var state stepState
+		if !told.Receive(ctx, &state) {
+			return
+		}
+		for _, s := range n.steps {
+			if s.following && s.result.WorkflowID == state.WorkflowID && !state.At.Before(s.told) && !state.State.Done() {
+				s.told, s.waiting = state.At, state.Waiting
+				s.set(ctx, state.State, state.Summary)
+			}
+		}
+	}
+}

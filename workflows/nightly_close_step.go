@@ -1,0 +1,274 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// run takes a step from waiting for its needs to its end. Errors end the step, never the night.
+func (s *step) run(ctx workflow.Context) {
+	err := workflow.Await(ctx, s.needsOver)
+	switch {
+	case err != nil:
+		s.end(ctx, Cancelled, "cancelled before it began")
+		return
+	case !s.needsMet():
+		s.end(ctx, NotRun, "not run: a step that it needs did not succeed")
+		return
+	}
+	s.result.StartedAt = workflow.Now(ctx)
+	for {
+		s.set(ctx, Running, "")
+		err := s.carryOut(ctx)
+		switch {
+		case err == nil:
+			s.end(ctx, Succeeded, s.outcome())
+			return
+		case ctx.Err() != nil:
+			s.end(ctx, Cancelled, reason(err))
+			return
+		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
+			s.end(ctx, Failed, reason(err))
+			return
+		}
+		if again := s.park(ctx, reason(err)); !again {
+			return
+		}
+	}
+}
+
+func (s *step) needsOver() bool {
+	for _, id := range s.Step.Needs {
+		if !s.night.byID[id].result.State.Done() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *step) needsMet() bool {
+	for _, id := range s.Step.Needs {
+		if state := s.night.byID[id].result.State; state != Succeeded && state != Skipped {
+			return false
+		}
+	}
+	return true
+}
+
+// park asks a person about a step that failed. It tells whether the step is to be done again.
+func (s *step) park(ctx workflow.Context, why string) bool {
+	r := s.ask(ctx, why, DecideSignal+" "+Retry, DecideSignal+" "+Skip, DecideSignal+" "+GiveUp)
+	switch {
+	case r == nil && ctx.Err() != nil:
+		s.end(ctx, Cancelled, why)
+	case r == nil:
+		s.end(ctx, Failed, why+"; the deadline passed and nobody decided")
+	case r.Choice == Retry:
+		return true
+	case r.Choice == Skip:
+		s.result.Error = why
+		s.end(ctx, Skipped, "skipped"+prefixed(" by ", r.By)+prefixed(": ", r.Why))
+	default:
+		s.end(ctx, Failed, "given up: "+why)
+	}
+	return false
+}
+
+// ask waits for a person's word to this step: nil when the deadline passed or the night is cancelled.
+func (s *step) ask(ctx workflow.Context, why string, choices ...string) *request {
+	s.choices, s.word = choices, nil
+	s.waiting = &WaitingFor{Why: why, Choices: choices, Deadline: s.deadline()}
+	s.set(ctx, Waiting, why)
+	_, _ = awaitUntil(ctx, s.deadline(), s.Step.ID+" waits for a person", func() bool { return s.word != nil })
+	s.choices, s.waiting = nil, nil
+	if r := s.word; r != nil {
+		s.night.tracker.log(ctx, LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why})
+		r.reply(SteeringResult{State: Running, Message: s.Step.ID + ": " + r.choice()})
+		return r
+	}
+	return nil
+}
+
+// deadline is the step's, or else the close's.
+func (s *step) deadline() time.Time {
+	if s.Deadline.IsZero() {
+		return s.night.plan.Deadline
+	}
+	return s.Deadline
+}
+
+func (s *step) set(ctx workflow.Context, state State, detail string) {
+	s.result.State, s.detail = state, detail
+	s.night.show(ctx, s)
+}
+
+func (s *step) end(ctx workflow.Context, state State, detail string) {
+	s.result.EndedAt = workflow.Now(ctx)
+	if state == Failed || state == Cancelled {
+		s.result.Error = detail
+	}
+	s.set(ctx, state, detail)
+}
+
+// carryOut does what the step is about, in a workflow of its own unless it only asks a person.
+func (s *step) carryOut(ctx workflow.Context) error {
+	switch s.Kind {
+	case pipeline.KindBatch, pipeline.KindGroup:
+		in := s.batchInput()
+		s.childID(ctx, in.workflowID())
+		return s.batch(ctx, in)
+	case pipeline.KindUpload:
+		s.result.Upload = new(FileResult)
+		return s.child(ctx, UploadFile, s.uploadInput(), s.result.Upload)
+	case pipeline.KindDownload:
+		s.result.Download = new(FileResult)
+		return s.child(ctx, DownloadFile, s.downloadInput(), s.result.Download)
+	case pipeline.KindReport:
+		s.result.Report = new(GenerateReportResult)
+		return s.child(ctx, GenerateReport, s.reportInput(), s.result.Report)
+	case pipeline.KindExport:
+		s.result.Migration = new(MigrateResult)
+		return s.child(ctx, Migrate, s.migrateInput(Export, s.Step.Export), s.result.Migration)
+	case pipeline.KindImport:
+		s.result.Migration = new(MigrateResult)
+		return s.child(ctx, Migrate, s.migrateInput(Import, s.Step.Import), s.result.Migration)
+	case pipeline.KindApprove:
+		return s.approve(ctx)
+	}
+	return failure(InvalidInput, fmt.Sprintf("step %s: the kind %q is not known to this worker", s.Step.ID, s.Kind))
+}
+
+// batch follows a posting. How it ended is in the error, too, when it did not end well.
+func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
+	s.following = true
+	result, err := carryOutBatch(ctx, in)
+	s.following, s.waiting = false, nil
+	var failed *temporal.ApplicationError
+	if errors.As(err, &failed) && failed.HasDetails() {
+		_ = failed.Details(&result)
+	}
+	s.result.Batch = &result
+	return err
+}
+
+func (s *step) child(ctx workflow.Context, child, input, result any) error {
+	id := StepWorkflowID(workflow.GetInfo(ctx).WorkflowExecution.ID, s.Step.ID)
+	s.childID(ctx, id)
+	return carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.summary(), child, input, result)
+}
+
+func (s *step) childID(ctx workflow.Context, id string) {
+	s.result.WorkflowID = id
+	s.set(ctx, Running, s.summary())
+}
+
+func (s *step) approve(ctx workflow.Context) error {
+	r := s.ask(ctx, s.Step.Approve.Message, ApproveSignal, DecideSignal+" "+GiveUp)
+	switch {
+	case r == nil && ctx.Err() != nil:
+		return ctx.Err()
+	case r == nil:
+		return failure(DeadlinePassed, "nobody approved before the deadline")
+	case r.name == ApproveSignal:
+		return nil
+	}
+	return failure(GivenUp, "refused"+prefixed(" by ", r.By)+prefixed(": ", r.Why))
+}
+
+// summary is one line about what the step does.
+func (s *step) summary() string {
+	switch s.Kind {
+	case pipeline.KindBatch:
+		return s.Step.Batch.Code
+	case pipeline.KindGroup:
+		return s.Step.Group.Code
+	case pipeline.KindUpload:
+		return s.Step.Upload.File
+	case pipeline.KindDownload:
+		return s.Step.Download.SaveTo
+	case pipeline.KindReport:
+		return s.Step.Report.Code + " to " + s.Step.Report.SaveTo
+	case pipeline.KindExport:
+		return s.Step.Export.Code
+	case pipeline.KindImport:
+		return s.Step.Import.Code
+	}
+	return s.Step.Description
+}
+
+// outcome is one line about what the step did.
+func (s *step) outcome() string {
+	r := s.result
+	switch {
+	case r.Batch != nil:
+		return r.Batch.RunID
+	case r.Upload != nil:
+		return fmt.Sprintf("file id %s, %d rows", r.Upload.FileID, r.Upload.Rows)
+	case r.Download != nil:
+		return fmt.Sprintf("%s, %d rows", r.Download.File, r.Download.Rows)
+	case r.Report != nil:
+		return fmt.Sprintf("%s, %d rows", r.Report.File.File, r.Report.File.Rows)
+	case r.Migration != nil:
+		return r.Migration.Message
+	}
+	return "approved"
+}
+
+func (s *step) batchInput() RunBatchInput {
+	in := RunBatchInput{Connection: s.night.in.Connection, AsOfDate: s.night.in.AsOfDate, Deadline: s.deadline(), StartedBy: s.night.in.StartedBy}
+	if b := s.Step.Batch; b != nil {
+		in.Code, in.Key, in.Params = b.Code, b.Key, b.Params
+		in.Restarts, in.RestartDelay = b.Restarts, delayText(b.RestartDelay)
+		in.IncludedTasks, in.ExcludedTasks, in.HeldTasks = b.IncludedTasks, b.ExcludedTasks, b.HeldTasks
+	}
+	if g := s.Step.Group; g != nil {
+		in.Group, in.Code, in.Key = true, g.Code, g.Key
+		in.Restarts, in.RestartDelay = g.Restarts, delayText(g.RestartDelay)
+		for _, member := range g.Batches {
+			in.Batches = append(in.Batches, GroupBatch{Code: member.Code, Params: member.Params})
+		}
+	}
+	return in
+}
+
+func delayText(d pipeline.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return time.Duration(d).String()
+}
+
+func (s *step) uploadInput() UploadFileInput {
+	u := s.Step.Upload
+	return UploadFileInput{
+		Connection: s.night.in.Connection, File: u.File, Name: u.Name, MimeType: u.MimeType, Prefix: u.Prefix,
+		WaitUntil: s.WaitUntil, Deadline: s.deadline(),
+	}
+}
+
+func (s *step) downloadInput() DownloadFileInput {
+	d := s.Step.Download
+	return DownloadFileInput{
+		Connection: s.night.in.Connection, FileID: d.FileID, Name: d.File, Stripe: d.Stripe, Prefix: d.Prefix,
+		SaveTo: d.SaveTo, Deadline: s.deadline(),
+	}
+}
+
+func (s *step) reportInput() GenerateReportInput {
+	r := s.Step.Report
+	return GenerateReportInput{
+		Connection: s.night.in.Connection, Code: r.Code, Type: r.Type, DefinitionType: r.DefType,
+		Filter: r.Filter, PlaceholderFilter: r.PlaceholderFilter, SaveTo: r.SaveTo, Deadline: s.deadline(),
+	}
+}
+
+func (s *step) migrateInput(direction string, m *pipeline.Migration) MigrateInput {
+	return MigrateInput{Connection: s.night.in.Connection, Direction: direction, Code: m.Code, Deadline: s.deadline()}
+}

@@ -1,0 +1,52 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// patience repeats what is safe to repeat for as long as the deadline allows. Which errors
+// end it at once is said by the errors themselves, and so is the pause where the service asks for one.
+var patience = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
+
+// The activities' timeouts and retries, side by side. Schedule-to-close is the deadline of the job.
+var (
+	// callOptions: one exchange, safe to repeat.
+	callOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 90 * time.Second,
+		RetryPolicy:         patience,
+	}
+	// watchOptions: one look at a status. It fails benignly while nothing changes.
+	watchOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 90 * time.Second,
+		RetryPolicy:         patience,
+	}
+	// postOptions: a post that may happen once. Attempts go on only while it was certainly not
+	// processed; the heartbeat tells a worker that died while the request was under way.
+	postOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 5 * time.Minute,
+		HeartbeatTimeout:    20 * time.Second,
+		WaitForCancellation: true,
+		RetryPolicy:         patience,
+	}
+	// transferOptions: a file's bytes.
+	transferOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:    time.Minute,
+		WaitForCancellation: true,
+		RetryPolicy:         patience,
+	}
+)
+
+var noDeadline time.Time
+
+// options gives a context for one activity: the profile, until the deadline, with a summary for the UI.
+func options(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string) workflow.Context {
+	profile.Summary = summary
+	if !deadline.IsZero() {
+		profile.ScheduleToCloseTimeout = max(deadline.Sub(workflow.Now(ctx)), time.Second)
+	}
+	return workflow.WithActivityOptions(ctx, profile)
+}

@@ -1,0 +1,168 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Search attributes of the workflows here, all of type Keyword. The namespace must know
+// them before a worker starts.
+var (
+	connectionAttribute = temporal.NewSearchAttributeKeyKeyword("PbsmConnection")
+	batchAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmBatch")
+	runIDAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmRunId")
+	asOfDateAttribute   = temporal.NewSearchAttributeKeyKeyword("PbsmAsOfDate")
+	stateAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmState")
+)
+
+// SearchAttributes names the search attributes that a namespace needs, all of type Keyword.
+func SearchAttributes() []string {
+	return []string{
+		connectionAttribute.GetName(), batchAttribute.GetName(), runIDAttribute.GetName(),
+		asOfDateAttribute.GetName(), stateAttribute.GetName(),
+	}
+}
+
+// tracker holds a workflow's status and shows it: as the answer of the query, as the
+// current details of the UI, and as search attributes.
+type tracker struct {
+	status Status
+	shown  struct {
+		state State
+		runID string
+	}
+}
+
+func track(ctx workflow.Context, initial Status) (*tracker, error) {
+	t := &tracker{status: initial}
+	t.status.Type = workflow.GetInfo(ctx).WorkflowType.Name
+	t.status.StartedAt = workflow.GetInfo(ctx).WorkflowStartTime
+	if t.status.State == "" {
+		t.status.State = Running
+	}
+	err := workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return t.status, nil },
+		workflow.QueryHandlerOptions{Description: "Where it stands: state, run, tasks or steps, and what a person is asked."})
+	if err != nil {
+		return nil, err
+	}
+	attributes := []temporal.SearchAttributeUpdate{connectionAttribute.ValueSet(initial.Connection)}
+	if initial.AsOfDate != "" {
+		attributes = append(attributes, asOfDateAttribute.ValueSet(initial.AsOfDate))
+	}
+	if t.status.Type == RunBatchType {
+		attributes = append(attributes, batchAttribute.ValueSet(initial.Subject))
+	}
+	return t, t.show(ctx, attributes...)
+}
+
+// update changes the status and shows it.
+func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
+	change(&t.status)
+	return t.show(ctx)
+}
+
+// log adds an entry and shows it.
+func (t *tracker) log(ctx workflow.Context, entry LogEntry) {
+	entry.At = workflow.Now(ctx)
+	t.status.Log = append(t.status.Log, entry)
+	workflow.GetLogger(ctx).Info(entry.What, "by", entry.By, "why", entry.Why)
+}
+
+func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttributeUpdate) error {
+	t.status.ChangedAt = workflow.Now(ctx)
+	workflow.SetCurrentDetails(ctx, t.status.Markdown())
+	if t.status.State != t.shown.state {
+		attributes = append(attributes, stateAttribute.ValueSet(string(t.status.State)))
+	}
+	if t.status.RunID != t.shown.runID {
+		attributes = append(attributes, runIDAttribute.ValueSet(t.status.RunID))
+	}
+	if len(attributes) == 0 {
+		return nil
+	}
+	if t.status.State != t.shown.state && t.status.Type == RunBatchType {
+		t.tellClose(ctx)
+	}
+	t.shown.state, t.shown.runID = t.status.State, t.status.RunID
+	return workflow.UpsertTypedSearchAttributes(ctx, attributes...)
+}
+
+// tellClose tells the close that started this batch, if one did, how it stands now. Nobody
+// waits for the answer: a close that is gone need not know.
+func (t *tracker) tellClose(ctx workflow.Context) {
+	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
+	if parent == nil || !strings.HasPrefix(parent.ID, closePrefix) {
+		return
+	}
+	workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
+		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, At: t.status.ChangedAt,
+		State: t.status.State, Summary: t.status.Summary, Waiting: t.status.Waiting,
+	})
+}
+
+// redirect answers for a workflow whose work is done under another id.
+func redirect(ctx workflow.Context, connection, subject, id string) error {
+	status := Status{
+		Type: workflow.GetInfo(ctx).WorkflowType.Name, Connection: connection, Subject: subject, State: Running,
+		Summary: "carried out by workflow " + id, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime, ChangedAt: workflow.Now(ctx),
+	}
+	workflow.SetCurrentDetails(ctx, status.Markdown())
+	return workflow.SetQueryHandler(ctx, StatusQuery, func() (Status, error) { return status, nil })
+}
+
+// Markdown is the status as the Temporal UI shows it.
+func (s Status) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** %s\n\n%s\n", s.State, s.Subject, s.Summary)
+	if s.RunID != "" {
+		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
+	}
+	if w := s.Waiting; w != nil {
+		fmt.Fprintf(&b, "\n**A person is asked:** %s\n\nWhat applies: %s", w.Why, strings.Join(w.Choices, ", "))
+		if !w.Deadline.IsZero() {
+			fmt.Fprintf(&b, ", until %s", w.Deadline.Format(time.RFC3339))
+		}
+		b.WriteString("\n")
+	}
+	s.tables(&b)
+	if len(s.Log) > 0 {
+		b.WriteString("\n")
+	}
+	for _, e := range s.Log {
+		fmt.Fprintf(&b, "- %s %s%s%s\n", e.At.UTC().Format("15:04:05"), e.What, prefixed(", by ", e.By), prefixed(": ", e.Why))
+	}
+	return b.String()
+}
+
+func (s Status) tables(b *strings.Builder) {
+	if len(s.Steps) > 0 {
+		b.WriteString("\n| step | kind | state | |\n|---|---|---|---|\n")
+	}
+	for _, step := range s.Steps {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, cell(step.Detail))
+	}
+	if len(s.Tasks)+len(s.Batches) > 0 {
+		b.WriteString("\n| task | status | code |\n|---|---|---|\n")
+	}
+	for _, task := range s.Tasks {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(task.Code), cell(task.Status), task.StatusCode)
+	}
+	for _, m := range s.Batches {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(m.RunID), cell(m.Status), m.StatusCode)
+	}
+}
+
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}

@@ -1,0 +1,110 @@
+package workflows
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// maxPARs is how often a pre-authenticated URL that is no longer good is replaced.
+const maxPARs = 5
+
+// listedWithin is how long the service may take to list a file whose bytes it has.
+const listedWithin = 10 * time.Minute
+
+// UploadFile moves a file from a store into the service through a pre-authenticated URL.
+// It succeeds once the service lists the file under its id.
+func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
+	if err := in.Validate(); err != nil {
+		return FileResult{}, err
+	}
+	j, err := newJob(ctx, in.Connection, in.File, "about to be uploaded", in.Deadline)
+	if err != nil {
+		return FileResult{}, err
+	}
+	result, err := j.upload(ctx, in)
+	return result, j.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
+}
+
+func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
+	result := FileResult{Connection: in.Connection, File: in.File, Name: in.Name, StartedAt: j.started}
+	if result.Name == "" {
+		result.Name = path.Base(in.File)
+	}
+	mimeType := in.MimeType
+	if mimeType == "" {
+		mimeType = pbsm.MimeTypeFor(result.Name)
+	}
+	file, err := j.awaitFile(ctx, in)
+	if err != nil {
+		return result, err
+	}
+	var moved activities.Moved
+	var par activities.UploadPAR
+	err = withFreshPAR(func() error {
+		par = activities.UploadPAR{}
+		if err := j.do(ctx, callOptions, "ask where to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
+			Connection: in.Connection, Name: result.Name, Size: file.Size, MimeType: mimeType, Prefix: in.Prefix,
+		}, &par); err != nil {
+			return err
+		}
+		result.FileID = par.FileID
+		return j.do(ctx, transferOptions, fmt.Sprintf("send %s, %d bytes", result.Name, file.Size), act.PutFile,
+			activities.PutFileInput{Connection: in.Connection, File: file, PAR: par.PAR}, &moved)
+	})
+	if err != nil {
+		return result, err
+	}
+	result.Bytes, result.Rows, result.SHA256, result.ETag = moved.Bytes, moved.Rows, moved.SHA256, moved.ETag
+	if par.Scan {
+		if err := j.do(ctx, callOptions, "have "+result.Name+" scanned", act.ScanFile,
+			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, nil); err != nil {
+			return result, err
+		}
+	}
+	err = j.confirmListed(ctx, in.Connection, result.FileID)
+	result.EndedAt = workflow.Now(ctx)
+	return result, err
+}
+
+// confirmListed proves that the file is in the service and not only in the object store.
+func (j *job) confirmListed(ctx workflow.Context, connection, fileID string) error {
+	now := workflow.Now(ctx)
+	err := j.doUntil(ctx, now.Add(listedWithin), watchOptions, "look for file id "+fileID+" in the service's list", act.ListFiles,
+		activities.ListFilesInput{Connection: connection, FileID: fileID, Watch: activities.Watch{Since: now}}, nil)
+	if deadlineHit(err) {
+		return failure(StepFailed, fmt.Sprintf("file id %s was sent, but the service does not list it after %s: look at its file screen, then upload again", fileID, listedWithin))
+	}
+	return err
+}
+
+func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
+	var file activities.FileInfo
+	stat := activities.StatFileInput{File: in.File, Watch: activities.Watch{Since: j.started}}
+	if in.WaitUntil.After(j.started) {
+		stat.Wait = true
+		err := j.doUntil(ctx, in.WaitUntil, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
+		if !deadlineHit(err) {
+			return file, err
+		}
+		stat.Wait = false
+	}
+	return file, j.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
+}
+
+// withFreshPAR repeats a transfer with a new URL while the one it had is no longer good.
+func withFreshPAR(transfer func() error) error {
+	var err error
+	for range maxPARs {
+		if err = transfer(); errorType(err) != activities.PARExpired {
+			return err
+		}
+	}
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%d pre-authenticated URLs in a row were refused: %s", maxPARs, reason(err)), activities.PARExpired, nil)
+}
