@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,9 +20,9 @@ type PreparePipelineInput struct {
 	Connection string `json:"connection"`
 	// Name is a file in the pipelines folder, without its ending.
 	Name string `json:"name,omitempty"`
-	// Definition is YAML or JSON text.
-	Definition string `json:"definition,omitempty"`
-	AsOfDate   string `json:"as_of_date"`
+	// Definition is a whole pipeline: a JSON object, or a string of YAML.
+	Definition json.RawMessage `json:"definition,omitempty"`
+	AsOfDate   string          `json:"as_of_date"`
 	// StartedAt is when the close started: deadlines are counted from it.
 	StartedAt time.Time `json:"started_at"`
 }
@@ -120,8 +121,8 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 }
 
 func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
-	if in.Definition != "" {
-		return []byte(in.Definition), nil
+	if len(in.Definition) > 0 {
+		return definitionText(in.Definition)
 	}
 	if !pipelineName.MatchString(in.Name) {
 		return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not a name: letters, digits, dot, hyphen and underscore", in.Name))
@@ -136,6 +137,17 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 		}
 	}
 	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines)", in.Name))
+}
+
+func definitionText(definition json.RawMessage) ([]byte, error) {
+	if definition[0] != '"' {
+		return definition, nil
+	}
+	var text string
+	if err := json.Unmarshal(definition, &text); err != nil {
+		return nil, InvalidInputError("definition is neither an object nor a text: " + err.Error())
+	}
+	return []byte(text), nil
 }
 
 func faultsOf(err error) []string {

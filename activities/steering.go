@@ -61,8 +61,8 @@ type SteerWorkflowInput struct {
 	WorkflowID string `json:"workflow_id"`
 	// Update is the name of the update.
 	Update string `json:"update"`
-	// Steering is the update's input.
-	Steering json.RawMessage `json:"steering"`
+	// Steering is the update's input, passed on as it is.
+	Steering any `json:"steering"`
 }
 
 // SteerWorkflow sends an update to a workflow and answers when it took effect. A refusal is

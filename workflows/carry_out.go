@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -41,12 +40,7 @@ func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePoli
 	}
 	workflow.GetLogger(ctx).Info("started elsewhere; awaiting its result", "workflowID", id)
 	awaiting := options(ctx, watchOptions, noDeadline, "await "+id)
-	var raw json.RawMessage
-	err = workflow.ExecuteActivity(awaiting, act.AwaitWorkflow, activities.AwaitWorkflowInput{
+	return workflow.ExecuteActivity(awaiting, act.AwaitWorkflow, activities.AwaitWorkflowInput{
 		WorkflowID: id, Watch: activities.Watch{Since: workflow.Now(ctx)},
-	}).Get(ctx, &raw)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, result)
+	}).Get(ctx, result)
 }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -22,14 +21,10 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err := in.Validate(); err != nil {
 		return NightlyCloseResult{}, err
 	}
-	definition, err := in.definitionText()
-	if err != nil {
-		return NightlyCloseResult{}, err
-	}
 	var plan activities.Plan
-	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
+	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
 		activities.PreparePipelineInput{
-			Connection: in.Connection, Name: in.Pipeline, Definition: definition, AsOfDate: in.AsOfDate,
+			Connection: in.Connection, Name: in.Pipeline, Definition: in.Definition, AsOfDate: in.AsOfDate,
 			StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
 		}).Get(ctx, &plan)
 	if err != nil {
@@ -49,21 +44,6 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 		return NightlyCloseResult{}, err
 	}
 	return n.run(ctx)
-}
-
-// definitionText is the pipeline's text: a string of YAML as it is, a JSON object as its JSON.
-func (in NightlyCloseInput) definitionText() (string, error) {
-	if len(in.Definition) == 0 {
-		return "", nil
-	}
-	if in.Definition[0] != '"' {
-		return string(in.Definition), nil
-	}
-	var text string
-	if err := json.Unmarshal(in.Definition, &text); err != nil {
-		return "", failure(InvalidInput, "definition is neither an object nor a text", []string{err.Error()})
-	}
-	return text, nil
 }
 
 // night is a close on its way.

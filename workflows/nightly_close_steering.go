@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,18 +96,9 @@ func (n *night) attend(ctx workflow.Context) {
 
 // passOn sends a request to the step's own workflow and answers with what came of it.
 func (s *step) passOn(ctx workflow.Context, r *request) {
-	asked, err := json.Marshal(r.Steering)
-	if err != nil {
-		r.refuse("%v", err)
-		return
-	}
-	var raw json.RawMessage
-	err = workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SteerWorkflow,
-		activities.SteerWorkflowInput{WorkflowID: s.result.WorkflowID, Update: r.name, Steering: asked}).Get(ctx, &raw)
 	var answer SteeringResult
-	if err == nil {
-		err = json.Unmarshal(raw, &answer)
-	}
+	err := workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SteerWorkflow,
+		activities.SteerWorkflowInput{WorkflowID: s.result.WorkflowID, Update: r.name, Steering: r.Steering}).Get(ctx, &answer)
 	entry := LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why}
 	if err != nil {
 		r.refused(err)

@@ -183,15 +183,3 @@ func TestASecondCloseTakesUpABatchThatIsThere(t *testing.T) {
 	require.Equal(t, "c_1", result.Steps[0].Batch.RunID)
 	require.Equal(t, "batch/prod/c/2026-10-31", result.Steps[0].Batch.WorkflowID)
 }
-
-func TestADefinitionIsTextOrAnObject(t *testing.T) {
-	for _, c := range []struct{ definition, want string }{
-		{``, ""},
-		{`{"name": "n"}`, `{"name": "n"}`},
-		{`"name: n\n"`, "name: n\n"},
-	} {
-		text, err := NightlyCloseInput{Definition: json.RawMessage(c.definition)}.definitionText()
-		require.NoError(t, err)
-		require.Equal(t, c.want, text)
-	}
-}
