@@ -180,7 +180,7 @@ func TestAnswersThatAreNotAFile(t *testing.T) {
 			w.WriteHeader(409)
 			fmt.Fprintf(w, "%s is\n busy, token %s", r.URL.Path, canary)
 		}, 409, false, false, 0, "[removed] is busy, token [removed]"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"2", 307) }, 307, false, false, 0, "a redirect, which is not followed"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"2", http.StatusTemporaryRedirect) }, 307, false, false, 0, "a redirect, which is not followed"},
 		"redirect, broken": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "%zz"+canary)
 			w.WriteHeader(302)

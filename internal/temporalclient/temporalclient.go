@@ -25,7 +25,7 @@ const dialTimeout = 10 * time.Second
 func Dial(ctx context.Context, logger *slog.Logger) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
 	if err != nil {
-		return nil, options, fmt.Errorf("Temporal settings (TEMPORAL_* and temporal.toml): %w", err)
+		return nil, options, fmt.Errorf("settings of Temporal (TEMPORAL_* and temporal.toml): %w", err)
 	}
 	options.Logger = log.NewStructuredLogger(logger)
 	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
