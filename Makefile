@@ -19,7 +19,7 @@ build: devserver
 devserver:
 	@mkdir -p $(BIN)
 	@test -x $(BIN)/devserver || echo "Building the embedded Temporal server; the first time this takes about four minutes."
-	$(GOBUILD) -C deploy/devserver -o $(CURDIR)/$(BIN)/ .
+	cd deploy/devserver && $(GOBUILD) -o $(CURDIR)/$(BIN)/ .
 
 tools:
 	@mkdir -p $(TOOLS)
