@@ -100,7 +100,7 @@ func (c *Config) StoreURLs() map[string]string {
 }
 
 func defaults() Config {
-	return Config{Worker: Worker{
+	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Worker: Worker{
 		TaskQueue:   "pbsm",
 		Pipelines:   "pipelines",
 		Health:      ":9090",

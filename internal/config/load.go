@@ -23,6 +23,8 @@ import (
 
 const defaultPath = "pbsm.yaml"
 
+var sections = []string{"connections", "stores", "worker"}
+
 // Load reads the configuration: from path, else from the file that PBSM_CONFIG
 // names, else from ./pbsm.yaml. env is the environment as os.Environ gives it;
 // it overrides the file, and where neither path nor PBSM_CONFIG is given the
@@ -133,7 +135,7 @@ func repeatedKeys(faults *yaml.TypeError) string {
 func (l *loader) keyOf(variable string) []string {
 	rest, ok := strings.CutPrefix(variable, "PBSM_")
 	key := strings.Split(strings.ToLower(rest), "__")
-	if !ok || len(key) < 2 || !slices.Contains([]string{"connections", "stores", "worker"}, key[0]) {
+	if !ok || len(key) < 2 || !slices.Contains(sections, key[0]) {
 		return nil
 	}
 	if key[0] == "worker" {
@@ -176,60 +178,83 @@ func (l *loader) override() {
 	}
 }
 
+// decode takes the sections apart itself: the library drops a whole connection
+// for one wrong value in it, and its other faults with it.
 func (l *loader) decode() *Config {
 	cfg := defaults()
-	err := l.k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		ErrorUnused: true,
-		MatchName:   func(key, field string) bool { return key == field },
-		DecodeHook:  mapstructure.DecodeHookFuncValue(convert),
-	}})
-	l.describe(err)
+	raw := l.k.Raw()
+	for _, key := range slices.Sorted(maps.Keys(raw)) {
+		if !slices.Contains(sections, key) {
+			l.fault(key, "unknown key")
+		}
+	}
+	for name, value := range l.section(raw, "connections") {
+		var c Connection
+		l.into(&c, withDefaults(value), "connections."+name)
+		cfg.Connections[name] = c
+	}
+	for name, value := range l.section(raw, "stores") {
+		var s Store
+		l.into(&s, value, "stores."+name)
+		cfg.Stores[name] = s
+	}
+	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
 }
 
-// describe turns the decoder's errors into faults, without the values.
-func (l *loader) describe(err error) {
-	if err == nil {
-		return
+func (l *loader) section(raw map[string]any, name string) map[string]any {
+	section, ok := raw[name].(map[string]any)
+	if !ok && raw[name] != nil {
+		l.fault(name, "must be keys and values")
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, one := range joined.Unwrap() {
-			l.describe(one)
-		}
-		return
-	}
-	var decode *mapstructure.DecodeError
-	if !errors.As(err, &decode) {
-		l.fault(l.file, "%s", err)
-		return
-	}
-	if inner := decode.Unwrap(); isNested(inner) {
-		l.describe(inner)
-		return
-	}
-	key := strings.NewReplacer("[", ".", "]", "").Replace(decode.Name())
-	var unconvertible *mapstructure.UnconvertibleTypeError
-	unknown, isUnknown := strings.CutPrefix(decode.Unwrap().Error(), "has invalid keys: ")
-	switch {
-	case isUnknown:
-		prefix := key + "."
-		if key == "" || key == "config.Config" {
-			prefix = ""
-		}
-		for name := range strings.SplitSeq(unknown, ", ") {
-			l.fault(prefix+name, "unknown key")
-		}
-	case errors.As(err, &unconvertible):
-		l.fault(key, "must be %s", wanted(unconvertible.Expected.Type()))
-	default:
-		l.fault(key, "%s", decode.Unwrap())
-	}
+	return section
 }
 
-func isNested(err error) bool {
-	_, joined := err.(interface{ Unwrap() []error })
-	_, single := err.(*mapstructure.DecodeError)
-	return joined || single
+func (l *loader) into(target, value any, key string) {
+	if _, ok := value.(map[string]any); !ok && value != nil {
+		l.fault(key, "must be keys and values")
+		return
+	}
+	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:      target,
+		TagName:     "koanf",
+		ErrorUnused: true,
+		MatchName:   func(key, field string) bool { return key == field },
+		DecodeHook:  mapstructure.DecodeHookFuncValue(convert),
+		RootName:    key,
+	})
+	if err == nil {
+		err = decoder.Decode(value)
+	}
+	l.describe(key, err)
+}
+
+// describe turns the decoder's errors into faults, without the values.
+func (l *loader) describe(key string, err error) {
+	switch e := err.(type) {
+	case nil:
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			l.describe(key, one)
+		}
+	case *mapstructure.DecodeError:
+		l.describe(strings.NewReplacer("[", ".", "]", "").Replace(e.Name()), e.Unwrap())
+	case *mapstructure.UnconvertibleTypeError:
+		l.fault(key, "must be %s", wanted(e.Expected.Type()))
+	default:
+		if inner := errors.Unwrap(err); inner != nil {
+			l.describe(key, inner)
+			return
+		}
+		unknown, ok := strings.CutPrefix(err.Error(), "has invalid keys: ")
+		if !ok {
+			l.fault(key, "%s", err)
+			return
+		}
+		for name := range strings.SplitSeq(unknown, ", ") {
+			l.fault(key+"."+name, "unknown key")
+		}
+	}
 }
 
 func wanted(t reflect.Type) string {
@@ -256,8 +281,6 @@ func convert(from, to reflect.Value) (any, error) {
 	switch to.Interface().(type) {
 	case Secret:
 		return parseSecret(data)
-	case Connection:
-		return withConnectionDefaults(data), nil
 	case time.Duration:
 		value, err := time.ParseDuration(text)
 		if err != nil {
@@ -291,10 +314,10 @@ func convert(from, to reflect.Value) (any, error) {
 	return value, nil
 }
 
-func withConnectionDefaults(data any) any {
-	given, ok := data.(map[string]any)
-	if !ok {
-		return data
+func withDefaults(connection any) any {
+	given, ok := connection.(map[string]any)
+	if !ok && connection != nil {
+		return connection
 	}
 	filled := connectionDefaults()
 	maps.Copy(filled, given)
