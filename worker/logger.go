@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 )
@@ -21,6 +22,7 @@ func newLogger(cfg config.Log) (*slog.Logger, func(), error) {
 		settings = zap.NewDevelopmentConfig()
 	}
 	settings.Level = level
+	settings.EncoderConfig.EncodeTime = zapcore.ISO8601TimeEncoder
 	settings.Sampling = nil // a night's log is evidence: nothing is left out
 	logger, err := settings.Build()
 	if err != nil {

@@ -69,7 +69,7 @@ func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
 func (t *tracker) log(ctx workflow.Context, entry LogEntry) {
 	entry.At = workflow.Now(ctx)
 	t.status.Log = append(t.status.Log, entry)
-	workflow.GetLogger(ctx).Info(entry.What, "by", entry.By, "why", entry.Why)
+	workflow.GetLogger(ctx).Info(entry.What + prefixed(", by ", entry.By) + prefixed(": ", entry.Why))
 }
 
 func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttributeUpdate) error {
