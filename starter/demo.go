@@ -451,8 +451,12 @@ func (d *demonstration) cleanUp(err error) error {
 		return nil
 	}
 	p := asProblem(err)
-	if p.code == exitInterrupted && d.own {
-		return errors.Join(p, os.RemoveAll(d.dir))
+	if p.code == exitInterrupted {
+		p = &problem{code: exitInterrupted, message: "the demo was stopped, and everything with it"}
+		if d.own {
+			return errors.Join(p, os.RemoveAll(d.dir))
+		}
+		return p
 	}
 	if inCI() {
 		d.note("%s", demo.Tails(d.path("logs"), logTail))

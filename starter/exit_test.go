@@ -68,6 +68,11 @@ func TestHowAJobEndedIsItsExitCode(t *testing.T) {
 	}
 }
 
+func TestExitCodesAreStable(t *testing.T) {
+	assert.Equal(t, []int{0, 1, 2, 3, 4, 5},
+		[]int{exitDone, exitFailed, exitUsage, exitWaiting, exitInterrupted, exitUnreachable}, "scripts decide by them")
+}
+
 func TestFaultsAreOneEach(t *testing.T) {
 	p := ended("id", workflows.RunBatchType, failed(workflows.InvalidInput, []string{"one", "two"}))
 	assert.Equal(t, []string{"one", "two"}, p.faults)

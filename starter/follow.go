@@ -142,7 +142,7 @@ func (s *session) standing(job view.Job) []string {
 	if s.live {
 		return s.style.Live(job, s.width(), len(job.Status.Steps)+maxStatusLines)
 	}
-	return s.style.Foot(job, s.width())
+	return s.style.Questions(job, s.width())
 }
 
 // waitingDocument is what --output json prints of a job that waits for a person.

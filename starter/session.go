@@ -154,7 +154,7 @@ func (s *session) announce(run started) {
 	}
 	how := "started"
 	if run.attached {
-		how = "is running already, since " + run.at.Local().Format("Mon 15:04:05") + "; following it"
+		how = "runs since " + run.at.Local().Format("Mon 15:04:05") + "; following it"
 	}
 	s.print(run.id + " " + how)
 	if link := s.link(run.id); link != "" {

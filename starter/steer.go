@@ -232,15 +232,11 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 		s.showResult(result)
 		return nil
 	case follow:
-		s.announceFollowing(run)
+		run.attached = true
+		s.announce(run)
 		return s.follow(ctx, run, wait)
 	}
 	return s.snapshot(ctx, run)
-}
-
-func (s *session) announceFollowing(run started) {
-	run.attached = true
-	s.announce(run)
 }
 
 // snapshot shows a running job once.

@@ -34,6 +34,7 @@ func TestLastBusinessDay(t *testing.T) {
 }
 
 func TestInputsHaveTheirSizeAndShape(t *testing.T) {
+	assert.GreaterOrEqual(t, LedgerRows, 200_000)
 	folder := t.TempDir()
 	require.NoError(t, WriteInputs(folder, lastNight))
 	decimal := regexp.MustCompile(`^-?\d+\.\d\d$`)

@@ -42,8 +42,9 @@ func Noun(workflowType string) string {
 
 // Live is the job on a terminal of so many cells.
 func (s Style) Live(j Job, width, height int) []string {
-	lines := append(s.head(j, width), "")
-	foot := s.Foot(j, width)
+	lines := append(s.head(j, width), s.notes(j, width)...)
+	lines = append(lines, "")
+	foot := s.Questions(j, width)
 	room := height - len(lines) - len(foot)
 	lines = append(lines, s.body(j, width, room)...)
 	return append(lines, foot...)
@@ -78,20 +79,23 @@ func (j Job) end() time.Time {
 	return j.Now
 }
 
-// Foot is what a person should know of a job besides its progress: what is asked, and the notes.
-func (s Style) Foot(j Job, width int) []string {
+// notes come first: whatever else has no room, they are seen.
+func (s Style) notes(j Job, width int) []string {
 	var lines []string
-	for _, ask := range Asks(j) {
-		lines = append(lines, "")
-		lines = append(lines, s.Ask(ask, width)...)
-	}
-	if len(j.Notes) > 0 {
-		lines = append(lines, "")
-	}
 	for _, note := range j.Notes {
 		for _, line := range wrap(note, width-2) {
 			lines = append(lines, s.paint(yellow, "  "+line))
 		}
+	}
+	return lines
+}
+
+// Questions are what a person is asked, with the commands that answer.
+func (s Style) Questions(j Job, width int) []string {
+	var lines []string
+	for _, ask := range Asks(j) {
+		lines = append(lines, "")
+		lines = append(lines, s.Ask(ask, width)...)
 	}
 	return lines
 }
@@ -207,7 +211,7 @@ func (s Style) stepDetail(j Job, step workflows.StepStatus) string {
 	if total == 0 {
 		over, total = memberCounts(child)
 	}
-	if total == 0 {
+	if total == 0 || pbsm.StatusCode(child.StatusCode).Terminal() { // a run that is over says what comes next
 		return oneLine(child.Summary)
 	}
 	return fmt.Sprintf("%s %s%s", s.bar(over, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))

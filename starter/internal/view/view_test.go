@@ -179,6 +179,20 @@ func TestChangesSayOnlyWhatIsNew(t *testing.T) {
 		"allocate: restart, by ann: space",
 	}, Changes(night(), later))
 	assert.Empty(t, Changes(later, later))
+
+	further := night()
+	child := further.Children["alloc"]
+	child.Summary = "ongoing, 3 of 4 tasks done"
+	further.Children["alloc"] = child
+	assert.Equal(t, []string{"allocate         running    ongoing, 3 of 4 tasks done"}, Changes(night(), further))
+}
+
+func TestAStepWhoseRunIsOverSaysWhatComesNext(t *testing.T) {
+	j := night()
+	child := j.Children["alloc"]
+	child.StatusCode, child.Summary = "-1", "ended as Failure at ALLOCATE; restart 1 of 2 in 1m0s"
+	j.Children["alloc"] = child
+	assert.Contains(t, strings.Join(Style{}.Live(j, 120, 30), "\n"), "restart 1 of 2 in 1m0s")
 }
 
 func TestAsksCanBeCopied(t *testing.T) {
