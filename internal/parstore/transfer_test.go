@@ -135,6 +135,7 @@ func TestGetReceivesTheWholeFile(t *testing.T) {
 	assert.True(t, bytes.Equal(content, out.Bytes()))
 	assert.EqualValues(t, len(content), last)
 	assert.NotContains(t, s.request.Header, "Authorization")
+	assert.NotContains(t, s.request.Header, "Accept-Encoding", "lengths and checksums are of the bytes as they are stored")
 	assert.Equal(t, "httpResponseContentDisposition=x", s.request.URL.RawQuery)
 
 	// A file that is empty is a file.
@@ -180,7 +181,9 @@ func TestAnswersThatAreNotAFile(t *testing.T) {
 			w.WriteHeader(409)
 			fmt.Fprintf(w, "%s is\n busy, token %s", r.URL.Path, canary)
 		}, 409, false, false, 0, "[removed] is busy, token [removed]"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"2", http.StatusTemporaryRedirect) }, 307, false, false, 0, "a redirect, which is not followed"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path+"2", http.StatusTemporaryRedirect)
+		}, 307, false, false, 0, "a redirect, which is not followed"},
 		"redirect, broken": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "%zz"+canary)
 			w.WriteHeader(302)
@@ -359,6 +362,35 @@ func TestCancelAndStall(t *testing.T) {
 	_, err = c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
 	assert.True(t, requireError(t, err).Temporary)
 	assert.ErrorIs(t, err, errStalled)
+}
+
+// slow moves a byte at a time, and takes longer than the timeout in all.
+type slow struct{ io.ReadSeeker }
+
+const slowStep = 60 * time.Millisecond
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(slowStep)
+	return s.ReadSeeker.Read(p[:1])
+}
+
+func TestSlowIsNotStalled(t *testing.T) {
+	s, _ := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			_, _ = io.Copy(io.Discard, r.Body)
+			return
+		}
+		for range 10 {
+			_, _ = io.WriteString(w, "x")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(slowStep)
+		}
+	})
+	c := client(t, s, Options{Timeout: 8 * slowStep})
+	_, err := c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	require.NoError(t, err)
+	_, err = c.Put(t.Context(), s.URL+parPath, slow{strings.NewReader("0123456789")}, 10, nil)
+	require.NoError(t, err)
 }
 
 // changing reads as one thing the first time and as another the second.

@@ -370,3 +370,19 @@ func FuzzRender(f *testing.F) {
 		require.Equal(t, night, again)
 	})
 }
+
+func TestStoreRef(t *testing.T) {
+	p, err := Parse([]byte(everyKind))
+	require.NoError(t, err)
+	var refs []string
+	for _, s := range p.Steps {
+		if ref := s.StoreRef(); ref != "" {
+			refs = append(refs, s.ID+" "+ref)
+		}
+	}
+	assert.Equal(t, []string{
+		`up inbox/a/gl_{{.AsOf.Format "20060102"}}.csv`,
+		`report out/{{if eq .Connection "prod"}}p{{else}}t{{end}}.csv`,
+		"by-name out/x.csv", "by-id out/y.csv",
+	}, refs)
+}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -142,8 +141,6 @@ func (s *Step) setDefaults(asOf Date) {
 	}
 }
 
-const maxValue = 64 << 10 // bytes of one rendered value
-
 func expand(text string, values map[string]any) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
@@ -158,20 +155,11 @@ func expand(text string, values map[string]any) (string, error) {
 	if err := checkTemplate(t.Root, values); err != nil {
 		return "", err
 	}
-	out := &limited{}
-	if err := t.Execute(out, values); err != nil {
+	var out strings.Builder
+	if err := t.Execute(&out, values); err != nil {
 		return "", templateError(err)
 	}
 	return out.String(), nil
-}
-
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(b []byte) (int, error) {
-	if l.Len()+len(b) > maxValue {
-		return 0, fmt.Errorf("the value is longer than %d bytes", maxValue)
-	}
-	return l.Buffer.Write(b)
 }
 
 var templatePosition = regexp.MustCompile(`^template: :\d+(:\d+)?: (executing "" at )?`)
