@@ -56,8 +56,9 @@ func usage(format string, args ...any) *problem {
 // asProblem gives an error of any kind its exit code.
 func asProblem(err error) *problem {
 	var (
-		known  *problem
-		faults pipeline.Faults
+		known     *problem
+		faults    pipeline.Faults
+		namespace *serviceerror.NamespaceNotFound
 	)
 	switch {
 	case errors.As(err, &known):
@@ -66,6 +67,8 @@ func asProblem(err error) *problem {
 		return &problem{code: exitUsage, message: "the pipeline has faults", faults: faultTexts(faults)}
 	case errors.Is(err, context.Canceled):
 		return &problem{code: exitInterrupted, message: "stopped"}
+	case errors.As(err, &namespace):
+		return &problem{code: exitUsage, message: err.Error(), next: []string{"Set TEMPORAL_NAMESPACE to one that exists."}}
 	case errors.Is(err, temporalclient.ErrUnreachable):
 		return &problem{code: exitUnreachable, message: err.Error()}
 	case temporary(err):

@@ -91,6 +91,7 @@ func TestOtherErrorsHaveExitCodes(t *testing.T) {
 		"dial":        {fmt.Errorf("%w at here", temporalclient.ErrUnreachable), exitUnreachable},
 		"unavailable": {fmt.Errorf("start x: %w", serviceerror.NewUnavailable("gone")), exitUnreachable},
 		"late":        {fmt.Errorf("start x: %w", serviceerror.NewDeadlineExceeded("late")), exitUnreachable},
+		"namespace":   {fmt.Errorf("start x: %w", serviceerror.NewNamespaceNotFound("nope")), exitUsage},
 		"stopped":     {fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
 		"other":       {errors.New("other"), exitFailed},
 	} {
