@@ -29,6 +29,7 @@ type answer struct {
 	retryAfter time.Duration
 	body       []byte // a JSON value; nil when there is none
 	html       bool
+	damaged    bool   // it broke off, or is JSON no more: it may have said anything
 	problem    error  // why there is none
 	excerpt    string // of a body that is not JSON
 	redact     func(string) string
@@ -43,6 +44,7 @@ func newAnswer(r call, status int, header http.Header, content []byte, readErr e
 	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	switch {
 	case readErr != nil:
+		a.damaged = true
 		a.problem = fmt.Errorf("the answer cannot be read: %w", readErr)
 	case len(content) == 0:
 		a.problem = errEmpty
@@ -52,6 +54,7 @@ func newAnswer(r call, status int, header http.Header, content []byte, readErr e
 		a.excerpt = pageTitle(content)
 	default:
 		if a.body = mend(content); a.body == nil {
+			a.damaged = content[0] == '{' || content[0] == '['
 			a.problem = errors.New("the answer is not JSON")
 			a.excerpt = string(content)
 		}

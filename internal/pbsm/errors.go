@@ -139,8 +139,10 @@ func (a *answer) fault(why error) *Error {
 	case refused:
 		e.NotProcessed, e.Temporary = true, false
 	case refusingStatuses[status]:
-		// A page instead of JSON comes from a gateway, which may find the service again.
-		e.NotProcessed, e.Temporary = true, a.html
+		// A page instead of JSON comes from a gateway, which may find the service again. What a
+		// damaged 400 said is open: a migration in progress, or complete, is a 400 too.
+		open := a.damaged && status == http.StatusBadRequest
+		e.NotProcessed, e.Temporary = !open, a.html || open
 	case status == http.StatusMovedPermanently || status == http.StatusPermanentRedirect:
 		e.Temporary = false
 	}
