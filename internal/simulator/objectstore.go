@@ -245,6 +245,8 @@ func (r *segmentReader) Close() error {
 	return err
 }
 
+const unmatchedMD5 = "UnmatchedContentMD5"
+
 func storeError(status int, text string) response {
 	codes := map[int]string{
 		400: "InvalidParameter", 401: "NotAuthenticated", 403: "NotAuthorized", 404: "BucketNotFound", 411: "MissingContentLength",
@@ -323,7 +325,9 @@ func (s *Simulator) receive(c *call, limit int64) (segment, *response) {
 	}
 	if want := c.r.Header.Get("Content-MD5"); want != "" && want != base64.StdEncoding.EncodeToString(seg.md5) {
 		_ = os.Remove(seg.path)
-		return refuse(400, "The Content-MD5 you specified did not match what was received.")
+		r := jsonResponse(400, fields{"code": unmatchedMD5, "message": "The Content-MD5 you specified did not match what was received."})
+		r.answered = unmatchedMD5
+		return segment{}, &r
 	}
 	return seg, nil
 }
