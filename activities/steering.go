@@ -8,8 +8,11 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 )
 
@@ -54,6 +57,55 @@ func rawDetails(failed *temporal.ApplicationError) json.RawMessage {
 		return nil
 	}
 	return details
+}
+
+// EarlierPostingInput names a posting by its workflow id, and the search attribute with its run id.
+type EarlierPostingInput struct {
+	WorkflowID     string `json:"workflow_id"`
+	RunIDAttribute string `json:"run_id_attribute"`
+}
+
+// EarlierPosting is what the latest earlier start of a posting left behind. Both are empty
+// when there was none, or none that posted.
+type EarlierPosting struct {
+	// WorkflowRunID is the Temporal run of that start.
+	WorkflowRunID string `json:"workflow_run_id,omitempty"`
+	// RunID is the value of the search attribute.
+	RunID string `json:"run_id,omitempty"`
+	// Status is how that start ended, in Temporal's words.
+	Status string `json:"status,omitempty"`
+}
+
+// EarlierPosting looks for an earlier start of the same posting that ended, was terminated or
+// timed out. The list of workflows may lag behind, so what it names is described anew.
+func (a *Activities) EarlierPosting(ctx context.Context, in EarlierPostingInput) (EarlierPosting, error) {
+	own := activity.GetInfo(ctx).WorkflowExecution.RunID
+	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: fmt.Sprintf("WorkflowId = '%s'", in.WorkflowID),
+	})
+	if err != nil {
+		return EarlierPosting{}, err
+	}
+	var latest *workflowpb.WorkflowExecutionInfo
+	for _, e := range listed.GetExecutions() {
+		if e.GetExecution().GetRunId() != own && (latest == nil || e.GetStartTime().AsTime().After(latest.GetStartTime().AsTime())) {
+			latest = e
+		}
+	}
+	if latest == nil {
+		return EarlierPosting{}, nil
+	}
+	found := EarlierPosting{WorkflowRunID: latest.GetExecution().GetRunId()}
+	described, err := a.temporal.DescribeWorkflowExecution(ctx, in.WorkflowID, found.WorkflowRunID)
+	if err != nil {
+		return EarlierPosting{}, err
+	}
+	info := described.GetWorkflowExecutionInfo()
+	found.Status = info.GetStatus().String()
+	if value, ok := info.GetSearchAttributes().GetIndexedFields()[in.RunIDAttribute]; ok {
+		err = converter.GetDefaultDataConverter().FromPayload(value, &found.RunID)
+	}
+	return found, err
 }
 
 // SteerWorkflowInput passes a signal on to the workflow of a step.

@@ -42,7 +42,8 @@ func run(ctx context.Context, cfg *config.Config) error {
 
 	fatal := make(chan error, 1)
 	w := worker.New(temporal, cfg.Worker.TaskQueue, worker.Options{
-		WorkerStopTimeout: cfg.Worker.StopTimeout,
+		WorkerStopTimeout:            cfg.Worker.StopTimeout,
+		MaxHeartbeatThrottleInterval: progressInterval,
 		OnFatalError: func(err error) {
 			select {
 			case fatal <- err:
@@ -77,7 +78,11 @@ func run(ctx context.Context, cfg *config.Config) error {
 	return err
 }
 
-const operatorTimeout = 10 * time.Second
+const (
+	operatorTimeout = 10 * time.Second
+	// progressInterval is how often the progress of a transfer reaches Temporal, and so its followers.
+	progressInterval = 2 * time.Second
+)
 
 // checkSearchAttributes refuses to start where a workflow would be stuck at its first task.
 func checkSearchAttributes(ctx context.Context, c client.Client, namespace string) error {

@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
@@ -68,7 +67,7 @@ type step struct {
 	word    *request    // what the person said
 	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
 	following bool
-	told      time.Time // when the batch's workflow last told
+	told      int // what the batch's workflow told last
 }
 
 func newNight(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (*night, error) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -113,11 +112,12 @@ func (s *step) passOn(ctx workflow.Context, r *request) {
 const stepStateSignal = "step_state"
 
 type stepState struct {
-	WorkflowID string      `json:"workflow_id"`
-	At         time.Time   `json:"at"`
-	State      State       `json:"state"`
-	Summary    string      `json:"summary"`
-	Waiting    *WaitingFor `json:"waiting,omitempty"`
+	WorkflowID string `json:"workflow_id"`
+	// Sequence counts what this workflow told: signals may overtake each other.
+	Sequence int         `json:"sequence"`
+	State    State       `json:"state"`
+	Summary  string      `json:"summary"`
+	Waiting  *WaitingFor `json:"waiting,omitempty"`
 }
 
 // listen takes in what the batches' workflows tell.
@@ -131,8 +131,8 @@ func (n *night) listen(ctx workflow.Context) {
 			return
 		}
 		for _, s := range n.steps {
-			if s.following && s.result.WorkflowID == state.WorkflowID && !state.At.Before(s.told) && !state.State.Done() {
-				s.told, s.waiting = state.At, state.Waiting
+			if s.following && s.result.WorkflowID == state.WorkflowID && state.Sequence > s.told && !state.State.Done() {
+				s.told, s.waiting = state.Sequence, state.Waiting
 				s.set(ctx, state.State, state.Summary)
 			}
 		}

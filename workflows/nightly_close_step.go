@@ -147,7 +147,7 @@ func (s *step) carryOut(ctx workflow.Context) error {
 
 // batch follows a posting. How it ended is in the error, too, when it did not end well.
 func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
-	s.following = true
+	s.following, s.told = true, 0
 	result, err := carryOutBatch(ctx, in)
 	s.following, s.waiting = false, nil
 	var failed *temporal.ApplicationError

@@ -98,7 +98,39 @@ func (b *batchRun) begin(ctx workflow.Context) (phase, error) {
 	if b.in.RunID != "" {
 		return b.follow, b.adopt(ctx, b.in.RunID, "taken over")
 	}
-	return b.post(ctx, posting{what: "trigger", activity: act.TriggerBatch, input: b.in.trigger()})
+	var earlier activities.EarlierPosting
+	err := workflow.ExecuteActivity(options(ctx, callOptions, b.in.Deadline, "look for an earlier start"), act.EarlierPosting,
+		activities.EarlierPostingInput{WorkflowID: b.in.workflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
+	if err != nil {
+		return nil, err
+	}
+	trigger := posting{what: "trigger", activity: act.TriggerBatch, input: b.in.trigger()}
+	runID, unknown := strings.CutSuffix(earlier.RunID, unknownOutcome)
+	switch {
+	case unknown:
+		b.tracker.posting, b.result.RunID = true, runID
+		cause := failure(activities.OutcomeUnknown, fmt.Sprintf("an earlier start of this posting ended (%s) while the outcome of its post was not known", earlier.Status))
+		return func(ctx workflow.Context) (phase, error) { return b.undecided(ctx, trigger, cause) }, nil
+	case runID != "":
+		return b.takeUp(ctx, runID, trigger)
+	}
+	return b.post(ctx, trigger)
+}
+
+// takeUp follows the run of an earlier start that still goes on, or that succeeded after all;
+// one that failed is not touched: this start is a new posting.
+func (b *batchRun) takeUp(ctx workflow.Context, runID string, trigger posting) (phase, error) {
+	b.result.RunID = runID
+	seen, err := b.statusNow(ctx)
+	code := pbsm.StatusCode(seen.Code)
+	switch {
+	case err != nil && refusalCode(err) != string(pbsm.CodeNoObject):
+		return func(ctx workflow.Context) (phase, error) { return b.lost(ctx, err) }, nil
+	case err == nil && (!code.Terminal() || code == pbsm.CodeSuccess && b.in.Again == ""):
+		return b.follow, b.adopt(ctx, runID, "of an earlier start is taken up")
+	}
+	b.result.RunID = ""
+	return b.post(ctx, trigger)
 }
 
 // posting is a call that may happen once: a trigger, a rerun or a restart.
@@ -119,6 +151,7 @@ func (b *batchRun) rerun(r *request) posting {
 
 func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 	b.stopping = false
+	b.tracker.posting = true
 	err := b.enter(ctx, Running, p.what+" is on its way", InterruptSignal)
 	if err != nil {
 		return nil, err
@@ -132,7 +165,9 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 		return func(ctx workflow.Context) (phase, error) { return b.undecided(ctx, p, err) }, nil
 	case temporal.IsCanceledError(err):
 		return nil, err
-	case deadlineHit(err):
+	}
+	b.tracker.posting = false
+	if deadlineHit(err) {
 		return b.end(ctx, Failed, DeadlinePassed, fmt.Sprintf("the deadline passed before the %s could be sent", p.what))
 	}
 	p.request.refused(err)
@@ -163,7 +198,7 @@ func (b *batchRun) posted(ctx workflow.Context, p posting, run activities.Run) (
 
 // adopt takes the run id that the service answered, whether it is new or not.
 func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
-	b.result.RunID = runID
+	b.result.RunID, b.tracker.posting = runID, false
 	if !slices.Contains(b.result.RunIDs, runID) {
 		b.result.RunIDs = append(b.result.RunIDs, runID)
 	}

@@ -30,6 +30,7 @@ type scheduler struct {
 	interrupted bool
 	statusError error
 	calls       map[string]int
+	earlier     activities.EarlierPosting
 }
 
 type stretch struct {
@@ -42,6 +43,9 @@ func (s *scheduler) register() {
 	for name, f := range map[string]any{
 		"TriggerBatch": s.trigger, "RestartBatch": s.restartBatch, "RerunBatch": s.rerun,
 		"InterruptBatch": s.interrupt, "BatchStatus": s.status,
+		"EarlierPosting": func(context.Context, activities.EarlierPostingInput) (activities.EarlierPosting, error) {
+			return s.earlier, nil
+		},
 	} {
 		s.env.RegisterActivityWithOptions(f, activityName(name))
 	}
@@ -272,6 +276,26 @@ func TestRunBatch(t *testing.T) {
 			service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", minute}}},
 			said:    []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}}},
 			state:   Failed, errorType: GivenUp,
+		},
+		{
+			name:    "an earlier start left a run that goes on",
+			service: scheduler{earlier: activities.EarlierPosting{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
+			state:   Succeeded,
+			calls:   map[string]int{},
+		},
+		{
+			name:    "an earlier start left a run that failed",
+			service: scheduler{earlier: activities.EarlierPosting{RunID: runID}, ends: []stretch{{"-1", 0}, {"0", time.Hour}}},
+			said:    []said{{after: time.Hour, name: RestartSignal}},
+			state:   Succeeded,
+			calls:   map[string]int{"trigger": 1, "restart": 1},
+		},
+		{
+			name:    "an earlier start left an unknown outcome",
+			service: scheduler{earlier: activities.EarlierPosting{RunID: "?"}, ends: []stretch{{"0", time.Hour}}},
+			said:    []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: NothingStarted}}},
+			state:   Succeeded,
+			calls:   map[string]int{"trigger": 1},
 		},
 		{
 			name:    "a run that was started elsewhere",

@@ -19,6 +19,10 @@ var (
 	stateAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmState")
 )
 
+// unknownOutcome ends the run id's search attribute from before a post until its answer. A
+// later start of the same posting reads it, however the earlier one ended.
+const unknownOutcome = "?"
+
 // SearchAttributes names the search attributes that a namespace needs, all of type Keyword.
 func SearchAttributes() []string {
 	return []string{
@@ -31,7 +35,10 @@ func SearchAttributes() []string {
 // current details of the UI, and as search attributes.
 type tracker struct {
 	status Status
-	shown  struct {
+	// posting: a post is under way, or its outcome is not known.
+	posting bool
+	told    int // how often the close was told
+	shown   struct {
 		state State
 		runID string
 	}
@@ -78,16 +85,20 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 	if t.status.State != t.shown.state {
 		attributes = append(attributes, stateAttribute.ValueSet(string(t.status.State)))
 	}
-	if t.status.RunID != t.shown.runID {
-		attributes = append(attributes, runIDAttribute.ValueSet(t.status.RunID))
+	runID := t.status.RunID
+	if t.posting {
+		runID += unknownOutcome
+	}
+	if runID != t.shown.runID {
+		attributes = append(attributes, runIDAttribute.ValueSet(runID))
 	}
 	if len(attributes) == 0 {
 		return nil
 	}
-	if t.status.State != t.shown.state && t.status.Type == RunBatchType {
+	if t.status.State != t.shown.state && t.status.Type == RunBatchType && t.status.State != Pending {
 		t.tellClose(ctx)
 	}
-	t.shown.state, t.shown.runID = t.status.State, t.status.RunID
+	t.shown.state, t.shown.runID = t.status.State, runID
 	return workflow.UpsertTypedSearchAttributes(ctx, attributes...)
 }
 
@@ -98,8 +109,9 @@ func (t *tracker) tellClose(ctx workflow.Context) {
 	if parent == nil || !strings.HasPrefix(parent.ID, closePrefix) {
 		return
 	}
+	t.told++
 	workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
-		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, At: t.status.ChangedAt,
+		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Sequence: t.told,
 		State: t.status.State, Summary: t.status.Summary, Waiting: t.status.Waiting,
 	})
 }
