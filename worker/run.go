@@ -51,7 +51,9 @@ func run(ctx context.Context, cfg *config.Config) error {
 			}
 		},
 	})
-	workflows.Register(w)
+	if err := workflows.Register(w); err != nil {
+		return err
+	}
 	w.RegisterActivity(acts)
 
 	health, err := serveHealth(cfg.Worker.Health, temporal)

@@ -14,12 +14,8 @@ import (
 // carryOutBatch runs a posting under the one id that stands for it, as a child. When the
 // posting is going on or has succeeded already, whoever started it, its result is awaited instead.
 func carryOutBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
-	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-	if in.Again != "" {
-		reuse = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	}
 	var result RunBatchResult
-	err := carryOut(ctx, in.workflowID(), reuse, fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
+	err := carryOut(ctx, in.WorkflowID(), in.reusePolicy(), fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
 	return result, err
 }
 

@@ -122,7 +122,7 @@ func (s *step) carryOut(ctx workflow.Context) error {
 	switch s.Kind {
 	case pipeline.KindBatch, pipeline.KindGroup:
 		in := s.batchInput()
-		s.childID(ctx, in.workflowID())
+		s.childID(ctx, in.WorkflowID())
 		return s.batch(ctx, in)
 	case pipeline.KindUpload:
 		s.result.Upload = new(FileResult)

@@ -2,9 +2,15 @@ package workflows
 
 import "go.temporal.io/sdk/worker"
 
-// Register makes a worker carry out the workflows of this package.
-func Register(r worker.WorkflowRegistry) {
+// Register makes a worker carry out the workflows of this package, and offer NexusService.
+func Register(r worker.Registry) error {
 	for _, w := range []any{NightlyClose, RunBatch, GenerateReport, UploadFile, DownloadFile, Migrate} {
 		r.RegisterWorkflow(w)
 	}
+	service, err := NewNexusService()
+	if err != nil {
+		return err
+	}
+	r.RegisterNexusService(service)
+	return nil
 }

@@ -27,8 +27,8 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	if err := in.Validate(); err != nil {
 		return RunBatchResult{}, err
 	}
-	if workflow.GetInfo(ctx).WorkflowExecution.ID != in.workflowID() {
-		if err := redirect(ctx, in.Connection, in.Code, in.workflowID()); err != nil {
+	if workflow.GetInfo(ctx).WorkflowExecution.ID != in.WorkflowID() {
+		if err := redirect(ctx, in.Connection, in.Code, in.WorkflowID()); err != nil {
 			return RunBatchResult{}, err
 		}
 		return carryOutBatch(ctx, in)
@@ -38,10 +38,6 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{}, err
 	}
 	return b.run(ctx)
-}
-
-func (in RunBatchInput) workflowID() string {
-	return BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key)
 }
 
 // batchRun is one posting on its way.
@@ -63,7 +59,7 @@ type phase func(workflow.Context) (phase, error)
 
 func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 	b := &batchRun{in: in, result: RunBatchResult{
-		WorkflowID: in.workflowID(), Connection: in.Connection, Code: in.Code, Group: in.Group, AsOfDate: in.AsOfDate,
+		WorkflowID: in.WorkflowID(), Connection: in.Connection, Code: in.Code, Group: in.Group, AsOfDate: in.AsOfDate,
 	}}
 	var err error
 	b.tracker, err = track(ctx, Status{Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: in.Code, State: Pending, Summary: "about to be triggered"})
@@ -100,7 +96,7 @@ func (b *batchRun) begin(ctx workflow.Context) (phase, error) {
 	}
 	var earlier activities.EarlierPosting
 	err := workflow.ExecuteActivity(options(ctx, callOptions, b.in.Deadline, "look for an earlier start"), act.EarlierPosting,
-		activities.EarlierPostingInput{WorkflowID: b.in.workflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
+		activities.EarlierPostingInput{WorkflowID: b.in.WorkflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
 	if err != nil {
 		return nil, err
 	}

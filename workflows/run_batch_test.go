@@ -318,7 +318,7 @@ func TestRunBatch(t *testing.T) {
 			if c.input != nil {
 				c.input(&in)
 			}
-			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.workflowID()})
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 			answered := 0
 			for i, s := range c.said {
 				say(t, env, fmt.Sprint(i), s, &answered)

@@ -1,0 +1,105 @@
+package workflows
+
+import (
+	"context"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/workflow"
+)
+
+// WorkflowID is the id that stands for this night. It is empty where only the definition
+// knows the pipeline's name: name the pipeline too.
+func (in NightlyCloseInput) WorkflowID() string {
+	if in.Pipeline == "" {
+		return ""
+	}
+	return CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)
+}
+
+// WorkflowID is the id that stands for this posting.
+func (in RunBatchInput) WorkflowID() string {
+	return BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key)
+}
+
+// reusePolicy lets a posting that succeeded be repeated only for a reason.
+func (in RunBatchInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
+	if in.Again != "" {
+		return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
+	return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+}
+
+// StartOptions start the close under its own id, or attach to the one that is going on.
+// taskQueue is TaskQueue where the workers are not configured otherwise.
+func (in NightlyCloseInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID: in.WorkflowID(), TaskQueue: taskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            in.Pipeline + " for " + in.AsOfDate + " on " + in.Connection,
+	}
+}
+
+// StartOptions start the posting under its own id, or attach to the one that is going on. A
+// posting that succeeded is an error of the start, unless Again gives a reason.
+func (in RunBatchInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID: in.WorkflowID(), TaskQueue: taskQueue,
+		WorkflowIDReusePolicy:    in.reusePolicy(),
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            in.Code + " for " + in.AsOfDate + " on " + in.Connection,
+	}
+}
+
+// StartClose starts a close, or attaches to the one of this night that is going on. The run's
+// Get gives a NightlyCloseResult.
+func StartClose(ctx context.Context, c client.Client, taskQueue string, in NightlyCloseInput) (client.WorkflowRun, error) {
+	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), NightlyCloseType, in)
+}
+
+// StartBatch starts a posting, or attaches to the one that is going on. The run's Get gives a
+// RunBatchResult.
+func StartBatch(ctx context.Context, c client.Client, taskQueue string, in RunBatchInput) (client.WorkflowRun, error) {
+	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), RunBatchType, in)
+}
+
+// ExecuteClose runs a close as a child of a workflow in the same namespace. Cancelling the
+// parent cancels the close and waits for it; a parent that is terminated leaves it going on.
+func ExecuteClose(ctx workflow.Context, taskQueue string, in NightlyCloseInput) workflow.ChildWorkflowFuture {
+	ctx = workflow.WithChildOptions(ctx, childOptions(taskQueue, in.WorkflowID()))
+	return workflow.ExecuteChildWorkflow(ctx, NightlyCloseType, in)
+}
+
+// ExecuteBatch runs a posting as a child of a workflow in the same namespace. One that is going
+// on or succeeded before is temporal.ChildWorkflowExecutionAlreadyStartedError.
+func ExecuteBatch(ctx workflow.Context, taskQueue string, in RunBatchInput) workflow.ChildWorkflowFuture {
+	options := childOptions(taskQueue, in.WorkflowID())
+	options.WorkflowIDReusePolicy = in.reusePolicy()
+	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), RunBatchType, in)
+}
+
+func childOptions(taskQueue, id string) workflow.ChildWorkflowOptions {
+	return workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: taskQueue, WaitForCancellation: true,
+		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+	}
+}
+
+// Steer sends one of the steering updates (InterruptSignal and so on) and answers when it took
+// effect. What does not apply is an application error of type Refused, with the reason.
+func Steer(ctx context.Context, c client.Client, workflowID, name string, asked Steering) (SteeringResult, error) {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflowID, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err != nil {
+		return SteeringResult{}, err
+	}
+	var answer SteeringResult
+	return answer, handle.Get(ctx, &answer)
+}
+
+// SignalSteering sends one of the steering signals from another workflow. The future tells that
+// it arrived; what came of it shows in the status.
+func SignalSteering(ctx workflow.Context, workflowID, name string, asked Steering) workflow.Future {
+	return workflow.SignalExternalWorkflow(ctx, workflowID, "", name, asked)
+}
