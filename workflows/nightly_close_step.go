@@ -24,6 +24,12 @@ func (s *step) run(ctx workflow.Context) {
 		return
 	}
 	s.result.StartedAt = workflow.Now(ctx)
+	working, over := workflow.WithCancel(ctx)
+	defer over()
+	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) {
+		s.night.tracker.log(ctx, LogEntry{What: warning})
+		_ = s.night.tracker.update(ctx, func(status *Status) { status.Late = warning })
+	})
 	for {
 		s.set(ctx, Running, "")
 		err := s.carryOut(ctx)

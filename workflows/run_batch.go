@@ -77,6 +77,7 @@ func (b *batchRun) applies(r *request) error {
 }
 
 func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
+	b.tracker.warnWhenLate(ctx, b.in.Deadline)
 	var err error
 	for next := b.begin; next != nil; {
 		next, err = next(ctx)

@@ -23,6 +23,9 @@ var (
 // later start of the same posting reads it, however the earlier one ended.
 const unknownOutcome = "?"
 
+// SummaryMemo is the memo field that says in one line how a workflow ended.
+const SummaryMemo = "summary"
+
 // SearchAttributes names the search attributes that a namespace needs, all of type Keyword.
 func SearchAttributes() []string {
 	return []string{
@@ -99,16 +102,21 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 		t.tellClose(ctx)
 	}
 	t.shown.state, t.shown.runID = t.status.State, runID
+	if t.status.State.Done() {
+		if err := workflow.UpsertMemo(ctx, map[string]any{SummaryMemo: t.status.Summary}); err != nil {
+			return err
+		}
+	}
 	return workflow.UpsertTypedSearchAttributes(ctx, attributes...)
 }
 
 // tellClose tells the close that started this batch, if one did, how it stands now. Nobody
 // waits for the answer: a close that is gone need not know.
 func (t *tracker) tellClose(ctx workflow.Context) {
-	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
-	if parent == nil || !strings.HasPrefix(parent.ID, closePrefix) {
+	if !startedByClose(ctx) {
 		return
 	}
+	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
 	t.told++
 	workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
 		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Sequence: t.told,
@@ -126,10 +134,50 @@ func redirect(ctx workflow.Context, connection, subject, id string) error {
 	return workflow.SetQueryHandler(ctx, StatusQuery, func() (Status, error) { return status, nil })
 }
 
+// warnWhenLate is the warning of a job of its own. The steps of a close are the close's to warn of.
+func (t *tracker) warnWhenLate(ctx workflow.Context, deadline time.Time) {
+	if startedByClose(ctx) {
+		return
+	}
+	warnWhenLate(ctx, deadline, t.status.Subject, func(warning string) {
+		if !t.status.State.Done() {
+			t.log(ctx, LogEntry{What: warning})
+			_ = t.update(ctx, func(s *Status) { s.Late = warning })
+		}
+	})
+}
+
+func startedByClose(ctx workflow.Context) bool {
+	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
+	return parent != nil && strings.HasPrefix(parent.ID, closePrefix)
+}
+
+// lateWarning is how long before a deadline a job that is not over is called late, once. A
+// short patience is not cut by more than a quarter.
+const lateWarning = 30 * time.Minute
+
+// warnWhenLate tells, once, that a deadline comes near while the work goes on. It ends with ctx.
+func warnWhenLate(ctx workflow.Context, deadline time.Time, what string, warn func(string)) {
+	if deadline.IsZero() {
+		return
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		left := deadline.Sub(workflow.Now(ctx))
+		wait := left - min(lateWarning, left/4)
+		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "late warning for " + what})
+		if timer.Get(ctx, nil) == nil {
+			warn(fmt.Sprintf("late: %s is not over, and its deadline is %s", what, deadline.UTC().Format(time.RFC3339)))
+		}
+	})
+}
+
 // Markdown is the status as the Temporal UI shows it.
 func (s Status) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** %s\n\n%s\n", s.State, s.Subject, s.Summary)
+	if s.Late != "" {
+		fmt.Fprintf(&b, "\n**%s**\n", s.Late)
+	}
 	if s.RunID != "" {
 		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
 	}
