@@ -1,0 +1,64 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// MaxManifest is the size of a manifest, in bytes.
+const MaxManifest = 1 << 20
+
+// ParseManifest reads what a file's sender promises of it, a JSON object:
+//
+//	{"file": "gl_2026-10-31.csv", "bytes": 5120, "rows": 100,
+//	 "sha256": "...", "totals": {"BALANCE": "123.45"}}
+//
+// Every key may be missing, but not all figures; a key that is none of these is a fault,
+// for what is misspelt would silently not be checked. Totals are texts or numbers; a
+// number is taken as it is written. name is the file's own, without its folder.
+func ParseManifest(text []byte, name string) (Expect, error) {
+	var m struct {
+		File   string                     `json:"file"`
+		Bytes  *int64                     `json:"bytes"`
+		Rows   *int64                     `json:"rows"`
+		SHA256 string                     `json:"sha256"`
+		Totals map[string]json.RawMessage `json:"totals"`
+	}
+	if len(text) > MaxManifest {
+		return Expect{}, fmt.Errorf("is larger than %d bytes", MaxManifest)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&m); err != nil {
+		return Expect{}, fmt.Errorf("is not a manifest: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Expect{}, errors.New("is not a manifest: something follows the JSON object")
+	}
+	e := Expect{Bytes: m.Bytes, Rows: m.Rows, SHA256: m.SHA256}
+	if len(m.Totals) > 0 {
+		e.Totals = map[string]string{}
+	}
+	for column, raw := range m.Totals {
+		var total string
+		if json.Unmarshal(raw, &total) != nil {
+			total = string(raw) // a number
+		}
+		e.Totals[column] = total
+	}
+	var problems []string
+	for _, f := range e.Faults() {
+		problems = append(problems, strings.TrimSpace(f.Key+" "+f.Message))
+	}
+	if m.File != "" && m.File != name {
+		problems = append(problems, fmt.Sprintf("file is %q, not %q", m.File, name))
+	}
+	if len(problems) > 0 {
+		return Expect{}, fmt.Errorf("is not a manifest of %s: %s", name, strings.Join(problems, "; "))
+	}
+	return e, nil
+}

@@ -1,0 +1,241 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// lines counts lines; the last one may lack its end.
+type lines struct {
+	ended   int64
+	partial bool
+}
+
+func (l *lines) take(piece []byte) error {
+	l.ended += int64(bytes.Count(piece, []byte{'\n'}))
+	if len(piece) > 0 {
+		l.partial = piece[len(piece)-1] != '\n'
+	}
+	return nil
+}
+
+func (l *lines) end(into *Figures) error {
+	into.Rows = l.ended
+	if l.partial {
+		into.Rows++
+	}
+	return nil
+}
+
+type state int
+
+const (
+	atField state = iota // nothing of the field was seen yet
+	plain
+	quoted
+	closing // a quote within quotes: their end, or the first of two
+)
+
+const maxHeader = 1 << 20 // bytes
+
+// table reads CSV as encoding/csv does, in pieces, and keeps only the fields that it sums.
+// What it does not need is passed over without a copy. Unlike encoding/csv it takes a byte
+// order mark for none of the header's, and records of different length for no fault as long
+// as they have the columns that are summed.
+type table struct {
+	form    Form
+	special [256]bool
+	sums    []*sum // of each column; nil where none is wanted
+	columns map[string]*sum
+
+	state   state
+	cr      bool // a carriage return whose successor is not known yet
+	records int64
+	line    int64
+	began   bool // something of the record was seen
+	field   int
+	kept    []byte
+	header  []string
+	size    int // bytes of the header's names
+}
+
+func newTable(form Form) *table {
+	t := &table{form: form, line: 1, columns: map[string]*sum{}}
+	for _, c := range []byte{form.Delimiter, '"', '\r', '\n'} {
+		t.special[c] = true
+	}
+	return t
+}
+
+func (t *table) fault(format string, args ...any) error {
+	return &FormatError{Line: t.line, Message: fmt.Sprintf(format, args...)}
+}
+
+func (t *table) take(piece []byte) error {
+	for i := 0; i < len(piece); {
+		if !t.cr && (t.state == plain || t.state == quoted) {
+			start := i
+			for i < len(piece) && !t.special[piece[i]] {
+				i++
+			}
+			if err := t.keep(piece[start:i]); err != nil {
+				return err
+			}
+			if i == len(piece) {
+				return nil
+			}
+		}
+		if err := t.step(piece[i]); err != nil {
+			return err
+		}
+		i++
+	}
+	return nil
+}
+
+// step takes one byte. A carriage return before a line feed belongs to it; any other is text.
+func (t *table) step(c byte) error {
+	if t.cr {
+		t.cr = false
+		if c != '\n' {
+			if err := t.text('\r'); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case c == '\r':
+		t.cr = true
+		return nil
+	case t.state == quoted && c == '"':
+		t.state = closing
+		return nil
+	case t.state == quoted:
+		return t.text(c)
+	case c == '\n':
+		return t.endLine()
+	case c == t.form.Delimiter:
+		t.began = true
+		return t.endField()
+	case c == '"' && t.state == atField:
+		t.state, t.began = quoted, true
+		return nil
+	case c == '"' && t.state == closing:
+		t.state = quoted
+		return t.text(c)
+	case c == '"':
+		return t.fault("a quote stands within a field that is not quoted")
+	}
+	return t.text(c)
+}
+
+func (t *table) text(c byte) error {
+	if t.state == closing {
+		return t.fault("text follows the closing quote of a field")
+	}
+	if t.state == atField {
+		t.state, t.began = plain, true
+	}
+	err := t.keep([]byte{c})
+	if c == '\n' {
+		t.line++
+	}
+	return err
+}
+
+// keep adds to the field if somebody wants it.
+func (t *table) keep(text []byte) error {
+	switch {
+	case t.records == 0:
+		if t.size += len(text); t.size > maxHeader {
+			return t.fault("the header is longer than %d bytes: this is not a CSV file", maxHeader)
+		}
+	case t.field >= len(t.sums) || t.sums[t.field] == nil:
+		return nil
+	case len(t.kept)+len(text) > maxNumber+64: // with space around it
+		return t.fault("column %s: %.40q... is not a decimal number", t.header[t.field], append(t.kept, text...))
+	}
+	t.kept = append(t.kept, text...)
+	return nil
+}
+
+func (t *table) endField() error {
+	switch {
+	case t.records == 0:
+		t.header = append(t.header, string(t.kept))
+	case t.field < len(t.sums) && t.sums[t.field] != nil:
+		if err := t.sums[t.field].add(t.kept); err != nil {
+			return t.fault("column %s: %v", t.header[t.field], err)
+		}
+	}
+	t.kept, t.state = t.kept[:0], atField
+	t.field++
+	return nil
+}
+
+func (t *table) endLine() error {
+	defer func() { t.line++ }()
+	if !t.began { // encoding/csv passes over empty lines, too
+		return nil
+	}
+	if err := t.endField(); err != nil {
+		return err
+	}
+	if t.records == 0 {
+		if err := t.findColumns(); err != nil {
+			return err
+		}
+	}
+	if t.field < len(t.sums) {
+		return t.fault("has %d of the %d columns that are needed for the totals", t.field, len(t.sums))
+	}
+	t.records++
+	t.field, t.began = 0, false
+	return nil
+}
+
+func (t *table) findColumns() error {
+	t.header[0] = strings.TrimPrefix(t.header[0], "\ufeff")
+	for i, name := range t.header {
+		t.header[i] = strings.TrimSpace(name)
+	}
+	for _, name := range t.form.Columns {
+		at := slices.Index(t.header, name)
+		switch {
+		case at < 0:
+			return t.fault("there is no column %s; the header has %.200s", name, strings.Join(t.header, ", "))
+		case slices.Contains(t.header[at+1:], name):
+			return t.fault("the header has the column %s twice", name)
+		}
+		for len(t.sums) <= at {
+			t.sums = append(t.sums, nil)
+		}
+		t.sums[at] = new(sum)
+		t.columns[name] = t.sums[at]
+	}
+	return nil
+}
+
+func (t *table) end(into *Figures) error {
+	t.cr = false // encoding/csv drops it, too
+	if t.state == quoted {
+		return t.fault("the file ends within quotes")
+	}
+	if err := t.endLine(); err != nil {
+		return err
+	}
+	into.Rows = max(t.records-1, 0)
+	if len(t.form.Columns) == 0 {
+		return nil
+	}
+	if t.records == 0 {
+		return t.fault("the file has no header")
+	}
+	into.Totals = map[string]string{}
+	for name, s := range t.columns {
+		into.Totals[name] = s.String()
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+// Package verify measures files and compares the figures with what was promised:
+// bytes, SHA-256, rows, and control totals as exact decimals. It knows no stores
+// and no service.
+package verify
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Expect says what a file must hold. Whatever is not given is not checked.
+type Expect struct {
+	// Manifest is the "store/path" of a file that says more; see [ParseManifest].
+	Manifest string `json:"manifest,omitempty"`
+	Bytes    *int64 `json:"bytes,omitempty"`
+	// Rows are the records below the header of a CSV file; of other files, the lines.
+	Rows    *int64 `json:"rows,omitempty"`
+	MinRows *int64 `json:"min_rows,omitempty"`
+	MaxRows *int64 `json:"max_rows,omitempty"`
+	SHA256  string `json:"sha256,omitempty"` // 64 hex digits
+	// Totals are the exact sums of columns, by the names in the header.
+	Totals map[string]string `json:"totals,omitempty"`
+	// Delimiter stands between the columns. Default: a comma. With it, or with totals, a file
+	// is read as CSV whatever its ending.
+	Delimiter string `json:"delimiter,omitempty"`
+}
+
+// Figures are what a file holds.
+type Figures struct {
+	Bytes  int64             `json:"bytes"`
+	Rows   int64             `json:"rows"`
+	SHA256 string            `json:"sha256"`
+	Totals map[string]string `json:"totals,omitempty"`
+}
+
+// Mismatch is one figure that is not as expected.
+type Mismatch struct {
+	What     string `json:"what"` // "rows", "total BALANCE"
+	Expected string `json:"expected"`
+	Found    string `json:"found"`
+	Source   string `json:"source,omitempty"` // who expects it, where it is not the step itself
+}
+
+func (m Mismatch) String() string {
+	text := fmt.Sprintf("%s: expected %s", m.What, m.Expected)
+	if m.Source != "" {
+		text += " (" + m.Source + ")"
+	}
+	return text + ", found " + m.Found
+}
+
+// Fault is something wrong with an [Expect] itself.
+type Fault struct{ Key, Message string }
+
+// Faults names everything that is wrong with what is expected.
+func (e Expect) Faults() []Fault {
+	var faults []Fault
+	add := func(ok bool, key, format string, args ...any) {
+		if !ok {
+			faults = append(faults, Fault{key, fmt.Sprintf(format, args...)})
+		}
+	}
+	add(e.Manifest != "" || e.checks(), "", "expects nothing: give a manifest, bytes, rows, min_rows, max_rows, sha256 or totals")
+	for _, n := range []struct {
+		key   string
+		value *int64
+	}{{"bytes", e.Bytes}, {"rows", e.Rows}, {"min_rows", e.MinRows}, {"max_rows", e.MaxRows}} {
+		add(n.value == nil || *n.value >= 0, n.key, "cannot be less than 0")
+	}
+	add(e.MinRows == nil || e.MaxRows == nil || *e.MinRows <= *e.MaxRows, "min_rows", "is more than max_rows")
+	add(e.SHA256 == "" || isSHA256(e.SHA256), "sha256", "%q is not a SHA-256: 64 hex digits", e.SHA256)
+	for _, column := range slices.Sorted(maps.Keys(e.Totals)) {
+		_, err := parseDecimal(e.Totals[column])
+		add(err == nil, "totals."+column, "%v", err)
+		add(column != "", "totals", "a column has no name")
+	}
+	add(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter", "%q is not a delimiter: one character such as ; or |", e.Delimiter)
+	return faults
+}
+
+func (e Expect) checks() bool {
+	return e.Bytes != nil || e.Rows != nil || e.MinRows != nil || e.MaxRows != nil || e.SHA256 != "" || len(e.Totals) > 0
+}
+
+func isSHA256(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == 32
+}
+
+func isDelimiter(text string) bool {
+	return len(text) == 1 && text[0] < 0x80 && (text[0] > ' ' || text == "\t") && text[0] != '"' && text[0] != 0x7f
+}
+
+// Layout is how a file of this name is to be read so that all that is expected of it can be told.
+func Layout(name string, expected ...Expect) Form {
+	form := Form{CSV: strings.EqualFold(path.Ext(name), ".csv"), Delimiter: ','}
+	for _, e := range expected {
+		form.Columns = append(form.Columns, slices.Sorted(maps.Keys(e.Totals))...)
+		if e.Delimiter != "" {
+			form.Delimiter, form.CSV = e.Delimiter[0], true
+		}
+	}
+	slices.Sort(form.Columns)
+	form.Columns = slices.Compact(form.Columns)
+	form.CSV = form.CSV || len(form.Columns) > 0
+	return form
+}
+
+// Compare names every figure that is not as expected; source says who expects it.
+func (e Expect) Compare(found Figures, source string) []Mismatch {
+	var wrong []Mismatch
+	add := func(ok bool, what, expected, found string) {
+		if !ok {
+			wrong = append(wrong, Mismatch{what, expected, found, source})
+		}
+	}
+	number := func(what string, expected *int64, found int64) {
+		if expected != nil {
+			add(*expected == found, what, fmt.Sprint(*expected), fmt.Sprint(found))
+		}
+	}
+	number("bytes", e.Bytes, found.Bytes)
+	number("rows", e.Rows, found.Rows)
+	if e.MinRows != nil {
+		add(found.Rows >= *e.MinRows, "rows", fmt.Sprintf("at least %d", *e.MinRows), fmt.Sprint(found.Rows))
+	}
+	if e.MaxRows != nil {
+		add(found.Rows <= *e.MaxRows, "rows", fmt.Sprintf("at most %d", *e.MaxRows), fmt.Sprint(found.Rows))
+	}
+	add(e.SHA256 == "" || strings.EqualFold(e.SHA256, found.SHA256), "sha256", strings.ToLower(e.SHA256), found.SHA256)
+	for _, column := range slices.Sorted(maps.Keys(e.Totals)) {
+		total := found.Totals[column]
+		add(equalDecimals(e.Totals[column], total), "total "+column, e.Totals[column], cmp.Or(total, "none"))
+	}
+	return wrong
+}

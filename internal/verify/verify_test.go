@@ -1,0 +1,244 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/big"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func n(value int64) *int64 { return &value }
+
+func TestMeasure(t *testing.T) {
+	totals := func(columns ...string) Form { return Form{CSV: true, Delimiter: ',', Columns: columns} }
+	for _, c := range []struct {
+		name, text string
+		form       Form
+		rows       int64
+		totals     map[string]string
+		fault      string
+	}{
+		{name: "lines", text: "a\nb\n\nc", rows: 4},
+		{name: "no lines", text: ""},
+		{name: "rows below the header", text: "h\n1\n2\n", form: totals(), rows: 2},
+		{name: "empty lines are none", text: "h\r\n\r\n1\n\n\n2\r\n\r", form: totals(), rows: 2},
+		{name: "an empty file", text: "", form: totals()},
+		{name: "a line break within quotes", text: "h,i\n\"a\nb\",1\n", form: totals("i"), rows: 1, totals: map[string]string{"i": "1"}},
+		{name: "cents that floats lose", text: "ID,BALANCE\n1,0.1\n2,0.2\n3,9007199254740993.01\n", form: totals("BALANCE"), rows: 3, totals: map[string]string{"BALANCE": "9007199254740993.31"}},
+		{name: "signs, space, empty values, quotes", text: "A,B\n-1.50,+2\n\" 1.5 \",\n.5,\"3\"\n", form: totals("A", "B"), rows: 3, totals: map[string]string{"A": "0.50", "B": "5"}},
+		{name: "a byte order mark", text: "\ufeffA\n1\n", form: totals("A"), rows: 1, totals: map[string]string{"A": "1"}},
+		{name: "another delimiter", text: "A|B\n1|2,5\n", form: Form{CSV: true, Delimiter: '|', Columns: []string{"A"}}, rows: 1, totals: map[string]string{"A": "1"}},
+		{name: "no rows", text: "A\n", form: totals("A"), totals: map[string]string{"A": "0"}},
+		{name: "a trailer with the column", text: "K,A\nD,1\nT,1,end\n", form: totals("A"), rows: 2, totals: map[string]string{"A": "2"}},
+
+		{name: "no such column", text: "A,B\n1,2\n", form: totals("C"), fault: "line 1: there is no column C; the header has A, B"},
+		{name: "a column twice", text: "A,A\n1,2\n", form: totals("A"), fault: "line 1: the header has the column A twice"},
+		{name: "a short row", text: "A,B\n1,2\n\n3\n", form: totals("B"), fault: "line 4: has 1 of the 2 columns"},
+		{name: "not a number", text: "A\n\"1\n\"\n1e5\n", form: totals("A"), fault: `line 4: column A: "1e5" is not a decimal number`},
+		{name: "thousands", text: "A\n\"1,000.00\"\n", form: totals("A"), fault: `"1,000.00" is not a decimal number`},
+		{name: "infinity", text: "A\nInfinity\n", form: totals("A"), fault: `is not a decimal number`},
+		{name: "a number without end", text: "A\n" + strings.Repeat("1", 10_000) + "\n", form: totals("A"), fault: `is not a decimal number`},
+		{name: "a header without end", text: strings.Repeat("a", maxHeader+1), form: totals(), fault: "the header is longer"},
+		{name: "a bare quote", text: "A\n1\"\n", form: totals(), fault: "line 2: a quote stands"},
+		{name: "text after a quote", text: "A\n\"1\"2\n", form: totals(), fault: "line 2: text follows"},
+		{name: "cut off within quotes", text: "A\n\"1\n", form: totals(), fault: "the file ends within quotes"},
+		{name: "totals of nothing", text: "\n", form: totals("A"), fault: "the file has no header"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sum := sha256.Sum256([]byte(c.text))
+			for _, reader := range []io.Reader{strings.NewReader(c.text), iotest.OneByteReader(strings.NewReader(c.text)), iotest.DataErrReader(strings.NewReader(c.text))} {
+				found, err := Measure(reader, c.form, nil)
+				assert.EqualValues(t, len(c.text), found.Bytes)
+				assert.Equal(t, hex.EncodeToString(sum[:]), found.SHA256)
+				if c.fault != "" {
+					var malformed *FormatError
+					require.ErrorAs(t, err, &malformed)
+					require.ErrorContains(t, err, c.fault)
+					continue
+				}
+				require.NoError(t, err)
+				require.Equal(t, c.rows, found.Rows)
+				require.Equal(t, c.totals, found.Totals)
+			}
+		})
+	}
+}
+
+func TestMeasurePassesAReadingErrorOn(t *testing.T) {
+	_, err := Measure(iotest.TimeoutReader(iotest.HalfReader(strings.NewReader("A\n1\n"))), Form{CSV: true, Delimiter: ','}, nil)
+	require.ErrorIs(t, err, iotest.ErrTimeout)
+}
+
+func TestCompareNamesBothFigures(t *testing.T) {
+	found := Figures{Bytes: 10, Rows: 2, SHA256: strings.Repeat("ab", 32), Totals: map[string]string{"A": "1.50"}}
+	for _, c := range []struct {
+		expected Expect
+		want     []string
+	}{
+		{Expect{Bytes: n(10), Rows: n(2), SHA256: strings.Repeat("AB", 32), Totals: map[string]string{"A": "1.5"}, MinRows: n(2), MaxRows: n(2)}, nil},
+		{Expect{Bytes: n(11), Rows: n(0)}, []string{"bytes: expected 11 (m), found 10", "rows: expected 0 (m), found 2"}},
+		{Expect{MinRows: n(3)}, []string{"rows: expected at least 3 (m), found 2"}},
+		{Expect{MaxRows: n(1)}, []string{"rows: expected at most 1 (m), found 2"}},
+		{Expect{SHA256: strings.Repeat("0", 64)}, []string{"sha256: expected " + strings.Repeat("0", 64) + " (m), found " + found.SHA256}},
+		{Expect{Totals: map[string]string{"A": "1.51", "B": "0"}}, []string{"total A: expected 1.51 (m), found 1.50", "total B: expected 0 (m), found none"}},
+	} {
+		var texts []string
+		for _, m := range c.expected.Compare(found, "m") {
+			texts = append(texts, m.String())
+		}
+		assert.Equal(t, c.want, texts)
+	}
+}
+
+func TestFaultsNamesEveryOne(t *testing.T) {
+	var texts []string
+	for _, f := range (Expect{Rows: n(-1), MinRows: n(2), MaxRows: n(1), SHA256: "abc", Totals: map[string]string{"A": "1e5"}, Delimiter: `"`}).Faults() {
+		texts = append(texts, f.Key+" "+f.Message)
+	}
+	assert.Equal(t, []string{"rows cannot be less than 0", "min_rows is more than max_rows", `sha256 "abc" is not a SHA-256: 64 hex digits`,
+		`totals.A "1e5" is not a decimal number such as -1234.56`, `delimiter "\"" is not a delimiter: one character such as ; or |`}, texts)
+	assert.Len(t, Expect{}.Faults(), 1)
+	assert.Empty(t, Expect{Manifest: "inbox/x"}.Faults())
+	assert.Empty(t, Expect{Rows: n(0), Delimiter: ";"}.Faults())
+}
+
+func TestLayout(t *testing.T) {
+	assert.Equal(t, Form{CSV: true, Delimiter: ','}, Layout("inbox/gl.CSV"))
+	assert.Equal(t, Form{Delimiter: ','}, Layout("inbox/gl.dat", Expect{Rows: n(1)}))
+	assert.Equal(t, Form{CSV: true, Delimiter: '|', Columns: []string{"A", "B"}},
+		Layout("gl.dat", Expect{Totals: map[string]string{"B": "1", "A": "1"}, Delimiter: "|"}, Expect{Totals: map[string]string{"A": "2"}}))
+}
+
+func TestParseManifest(t *testing.T) {
+	e, err := ParseManifest([]byte("\ufeff"+`{"file":"gl.csv","rows":100,"bytes":5120,"sha256":"`+strings.Repeat("a", 64)+`","totals":{"A":"1.50","B":90071992547409931.10}}`), "gl.csv")
+	require.NoError(t, err)
+	assert.Equal(t, Expect{Rows: n(100), Bytes: n(5120), SHA256: strings.Repeat("a", 64), Totals: map[string]string{"A": "1.50", "B": "90071992547409931.10"}}, e)
+	for text, want := range map[string]string{
+		"":                                 "is not a manifest",
+		"[]":                               "is not a manifest",
+		`{}`:                               "expects nothing",
+		`{"file":"gl.csv"}`:                "expects nothing",
+		`{"rows":1,"sha265":""}`:           `unknown field "sha265"`,
+		`{"rows":1}{"rows":2}`:             "something follows",
+		`{"rows":-1}`:                      "rows cannot be less than 0",
+		`{"rows":1.5}`:                     "is not a manifest",
+		`{"rows":1,"file":"other.csv"}`:    `file is "other.csv", not "gl.csv"`,
+		`{"totals":{"A":1e5}}`:             "is not a decimal number",
+		`{"totals":{"A":null}}`:            "is not a decimal number",
+		strings.Repeat(" ", MaxManifest+1): "is larger than",
+	} {
+		_, err := ParseManifest([]byte(text), "gl.csv")
+		assert.ErrorContains(t, err, want, text)
+	}
+}
+
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte(`{"rows":1,"totals":{"A":"1"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if e, err := ParseManifest(text, "x"); err == nil && len(e.Faults()) > 0 {
+			t.Errorf("%q: accepted with faults: %v", text, e.Faults())
+		}
+	})
+}
+
+// The table agrees with encoding/csv on records and with math/big on totals.
+func FuzzTable(f *testing.F) {
+	for _, seed := range []string{"a,b\n1,2\n", "a\r\n\"1\"\r\n", "a\n\"1\n\"\n\r\r\n", "a\n\"1\"\"\n", "a,b\n,\n\"\",1", "\r\r", "a\"\n", "\"a\"\r", "a\n 1 \n-.5\n"} {
+		f.Add([]byte(seed), 3)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, size int) {
+		if bytes.HasPrefix(text, []byte("\ufeff")) || size < 1 {
+			return
+		}
+		reader := csv.NewReader(bytes.NewReader(text))
+		reader.FieldsPerRecord = -1
+		records, wrong := reader.ReadAll()
+		table := newTable(Form{CSV: true, Delimiter: ','})
+		var found Figures
+		err := inPieces(table, text, size, &found)
+		require.Equal(t, wrong == nil, err == nil, "%q: %v, encoding/csv: %v", text, err, wrong)
+		if err != nil || len(records) == 0 {
+			return
+		}
+		require.EqualValues(t, len(records)-1, found.Rows, "%q", text)
+		first := strings.TrimSpace(records[0][0])
+		form := Form{CSV: true, Delimiter: ',', Columns: []string{first}}
+		err = inPieces(newTable(form), text, size, &found)
+		want, ok := totalOf(records, first)
+		require.Equal(t, ok, err == nil, "%q: %v", text, err)
+		if ok {
+			total, _ := new(big.Rat).SetString(found.Totals[first])
+			require.Zero(t, want.Cmp(total), "%q: %s, %s", text, want, total)
+		}
+	})
+}
+
+func inPieces(table *table, text []byte, size int, into *Figures) error {
+	for piece := range bytesChunks(text, size) {
+		if err := table.take(piece); err != nil {
+			return err
+		}
+	}
+	return table.end(into)
+}
+
+func bytesChunks(text []byte, size int) func(func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(text) > 0 {
+			n := min(size, len(text))
+			if !yield(text[:n]) {
+				return
+			}
+			text = text[n:]
+		}
+	}
+}
+
+func totalOf(records [][]string, name string) (*big.Rat, bool) {
+	for _, other := range records[0][1:] {
+		if strings.TrimSpace(other) == name {
+			return nil, false
+		}
+	}
+	total := new(big.Rat)
+	for _, record := range records[1:] {
+		text := strings.TrimSpace(record[0])
+		if text == "" {
+			continue
+		}
+		if len(record[0]) > maxNumber || !isNumber(text) {
+			return nil, false
+		}
+		value, ok := new(big.Rat).SetString(text)
+		if !ok {
+			return nil, false
+		}
+		total.Add(total, value)
+	}
+	return total, true
+}
+
+func BenchmarkMeasure(b *testing.B) {
+	row := "2026-10-31,100200,Branch 7,\"Loans, secured\",123456.78,USD,some text that nobody sums\n"
+	text := []byte("DATE,ACCOUNT,BRANCH,KIND,BALANCE,CURRENCY,TEXT\n" + strings.Repeat(row, 50_000))
+	for name, form := range map[string]Form{"rows": {CSV: true, Delimiter: ','}, "totals": {CSV: true, Delimiter: ',', Columns: []string{"BALANCE"}}} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Measure(bytes.NewReader(text), form, nil); err != nil {
+					b.Fatal(errors.Unwrap(err))
+				}
+			}
+		})
+	}
+}
