@@ -1,0 +1,82 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+func TestErrorsAreClassifiedOnce(t *testing.T) {
+	wrapped := func(e *pbsm.Error) error { return fmt.Errorf("trigger was not sent: %w", e) }
+	for _, c := range []struct {
+		name         string
+		err          error
+		safeToRepeat bool
+		want         string
+		final        bool
+		delay        time.Duration
+	}{
+		{"a refusal is final", &pbsm.Error{NotProcessed: true}, true, Refused, true, 0},
+		{"a refused post is final", &pbsm.Error{NotProcessed: true}, false, Refused, true, 0},
+		{"an outage is waited out", &pbsm.Error{Temporary: true}, true, Unavailable, false, 0},
+		{"the service's own delay counts", &pbsm.Error{Temporary: true, RetryAfter: time.Minute}, true, Unavailable, false, time.Minute},
+		{"a post that was not processed is sent again", wrapped(&pbsm.Error{Temporary: true, NotProcessed: true}), false, Unavailable, false, 0},
+		{"a post that may have been processed is not", &pbsm.Error{Temporary: true}, false, OutcomeUnknown, true, 0},
+		{"not even when the answer looks final", &pbsm.Error{}, false, OutcomeUnknown, true, 0},
+		{"an odd error of a post is unknown", errors.New("odd"), false, OutcomeUnknown, true, 0},
+		{"an odd error of anything else is repeated", errors.New("odd"), true, Unavailable, false, 0},
+		{"a PAR that is no longer good", &parstore.Error{Expired: true, Temporary: true}, true, PARExpired, true, 0},
+		{"an object store that is down", &parstore.Error{Temporary: true, RetryAfter: time.Second}, true, Unavailable, false, time.Second},
+		{"an object store that refuses", &parstore.Error{}, true, Refused, true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var failed *temporal.ApplicationError
+			require.ErrorAs(t, classify(c.err, c.safeToRepeat, 0), &failed)
+			require.Equal(t, c.want, failed.Type())
+			require.Equal(t, c.final, failed.NonRetryable())
+			require.Equal(t, c.delay, failed.NextRetryDelay())
+		})
+	}
+	require.NoError(t, classify(nil, true, 0))
+	require.ErrorIs(t, classify(context.Canceled, false, 0), context.Canceled)
+	known := InvalidInputError("a", "b")
+	require.Equal(t, known, classify(known, false, 0))
+}
+
+func TestPausesGrowWithTheTimeWaited(t *testing.T) {
+	poll := config.Poll{Ratio: 0.05, Min: 2 * time.Second, Max: time.Minute}
+	for waited, want := range map[time.Duration]time.Duration{
+		0:                2 * time.Second,
+		40 * time.Second: 2 * time.Second,
+		10 * time.Minute: 30 * time.Second,
+		20 * time.Minute: time.Minute,
+		10 * time.Hour:   time.Minute,
+	} {
+		require.Equal(t, want, pause(poll, waited), waited)
+	}
+	looks := 0
+	for waited := time.Duration(0); waited < 20*time.Minute; waited += pause(poll, waited) {
+		looks++
+	}
+	require.InDelta(t, 90, looks, 10)
+}
+
+func TestTextsDoNotChangeAFingerprint(t *testing.T) {
+	status := BatchStatus{RunID: "r", Code: "2", Text: "ONGOING", Tasks: []TaskStatus{{Code: "t1", StatusCode: "0", Text: "SUCCESSFUL"}, {Code: "t2", StatusCode: "2"}}}
+	other := status
+	other.Text = "On going"
+	require.Equal(t, status.Fingerprint(), other.Fingerprint())
+	other.Tasks = []TaskStatus{{Code: "t1", StatusCode: "0"}, {Code: "t2", StatusCode: "5"}}
+	require.NotEqual(t, status.Fingerprint(), other.Fingerprint())
+	over, all := status.Progress()
+	require.Equal(t, []int{1, 2}, []int{over, all})
+}
