@@ -29,7 +29,22 @@ func run(ctx context.Context, term *terminal, args []string) int {
 	root.SetOut(term.stdout)
 	root.SetErr(term.stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if asksForJSON(args) {
+			a.output = "json" // a flag that is not known ends the parsing, perhaps before --output
+		}
 		return a.report(asProblem(err))
 	}
 	return exitDone
+}
+
+func asksForJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--output=json", "-o=json", "-ojson":
+			return true
+		case "--output", "-o":
+			return i+1 < len(args) && args[i+1] == "json"
+		}
+	}
+	return false
 }
