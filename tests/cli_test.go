@@ -1,0 +1,376 @@
+package tests
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const (
+	failing   = "PBSM_FAIL"
+	nightYAML = `name: night
+steps:
+  - id: ledger
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv"}
+  - id: quick
+    needs: [ledger]
+    batch: {code: PBSM_QUICK}
+  - id: report
+    needs: [quick]
+    report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/balance_sheet.csv"}
+`
+)
+
+// shell runs starter commands and judges their exit codes.
+type shell struct {
+	*harness.Env
+	t *testing.T
+}
+
+func newShell(t *testing.T) shell {
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
+	e.Write(e.Pipelines, "night.yaml", nightYAML)
+	return shell{Env: e, t: t}
+}
+
+func (s shell) want(code int, args ...string) harness.Result {
+	s.t.Helper()
+	result := s.Run(args...)
+	require.Equal(s.t, code, result.Code, "starter %s\n%s", strings.Join(args, " "), result)
+	return result
+}
+
+// json runs a command with --output json: stdout is exactly one JSON document.
+func (s shell) json(code int, args ...string) map[string]any {
+	s.t.Helper()
+	return s.oneDocument(s.want(code, append(args, "--output", "json")...))
+}
+
+func (s shell) oneDocument(r harness.Result) map[string]any {
+	s.t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(r.Stdout))
+	var document map[string]any
+	require.NoError(s.t, decoder.Decode(&document), "%s", r)
+	_, err := decoder.Token()
+	require.ErrorIs(s.t, err, io.EOF, "more than one document: %s", r)
+	return document
+}
+
+func (s shell) night(more ...string) []string {
+	return append([]string{"close", "--connection", s.Connection, "--pipeline", "night", "--as-of", harness.AsOf}, more...)
+}
+
+func (s shell) batch(code string, more ...string) []string {
+	return append([]string{"batch", "run", "--connection", s.Connection, "--code", code, "--as-of", harness.AsOf}, more...)
+}
+
+func (s shell) batchID(code string) string {
+	return workflows.BatchWorkflowID(s.Connection, code, harness.AsOf, "")
+}
+
+func TestStarterClose(t *testing.T) {
+	t.Parallel()
+	t.Run("by name, once", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		said := s.want(0, s.night()...)
+		require.Contains(t, said.Stdout, "20,000")
+		require.FileExists(t, filepath.Join(s.Reports, harness.AsOf, "balance_sheet.csv"))
+		document := s.json(0, s.night()...)
+		require.Equal(t, true, document["already_done"], "a night that is done is not run again")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("by file", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Pipelines, "night.yaml"))) // the worker does not have it
+		s.Write(s.Dir, "mine.yaml", nightYAML)
+		args := s.night()
+		args[4] = filepath.Join(s.Dir, "mine.yaml")
+		document := s.json(0, args...)
+		require.Equal(t, "succeeded", document["state"])
+		require.Equal(t, "night", document["pipeline"])
+		require.Len(t, document["steps"], 3)
+	})
+	t.Run("detached, then followed by a second start", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		s.Sim.SetSpeed(1) // it takes its time
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		said := s.want(0, s.night("--detach")...)
+		require.Equal(t, id, strings.SplitN(said.Stdout, "\n", 2)[0])
+		document := s.json(0, s.night("--detach")...)
+		require.Equal(t, id, document["workflow_id"])
+		require.Equal(t, true, document["attached"])
+		second := s.LaunchStarter(s.night()...)
+		s.Until("the second start follows the first", func() bool {
+			text, _ := os.ReadFile(second.Stdout)
+			return strings.Contains(string(text), "following it")
+		})
+		s.json(0, "status", id)
+		s.Sim.SetSpeed(600)
+		code, err := second.Wait(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, code)
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("a missing file parks the step, and the night goes on", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
+		said := s.want(3, s.night()...)
+		require.Contains(t, said.Stdout, "decide")
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		s.want(3, "close", "status", id)
+		refused := s.want(2, "close", "restart", id, "--step", "ledger")
+		require.Contains(t, refused.Stderr, "decide retry", "what applies is named")
+		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
+		s.want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now")
+		s.want(0, "close", "status", id, "--follow")
+	})
+	t.Run("skipping, giving up and cancelling", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		s.want(3, s.night()...)
+		s.want(0, "close", "decide", id, "--choice", "give_up")
+		document := s.json(1, "close", "status", id, "--follow")
+		require.Equal(t, 1.0, document["exit_code"])
+		s.want(3, s.night()...) // a close that failed is started anew
+		s.want(0, "close", "cancel", id)
+		s.want(4, "close", "status", id)
+		s.want(3, s.night()...)
+		s.want(0, "close", "decide", id, "--choice", "skip")
+		s.want(0, "close", "status", id, "--follow")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+}
+
+func TestStarterBatch(t *testing.T) {
+	t.Parallel()
+	t.Run("not again without a reason", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		document := s.json(0, s.batch(quick, "--param", "$RATE$=0.5")...)
+		require.Equal(t, "succeeded", document["state"])
+		run, ok := s.Sim.Run(document["run_id"].(string))
+		require.True(t, ok)
+		require.Equal(t, map[string]string{"$FICMISDATE$": harness.AsOf, "$RATE$": "0.5"}, run.Params)
+		require.Equal(t, true, s.json(0, s.batch(quick)...)["already_done"])
+		require.Len(t, s.Calls("trigger"), 1)
+		s.want(0, s.batch(quick, "--again", "rates were corrected")...)
+		require.Len(t, s.Calls("trigger"), 2)
+		s.want(0, s.batch(quick, "--key", "second")...)
+		require.Len(t, s.Calls("trigger"), 3)
+	})
+	t.Run("failed, restarted, rerun, given up", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(failing)
+		require.Contains(t, s.want(3, s.batch(failing)...).Stdout, "T2_CALCULATE")
+		require.Equal(t, "waiting", s.json(3, "batch", "status", id)["state"])
+		restarted := s.json(0, "batch", "restart", id, "--reason", "table space")
+		s.want(3, "batch", "status", id, "--follow")
+		rerun := s.json(0, "batch", "rerun", id)
+		require.NotEqual(t, restarted["run_id"], rerun["run_id"])
+		s.want(3, "batch", "status", id, "--follow")
+		s.want(2, "batch", "interrupt", id) // a run that is over is never interrupted
+		s.want(0, "batch", "decide", id, "--choice", "give_up")
+		s.want(1, "batch", "status", id)
+		require.Len(t, s.Calls("restart"), 1)
+		require.Len(t, s.Calls("rerun"), 1)
+		require.Empty(t, s.Calls("interrupt"))
+		s.want(2, "batch", "restart", id)
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(hangBatch)
+		s.want(0, s.batch(hangBatch, "--detach")...)
+		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" })
+		require.NotEmpty(t, s.json(0, "batch", "interrupt", id, "--reason", "wrong rates")["run_id"])
+		s.want(3, "batch", "status", id, "--follow")
+		s.want(0, "batch", "decide", id, "--choice", "give_up")
+		s.want(4, "batch", "status", id)
+		s.want(0, s.batch(hangBatch, "--detach")...)
+		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
+		s.want(0, "batch", "cancel", id)
+		s.want(4, "batch", "status", id)
+		require.Len(t, s.Calls("interrupt", harness.Processed), 2, "a cancel interrupts the remote run")
+	})
+	t.Run("a lost answer is decided on the command line", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(quick)
+		s.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultCloseAfter, Times: 1})
+		said := s.want(3, s.batch(quick)...)
+		require.Contains(t, said.Stdout, "--choice adopt")
+		s.want(2, "batch", "decide", id, "--choice", "adopt", "--run-id", "OTHER_2026-10-31_1_1")
+		s.want(2, "batch", "decide", id, "--choice", "retry")
+		s.want(0, "batch", "decide", id, "--choice", "adopt", "--run-id", s.Sim.Runs()[0].ID)
+		s.want(0, "batch", "status", id, "--follow")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("a group", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		document := s.json(0, s.batch("PBSM_PROFIT_GRP", "--group", "--member", "PBSM_CUST_PROFIT", "--member", "PBSM_PROD_PROFIT")...)
+		require.Len(t, document["batches"], 2)
+		for _, run := range s.Sim.Runs() {
+			require.Equal(t, harness.AsOf, run.AsOf, run.ID)
+		}
+	})
+}
+
+func TestStarterFilesReportsMigrations(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	up := s.json(0, "file", "upload", "inbox/gl_"+harness.AsOf+".csv", "--connection", s.Connection, "--name", "gl.csv")
+	require.Equal(t, 100.0, up["rows"])
+	listed := s.json(0, "file", "list", "--connection", s.Connection)
+	require.Len(t, listed["files"], 1)
+	require.Contains(t, s.want(0, "file", "list", "--connection", s.Connection).Stdout, "gl.csv")
+	for _, which := range [][]string{{"--name", "gl.csv"}, {"--file-id", up["file_id"].(string)}} {
+		down := s.json(0, append([]string{"file", "download", "--connection", s.Connection, "--save-to", "reports/copy.csv"}, which...)...)
+		require.Equal(t, up["sha256"], down["sha256"])
+	}
+	s.want(1, "file", "download", "--connection", s.Connection, "--name", "nothing.csv", "--save-to", "reports/nothing.csv")
+	require.NoFileExists(t, filepath.Join(s.Reports, "nothing.csv"))
+
+	report := s.json(0, "report", "--connection", s.Connection, "--code", "RPT002", "--save-to", "reports/bs.csv")
+	require.Equal(t, 20_000.0, report["file"].(map[string]any)["rows"])
+	s.want(1, "report", "--connection", s.Connection, "--code", "RPT_FAIL", "--save-to", "reports/no.csv")
+
+	for _, direction := range []string{"export", "import"} {
+		code := "MIG_" + strings.ToUpper(direction)
+		document := s.json(0, "migrate", direction, code+"1", "--connection", s.Connection)
+		require.Nil(t, document["already_complete"])
+		document = s.json(0, "migrate", direction, code+"_DONE", "--connection", s.Connection)
+		require.Equal(t, true, document["already_complete"])
+		s.want(1, "migrate", direction, code+"_FAIL", "--connection", s.Connection)
+	}
+}
+
+// Bad usage and input: exit code 2, every fault named, nothing started.
+func TestStarterRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.Write(s.Dir, "faulty.yaml", "name: faulty\nstepz: []\nsteps:\n  - id: a\n    needs: [nobody]\n    batch: {code: X, restarts: many}\n  - id: a\n    upload: {file: nowhere}\n")
+	for _, bad := range []struct {
+		args  []string
+		named []string
+	}{
+		{[]string{"clsoe"}, []string{"clsoe"}},
+		{[]string{"close", "--as-off", "2026-10-31"}, []string{"as-off"}},
+		{[]string{"close", "--connection", s.Connection}, []string{"pipeline", "as_of_date"}},
+		{s.batch(quick, "--as-of", "31.10.2026"), []string{"31.10.2026"}},
+		{[]string{"batch", "run", "--code", "A/B", "--restarts", "-1"}, []string{"connection", "code", "as_of_date", "restarts"}},
+		{s.batch("PBSM_PROFIT_GRP", "--group"), []string{"batches"}},
+		{s.batch(quick, "--param", "novalue"), []string{"novalue"}},
+		{[]string{"batch", "decide", "batch/x", "--choice", "whatever"}, []string{"whatever", "adopt"}},
+		{[]string{"status", "close/nobody/knows/this"}, []string{"close/nobody/knows/this"}},
+		{[]string{"file", "list", "--connection", "other"}, []string{"other", s.Connection}},
+		{[]string{"close", "--connection", "other", "--pipeline", "night", "--as-of", harness.AsOf}, []string{"other", s.Connection}},
+		{[]string{"pipeline", "check", filepath.Join(s.Dir, "faulty.yaml")}, []string{"line 2", "stepz", "nobody", "restarts", "line 7", "nowhere"}},
+		{[]string{"status", "x", "--output", "xml"}, []string{"xml"}},
+	} {
+		said := s.want(2, bad.args...)
+		for _, name := range bad.named {
+			require.Contains(t, said.Stdout+said.Stderr, name, "starter %s\n%s", strings.Join(bad.args, " "), said)
+		}
+		if !strings.Contains(strings.Join(bad.args, " "), "--output") {
+			require.Equal(t, 2.0, s.json(2, bad.args...)["exit_code"])
+		}
+	}
+	require.Empty(t, s.Calls("trigger"))
+	s.Write(s.Dir, "good.yaml", nightYAML)
+	require.Contains(t, s.want(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"), "--as-of", harness.AsOf).Stdout, "gl_"+harness.AsOf+".csv")
+	s.json(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"))
+}
+
+func TestStarterWithoutTemporal(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	nowhere := []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}
+	for _, args := range [][]string{s.night(), s.batch(quick), {"status", "x"}, {"batch", "restart", "x"}, {"doctor"}} {
+		result := s.RunEnv(nowhere, args...)
+		require.Equal(t, 5, result.Code, "%s", result)
+		require.Contains(t, result.Stdout+result.Stderr, "127.0.0.1:1")
+	}
+	require.Equal(t, 5.0, s.oneDocument(s.RunEnv(nowhere, s.night("--output", "json")...))["exit_code"])
+}
+
+// The doctor finds each thing that is broken, says what to do, and calls the rest ok.
+func TestStarterDoctor(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	key := func(name string) string {
+		return "PBSM_CONNECTIONS__" + strings.ToUpper(strings.ReplaceAll(s.Connection, "-", "_")) + "__" + name + "="
+	}
+	healthy := s.want(0, "doctor")
+	require.NotContains(t, healthy.Stdout, "FAIL")
+	require.Equal(t, true, s.json(0, "doctor")["ok"])
+	s.Write(s.Dir, "empty.pem", "")
+	for name, broken := range map[string]struct {
+		env  string
+		code int
+		says string
+	}{
+		"configuration":     {key("BASE_URL") + "nonsense", 2, "base_url"},
+		"unknown key":       {key("BASE_ULR") + "x", 2, "base_ulr"},
+		"CA":                {key("CA_FILE") + "", 2, "ca_file"},
+		"other CA":          {key("CA_FILE") + otherCA(t), 1, "--save-cert"},
+		"host":              {key("BASE_URL") + "https://localhost:1/tenant", 1, "localhost:1"},
+		"password":          {key("PASSWORD") + "wrong", 1, "login"},
+		"client secret":     {key("CLIENT_SECRET") + "wrong", 1, "login"},
+		"user":              {key("REMOTE_USER") + "nobody", 1, "call"},
+		"tenant":            {key("TENANT_ID") + "other", 1, "call"},
+		"store":             {"PBSM_STORES__INBOX__URL=file:///nowhere/inbox", 1, "store inbox"},
+		"task queue":        {"PBSM_WORKER__TASK_QUEUE=nobody-polls-this", 1, "nobody-polls-this"},
+		"Temporal":          {"TEMPORAL_ADDRESS=127.0.0.1:1", 5, "TEMPORAL_ADDRESS"},
+		"namespace":         {"TEMPORAL_NAMESPACE=nowhere", 0, "nowhere"},
+		"search attributes": {"TEMPORAL_NAMESPACE=temporal-system", 1, "search-attributes create"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasSuffix(broken.env, "CA_FILE=") {
+				broken.env += filepath.Join(s.Dir, "empty.pem")
+			}
+			result := s.RunEnv([]string{broken.env}, "doctor", "--output", "json")
+			if broken.code != 0 {
+				require.Equal(t, broken.code, result.Code, "%s", result)
+			}
+			require.NotZero(t, result.Code, "%s", result)
+			require.Contains(t, result.Stdout, broken.says, "%s", result)
+			require.Equal(t, false, s.oneDocument(result)["ok"])
+			require.NotContains(t, result.String(), s.Sim.Options().Password)
+		})
+	}
+	s.Sim.UnlockAccount()
+
+	saved := filepath.Join(s.Dir, "outcert.pem")
+	said := s.RunEnv([]string{key("CA_FILE") + otherCA(t)}, "doctor", "--save-cert", saved)
+	require.Equal(t, 1, said.Code)
+	require.Regexp(t, regexp.MustCompile(`(?i)SHA-?256`), said.Stdout)
+	require.Equal(t, 0, s.RunEnv([]string{key("CA_FILE") + saved}, "doctor").Code, "the saved certificate can be named in ca_file")
+}
+
+// otherCA is the certificate of a tenant that has nothing to do with the test's.
+func otherCA(t *testing.T) string {
+	t.Helper()
+	other, err := simulator.Start(simulator.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = other.Close() })
+	return other.CAFile()
+}
