@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,10 @@ type PreparePipelineInput struct {
 type Plan struct {
 	Name string `json:"name"`
 	// Deadline is the whole close's. Zero: none.
-	Deadline time.Time  `json:"deadline,omitzero"`
-	Steps    []PlanStep `json:"steps"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Audit is the "store/path" of the audit file; empty: none is written.
+	Audit string     `json:"audit,omitempty"`
+	Steps []PlanStep `json:"steps"`
 }
 
 // PlanStep is a step of a plan.
@@ -78,7 +81,7 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 		errs = append(errs, err)
 		return at
 	}
-	plan := &Plan{Name: p.Name, Deadline: moment(p.Deadline)}
+	plan := &Plan{Name: p.Name, Deadline: moment(p.Deadline), Audit: p.Audit}
 	for _, s := range p.Steps {
 		step := PlanStep{Step: s, Kind: s.Kind(), Deadline: moment(s.Deadline())}
 		if s.Upload != nil {
@@ -92,15 +95,22 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 // storeFaults looks at every store that the pipeline uses, before anything is moved.
 func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) []string {
 	var faults []string
-	for _, s := range p.Steps {
-		ref := s.StoreRef()
-		if ref == "" {
-			continue
-		}
+	check := func(what, ref string) {
 		store, _, _ := strings.Cut(ref, "/")
 		if err := a.stores.Check(ctx, store); err != nil {
-			faults = append(faults, fmt.Sprintf("step %s: %v", s.ID, err))
+			fault := fmt.Sprintf("%s: %v", what, err)
+			if !slices.Contains(faults, fault) { // a step can have several files in one store
+				faults = append(faults, fault)
+			}
 		}
+	}
+	for _, s := range p.Steps {
+		for _, ref := range s.StoreRefs() {
+			check("step "+s.ID, ref)
+		}
+	}
+	if p.Audit != "" {
+		check("audit", p.Audit)
 	}
 	return faults
 }

@@ -114,7 +114,7 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 		for i, item := range node.Content {
 			d.decode(item, into.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		if node.Kind != yaml.ScalarNode || node.Decode(into.Addr().Interface()) != nil || node.ShortTag() == "!!null" {
 			d.fault(node, path, "must be a whole number, not %s", describe(node))
 		}

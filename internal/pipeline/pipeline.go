@@ -13,6 +13,21 @@
 //	    needs: [ledger]
 //	    batch: {code: PBSM_ALLOC, restarts: 2, deadline: "05:00"}
 //
+// A file that is late is waited for until wait_until: until it is there, has not changed
+// for stable_for, and its marker is there. What it holds is checked before it is sent:
+//
+//	upload:
+//	  file: "inbox/gl_{{.AsOfDate}}.csv"
+//	  wait_until: "01:30"
+//	  stable_for: 30s
+//	  marker: "inbox/gl_{{.AsOfDate}}.done"
+//	  on_missing: skip                       # or fail; default: wait_for_person
+//	  expect:
+//	    manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"
+//	    totals: {BALANCE: "123.45"}          # also bytes, rows, min_rows, max_rows, sha256, delimiter
+//
+// Reports and downloads take expect, too, and are checked once they are saved.
+//
 // Every step has an id and exactly one kind. Steps without needs start at
 // once, the others when everything they need is done.
 //
@@ -27,6 +42,8 @@ import (
 	"reflect"
 	"time"
 	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
+
+	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
 // ParamAsOf is the run time parameter that carries the as-of date, yyyy-mm-dd.
@@ -39,7 +56,10 @@ type Pipeline struct {
 	Calendar string `json:"calendar,omitempty"`
 	TimeZone string `json:"time_zone,omitempty"` // IANA name; UTC when empty
 	Deadline string `json:"deadline,omitempty"`  // of the whole close
-	Steps    []Step `json:"steps"`
+	// Audit is the store/path of the file that says who did what; see internal/audit.
+	// Default: audit.jsonl beside what the first report or download saves; none where nothing is saved.
+	Audit string `json:"audit,omitempty"`
+	Steps []Step `json:"steps"`
 
 	lines map[string]int // structural path -> line, when it came from a text
 }
@@ -79,9 +99,26 @@ type Upload struct {
 	File      string `json:"file"`                 // store/path
 	Name      string `json:"name,omitempty"`       // remote file name; the base name of File when empty
 	WaitUntil string `json:"wait_until,omitempty"` // how long to wait for a file that is late
-	MimeType  string `json:"mime_type,omitempty"`  // by extension when empty
-	Prefix    string `json:"prefix,omitempty"`
+	// StableFor: the file is complete once its size and time have not changed for so long.
+	StableFor Duration `json:"stable_for,omitempty"`
+	// Marker is the store/path of a file whose presence says that File is complete. The
+	// manifest of Expect can be it.
+	Marker string `json:"marker,omitempty"`
+	// OnMissing is what becomes of the step when the file did not come, or not wholly.
+	OnMissing OnMissing      `json:"on_missing,omitempty"`
+	Expect    *verify.Expect `json:"expect,omitempty"`    // what the file must hold before it is sent
+	MimeType  string         `json:"mime_type,omitempty"` // by extension when empty
+	Prefix    string         `json:"prefix,omitempty"`
 }
+
+// OnMissing is what becomes of an upload whose file did not come.
+type OnMissing string
+
+const (
+	WaitForPerson OnMissing = "wait_for_person" // the default: a person decides
+	SkipStep      OnMissing = "skip"            // the night goes on without it
+	FailStep      OnMissing = "fail"            // the step ends, and what needs it is not run
+)
 
 // Batch runs one batch.
 type Batch struct {
@@ -125,18 +162,22 @@ type Report struct {
 	Filter            string `json:"filter,omitempty"`
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 	SaveTo            string `json:"save_to"` // store/path
-	Deadline          string `json:"deadline,omitempty"`
+	// Expect is what the saved file must hold.
+	Expect   *verify.Expect `json:"expect,omitempty"`
+	Deadline string         `json:"deadline,omitempty"`
 }
 
 // Download brings down a file that is in the service: exactly one of File and
 // FileID says which.
 type Download struct {
-	File     string `json:"file,omitempty"`    // remote file name
-	FileID   string `json:"file_id,omitempty"` // digits
-	SaveTo   string `json:"save_to"`           // store/path
-	Prefix   string `json:"prefix,omitempty"`
-	Stripe   string `json:"stripe,omitempty"` // "default" when empty
-	Deadline string `json:"deadline,omitempty"`
+	File   string `json:"file,omitempty"`    // remote file name
+	FileID string `json:"file_id,omitempty"` // digits
+	SaveTo string `json:"save_to"`           // store/path
+	Prefix string `json:"prefix,omitempty"`
+	Stripe string `json:"stripe,omitempty"` // "default" when empty
+	// Expect is what the saved file must hold.
+	Expect   *verify.Expect `json:"expect,omitempty"`
+	Deadline string         `json:"deadline,omitempty"`
 }
 
 // Migration exports or imports the migration definition with this code.
@@ -221,15 +262,44 @@ func (p *Pipeline) clone() (*Pipeline, error) {
 	return &q, nil
 }
 
-// StoreRef is the file of a store that the step reads or writes; empty when it has none.
-func (s Step) StoreRef() string {
+// StoreRefs are the files of stores that the step reads or writes.
+func (s Step) StoreRefs() []string {
+	var refs []string
+	add := func(ref string) {
+		if ref != "" {
+			refs = append(refs, ref)
+		}
+	}
+	if s.Upload != nil {
+		add(s.Upload.File)
+		add(s.Upload.Marker)
+	}
+	add(s.SaveTo())
+	if e := s.expect(); e != nil {
+		add(e.Manifest)
+	}
+	return refs
+}
+
+// SaveTo is where the step saves what it brings down; empty when it brings nothing.
+func (s Step) SaveTo() string {
 	switch s.Kind() {
-	case KindUpload:
-		return s.Upload.File
 	case KindReport:
 		return s.Report.SaveTo
 	case KindDownload:
 		return s.Download.SaveTo
 	}
 	return ""
+}
+
+func (s Step) expect() *verify.Expect {
+	switch s.Kind() {
+	case KindUpload:
+		return s.Upload.Expect
+	case KindReport:
+		return s.Report.Expect
+	case KindDownload:
+		return s.Download.Expect
+	}
+	return nil
 }

@@ -68,13 +68,21 @@ const everyKind = `
 name: every-kind
 steps:
   - id: up
-    upload: {file: 'inbox/a/gl_{{.AsOf.Format "20060102"}}.csv', name: "gl_{{.AsOfDate}}.dat", mime_type: DAT, prefix: night/}
+    upload:
+      file: 'inbox/a/gl_{{.AsOf.Format "20060102"}}.csv'
+      name: "gl_{{.AsOfDate}}.dat"
+      mime_type: DAT
+      prefix: night/
+      stable_for: 30s
+      marker: "inbox/gl_{{.AsOfDate}}.done"
+      on_missing: skip
+      expect: {manifest: "inbox/gl_{{.AsOfDate}}.json", bytes: 5000000000, rows: 0, totals: {BALANCE: "123.45"}, delimiter: ";"}
   - {id: ask, approve: {message: "Start {{.Pipeline}} on {{.Connection}}?", deadline: 90m}}
   - id: batch
     needs: [up, ask]
     batch: {code: B1, key: second, params: {X: 7, $FICMISDATE$: "{{.AsOf.PrevMonthEnd}}"}, included_tasks: [t1], excluded_tasks: [t2], held_tasks: [t1]}
   - {id: group, group: {code: G1, restart_delay: 90s, batches: [{code: M1}, {code: M2, params: {$FICMISDATE$: 2026-01-31}}]}}
-  - {id: report, report: {code: R1, filter: "D = '{{.AsOfDate}}'", def_type: V, save_to: 'out/{{if eq .Connection "prod"}}p{{else}}t{{end}}.csv'}}
+  - {id: report, report: {code: R1, filter: "D = '{{.AsOfDate}}'", def_type: V, save_to: 'out/{{if eq .Connection "prod"}}p{{else}}t{{end}}.csv', expect: {min_rows: 1, max_rows: 9}}}
   - {id: by-name, download: {file: x.csv, save_to: out/x.csv}}
   - {id: by-id, download: {file_id: 9916, save_to: out/y.csv}}
   - {id: exp, export: {code: 101}}
@@ -89,6 +97,15 @@ func TestRenderFillsInValuesAndDefaults(t *testing.T) {
 	s := night.Steps
 	assert.Equal(t, "inbox/a/gl_20260315.csv", s[0].Upload.File)
 	assert.Equal(t, "gl_2026-03-15.dat", s[0].Upload.Name)
+	assert.Equal(t, Duration(30*time.Second), s[0].Upload.StableFor)
+	assert.Equal(t, "inbox/gl_2026-03-15.done", s[0].Upload.Marker)
+	assert.Equal(t, SkipStep, s[0].Upload.OnMissing)
+	assert.Equal(t, "inbox/gl_2026-03-15.json", s[0].Upload.Expect.Manifest)
+	assert.EqualValues(t, 5_000_000_000, *s[0].Upload.Expect.Bytes)
+	assert.EqualValues(t, 0, *s[0].Upload.Expect.Rows)
+	assert.Equal(t, map[string]string{"BALANCE": "123.45"}, s[0].Upload.Expect.Totals)
+	assert.EqualValues(t, 9, *s[4].Report.Expect.MaxRows)
+	assert.Equal(t, "out/audit.jsonl", night.Audit, "beside the first file that is saved")
 	assert.Equal(t, "Start every-kind on prod?", s[1].Approve.Message)
 	assert.Equal(t, map[string]string{"X": "7", ParamAsOf: "2026-02-28"}, s[2].Batch.Params, "what the step says wins")
 	assert.Equal(t, "2026-03-15", s[3].Group.Batches[0].Params[ParamAsOf])
@@ -111,28 +128,34 @@ func TestFaults(t *testing.T) {
 		text string
 		want []string
 	}{
-		"empty":          {"name:", []string{"line 1: name: must be a text, not nothing", "steps: a pipeline needs at least one step"}},
-		"not a mapping":  {"name: x\nsteps: 7", []string{`line 2: steps: must be a list, not "7"`}},
-		"yaml syntax":    {"name: x\nsteps: [", []string{"line 2: "}},
-		"two documents":  {"name: x\n---\nname: y", []string{"more than one document"}},
-		"unknown key":    {"- {id: a, batch: {code: B, cod: C}}", []string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
-		"key twice":      {"- {id: a, batch: {code: B, code: C}}", []string{"steps.a.batch.code: the key is given twice"}},
-		"alias":          {"- {id: &x a, batch: {code: *x}}", []string{"steps.a.batch.code: aliases (*x) are not supported"}},
-		"merge":          {"- {id: a, batch: {<<: {code: B}}}", []string{"steps.a.batch.<<: unknown key", "code: is missing"}},
-		"not a number":   {"- " + deep + "restarts: many}}", []string{`steps.s.batch.restarts: must be a whole number, not "many"`}},
-		"too many":       {"- " + deep + "restarts: 101}}", []string{"steps.s.batch.restarts: must be between 0 and 100"}},
-		"bad delay":      {"- " + deep + "restart_delay: 5}}", []string{`"5" is not a duration`}},
-		"negative delay": {"- " + deep + "restart_delay: -5s}}", []string{"must not be negative"}},
-		"null parameter": {"- " + deep + "params: {X: }}}", []string{"steps.s.batch.params.X: must be a text, not nothing"}},
-		"bad name":       {"name: Night Close\nsteps: [{id: a, export: {code: 1}}]", []string{`line 1: name: "Night Close" is not a name`}},
-		"bad zone":       {"name: x\ntime_zone: Mars/Base\nsteps: [{id: a, export: {code: 1}}]", []string{"line 2: time_zone: unknown time zone"}},
-		"local zone":     {"name: x\ntime_zone: Local\nsteps: [{id: a, export: {code: 1}}]", []string{"differs from worker to worker"}},
-		"no id":          {"- {export: {code: 1}}", []string{`steps[0].id: "" is not an id`}},
-		"bad id":         {"- {id: ../a, export: {code: 1}}", []string{`steps[0].id: "../a" is not an id`}},
-		"id twice":       {"- {id: a, export: {code: 1}}\n- {id: a, import: {code: 1}}", []string{"line 4: steps.a.id: the id a is taken by step 1"}},
-		"unknown need":   {"- {id: a, needs: [b], export: {code: 1}}", []string{`steps.a.needs[0]: there is no step "b"`}},
-		"need twice":     {"- {id: a, export: {code: 1}}\n- {id: b, needs: [a, a], export: {code: 2}}", []string{"a is named twice"}},
-		"needs itself":   {"- {id: a, needs: [a], export: {code: 1}}", []string{"in a circle: a needs a"}},
+		"empty":           {"name:", []string{"line 1: name: must be a text, not nothing", "steps: a pipeline needs at least one step"}},
+		"not a mapping":   {"name: x\nsteps: 7", []string{`line 2: steps: must be a list, not "7"`}},
+		"yaml syntax":     {"name: x\nsteps: [", []string{"line 2: "}},
+		"two documents":   {"name: x\n---\nname: y", []string{"more than one document"}},
+		"late":            {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`, []string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a reference`, `a.upload.on_missing: "later" is not one of wait_for_person, skip, fail`}},
+		"expects":         {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`, []string{"a.upload.expect.rows: cannot be less", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
+		"expects nothing": {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`, []string{"a.download.expect: expects nothing"}},
+		"rows of text":    {`- {id: a, report: {code: R, save_to: out/x, expect: {rows: many}}}`, []string{`a.report.expect.rows: must be a whole number, not "many"`}},
+		"audit":           {"name: x\naudit: nowhere\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}", []string{`line 2: audit: "nowhere" is not a reference`}},
+		"audit elsewhere": {"name: x\naudit: out/x\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}", []string{"line 2: audit: step a saves to out/x as well"}},
+		"unknown key":     {"- {id: a, batch: {code: B, cod: C}}", []string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
+		"key twice":       {"- {id: a, batch: {code: B, code: C}}", []string{"steps.a.batch.code: the key is given twice"}},
+		"alias":           {"- {id: &x a, batch: {code: *x}}", []string{"steps.a.batch.code: aliases (*x) are not supported"}},
+		"merge":           {"- {id: a, batch: {<<: {code: B}}}", []string{"steps.a.batch.<<: unknown key", "code: is missing"}},
+		"not a number":    {"- " + deep + "restarts: many}}", []string{`steps.s.batch.restarts: must be a whole number, not "many"`}},
+		"too many":        {"- " + deep + "restarts: 101}}", []string{"steps.s.batch.restarts: must be between 0 and 100"}},
+		"bad delay":       {"- " + deep + "restart_delay: 5}}", []string{`"5" is not a duration`}},
+		"negative delay":  {"- " + deep + "restart_delay: -5s}}", []string{"must not be negative"}},
+		"null parameter":  {"- " + deep + "params: {X: }}}", []string{"steps.s.batch.params.X: must be a text, not nothing"}},
+		"bad name":        {"name: Night Close\nsteps: [{id: a, export: {code: 1}}]", []string{`line 1: name: "Night Close" is not a name`}},
+		"bad zone":        {"name: x\ntime_zone: Mars/Base\nsteps: [{id: a, export: {code: 1}}]", []string{"line 2: time_zone: unknown time zone"}},
+		"local zone":      {"name: x\ntime_zone: Local\nsteps: [{id: a, export: {code: 1}}]", []string{"differs from worker to worker"}},
+		"no id":           {"- {export: {code: 1}}", []string{`steps[0].id: "" is not an id`}},
+		"bad id":          {"- {id: ../a, export: {code: 1}}", []string{`steps[0].id: "../a" is not an id`}},
+		"id twice":        {"- {id: a, export: {code: 1}}\n- {id: a, import: {code: 1}}", []string{"line 4: steps.a.id: the id a is taken by step 1"}},
+		"unknown need":    {"- {id: a, needs: [b], export: {code: 1}}", []string{`steps.a.needs[0]: there is no step "b"`}},
+		"need twice":      {"- {id: a, export: {code: 1}}\n- {id: b, needs: [a, a], export: {code: 2}}", []string{"a is named twice"}},
+		"needs itself":    {"- {id: a, needs: [a], export: {code: 1}}", []string{"in a circle: a needs a"}},
 		"circle": {"- {id: out, needs: [a], export: {code: 9}}\n- {id: a, needs: [b], export: {code: 1}}\n- {id: b, needs: [c], export: {code: 2}}\n- {id: c, needs: [a], export: {code: 3}}",
 			[]string{"line 4: steps.a.needs: steps need each other in a circle: a needs b needs c needs a"}},
 		"no kind":           {"- {id: a}", []string{"steps.a: must have exactly one of approve, batch, download, export, group, import, report, upload"}},
@@ -207,7 +230,7 @@ steps:
 `))
 	assert.EqualError(t, err, strings.Join([]string{
 		`line 1: name: "Bad Name" is not a name; ` + idRule,
-		`line 2: owner: unknown key; known here: calendar, deadline, name, steps, time_zone`,
+		`line 2: owner: unknown key; known here: audit, calendar, deadline, name, steps, time_zone`,
 		`line 5: steps.up.upload.wait_until: "soon" is neither a time of day like "05:00" nor a duration like "90m"`,
 		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Pipeline`,
 		`line 7: steps.run.needs[0]: there is no step "upp"`,
@@ -371,18 +394,32 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-func TestStoreRef(t *testing.T) {
+func TestStoreRefs(t *testing.T) {
 	p, err := Parse([]byte(everyKind))
 	require.NoError(t, err)
 	var refs []string
 	for _, s := range p.Steps {
-		if ref := s.StoreRef(); ref != "" {
+		for _, ref := range s.StoreRefs() {
 			refs = append(refs, s.ID+" "+ref)
 		}
 	}
 	assert.Equal(t, []string{
-		`up inbox/a/gl_{{.AsOf.Format "20060102"}}.csv`,
+		`up inbox/a/gl_{{.AsOf.Format "20060102"}}.csv`, "up inbox/gl_{{.AsOfDate}}.done", "up inbox/gl_{{.AsOfDate}}.json",
 		`report out/{{if eq .Connection "prod"}}p{{else}}t{{end}}.csv`,
 		"by-name out/x.csv", "by-id out/y.csv",
 	}, refs)
+}
+
+func TestTheAuditFileIsWhereThePipelineSays(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: x\naudit: \"log/{{.AsOfDate}}/a.jsonl\"\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}": "log/2026-10-31/a.jsonl",
+		"name: x\nsteps:\n- {id: a, export: {code: R}}":                                                       "",
+		"name: x\nsteps:\n- {id: a, export: {code: R}}\n- {id: b, report: {code: R, save_to: out/d/x}}":       "out/d/audit.jsonl",
+	} {
+		p, err := Parse([]byte(text))
+		require.NoError(t, err)
+		night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+		require.NoError(t, err)
+		assert.Equal(t, want, night.Audit)
+	}
 }

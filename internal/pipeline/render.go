@@ -19,11 +19,11 @@ type Vars struct {
 
 // Render fills in the templates of the definition for one night and returns
 // what is then to be done, with defaults written out: the remote name of an
-// upload, the type of a report, and the as-of date as [ParamAsOf] on every
+// upload, the type of a report, the audit file's place, and the as-of date as [ParamAsOf] on every
 // batch and listed member that does not say otherwise. p stays as it is. The
 // result is JSON-serialisable.
 //
-// Templates are those of text/template, in the string values of steps:
+// Templates are those of text/template, in the string values of steps and in audit:
 //
 //	{{.AsOfDate}}                        2026-10-31
 //	{{.AsOf.Format "20060102"}}          20261031
@@ -68,15 +68,19 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	values := map[string]any{
 		"AsOf": asOf, "AsOfDate": asOf.String(), "Connection": vars.Connection, "Pipeline": p.Name,
 	}
+	fill := func(path, text string) string {
+		result, err := expand(text, values)
+		if err != nil {
+			c.add(path, "%s", err)
+		}
+		return result
+	}
 	for i := range q.Steps {
-		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), func(path, text string) string {
-			result, err := expand(text, values)
-			if err != nil {
-				c.add(path, "%s", err)
-			}
-			return result
-		})
+		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), fill)
 		q.Steps[i].setDefaults(asOf)
+	}
+	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
+		q.Audit = q.besideFirstSaved(auditName)
 	}
 	q.checkValues(c)
 	return q
@@ -109,6 +113,26 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 	}
 }
 
+const auditName = "audit.jsonl"
+
+// besideFirstSaved is a name in the folder of the first file that a step saves; empty where none does.
+func (p *Pipeline) besideFirstSaved(name string) string {
+	for _, s := range p.Steps {
+		if _, _, err := ParseRef(s.SaveTo()); err == nil {
+			folder, _, _ := cutLast(s.SaveTo(), "/")
+			return folder + "/" + name
+		}
+	}
+	return ""
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return "", text, false
+}
+
 func (s *Step) setDefaults(asOf Date) {
 	withDate := func(params map[string]string) map[string]string {
 		if params == nil {
@@ -122,7 +146,7 @@ func (s *Step) setDefaults(asOf Date) {
 	switch s.Kind() {
 	case KindUpload:
 		if s.Upload.Name == "" {
-			s.Upload.Name = s.Upload.File[strings.LastIndex(s.Upload.File, "/")+1:]
+			_, s.Upload.Name, _ = cutLast(s.Upload.File, "/")
 		}
 	case KindBatch:
 		s.Batch.Params = withDate(s.Batch.Params)

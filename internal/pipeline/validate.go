@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
 // sampleDate stands for the night when there is none yet.
@@ -129,6 +131,9 @@ func (s Step) checkKind(c *collector, path string) {
 	switch s.Kind() {
 	case KindUpload:
 		checkTime(c, path+".wait_until", s.Upload.WaitUntil)
+		if s.Upload.StableFor < 0 {
+			c.add(path+".stable_for", "must not be negative")
+		}
 	case KindBatch:
 		checkRestarts(c, path, s.Batch.Restarts, s.Batch.RestartDelay)
 	case KindGroup:
@@ -163,6 +168,10 @@ func (p *Pipeline) checkValues(c *collector) {
 			v.step(step, join(stepPath(i), string(kind)))
 		}
 	}
+	if p.Audit != "" && v.ref(p.Audit, "audit") {
+		other, taken := v.saved[p.Audit]
+		v.want(!taken, "audit", "step %s saves to %s as well", other, p.Audit)
+	}
 }
 
 type checker struct {
@@ -180,12 +189,20 @@ func (v checker) want(ok bool, path, format string, args ...any) bool {
 }
 
 func (v checker) step(s Step, path string) {
+	if e := s.expect(); e != nil {
+		v.expect(e, path+".expect")
+	}
 	switch s.Kind() {
 	case KindUpload:
 		v.ref(s.Upload.File, path+".file")
 		if s.Upload.Name != "" { // it comes from the file when that is sound
 			v.remoteName(s.Upload.Name, path+".name")
 		}
+		if s.Upload.Marker != "" {
+			v.ref(s.Upload.Marker, path+".marker")
+		}
+		v.want(slices.Contains([]OnMissing{"", WaitForPerson, SkipStep, FailStep}, s.Upload.OnMissing), path+".on_missing",
+			"%q is not one of %s, %s, %s", s.Upload.OnMissing, WaitForPerson, SkipStep, FailStep)
 		v.prefix(s.Upload.Prefix, path)
 		v.want(s.Upload.MimeType == "" || mimePattern.MatchString(s.Upload.MimeType), path+".mime_type",
 			"%q is not a type; the service takes Text/CSV, Text/plain and DAT", s.Upload.MimeType)
@@ -292,6 +309,19 @@ func (v checker) save(id, ref, path string) {
 		return
 	}
 	v.saved[ref] = id
+}
+
+func (v checker) expect(e *verify.Expect, path string) {
+	for _, f := range e.Faults() {
+		at := path
+		if f.Key != "" {
+			at = join(path, f.Key)
+		}
+		v.want(false, at, "%s", f.Message)
+	}
+	if e.Manifest != "" {
+		v.ref(e.Manifest, path+".manifest")
+	}
 }
 
 func (v checker) ref(ref, path string) bool {
