@@ -299,6 +299,12 @@ func TestRunBatch(t *testing.T) {
 			calls:   map[string]int{"trigger": 1},
 		},
 		{
+			name:    "an earlier start left a restart of unknown outcome that took effect",
+			service: scheduler{earlier: activities.EarlierPosting{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
+			state:   Succeeded,
+			calls:   map[string]int{},
+		},
+		{
 			name:    "a run that was started elsewhere",
 			service: scheduler{ends: []stretch{{"0", minute}}},
 			input:   func(in *RunBatchInput) { in.RunID = runID },
