@@ -39,15 +39,22 @@ func MonthEnd(ctx workflow.Context, in MonthEndInput) (workflows.NightlyCloseRes
 		Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: in.AsOfDate, StartedBy: "month-end",
 	})
 
-	var books Books
-	workflow.GetSignalChannel(ctx, BooksSignal).Receive(ctx, &books)
-	signal, word := workflows.ApproveSignal, workflows.Steering{By: books.Controller, Why: books.Why, Step: "sign-off"}
-	if !books.Good {
-		signal, word.Step = workflows.InterruptSignal, "allocate"
-	}
+	var failed error
+	workflow.NewSelector(ctx).
+		AddReceive(workflow.GetSignalChannel(ctx, BooksSignal), func(said workflow.ReceiveChannel, _ bool) {
+			var books Books
+			said.Receive(ctx, &books)
+			signal, word := workflows.ApproveSignal, workflows.Steering{By: books.Controller, Why: books.Why, Step: "sign-off"}
+			if !books.Good {
+				signal, word.Step = workflows.InterruptSignal, "allocate"
+			}
+			failed = workflow.SignalExternalWorkflow(ctx, id, "", signal, word).Get(ctx, nil)
+		}).
+		AddFuture(nightly, func(workflow.Future) {}). // it ended before anybody looked
+		Select(ctx)
 	var result workflows.NightlyCloseResult
-	if err := workflow.SignalExternalWorkflow(ctx, id, "", signal, word).Get(ctx, nil); err != nil {
-		return result, err
+	if failed != nil {
+		return result, failed
 	}
 	err := nightly.Get(ctx, &result)
 	return result, err

@@ -5,6 +5,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -33,6 +34,8 @@ type Options struct {
 	// Settings are overrides of the configuration, "worker.poll.min": "50ms"; a key that
 	// begins with "connection." is the connection's.
 	Settings map[string]string
+	// TaskQueue is the worker's. Default: one of the test's own.
+	TaskQueue string
 	// NoWorker leaves starting a worker to the test.
 	NoWorker bool
 }
@@ -61,7 +64,7 @@ func New(t testing.TB, o Options) *Env {
 	t.Helper()
 	dir := Folder(t, "env")
 	e := &Env{
-		T: t, Server: o.Server, Connection: slug(t.Name()), TaskQueue: t.Name(), Dir: dir, Config: filepath.Join(dir, "config", "pbsm.yaml"),
+		T: t, Server: o.Server, Connection: slug(t.Name()), TaskQueue: cmp.Or(o.TaskQueue, t.Name()), Dir: dir, Config: filepath.Join(dir, "config", "pbsm.yaml"),
 		Inbox: filepath.Join(dir, "inbox"), Reports: filepath.Join(dir, "reports"), Pipelines: filepath.Join(dir, "pipelines"), settings: o.Settings,
 	}
 	if e.Server == nil {

@@ -1,0 +1,172 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/tests/example"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// block is a fenced block of README.md and the nearest heading above it.
+type block struct {
+	heading, language, text string
+}
+
+func readme(t *testing.T) (text string, blocks []block) {
+	t.Helper()
+	content, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	heading, open := "", (*block)(nil)
+	for line := range strings.Lines(string(content)) {
+		fence, isFence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case isFence && open == nil:
+			open = &block{heading: heading, language: fence}
+		case isFence:
+			blocks = append(blocks, *open)
+			open = nil
+		case open != nil:
+			open.text += line
+		case strings.HasPrefix(line, "#"):
+			heading = strings.TrimSpace(strings.TrimLeft(line, "#"))
+		}
+	}
+	require.Nil(t, open, "a fence is not closed")
+	return string(content), blocks
+}
+
+func inLanguage(blocks []block, language string) []block {
+	var found []block
+	for _, b := range blocks {
+		if b.language == language {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+func TestReadmeShowsTheExample(t *testing.T) {
+	t.Parallel()
+	_, blocks := readme(t)
+	source, err := os.ReadFile("example/month_end.go")
+	require.NoError(t, err)
+	shown := inLanguage(blocks, "go")
+	require.Len(t, shown, 1)
+	require.Equal(t, string(source), shown[0].text, "README.md and tests/example/month_end.go")
+}
+
+// Every JSON input decodes strictly into the type of its heading and has no fault.
+func TestReadmeInputsAreValid(t *testing.T) {
+	t.Parallel()
+	text, blocks := readme(t)
+	inputs := map[string]func() any{
+		workflows.NightlyCloseType:   func() any { return new(workflows.NightlyCloseInput) },
+		workflows.RunBatchType:       func() any { return new(workflows.RunBatchInput) },
+		workflows.GenerateReportType: func() any { return new(workflows.GenerateReportInput) },
+		workflows.UploadFileType:     func() any { return new(workflows.UploadFileInput) },
+		workflows.DownloadFileType:   func() any { return new(workflows.DownloadFileInput) },
+		workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
+		"Steer it":                   func() any { return new(workflows.Steering) },
+	}
+	shown := map[string]bool{}
+	for _, b := range inLanguage(blocks, "json") {
+		require.Contains(t, inputs, b.heading, "JSON under a heading that names no input:\n%s", b.text)
+		input := inputs[b.heading]()
+		decoder := json.NewDecoder(bytes.NewReader([]byte(b.text)))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(input), "%s", b.text)
+		if checked, ok := input.(interface{ Validate() error }); ok {
+			require.NoError(t, checked.Validate(), "%s", b.text)
+		}
+		switch in := input.(type) {
+		case *workflows.NightlyCloseInput:
+			require.Contains(t, text, "`"+workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)+"`")
+		case *workflows.RunBatchInput:
+			if !shown[b.heading] {
+				require.Contains(t, text, "`"+workflows.BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, "")+"`")
+			}
+		}
+		shown[b.heading] = true
+	}
+	for heading := range inputs {
+		require.True(t, shown[heading], "no JSON for %s", heading)
+	}
+	for _, b := range inLanguage(blocks, "yaml") {
+		_, err := pipeline.Parse([]byte(b.text))
+		require.NoError(t, err, "%s", b.text)
+	}
+}
+
+var command = regexp.MustCompile("(?m)bin/starter ([^`\n]*)")
+
+// Every command that README.md shows is one that the starter has, with flags that it knows.
+func TestReadmeCommandsExist(t *testing.T) {
+	t.Parallel()
+	text, _ := readme(t)
+	e := harness.New(t, harness.Options{NoWorker: true})
+	shown := command.FindAllStringSubmatch(text, -1)
+	require.NotEmpty(t, shown)
+	for _, match := range shown {
+		args := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(match[1], -1)
+		if len(args) == 0 || strings.HasPrefix(args[0], "`") {
+			continue
+		}
+		result := e.Run(append(args, "--help")...)
+		require.Zero(t, result.Code, "starter %s\n%s", match[1], result)
+	}
+}
+
+// The example of README.md runs: its workflow starts a close as a child and steers it.
+func TestReadmeExampleRuns(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{TaskQueue: workflows.TaskQueue})
+	e.Write(e.Pipelines, "good.yaml", "name: good\nsteps:\n  - id: allocate\n    batch: {code: PBSM_QUICK}\n  - id: sign-off\n    needs: [allocate]\n    approve: {message: Are the books good}\n")
+	e.Write(e.Pipelines, "bad.yaml", "name: bad\nsteps:\n  - id: allocate\n    batch: {code: PBSM_HANG}\n")
+	w := worker.New(e.Temporal, "month-end", worker.Options{})
+	w.RegisterWorkflow(example.MonthEnd)
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	start := func(pipeline string) client.WorkflowRun {
+		run, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "month-end/" + pipeline, TaskQueue: "month-end"},
+			example.MonthEnd, example.MonthEndInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: harness.AsOf})
+		require.NoError(t, err)
+		return run
+	}
+	tell := func(run client.WorkflowRun, books example.Books) {
+		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), run.GetID(), "", example.BooksSignal, books))
+	}
+
+	require.ErrorContains(t, e.Await(start("missing"), nil), "pipelines folder", "a close that ends early ends the month")
+
+	good := start("good")
+	e.AwaitState(workflows.CloseWorkflowID(e.Connection, "good", harness.AsOf), workflows.Waiting)
+	tell(good, example.Books{Controller: "carla", Good: true})
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(good, &result))
+	require.Equal(t, workflows.Succeeded, result.State)
+
+	bad := start("bad")
+	id := workflows.CloseWorkflowID(e.Connection, "bad", harness.AsOf)
+	batch := workflows.BatchWorkflowID(e.Connection, hangBatch, harness.AsOf, "")
+	e.Until("the run goes on", func() bool {
+		status, _ := e.Status(batch)
+		return status.RunID != "" && status.State == workflows.Running
+	})
+	tell(bad, example.Books{Controller: "carla", Why: "the rates are wrong"})
+	e.AwaitState(id, workflows.Waiting)
+	require.Len(t, e.Calls("interrupt", harness.Processed), 1)
+	_, err := e.Steer(id, workflows.DecideSignal, workflows.Steering{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
+	require.NoError(t, err)
+	require.ErrorContains(t, e.Await(bad, nil), "allocate failed")
+}
