@@ -30,6 +30,8 @@ const (
 	PARExpired = "PARExpired"
 	// FileMissing: the file is not in its store.
 	FileMissing = "FileMissing"
+	// VerificationFailed: a file does not hold what is expected of it. Details: []verify.Mismatch.
+	VerificationFailed = "VerificationFailed"
 	// FileChanged: the file is not the one that was found.
 	FileChanged = "FileChanged"
 )

@@ -82,14 +82,21 @@ type ScanFileInput struct {
 	FileID     string `json:"file_id"`
 }
 
-// ScanFile has an uploaded file scanned, where the tenant's release wants it before the file is listed.
-func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) error {
+// Scan is the answer to a scan.
+type Scan struct {
+	// Status is the service's word; it may be empty.
+	Status string `json:"status,omitempty"`
+}
+
+// ScanFile has an uploaded file scanned, where the tenant's release wants it before the file
+// is listed. A scan that the service says failed is Refused; repeating one does no harm.
+func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
-		return err
+		return Scan{}, err
 	}
-	_, err = conn.service.ScanFile(ctx, in.FileID)
-	return repeatable(err)
+	scan, err := conn.service.ScanFile(ctx, in.FileID)
+	return Scan{Status: scan.Status}, repeatable(err)
 }
 
 // ListFiles answers with a file's entry once the service lists it.

@@ -2,24 +2,13 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 )
-
-// StatFileInput names a file that is to be there.
-type StatFileInput struct {
-	// File is "store/path".
-	File string `json:"file"`
-	// Wait says that a file that is missing is waited for, until the activity's timeout.
-	Wait bool `json:"wait,omitempty"`
-	Watch
-}
 
 // FileInfo is a file in a store.
 type FileInfo struct {
@@ -55,20 +44,6 @@ type Moved struct {
 type TransferProgress struct {
 	Done  int64 `json:"done"`
 	Total int64 `json:"total,omitempty"`
-}
-
-// StatFile answers with a file's size. One that is missing is FileMissing, or is waited for.
-func (a *Activities) StatFile(ctx context.Context, in StatFileInput) (FileInfo, error) {
-	info, err := a.stores.Stat(ctx, in.File)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && in.Wait:
-		return FileInfo{}, a.stillWaiting(ctx, in.Since, "%s is not there yet", in.File)
-	case errors.Is(err, fs.ErrNotExist):
-		return FileInfo{}, temporal.NewNonRetryableApplicationError(in.File+" is not in its store: put it there, then retry", FileMissing, err)
-	case err != nil:
-		return FileInfo{}, a.watching(ctx, in.Since, err)
-	}
-	return FileInfo{File: in.File, Size: info.Size, Modified: info.ModTime}, nil
 }
 
 // PutFile sends a file to a pre-authenticated URL. Sending it again replaces it.

@@ -32,6 +32,9 @@ func (j *job) download(ctx workflow.Context, in DownloadFileInput) (FileResult, 
 		}
 		return j.save(ctx, in.Connection, par, &result)
 	})
+	if err == nil {
+		err = j.verify(ctx, in.Expect, &result)
+	}
 	return result, err
 }
 

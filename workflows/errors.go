@@ -21,6 +21,8 @@ const (
 	GivenUp = "GivenUp"
 	// DeadlinePassed: the patience is over; the remote job may still run. Details: RunBatchResult, of a batch.
 	DeadlinePassed = "DeadlinePassed"
+	// VerificationFailed: a file does not hold what is expected of it. The message names both figures.
+	VerificationFailed = activities.VerificationFailed
 	// StepFailed: a report or a migration failed on the service's side.
 	StepFailed = "StepFailed"
 	// CloseFailed: a night ended with steps that failed or did not run. Details: NightlyCloseResult.

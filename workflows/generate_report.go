@@ -42,6 +42,9 @@ func (j *job) report(ctx workflow.Context, in GenerateReportInput) (GenerateRepo
 		}
 		return j.save(ctx, in.Connection, report.Link, &result.File)
 	})
+	if err == nil {
+		err = j.verify(ctx, in.Expect, &result.File)
+	}
 	return result, err
 }
 

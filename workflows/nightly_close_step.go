@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -43,11 +44,30 @@ func (s *step) run(ctx workflow.Context) {
 		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
 			s.end(ctx, Failed, reason(err))
 			return
+		case s.endWithoutFile(ctx, err):
+			return
 		}
 		if again := s.park(ctx, reason(err)); !again {
 			return
 		}
 	}
+}
+
+// endWithoutFile ends an upload whose file did not come, where the pipeline says how.
+func (s *step) endWithoutFile(ctx workflow.Context, err error) bool {
+	if s.Kind != pipeline.KindUpload || errorType(err) != activities.FileMissing {
+		return false
+	}
+	switch s.Step.Upload.OnMissing {
+	case pipeline.SkipStep:
+		s.result.Error = reason(err)
+		s.end(ctx, Skipped, "skipped, as the pipeline says: "+reason(err))
+		return true
+	case pipeline.FailStep:
+		s.end(ctx, Failed, reason(err))
+		return true
+	}
+	return false
 }
 
 func (s *step) needsOver() bool {
@@ -255,7 +275,7 @@ func (s *step) uploadInput() UploadFileInput {
 	u := s.Step.Upload
 	return UploadFileInput{
 		Connection: s.night.in.Connection, File: u.File, Name: u.Name, MimeType: u.MimeType, Prefix: u.Prefix,
-		WaitUntil: s.WaitUntil, Deadline: s.deadline(),
+		WaitUntil: s.WaitUntil, StableFor: delayText(u.StableFor), Marker: u.Marker, Expect: expected(u.Expect), Deadline: s.deadline(),
 	}
 }
 
@@ -263,7 +283,7 @@ func (s *step) downloadInput() DownloadFileInput {
 	d := s.Step.Download
 	return DownloadFileInput{
 		Connection: s.night.in.Connection, FileID: d.FileID, Name: d.File, Stripe: d.Stripe, Prefix: d.Prefix,
-		SaveTo: d.SaveTo, Deadline: s.deadline(),
+		SaveTo: d.SaveTo, Expect: expected(d.Expect), Deadline: s.deadline(),
 	}
 }
 
@@ -271,7 +291,7 @@ func (s *step) reportInput() GenerateReportInput {
 	r := s.Step.Report
 	return GenerateReportInput{
 		Connection: s.night.in.Connection, Code: r.Code, Type: r.Type, DefinitionType: r.DefType,
-		Filter: r.Filter, PlaceholderFilter: r.PlaceholderFilter, SaveTo: r.SaveTo, Deadline: s.deadline(),
+		Filter: r.Filter, PlaceholderFilter: r.PlaceholderFilter, SaveTo: r.SaveTo, Expect: expected(r.Expect), Deadline: s.deadline(),
 	}
 }
 

@@ -60,6 +60,11 @@ func uploadStep(id string) activities.PlanStep {
 	return activities.PlanStep{Kind: pipeline.KindUpload, Step: pipeline.Step{ID: id, Upload: &pipeline.Upload{File: "inbox/" + id}}}
 }
 
+func without(s activities.PlanStep, missing pipeline.OnMissing) activities.PlanStep {
+	s.Step.Upload.OnMissing = missing
+	return s
+}
+
 func batchStep(id string, needs ...string) activities.PlanStep {
 	return activities.PlanStep{Kind: pipeline.KindBatch, Step: pipeline.Step{ID: id, Needs: needs, Batch: &pipeline.Batch{Code: id}}}
 }
@@ -104,6 +109,18 @@ func TestNightlyClose(t *testing.T) {
 			said:  []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Skip, Step: "a", Why: "came by mail"}}},
 			state: Succeeded,
 			steps: map[string]State{"a": Skipped, "c": Succeeded},
+		},
+		{
+			name:  "a file that does not come is done without, where the pipeline says so",
+			night: fakeNight{plan: plan(without(uploadStep("a"), pipeline.SkipStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			state: Succeeded,
+			steps: map[string]State{"a": Skipped, "c": Succeeded},
+		},
+		{
+			name:  "a file that does not come fails its step, where the pipeline says so",
+			night: fakeNight{plan: plan(without(uploadStep("a"), pipeline.FailStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			state: Failed,
+			steps: map[string]State{"a": Failed, "c": NotRun},
 		},
 		{
 			name:  "what needs a step that was given up is not run; the rest is",

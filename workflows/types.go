@@ -85,7 +85,9 @@ type GenerateReportInput struct {
 	Filter            string `json:"filter,omitempty"`
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 	// SaveTo is "store/path" of the worker's configuration.
-	SaveTo   string    `json:"save_to"`
+	SaveTo string `json:"save_to"`
+	// Expect is what the saved file must hold.
+	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
@@ -101,7 +103,14 @@ type UploadFileInput struct {
 	Prefix   string `json:"prefix,omitempty"`
 	// WaitUntil is how long a file that is not there yet is waited for. Zero: not at all.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
-	Deadline  time.Time `json:"deadline,omitzero"`
+	// StableFor says that the file is complete once its size and time have not changed for so
+	// long, as a Go duration ("30s").
+	StableFor string `json:"stable_for,omitempty"`
+	// Marker is the "store/path" of a file whose presence says that File is complete.
+	Marker string `json:"marker,omitempty"`
+	// Expect is what the file must hold before it is sent.
+	Expect   *Expect   `json:"expect,omitempty"`
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // DownloadFileInput brings one file of the service into a store, by id or by name.
@@ -113,7 +122,9 @@ type DownloadFileInput struct {
 	Stripe string `json:"stripe,omitempty"`
 	Prefix string `json:"prefix,omitempty"`
 	// SaveTo is "store/path" of the worker's configuration.
-	SaveTo   string    `json:"save_to"`
+	SaveTo string `json:"save_to"`
+	// Expect is what the saved file must hold.
+	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
@@ -208,6 +219,11 @@ type FileResult struct {
 	// Rows are the records below the header of a CSV file; of other files, the lines.
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
+	// Totals are the sums that were expected, and Verified says that all was as expected.
+	Totals   map[string]string `json:"totals,omitempty"`
+	Verified bool              `json:"verified,omitempty"`
+	// Scan is the service's word on the scan, where the connection asks for one.
+	Scan string `json:"scan,omitempty"`
 	// ETag is the object store's.
 	ETag      string    `json:"etag,omitempty"`
 	StartedAt time.Time `json:"started_at"`

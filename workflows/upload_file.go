@@ -45,6 +45,9 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	if err != nil {
 		return result, err
 	}
+	if err := j.verify(ctx, in.Expect, &result); err != nil {
+		return result, err
+	}
 	var moved activities.Moved
 	var par activities.UploadPAR
 	err = withFreshPAR(func() error {
@@ -61,12 +64,17 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	if err != nil {
 		return result, err
 	}
+	if err := sentAsVerified(result, moved); err != nil {
+		return result, err
+	}
 	result.Bytes, result.Rows, result.SHA256, result.ETag = moved.Bytes, moved.Rows, moved.SHA256, moved.ETag
 	if par.Scan {
+		var scan activities.Scan
 		if err := j.do(ctx, callOptions, "have "+result.Name+" scanned", act.ScanFile,
-			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, nil); err != nil {
+			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, &scan); err != nil {
 			return result, err
 		}
+		result.Scan = scan.Status
 	}
 	err = j.confirmListed(ctx, in.Connection, result.FileID)
 	result.EndedAt = workflow.Now(ctx)
@@ -86,14 +94,18 @@ func (j *job) confirmListed(ctx workflow.Context, connection, fileID string) err
 
 func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
 	var file activities.FileInfo
-	stat := activities.StatFileInput{File: in.File, Watch: activities.Watch{Since: j.started}}
+	stableFor, err := in.stableFor()
+	if err != nil {
+		return file, err
+	}
+	stat := activities.StatFileInput{File: in.File, Marker: in.Marker, StableFor: stableFor, Watch: activities.Watch{Since: j.started}}
 	if in.WaitUntil.After(j.started) {
 		stat.Wait = true
-		err := j.doUntil(ctx, in.WaitUntil, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
+		err = j.doUntil(ctx, in.WaitUntil, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
 		if !deadlineHit(err) {
 			return file, err
 		}
-		stat.Wait = false
+		stat.Last = true
 	}
 	return file, j.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
 }

@@ -115,6 +115,7 @@ func (in GenerateReportInput) Validate() error {
 	f.idPart("connection", in.Connection)
 	f.require("code", in.Code)
 	f.ref("save_to", in.SaveTo)
+	f.expect(in.Expect)
 	return f.err()
 }
 
@@ -123,6 +124,13 @@ func (in UploadFileInput) Validate() error {
 	var f faults
 	f.idPart("connection", in.Connection)
 	f.ref("file", in.File)
+	if in.Marker != "" {
+		f.ref("marker", in.Marker)
+	}
+	if _, err := in.stableFor(); err != nil {
+		f.add("stable_for %q is not a duration such as 30s", in.StableFor)
+	}
+	f.expect(in.Expect)
 	return f.err()
 }
 
@@ -134,6 +142,7 @@ func (in DownloadFileInput) Validate() error {
 		f.add("exactly one of file_id and name says what to download")
 	}
 	f.ref("save_to", in.SaveTo)
+	f.expect(in.Expect)
 	return f.err()
 }
 

@@ -74,7 +74,7 @@ func (e Expect) Faults() []Fault {
 	}
 	add(e.MinRows == nil || e.MaxRows == nil || *e.MinRows <= *e.MaxRows, "min_rows", "is more than max_rows")
 	add(e.SHA256 == "" || isSHA256(e.SHA256), "sha256", "%q is not a SHA-256: 64 hex digits", e.SHA256)
-	for _, column := range slices.Sorted(maps.Keys(e.Totals)) {
+	for _, column := range e.columns() {
 		_, err := parseDecimal(e.Totals[column])
 		add(err == nil, "totals."+column, "%v", err)
 		add(column != "", "totals", "a column has no name")
@@ -82,6 +82,9 @@ func (e Expect) Faults() []Fault {
 	add(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter", "%q is not a delimiter: one character such as ; or |", e.Delimiter)
 	return faults
 }
+
+// columns are those of the totals, in order.
+func (e Expect) columns() []string { return slices.Sorted(maps.Keys(e.Totals)) }
 
 func (e Expect) checks() bool {
 	return e.Bytes != nil || e.Rows != nil || e.MinRows != nil || e.MaxRows != nil || e.SHA256 != "" || len(e.Totals) > 0
@@ -100,7 +103,7 @@ func isDelimiter(text string) bool {
 func Layout(name string, expected ...Expect) Form {
 	form := Form{CSV: strings.EqualFold(path.Ext(name), ".csv"), Delimiter: ','}
 	for _, e := range expected {
-		form.Columns = append(form.Columns, slices.Sorted(maps.Keys(e.Totals))...)
+		form.Columns = append(form.Columns, e.columns()...)
 		if e.Delimiter != "" {
 			form.Delimiter, form.CSV = e.Delimiter[0], true
 		}
@@ -133,7 +136,7 @@ func (e Expect) Compare(found Figures, source string) []Mismatch {
 		add(found.Rows <= *e.MaxRows, "rows", fmt.Sprintf("at most %d", *e.MaxRows), fmt.Sprint(found.Rows))
 	}
 	add(e.SHA256 == "" || strings.EqualFold(e.SHA256, found.SHA256), "sha256", strings.ToLower(e.SHA256), found.SHA256)
-	for _, column := range slices.Sorted(maps.Keys(e.Totals)) {
+	for _, column := range e.columns() {
 		total := found.Totals[column]
 		add(equalDecimals(e.Totals[column], total), "total "+column, e.Totals[column], cmp.Or(total, "none"))
 	}

@@ -1,0 +1,94 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/verify"
+)
+
+// VerifyFileInput names a file and what it must hold.
+type VerifyFileInput struct {
+	// File is "store/path".
+	File   string        `json:"file"`
+	Expect verify.Expect `json:"expect"`
+}
+
+// VerifyFile reads a file once and compares it with what is expected. Every figure that is not
+// as expected is named, with what was found, in one final error of type VerificationFailed.
+func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify.Figures, error) {
+	promised, err := a.manifest(ctx, in)
+	if err != nil {
+		return verify.Figures{}, err
+	}
+	info, err := a.stores.Stat(ctx, in.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return verify.Figures{}, fileMissing("%s is not in its store any more: put it there, then retry", in.File)
+	}
+	if err != nil {
+		return verify.Figures{}, repeatable(err)
+	}
+	source, err := a.stores.Open(ctx, in.File)
+	if err != nil {
+		return verify.Figures{}, repeatable(err)
+	}
+	defer source.Close()
+	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
+	var malformed *verify.FormatError
+	switch {
+	case errors.As(err, &malformed):
+		return found, verificationFailed(in, verify.Mismatch{What: "form", Expected: "a well-formed CSV file", Found: malformed.Error()})
+	case err != nil:
+		return found, repeatable(fmt.Errorf("read %s: %w", in.File, err))
+	}
+	wrong := append(in.Expect.Compare(found, ""), promised.Compare(found, in.Expect.Manifest)...)
+	if len(wrong) > 0 {
+		return found, verificationFailed(in, wrong...)
+	}
+	return found, nil
+}
+
+// manifest reads what the file's sender promises. Without one nothing is promised.
+func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.Expect, error) {
+	ref := in.Expect.Manifest
+	if ref == "" {
+		return verify.Expect{}, nil
+	}
+	text, err := a.readSmall(ctx, ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "no such file"})
+	}
+	if err != nil {
+		return verify.Expect{}, repeatable(err)
+	}
+	promised, err := verify.ParseManifest(text, path.Base(in.File))
+	if err != nil {
+		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "one that " + err.Error()})
+	}
+	return promised, nil
+}
+
+func (a *Activities) readSmall(ctx context.Context, ref string) ([]byte, error) {
+	source, err := a.stores.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	return io.ReadAll(io.LimitReader(source, verify.MaxManifest+1))
+}
+
+func verificationFailed(in VerifyFileInput, wrong ...verify.Mismatch) error {
+	texts := make([]string, len(wrong))
+	for i, m := range wrong {
+		texts[i] = m.String()
+	}
+	message := fmt.Sprintf("%s is not what is expected: %s; mend it or what is expected of it, then retry", in.File, strings.Join(texts, "; "))
+	return temporal.NewNonRetryableApplicationError(message, VerificationFailed, nil, wrong)
+}
