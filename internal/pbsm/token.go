@@ -148,7 +148,11 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		}
 		refusal := oauthRefusal(err)
 		if refusal != "invalid_grant" || troubled(err) {
-			return nil, t.fail(ctx, err, refusal == "invalid_client" || refusal == "unauthorized_client")
+			failed := t.fail(ctx, err, refusal == "invalid_client" || refusal == "unauthorized_client")
+			if refusal == "" { // a damaged answer says nothing of the refresh token, and asking again locks nobody out
+				failed.Temporary, failed.Advice = true, ""
+			}
+			return nil, failed
 		}
 		t.forgetRefresh(old)
 	}
