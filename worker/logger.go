@@ -28,6 +28,7 @@ func newLogger(cfg config.Log) (*slog.Logger, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	slogger := slog.New(zapslog.NewHandler(logger.Core()))
+	// The SDK's own stack says nothing about the error that it logs.
+	slogger := slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 	return slogger, func() { _ = logger.Sync() }, nil
 }
