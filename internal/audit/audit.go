@@ -1,0 +1,186 @@
+// Package audit writes and checks the record of a close: JSON lines, each of which carries
+// the SHA-256 of the line before it, closed by a line with the SHA-256 of everything.
+// Whoever changes, drops or adds a line breaks the chain; whoever makes a new chain gets
+// another final hash than the one in the result of the close.
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Events. A seal ends the record of one close.
+const (
+	CloseStarted    = "close_started"
+	CloseEnded      = "close_ended"
+	StepStarted     = "step_started"
+	StepFailed      = "step_failed" // an attempt; a person or the pipeline decides what follows
+	StepEnded       = "step_ended"
+	Call            = "call" // what was done to a batch's run
+	FileSent        = "file_sent"
+	FileSaved       = "file_saved"
+	ReportGenerated = "report_generated"
+	Migrated        = "migrated"
+	Said            = "said" // a person's word to the close, and what came of it
+	seal            = "seal"
+)
+
+// Event is one thing that happened. What was not told is left out.
+type Event struct {
+	At      time.Time `json:"at,omitzero"`
+	Event   string    `json:"event"`
+	Step    string    `json:"step,omitempty"`
+	Kind    string    `json:"kind,omitempty"` // of the step
+	What    string    `json:"what,omitempty"`
+	By      string    `json:"by,omitempty"`
+	Why     string    `json:"why,omitempty"`
+	Outcome string    `json:"outcome,omitempty"`
+
+	// Of a close.
+	Connection string `json:"connection,omitempty"`
+	Pipeline   string `json:"pipeline,omitempty"`
+	AsOfDate   string `json:"as_of_date,omitempty"`
+
+	WorkflowID string   `json:"workflow_id,omitempty"`
+	RunIDs     []string `json:"run_ids,omitempty"` // the service's
+	InstanceID string   `json:"instance_id,omitempty"`
+	StatusCode string   `json:"status_code,omitempty"` // the service's
+	Status     string   `json:"status,omitempty"`
+	File       *File    `json:"file,omitempty"`
+}
+
+// File is a file that was moved.
+type File struct {
+	Path     string            `json:"path"`           // store/path on our side
+	Name     string            `json:"name,omitempty"` // the service's
+	FileID   string            `json:"file_id,omitempty"`
+	Bytes    int64             `json:"bytes"`
+	Rows     int64             `json:"rows"`
+	SHA256   string            `json:"sha256"`
+	ETag     string            `json:"etag,omitempty"`
+	Totals   map[string]string `json:"totals,omitempty"`
+	Verified bool              `json:"verified,omitempty"`
+	Scan     string            `json:"scan,omitempty"`
+}
+
+// Record is everything that happened in one run of a close.
+type Record struct {
+	// Execution tells this run of the close from every other.
+	Execution string  `json:"execution"`
+	Events    []Event `json:"events"`
+}
+
+// Seal is what the last line of a record says.
+type Seal struct {
+	Lines  int64  `json:"lines"`  // before it
+	SHA256 string `json:"sha256"` // of every byte before it
+}
+
+// line is an event in its place.
+type line struct {
+	Seq       int64  `json:"seq"`
+	Prev      string `json:"prev"` // SHA-256 of the line before, without its end; zeros for the first
+	Execution string `json:"execution"`
+	Event
+}
+
+type sealLine struct {
+	Seq       int64  `json:"seq"`
+	Prev      string `json:"prev"`
+	Execution string `json:"execution"`
+	Event     string `json:"event"`
+	Seal
+}
+
+var noLine = strings.Repeat("0", 2*sha256.Size)
+
+func hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Append gives the file with a record at its end, after the records that it holds already:
+// a close that is run again goes on with the chain. The same record appended once more, as
+// a retry does, gives the same bytes. The error is a [Broken] where the file is not sound.
+func Append(file []byte, r Record) ([]byte, Seal, error) {
+	file, err := before(file, r.Execution)
+	if err != nil {
+		return nil, Seal{}, err
+	}
+	w := &writer{file: slices.Clone(file), lines: int64(bytes.Count(file, []byte{'\n'})), prev: lastHash(file)}
+	events := slices.Clone(r.Events)
+	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
+	for _, e := range events {
+		e.At = e.At.UTC()
+		if err := w.add(line{Seq: w.lines + 1, Prev: w.prev, Execution: r.Execution, Event: e}); err != nil {
+			return nil, Seal{}, err
+		}
+	}
+	end := Seal{Lines: w.lines, SHA256: hash(w.file)}
+	err = w.add(sealLine{Seq: w.lines + 1, Prev: w.prev, Execution: r.Execution, Event: seal, Seal: end})
+	return w.file, end, err
+}
+
+type writer struct {
+	file  []byte
+	lines int64
+	prev  string
+}
+
+func (w *writer) add(v any) error {
+	text, err := encode(v)
+	if err != nil {
+		return err
+	}
+	w.file = append(append(w.file, text...), '\n')
+	w.lines, w.prev = w.lines+1, hash(text)
+	return nil
+}
+
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
+}
+
+// before is what a sound file holds before an execution's record.
+func before(file []byte, execution string) ([]byte, error) {
+	if len(file) == 0 {
+		return nil, nil
+	}
+	if _, err := Verify(bytes.NewReader(file)); err != nil {
+		return nil, err
+	}
+	at := 0
+	for text := range bytes.Lines(file) {
+		var l struct {
+			Execution string `json:"execution"`
+		}
+		if err := json.Unmarshal(text, &l); err != nil {
+			return nil, err
+		}
+		if l.Execution == execution {
+			return file[:at], nil
+		}
+		at += len(text)
+	}
+	return file, nil
+}
+
+func lastHash(file []byte) string {
+	if len(file) == 0 {
+		return noLine
+	}
+	text := bytes.TrimSuffix(file, []byte{'\n'})
+	return hash(text[bytes.LastIndexByte(text, '\n')+1:])
+}
