@@ -2,6 +2,7 @@ package parstore
 
 import (
 	"errors"
+	"hash"
 	"io"
 	"net/http/httptrace"
 	"net/textproto"
@@ -17,8 +18,9 @@ import (
 type source struct {
 	src   io.Reader
 	left  int64
-	sum   *sums
-	moved func(done int64)
+	sum   hash.Hash                   // of what was read; nil where src cannot change
+	pace  func(want int) (int, error) // how many bytes may be read now
+	moved func(n int)
 	err   error // src's own
 
 	mu       sync.Mutex
@@ -27,13 +29,18 @@ type source struct {
 	closed   bool
 }
 
-func newSource(src io.Reader, size int64, moved func(done int64)) *source {
-	s := &source{src: src, left: size, sum: newSums(), moved: moved}
+func newSource(src io.Reader, size int64, sum hash.Hash, pace func(int) (int, error), moved func(n int)) *source {
+	s := &source{src: src, left: size, sum: sum, pace: pace, moved: moved}
 	s.changed.L = &s.mu
 	return s
 }
 
 func (s *source) Read(p []byte) (int, error) {
+	allowed, err := s.pace(len(p)) // before the lock: an answer must be noticed meanwhile
+	if err != nil {
+		return 0, err
+	}
+	p = p[:allowed]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.answered && !s.closed {
@@ -47,8 +54,10 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	n, err := s.src.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
-	s.sum.Write(p[:n])
-	s.moved(s.sum.bytes)
+	if s.sum != nil {
+		s.sum.Write(p[:n])
+	}
+	s.moved(n)
 	if err == io.EOF && s.left > 0 {
 		err = errors.New("it became shorter while it was being sent")
 	}

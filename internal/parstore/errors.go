@@ -19,10 +19,11 @@ import (
 // part of it holds the URL. What the source or the destination of the bytes
 // reports is not an Error.
 type Error struct {
-	Op         string // "put" or "get"
+	Op         string // "put", "get", "head", or a step of an upload in parts
 	Host       string
 	HTTPStatus int           // 0 when there was no answer
 	Expired    bool          // the URL is no longer good (401, 403, 404): ask for a new one
+	Changed    bool          // the object is not the one that the transfer began with
 	Temporary  bool          // the same may work later
 	RetryAfter time.Duration // what the store asks for; 0 when it does not
 	Text       string        // what the store says

@@ -7,6 +7,7 @@
 package parstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -25,6 +26,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Options are a client's settings.
@@ -35,7 +38,19 @@ type Options struct {
 	Insecure  bool           // certificates are not verified
 	Timeout   time.Duration  // without a byte moved; 60s when 0
 	UserAgent string
+
+	Parallel  int   // parts on their way at once, over all transfers of the client; 4 when 0
+	PartSize  int64 // bytes; 16 MiB when 0
+	Threshold int64 // bytes: files of this size and more are sent in parts; 100 MiB when 0
+	Bandwidth int64 // bytes per second, both directions together; 0: as fast as it goes
 }
+
+// Defaults of the options that shape transfers.
+const (
+	DefaultParallel  = 4
+	DefaultPartSize  = 16 << 20
+	DefaultThreshold = 100 << 20
+)
 
 // Client moves files. It is safe for concurrent use.
 type Client struct {
@@ -43,18 +58,16 @@ type Client struct {
 	transport *http.Transport
 	timeout   time.Duration
 	userAgent string
+
+	slots     chan []byte // one for each part on its way, with the memory it may use
+	buffered  int64       // parts up to this size are held in memory while they are sent
+	partSize  int64
+	threshold int64
+	pace      *rate.Limiter // nil: not limited
 }
 
 // Sent says what was sent.
 type Sent struct {
-	Bytes  int64
-	SHA256 string // hexadecimal
-	MD5    string // base64, as in Content-MD5
-	ETag   string // the object store's
-}
-
-// Received says what was received.
-type Received struct {
 	Bytes  int64
 	SHA256 string // hexadecimal
 	MD5    string // base64, as in Content-MD5
@@ -74,21 +87,31 @@ func New(o Options) (*Client, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
-	return &Client{
-		hosts: hosts,
+	o.Parallel = cmp.Or(o.Parallel, DefaultParallel)
+	c := &Client{
+		hosts:     hosts,
+		slots:     make(chan []byte, o.Parallel),
+		buffered:  maxBuffer,
+		partSize:  cmp.Or(o.PartSize, DefaultPartSize),
+		threshold: cmp.Or(o.Threshold, DefaultThreshold),
+		pace:      limiter(o.Bandwidth),
 		transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure},
 			DisableCompression:    true, // lengths and checksums are of the bytes as they are stored
 			ExpectContinueTimeout: time.Second,
 			IdleConnTimeout:       time.Minute,
-			MaxIdleConnsPerHost:   16,
+			MaxIdleConnsPerHost:   max(16, o.Parallel),
 			WriteBufferSize:       64 << 10,
 			ReadBufferSize:        64 << 10,
 		},
 		timeout:   o.Timeout,
 		userAgent: o.UserAgent,
-	}, nil
+	}
+	for range o.Parallel {
+		c.slots <- nil
+	}
+	return c, nil
 }
 
 // Close gives up the connections that are not in use.
@@ -131,57 +154,94 @@ func (c *Client) Put(ctx context.Context, parURL string, src io.ReadSeeker, size
 	if err != nil {
 		return Sent{}, &Error{Op: "put", Err: err}
 	}
-	want, err := measure(ctx, src, size)
+	sent, err := measure(ctx, src, size)
 	if err != nil {
 		return Sent{}, err
 	}
+	var done int64
+	answer, err := c.send(ctx, u, body{
+		op: "put", size: size, md5: sent.MD5, mayChange: true, askFirst: size >= askFirst,
+		open: func() (io.ReadCloser, error) { return io.NopCloser(src), nil },
+		moved: func(n int) {
+			if done += int64(n); progress != nil {
+				progress(done)
+			}
+		},
+	})
+	if err != nil {
+		return Sent{}, err
+	}
+	sent.ETag = answer.Get("ETag")
+	return sent, nil
+}
+
+// body is what one PUT sends.
+type body struct {
+	op        string
+	size      int64
+	md5       string // base64
+	mayChange bool   // it is not in memory: what is sent is compared with md5
+	askFirst  bool
+	open      func() (io.ReadCloser, error)
+	moved     func(n int)
+}
+
+var errChanged = errors.New("the file changed while it was being sent; let it become stable, then repeat the step")
+
+// send does one PUT and checks the answer, whose header it returns.
+func (c *Client) send(ctx context.Context, u *url.URL, b body) (http.Header, error) {
+	src, err := b.open()
+	if err != nil {
+		return nil, fmt.Errorf("read the file to send: %w", err)
+	}
+	defer src.Close()
 	ctx, alive, stop := c.watch(ctx)
 	defer stop()
-	body := newSource(src, size, func(done int64) {
-		alive()
-		if progress != nil {
-			progress(done)
-		}
-	})
-	req := c.request(httptrace.WithClientTrace(ctx, body.trace()), http.MethodPut, u)
-	if size > 0 {
-		req.Body = io.NopCloser(body)
+	var sum hash.Hash
+	if b.mayChange {
+		sum = md5.New()
 	}
-	req.ContentLength = size
-	req.Header.Set("Content-MD5", want.MD5)
-	if size >= askFirst {
+	var sent int64
+	bytes := newSource(src, b.size, sum, c.paced(ctx), func(n int) {
+		alive()
+		sent += int64(n)
+		b.moved(n)
+	})
+	req := c.request(httptrace.WithClientTrace(ctx, bytes.trace()), http.MethodPut, u)
+	if b.size > 0 {
+		req.Body = io.NopCloser(bytes)
+	}
+	req.ContentLength = b.size
+	req.Header.Set("Content-MD5", b.md5)
+	if b.askFirst {
 		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := c.transport.RoundTrip(req)
 	var refusal error
 	switch {
 	case err != nil:
-		refusal = transportError(ctx, "put", u, err)
+		refusal = transportError(ctx, b.op, u, err)
 	case resp.StatusCode/100 != 2:
-		refusal = statusError("put", u, resp)
+		refusal = statusError(b.op, u, resp)
 	}
-	_ = body.Close() // not before the answer is read: it may end the connection
+	_ = bytes.Close() // not before the answer is read: it may end the connection
 	if resp != nil {
 		defer finish(resp)
 	}
-	if body.err != nil {
-		return Sent{}, fmt.Errorf("read the file to send: %w", body.err)
-	}
-	if refusal != nil {
-		return Sent{}, refusal
-	}
-	sent := body.sum.result()
 	switch {
-	case sent.Bytes < want.Bytes:
-		return Sent{}, corrupt("put", u, resp.StatusCode, "the store answered after %d of %d bytes", sent.Bytes, want.Bytes)
-	case sent != want:
-		return Sent{}, errors.New("the file changed while it was being sent; let it become stable, then repeat the step")
+	case bytes.err != nil:
+		return nil, fmt.Errorf("read the file to send: %w", bytes.err)
+	case refusal != nil:
+		return nil, refusal
+	case sent < b.size:
+		return nil, corrupt(b.op, u, resp.StatusCode, "the store answered after %d of %d bytes", sent, b.size)
+	case sum != nil && base64.StdEncoding.EncodeToString(sum.Sum(nil)) != b.md5:
+		return nil, errChanged
 	}
-	if got := resp.Header.Get("opc-content-md5"); got != "" && got != want.MD5 {
-		return Sent{}, corrupt("put", u, resp.StatusCode, "the store has MD5 %s, sent was %s", oneLine(got, 40), want.MD5)
+	if got := resp.Header.Get("opc-content-md5"); got != "" && got != b.md5 {
+		return nil, corrupt(b.op, u, resp.StatusCode, "the store has MD5 %s, sent was %s", oneLine(got, 40), b.md5)
 	}
-	sent.ETag = resp.Header.Get("ETag")
-	return sent, nil
+	return resp.Header, nil
 }
 
 // Get receives a whole file and writes it to dst. It returns an error unless
@@ -215,14 +275,15 @@ func (c *Client) Get(ctx context.Context, parURL string, dst io.Writer, progress
 			progress(sum.bytes)
 		}
 	}}
-	_, err = io.CopyBuffer(out, struct{ io.Reader }{resp.Body}, make([]byte, bufferSize))
+	_, err = io.CopyBuffer(out, c.limited(ctx, resp.Body), make([]byte, bufferSize))
 	if out.err != nil {
 		return Received{}, fmt.Errorf("write the received file: %w", out.err)
 	}
 	if err != nil {
 		return Received{}, transportError(ctx, "get", u, fmt.Errorf("after %d bytes: %w", sum.bytes, err))
 	}
-	received := Received(sum.result())
+	got := sum.result()
+	received := Received{Bytes: got.Bytes, SHA256: got.SHA256, MD5: got.MD5}
 	for _, name := range []string{"Content-MD5", "opc-content-md5"} {
 		if want := resp.Header.Get(name); want != "" && want != received.MD5 {
 			return Received{}, corrupt("get", u, resp.StatusCode, "%s is %s, received was %s", name, oneLine(want, 40), received.MD5)
@@ -267,8 +328,15 @@ type sums struct {
 func newSums() *sums { return &sums{md5: md5.New(), sha256: sha256.New()} }
 
 func (s *sums) Write(p []byte) (int, error) {
-	s.md5.Write(p)
-	s.sha256.Write(p)
+	if len(p) >= bufferSize { // two cores are worth the way to the other one
+		done := make(chan struct{})
+		go func() { defer close(done); s.sha256.Write(p) }()
+		s.md5.Write(p)
+		<-done
+	} else {
+		s.md5.Write(p)
+		s.sha256.Write(p)
+	}
 	s.bytes += int64(len(p))
 	return len(p), nil
 }

@@ -26,6 +26,7 @@ import (
 type Stores struct {
 	buckets map[string]*blob.Bucket
 	schemes map[string]string
+	folders map[string]string // of the stores that are one
 }
 
 // Info describes a file.
@@ -46,7 +47,7 @@ type Reader interface {
 // Open opens every store, given as name -> URL. The error names every store
 // that cannot be opened.
 func Open(ctx context.Context, urls map[string]string) (*Stores, error) {
-	s := &Stores{buckets: map[string]*blob.Bucket{}, schemes: map[string]string{}}
+	s := &Stores{buckets: map[string]*blob.Bucket{}, schemes: map[string]string{}, folders: map[string]string{}}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
 		if err := s.open(ctx, name, urls[name]); err != nil {
@@ -69,6 +70,9 @@ func (s *Stores) open(ctx context.Context, name, text string) error {
 		return err
 	}
 	s.buckets[name], s.schemes[name] = bucket, u.Scheme
+	if dir, ok := folderOf(u); ok {
+		s.folders[name] = dir
+	}
 	return nil
 }
 

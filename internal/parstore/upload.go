@@ -1,0 +1,571 @@
+package parstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Source is a file that is read in several places at once.
+type Source interface {
+	// Section reads the bytes from offset on; length is at most what the file has.
+	Section(ctx context.Context, offset, length int64) (io.ReadCloser, error)
+}
+
+// Upload is a file to send.
+type Upload struct {
+	Source Source
+	Size   int64  // bytes
+	Digest Digest // takes in the file, beside the checksums; may be nil
+	// Resume is what an earlier attempt at the same file saved last.
+	Resume []byte
+	// Save is given what a later attempt needs, whenever a part has arrived, and
+	// the part's sender goes on when it returns. It is as secret as the URL.
+	Save func(state []byte)
+	// Progress is told how many bytes have been handed over, and takes calls from several goroutines.
+	Progress func(done int64)
+}
+
+// Limits of the object store for uploads in parts.
+const (
+	maxParts    = 10_000
+	minPartSize = 10 << 20
+	maxPartSize = 50 << 30
+)
+
+// partSizeFor is the size of the parts of a file: as set, or as large as it
+// takes to stay within the number of parts.
+func partSizeFor(size, wanted int64) int64 {
+	const unit = 1 << 20
+	needed := (size + maxParts - 1) / maxParts
+	return max(wanted, (needed+unit-1)/unit*unit)
+}
+
+// Upload sends a file: in one PUT below the client's threshold, in parts above.
+// It returns once the store has said that it holds what was read.
+//
+// When it fails, the parts that arrived stay for an attempt that resumes; who
+// does not want one calls Discard. An upload in parts has a URL of its own,
+// which may be good for longer than the one it began with; when that is refused
+// it begins anew, and when the first one is refused too the error is Expired.
+//
+// Source: chapter 3, Generating PAR URL for File Upload, and the object store's
+// multipart uploads through pre-authenticated requests.
+func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, error) {
+	u, err := c.target(parURL)
+	if err != nil {
+		return Sent{}, &Error{Op: "put", Err: err}
+	}
+	if up.Digest == nil {
+		up.Digest = noDigest{}
+	}
+	if up.Progress == nil {
+		up.Progress = func(int64) {}
+	}
+	if up.Size < c.threshold {
+		return c.uploadWhole(ctx, u, up)
+	}
+	fresh, err := up.Digest.MarshalBinary()
+	if err != nil {
+		return Sent{}, err
+	}
+	if t, ok := c.resumeUpload(u, up); ok {
+		sent, err := t.run(ctx)
+		if e := (*Error)(nil); !errors.As(err, &e) || !e.Expired {
+			return sent, err
+		}
+		if err := up.Digest.UnmarshalBinary(fresh); err != nil {
+			return Sent{}, err
+		}
+	}
+	t, err := c.beginUpload(ctx, u, up)
+	if err != nil {
+		return Sent{}, err
+	}
+	return t.run(ctx)
+}
+
+// Discard drops what an upload that will not be resumed left at the store.
+func (c *Client) Discard(ctx context.Context, state []byte) error {
+	var s uploadState
+	if err := json.Unmarshal(state, &s); err != nil || s.URL == "" {
+		return nil // there is nothing of it at the store
+	}
+	u, err := c.target(s.URL)
+	if err != nil {
+		return &Error{Op: "abort upload", Err: err}
+	}
+	err = persist(ctx, func() error {
+		_, err := c.exchange(ctx, "abort upload", http.MethodDelete, u, nil)
+		return err
+	})
+	if e := (*Error)(nil); errors.As(err, &e) && e.Expired {
+		return nil // it is gone
+	}
+	return err
+}
+
+// uploadWhole sends a file in one PUT. It takes a slot like a part does.
+func (c *Client) uploadWhole(ctx context.Context, u *url.URL, up Upload) (Sent, error) {
+	var sent Sent
+	_, err := c.withSlot(ctx, min(up.Size, c.buffered), func(ctx context.Context, buffer []byte) (bool, error) {
+		var sum *sums
+		b := body{op: "put", size: up.Size, askFirst: up.Size >= askFirst}
+		err := c.read(ctx, up, 0, up.Size, buffer, &b, func(src io.Reader) error {
+			sum = newSums()
+			_, err := io.CopyBuffer(io.MultiWriter(sum, up.Digest), struct{ io.Reader }{src}, make([]byte, min(max(up.Size, 1), bufferSize)))
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		sent = sum.result()
+		b.md5 = sent.MD5
+		var done int64
+		b.moved = func(n int) { done += int64(n); up.Progress(done) }
+		answer, err := c.send(ctx, u, b)
+		if err == nil {
+			sent.ETag = answer.Get("ETag")
+		}
+		return false, err
+	})
+	if err != nil {
+		return Sent{}, err
+	}
+	return sent, nil
+}
+
+// read brings a section into memory when it fits into the buffer, has it
+// measured, and says how it is sent.
+func (c *Client) read(ctx context.Context, up Upload, offset, length int64, buffer []byte, b *body, measure func(io.Reader) error) error {
+	open := func() (io.ReadCloser, error) { return up.Source.Section(ctx, offset, length) }
+	src, err := open()
+	if err != nil {
+		return fmt.Errorf("read the file to send: %w", err)
+	}
+	defer src.Close()
+	if int64(len(buffer)) < length {
+		b.open, b.mayChange = open, true
+		count := &countingReader{r: src}
+		if err := measure(count); err != nil {
+			return fmt.Errorf("read the file to send: %w", err)
+		}
+		if count.n != length {
+			return tooShort(up.Size, offset+count.n)
+		}
+		return nil
+	}
+	buffer = buffer[:length]
+	if n, err := io.ReadFull(src, buffer); err == io.EOF || err == io.ErrUnexpectedEOF {
+		return tooShort(up.Size, offset+int64(n))
+	} else if err != nil {
+		return fmt.Errorf("read the file to send: %w", err)
+	}
+	b.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buffer)), nil }
+	return measure(bytes.NewReader(buffer))
+}
+
+func tooShort(want, got int64) error {
+	return fmt.Errorf("the file ends after %d bytes, not %d: it changed; let it become stable, then repeat the step", got, want)
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// uploadState is what a later attempt needs. The checksums are of the parts up
+// to Done; they and all that follows have a fixed size, however many parts.
+type uploadState struct {
+	URL      string `json:"url"` // of the upload, a secret
+	Size     int64  `json:"size"`
+	PartSize int64  `json:"part_size"`
+	Done     int    `json:"done"`            // parts 1 to Done have arrived
+	Ahead    []int  `json:"ahead,omitempty"` // and these, beyond the first that has not
+	SHA256   []byte `json:"sha256"`
+	MD5s     []byte `json:"md5s"` // of the parts' MD5s
+	Digest   []byte `json:"digest"`
+}
+
+// upload is an upload in parts that goes on.
+type upload struct {
+	c      *Client
+	par, u *url.URL // the file's, and the upload's own
+	Upload
+	sha256 hash.Hash
+	moved  atomic.Int64
+
+	mu    sync.Mutex
+	state uploadState
+	next  int // part to take up
+	md5s  hash.Hash
+	ended map[int]part // beyond state.Done
+}
+
+// part is one that has arrived, with the checksums of the file up to its end.
+type part struct {
+	md5            []byte
+	sha256, digest []byte
+}
+
+func (c *Client) beginUpload(ctx context.Context, par *url.URL, up Upload) (*upload, error) {
+	var u *url.URL
+	err := persist(ctx, func() (err error) {
+		u, err = c.createUpload(ctx, par)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := newUpload(c, par, u, up)
+	t.state = uploadState{URL: u.String(), Size: up.Size, PartSize: partSizeFor(up.Size, c.partSize)}
+	s := &t.state
+	s.SHA256, s.MD5s = marshal(t.sha256), marshal(t.md5s)
+	s.Digest, err = up.Digest.MarshalBinary()
+	if err == nil && up.Save != nil {
+		up.Save(t.snapshot()) // from here on there is something to drop
+	}
+	return t, err
+}
+
+func newUpload(c *Client, par, u *url.URL, up Upload) *upload {
+	return &upload{c: c, par: par, u: u, Upload: up, sha256: sha256.New(), md5s: md5.New(), ended: map[int]part{}}
+}
+
+// resumeUpload takes up what an earlier attempt left, if it is of this file.
+func (c *Client) resumeUpload(par *url.URL, up Upload) (*upload, bool) {
+	var s uploadState
+	if json.Unmarshal(up.Resume, &s) != nil || s.Size != up.Size || s.PartSize <= 0 {
+		return nil, false
+	}
+	u, err := c.target(s.URL)
+	if err != nil {
+		return nil, false
+	}
+	t := newUpload(c, par, u, up)
+	t.state = s
+	for into, from := range map[Digest][]byte{t.sha256.(Digest): s.SHA256, t.md5s.(Digest): s.MD5s, up.Digest: s.Digest} {
+		if into.UnmarshalBinary(from) != nil {
+			return nil, false
+		}
+	}
+	return t, true
+}
+
+func marshal(h hash.Hash) []byte {
+	state, err := h.(Digest).MarshalBinary()
+	if err != nil {
+		panic("parstore: " + err.Error()) // impossible for the hashes used here
+	}
+	return state
+}
+
+func (t *upload) parts() int { return int((t.Size + t.state.PartSize - 1) / t.state.PartSize) }
+
+func (t *upload) length(number int) int64 {
+	return min(t.state.PartSize, t.Size-int64(number-1)*t.state.PartSize)
+}
+
+func (t *upload) run(ctx context.Context) (Sent, error) {
+	t.next = t.state.Done + 1
+	for number := 1; number <= t.parts(); number++ {
+		if number <= t.state.Done || slices.Contains(t.state.Ahead, number) {
+			t.moved.Add(t.length(number))
+		}
+	}
+	t.Progress(t.moved.Load())
+	saved := newSaver(t.Save, t.snapshot)
+	size := min(t.state.PartSize, t.Size, t.c.buffered)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	order := newLane(ctx, t.next)
+	err := t.c.inParallel(ctx, size, func(ctx context.Context, buffer []byte) (bool, error) {
+		number, ahead, more := t.take()
+		if !more {
+			return false, nil
+		}
+		p, err := t.part(ctx, number, ahead, buffer, order)
+		if err != nil {
+			stop(err) // those behind it wait for their turn
+			return false, err
+		}
+		t.end(number, p)
+		saved.put()
+		return true, nil
+	})
+	if err != nil {
+		return Sent{}, err
+	}
+	return t.commit(ctx)
+}
+
+// take chooses the next part. One that is ahead has arrived before and is only read.
+func (t *upload) take() (number int, ahead, more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	number = t.next
+	if number > t.parts() {
+		return 0, false, false
+	}
+	t.next++
+	return number, slices.Contains(t.state.Ahead, number), true
+}
+
+// part reads one part and sends it, unless it is ahead. The file's checksums
+// take it in meanwhile, in its turn.
+func (t *upload) part(ctx context.Context, number int, ahead bool, buffer []byte, order *lane) (part, error) {
+	var p part
+	offset, length := int64(number-1)*t.state.PartSize, t.length(number)
+	inTurn := func(src io.Reader, more ...io.Writer) error {
+		return order.do(number, func() error {
+			_, err := io.CopyBuffer(io.MultiWriter(append(more, t.sha256, t.Digest)...), struct{ io.Reader }{src}, make([]byte, bufferSize))
+			if err == nil {
+				p.sha256 = marshal(t.sha256)
+				p.digest, err = t.Digest.MarshalBinary()
+			}
+			return err
+		})
+	}
+	sum, summed := md5.New(), make(chan error, 1)
+	b := body{op: "put part", size: length, moved: func(n int) { t.Progress(t.moved.Add(int64(n))) }}
+	err := t.c.read(ctx, t.Upload, offset, length, buffer, &b, func(src io.Reader) error {
+		if length > int64(len(buffer)) {
+			summed <- nil
+			return inTurn(src, sum)
+		}
+		go func() { summed <- inTurn(bytes.NewReader(buffer[:length])) }()
+		sum.Write(buffer[:length])
+		return nil
+	})
+	if err != nil {
+		return part{}, err
+	}
+	p.md5 = sum.Sum(nil)
+	b.md5, b.askFirst = base64.StdEncoding.EncodeToString(p.md5), b.mayChange
+	if !ahead {
+		err = t.send(ctx, number, b)
+	}
+	if failed := <-summed; err == nil {
+		err = failed
+	}
+	return p, err
+}
+
+func (t *upload) send(ctx context.Context, number int, b body) error {
+	u := *t.u
+	u.Path += strconv.Itoa(number)
+	if u.RawPath != "" {
+		u.RawPath += strconv.Itoa(number)
+	}
+	moved := b.moved
+	return persist(ctx, func() error {
+		sent := 0
+		b.moved = func(n int) { sent += n; moved(n) }
+		_, err := t.c.send(ctx, &u, b)
+		if err != nil {
+			moved(-sent)
+		}
+		return err
+	})
+}
+
+// end notes a part that has arrived and moves on the line below which all have.
+func (t *upload) end(number int, p part) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended[number] = p
+	for s := &t.state; ; {
+		p, ok := t.ended[s.Done+1]
+		if !ok {
+			return
+		}
+		s.Done++
+		delete(t.ended, s.Done)
+		t.md5s.Write(p.md5)
+		s.SHA256, s.Digest, s.MD5s = p.sha256, p.digest, marshal(t.md5s)
+	}
+}
+
+func (t *upload) snapshot() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.state
+	ahead := slices.DeleteFunc(slices.Clone(s.Ahead), func(n int) bool { return n <= s.Done })
+	for number := range t.ended {
+		if !slices.Contains(ahead, number) {
+			ahead = append(ahead, number)
+		}
+	}
+	slices.Sort(ahead)
+	s.Ahead = ahead
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic("parstore: " + err.Error()) // impossible for these types
+	}
+	return text
+}
+
+// commit makes the parts a file, and checks that it is the one that was read.
+func (t *upload) commit(ctx context.Context) (Sent, error) {
+	want := Sent{
+		Bytes: t.Size, SHA256: hex.EncodeToString(t.sha256.Sum(nil)),
+		MD5: fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(t.md5s.Sum(nil)), t.parts()),
+	}
+	var answer http.Header
+	refused := persist(ctx, func() (err error) {
+		answer, err = t.c.exchange(ctx, "commit upload", http.MethodPost, t.u, nil)
+		return err
+	})
+	var e *Error
+	if refused != nil && (!errors.As(refused, &e) || !e.Expired) {
+		return Sent{}, refused
+	}
+	var object object
+	err := persist(ctx, func() (err error) {
+		object, err = t.c.head(ctx, t.par)
+		return err
+	})
+	switch {
+	case err == nil && refused != nil && object.multipartMD5 != want.MD5:
+		return Sent{}, refused
+	case err == nil && object.size != t.Size:
+		return Sent{}, t.lost(corrupt("head", t.par, http.StatusOK, "the store holds %d bytes, sent were %d", object.size, t.Size))
+	case err == nil && object.multipartMD5 != "" && object.multipartMD5 != want.MD5:
+		return Sent{}, t.lost(corrupt("head", t.par, http.StatusOK, "opc-multipart-md5 is %s, sent was %s", oneLine(object.multipartMD5, 40), want.MD5))
+	case err == nil:
+		want.ETag = object.etag
+		return want, nil
+	case refused != nil: // an earlier attempt may have committed, but nobody can tell
+		return Sent{}, refused
+	}
+	// A URL that is good for writing only, or no longer, tells nothing. What the
+	// store says to the commit, and to each part's Content-MD5, has to do.
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Temporary {
+		return Sent{}, err
+	}
+	if got := answer.Get("opc-multipart-md5"); got != "" && got != want.MD5 {
+		return Sent{}, t.lost(corrupt("commit upload", t.u, http.StatusOK, "opc-multipart-md5 is %s, sent was %s", oneLine(got, 40), want.MD5))
+	}
+	want.ETag = answer.Get("ETag")
+	return want, nil
+}
+
+// lost has a later attempt begin anew: what was committed is not the file.
+func (t *upload) lost(err error) error {
+	if t.Save != nil {
+		t.Save(nil)
+	}
+	return err
+}
+
+// createUpload begins an upload in parts. Its answer is as secret as the URL,
+// and is good for the URL's own host only.
+func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, error) {
+	const op = "begin upload"
+	ctx, _, stop := c.watch(ctx)
+	defer stop()
+	req := c.request(ctx, http.MethodPut, par)
+	req.Header["opc-multipart"] = []string{"true"}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, transportError(ctx, op, par, err)
+	}
+	defer finish(resp)
+	if resp.StatusCode/100 != 2 {
+		return nil, statusError(op, par, resp)
+	}
+	var answer struct {
+		AccessURI string `json:"accessUri"`
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return nil, transportError(ctx, op, par, err)
+	}
+	if json.Unmarshal(text, &answer) != nil || answer.AccessURI == "" {
+		return nil, corrupt(op, par, resp.StatusCode, "the answer has no accessUri: this store does not take uploads in parts; raise the connection's transfer.threshold above the file's size")
+	}
+	ref, err := url.Parse(answer.AccessURI)
+	if err != nil || !strings.HasPrefix(ref.Path, "/") {
+		return nil, corrupt(op, par, resp.StatusCode, "the accessUri is not a path")
+	}
+	u := par.ResolveReference(ref)
+	if u.Scheme != par.Scheme || u.Host != par.Host || u.User != nil {
+		return nil, &Error{Op: op, Host: par.Host, HTTPStatus: resp.StatusCode, Err: errors.New("the accessUri leads to another host, which is not followed")}
+	}
+	if !strings.HasSuffix(u.Path, "/") {
+		u = u.JoinPath("/")
+	}
+	return u, nil
+}
+
+// exchange is a request without a body whose answer has none that matters.
+func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL, header http.Header) (http.Header, error) {
+	ctx, _, stop := c.watch(ctx)
+	defer stop()
+	req := c.request(ctx, method, u)
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, transportError(ctx, op, u, err)
+	}
+	defer finish(resp)
+	if resp.StatusCode/100 != 2 {
+		return nil, statusError(op, u, resp)
+	}
+	if method == http.MethodHead {
+		resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	return resp.Header, nil
+}
+
+// object is what the store says about a file.
+type object struct {
+	size              int64
+	etag              string
+	md5, multipartMD5 string
+}
+
+func (c *Client) head(ctx context.Context, u *url.URL) (object, error) {
+	h, err := c.exchange(ctx, "head", http.MethodHead, u, nil)
+	if err != nil {
+		return object{}, err
+	}
+	size, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil || size < 0 {
+		return object{}, corrupt("head", u, http.StatusOK, "the store does not say how long the file is")
+	}
+	o := object{size: size, etag: h.Get("ETag"), md5: h.Get("Content-MD5"), multipartMD5: h.Get("opc-multipart-md5")}
+	if o.md5 == "" {
+		o.md5 = h.Get("opc-content-md5")
+	}
+	return o, nil
+}
+
+type noDigest struct{}
+
+func (noDigest) Write(p []byte) (int, error)    { return len(p), nil }
+func (noDigest) MarshalBinary() ([]byte, error) { return nil, nil }
+func (noDigest) UnmarshalBinary([]byte) error   { return nil }

@@ -1,0 +1,193 @@
+package stores
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gocloud.dev/blob/fileblob"
+)
+
+// Section reads length bytes of a file from offset on, or fewer where it ends
+// before. ctx must stay alive for as long as they are read.
+func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) (io.ReadCloser, error) {
+	bucket, path, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := bucket.NewRangeReader(ctx, path, offset, length, nil)
+	if err != nil {
+		return nil, fault("read", ref, err)
+	}
+	return reader, nil
+}
+
+// Draft is a file on its way into a store, written from its first byte to its
+// last. It ends with Commit, Abort or Leave; Abort after any of them is
+// harmless. In a folder, what is left is found by a later draft of the same
+// file and key, on any worker that shares the folder; elsewhere it is dropped.
+type Draft interface {
+	io.Writer
+	// Held reads what was found, and says how many bytes that is.
+	Held() (io.Reader, int64)
+	// Truncate keeps the first size bytes, behind which the next ones are written.
+	Truncate(size int64) error
+	// Commit puts the file under its name.
+	Commit() error
+	Abort() error
+	Leave() error
+}
+
+// Draft starts a file, or goes on with one that was left. The key tells apart
+// those who write the same file; two at once must not have the same key.
+func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
+	_, path, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	store, _, _ := strings.Cut(ref, "/")
+	if dir, ok := s.folders[store]; ok && !escaped(path) {
+		d, err := openDraft(ref, filepath.Join(dir, filepath.FromSlash(path)), key)
+		if err != nil || d != nil {
+			return d, err
+		}
+	}
+	w, err := s.Create(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return unheld{w}, nil
+}
+
+// escaped tells that the library does not keep the file under its plain path.
+func escaped(path string) bool {
+	return strings.Contains(path, "../") || strings.Contains(path, "__0x")
+}
+
+// unheld is a draft where nothing can be left.
+type unheld struct{ *Writer }
+
+func (unheld) Held() (io.Reader, int64) { return strings.NewReader(""), 0 }
+
+func (unheld) Truncate(size int64) error {
+	if size != 0 {
+		return errors.New("nothing was left of this file")
+	}
+	return nil
+}
+
+func (u unheld) Leave() error { return u.Abort() }
+
+// folderOf is where the files of a store's URL are, if it is a folder.
+func folderOf(u *url.URL) (string, bool) {
+	if u.Scheme != fileblob.Scheme {
+		return "", false
+	}
+	dir := u.Path
+	if u.Host == "." {
+		dir = strings.TrimPrefix(dir, "/")
+	}
+	return filepath.Clean(filepath.FromSlash(dir)), true
+}
+
+// folderDraft stands beside its file under a name that no reference reaches.
+type folderDraft struct {
+	*os.File
+	ref, final string
+	found      int64
+	ended      bool
+}
+
+// openDraft gives nil where somebody else has the draft open: an attempt that
+// has not noticed yet that it is over.
+func openDraft(ref, final, key string) (Draft, error) {
+	sum := sha256.Sum256([]byte(key))
+	name := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+"."+hex.EncodeToString(sum[:8])+".part")
+	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
+		return nil, fault("write", ref, err)
+	}
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fault("write", ref, err)
+	}
+	if !lock(file) {
+		return nil, file.Close()
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fault("write", ref, err), file.Close())
+	}
+	if now, err := os.Stat(name); err != nil || !os.SameFile(info, now) {
+		return nil, file.Close() // it was committed before it could be locked
+	}
+	return &folderDraft{File: file, ref: ref, final: final, found: info.Size()}, nil
+}
+
+func (d *folderDraft) Held() (io.Reader, int64) {
+	return io.NewSectionReader(d.File, 0, d.found), d.found
+}
+
+func (d *folderDraft) Truncate(size int64) error {
+	err := d.File.Truncate(size)
+	if err == nil {
+		_, err = d.File.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		return fault("write", d.ref, err)
+	}
+	return nil
+}
+
+func (d *folderDraft) Write(p []byte) (int, error) {
+	n, err := d.File.Write(p)
+	if err != nil {
+		return n, fault("write", d.ref, err)
+	}
+	return n, nil
+}
+
+func (d *folderDraft) Commit() error {
+	if d.ended {
+		return fmt.Errorf("write %s: the file was ended before", d.ref)
+	}
+	if err := d.Sync(); err != nil {
+		return errors.Join(fault("write", d.ref, err), d.Abort())
+	}
+	d.ended = true
+	// Renamed while the lock is held, so that nobody takes up a draft that is done.
+	err := os.Rename(d.Name(), d.final)
+	if err := errors.Join(err, d.Close()); err != nil {
+		return fault("write", d.ref, err)
+	}
+	return nil
+}
+
+func (d *folderDraft) Abort() error {
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	err := os.Remove(d.Name())
+	if err := errors.Join(err, d.Close()); err != nil {
+		return fault("drop", d.ref, err)
+	}
+	return nil
+}
+
+func (d *folderDraft) Leave() error {
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	if err := d.Close(); err != nil {
+		return fault("leave", d.ref, err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package stores
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestASectionIsAPartOfAFile(t *testing.T) {
+	s, dir := folder(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("0123456789"), 0o600))
+	for _, c := range []struct {
+		offset, length int64
+		want           string
+	}{{0, 10, "0123456789"}, {3, 4, "3456"}, {8, 5, "89"}} {
+		r, err := s.Section(t.Context(), "inbox/gl.csv", c.offset, c.length)
+		require.NoError(t, err)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, string(got))
+		require.NoError(t, r.Close())
+	}
+	_, err := s.Section(t.Context(), "inbox/missing.csv", 0, 1)
+	require.ErrorContains(t, err, "inbox/missing.csv")
+}
+
+func TestADraftIsTakenUpAgain(t *testing.T) {
+	s, dir := folder(t)
+	const ref = "inbox/2026-10-31/report.csv"
+	d, err := s.Draft(t.Context(), ref, "close/prod/night/report")
+	require.NoError(t, err)
+	require.NoError(t, d.Truncate(0))
+	_, err = io.WriteString(d, "01234")
+	require.NoError(t, err)
+
+	other, err := s.Draft(t.Context(), ref, "close/prod/night/report")
+	require.NoError(t, err)
+	_, held := other.Held()
+	assert.Zero(t, held, "while somebody has it, nobody else gets it")
+	require.NoError(t, other.Leave())
+	require.NoError(t, d.Leave())
+	require.NoError(t, d.Abort(), "after an end it is harmless")
+
+	d, err = s.Draft(t.Context(), ref, "close/prod/another/report")
+	require.NoError(t, err)
+	_, held = d.Held()
+	assert.Zero(t, held, "another key, another draft")
+	require.NoError(t, d.Abort())
+
+	d, err = s.Draft(t.Context(), ref, "close/prod/night/report")
+	require.NoError(t, err)
+	before, held := d.Held()
+	assert.EqualValues(t, 5, held)
+	text, err := io.ReadAll(before)
+	require.NoError(t, err)
+	assert.Equal(t, "01234", string(text))
+	require.NoError(t, d.Truncate(3))
+	_, err = io.WriteString(d, "xyz")
+	require.NoError(t, err)
+	require.NoError(t, d.Commit())
+	require.Error(t, d.Commit())
+	got, err := os.ReadFile(filepath.Join(dir, "2026-10-31", "report.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, "012xyz", string(got))
+	assert.Equal(t, []string{"2026-10-31/report.csv"}, names(t, dir), "nothing else is left")
+}
+
+func TestWhereNothingCanBeLeftADraftStartsOver(t *testing.T) {
+	s, _ := folder(t)
+	d, err := s.Draft(t.Context(), "memory/a.csv", "key")
+	require.NoError(t, err)
+	_, held := d.Held()
+	assert.Zero(t, held)
+	require.Error(t, d.Truncate(3))
+	require.NoError(t, d.Truncate(0))
+	_, err = io.WriteString(d, "abc")
+	require.NoError(t, err)
+	require.NoError(t, d.Leave())
+	_, err = s.Stat(t.Context(), "memory/a.csv")
+	require.Error(t, err)
+	d, err = s.Draft(t.Context(), "memory/a.csv", "key")
+	require.NoError(t, err)
+	_, err = io.WriteString(d, "abc")
+	require.NoError(t, err)
+	require.NoError(t, d.Commit())
+	info, err := s.Stat(t.Context(), "memory/a.csv")
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, info.Size)
+}
