@@ -39,7 +39,7 @@ type connection struct {
 }
 
 // New makes the activities of a configuration. Every connection that cannot be used is named.
-func New(ctx context.Context, cfg *config.Config, temporal client.Client) (*Activities, error) {
+func New(ctx context.Context, cfg *config.Config, temporal client.Client, metrics client.MetricsHandler) (*Activities, error) {
 	a := &Activities{
 		connections: map[string]*connection{},
 		pipelines:   cfg.Worker.Pipelines,
@@ -47,7 +47,7 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client) (*Acti
 		temporal:    temporal,
 	}
 	for name, c := range cfg.Connections {
-		conn, err := connect(name, c)
+		conn, err := connect(name, c, metrics)
 		if err != nil {
 			return nil, fmt.Errorf("connection %s: %w", name, err)
 		}
@@ -61,8 +61,10 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client) (*Acti
 	return a, nil
 }
 
-func connect(name string, c config.Connection) (*connection, error) {
-	service, err := pbsm.New(c.Client())
+func connect(name string, c config.Connection, metrics client.MetricsHandler) (*connection, error) {
+	settings := c.Client()
+	settings.Observe = measured(metrics, name)
+	service, err := pbsm.New(settings)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	if a.verbose {
 		logs = a.stderr
 	}
-	c, options, err := temporalclient.Dial(ctx, slog.New(slog.NewTextHandler(logs, nil)))
+	c, options, err := temporalclient.Dial(ctx, slog.New(slog.NewTextHandler(logs, nil)), nil)
 	switch {
 	case errors.Is(err, temporalclient.ErrUnreachable):
 		return nil, err

@@ -17,15 +17,15 @@ const (
 	shutdownTimeout = 2 * time.Second
 )
 
-// health answers /healthz while the process lives, and /readyz with 200 while it works and
-// Temporal answers.
+// health answers /healthz while the process lives, /readyz with 200 while it works and
+// Temporal answers, and /metrics for Prometheus.
 type health struct {
 	ready   atomic.Bool
 	address string
 	server  *http.Server
 }
 
-func serveHealth(address string, c client.Client) (*health, error) {
+func serveHealth(address string, c client.Client, metrics http.Handler) (*health, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("worker.health: %w", err)
@@ -33,6 +33,7 @@ func serveHealth(address string, c client.Client) (*health, error) {
 	h := &health{address: listener.Addr().String()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 		defer cancel()

@@ -26,7 +26,11 @@ func run(ctx context.Context, cfg *config.Config) error {
 		return &badConfig{err}
 	}
 	defer flush()
-	temporal, options, err := temporalclient.Dial(ctx, logger)
+	metrics, metricsPage, err := newMetrics()
+	if err != nil {
+		return err
+	}
+	temporal, options, err := temporalclient.Dial(ctx, logger, metrics)
 	if err != nil {
 		return err
 	}
@@ -34,7 +38,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if err := checkSearchAttributes(ctx, temporal, options.Namespace); err != nil {
 		return err
 	}
-	acts, err := activities.New(ctx, cfg, temporal)
+	acts, err := activities.New(ctx, cfg, temporal, metrics)
 	if err != nil {
 		return &badConfig{err}
 	}
@@ -56,7 +60,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	}
 	w.RegisterActivity(acts)
 
-	health, err := serveHealth(cfg.Worker.Health, temporal)
+	health, err := serveHealth(cfg.Worker.Health, temporal, metricsPage)
 	if err != nil {
 		return err
 	}

@@ -27,13 +27,11 @@ func (s *step) run(ctx workflow.Context) {
 	s.result.StartedAt = workflow.Now(ctx)
 	working, over := workflow.WithCancel(ctx)
 	defer over()
-	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) {
-		s.night.tracker.log(ctx, LogEntry{What: warning})
-		_ = s.night.tracker.update(ctx, func(status *Status) { status.Late = warning })
-	})
+	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) { s.night.tracker.warn(ctx, warning) })
 	for {
 		s.set(ctx, Running, "")
 		err := s.carryOut(ctx)
+		s.record(ctx, err)
 		switch {
 		case err == nil:
 			s.end(ctx, Succeeded, s.outcome())

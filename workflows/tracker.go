@@ -41,7 +41,9 @@ type tracker struct {
 	// posting: a post is under way, or its outcome is not known.
 	posting bool
 	told    int // how often the close was told
-	shown   struct {
+	// waitingSince is when a person was asked.
+	waitingSince time.Time
+	shown        struct {
 		state State
 		runID string
 	}
@@ -86,6 +88,7 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 	t.status.ChangedAt = workflow.Now(ctx)
 	workflow.SetCurrentDetails(ctx, t.status.Markdown())
 	if t.status.State != t.shown.state {
+		t.measure(ctx)
 		attributes = append(attributes, stateAttribute.ValueSet(string(t.status.State)))
 	}
 	runID := t.status.RunID
@@ -141,10 +144,16 @@ func (t *tracker) warnWhenLate(ctx workflow.Context, deadline time.Time) {
 	}
 	warnWhenLate(ctx, deadline, t.status.Subject, func(warning string) {
 		if !t.status.State.Done() {
-			t.log(ctx, LogEntry{What: warning})
-			_ = t.update(ctx, func(s *Status) { s.Late = warning })
+			t.warn(ctx, warning)
 		}
 	})
+}
+
+// warn says that the work is late.
+func (t *tracker) warn(ctx workflow.Context, warning string) {
+	t.log(ctx, LogEntry{What: warning})
+	t.late(ctx)
+	_ = t.update(ctx, func(s *Status) { s.Late = warning })
 }
 
 func startedByClose(ctx workflow.Context) bool {

@@ -79,6 +79,15 @@ type Config struct {
 	ReportDefType       string              // default V
 	MaxFileSize         int64               // bytes, default one less than 10 TB (10^13)
 	ExtraHeaders        map[string]string   // sent with every call but the token's, spelled as given
+
+	Observe func(Exchange) // told of every exchange but the token's; may be nil
+}
+
+// Exchange is one request and its answer, for measures.
+type Exchange struct {
+	Call   string
+	Status int // of HTTP; 0 when there was no answer
+	Took   time.Duration
 }
 
 const (
@@ -366,7 +375,15 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 	if r.once {
 		client = c.single
 	}
+	began := time.Now()
 	resp, err := client.Do(req)
+	if c.cfg.Observe != nil {
+		seen := Exchange{Call: r.name, Took: time.Since(began)}
+		if err == nil {
+			seen.Status = resp.StatusCode
+		}
+		c.cfg.Observe(seen)
+	}
 	if err != nil {
 		return nil, r.transportError(endedBy(ctx, err), sendable.Load())
 	}

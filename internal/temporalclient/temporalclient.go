@@ -22,11 +22,13 @@ const dialTimeout = 10 * time.Second
 
 // Dial connects with the profile in force. The error names the address, the
 // namespace and what to check; it is ErrUnreachable when the settings were readable.
-func Dial(ctx context.Context, logger *slog.Logger) (client.Client, client.Options, error) {
+// Metrics may be nil.
+func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
 	if err != nil {
 		return nil, options, fmt.Errorf("settings of Temporal (TEMPORAL_* and temporal.toml): %w", err)
 	}
+	options.MetricsHandler = metrics
 	options.Logger = log.NewStructuredLogger(logger)
 	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
 	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)
