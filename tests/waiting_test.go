@@ -13,8 +13,9 @@ import (
 
 // Two batches with the same tasks, one of 10 minutes and one of 10 hours: the history grows with
 // what happens, not with how long it takes, and the end is noticed within 5 % of the length.
+//
+// It does not run beside the others: on a busy machine everything is noticed late.
 func TestWaitingCostsNothing(t *testing.T) {
-	t.Parallel()
 	catalog := simulator.DefaultCatalog()
 	catalog.Queue = 0 // the state before the first task would be too short to be seen every time
 	e := harness.New(t, harness.Options{
@@ -34,7 +35,7 @@ func TestWaitingCostsNothing(t *testing.T) {
 		require.Less(t, late, real/20, "%s, which ran for %s, was noticed %s late", code, real, late)
 		return seen{len(e.History(run.GetID(), run.GetRunID())), ended.Polls}
 	}
-	short := follow("PBSM_SHORT", 10*time.Minute, 8*time.Second)
+	short := follow("PBSM_SHORT", 10*time.Minute, 20*time.Second)
 	long := follow("PBSM_LONG", 10*time.Hour, 40*time.Second)
 	require.Equal(t, short.events, long.events, "history events of ten minutes and of ten hours")
 	require.Greater(t, long.polls, long.events, "more polls than events, or nothing was proved")
