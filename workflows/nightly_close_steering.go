@@ -16,10 +16,10 @@ func (n *night) applies(r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.name == ApproveSignal && r.By == "" {
+	if r.name == ApproveSignal && strings.TrimSpace(r.By) == "" {
 		return failure(Refused, "approve needs the name of who approves in by")
 	}
-	if r.name == ApproveSignal && r.By == n.in.StartedBy {
+	if r.name == ApproveSignal && strings.EqualFold(strings.TrimSpace(r.By), strings.TrimSpace(n.in.StartedBy)) {
 		return failure(Refused, fmt.Sprintf("%s started this close: somebody else approves step %s", r.By, s.Step.ID))
 	}
 	return nil
@@ -88,7 +88,7 @@ func (n *night) attend(ctx workflow.Context) {
 		case s.following:
 			workflow.Go(ctx, func(ctx workflow.Context) { s.passOn(ctx, r) })
 		default:
-			s.word = r
+			s.word, s.choices = r, nil // a second word no longer applies
 		}
 	}
 }
