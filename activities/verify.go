@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -40,7 +40,9 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, repeatable(err)
 	}
 	defer source.Close()
-	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
+	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), func(done int64) {
+		activity.RecordHeartbeat(ctx, TransferProgress{Done: done, Total: info.Size})
+	})
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):
@@ -61,7 +63,7 @@ func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.E
 	if ref == "" {
 		return verify.Expect{}, nil
 	}
-	text, err := a.readSmall(ctx, ref)
+	text, err := a.readAtMost(ctx, ref, verify.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "no such file"})
 	}
@@ -73,15 +75,6 @@ func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.E
 		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "one that " + err.Error()})
 	}
 	return promised, nil
-}
-
-func (a *Activities) readSmall(ctx context.Context, ref string) ([]byte, error) {
-	source, err := a.stores.Open(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	defer source.Close()
-	return io.ReadAll(io.LimitReader(source, verify.MaxManifest+1))
 }
 
 func verificationFailed(in VerifyFileInput, wrong ...verify.Mismatch) error {

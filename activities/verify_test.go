@@ -136,7 +136,7 @@ func TestStatFileKnowsWhenAFileIsComplete(t *testing.T) {
 				require.NoError(t, err)
 				var found FileInfo
 				require.NoError(t, answer.Get(&found))
-				require.Equal(t, FileInfo{File: "inbox/gl.csv", Size: 4, Modified: changed.Local()}, FileInfo{found.File, found.Size, found.Modified.Local()})
+				require.Equal(t, FileInfo{File: "inbox/gl.csv", Size: 4, Modified: changed.Local()}, FileInfo{File: found.File, Size: found.Size, Modified: found.Modified.Local()})
 				return
 			}
 			failed := applicationError(t, err)

@@ -8,6 +8,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // NightlyClose runs a pipeline for one connection and one as-of date: each step as soon as
@@ -38,11 +40,25 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 		err := carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
 		return result, err
 	}
+	if err := in.fourEyes(plan); err != nil {
+		return NightlyCloseResult{}, err
+	}
 	n, err := newNight(ctx, in, plan)
 	if err != nil {
 		return NightlyCloseResult{}, err
 	}
 	return n.run(ctx)
+}
+
+// fourEyes refuses a close of which nobody could tell whether its approver is its starter.
+func (in NightlyCloseInput) fourEyes(plan activities.Plan) error {
+	var f faults
+	for _, s := range plan.Steps {
+		if s.Kind == pipeline.KindApprove && strings.TrimSpace(in.StartedBy) == "" {
+			f.add("started_by is missing: step %s is approved by somebody else than who started the close", s.Step.ID)
+		}
+	}
+	return f.err()
 }
 
 // night is a close on its way.
@@ -53,6 +69,7 @@ type night struct {
 	desk    *desk
 	steps   []*step
 	byID    map[string]*step
+	events  []audit.Event // what steps did, as the audit file says it
 }
 
 // step is a step of the night. Its place in the status is the same as in night.steps.
@@ -106,6 +123,8 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 	}
 	result := n.close(ctx)
 	n.desk.close(ctx, "the close is over: "+n.tracker.status.Summary)
+	result.Audit = n.audit(ctx, result)
+	result.Log = n.tracker.status.Log
 	switch result.State {
 	case Succeeded:
 		return result, nil

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -25,6 +26,7 @@ func (s *step) run(ctx workflow.Context) {
 		return
 	}
 	s.result.StartedAt = workflow.Now(ctx)
+	s.note(s.event(audit.StepStarted, s.result.StartedAt, s.summary()))
 	working, over := workflow.WithCancel(ctx)
 	defer over()
 	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) { s.night.tracker.warn(ctx, warning) })
@@ -139,6 +141,9 @@ func (s *step) end(ctx workflow.Context, state State, detail string) {
 		s.result.Error = detail
 	}
 	s.set(ctx, state, detail)
+	e := s.event(audit.StepEnded, s.result.EndedAt, detail)
+	e.Outcome = string(state)
+	s.note(e)
 }
 
 // carryOut does what the step is about, in a workflow of its own unless it only asks a person.
@@ -175,8 +180,12 @@ func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
 	result, err := carryOutBatch(ctx, in)
 	s.following, s.waiting = false, nil
 	var failed *temporal.ApplicationError
-	if errors.As(err, &failed) && failed.HasDetails() {
+	var cancelled *temporal.CanceledError
+	switch {
+	case errors.As(err, &failed) && failed.HasDetails():
 		_ = failed.Details(&result)
+	case errors.As(err, &cancelled) && cancelled.HasDetails():
+		_ = cancelled.Details(&result)
 	}
 	s.result.Batch = &result
 	return err

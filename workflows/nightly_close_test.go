@@ -3,7 +3,10 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -40,7 +44,7 @@ func (f *fakeNight) register() {
 			f.uploads--
 			return FileResult{}, failure(activities.FileMissing, in.File+" is not in its store")
 		}
-		return FileResult{File: in.File, FileID: "7", Rows: 3}, err
+		return FileResult{File: in.File, FileID: "7", Rows: 3, EndedAt: workflow.Now(ctx)}, err
 	}, workflow.RegisterOptions{Name: UploadFileType})
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		f.batches = append(f.batches, in)
@@ -183,6 +187,37 @@ func TestNightlyClose(t *testing.T) {
 	}
 }
 
+func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
+	night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a")), uploads: 1}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.RegisterDelayedCallback(func() {
+		for range 5 {
+			night.env.SignalWorkflow(DecideSignal, Steering{By: "alice", Choice: Retry})
+		}
+	}, time.Hour)
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.NoError(t, night.env.GetWorkflowError())
+	acted := 0
+	for _, entry := range queryStatus(t, night.env).Log {
+		if entry.What == "a: decide retry" {
+			acted++
+		}
+	}
+	require.Equal(t, 1, acted)
+}
+
+func TestACloseWithAnApprovalNeedsItsStarter(t *testing.T) {
+	night := fakeNight{env: newEnv(t), plan: plan(approveStep("ok"))}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: " "}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.Equal(t, InvalidInput, errorType(night.env.GetWorkflowError()))
+	require.ErrorContains(t, night.env.GetWorkflowError(), "step ok")
+}
+
 func TestASecondCloseTakesUpABatchThatIsThere(t *testing.T) {
 	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{}, nil
@@ -199,4 +234,94 @@ func TestASecondCloseTakesUpABatchThatIsThere(t *testing.T) {
 	require.NoError(t, night.env.GetWorkflowResult(&result))
 	require.Equal(t, "c_1", result.Steps[0].Batch.RunID)
 	require.Equal(t, "batch/prod/c/2026-10-31", result.Steps[0].Batch.WorkflowID)
+}
+
+func TestTheAuditTellsWhatHappened(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		uploads int // that fail before one succeeds
+		batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
+		said    []said
+		cancel  time.Duration
+		broken  bool // the store takes nothing
+		state   State
+		want    []string // event, step, what, by, outcome
+	}{
+		{
+			name: "a failed attempt, a person's word, and what came of it", uploads: 1, state: Succeeded,
+			batch: func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+				return RunBatchResult{Code: in.Code, RunIDs: []string{"c_1"}, State: Succeeded, StatusCode: "0", Log: []LogEntry{{At: workflow.Now(ctx), What: "trigger accepted as c_1"}}}, nil
+			},
+			said: []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Retry, By: "bob", Why: "mended"}}},
+			want: []string{
+				"close_started by alice", "step_started a inbox/a", "step_failed a inbox/a is not in its store",
+				"noted a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",
+				"step_started c c", "call c trigger accepted as c_1", "run_ended c c = succeeded c_1", "step_ended c", "close_ended every step is done = succeeded",
+			},
+		},
+		{
+			name: "cancelled", batch: succeeds, cancel: 10 * time.Minute, state: Cancelled,
+			want: []string{"close_started", "file_sent a", "step_started c", "step_ended c", "close_ended cancelled: c cancelled = cancelled"},
+		},
+		{name: "the store is gone", batch: succeeds, broken: true, state: Succeeded, want: []string{"close_ended"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a"), batchStep("c", "a")), batch: c.batch, uploads: c.uploads}
+			night.plan.Audit = "reports/audit.jsonl"
+			night.register()
+			var written activities.WriteAuditInput
+			night.env.RegisterActivityWithOptions(func(_ context.Context, in activities.WriteAuditInput) (activities.AuditWritten, error) {
+				written = in
+				if c.broken {
+					return activities.AuditWritten{}, errors.New("no such host")
+				}
+				return activities.AuditWritten{File: in.File, Seal: audit.Seal{Lines: 9, SHA256: "abc"}}, nil
+			}, activityName("WriteAudit"))
+			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: CloseWorkflowID("prod", "nightly", "2026-10-31")})
+			answered := 0
+			for i, s := range c.said {
+				say(t, night.env, fmt.Sprint(i), s, &answered)
+			}
+			if c.cancel > 0 {
+				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, c.cancel)
+			}
+			night.env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "alice"})
+			status := queryStatus(t, night.env)
+			require.Equal(t, c.state, status.State)
+			require.Equal(t, "reports/audit.jsonl", written.File)
+			require.NotEmpty(t, written.Record.Execution)
+			requireEvents(t, written.Record.Events, c.want)
+			last := status.Log[len(status.Log)-1].What
+			if c.broken {
+				require.Contains(t, last, "the audit file could not be written: no such host")
+			} else {
+				require.Equal(t, "audit file reports/audit.jsonl, 9 lines, SHA-256 abc", last)
+			}
+			if c.state == Succeeded && !c.broken {
+				var result NightlyCloseResult
+				require.NoError(t, night.env.GetWorkflowResult(&result))
+				require.Equal(t, &AuditResult{File: "reports/audit.jsonl", Lines: 9, SHA256: "abc"}, result.Audit)
+			}
+		})
+	}
+}
+
+// requireEvents finds the events in the order of time, others between them.
+func requireEvents(t *testing.T, events []audit.Event, want []string) {
+	t.Helper()
+	slices.SortStableFunc(events, func(a, b audit.Event) int { return a.At.Compare(b.At) })
+	var texts []string
+	for _, e := range events {
+		text := e.Event + prefixed(" ", e.Step) + prefixed(" ", e.What) + prefixed(" by ", e.By) + prefixed(" = ", e.Outcome)
+		if e.File != nil {
+			text += " " + e.File.Path + " " + e.File.FileID
+		}
+		texts = append(texts, text+prefixed(" ", strings.Join(e.RunIDs, " ")))
+	}
+	for _, text := range texts {
+		if len(want) > 0 && strings.HasPrefix(text, want[0]) {
+			want = want[1:]
+		}
+	}
+	require.Empty(t, want, strings.Join(texts, "\n"))
 }

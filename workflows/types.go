@@ -277,4 +277,17 @@ type NightlyCloseResult struct {
 	EndedAt    time.Time    `json:"ended_at"`
 	Steps      []StepResult `json:"steps"`
 	Log        []LogEntry   `json:"log,omitempty"`
+	// Audit is the file that says who did what, where the pipeline wants one.
+	Audit *AuditResult `json:"audit,omitempty"`
+}
+
+// AuditResult is the audit file of a close. `starter audit verify` tells whether a file is
+// the one that was written: its last seal's SHA-256 is this one.
+type AuditResult struct {
+	// File is "store/path".
+	File   string `json:"file"`
+	Lines  int64  `json:"lines,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Note says why the record stands in another file than the pipeline says, or in none.
+	Note string `json:"note,omitempty"`
 }

@@ -17,18 +17,19 @@ import (
 
 // Events. A seal ends the record of one close.
 const (
-	CloseStarted    = "close_started"
-	CloseEnded      = "close_ended"
-	StepStarted     = "step_started"
-	StepFailed      = "step_failed" // an attempt; a person or the pipeline decides what follows
-	StepEnded       = "step_ended"
-	Call            = "call" // what was done to a batch's run
-	FileSent        = "file_sent"
-	FileSaved       = "file_saved"
-	ReportGenerated = "report_generated"
-	Migrated        = "migrated"
-	Said            = "said" // a person's word to the close, and what came of it
-	seal            = "seal"
+	CloseStarted = "close_started"
+	CloseEnded   = "close_ended"
+	StepStarted  = "step_started"
+	StepFailed   = "step_failed" // an attempt; a person or the pipeline decides what follows
+	StepEnded    = "step_ended"
+	Call         = "call" // what was done to a batch's run
+	RunEnded     = "run_ended"
+	FileSent     = "file_sent"
+	FileSaved    = "file_saved"
+	ReportSaved  = "report_saved"
+	Migrated     = "migrated"
+	Noted        = "noted" // a word of a person to the close and what came of it, or a warning
+	seal         = "seal"
 )
 
 // Event is one thing that happened. What was not told is left out.

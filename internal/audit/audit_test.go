@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -21,7 +20,7 @@ func night(execution string) Record {
 		{At: start, Event: CloseStarted, By: "alice", Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31"},
 		{At: start.Add(3 * time.Minute), Event: StepEnded, Step: "ledger", Outcome: "succeeded"},
 		{At: start.Add(time.Minute), Event: FileSent, Step: "ledger", File: &File{Path: "inbox/gl.csv", FileID: "7", Bytes: 5, Rows: 1, SHA256: "ab", Totals: map[string]string{"B": "2", "A": "1"}}},
-		{At: start.Add(2 * time.Minute), Event: Said, What: "ledger: decide retry", By: "bob", Why: "a <new> file & all"},
+		{At: start.Add(2 * time.Minute), Event: Noted, What: "ledger: decide retry", By: "bob", Why: "a <new> file & all"},
 		{At: start.Add(4 * time.Minute), Event: CloseEnded, Outcome: "succeeded"},
 	}}
 }
@@ -143,6 +142,6 @@ func FuzzVerify(f *testing.F) {
 func TestEveryLineIsJSON(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	for text := range bytes.Lines(file) {
-		assert.True(t, json.Valid(text), fmt.Sprintf("%s", text))
+		assert.True(t, json.Valid(text), string(text))
 	}
 }

@@ -56,8 +56,9 @@ type Pipeline struct {
 	Calendar string `json:"calendar,omitempty"`
 	TimeZone string `json:"time_zone,omitempty"` // IANA name; UTC when empty
 	Deadline string `json:"deadline,omitempty"`  // of the whole close
-	// Audit is the store/path of the file that says who did what; see internal/audit.
-	// Default: audit.jsonl beside what the first report or download saves; none where nothing is saved.
+	// Audit is the store/path of the file that says who did what; see internal/audit. Two
+	// closes at a time must not write one file. Default: a file with the names of pipeline and
+	// connection and the date, beside the first one that a step saves; none where none does.
 	Audit string `json:"audit,omitempty"`
 	Steps []Step `json:"steps"`
 

@@ -105,7 +105,7 @@ func TestRenderFillsInValuesAndDefaults(t *testing.T) {
 	assert.EqualValues(t, 0, *s[0].Upload.Expect.Rows)
 	assert.Equal(t, map[string]string{"BALANCE": "123.45"}, s[0].Upload.Expect.Totals)
 	assert.EqualValues(t, 9, *s[4].Report.Expect.MaxRows)
-	assert.Equal(t, "out/audit.jsonl", night.Audit, "beside the first file that is saved")
+	assert.Equal(t, "out/audit_every-kind_prod_2026-03-15.jsonl", night.Audit, "beside the first file that is saved")
 	assert.Equal(t, "Start every-kind on prod?", s[1].Approve.Message)
 	assert.Equal(t, map[string]string{"X": "7", ParamAsOf: "2026-02-28"}, s[2].Batch.Params, "what the step says wins")
 	assert.Equal(t, "2026-03-15", s[3].Group.Batches[0].Params[ParamAsOf])
@@ -414,7 +414,7 @@ func TestTheAuditFileIsWhereThePipelineSays(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: x\naudit: \"log/{{.AsOfDate}}/a.jsonl\"\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}": "log/2026-10-31/a.jsonl",
 		"name: x\nsteps:\n- {id: a, export: {code: R}}":                                                       "",
-		"name: x\nsteps:\n- {id: a, export: {code: R}}\n- {id: b, report: {code: R, save_to: out/d/x}}":       "out/d/audit.jsonl",
+		"name: x\nsteps:\n- {id: a, export: {code: R}}\n- {id: b, report: {code: R, save_to: out/d/x}}":       "out/d/audit_x_prod_2026-10-31.jsonl",
 	} {
 		p, err := Parse([]byte(text))
 		require.NoError(t, err)

@@ -80,7 +80,7 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 		q.Steps[i].setDefaults(asOf)
 	}
 	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
-		q.Audit = q.besideFirstSaved(auditName)
+		q.Audit = q.besideFirstSaved(fmt.Sprintf("audit_%s_%s_%s.jsonl", p.Name, vars.Connection, asOf))
 	}
 	q.checkValues(c)
 	return q
@@ -112,8 +112,6 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 		v.SetString(replace(path, v.String()))
 	}
 }
-
-const auditName = "audit.jsonl"
 
 // besideFirstSaved is a name in the folder of the first file that a step saves; empty where none does.
 func (p *Pipeline) besideFirstSaved(name string) string {

@@ -50,7 +50,19 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step)})
 	}
 	lines = append(lines, Table(stepColumns, rows, width)...)
-	return append(lines, s.words(r.Log, width)...)
+	lines = append(lines, s.words(r.Log, width)...)
+	return append(lines, auditLines(r.Audit)...)
+}
+
+func auditLines(a *workflows.AuditResult) []string {
+	if a == nil {
+		return nil
+	}
+	lines := []string{"", "  audit  " + a.File + suffix(", SHA-256 ", a.SHA256)}
+	if a.Note != "" {
+		lines = append(lines, "  "+oneLine(a.Note))
+	}
+	return lines
 }
 
 func stepOutcome(step workflows.StepResult) string {

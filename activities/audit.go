@@ -1,0 +1,88 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+)
+
+// WriteAuditInput is the record of a close, and where it is kept.
+type WriteAuditInput struct {
+	// File is "store/path".
+	File   string       `json:"file"`
+	Record audit.Record `json:"record"`
+}
+
+// AuditWritten says where the record is.
+type AuditWritten struct {
+	File string `json:"file"`
+	audit.Seal
+	// Unsound says why the record does not stand in the file that was asked for.
+	Unsound string `json:"unsound,omitempty"`
+}
+
+// maxAudit is the size of a file to which a record can be added, in bytes.
+const maxAudit = 256 << 20
+
+// WriteAudit adds a record to its file, behind those of earlier runs of the close. Repeating
+// it writes the same bytes. A file that is not sound is left as it is, as evidence, and the
+// record goes into one of its own beside it.
+func (a *Activities) WriteAudit(ctx context.Context, in WriteAuditInput) (AuditWritten, error) {
+	written, err := a.appendAudit(ctx, in.File, in.Record)
+	var broken *audit.Broken
+	if errors.As(err, &broken) {
+		written, err = a.appendAudit(ctx, beside(in.File, in.Record.Execution), in.Record)
+		written.Unsound = fmt.Sprintf("%s is not sound, %v", in.File, broken)
+	}
+	if errors.As(err, &broken) { // somebody has been at that one as well
+		err = temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s: %v", in.File, broken), Refused, nil)
+	}
+	return written, repeatable(err)
+}
+
+// beside is a file's name with a mark before its ending.
+func beside(file, mark string) string {
+	ending := path.Ext(file)
+	return strings.TrimSuffix(file, ending) + "." + mark + ending
+}
+
+func (a *Activities) appendAudit(ctx context.Context, file string, record audit.Record) (AuditWritten, error) {
+	before, err := a.readAtMost(ctx, file, maxAudit)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return AuditWritten{}, err
+	}
+	text, end, err := audit.Append(before, record)
+	if err != nil {
+		return AuditWritten{}, err
+	}
+	target, err := a.stores.Create(ctx, file)
+	if err != nil {
+		return AuditWritten{}, err
+	}
+	defer func() { _ = target.Abort() }() // harmless after the commit
+	if _, err := target.Write(text); err != nil {
+		return AuditWritten{}, err
+	}
+	return AuditWritten{File: file, Seal: end}, target.Commit()
+}
+
+// readAtMost reads a file whole; one that is larger is an error.
+func (a *Activities) readAtMost(ctx context.Context, ref string, most int64) ([]byte, error) {
+	source, err := a.stores.Open(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	if source.Size() > most {
+		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s has %d bytes; at most %d are read", ref, source.Size(), most), Refused, nil)
+	}
+	return io.ReadAll(source)
+}
