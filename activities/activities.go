@@ -71,6 +71,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	objects, err := parstore.New(parstore.Options{
 		PARHosts: c.PARHosts, CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
 		UserAgent: "pbsmflow/" + version.Version,
+		Parallel:  int(c.Transfer.Parallel), PartSize: c.Transfer.PartSize, Threshold: c.Transfer.Threshold, Bandwidth: c.Transfer.Bandwidth,
 	})
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (a *Activities) lookFor(ctx context.Context, in StatFileInput, file string)
 	case err != nil:
 		return FileInfo{}, a.watching(ctx, in.Since, err)
 	}
-	return FileInfo{File: file, Size: info.Size, Modified: info.ModTime}, nil
+	return FileInfo{File: file, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}, nil
 }
 
 func fileMissing(format string, args ...any) error {

@@ -1,7 +1,9 @@
 package activities
 
 import (
-	"io"
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"path"
 	"strings"
 )
@@ -19,17 +21,22 @@ func newRows(name string) *rows {
 	return &rows{csv: strings.EqualFold(path.Ext(name), ".csv")}
 }
 
+// Write goes from quote to quote, for a ledger has a billion bytes and few of them.
 func (r *rows) Write(p []byte) (int, error) {
-	for _, c := range p {
-		switch {
-		case c == '\n' && !r.quoted:
-			r.ended++
-			r.partial = false
-			continue
-		case c == '"' && r.csv:
-			r.quoted = !r.quoted
+	for rest := p; len(rest) > 0; {
+		piece, quote := rest, -1
+		if r.csv {
+			quote = bytes.IndexByte(rest, '"')
 		}
-		r.partial = true
+		if quote >= 0 {
+			piece = rest[:quote+1]
+		}
+		if !r.quoted {
+			r.ended += int64(bytes.Count(piece, []byte{'\n'}))
+		}
+		r.partial = r.quoted || piece[len(piece)-1] != '\n'
+		r.quoted = r.quoted != (quote >= 0)
+		rest = rest[len(piece):]
 	}
 	return len(p), nil
 }
@@ -45,21 +52,23 @@ func (r *rows) count() int64 {
 	return n
 }
 
-// reading counts what is read from src, from the start again after a seek to it.
-func (r *rows) reading(src io.ReadSeeker) io.ReadSeeker { return &countedReads{src, r} }
-
-type countedReads struct {
-	io.ReadSeeker
-	rows *rows
+// MarshalBinary lets a later attempt go on counting.
+func (r *rows) MarshalBinary() ([]byte, error) {
+	flags := byte(0)
+	for i, set := range []bool{r.quoted, r.partial} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	return append(binary.BigEndian.AppendUint64(nil, uint64(r.ended)), flags), nil
 }
 
-func (c *countedReads) Read(p []byte) (int, error) {
-	n, err := c.ReadSeeker.Read(p)
-	_, _ = c.rows.Write(p[:n])
-	return n, err
-}
-
-func (c *countedReads) Seek(offset int64, whence int) (int64, error) {
-	*c.rows = rows{csv: c.rows.csv}
-	return c.ReadSeeker.Seek(offset, whence)
+// UnmarshalBinary goes on where another count of the same file stopped.
+func (r *rows) UnmarshalBinary(state []byte) error {
+	if len(state) != 9 {
+		return errors.New("not a count of rows")
+	}
+	r.ended = int64(binary.BigEndian.Uint64(state))
+	r.quoted, r.partial = state[8]&1 != 0, state[8]&2 != 0
+	return nil
 }

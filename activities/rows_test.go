@@ -2,8 +2,6 @@ package activities
 
 import (
 	"bytes"
-	"io"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,16 +35,21 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func TestRowsAreCountedOnceHoweverOftenAFileIsRead(t *testing.T) {
-	r := newRows("a.csv")
-	src := r.reading(strings.NewReader("h\n1\n2\n"))
-	for range 2 {
-		_, err := src.Seek(0, io.SeekStart)
-		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, src)
-		require.NoError(t, err)
+// naive is the same by single bytes.
+func naive(content []byte) int64 {
+	ended, quoted, partial := int64(0), false, false
+	for _, c := range content {
+		if c == '\n' && !quoted {
+			ended, partial = ended+1, false
+			continue
+		}
+		quoted = quoted != (c == '"')
+		partial = true
 	}
-	require.EqualValues(t, 2, r.count())
+	if partial {
+		ended++
+	}
+	return max(ended-1, 0)
 }
 
 func FuzzRows(f *testing.F) {
@@ -56,7 +59,12 @@ func FuzzRows(f *testing.F) {
 		whole, parts := newRows("a.csv"), newRows("a.csv")
 		_, _ = whole.Write(content)
 		_, _ = parts.Write(content[:cut])
+		state, err := parts.MarshalBinary()
+		require.NoError(t, err)
+		parts = newRows("a.csv")
+		require.NoError(t, parts.UnmarshalBinary(state))
 		_, _ = parts.Write(content[cut:])
+		require.Equal(t, naive(content), whole.count())
 		if whole.count() != parts.count() {
 			t.Fatalf("%d in one write, %d in two", whole.count(), parts.count())
 		}

@@ -2,19 +2,29 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
-// FileInfo is a file in a store.
+// FileInfo is a file in a store, in one version.
 type FileInfo struct {
 	File     string    `json:"file"`
 	Size     int64     `json:"size"`
 	Modified time.Time `json:"modified"`
+	// ETag is the store's word for the version.
+	ETag string `json:"etag,omitempty"`
+}
+
+func (f FileInfo) same(other FileInfo) bool {
+	return f.File == other.File && f.Size == other.Size && f.Modified.Equal(other.Modified) && f.ETag == other.ETag
 }
 
 // PutFileInput moves a file from a store to a pre-authenticated URL.
@@ -30,6 +40,8 @@ type GetFileInput struct {
 	PAR        SealedPAR `json:"par"`
 	// SaveTo is "store/path". Nothing stands there until the file is whole and checked.
 	SaveTo string `json:"save_to"`
+	// Resume is what a transfer of the same file left whose URL is no longer good.
+	Resume SealedTransfer `json:"resume,omitempty"`
 }
 
 // Moved is a file that arrived and was checked.
@@ -38,62 +50,119 @@ type Moved struct {
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
 	ETag   string `json:"etag,omitempty"`
+	// StartOver says why what an earlier attempt had moved was of no use.
+	StartOver string `json:"start_over,omitempty"`
 }
 
-// TransferProgress is the heartbeat of a transfer, in bytes. Total is 0 while unknown.
-type TransferProgress struct {
-	Done  int64 `json:"done"`
-	Total int64 `json:"total,omitempty"`
+// DropTransferInput names what a transfer left that nobody will go on with.
+type DropTransferInput struct {
+	Connection string         `json:"connection"`
+	Left       SealedTransfer `json:"left"`
 }
 
-// PutFile sends a file to a pre-authenticated URL. Sending it again replaces it.
+// PutFile sends a file to a pre-authenticated URL, in parts when it is large. A later
+// attempt, on whichever worker, sends what is missing. Sending it again replaces it.
+//
+// The parts go to a URL of the upload's own, which may be good for longer than the one it
+// began with. When neither is, the error is PARExpired: a new one is for a new file id, so
+// that all of the file is sent again.
 func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (Moved, error) {
 	conn, url, err := a.opened(in.Connection, in.PAR)
 	if err != nil {
 		return Moved{}, err
 	}
-	now, err := a.stores.Stat(ctx, in.File.File)
-	if err == nil && (now.Size != in.File.Size || !now.ModTime.Equal(in.File.Modified)) {
-		return Moved{}, temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("%s changed since it was found (%d bytes then, %d now): retry once it is complete", in.File.File, in.File.Size, now.Size), FileChanged, nil)
-	}
-	if err != nil {
-		return Moved{}, repeatable(err)
-	}
-	source, err := a.stores.Open(ctx, in.File.File)
-	if err != nil {
-		return Moved{}, repeatable(err)
-	}
-	defer source.Close()
-	rows := newRows(in.File.File)
-	sent, err := conn.objects.Put(ctx, url, rows.reading(source), in.File.Size, heartbeat(ctx, in.File.Size))
-	if err != nil {
-		return Moved{}, repeatable(err)
-	}
-	return Moved{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, nil
+	t := a.newTransfer(ctx, conn, savedTransfer{File: in.File}, "")
+	return t.run(func(ctx context.Context) (Moved, error) {
+		if err := a.sameVersion(ctx, in.File); err != nil {
+			return Moved{}, err
+		}
+		rows := newRows(in.File.File)
+		sent, err := conn.objects.Upload(ctx, url, parstore.Upload{
+			Source: fileInStore{a.stores, in.File.File}, Size: in.File.Size, Digest: rows,
+			Resume: t.saved.Engine, Save: t.save, Progress: func(done int64) { t.moved(done, in.File.Size) },
+		})
+		if err == nil {
+			err = a.sameVersion(ctx, in.File)
+		}
+		return Moved{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
+	})
 }
 
-// GetFile saves what is behind a pre-authenticated URL. Under the final name stands
-// nothing, or the whole file.
+// sameVersion fails when a file is not the version that was found.
+func (a *Activities) sameVersion(ctx context.Context, found FileInfo) error {
+	info, err := a.stores.Stat(ctx, found.File)
+	if err != nil {
+		return err
+	}
+	now := FileInfo{File: found.File, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}
+	if found.ETag == "" { // of an input that was made before versions were noted
+		now.ETag = ""
+	}
+	if now.same(found) {
+		return nil
+	}
+	return temporal.NewNonRetryableApplicationError(
+		fmt.Sprintf("%s changed since it was found (%d bytes then, %d now): retry once it is complete", found.File, found.Size, now.Size), FileChanged, nil)
+}
+
+type fileInStore struct {
+	stores *stores.Stores
+	ref    string
+}
+
+func (f fileInStore) Section(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	return f.stores.Section(ctx, f.ref, offset, length)
+}
+
+// GetFile saves what is behind a pre-authenticated URL, in parallel ranges when it is large.
+// Under the final name stands nothing, or the whole file. In a folder, a later attempt on any
+// worker that shares it goes on with what was received; elsewhere it starts over.
 func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error) {
 	conn, url, err := a.opened(in.Connection, in.PAR)
 	if err != nil {
 		return Moved{}, err
 	}
-	target, err := a.stores.Create(ctx, in.SaveTo)
+	key := activity.GetInfo(ctx).WorkflowExecution.ID
+	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.SaveTo, Key: key}, in.Resume)
+	return t.run(func(ctx context.Context) (Moved, error) {
+		draft, err := a.stores.Draft(ctx, in.SaveTo, key)
+		if err != nil {
+			return Moved{}, err
+		}
+		rows := newRows(in.SaveTo)
+		received, err := conn.objects.Download(ctx, url, parstore.Download{
+			Target: draft, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
+		})
+		switch {
+		case err == nil:
+			err = draft.Commit()
+		case len(t.saved.Engine) > 0:
+			err = errors.Join(err, draft.Leave())
+		}
+		_ = draft.Abort() // harmless after either
+		return Moved{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
+	})
+}
+
+// DropTransfer removes what a transfer left that nobody will go on with: parts at the object
+// store, or a part of a file beside its final name.
+func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) error {
+	conn, err := a.connection(in.Connection)
 	if err != nil {
-		return Moved{}, repeatable(err)
+		return err
 	}
-	defer func() { _ = target.Abort() }() // harmless after the commit
-	rows := newRows(in.SaveTo)
-	received, err := conn.objects.Get(ctx, url, io.MultiWriter(target, rows), heartbeat(ctx, 0))
+	left, err := conn.openTransfer(in.Left)
 	if err != nil {
-		return Moved{}, repeatable(err)
+		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
-	if err := target.Commit(); err != nil {
-		return Moved{}, repeatable(err)
+	if left.SaveTo == "" {
+		return repeatable(conn.objects.Discard(ctx, left.Engine))
 	}
-	return Moved{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag}, nil
+	draft, err := a.stores.Draft(ctx, left.SaveTo, left.Key)
+	if err != nil {
+		return repeatable(err)
+	}
+	return repeatable(draft.Abort())
 }
 
 func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string, error) {
@@ -106,9 +175,4 @@ func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string,
 		return nil, "", temporal.NewNonRetryableApplicationError(err.Error(), PARExpired, nil)
 	}
 	return conn, url, nil
-}
-
-// heartbeat tells Temporal how far a transfer is; the SDK thins the calls out.
-func heartbeat(ctx context.Context, total int64) func(done int64) {
-	return func(done int64) { activity.RecordHeartbeat(ctx, TransferProgress{Done: done, Total: total}) }
 }

@@ -25,12 +25,12 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 
 func (j *job) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
 	result := FileResult{Connection: in.Connection, File: in.SaveTo, Name: in.Name, FileID: in.FileID, StartedAt: j.started}
-	err := withFreshPAR(func() error {
+	err := j.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
 		par, err := j.downloadPAR(ctx, in)
 		if err != nil {
 			return err
 		}
-		return j.save(ctx, in.Connection, par, &result)
+		return j.save(ctx, in.Connection, par, left, &result)
 	})
 	if err == nil {
 		err = j.verify(ctx, in.Expect, &result)
@@ -51,11 +51,15 @@ func (j *job) downloadPAR(ctx workflow.Context, in DownloadFileInput) (par activ
 		activities.CreateDownloadPARByNameInput{Connection: in.Connection, Name: in.Name, Stripe: stripe, Prefix: in.Prefix}, &par)
 }
 
-// save moves the bytes behind a pre-authenticated URL to result.File.
-func (j *job) save(ctx workflow.Context, connection string, par activities.SealedPAR, result *FileResult) error {
+// save moves the bytes behind a pre-authenticated URL to result.File. It goes on with what a
+// transfer left whose URL is no longer good.
+func (j *job) save(ctx workflow.Context, connection string, par activities.SealedPAR, left activities.SealedTransfer, result *FileResult) error {
 	var moved activities.Moved
 	err := j.do(ctx, transferOptions, "save "+result.File, act.GetFile,
-		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File}, &moved)
+		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Resume: left}, &moved)
+	if moved.StartOver != "" {
+		result.Note = "received again from its start: " + moved.StartOver
+	}
 	result.Bytes, result.Rows, result.SHA256, result.ETag = moved.Bytes, moved.Rows, moved.SHA256, moved.ETag
 	result.EndedAt = workflow.Now(ctx)
 	return err

@@ -35,12 +35,12 @@ func (j *job) report(ctx workflow.Context, in GenerateReportInput) (GenerateRepo
 		return result, err
 	}
 	result.InstanceID = report.InstanceID
-	err = withFreshPAR(func() error {
+	err = j.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
 		report, err := j.awaitReport(ctx, in, report)
 		if err != nil {
 			return err
 		}
-		return j.save(ctx, in.Connection, report.Link, &result.File)
+		return j.save(ctx, in.Connection, report.Link, left, &result.File)
 	})
 	if err == nil {
 		err = j.verify(ctx, in.Expect, &result.File)

@@ -31,10 +31,16 @@ var (
 		WaitForCancellation: true,
 		RetryPolicy:         patience,
 	}
-	// transferOptions: a file's bytes.
+	// dropOptions: tidying up, which nobody waits for long.
+	dropOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    time.Minute,
+		ScheduleToCloseTimeout: 3 * time.Minute,
+		RetryPolicy:            patience,
+	}
+	// transferOptions: a file's bytes. A transfer tells every two seconds that it lives, and what is done of it.
 	transferOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 24 * time.Hour,
-		HeartbeatTimeout:    time.Minute,
+		HeartbeatTimeout:    20 * time.Second,
 		WaitForCancellation: true,
 		RetryPolicy:         patience,
 	}

@@ -224,6 +224,8 @@ type FileResult struct {
 	Verified bool              `json:"verified,omitempty"`
 	// Scan is the service's word on the scan, where the connection asks for one.
 	Scan string `json:"scan,omitempty"`
+	// Note says why the file was moved again from its start, where it was.
+	Note string `json:"note,omitempty"`
 	// ETag is the object store's.
 	ETag      string    `json:"etag,omitempty"`
 	StartedAt time.Time `json:"started_at"`

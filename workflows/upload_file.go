@@ -5,15 +5,11 @@ import (
 	"path"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
-
-// maxPARs is how often a pre-authenticated URL that is no longer good is replaced.
-const maxPARs = 5
 
 // listedWithin is how long the service may take to list a file whose bytes it has.
 const listedWithin = 10 * time.Minute
@@ -41,16 +37,28 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	if mimeType == "" {
 		mimeType = pbsm.MimeTypeFor(result.Name)
 	}
-	file, err := j.awaitFile(ctx, in)
-	if err != nil {
-		return result, err
+	var file activities.FileInfo
+	find := func() (err error) {
+		if file, err = j.awaitFile(ctx, in); err != nil {
+			return err
+		}
+		return j.verify(ctx, in.Expect, &result)
 	}
-	if err := j.verify(ctx, in.Expect, &result); err != nil {
+	if err := find(); err != nil {
 		return result, err
 	}
 	var moved activities.Moved
 	var par activities.UploadPAR
-	err = withFreshPAR(func() error {
+	err := j.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
+		j.drop(ctx, in.Connection, left) // a new URL is for a new file id
+		if before != nil {
+			result.Note = "sent again from its start: " + reason(before)
+		}
+		if errorType(before) == activities.FileChanged {
+			if err := find(); err != nil {
+				return err
+			}
+		}
 		par = activities.UploadPAR{}
 		if err := j.do(ctx, callOptions, "ask where to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
 			Connection: in.Connection, Name: result.Name, Size: file.Size, MimeType: mimeType, Prefix: in.Prefix,
@@ -108,15 +116,4 @@ func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.Fi
 		stat.Last = true
 	}
 	return file, j.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
-}
-
-// withFreshPAR repeats a transfer with a new URL while the one it had is no longer good.
-func withFreshPAR(transfer func() error) error {
-	var err error
-	for range maxPARs {
-		if err = transfer(); errorType(err) != activities.PARExpired {
-			return err
-		}
-	}
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%d pre-authenticated URLs in a row were refused: %s", maxPARs, reason(err)), activities.PARExpired, nil)
 }

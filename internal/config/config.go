@@ -17,6 +17,7 @@ package config
 import (
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -51,6 +52,7 @@ type Connection struct {
 	// and an optional port; objectstorage.*.oraclecloud.com.
 	PARHosts    []string `koanf:"par_hosts"`
 	MaxFileSize int64    `koanf:"max_file_size"` // bytes; one less than 10 TB, the document's limit
+	Transfer    Transfer `koanf:"transfer"`
 
 	// What differs between releases and tenants.
 	DynamicParams       string            `koanf:"dynamic_params"`        // json, or string: JSON encoded once more
@@ -59,6 +61,15 @@ type Connection struct {
 	ReportDefType       string            `koanf:"report_def_type"`       // V
 	ScanAfterUpload     bool              `koanf:"scan_after_upload"`
 	ExtraHeaders        map[string]string `koanf:"extra_headers"`
+}
+
+// Transfer says how the connection's files move, on one worker: all of them
+// together, whichever way they go.
+type Transfer struct {
+	Parallel  int64 `koanf:"parallel"`  // parts on their way at once; 4
+	PartSize  int64 `koanf:"part_size"` // bytes, at least 10 MiB; 16 MiB. A part on its way takes that much memory, 16 MiB at most.
+	Threshold int64 `koanf:"threshold"` // bytes: from this size on a file goes up in parts; 100 MiB
+	Bandwidth int64 `koanf:"bandwidth"` // bytes per second; 0: as fast as it goes
 }
 
 // Store is a named place for files; see stores.ParseURL.
@@ -108,6 +119,10 @@ func defaults() Config {
 		Log:         Log{Level: "info", Format: "json"},
 		Poll:        Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
 	}}
+}
+
+func transferDefaults() Transfer {
+	return Transfer{Parallel: parstore.DefaultParallel, PartSize: parstore.DefaultPartSize, Threshold: parstore.DefaultThreshold}
 }
 
 // connectionDefaults are the values of keys that a connection does not have.

@@ -47,6 +47,7 @@ connections:
     report_status_body: object
     report_def_type: X
     max_file_size: 1000000
+    transfer: {parallel: 8, part_size: 33554432, bandwidth: 10000000}
     scan_after_upload: true
     extra_headers: {X-Gateway-Key: abc}
 stores:
@@ -104,6 +105,7 @@ func TestACompleteConfiguration(t *testing.T) {
 	assert.Equal(t, canary, c.Password.Expose(), "without the line's end")
 	assert.Equal(t, []string{"objectstorage.*.example.com"}, c.PARHosts)
 	assert.True(t, c.ScanAfterUpload)
+	assert.Equal(t, Transfer{Parallel: 8, PartSize: 32 << 20, Threshold: 100 << 20, Bandwidth: 10_000_000}, c.Transfer, "what is left out stays")
 	assert.Equal(t, pbsm.Config{
 		BaseURL: "https://host.example.com/tenant", TokenURL: "https://iam.example.com/oauth2/v1/token",
 		TenantID: "tenant", ServiceID: "service", WorkspaceID: "WS002", RemoteUser: "closeuser", Locale: "de-DE", AppID: "APP",
@@ -149,6 +151,7 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 		"PBSM_CONNECTIONS__US_PROD__INSECURE=false",
 		"PBSM_CONNECTIONS__US_PROD__TIMEOUT=5s",
 		"PBSM_CONNECTIONS__US_PROD__MAX_FILE_SIZE=77",
+		"PBSM_CONNECTIONS__US_PROD__TRANSFER__PARALLEL=2",
 		"PBSM_CONNECTIONS__US_PROD__PAR_HOSTS=a.example.com,b.example.com:8443",
 		"PBSM_STORES__ARCHIVE__URL=file:///archive",
 		"PBSM_WORKER__POLL__RATIO=0.2",
@@ -162,6 +165,8 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	assert.False(t, c.Insecure)
 	assert.Equal(t, 5*time.Second, c.Timeout)
 	assert.EqualValues(t, 77, c.MaxFileSize)
+	assert.EqualValues(t, 2, c.Transfer.Parallel)
+	assert.EqualValues(t, 32<<20, c.Transfer.PartSize)
 	assert.Equal(t, []string{"a.example.com", "b.example.com:8443"}, c.PARHosts)
 	assert.Equal(t, "file:///archive", cfg.Stores["archive"].URL)
 	assert.Equal(t, 0.2, cfg.Worker.Poll.Ratio)
@@ -213,6 +218,11 @@ func TestFaults(t *testing.T) {
 		"number for text":     {add: "    app_id: 12", want: "connections.prod.app_id: must be a text; put a number in quotes"},
 		"text for number":     {add: "    max_file_size: much", want: "connections.prod.max_file_size: must be a whole number"},
 		"half a byte":         {add: "    max_file_size: 10.5", want: "connections.prod.max_file_size: must be a whole number"},
+		"no streams":          {add: "    transfer: {parallel: 0}", want: "connections.prod.transfer.parallel: must be 1 to 64"},
+		"small parts":         {add: "    transfer: {part_size: 1000000}", want: "connections.prod.transfer.part_size: must be 10485760 (10 MiB)"},
+		"no threshold":        {add: "    transfer: {threshold: 0}", want: "connections.prod.transfer.threshold: must be 1"},
+		"no bandwidth":        {add: "    transfer: {bandwidth: 1}", want: "connections.prod.transfer.bandwidth: must be 0 (not limited) or at least 65536"},
+		"unknown transfer":    {add: "    transfer: {paralel: 2}", want: "connections.prod.transfer.paralel: unknown key"},
 		"one byte":            {add: "    max_file_size: 1", want: "must be more than 1 byte"},
 		"text for bool":       {add: "    insecure: maybe", want: "connections.prod.insecure: must be true or false"},
 		"bare timeout":        {add: "    timeout: 60", want: "connections.prod.timeout: must be a duration"},

@@ -189,7 +189,7 @@ func (l *loader) decode() *Config {
 		}
 	}
 	for name, value := range l.section(raw, "connections") {
-		var c Connection
+		c := Connection{Transfer: transferDefaults()}
 		l.into(&c, withDefaults(value), "connections."+name)
 		cfg.Connections[name] = c
 	}

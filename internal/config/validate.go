@@ -92,6 +92,7 @@ func (v *checker) connection(key string, c *Connection) {
 	}
 	v.want(c.Timeout > 0, key+".timeout", "must be more than 0")
 	v.want(c.MaxFileSize > 1, key+".max_file_size", "must be more than 1 byte")
+	v.transfer(key+".transfer", c.Transfer)
 	v.want(len(c.PARHosts) > 0, key+".par_hosts", "is missing: at least one host is needed")
 	for i, pattern := range c.PARHosts {
 		v.check(fmt.Sprintf("%s.par_hosts.%d", key, i), parstore.CheckHostPattern(pattern))
@@ -102,6 +103,20 @@ func (v *checker) connection(key string, c *Connection) {
 	for _, name := range slices.Sorted(maps.Keys(c.ExtraHeaders)) {
 		v.check(key+".extra_headers."+name, checkHeader(name, c.ExtraHeaders[name]))
 	}
+}
+
+const (
+	maxParallel  = 64
+	minPartSize  = 10 << 20 // Source: the object store's multipart uploads.
+	maxPartSize  = 50 << 30
+	minBandwidth = 64 << 10 // below, a transfer could not be told from one that stands still
+)
+
+func (v *checker) transfer(key string, t Transfer) {
+	v.want(t.Parallel >= 1 && t.Parallel <= maxParallel, key+".parallel", "must be 1 to %d", maxParallel)
+	v.want(t.PartSize >= minPartSize && t.PartSize <= maxPartSize, key+".part_size", "must be %d (10 MiB) to %d (50 GiB) bytes", minPartSize, int64(maxPartSize))
+	v.want(t.Threshold >= 1 && t.Threshold <= maxPartSize, key+".threshold", "must be 1 to %d (50 GiB) bytes: larger files cannot be sent in one request", int64(maxPartSize))
+	v.want(t.Bandwidth == 0 || t.Bandwidth >= minBandwidth, key+".bandwidth", "must be 0 (not limited) or at least %d bytes per second", minBandwidth)
 }
 
 func (v *checker) store(key, text string) string {
