@@ -53,7 +53,10 @@ const (
 func partSizeFor(size, wanted int64) int64 {
 	const unit = 1 << 20
 	needed := (size + maxParts - 1) / maxParts
-	return max(wanted, (needed+unit-1)/unit*unit)
+	if needed <= wanted {
+		return wanted
+	}
+	return (needed + unit - 1) / unit * unit
 }
 
 // Upload sends a file: in one PUT below the client's threshold, in parts above.

@@ -1,0 +1,583 @@
+package parstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+)
+
+const testPart = 64 << 10
+
+// tenant is the simulated service with its object store, and a client whose parts are small.
+type tenant struct {
+	*simulator.Simulator
+	t       *testing.T
+	service *pbsm.Client
+	objects *Client
+}
+
+func newTenant(t *testing.T, o simulator.Options) *tenant {
+	t.Helper()
+	sim, err := simulator.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sim.Close() })
+	opts := sim.Options()
+	service, err := pbsm.New(pbsm.Config{
+		BaseURL: sim.BaseURL(), TokenURL: sim.TokenURL(), TenantID: opts.Tenant, ServiceID: opts.ServiceID, WorkspaceID: opts.WorkspaceID,
+		RemoteUser: opts.RemoteUser, Locale: "en-US", AppID: opts.AppID, ClientID: opts.ClientID, ClientSecret: opts.ClientSecret,
+		Username: opts.Username, Password: opts.Password, CAFile: sim.CAFile(), Timeout: 10 * time.Second, MaxFileSize: 1 << 40,
+		DynamicParams: pbsm.DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
+	})
+	require.NoError(t, err)
+	n := &tenant{Simulator: sim, t: t, service: service}
+	n.objects = n.client(Options{})
+	return n
+}
+
+// client cuts files into parts of 64 KiB.
+func (n *tenant) client(o Options) *Client {
+	n.t.Helper()
+	o.RootCAs = x509.NewCertPool()
+	o.RootCAs.AppendCertsFromPEM(n.CAPEM())
+	o.PARHosts, o.PartSize = []string{"127.0.0.1"}, testPart
+	if o.Threshold == 0 {
+		o.Threshold = 2 * testPart
+	}
+	c, err := New(o)
+	require.NoError(n.t, err)
+	n.t.Cleanup(c.Close)
+	return c
+}
+
+// announce gives a file's id and the URL to send it to.
+func (n *tenant) announce(size int64) (int64, string) {
+	n.t.Helper()
+	par, err := n.service.CreateUploadPAR(n.t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: size})
+	require.NoError(n.t, err)
+	id, err := strconv.ParseInt(par.FileID, 10, 64)
+	require.NoError(n.t, err)
+	return id, par.PAR.Expose()
+}
+
+func (n *tenant) stored(id int64) []byte {
+	n.t.Helper()
+	r, err := n.Object(id)
+	require.NoError(n.t, err)
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	require.NoError(n.t, err)
+	return content
+}
+
+// upload stores a file and gives the URL to receive it from.
+func (n *tenant) upload(content []byte) string {
+	n.t.Helper()
+	id, url := n.announce(int64(len(content)))
+	_, err := n.objects.Upload(n.t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	require.NoError(n.t, err)
+	par, err := n.service.CreateDownloadPARByID(n.t.Context(), fmt.Sprint(id))
+	require.NoError(n.t, err)
+	return par.Expose()
+}
+
+func (n *tenant) count(call string) (entries int, in, out int64) {
+	for _, e := range n.Journal() {
+		if e.Call == call {
+			entries, in, out = entries+1, in+e.In, out+e.Out
+		}
+	}
+	return entries, in, out
+}
+
+// leftAtTheStore are the files of the object store's bytes.
+func (n *tenant) leftAtTheStore() int {
+	n.t.Helper()
+	files, err := os.ReadDir(filepath.Join(filepath.Dir(n.CAFile()), "objects"))
+	require.NoError(n.t, err)
+	return len(files)
+}
+
+type memory []byte
+
+func (m memory) Section(_ context.Context, offset, length int64) (io.ReadCloser, error) {
+	return io.NopCloser(io.NewSectionReader(bytes.NewReader(m), offset, length)), nil
+}
+
+// draft is a target in memory.
+type draft struct {
+	bytes.Buffer
+	held []byte
+}
+
+func (d *draft) Held() (io.Reader, int64) { return bytes.NewReader(d.held), int64(len(d.held)) }
+
+func (d *draft) Truncate(size int64) error {
+	if size > int64(len(d.held)) {
+		return errors.New("there is not that much")
+	}
+	d.Reset()
+	d.Write(d.held[:size])
+	return nil
+}
+
+// later is what another attempt finds.
+func (d *draft) later() *draft { return &draft{held: bytes.Clone(d.Bytes())} }
+
+func noise(size int) []byte {
+	content := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(content)
+	return content
+}
+
+func sha(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// notes are what a transfer saved, and the most of its bytes at once.
+type notes struct {
+	mu   sync.Mutex
+	last []byte
+	most int
+	n    int
+}
+
+func (s *notes) save(state []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.most, s.n = state, max(s.most, len(state)), s.n+1
+}
+
+func TestUploadInParts(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	for _, buffered := range []int64{maxBuffer, 1 << 10} { // held in memory, and read twice
+		for _, size := range []int{2, testPart, 2*testPart - 1, 2 * testPart, 2*testPart + 1, 10 * testPart, 10*testPart + 17} {
+			t.Run(fmt.Sprint(buffered, "/", size), func(t *testing.T) {
+				c := n.client(Options{Parallel: 3})
+				c.buffered = buffered
+				content := noise(size)
+				id, url := n.announce(int64(size))
+				digest := sha256.New().(Digest)
+				var done atomic.Int64
+				sent, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(size), Digest: digest, Progress: done.Store})
+				require.NoError(t, err)
+				assert.Equal(t, sha(content), sent.SHA256)
+				assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
+				assert.EqualValues(t, size, sent.Bytes)
+				assert.EqualValues(t, size, done.Load())
+				assert.NotEmpty(t, sent.ETag)
+				assert.Equal(t, size >= 2*testPart, strings.Contains(sent.MD5, "-"), "in parts from the threshold on")
+				assert.True(t, bytes.Equal(content, n.stored(id)))
+			})
+		}
+	}
+	for _, e := range n.Journal() {
+		assert.Empty(t, e.Note)
+	}
+}
+
+func TestTenTerabytesFitIntoTheParts(t *testing.T) {
+	for _, size := range []int64{1, 1 << 30, 100 << 30, 10e12, 10 << 40} {
+		part := partSizeFor(size, DefaultPartSize)
+		assert.LessOrEqual(t, (size+part-1)/part, int64(maxParts))
+		assert.GreaterOrEqual(t, part, int64(minPartSize))
+		assert.LessOrEqual(t, part, int64(maxPartSize))
+	}
+}
+
+// An attempt that ends at any call to the store leaves what the next one, on another worker, goes on with.
+func TestAnUploadIsTakenUpAgain(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	const parts = 12
+	content := noise(parts * testPart)
+	for _, after := range []int{0, 1, 5, 11} {
+		t.Run(fmt.Sprintf("after %d parts", after), func(t *testing.T) {
+			id, url := n.announce(int64(len(content)))
+			_, before, _ := n.count("part-put")
+			state := &notes{}
+			n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: after})
+			first := n.client(Options{Parallel: 3})
+			_, err := first.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Digest: sha256.New().(Digest)})
+			require.False(t, requireError(t, err).Temporary)
+			n.ClearFaults()
+
+			digest := sha256.New().(Digest)
+			sent, err := n.client(Options{Parallel: 3}).Upload(t.Context(), url, Upload{
+				Source: memory(content), Size: int64(len(content)), Save: state.save, Resume: state.last, Digest: digest,
+			})
+			require.NoError(t, err)
+			assert.Equal(t, sha(content), sent.SHA256)
+			assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
+			assert.True(t, bytes.Equal(content, n.stored(id)))
+			_, all, _ := n.count("part-put")
+			assert.LessOrEqual(t, all-before, int64(len(content)+3*testPart), "at most one part per stream is sent twice")
+			assert.Less(t, state.most, 2<<10, "the state is small")
+		})
+	}
+}
+
+func TestTheStateStaysSmall(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	content := noise(400 * testPart)
+	_, url := n.announce(int64(len(content)))
+	state := &notes{}
+	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	require.NoError(t, err)
+	assert.Less(t, state.most, 2<<10)
+	assert.LessOrEqual(t, state.n, 401)
+}
+
+// Whatever the store does to one request, the file arrives, or nothing is left of it.
+func TestUploadFaults(t *testing.T) {
+	tests := map[string]struct {
+		fault simulator.Fault
+		want  string // of the error; empty where the upload overcomes it
+	}{
+		"busy once":                        {simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
+		"damaged on the way":               {simulator.Fault{Call: "part-put", Kind: simulator.FaultCorrupt, Times: 1, After: 2}, ""},
+		"connection lost":                  {simulator.Fault{Call: "part-put", Kind: simulator.FaultTruncate, Times: 1, After: 2}, ""},
+		"answer lost":                      {simulator.Fault{Call: "part-put", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"kept too short":                   {simulator.Fault{Call: "part-put", Kind: simulator.FaultWrongLength, Times: 1}, ""},
+		"commit busy":                      {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"commit's answer lost":             {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"head busy":                        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"expired before the commit's HEAD": {simulator.Fault{Call: "object-head", Kind: simulator.FaultExpirePAR}, ""},
+		"redirected":                       {simulator.Fault{Call: "part-put", Kind: simulator.FaultRedirect, After: 1}, "a redirect, which is not followed"},
+		"refused":                          {simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 1}, "HTTP 400"},
+		"upload expired":                   {simulator.Fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 4}, "a new one is needed"},
+		"no accessUri":                     {simulator.Fault{Call: "multipart-create", Kind: simulator.FaultMalform}, "has no accessUri"},
+	}
+	content := noise(8 * testPart)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newTenant(t, simulator.Options{})
+			id, url := n.announce(int64(len(content)))
+			n.Inject(tt.fault)
+			state := &notes{}
+			sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, sha(content), sent.SHA256)
+				assert.True(t, bytes.Equal(content, n.stored(id)))
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+			requireError(t, err)
+			_, err = n.Object(id)
+			require.Error(t, err, "there is no such object")
+			n.ClearFaults()
+			require.NoError(t, n.objects.Discard(t.Context(), state.last))
+			for _, e := range n.Journal() {
+				assert.NotContains(t, e.Note, "redirect")
+			}
+			if tt.fault.Kind != simulator.FaultExpirePAR { // what is expired cannot be reached any more
+				assert.Zero(t, n.leftAtTheStore())
+			}
+		})
+	}
+}
+
+func TestAURLForWritingOnlyIsEnough(t *testing.T) {
+	n := newTenant(t, simulator.Options{Quirks: simulator.Quirks{simulator.UploadPARWriteOnly}})
+	content := noise(5 * testPart)
+	id, url := n.announce(int64(len(content)))
+	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(content, n.stored(id)))
+}
+
+// An upload's own URL outlives the one it began with; when it does not, it begins anew.
+func TestUploadURLsThatExpire(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	content := noise(6 * testPart)
+	id, url := n.announce(int64(len(content)))
+	state := &notes{}
+	n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 3, Times: 1})
+	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	require.True(t, requireError(t, err).Expired)
+	begun, _, _ := n.count("multipart-create")
+	require.Equal(t, 1, begun)
+	sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Resume: state.last})
+	require.NoError(t, err)
+	assert.Equal(t, sha(content), sent.SHA256)
+	assert.True(t, bytes.Equal(content, n.stored(id)))
+	begun, _, _ = n.count("multipart-create")
+	assert.Equal(t, 2, begun, "the URL of the file was still good")
+
+	n.ExpirePARs()
+	_, err = n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	require.True(t, requireError(t, err).Expired)
+}
+
+func TestAnAccessURIOnAnotherHostIsRefused(t *testing.T) {
+	for _, uri := range []string{"https://evil.example.com/p/x/u/o/id/1/", "//evil.example.com/p/x", "http://127.0.0.1/p/x", "p/x"} {
+		s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintf(w, `{"accessUri": %q}`, uri)
+		})
+		c.threshold = 1
+		_, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory("x"), Size: 1})
+		requireError(t, err)
+		require.ErrorContains(t, err, "accessUri")
+	}
+}
+
+func TestACommitThatLiesIsNoticed(t *testing.T) {
+	wrong := base64.StdEncoding.EncodeToString(make([]byte, 16)) + "-1"
+	for name, head := range map[string]func(http.ResponseWriter){
+		"another MD5":  func(w http.ResponseWriter) { w.Header().Set("opc-multipart-md5", wrong) },
+		"another size": func(w http.ResponseWriter) { w.Header().Set("Content-Length", "7") },
+		"nothing":      func(w http.ResponseWriter) { w.WriteHeader(404) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Header.Get("opc-multipart") != "":
+					_, _ = io.WriteString(w, `{"accessUri": "/p/u/"}`)
+				case r.Method == http.MethodHead:
+					head(w)
+					if w.Header().Get("Content-Length") == "" {
+						w.Header().Set("Content-Length", "1")
+					}
+				case r.Method == http.MethodPost:
+					w.Header().Set("opc-multipart-md5", wrong)
+				default:
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+			})
+			c.threshold = 1
+			state := &notes{last: []byte("x")}
+			_, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory("x"), Size: 1, Save: state.save})
+			require.True(t, requireError(t, err).Temporary)
+			assert.Nil(t, state.last, "nobody goes on with it")
+		})
+	}
+}
+
+func TestDownloadInParts(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	for _, size := range []int{2, testPart, testPart + 1, 10 * testPart, 10*testPart + 17} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			content := noise(size)
+			url := n.upload(content)
+			var to draft
+			digest := sha256.New().(Digest)
+			var done, total atomic.Int64
+			got, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: &to, Digest: digest, Progress: func(d, of int64) { done.Store(d); total.Store(of) }})
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(content, to.Bytes()))
+			assert.Equal(t, sha(content), got.SHA256)
+			assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
+			assert.EqualValues(t, size, got.Bytes)
+			assert.EqualValues(t, size, done.Load())
+			assert.EqualValues(t, size, total.Load())
+			assert.NotEmpty(t, got.ETag)
+			assert.Empty(t, got.StartOver)
+		})
+	}
+}
+
+func TestADownloadIsTakenUpAgain(t *testing.T) {
+	const parts = 12
+	n := newTenant(t, simulator.Options{})
+	content := noise(parts*testPart + 5)
+	url := n.upload(content)
+	interrupted := func(t *testing.T, after int) (*draft, *notes) {
+		t.Helper()
+		to, state := &draft{}, &notes{}
+		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: after, Times: 1})
+		defer n.ClearFaults()
+		_, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: to, Save: state.save, Digest: sha256.New().(Digest)})
+		require.True(t, requireError(t, err).Expired)
+		par, err := n.service.CreateDownloadPARByID(t.Context(), fmt.Sprint(n.Files()[0].ID))
+		require.NoError(t, err)
+		url = par.Expose()
+		return to, state
+	}
+	for _, after := range []int{0, 1, 5, 11} {
+		t.Run(fmt.Sprintf("after %d parts", after), func(t *testing.T) {
+			_, _, before := n.count("object-get")
+			to, state := interrupted(t, after)
+			to = to.later()
+			digest := sha256.New().(Digest)
+			got, err := n.client(Options{Parallel: 2}).Download(t.Context(), url, Download{Target: to, Resume: state.last, Save: state.save, Digest: digest})
+			require.NoError(t, err)
+			assert.True(t, bytes.Equal(content, to.Bytes()))
+			assert.Equal(t, sha(content), got.SHA256)
+			assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
+			assert.Empty(t, got.StartOver)
+			_, _, all := n.count("object-get")
+			assert.LessOrEqual(t, all-before, int64(len(content)+3*testPart))
+			if after >= 5 {
+				assert.NotZero(t, got.Resumed)
+			}
+		})
+	}
+	for name, tt := range map[string]struct {
+		spoil func(to *draft)
+		want  string
+	}{
+		"on another disk": {func(to *draft) { to.held = nil }, "not on this worker"},
+		"damaged":         {func(to *draft) { to.held[testPart] ^= 1 }, "is damaged"},
+		"another file by now": {func(*draft) {
+			n.Inject(simulator.Fault{Call: "object-head", Kind: simulator.FaultChangedETag, Times: 1})
+		}, "changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to, state := interrupted(t, 8)
+			to = to.later()
+			tt.spoil(to)
+			digest := sha256.New().(Digest)
+			got, err := n.objects.Download(t.Context(), url, Download{Target: to, Resume: state.last, Digest: digest})
+			require.NoError(t, err)
+			assert.Contains(t, got.StartOver, tt.want)
+			assert.Zero(t, got.Resumed)
+			assert.True(t, bytes.Equal(content, to.Bytes()))
+			assert.Equal(t, sha(content), got.SHA256)
+			assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
+		})
+	}
+}
+
+func TestDownloadFaults(t *testing.T) {
+	tests := map[string]struct {
+		fault simulator.Fault
+		want  string
+	}{
+		"busy once":        {simulator.Fault{Call: "object-get", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
+		"broken off once":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
+		"head busy":        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"wrong length":     {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the answer has 65535 bytes, wanted are 65536"},
+		"wrong range":      {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongRange}, "wanted "},
+		"range ignored":    {simulator.Fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in answer to a range"},
+		"another version":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
+		"redirected":       {simulator.Fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
+		"head redirected":  {simulator.Fault{Call: "object-head", Kind: simulator.FaultRedirect}, "a redirect, which is not followed"},
+		"expired":          {simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2}, "a new one is needed"},
+		"HEAD not allowed": {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Status: 405}, ""},
+	}
+	content := noise(8 * testPart)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newTenant(t, simulator.Options{})
+			url := n.upload(content)
+			n.Inject(tt.fault)
+			var to draft
+			got, err := n.objects.Download(t.Context(), url, Download{Target: &to})
+			if tt.want == "" {
+				require.NoError(t, err)
+				assert.Equal(t, sha(content), got.SHA256)
+				assert.True(t, bytes.Equal(content, to.Bytes()))
+				return
+			}
+			e := requireError(t, err)
+			require.ErrorContains(t, err, tt.want)
+			assert.Equal(t, tt.fault.Kind == simulator.FaultChangedETag, e.Changed)
+			for _, e := range n.Journal() {
+				assert.NotContains(t, e.Note, "redirect")
+			}
+		})
+	}
+	t.Run("damaged on the way", func(t *testing.T) {
+		t.Parallel()
+		n := newTenant(t, simulator.Options{})
+		n.objects = n.client(Options{Threshold: 1 << 30}) // in one PUT: the store knows the MD5
+		url := n.upload(content)
+		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultCorrupt, After: 4, Times: 1})
+		state := &notes{}
+		_, err := n.objects.Download(t.Context(), url, Download{Target: &draft{}, Save: state.save})
+		require.True(t, requireError(t, err).Temporary)
+		require.ErrorContains(t, err, "Content-MD5 is")
+		assert.Nil(t, state.last, "nobody goes on with it")
+	})
+}
+
+// Two transfers share the slots of a client: neither can keep the other from ending.
+func TestTransfersShareAClient(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	c := n.client(Options{Parallel: 2})
+	content := noise(20 * testPart)
+	var group sync.WaitGroup
+	for range 4 {
+		id, url := n.announce(int64(len(content)))
+		group.Go(func() {
+			_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+			assert.NoError(t, err)
+			par, err := n.service.CreateDownloadPARByID(t.Context(), fmt.Sprint(id))
+			assert.NoError(t, err)
+			var to draft
+			_, err = c.Download(t.Context(), par.Expose(), Download{Target: &to})
+			assert.NoError(t, err)
+			assert.True(t, bytes.Equal(content, to.Bytes()))
+		})
+	}
+	group.Wait()
+}
+
+func TestBandwidth(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	c := n.client(Options{Bandwidth: 1 << 20})
+	content := noise(1 << 20)
+	_, url := n.announce(int64(len(content)))
+	began := time.Now()
+	_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	require.NoError(t, err)
+	took := time.Since(began)
+	assert.Greater(t, took, 700*time.Millisecond, "but for the burst, a second's worth takes a second")
+	assert.Less(t, took, 3*time.Second)
+}
+
+func TestACancelledTransferEnds(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	content := noise(10 * testPart)
+	url := n.upload(content)
+	gone := errors.New("the worker stops")
+	for name, transfer := range map[string]func(ctx context.Context, stop func()) error{
+		"upload": func(ctx context.Context, stop func()) error {
+			_, to := n.announce(int64(len(content)))
+			_, err := n.objects.Upload(ctx, to, Upload{Source: memory(content), Size: int64(len(content)), Progress: func(done int64) {
+				if done > 3*testPart {
+					stop()
+				}
+			}})
+			return err
+		},
+		"download": func(ctx context.Context, stop func()) error {
+			_, err := n.objects.Download(ctx, url, Download{Target: &draft{}, Progress: func(done, _ int64) {
+				if done > 3*testPart {
+					stop()
+				}
+			}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			err := transfer(ctx, func() { cancel(gone) })
+			require.ErrorIs(t, err, gone)
+		})
+	}
+}
