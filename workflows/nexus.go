@@ -2,10 +2,13 @@ package workflows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nexus-rpc/sdk-go/nexus"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporalnexus"
 )
@@ -14,7 +17,8 @@ import (
 // namespaces run and steer closes without sharing code. Its operations:
 //
 //	nightly_close  NightlyCloseInput -> NightlyCloseResult; cancelling it cancels the close
-//	run_batch      RunBatchInput -> RunBatchResult; cancelling it interrupts the run
+//	run_batch      RunBatchInput -> RunBatchResult; cancelling it interrupts the run. One that
+//	               succeeded before answers with its result at once, unless again gives a reason
 //	steer          NexusSteering -> nothing; a signal to a close or a batch
 //	status         NexusStatus -> Status
 const NexusService = "pbsm"
@@ -46,34 +50,71 @@ func NewNexusService() (*nexus.Service, error) {
 				}
 				return in.StartOptions(""), nil
 			}),
-		temporalnexus.NewWorkflowRunOperation("run_batch", RunBatch,
+		batchOperation{temporalnexus.NewWorkflowRunOperation("run_batch", RunBatch,
 			func(_ context.Context, in RunBatchInput, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
 				if err := in.Validate(); err != nil {
 					return client.StartWorkflowOptions{}, badRequest(err)
 				}
 				return in.StartOptions(""), nil
-			}),
+			})},
 		nexus.NewSyncOperation("steer", steerByNexus),
 		nexus.NewSyncOperation("status", statusByNexus),
 	)
 	return service, err
 }
 
+// batchOperation answers a posting that succeeded before with the result that it had.
+type batchOperation struct {
+	nexus.Operation[RunBatchInput, RunBatchResult]
+}
+
+func (o batchOperation) Start(ctx context.Context, in RunBatchInput, options nexus.StartOperationOptions) (nexus.HandlerStartOperationResult[RunBatchResult], error) {
+	started, err := o.Operation.Start(ctx, in, options)
+	var done *serviceerror.WorkflowExecutionAlreadyStarted
+	if !errors.As(err, &done) {
+		return started, err
+	}
+	var result RunBatchResult
+	if err := temporalnexus.GetClient(ctx).GetWorkflow(ctx, in.WorkflowID(), done.RunId).Get(ctx, &result); err != nil {
+		return nil, fmt.Errorf("the result of %s: %w", in.WorkflowID(), err)
+	}
+	return &nexus.HandlerStartOperationResultSync[RunBatchResult]{Value: result}, nil
+}
+
 func steerByNexus(ctx context.Context, in NexusSteering, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
+	var f faults
+	f.require("workflow_id", in.WorkflowID)
 	names := []string{InterruptSignal, RerunSignal, RestartSignal, DecideSignal, ApproveSignal}
 	if !slices.Contains(names, in.Signal) {
-		return nil, badRequest(fmt.Errorf("signal %q is none of %q", in.Signal, names))
+		f.add("signal %q is none of %s", in.Signal, strings.Join(names, ", "))
 	}
-	return nil, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Steering)
+	if err := f.err(); err != nil {
+		return nil, badRequest(err)
+	}
+	return nil, about(in.WorkflowID, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Steering))
 }
 
 func statusByNexus(ctx context.Context, in NexusStatus, _ nexus.StartOperationOptions) (Status, error) {
+	var f faults
+	f.require("workflow_id", in.WorkflowID)
+	if err := f.err(); err != nil {
+		return Status{}, badRequest(err)
+	}
 	answer, err := temporalnexus.GetClient(ctx).QueryWorkflow(ctx, in.WorkflowID, "", StatusQuery)
 	if err != nil {
-		return Status{}, err
+		return Status{}, about(in.WorkflowID, err)
 	}
 	var status Status
 	return status, answer.Get(&status)
+}
+
+// about names the workflow where there is none, or none that still runs.
+func about(id string, err error) error {
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nexus.NewHandlerErrorf(nexus.HandlerErrorTypeNotFound, "workflow %s: %w", id, err)
+	}
+	return err
 }
 
 func badRequest(err error) error {
