@@ -15,6 +15,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -27,6 +28,7 @@ type Activities struct {
 	connections map[string]*connection
 	stores      *stores.Stores
 	pipelines   string
+	calendars   calendar.Calendars
 	poll        config.Poll
 	temporal    client.Client
 }
@@ -53,7 +55,12 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 		}
 		a.connections[name] = conn
 	}
-	opened, err := stores.Open(ctx, cfg.StoreURLs())
+	known, err := calendar.Known(cfg.Calendars)
+	if err != nil {
+		return nil, err
+	}
+	a.calendars = known
+	opened, err := stores.Open(ctx, cfg.StorePlaces())
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +98,10 @@ func (a *Activities) connection(name string) (*connection, error) {
 	if c, ok := a.connections[name]; ok {
 		return c, nil
 	}
+	return nil, InvalidInputError(a.unknownConnection(name))
+}
+
+func (a *Activities) unknownConnection(name string) string {
 	known := slices.Sorted(maps.Keys(a.connections))
-	return nil, InvalidInputError(fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", ")))
+	return fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", "))
 }

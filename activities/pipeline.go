@@ -56,8 +56,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 		return nil, err
 	}
 	var faults []string
-	if _, err := a.connection(in.Connection); err != nil {
-		faults = append(faults, err.Error())
+	if _, ok := a.connections[in.Connection]; !ok {
+		faults = append(faults, a.unknownConnection(in.Connection))
 	}
 	rendered, err := prepare(text, in)
 	if err != nil {
