@@ -40,8 +40,9 @@ func (in NightlyCloseInput) StartOptions(taskQueue string) client.StartWorkflowO
 	}
 }
 
-// StartOptions start the posting under its own id, or attach to the one that is going on. A
-// posting that succeeded is an error of the start, unless Again gives a reason.
+// StartOptions start the posting under its own id, or attach to the one that is going on, or
+// that succeeded: it is not run again unless Again gives a reason. (Who wants to be told sets
+// WorkflowExecutionErrorWhenAlreadyStarted.)
 func (in RunBatchInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
 		ID: in.WorkflowID(), TaskQueue: taskQueue,
@@ -57,8 +58,8 @@ func StartClose(ctx context.Context, c client.Client, taskQueue string, in Night
 	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), NightlyCloseType, in)
 }
 
-// StartBatch starts a posting, or attaches to the one that is going on. The run's Get gives a
-// RunBatchResult.
+// StartBatch starts a posting, or attaches to the one that is going on or that succeeded. The
+// run's Get gives a RunBatchResult.
 func StartBatch(ctx context.Context, c client.Client, taskQueue string, in RunBatchInput) (client.WorkflowRun, error) {
 	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), RunBatchType, in)
 }
