@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -48,6 +51,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	w := worker.New(temporal, cfg.Worker.TaskQueue, worker.Options{
 		WorkerStopTimeout:            cfg.Worker.StopTimeout,
 		MaxHeartbeatThrottleInterval: progressInterval,
+		DeploymentOptions:            deployment(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), os.Getenv("TEMPORAL_WORKER_BUILD_ID")),
 		OnFatalError: func(err error) {
 			select {
 			case fatal <- err:
@@ -82,6 +86,19 @@ func run(ctx context.Context, cfg *config.Config) error {
 	w.Stop()
 	logger.Info("worker stopped")
 	return err
+}
+
+// deployment makes the worker a version of a deployment where its environment names one: a
+// night ends on the code that it began with, and new ones begin on the current version.
+func deployment(name, buildID string) worker.DeploymentOptions {
+	if name == "" {
+		return worker.DeploymentOptions{}
+	}
+	return worker.DeploymentOptions{
+		UseVersioning:             true,
+		Version:                   worker.WorkerDeploymentVersion{DeploymentName: name, BuildID: cmp.Or(buildID, version.Version)},
+		DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
+	}
 }
 
 const (
