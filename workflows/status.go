@@ -53,6 +53,8 @@ type WaitingFor struct {
 	Why string `json:"why"`
 	// Choices are the signals (and updates) that apply, for example "restart" or "decide adopt".
 	Choices []string `json:"choices"`
+	// Since is when the question was first asked.
+	Since time.Time `json:"since,omitzero"`
 	// Deadline is when the workflow stops waiting. Zero: it does not.
 	Deadline time.Time `json:"deadline,omitzero"`
 }

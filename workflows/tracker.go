@@ -73,8 +73,25 @@ func track(ctx workflow.Context, initial Status) (*tracker, error) {
 
 // update changes the status and shows it.
 func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
+	before := t.status.Waiting
 	change(&t.status)
+	t.stampQuestions(workflow.Now(ctx), before)
 	return t.show(ctx)
+}
+
+// stampQuestions notes since when a person is asked. The same question asked again is the old one.
+func (t *tracker) stampQuestions(now time.Time, before *WaitingFor) {
+	for _, step := range t.status.Steps {
+		if w := step.Waiting; w != nil && w.Since.IsZero() {
+			w.Since = now
+		}
+	}
+	if w := t.status.Waiting; w != nil && w.Since.IsZero() {
+		w.Since = now
+		if before != nil && before.Why == w.Why {
+			w.Since = before.Since
+		}
+	}
 }
 
 // log adds an entry and shows it.

@@ -12,6 +12,7 @@ import (
 type Ask struct {
 	Subject  string    `json:"subject"`
 	Why      string    `json:"why"`
+	Since    time.Time `json:"since,omitzero"`
 	Deadline time.Time `json:"deadline,omitzero"`
 	Commands []string  `json:"commands"`
 }
@@ -31,7 +32,7 @@ func Asks(j Job) []Ask {
 }
 
 func newAsk(subject string, w workflows.WaitingFor, workflowType, id, step string) Ask {
-	ask := Ask{Subject: subject, Why: oneLine(w.Why), Deadline: w.Deadline}
+	ask := Ask{Subject: subject, Why: oneLine(w.Why), Since: w.Since, Deadline: w.Deadline}
 	for _, choice := range w.Choices {
 		ask.Commands = append(ask.Commands, command(workflowType, id, step, choice))
 	}

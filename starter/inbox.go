@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/workflowservice/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+func newInboxCommand(a *app) *cobra.Command {
+	var connection string
+	cmd := &cobra.Command{
+		Use:   "inbox",
+		Short: "Show everything that waits for a person, and what can be done about it",
+		Long: `Show everything that waits for a person: why, since when, until when, and as commands to
+copy what can be done about it. The exit code is 0 when nothing waits and 3 when something does.`,
+		Example: "  starter inbox\n  starter inbox --connection prod --output json",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.inbox(cmd.Context(), connection) },
+	}
+	cmd.Flags().StringVarP(&connection, "connection", "c", "", "only of this `connection`")
+	return cmd
+}
+
+// inboxDocument is what --output json prints.
+type inboxDocument struct {
+	Waiting []view.Waiter `json:"waiting"`
+}
+
+func (a *app) inbox(ctx context.Context, connection string) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	ids, err := s.waitingIDs(ctx)
+	if err != nil {
+		return err
+	}
+	waiters := []view.Waiter{}
+	for _, w := range view.Inbox(s.lookAtAll(ctx, ids)) {
+		if connection == "" || w.Connection == connection || w.Connection == "" {
+			waiters = append(waiters, w)
+		}
+	}
+	document := inboxDocument{Waiting: waiters}
+	if !a.json() {
+		a.print(a.style.Inbox(waiters, time.Now(), a.width())...)
+	} else if len(waiters) == 0 {
+		a.printJSON(document)
+	}
+	if len(waiters) > 0 {
+		return &problem{code: exitWaiting, shown: true, document: document}
+	}
+	return nil
+}
+
+// waitingIDs are the workflows whose search attribute says that a person is asked. It may be
+// a moment behind; what they say themselves decides.
+func (s *session) waitingIDs(ctx context.Context) ([]string, error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: fmt.Sprintf("ExecutionStatus = 'Running' AND PbsmState = '%s' AND WorkflowType IN ('%s', '%s')",
+		workflows.Waiting, workflows.NightlyCloseType, workflows.RunBatchType)}
+	var ids []string
+	for {
+		page, err := s.client.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, fmt.Errorf("list what waits: %w", err)
+		}
+		for _, execution := range page.GetExecutions() {
+			ids = append(ids, execution.GetExecution().GetWorkflowId())
+		}
+		if len(page.GetNextPageToken()) == 0 {
+			return ids, nil
+		}
+		request.NextPageToken = page.GetNextPageToken()
+	}
+}
+
+// lookAtAll asks every workflow how it stands.
+func (s *session) lookAtAll(ctx context.Context, ids []string) []view.Job {
+	jobs := make([]view.Job, len(ids))
+	var group errgroup.Group
+	group.SetLimit(maxAtOnce)
+	for i, id := range ids {
+		group.Go(func() error {
+			jobs[i].ID = id
+			status, err := s.status(ctx, id)
+			if err != nil {
+				jobs[i].Notes = []string{fmt.Sprintf("it waits for a person, but nobody tells for what: %v", err)}
+				return nil
+			}
+			jobs[i].Status = status
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return jobs
+}
