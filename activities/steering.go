@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -65,8 +68,8 @@ type EarlierPostingInput struct {
 	RunIDAttribute string `json:"run_id_attribute"`
 }
 
-// EarlierPosting is what the latest earlier start of a posting left behind. Both are empty
-// when there was none, or none that posted.
+// EarlierPosting is what the latest earlier start of a posting that got as far as posting left
+// behind. It is empty when there was none.
 type EarlierPosting struct {
 	// WorkflowRunID is the Temporal run of that start.
 	WorkflowRunID string `json:"workflow_run_id,omitempty"`
@@ -77,32 +80,47 @@ type EarlierPosting struct {
 }
 
 // EarlierPosting looks for an earlier start of the same posting that ended, was terminated or
-// timed out. The list of workflows may lag behind, so what it names is described anew.
+// timed out. One that ended before it posted says nothing about those before it. The list of
+// workflows may lag behind: what it names is described anew, and before it names this very
+// start nothing is concluded from what it does not name.
 func (a *Activities) EarlierPosting(ctx context.Context, in EarlierPostingInput) (EarlierPosting, error) {
-	own := activity.GetInfo(ctx).WorkflowExecution.RunID
 	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowId = '%s'", in.WorkflowID),
 	})
 	if err != nil {
 		return EarlierPosting{}, err
 	}
-	var latest *workflowpb.WorkflowExecutionInfo
-	for _, e := range listed.GetExecutions() {
-		if e.GetExecution().GetRunId() != own && (latest == nil || e.GetStartTime().AsTime().After(latest.GetStartTime().AsTime())) {
-			latest = e
+	starts := listed.GetExecutions()
+	slices.SortFunc(starts, func(a, b *workflowpb.WorkflowExecutionInfo) int { // latest first
+		return b.GetStartTime().AsTime().Compare(a.GetStartTime().AsTime())
+	})
+	own := slices.IndexFunc(starts, func(e *workflowpb.WorkflowExecutionInfo) bool {
+		return e.GetExecution().GetRunId() == activity.GetInfo(ctx).WorkflowExecution.RunID
+	})
+	if own < 0 {
+		return EarlierPosting{}, temporal.NewApplicationErrorWithOptions("Temporal's list of workflows does not show this start yet", Unavailable,
+			temporal.ApplicationErrorOptions{NextRetryDelay: listLag, Category: temporal.ApplicationErrorCategoryBenign})
+	}
+	for _, start := range starts[own+1:] {
+		found, err := a.leftBehind(ctx, start.GetExecution(), in.RunIDAttribute)
+		if err != nil || found.RunID != "" {
+			return found, err
 		}
 	}
-	if latest == nil {
-		return EarlierPosting{}, nil
-	}
-	found := EarlierPosting{WorkflowRunID: latest.GetExecution().GetRunId()}
-	described, err := a.temporal.DescribeWorkflowExecution(ctx, in.WorkflowID, found.WorkflowRunID)
+	return EarlierPosting{}, nil
+}
+
+// listLag is about how far the list of workflows lags behind.
+const listLag = 250 * time.Millisecond
+
+func (a *Activities) leftBehind(ctx context.Context, start *commonpb.WorkflowExecution, attribute string) (EarlierPosting, error) {
+	described, err := a.temporal.DescribeWorkflowExecution(ctx, start.GetWorkflowId(), start.GetRunId())
 	if err != nil {
 		return EarlierPosting{}, err
 	}
 	info := described.GetWorkflowExecutionInfo()
-	found.Status = info.GetStatus().String()
-	if value, ok := info.GetSearchAttributes().GetIndexedFields()[in.RunIDAttribute]; ok {
+	found := EarlierPosting{WorkflowRunID: start.GetRunId(), Status: info.GetStatus().String()}
+	if value, ok := info.GetSearchAttributes().GetIndexedFields()[attribute]; ok {
 		err = converter.GetDefaultDataConverter().FromPayload(value, &found.RunID)
 	}
 	return found, err

@@ -1,0 +1,32 @@
+package chaos
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// A start that was terminated before it did anything hides nothing: the one after it finds the run of the first.
+func TestARunIsTakenUpOverAStartThatDidNothing(t *testing.T) {
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
+	in := workflows.RunBatchInput{Code: "PBSM_SHORT"}
+	first := e.StartBatch(in)
+	e.Until("the batch was triggered", func() bool {
+		status, ok := e.Status(first.GetID())
+		return ok && status.RunID != ""
+	})
+	e.Worker.Kill()
+	require.NoError(t, e.Temporal.TerminateWorkflow(t.Context(), first.GetID(), "", "test"))
+	second := e.StartBatch(in)
+	require.NoError(t, e.Temporal.TerminateWorkflow(t.Context(), second.GetID(), "", "test"))
+	third := e.StartBatch(in)
+	e.StartWorker()
+	e.Sim.SetSpeed(6000)
+	var result workflows.RunBatchResult
+	require.NoError(t, e.Await(third, &result))
+	require.Len(t, e.Calls("trigger"), 1)
+	require.Equal(t, e.Sim.Runs()[0].ID, result.RunID)
+}
