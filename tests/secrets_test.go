@@ -2,7 +2,9 @@ package tests
 
 import (
 	"encoding/base64"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,7 +80,7 @@ steps:
 func TestNoSecretIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)
-	e := harness.New(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug"},
+	e := harness.New(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URL is a secret, too
 		Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.RefreshRotates}}})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "everything.yaml", secretsPipeline)
@@ -86,6 +88,8 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(e.StartClose("everything"), &result))
 	require.Equal(t, workflows.Succeeded, result.State)
+	require.NotEmpty(t, e.Calls("multipart-create"))
+	keepMetrics(t, e)
 	e.Worker.Stop()
 
 	secrets := e.Sim.Secrets()
@@ -133,7 +137,20 @@ func faultyButWell(e *harness.Env) {
 	)
 }
 
-// leftBehind is everything that is left of a night: histories as JSON, the database, the logs.
+// keepMetrics puts the worker's metrics page beside its logs, where leftBehind finds it.
+func keepMetrics(t *testing.T, e *harness.Env) {
+	t.Helper()
+	response, err := http.Get(e.Worker.Health + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "pbsm_service_call_seconds", "the page measures the service's calls")
+	e.Write(e.Dir, "metrics.txt", string(page))
+}
+
+// leftBehind is everything that is left of a night: histories as JSON, the database, the
+// logs, the metrics page, the audit file.
 func leftBehind(t *testing.T, e *harness.Env, server *harness.Server) map[string][]byte {
 	t.Helper()
 	left := map[string][]byte{}
