@@ -28,19 +28,27 @@ func (c *Client) paced(ctx context.Context) func(want int) (int, error) {
 	}
 }
 
+// limited paces what comes in by what did come: a connection gives less at once
+// than it is asked for.
 func (c *Client) limited(ctx context.Context, r io.Reader) io.Reader {
-	return limitedReader{r, c.paced(ctx)}
+	if c.pace == nil {
+		return struct{ io.Reader }{r}
+	}
+	return limitedReader{ctx, r, c.pace}
 }
 
 type limitedReader struct {
+	ctx  context.Context
 	r    io.Reader
-	pace func(int) (int, error)
+	pace *rate.Limiter
 }
 
 func (l limitedReader) Read(p []byte) (int, error) {
-	n, err := l.pace(len(p))
-	if err != nil {
-		return 0, err
+	n, err := l.r.Read(p[:min(len(p), l.pace.Burst())])
+	if n > 0 {
+		if wait := l.pace.WaitN(l.ctx, n); err == nil {
+			err = wait
+		}
 	}
-	return l.r.Read(p[:n])
+	return n, err
 }

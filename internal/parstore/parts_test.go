@@ -539,15 +539,28 @@ func TestTransfersShareAClient(t *testing.T) {
 
 func TestBandwidth(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
-	c := n.client(Options{Bandwidth: 1 << 20})
 	content := noise(1 << 20)
-	_, url := n.announce(int64(len(content)))
-	began := time.Now()
-	_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
-	require.NoError(t, err)
-	took := time.Since(began)
-	assert.Greater(t, took, 700*time.Millisecond, "but for the burst, a second's worth takes a second")
-	assert.Less(t, took, 3*time.Second)
+	from := n.upload(content)
+	for name, transfer := range map[string]func(*Client) error{
+		"upload": func(c *Client) error {
+			_, url := n.announce(int64(len(content)))
+			_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+			return err
+		},
+		"download": func(c *Client) error {
+			_, err := c.Download(t.Context(), from, Download{Target: &draft{}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := n.client(Options{Bandwidth: 1 << 20})
+			began := time.Now()
+			require.NoError(t, transfer(c))
+			took := time.Since(began)
+			assert.Greater(t, took, 700*time.Millisecond, "but for the burst, a second's worth takes a second")
+			assert.Less(t, took, 2*time.Second)
+		})
+	}
 }
 
 func TestACancelledTransferEnds(t *testing.T) {

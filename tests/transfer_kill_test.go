@@ -1,0 +1,126 @@
+package tests
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const (
+	partSize  = 10 << 20
+	parallel  = 4
+	killSpeed = 4 // seconds that the whole file takes, so that there is a moment to kill at
+)
+
+// transferSize is the size of the files, in bytes: what PBSMFLOW_TRANSFER_SIZE says, or 2 GiB with
+// PBSMFLOW_LARGE=1, or else what every run of the tests can bear.
+func transferSize(t testing.TB) int64 {
+	t.Helper()
+	if text := os.Getenv("PBSMFLOW_TRANSFER_SIZE"); text != "" {
+		size, err := strconv.ParseInt(text, 10, 64)
+		require.NoError(t, err)
+		return size
+	}
+	if os.Getenv("PBSMFLOW_LARGE") == "1" {
+		return 2 << 30
+	}
+	return 256 << 20
+}
+
+// writeNoise makes a file that looks like nothing and is the same every time. It gives its SHA-256.
+func writeNoise(t testing.TB, path string, size int64) string {
+	t.Helper()
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	defer file.Close()
+	sum := sha256.New()
+	out := bufio.NewWriterSize(io.MultiWriter(file, sum), 1<<20)
+	_, err = io.CopyN(out, rand.NewChaCha8([32]byte{1}), size)
+	require.NoError(t, err)
+	require.NoError(t, out.Flush())
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func sumOf(t testing.TB, path string) string {
+	t.Helper()
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, file)
+	require.NoError(t, err)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// A worker that dies in the middle of a large file costs the parts that were under way, and nothing else.
+func TestATransferOutlivesItsWorker(t *testing.T) {
+	t.Parallel()
+	size := transferSize(t)
+	for _, percent := range []int64{20, 50, 90} {
+		t.Run(fmt.Sprintf("killed at %d percent", percent), func(t *testing.T) {
+			t.Parallel()
+			e := harness.New(t, harness.Options{Settings: map[string]string{
+				"connection.transfer.parallel":  strconv.Itoa(parallel),
+				"connection.transfer.part_size": strconv.Itoa(partSize),
+				"connection.transfer.bandwidth": strconv.FormatInt(size/killSpeed, 10),
+			}})
+			source := filepath.Join(e.Inbox, "ledger.dat")
+			sum := writeNoise(t, source, size)
+			t.Cleanup(func() { _ = os.RemoveAll(e.Inbox); _ = os.RemoveAll(e.Reports) })
+
+			// sent are the bytes of all requests so far, of those that were cut off, too.
+			sent := func(call string) (bytes int64) {
+				for _, entry := range e.Calls(call) {
+					bytes += entry.In + entry.Out
+				}
+				return bytes
+			}
+			killed := func(call string) {
+				e.Until(fmt.Sprintf("%d%% of the file is there", percent), func() bool { return sent(call) >= size*percent/100 })
+				e.Worker.Kill()
+				e.StartWorker()
+			}
+			within := func(call string) {
+				t.Helper()
+				t.Logf("%s: %d bytes sent of %d: %+.1f parts", call, sent(call), size, float64(sent(call)-size)/partSize)
+				require.LessOrEqual(t, sent(call), size+parallel*partSize, "more than one part per stream was sent twice")
+			}
+
+			var up workflows.FileResult
+			run := e.Start(t.Name()+"/upload", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"})
+			killed("part-put")
+			require.NoError(t, e.Await(run, &up))
+			within("part-put")
+			require.Equal(t, sum, up.SHA256)
+			require.Equal(t, size, up.Bytes)
+			require.Len(t, e.Calls("multipart-create"), 1)
+			require.Len(t, e.Calls("upload-par"), 1)
+
+			var down workflows.FileResult
+			run = e.Start(t.Name()+"/download", workflows.DownloadFile, workflows.DownloadFileInput{Connection: e.Connection, FileID: up.FileID, SaveTo: "reports/copy.dat"})
+			killed("object-get")
+			require.NoFileExists(t, filepath.Join(e.Reports, "copy.dat"))
+			require.NoError(t, e.Await(run, &down))
+			within("object-get")
+			require.Equal(t, sum, down.SHA256)
+			require.Equal(t, up.Rows, down.Rows)
+			require.Empty(t, down.Note)
+			require.Equal(t, sum, sumOf(t, filepath.Join(e.Reports, "copy.dat")))
+			left, err := os.ReadDir(e.Reports)
+			require.NoError(t, err)
+			require.Len(t, left, 1, "nothing but the file is left")
+		})
+	}
+}
