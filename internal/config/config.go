@@ -1,4 +1,4 @@
-// Package config reads pbsm.yaml: the connections to the service, the stores,
+// Package config reads pbsm.yaml: the connections to the service, the stores, the calendars,
 // and the worker's settings. Temporal's own settings are not among them.
 //
 // Every key can be overridden from the environment: PBSM_ and the key, upper
@@ -17,6 +17,7 @@ package config
 import (
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
@@ -26,6 +27,8 @@ type Config struct {
 	Connections map[string]Connection `koanf:"connections"`
 	Stores      map[string]Store      `koanf:"stores"`
 	Worker      Worker                `koanf:"worker"`
+	// Calendars are a bank's own; see calendar.Data. The built-in ones are not among them.
+	Calendars map[string]calendar.Data `koanf:"calendars"`
 }
 
 // Connection is one tenant of the service and how to log in to it.
@@ -111,7 +114,7 @@ func (c *Config) StoreURLs() map[string]string {
 }
 
 func defaults() Config {
-	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Worker: Worker{
+	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Calendars: map[string]calendar.Data{}, Worker: Worker{
 		TaskQueue:   "pbsm",
 		Pipelines:   "pipelines",
 		Health:      ":9090",

@@ -23,7 +23,10 @@ import (
 
 const defaultPath = "pbsm.yaml"
 
-var sections = []string{"connections", "stores", "worker"}
+var sections = []string{"connections", "stores", "worker", "calendars"}
+
+// ErrNone says that there is neither a file nor a variable.
+var ErrNone = errors.New("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./" + defaultPath)
 
 // Load reads the configuration: from path, else from the file that PBSM_CONFIG
 // names, else from ./pbsm.yaml. env is the environment as os.Environ gives it;
@@ -32,29 +35,46 @@ var sections = []string{"connections", "stores", "worker"}
 // with its key, those of secrets that cannot be read among them, and holds no
 // secret.
 func Load(path string, env []string) (*Config, error) {
-	l := loader{k: koanf.New("."), env: variables(env)}
-	l.file, l.chosen = l.find(path)
-	folder, err := filepath.Abs(filepath.Dir(l.file))
+	l, err := open(path, env)
 	if err != nil {
+		return nil, err
+	}
+	cfg := l.decode()
+	l.faults = append(l.faults, cfg.finish(l.folder, l.lookup, l.failed)...)
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// open reads the file and what overrides it.
+func open(path string, env []string) (*loader, error) {
+	l := &loader{k: koanf.New("."), env: variables(env)}
+	l.file, l.chosen = l.find(path)
+	var err error
+	if l.folder, err = filepath.Abs(filepath.Dir(l.file)); err != nil {
 		return nil, err
 	}
 	if err := l.readFile(); err != nil {
 		return nil, err
 	}
 	l.override()
-	cfg := l.decode()
-	l.faults = append(l.faults, cfg.finish(folder, l.lookup, l.failed)...)
-	if len(l.faults) > 0 {
-		slices.SortStableFunc(l.faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-		return nil, fmt.Errorf("the configuration (%s) cannot be used:\n%w", l.file, errors.Join(l.faults...))
+	return l, nil
+}
+
+func (l *loader) err() error {
+	if len(l.faults) == 0 {
+		return nil
 	}
-	return cfg, nil
+	slices.SortStableFunc(l.faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return fmt.Errorf("the configuration (%s) cannot be used:\n%w", l.file, errors.Join(l.faults...))
 }
 
 type loader struct {
 	k      *koanf.Koanf
 	env    map[string]string
 	file   string
+	folder string
 	chosen bool // somebody named the file, so it must exist
 	faults []error
 	keys   []string // of faults, so that one value is not blamed twice
@@ -115,7 +135,7 @@ func (l *loader) withoutFile() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./%s", defaultPath)
+	return ErrNone
 }
 
 // Other messages of the parser quote values, which may be secrets.
@@ -198,6 +218,7 @@ func (l *loader) decode() *Config {
 		l.into(&s, value, "stores."+name)
 		cfg.Stores[name] = s
 	}
+	l.calendars(&cfg, raw)
 	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
 }
@@ -277,6 +298,9 @@ func wanted(t reflect.Type) string {
 // the configuration has. Its errors never hold the value.
 func convert(from, to reflect.Value) (any, error) {
 	data := from.Interface()
+	if day, ok := data.(time.Time); ok { // YAML takes 2026-12-24 for a time
+		data = day.Format(time.DateOnly)
+	}
 	text, isText := data.(string)
 	switch to.Interface().(type) {
 	case Secret:

@@ -49,6 +49,7 @@ func (c *Config) finish(folder string, lookup func(string) (string, bool), faile
 		v.name(key, name)
 		c.Stores[name] = Store{URL: v.store(key+".url", c.Stores[name].URL)}
 	}
+	v.calendars(c.Calendars)
 	v.worker(&c.Worker)
 	return v.faults
 }

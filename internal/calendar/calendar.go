@@ -1,0 +1,221 @@
+// Package calendar tells on which nights a close runs, when it starts, and which as-of date it
+// is for. It is pure: no clock, no network, no files.
+//
+// A [Calendar] knows business days: a built-in one, or a bank's own as [Data]. A [Rule] picks
+// nights from it; [Calendars.Compile] checks the rule and gives a [Plan].
+package calendar
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rickar/cal/v2"
+	"github.com/rickar/cal/v2/us"
+)
+
+const (
+	dateLayout = "2006-01-02"
+	dayLayout  = "Mon 2006-01-02"
+)
+
+// Data is a bank's own calendar.
+type Data struct {
+	// Base is a built-in calendar whose holidays it has. Empty: none.
+	Base string `koanf:"base"`
+	// Add are more holidays: yyyy-mm-dd, a name may follow: "2026-12-24 Christmas Eve".
+	Add []string `koanf:"add"`
+	// Remove are holidays of Base that are business days here.
+	Remove []string `koanf:"remove"`
+	// Weekend are days of the week: sun, mon, ... Default: sat, sun.
+	Weekend []string `koanf:"weekend"`
+}
+
+// Calendar knows the business days of a bank.
+type Calendar struct {
+	name    string
+	base    *cal.BusinessCalendar
+	added   map[string]string // date -> name
+	removed map[string]bool
+}
+
+// builtIn are the holidays of calendars that need no data.
+var builtIn = map[string][]*cal.Holiday{"us-bank": federalReserve()}
+
+// federalReserve are the holidays of the Federal Reserve Banks. Unlike federal offices they are
+// open on the Friday before a holiday that falls on a Saturday.
+// Source: federalreserve.gov, Holidays Observed by the Federal Reserve System.
+func federalReserve() []*cal.Holiday {
+	sundayOnly := []cal.AltDay{{Day: time.Sunday, Offset: 1}}
+	var holidays []*cal.Holiday
+	for _, h := range us.Holidays {
+		if h.Observed != nil {
+			h = h.Clone(&cal.Holiday{Observed: sundayOnly})
+		}
+		holidays = append(holidays, h)
+	}
+	return holidays
+}
+
+// New makes a calendar. The error names every fault of the data.
+func New(name string, d Data) (*Calendar, error) {
+	c := &Calendar{name: name, base: cal.NewBusinessCalendar(), added: map[string]string{}, removed: map[string]bool{}}
+	var faults []error
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	holidays, known := builtIn[d.Base]
+	if !known && d.Base != "" {
+		fault("base", "%q is not built in; built in: %s", d.Base, strings.Join(builtInNames(), ", "))
+	}
+	c.base.AddHoliday(holidays...)
+	c.weekend(d.Weekend, fault)
+	for _, text := range d.Remove {
+		day, err := time.Parse(dateLayout, text)
+		switch {
+		case err != nil:
+			fault("remove", "%q is not a date; write it like 2026-12-24", text)
+		case known && c.holiday(day) == "":
+			fault("remove", "%s is no holiday of %s", text, d.Base)
+		}
+		c.removed[text] = true
+	}
+	for _, text := range d.Add {
+		date, holiday, _ := strings.Cut(text, " ")
+		if _, err := time.Parse(dateLayout, date); err != nil {
+			fault("add", "%q does not begin with a date; write it like 2026-12-24 or \"2026-12-24 Christmas Eve\"", text)
+		}
+		if c.removed[date] {
+			fault("add", "%s is removed as well", date)
+		}
+		if holiday = strings.TrimSpace(holiday); holiday == "" {
+			holiday = "holiday of " + name
+		}
+		c.added[date] = holiday
+	}
+	return c, errors.Join(faults...)
+}
+
+var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+func (c *Calendar) weekend(names []string, fault func(key, format string, args ...any)) {
+	if len(names) == 0 {
+		return
+	}
+	for i, name := range weekdays {
+		c.base.SetWorkday(time.Weekday(i), !slices.Contains(names, name))
+	}
+	for _, name := range names {
+		if !slices.Contains(weekdays, name) {
+			fault("weekend", "%q is not one of %s", name, strings.Join(weekdays, ", "))
+		}
+	}
+	if len(slices.Compact(slices.Sorted(slices.Values(names)))) >= len(weekdays) {
+		fault("weekend", "leaves no business day")
+	}
+}
+
+// Closed says why a day is no business day: the holiday's name, or the day of the week. It is
+// empty for a business day.
+func (c *Calendar) Closed(day time.Time) string {
+	if name := c.holiday(day); name != "" {
+		return name
+	}
+	if !c.workday(day) {
+		return day.Weekday().String()
+	}
+	return ""
+}
+
+// holiday is the name of the holiday on a day of the week that would be a business day.
+func (c *Calendar) holiday(day time.Time) string {
+	date := day.Format(dateLayout)
+	if !c.workday(day) || c.removed[date] {
+		return ""
+	}
+	if name := c.added[date]; name != "" {
+		return name
+	}
+	actual, observed, h := c.base.IsHoliday(day)
+	switch {
+	case !observed:
+		return ""
+	case !actual:
+		return h.Name + " (observed)"
+	}
+	return h.Name
+}
+
+// workday tells whether the day of the week is not of the weekend.
+func (c *Calendar) workday(day time.Time) bool {
+	week := *c.base
+	week.Holidays = nil
+	return week.IsWorkday(day)
+}
+
+// Business tells whether a day is a business day.
+func (c *Calendar) Business(day time.Time) bool { return c.Closed(day) == "" }
+
+// onOrBefore is the last business day on or before a day.
+func (c *Calendar) onOrBefore(day time.Time) time.Time {
+	for !c.Business(day) {
+		day = day.AddDate(0, 0, -1)
+	}
+	return day
+}
+
+// onOrAfter is the first business day on or after a day.
+func (c *Calendar) onOrAfter(day time.Time) time.Time {
+	for !c.Business(day) {
+		day = day.AddDate(0, 0, 1)
+	}
+	return day
+}
+
+// shift is n business days after a day, or before it when n < 0.
+func (c *Calendar) shift(day time.Time, n int) time.Time {
+	for ; n > 0; n-- {
+		day = c.onOrAfter(day.AddDate(0, 0, 1))
+	}
+	for ; n < 0; n++ {
+		day = c.onOrBefore(day.AddDate(0, 0, -1))
+	}
+	return day
+}
+
+// Calendars are those that a configuration knows, the built-in ones among them.
+type Calendars map[string]*Calendar
+
+// Known gives the built-in calendars and a bank's own. The error names every fault.
+func Known(own map[string]Data) (Calendars, error) {
+	known := Calendars{}
+	for _, name := range builtInNames() {
+		known[name], _ = New(name, Data{Base: name})
+	}
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if builtIn[name] != nil {
+			faults = append(faults, fmt.Errorf("%s: is built in; take another name, and it as the base", name))
+			continue
+		}
+		c, err := New(name, own[name])
+		for _, fault := range parts(err) {
+			faults = append(faults, fmt.Errorf("%s.%w", name, fault))
+		}
+		known[name] = c
+	}
+	return known, errors.Join(faults...)
+}
+
+// parts are the errors that were joined.
+func parts(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return nil
+}
+
+func builtInNames() []string { return slices.Sorted(maps.Keys(builtIn)) }

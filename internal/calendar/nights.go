@@ -1,0 +1,250 @@
+package calendar
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// Night is a night on which a close runs.
+type Night struct {
+	// Date is the local date on which it starts, and AsOf the as-of date; both midnight UTC.
+	Date, AsOf time.Time
+	// Start is the moment, in the rule's time zone.
+	Start time.Time
+	// Note says what is unusual about it: rolled, or the clocks change.
+	Note string
+}
+
+// Verdict is what a plan says of a date: a night, or why there is none.
+type Verdict struct {
+	Date  time.Time
+	Night *Night
+	// Why there is no close.
+	Why string
+	// Missed: the rule names the date, or would without the holiday.
+	Missed bool
+}
+
+// On says of a local date whether a close runs, and for which as-of date.
+func (p *Plan) On(day time.Time) Verdict {
+	day = midnight(day)
+	named, monthEnd := p.named(day)
+	if named.IsZero() {
+		return p.without(day)
+	}
+	night := Night{Date: day, Start: p.start(day), AsOf: p.asOfDate(day, monthEnd)}
+	if !named.Equal(day) && p.on != MonthEnd {
+		night.Note = fmt.Sprintf("rolled %s from %s, %s", p.roll, named.Format(dayLayout), p.calendar.Closed(named))
+	}
+	if note := p.clockNote(night.Start); note != "" {
+		night.Note = note
+	}
+	return Verdict{Date: day, Night: &night}
+}
+
+// without says why there is no close on a date.
+func (p *Plan) without(day time.Time) Verdict {
+	closed := p.calendar.Closed(day)
+	v := Verdict{Date: day, Why: closed}
+	switch {
+	case p.on == BusinessDays:
+		v.Missed = p.calendar.workday(day)
+	case p.on != MonthEnd && p.names(day): // rolled away
+		to := p.calendar.onOrAfter(day)
+		if p.roll == Back {
+			to = p.calendar.onOrBefore(day)
+		}
+		v.Why, v.Missed = fmt.Sprintf("%s; rolled to %s", closed, to.Format(dayLayout)), true
+	case closed == "" || p.on == MonthEnd:
+		v.Why = "not a night of " + p.onText
+	}
+	return v
+}
+
+// named is the date that the rule names and that falls, rolled, on day; zero when there is none.
+// monthEnd is the last day of the month that the night is about.
+func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
+	if p.on == MonthEnd {
+		for months := -2; months <= 2; months++ {
+			end := time.Date(day.Year(), day.Month()+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC)
+			if p.calendar.shift(p.rolled(end), p.offset).Equal(day) {
+				return end, end
+			}
+		}
+		return time.Time{}, time.Time{}
+	}
+	latest := time.Date(day.Year(), day.Month()+1, 0, 0, 0, 0, 0, time.UTC)
+	if latest.After(day) {
+		latest = time.Date(day.Year(), day.Month(), 0, 0, 0, 0, 0, time.UTC)
+	}
+	if p.roll != NoRoll && !p.calendar.Business(day) {
+		return time.Time{}, time.Time{}
+	}
+	for candidate := day; p.rolled(candidate).Equal(day); {
+		if p.names(candidate) {
+			return candidate, latest
+		}
+		switch p.roll {
+		case Forward:
+			candidate = candidate.AddDate(0, 0, -1)
+		case Back:
+			candidate = candidate.AddDate(0, 0, 1)
+		default:
+			return time.Time{}, time.Time{}
+		}
+	}
+	return time.Time{}, time.Time{}
+}
+
+// names tells whether the rule names a date, before it is rolled.
+func (p *Plan) names(day time.Time) bool {
+	switch p.on {
+	case BusinessDays:
+		return p.calendar.Business(day)
+	case Cron:
+		return p.days(day)
+	}
+	return true
+}
+
+func (p *Plan) rolled(day time.Time) time.Time {
+	switch p.roll {
+	case Forward:
+		return p.calendar.onOrAfter(day)
+	case Back:
+		return p.calendar.onOrBefore(day)
+	}
+	return day
+}
+
+func (p *Plan) asOfDate(day, monthEnd time.Time) time.Time {
+	switch p.asOf {
+	case Day:
+		return day.AddDate(0, 0, -p.earlier)
+	case MonthEnd:
+		return monthEnd
+	case MonthEndBusinessDay:
+		return p.calendar.onOrBefore(monthEnd)
+	}
+	return p.calendar.shift(p.calendar.onOrBefore(day), -p.earlier)
+}
+
+// start is the moment at which a night begins. Where the clocks are put forward over its time it
+// is the moment of the change; where they are put back over it, the first of the two.
+func (p *Plan) start(day time.Time) time.Time {
+	clock, _ := time.Parse("15:04", p.clock)
+	about := time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), 0, 0, p.location)
+	start, _ := pipeline.ResolveDeadline(about.Add(-12*time.Hour), p.clock, p.location)
+	return start.In(p.location)
+}
+
+func (p *Plan) clockNote(start time.Time) string {
+	if shown := start.Format("15:04"); shown != p.clock {
+		return fmt.Sprintf("the clocks skip %s; starts at %s", p.clock, shown)
+	}
+	if _, end := start.ZoneBounds(); !end.IsZero() && end.Sub(start) < 3*time.Hour {
+		_, before := start.Zone()
+		_, after := end.Zone()
+		again := start.Add(time.Duration(before-after) * time.Second)
+		if before > after && !again.Before(end) && again.Format("15:04") == p.clock {
+			return fmt.Sprintf("the clocks show %s twice; starts at the first", p.clock)
+		}
+	}
+	return ""
+}
+
+// At says what a scheduled time is about. One that is not the plan's time of day was given by a
+// person: it is about the latest night that has begun.
+func (p *Plan) At(scheduled time.Time) Verdict {
+	local := scheduled.In(p.location)
+	day := midnight(local)
+	switch {
+	case p.start(day).Equal(scheduled):
+		return p.On(day)
+	case local.Format("15:04:05") == p.clock+":00":
+		return Verdict{Date: day, Why: "the clocks show " + p.clock + " a second time; the night began at the first"}
+	}
+	for range maxGap {
+		if v := p.On(day); v.Night != nil && !v.Night.Start.After(scheduled) {
+			return v
+		}
+		day = day.AddDate(0, 0, -1)
+	}
+	return Verdict{Date: midnight(local), Why: "no night of " + p.onText + " in the years before"}
+}
+
+// maxGap is how many days a search goes: a Monday the 29th of February can be 40 years away.
+const maxGap = 41 * 366
+
+// From gives the next nights that begin after a moment, n of them, and between them the dates
+// without a close that the rule would name but for a holiday.
+func (p *Plan) From(after time.Time, n int) []Verdict {
+	var verdicts []Verdict
+	day := midnight(after.In(p.location))
+	for range maxGap {
+		v := p.On(day)
+		switch {
+		case v.Night != nil && v.Night.Start.After(after):
+			verdicts = append(verdicts, v)
+			n--
+		case v.Night == nil && v.Missed && p.start(day).After(after):
+			verdicts = append(verdicts, v)
+		}
+		if n == 0 {
+			break
+		}
+		day = day.AddDate(0, 0, 1)
+	}
+	return verdicts
+}
+
+// Between gives what the plan says of each local date, both included, that is a night or missed.
+func (p *Plan) Between(first, last time.Time) []Verdict {
+	var verdicts []Verdict
+	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {
+		if v := p.On(day); v.Night != nil || v.Missed {
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts
+}
+
+// comes tells whether there is a night on or after a date.
+func (p *Plan) comes(day time.Time) bool {
+	for range maxGap {
+		if named, _ := p.named(day); !named.IsZero() {
+			return true
+		}
+		day = day.AddDate(0, 0, 1)
+	}
+	return false
+}
+
+// Clock is the time of day at which nights begin.
+func (p *Plan) Clock() (hour, minute int) {
+	clock, _ := time.Parse("15:04", p.clock)
+	return clock.Hour(), clock.Minute()
+}
+
+// Location is the plan's time zone.
+func (p *Plan) Location() *time.Location { return p.location }
+
+// Starts are the moments between two local dates, both included, at which a night would begin
+// although the clocks never show its time of day: those put forward over it.
+func (p *Plan) Starts(first, last time.Time) []time.Time {
+	var moments []time.Time
+	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {
+		if start := p.start(day); start.Format("15:04") != p.clock {
+			moments = append(moments, start)
+		}
+	}
+	return moments
+}
+
+// midnight is the date of a moment in its own zone, as midnight UTC.
+func midnight(t time.Time) time.Time {
+	year, month, day := t.Date()
+	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
