@@ -342,6 +342,38 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun { return s.migrate(workflows.Export, "MIG_EXPORT_DONE") }},
 	{name: "Migrate-failed", ends: "failed StepFailed", what: "the service cannot import it",
 		play: func(s *stage) client.WorkflowRun { return s.migrate(workflows.Import, "MIG_IMPORT_FAIL") }},
+
+	{name: "ScheduledClose-succeeded", ends: "succeeded", what: "the scheduled time is that of a night; its close runs through",
+		play: func(s *stage) client.WorkflowRun { return s.scheduled(businessNight, quickStep(s.code)) }},
+	{name: "ScheduledClose-no-close", ends: "succeeded", what: "the scheduled time falls on a holiday",
+		play: func(s *stage) client.WorkflowRun { return s.scheduled(holidayNight, quickStep(s.code)) }},
+	{name: "ScheduledClose-failed", ends: "failed CloseFailed", what: "the close fails",
+		play: func(s *stage) client.WorkflowRun {
+			return s.scheduled(businessNight, "  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
+		}},
+	{name: "ScheduledClose-attached", batch: held, ends: "succeeded", what: "the close is under way already; its result is awaited",
+		play: func(s *stage) client.WorkflowRun {
+			s.Write(s.Pipelines, s.name+".yaml", "name: "+s.name+"\nsteps:\n"+quickStep(s.code))
+			in := workflows.NightlyCloseInput{Connection: s.Connection, Pipeline: s.name, AsOfDate: "2025-11-24"}
+			s.waiting(s.Start(in.WorkflowID(), workflows.NightlyClose, in))
+			run := s.scheduled(businessNight, quickStep(s.code))
+			s.Until("the close is awaited", func() bool {
+				described, err := s.Temporal.DescribeWorkflowExecution(s.t.Context(), run.GetID(), "")
+				return err == nil && len(described.PendingActivities) == 1
+			})
+			s.released(s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, in.AsOfDate, ""), ""))
+			return run
+		}},
+	{name: "ScheduledClose-cancelled", batch: hangs, ends: "cancelled", what: "it is cancelled, and the close with it",
+		play: func(s *stage) client.WorkflowRun {
+			run := s.scheduled(businessNight, quickStep(s.code))
+			s.runs(workflows.BatchWorkflowID(s.Connection, s.code, "2025-11-24", ""))
+			return s.cancels(run)
+		}},
+	{name: "ScheduledClose-invalid", ends: "failed InvalidInput", what: "no schedule started it",
+		play: func(s *stage) client.WorkflowRun {
+			return s.Start(s.name, workflows.ScheduledClose, s.scheduledInput())
+		}},
 }
 
 func (s *stage) batch(in workflows.RunBatchInput) client.WorkflowRun {

@@ -20,3 +20,8 @@ func BatchWorkflowID(connection, code, asOfDate, key string) string {
 
 // StepWorkflowID is the id of a step of a close that is not a batch.
 func StepWorkflowID(closeID, step string) string { return closeID + "/" + step }
+
+// ScheduleID is the id of the schedule of a pipeline's nights.
+func ScheduleID(connection, pipeline string) string {
+	return strings.Join([]string{"schedule", connection, pipeline}, "/")
+}

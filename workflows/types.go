@@ -16,6 +16,7 @@ const (
 	UploadFileType     = "UploadFile"
 	DownloadFileType   = "DownloadFile"
 	MigrateType        = "Migrate"
+	ScheduledCloseType = "ScheduledClose"
 )
 
 // NightlyCloseInput starts a close: a pipeline for one connection and one as-of date.

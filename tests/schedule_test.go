@@ -1,0 +1,260 @@
+package tests
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const (
+	scheduledYAML = `name: night
+calendar: my-bank
+time_zone: America/New_York
+steps:
+  - id: ledger
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv", on_missing: fail}
+  - id: quick
+    needs: [ledger]
+    batch: {code: PBSM_QUICK}
+`
+	ownCalendar = `
+calendars:
+  my-bank: {base: us-bank, add: ["2025-11-28 Bridge day"]}
+`
+)
+
+// newScheduler is an environment whose worker has a bank's own calendar.
+func newScheduler(t *testing.T) shell {
+	e := harness.New(t, harness.Options{NoWorker: true})
+	file, err := os.OpenFile(e.Config, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteString(ownCalendar)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	e.Write(e.Pipelines, "night.yaml", scheduledYAML)
+	e.StartWorker()
+	return shell{Env: e, t: t}
+}
+
+func (s shell) ledgers(dates ...string) {
+	for _, date := range dates {
+		s.Write(s.Inbox, "gl_"+date+".csv", harness.Ledger(10))
+	}
+}
+
+// scheduled is what became of a scheduled time.
+type scheduled struct {
+	night, asOf string
+	state       workflows.State
+	summary     string
+}
+
+// ticks are the ends of what a schedule started, in the order of their scheduled times; it waits for so many.
+func (s shell) ticks(pipeline string, n int) []scheduled {
+	s.t.Helper()
+	var listed *workflowservice.ListWorkflowExecutionsResponse
+	s.Until(fmt.Sprintf("%d scheduled times of %s are over", n, pipeline), func() bool {
+		var err error
+		listed, err = s.Temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH 'night/%s/%s-' AND ExecutionStatus != 'Running'", workflows.ScheduledCloseType, s.Connection, pipeline),
+		})
+		require.NoError(s.t, err)
+		return len(listed.GetExecutions()) >= n
+	})
+	require.Len(s.t, listed.GetExecutions(), n)
+	var all []scheduled
+	at := map[string]time.Time{}
+	for _, info := range listed.GetExecutions() {
+		var result workflows.ScheduledCloseResult
+		run := s.Temporal.GetWorkflow(s.t.Context(), info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId())
+		if err := s.Await(run, &result); err != nil {
+			result = failedResult(s.t, err)
+		}
+		one := scheduled{result.Night, result.AsOfDate, result.State, result.Summary}
+		var when time.Time
+		require.NoError(s.t, converter.GetDefaultDataConverter().FromPayload(info.GetSearchAttributes().GetIndexedFields()["TemporalScheduledStartTime"], &when))
+		require.True(s.t, when.Equal(result.ScheduledAt), "%s is about %s", info.GetExecution().GetWorkflowId(), result.ScheduledAt)
+		at[one.summary] = when
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b scheduled) int { return at[a.summary].Compare(at[b.summary]) })
+	return all
+}
+
+// A week of nights with a federal holiday, a holiday of the bank's own, a weekend and a night that
+// fails: each ends as the calendar says, for the date of its scheduled time, months later as well.
+func TestAWeekOfNights(t *testing.T) {
+	t.Parallel()
+	s := newScheduler(t)
+	s.ledgers("2025-11-24", "2025-11-26") // Tuesday's is missing
+	id := workflows.ScheduleID(s.Connection, "night")
+
+	created := s.json(0, "schedule", "create", "-c", s.Connection, "-p", "night", "--at", "22:00", "--pause-on-failure", "--note", "every night")
+	require.Equal(t, id, created["schedule_id"])
+	require.Equal(t, "my-bank", created["rule"].(map[string]any)["calendar"], "the pipeline's")
+	require.Len(t, created["nights"].([]any)[:10], 10)
+	again := s.want(2, "schedule", "create", "-c", s.Connection, "-p", "night", "--at", "23:00")
+	require.Contains(t, again.Stderr, "starter schedule delete "+id)
+
+	week := []string{"schedule", "backfill", id, "--from", "2025-11-24", "--to", "2025-11-30"}
+	preview := s.want(0, append(week, "--dry-run")...)
+	require.Contains(t, preview.Stdout, "Thanksgiving Day")
+	require.Empty(t, s.Calls("trigger"), "a dry run does nothing")
+	s.want(0, week...)
+	require.Equal(t, []scheduled{
+		{"2025-11-24", "2025-11-24", workflows.Succeeded, s.done("Mon 2025-11-24")},
+		{"2025-11-25", "2025-11-25", workflows.Failed, "night of Tue 2025-11-25: night for 2025-11-25: ledger failed, quick not_run"},
+		{"2025-11-26", "2025-11-26", workflows.Succeeded, s.done("Wed 2025-11-26")},
+		{"2025-11-27", "", workflows.Skipped, "no close on Thu 2025-11-27: Thanksgiving Day"},
+		{"2025-11-28", "", workflows.Skipped, "no close on Fri 2025-11-28: Bridge day"},
+		{"2025-11-29", "", workflows.Skipped, "no close on Sat 2025-11-29: Saturday"},
+		{"2025-11-30", "", workflows.Skipped, "no close on Sun 2025-11-30: Sunday"},
+	}, s.ticks("night", 7))
+	require.Len(t, s.Calls("trigger"), 2, "one batch for each night that had its ledger")
+
+	s.Until("the failed night has paused the schedule", func() bool {
+		listed := s.inList(id)
+		return listed != nil && listed["paused"] == true && strings.Contains(fmt.Sprint(listed["note"]), "ledger failed")
+	})
+	failedID := "night/" + s.Connection + "/night-2025-11-26T03:00:00Z"
+	require.Contains(t, s.want(1, "status", failedID).Stderr, "ledger failed")
+	require.Contains(t, s.want(0, "status", "night/"+s.Connection+"/night-2025-11-28T03:00:00Z").Stdout, "Thanksgiving Day")
+
+	// The ledger came: the same week again runs what failed, and nothing twice.
+	s.ledgers("2025-11-25")
+	s.want(0, week...)
+	second := s.ticks("night", 14)
+	require.Equal(t, 2, count(second, s.done("Mon 2025-11-24")), "it was looked at twice")
+	require.Equal(t, 1, count(second, s.done("Tue 2025-11-25")), "it had failed before")
+	require.Len(t, s.Calls("trigger"), 3)
+	require.Len(t, s.Sim.Runs(), 3)
+
+	s.want(0, "schedule", "unpause", id, "--reason", "the ledger came", "--by", "ann")
+	s.Until("it is active again", func() bool {
+		listed := s.inList(id)
+		return listed["paused"] == false && listed["note"] == "ann unpaused it: the ledger came"
+	})
+	s.want(0, "schedule", "pause", id)
+
+	// A trigger is about the latest night that has begun.
+	latest := s.json(0, "schedule", "trigger", id, "--dry-run")["nights"].([]any)[0].(map[string]any)
+	asOf := latest["as_of_date"].(string)
+	s.ledgers(asOf)
+	s.want(0, "schedule", "trigger", id)
+	s.AwaitState(workflows.CloseWorkflowID(s.Connection, "night", asOf), workflows.Succeeded)
+	triggered := s.ticks("night", 15)[14]
+	require.Equal(t, scheduled{latest["night"].(string), asOf, workflows.Succeeded, triggered.summary}, triggered)
+
+	s.want(0, "schedule", "delete", id)
+	s.want(2, "schedule", "pause", id)
+	s.Until("it is gone", func() bool { return s.inList(id) == nil })
+}
+
+func (s shell) done(night string) string {
+	date := night[len("Mon "):]
+	return fmt.Sprintf("night of %s, as of %s: done by workflow %s", night, date, workflows.CloseWorkflowID(s.Connection, "night", date))
+}
+
+func count(all []scheduled, summary string) int {
+	return len(slices.DeleteFunc(slices.Clone(all), func(one scheduled) bool { return one.summary != summary }))
+}
+
+// inList is a schedule in the list; nil when it is not there.
+func (s shell) inList(id string) map[string]any {
+	for _, entry := range s.json(0, "schedule", "list")["schedules"].([]any) {
+		if listed := entry.(map[string]any); listed["schedule_id"] == id {
+			return listed
+		}
+	}
+	return nil
+}
+
+// Where the clocks change, the server's ticks and the calendar's nights are the same: the time that
+// does not exist has its night, the one that comes twice has one.
+func TestNightsInWhichTheClocksChange(t *testing.T) {
+	t.Parallel()
+	s := newScheduler(t)
+	for _, c := range []struct{ pipeline, at, note string }{
+		{"spring", "02:30", "the clocks skip 02:30"}, {"autumn", "01:30", "the clocks show 01:30 twice"},
+	} {
+		s.Write(s.Pipelines, c.pipeline+".yaml", strings.Replace(scheduledYAML, "night", c.pipeline, 1))
+		created := s.json(0, "schedule", "create", "-c", s.Connection, "-p", c.pipeline, "--at", c.at, "--on", "daily", "--as-of", "day-1", "--nights", "400")
+		s.want(0, "schedule", "pause", workflows.ScheduleID(s.Connection, c.pipeline))
+		var change map[string]any
+		for _, entry := range created["nights"].([]any) {
+			if night := entry.(map[string]any); strings.HasPrefix(fmt.Sprint(night["note"]), c.note) {
+				change = night
+				break
+			}
+		}
+		require.NotNil(t, change, "a year has such a night")
+		start, err := time.Parse(time.RFC3339, change["start"].(string))
+		require.NoError(t, err)
+		s.ledgers(change["as_of_date"].(string))
+
+		// The starter refuses nights to come; the server takes any range.
+		handle := s.Temporal.ScheduleClient().GetHandle(t.Context(), workflows.ScheduleID(s.Connection, c.pipeline))
+		require.NoError(t, handle.Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+			Start: start.Add(-12 * time.Hour), End: start.Add(12 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+		}}}))
+		ticks := map[string]int{"spring": 1, "autumn": 2}[c.pipeline]
+		all := s.ticks(c.pipeline, ticks)
+		require.Equal(t, []string{change["night"].(string), change["as_of_date"].(string), "succeeded"}, []string{all[0].night, all[0].asOf, string(all[0].state)})
+		if ticks == 2 {
+			require.Equal(t, workflows.Skipped, all[1].state)
+			require.Contains(t, all[1].summary, "a second time")
+		}
+	}
+	require.Len(t, s.Calls("trigger"), 2)
+}
+
+// failedResult is what a scheduled close that failed says about its end.
+func failedResult(t *testing.T, err error) workflows.ScheduledCloseResult {
+	t.Helper()
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	var result workflows.ScheduledCloseResult
+	require.NoError(t, failed.Details(&result))
+	require.NotNil(t, result.Close, "the close's own result is among the details")
+	return result
+}
+
+// Scheduled times of the scenes: 22:00 in New York on a Monday, and on Thanksgiving Day.
+const (
+	businessNight = "2025-11-25T03:00:00Z"
+	holidayNight  = "2025-11-28T03:00:00Z"
+)
+
+func quickStep(code string) string { return "  - id: allocate\n    batch: {code: " + code + "}\n" }
+
+func (s *stage) scheduledInput() workflows.ScheduledCloseInput {
+	return workflows.ScheduledCloseInput{
+		Connection: s.Connection, Pipeline: s.name, Calendar: "us-bank", TimeZone: "America/New_York", At: "22:00", On: "business-days", StartedBy: "schedule",
+	}
+}
+
+// scheduled starts what a schedule starts, for a scheduled time.
+func (s *stage) scheduled(at, steps string) client.WorkflowRun {
+	s.Write(s.Pipelines, s.name+".yaml", "name: "+s.name+"\nsteps:\n"+steps)
+	when, err := time.Parse(time.RFC3339, at)
+	require.NoError(s.t, err)
+	run, err := s.Temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID: s.name, TaskQueue: s.TaskQueue,
+		TypedSearchAttributes: temporal.NewSearchAttributes(temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime").ValueSet(when)),
+	}, workflows.ScheduledClose, s.scheduledInput())
+	require.NoError(s.t, err)
+	return run
+}

@@ -1,0 +1,151 @@
+package workflows
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+)
+
+// scheduledAttribute is set by the Temporal server on what a schedule starts: the time for which
+// it was started, also when that is caught up or backfilled.
+var scheduledAttribute = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+
+// ScheduledCloseInput is what a schedule starts each day: a close, and the rule of its nights.
+type ScheduledCloseInput struct {
+	Connection string `json:"connection"`
+	Pipeline   string `json:"pipeline"`
+	// Calendar is a built-in one (us-bank) or one of the worker's configuration.
+	Calendar string `json:"calendar"`
+	// TimeZone is an IANA name.
+	TimeZone string `json:"time_zone"`
+	// At is the time of day, HH:MM; empty with a cron rule.
+	At string `json:"at,omitempty"`
+	// On is business-days, daily, month-end, month-end+N, month-end-N or "cron TEXT".
+	On string `json:"on"`
+	// Roll is where a night goes that falls on no business day: forward, back or none.
+	Roll string `json:"roll,omitempty"`
+	// AsOf derives the as-of date from the night: business-day, business-day-N, day, day-N,
+	// month-end, month-end-business-day. Default: business-day.
+	AsOf string `json:"as_of,omitempty"`
+	// StartedBy is who made the schedule. An approve step refuses this name.
+	StartedBy string `json:"started_by,omitempty"`
+}
+
+func (in ScheduledCloseInput) rule() calendar.Rule {
+	return calendar.Rule{Calendar: in.Calendar, TimeZone: in.TimeZone, At: in.At, On: in.On, Roll: in.Roll, AsOf: in.AsOf}
+}
+
+// ScheduledCloseResult says what became of one scheduled time.
+type ScheduledCloseResult struct {
+	Connection string `json:"connection"`
+	Pipeline   string `json:"pipeline"`
+	// ScheduledAt is the time for which the schedule started it.
+	ScheduledAt time.Time `json:"scheduled_at"`
+	// Night is the local date that it is about, yyyy-mm-dd.
+	Night string `json:"night"`
+	// AsOfDate is empty when there was no close.
+	AsOfDate string `json:"as_of_date,omitempty"`
+	// State is skipped when there was no close.
+	State State `json:"state"`
+	// Summary is one line for a person, such as "no close on Thu 2026-11-26: Thanksgiving Day".
+	Summary string `json:"summary"`
+	// WorkflowID is the close's.
+	WorkflowID string              `json:"workflow_id,omitempty"`
+	Close      *NightlyCloseResult `json:"close,omitempty"`
+}
+
+// ScheduledClose is what a schedule starts. The calendar says whether the scheduled time is that
+// of a night, and for which as-of date; then the close runs under its own id, or it ends at once.
+// A night that has succeeded is not run again. It fails when the close fails, with a
+// ScheduledCloseResult as the details, so that a schedule can pause on failure.
+func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledCloseResult, error) {
+	scheduled, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAttribute)
+	if err := in.check(ok); err != nil {
+		return ScheduledCloseResult{}, err
+	}
+	var planned activities.PlannedNight
+	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
+		activities.PlanNightInput{Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
+	if err != nil {
+		return ScheduledCloseResult{}, err
+	}
+	result := ScheduledCloseResult{
+		Connection: in.Connection, Pipeline: in.Pipeline, ScheduledAt: scheduled,
+		Night: planned.Night, AsOfDate: planned.AsOfDate, State: Running,
+	}
+	if planned.AsOfDate == "" {
+		result.State, result.Summary = Skipped, fmt.Sprintf("no close on %s: %s", weekday(planned.Night), planned.Why)
+	} else {
+		result.WorkflowID = CloseWorkflowID(in.Connection, in.Pipeline, planned.AsOfDate)
+		result.Summary = fmt.Sprintf("night of %s, as of %s: carried out by workflow %s%s",
+			weekday(planned.Night), planned.AsOfDate, result.WorkflowID, prefixed("; ", planned.Why),
+		)
+	}
+	t, err := track(ctx, Status{
+		Connection: in.Connection, AsOfDate: planned.AsOfDate, Subject: in.Pipeline, State: result.State, Summary: result.Summary,
+	})
+	if err != nil || result.State == Skipped {
+		return result, err
+	}
+	return result.carryOut(ctx, in, t)
+}
+
+func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseInput, t *tracker) (ScheduledCloseResult, error) {
+	r.Close = &NightlyCloseResult{}
+	night := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
+	err := carryOut(ctx, r.WorkflowID, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		in.Pipeline+" for "+r.AsOfDate, NightlyClose, night, r.Close)
+	r.State, r.Summary = Succeeded, fmt.Sprintf("night of %s, as of %s: done by workflow %s", weekday(r.Night), r.AsOfDate, r.WorkflowID)
+	switch {
+	case ctx.Err() != nil:
+		r.State, r.Summary = Cancelled, "cancelled"
+	case err != nil:
+		r.State, r.Summary = Failed, fmt.Sprintf("night of %s: %s", weekday(r.Night), reason(err))
+	}
+	if shown := t.update(ctx, func(s *Status) { s.State, s.Summary = r.State, r.Summary }); shown != nil {
+		return r, shown
+	}
+	if r.State != Failed {
+		return r, err
+	}
+	var failed *temporal.ApplicationError
+	if !errors.As(err, &failed) || !failed.HasDetails() || failed.Details(r.Close) != nil {
+		r.Close = nil
+	}
+	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
+}
+
+// Validate names every fault of the input that shows without the worker's calendars.
+func (in ScheduledCloseInput) Validate() error { return in.faults().err() }
+
+func (in ScheduledCloseInput) faults() faults {
+	var f faults
+	f.idPart("connection", in.Connection)
+	f.idPart("pipeline", in.Pipeline)
+	return f
+}
+
+func (in ScheduledCloseInput) check(scheduled bool) error {
+	f := in.faults()
+	if !scheduled {
+		f.add("there is no scheduled time, from which the as-of date is derived: a schedule starts this; by hand start NightlyClose")
+	}
+	return f.err()
+}
+
+// weekday puts the day of the week before a date.
+func weekday(date string) string {
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return date
+	}
+	return day.Format("Mon ") + date
+}

@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+var scheduledInput = ScheduledCloseInput{
+	Connection: "prod", Pipeline: "nightly-close", Calendar: "us-bank", TimeZone: "America/New_York", At: "22:00", On: "business-days", StartedBy: "schedule/prod/nightly-close",
+}
+
+// scheduledEnv answers for the calendar, and runs a close of its own in the place of NightlyClose.
+func scheduledEnv(t *testing.T, planned activities.PlannedNight, night func(NightlyCloseInput) (NightlyCloseResult, error)) (*testsuite.TestWorkflowEnvironment, *[]activities.PlanNightInput) {
+	env := newEnv(t)
+	asked := &[]activities.PlanNightInput{}
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PlanNightInput) (*activities.PlannedNight, error) {
+		*asked = append(*asked, in)
+		return &planned, nil
+	}, activityName("PlanNight"))
+	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in NightlyCloseInput) (NightlyCloseResult, error) { return night(in) },
+		workflow.RegisterOptions{Name: NightlyCloseType})
+	env.RegisterWorkflow(ScheduledClose)
+	return env, asked
+}
+
+func atScheduledTime(t *testing.T, env *testsuite.TestWorkflowEnvironment, at time.Time) {
+	require.NoError(t, env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(scheduledAttribute.ValueSet(at))))
+}
+
+// The scheduled time is what the calendar is asked about, weeks after it as well as then.
+func TestAScheduledCloseIsForItsScheduledTime(t *testing.T) {
+	var got NightlyCloseInput
+	scheduled := start.Add(-20 * 24 * time.Hour)
+	env, asked := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, func(in NightlyCloseInput) (NightlyCloseResult, error) {
+		got = in
+		return NightlyCloseResult{AsOfDate: in.AsOfDate, State: Succeeded}, nil
+	})
+	atScheduledTime(t, env, scheduled)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	require.NoError(t, env.GetWorkflowError())
+	var result ScheduledCloseResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, []activities.PlanNightInput{{Rule: scheduledInput.rule(), ScheduledAt: scheduled}}, *asked)
+	require.Equal(t, NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-30", StartedBy: "schedule/prod/nightly-close"}, got)
+	require.Equal(t, ScheduledCloseResult{
+		Connection: "prod", Pipeline: "nightly-close", ScheduledAt: scheduled, Night: "2026-10-30", AsOfDate: "2026-10-30", State: Succeeded,
+		Summary:    "night of Fri 2026-10-30, as of 2026-10-30: done by workflow close/prod/nightly-close/2026-10-30",
+		WorkflowID: "close/prod/nightly-close/2026-10-30", Close: &NightlyCloseResult{AsOfDate: "2026-10-30", State: Succeeded},
+	}, result)
+	require.Equal(t, Succeeded, queryStatus(t, env).State)
+}
+
+func TestAHolidayHasNoClose(t *testing.T) {
+	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-11-26", Why: "Thanksgiving Day"}, func(NightlyCloseInput) (NightlyCloseResult, error) {
+		t.Error("a close was started")
+		return NightlyCloseResult{}, nil
+	})
+	atScheduledTime(t, env, start)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	require.NoError(t, env.GetWorkflowError())
+	var result ScheduledCloseResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, Skipped, result.State)
+	require.Equal(t, "no close on Thu 2026-11-26: Thanksgiving Day", result.Summary)
+	status := queryStatus(t, env)
+	require.Equal(t, Skipped, status.State)
+	require.Equal(t, result.Summary, status.Summary)
+}
+
+func TestAScheduledCloseFailsWithItsClose(t *testing.T) {
+	lost := NightlyCloseResult{AsOfDate: "2026-10-30", State: Failed}
+	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, func(NightlyCloseInput) (NightlyCloseResult, error) {
+		return lost, failure(CloseFailed, "nightly-close for 2026-10-30: ledger failed", lost)
+	})
+	atScheduledTime(t, env, start)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	var failed *temporal.ApplicationError
+	require.True(t, asError(env.GetWorkflowError(), &failed))
+	require.Equal(t, CloseFailed, failed.Type())
+	require.Equal(t, "night of Fri 2026-10-30: nightly-close for 2026-10-30: ledger failed", failed.Message())
+	var result ScheduledCloseResult
+	require.NoError(t, failed.Details(&result))
+	require.Equal(t, &lost, result.Close)
+	require.Equal(t, Failed, queryStatus(t, env).State)
+}
+
+func TestAScheduledCloseNamesEveryFault(t *testing.T) {
+	env, asked := scheduledEnv(t, activities.PlannedNight{}, nil)
+	env.ExecuteWorkflow(ScheduledClose, ScheduledCloseInput{Connection: "a/b"})
+	var failed *temporal.ApplicationError
+	require.True(t, asError(env.GetWorkflowError(), &failed))
+	require.Equal(t, InvalidInput, failed.Type())
+	var faults []string
+	require.NoError(t, failed.Details(&faults))
+	require.Len(t, faults, 3)
+	require.Contains(t, faults[2], "by hand start NightlyClose")
+	require.Empty(t, *asked)
+}
