@@ -176,6 +176,8 @@ func newResult(workflowType string) any {
 		return &workflows.FileResult{}
 	case workflows.MigrateType:
 		return &workflows.MigrateResult{}
+	case workflows.ScheduledCloseType:
+		return &workflows.ScheduledCloseResult{}
 	}
 	return nil
 }
@@ -186,6 +188,8 @@ func stateOf(result any) workflows.State {
 	case *workflows.NightlyCloseResult:
 		return r.State
 	case *workflows.RunBatchResult:
+		return r.State
+	case *workflows.ScheduledCloseResult:
 		return r.State
 	}
 	return ""

@@ -19,6 +19,8 @@ func (s Style) Result(result any, width int) []string {
 		return s.fileResult("report "+r.Code+", instance "+r.InstanceID, r.File)
 	case *workflows.FileResult:
 		return s.fileResult(r.Name+suffix(", file id ", r.FileID), *r)
+	case *workflows.ScheduledCloseResult:
+		return s.scheduledResult(r, width)
 	case *workflows.MigrateResult:
 		text := fmt.Sprintf("%s of %s: %s", r.Direction, r.Code, r.StatusCode)
 		if r.AlreadyComplete {

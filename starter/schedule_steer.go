@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// inputMemo is the memo field of a schedule that holds its workflows.ScheduledCloseInput.
+const inputMemo = "input"
+
+const exampleSchedule = "schedule/prod/nightly-close"
+
+func newScheduleListCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the schedules: their next night, and what became of the last", Args: noArgs,
+		Long: `List the schedules: their next night, and what became of the last scheduled time. One
+that was just created, paused or deleted can take a few seconds to show.`,
+		Example: `  starter schedule list --output json`,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listSchedules(cmd.Context()) },
+	}
+}
+
+// scheduleDocument is a schedule in the list's JSON.
+type scheduleDocument struct {
+	ID     string                        `json:"schedule_id"`
+	Paused bool                          `json:"paused"`
+	Note   string                        `json:"note,omitempty"`
+	Rule   workflows.ScheduledCloseInput `json:"rule"`
+	Next   *nightDocument                `json:"next,omitempty"`
+	// Unplanned says why the next night is not known here.
+	Unplanned string `json:"unplanned,omitempty"`
+	Last      string `json:"last,omitempty"`
+	LastID    string `json:"last_workflow_id,omitempty"`
+}
+
+func (a *app) listSchedules(ctx context.Context) error {
+	known, err := config.LoadSchedules(a.config, os.Environ())
+	if err != nil {
+		return usage("%v", err)
+	}
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	iterator, err := s.client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return fmt.Errorf("list the schedules: %w", err)
+	}
+	list := []scheduleDocument{}
+	for iterator.HasNext() {
+		entry, err := iterator.Next()
+		if err != nil {
+			return fmt.Errorf("list the schedules: %w", err)
+		}
+		if entry.WorkflowType.Name == workflows.ScheduledCloseType {
+			list = append(list, s.scheduleDocument(ctx, known.Calendars, entry))
+		}
+	}
+	if a.json() {
+		a.printJSON(map[string]any{"schedules": list})
+		return nil
+	}
+	if len(list) == 0 {
+		a.print("There are no schedules in namespace " + s.namespace + ". Create one: starter schedule create --help")
+		return nil
+	}
+	var shown []view.Schedule
+	for _, d := range list {
+		next := d.Unplanned
+		if n := d.Next; n != nil {
+			next = n.Weekday[:3] + " " + n.Start + ", as of " + n.AsOfDate
+		}
+		shown = append(shown, view.Schedule{ID: d.ID, Paused: d.Paused, Next: next, Last: d.Last, Note: d.Note})
+	}
+	a.print(a.style.Schedules(shown, a.width())...)
+	return nil
+}
+
+func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars, entry *client.ScheduleListEntry) scheduleDocument {
+	d := scheduleDocument{ID: entry.ID, Paused: entry.Paused, Note: entry.Note}
+	if err := memoField(entry.Memo, inputMemo, &d.Rule); err != nil {
+		d.Unplanned = err.Error()
+	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
+		d.Unplanned = fmt.Sprintf("not known here: %v", err)
+	} else {
+		for _, v := range plan.From(time.Now(), 1) {
+			if v.Night != nil {
+				next := newNightDocument(v)
+				d.Next = &next
+			}
+		}
+	}
+	if n := len(entry.RecentActions); n > 0 && entry.RecentActions[n-1].StartWorkflowResult != nil {
+		run := entry.RecentActions[n-1].StartWorkflowResult
+		d.LastID = run.WorkflowID
+		d.Last = s.lastScheduled(ctx, run.WorkflowID)
+	}
+	return d
+}
+
+// lastScheduled is what became of a scheduled time, in a line.
+func (s *session) lastScheduled(ctx context.Context, id string) string {
+	described, err := s.client.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return id
+	}
+	info := described.GetWorkflowExecutionInfo()
+	summary := ""
+	if memoField(info.GetMemo(), workflows.SummaryMemo, &summary) != nil {
+		return fmt.Sprintf("%s (%s)", id, lower(info.GetStatus()))
+	}
+	return summary
+}
+
+func memoField(memo *commonpb.Memo, name string, value any) error {
+	payload, ok := memo.GetFields()[name]
+	if !ok {
+		return fmt.Errorf("it has no memo %q: it was not made by this program", name)
+	}
+	return converter.GetDefaultDataConverter().FromPayload(payload, value)
+}
+
+// scheduleChanges are the commands that take a schedule's id.
+func scheduleChanges(a *app) []*cobra.Command {
+	var reason, by string
+	change := func(name, short, done string, act func(context.Context, client.ScheduleHandle, string) error) *cobra.Command {
+		cmd := &cobra.Command{
+			Use: name + " ID", Short: short, Args: oneArg("schedule id"), Example: "  starter schedule " + name + " " + exampleSchedule,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, _ *client.ScheduleDescription) error {
+					note := by + " " + done
+					if reason != "" {
+						note += ": " + reason
+					}
+					if err := act(cmd.Context(), handle, note); err != nil {
+						return fmt.Errorf("%s %s: %w", name, args[0], err)
+					}
+					a.scheduleChanged(args[0], done)
+					return nil
+				})
+			},
+		}
+		if name != "delete" {
+			cmd.Example += ` --reason "the core system moves"`
+			cmd.Flags().StringVarP(&reason, "reason", "r", "", "`why`; it becomes the schedule's note")
+			cmd.Flags().StringVar(&by, "by", person(), "`who` asks")
+		}
+		return cmd
+	}
+	return []*cobra.Command{
+		change("pause", "Start no more nights until it is unpaused; closes that run go on", "paused it", func(ctx context.Context, h client.ScheduleHandle, note string) error {
+			return h.Pause(ctx, client.SchedulePauseOptions{Note: note})
+		}),
+		change("unpause", "Start the nights from now on; those that were missed can be backfilled", "unpaused it", func(ctx context.Context, h client.ScheduleHandle, note string) error {
+			return h.Unpause(ctx, client.ScheduleUnpauseOptions{Note: note})
+		}),
+		change("delete", "Delete a schedule; closes that run go on", "deleted it", func(ctx context.Context, h client.ScheduleHandle, _ string) error {
+			return h.Delete(ctx)
+		}),
+		newBackfillCommand(a), newTriggerCommand(a),
+	}
+}
+
+func (a *app) scheduleChanged(id, done string) {
+	if a.json() {
+		a.printJSON(map[string]any{"schedule_id": id, "done": done})
+		return
+	}
+	a.print(id + ": " + done)
+}
+
+// withSchedule connects and finds a schedule.
+func (a *app) withSchedule(ctx context.Context, id string, do func(*session, client.ScheduleHandle, *client.ScheduleDescription) error) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	handle := s.client.ScheduleClient().GetHandle(ctx, id)
+	description, err := handle.Describe(ctx)
+	switch {
+	case notFound(err):
+		return &problem{code: exitUsage, id: id, message: "no schedule has this id in namespace " + s.namespace, next: []string{"See which there are: starter schedule list"}}
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", id, err)
+	}
+	return do(s, handle, description)
+}
+
+// scheduledPlan is the plan of a schedule that exists, by the calendars that are known here.
+func (a *app) scheduledPlan(description *client.ScheduleDescription) (workflows.ScheduledCloseInput, *calendar.Plan, error) {
+	var in workflows.ScheduledCloseInput
+	if err := memoField(description.Memo, inputMemo, &in); err != nil {
+		return in, nil, usage("%v", err)
+	}
+	known, err := config.LoadSchedules(a.config, os.Environ())
+	if err != nil {
+		return in, nil, usage("%v", err)
+	}
+	plan, err := known.Calendars.Compile(rule(in))
+	if err != nil {
+		return in, nil, &problem{code: exitUsage, message: "its nights are not known here", faults: calendar.Faults(err)}
+	}
+	return in, plan, nil
+}
+
+func newBackfillCommand(a *app) *cobra.Command {
+	var from, to string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use: "backfill ID --from DATE --to DATE", Short: "Run the nights of a time that is over, one after the other",
+		Long: `Run the nights of a time that is over, one after the other, each for its own as-of date.
+Dates are the local ones on which the nights begin, both included. A night that has
+succeeded is not run again. It works on a paused schedule, too.`,
+		Example: "  starter schedule backfill " + exampleSchedule + " --from 2026-11-02 --to 2026-11-06 --dry-run",
+		Args:    oneArg("schedule id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			first, last, err := dates(from, to)
+			if err != nil {
+				return err
+			}
+			return a.withSchedule(cmd.Context(), args[0], func(_ *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
+				return a.backfill(cmd.Context(), handle, description, first, last, dryRun)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "the `date` of the first night")
+	cmd.Flags().StringVar(&to, "to", "", "the `date` of the last night")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the nights")
+	return cmd
+}
+
+// maxBackfill is how many days are backfilled at once: Temporal keeps 1,000 starts that wait.
+const maxBackfill = 366
+
+func dates(from, to string) (first, last time.Time, err error) {
+	var faults []string
+	read := func(flag, text string) time.Time {
+		date, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("--%s %q is not a date; write it like 2026-10-31", flag, text))
+		}
+		return date
+	}
+	first, last = read("from", from), read("to", to)
+	switch days := last.Sub(first).Hours() / 24; {
+	case len(faults) > 0:
+	case days < 0:
+		faults = append(faults, fmt.Sprintf("--to %s is before --from %s", to, from))
+	case days >= maxBackfill:
+		faults = append(faults, fmt.Sprintf("from %s to %s is more than %d days", from, to, maxBackfill))
+	}
+	if len(faults) > 0 {
+		return first, last, &problem{code: exitUsage, message: "the command has faults", faults: faults}
+	}
+	return first, last, nil
+}
+
+func (a *app) backfill(ctx context.Context, handle client.ScheduleHandle, description *client.ScheduleDescription, first, last time.Time, dryRun bool) error {
+	in, plan, err := a.scheduledPlan(description)
+	if err != nil {
+		return err
+	}
+	shown := nights{ID: handle.GetID(), Rule: in, verdicts: plan.Between(first, last)}
+	count := 0
+	for _, v := range shown.verdicts {
+		if v.Night == nil {
+			continue
+		}
+		count++
+		if v.Night.Start.After(time.Now()) {
+			return usage("the night of %s has not begun; a backfill is for a time that is over", v.Date.Format("Mon 2006-01-02"))
+		}
+	}
+	if count == 0 {
+		return usage("there is no night from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
+	}
+	if dryRun {
+		a.showNights(shown, "")
+		return nil
+	}
+	err = handle.Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+		Start:   midnight(first, plan.Location()),
+		End:     midnight(last.AddDate(0, 0, 1), plan.Location()).Add(-time.Second),
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+	}}})
+	if err != nil {
+		return fmt.Errorf("backfill %s: %w", handle.GetID(), err)
+	}
+	a.showNights(shown, "runs "+view.Plural(count, "night")+", one after the other")
+	return nil
+}
+
+func newTriggerCommand(a *app) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use: "trigger ID", Short: "Run the latest night that has begun, now",
+		Long: `Run the latest night that has begun, now: this evening's after its time, before that the
+night before. It waits while another night of the schedule runs. A night that has
+succeeded is not run again. It works on a paused schedule, too.`,
+		Example: "  starter schedule trigger " + exampleSchedule + " --dry-run",
+		Args:    oneArg("schedule id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSchedule(cmd.Context(), args[0], func(_ *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
+				in, plan, err := a.scheduledPlan(description)
+				if err != nil {
+					return err
+				}
+				shown := nights{ID: args[0], Rule: in, verdicts: []calendar.Verdict{plan.At(time.Now())}}
+				if dryRun {
+					a.showNights(shown, "")
+					return nil
+				}
+				if err := handle.Trigger(cmd.Context(), client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}); err != nil {
+					return fmt.Errorf("trigger %s: %w", args[0], err)
+				}
+				a.showNights(shown, "runs")
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the night")
+	return cmd
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// scheduleConfig is a configuration with a calendar and a pipeline, and without any secret.
+func scheduleConfig(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"pbsm.yaml": `
+connections: {prod: {password: {file: /nowhere}}}
+worker: {pipelines: pipelines}
+calendars:
+  my-bank: {base: us-bank, add: [2026-12-24, "2026-12-31 Year end"]}
+`,
+		"pipelines/nightly-close.yaml": "name: nightly-close\ncalendar: my-bank\ntime_zone: America/New_York\nsteps: [{id: a, batch: {code: B}}]\n",
+		"pipelines/broken.yaml":        "name: broken\nsteps: []\n",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	return filepath.Join(dir, "pbsm.yaml")
+}
+
+func TestTheNightsOfADryRun(t *testing.T) {
+	cfg := scheduleConfig(t)
+	for name, args := range map[string][]string{
+		"christmas":  {"-p", "nightly-close", "--at", "22:00", "--from", "2026-12-21"},
+		"month-end":  {"-p", "month-end-close", "--at", "23:30", "--on", "month-end+2", "--as-of", "month-end", "--calendar", "us-bank", "--time-zone", "America/New_York", "--from", "2026-10-01", "--nights", "4"},
+		"two-clocks": {"-p", "late", "--at", "01:30", "--on", "daily", "--as-of", "day-1", "--calendar", "us-bank", "--time-zone", "America/New_York", "--from", "2026-10-31", "--nights", "3"},
+		"mid-month":  {"-p", "mid-month", "--on", "cron 15 21 15 * *", "--roll", "forward", "--calendar", "my-bank", "--time-zone", "Europe/London", "--from", "2026-08-01", "--nights", "3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := invoke(t, append([]string{"schedule", "create", "--dry-run", "--config", cfg, "-c", "prod", "-o", "text"}, args...)...)
+			require.Zero(t, got.code, got.stderr)
+			path := filepath.Join("testdata", "nights-"+name+".txt")
+			if *update {
+				require.NoError(t, os.MkdirAll("testdata", 0o755))
+				require.NoError(t, os.WriteFile(path, []byte(got.stdout), 0o644))
+			}
+			want, err := os.ReadFile(path)
+			require.NoError(t, err)
+			assert.Equal(t, string(want), got.stdout)
+		})
+	}
+}
+
+func TestADryRunAsJSON(t *testing.T) {
+	got := invoke(t, "schedule", "create", "--dry-run", "--config", scheduleConfig(t), "-c", "prod", "-p", "nightly-close", "--at", "22:00", "--from", "2026-12-30", "--nights", "2", "-o", "json")
+	require.Zero(t, got.code, got.stderr)
+	var document nights
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &document), got.stdout)
+	assert.Equal(t, nights{
+		ID: "schedule/prod/nightly-close",
+		Rule: workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "nightly-close", Calendar: "my-bank", TimeZone: "America/New_York", At: "22:00",
+			On: "business-days", AsOf: "business-day"},
+		Nights: []nightDocument{
+			{Night: "2026-12-30", Weekday: "Wednesday", Start: "2026-12-30T22:00:00-05:00", StartUTC: "2026-12-31T03:00:00Z", AsOfDate: "2026-12-30"},
+			{Night: "2026-12-31", Weekday: "Thursday", NoClose: "Year end"},
+			{Night: "2027-01-01", Weekday: "Friday", NoClose: "New Year's Day"},
+			{Night: "2027-01-04", Weekday: "Monday", Start: "2027-01-04T22:00:00-05:00", StartUTC: "2027-01-05T03:00:00Z", AsOfDate: "2027-01-04"},
+		},
+	}, document)
+}
+
+func TestEveryFaultOfAScheduleIsNamed(t *testing.T) {
+	cfg := scheduleConfig(t)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"connection is missing", "pipeline is missing", "the calendar is missing; known: my-bank, us-bank", "the time zone is missing", "the time of day is missing"}},
+		{[]string{"-c", "a/b", "-p", "nightly-close", "--at", "25:00", "--on", "sometimes", "--roll", "up", "--as-of", "today", "--overlap", "both", "--catch-up", "1s", "--nights", "0", "--from", "soon", "--calendar", "x", "--time-zone", "Mars"}, []string{
+			`connection "a/b"`, `at "25:00"`, `on "sometimes"`, `roll "up"`, `as-of "today"`, `overlap "both" is neither wait nor skip`, "catch-up 1s is less than 1m0s", "nights 0", `from "soon"`, `calendar "x" is not known; known: my-bank, us-bank`, `unknown time zone "Mars"`,
+		}},
+		{[]string{"-c", "prod", "-p", "broken", "--at", "22:00", "--calendar", "us-bank", "--time-zone", "UTC"}, []string{"broken.yaml has faults; see starter pipeline check"}},
+	} {
+		got := invoke(t, append([]string{"schedule", "create", "--config", cfg}, c.args...)...)
+		assert.Equal(t, exitUsage, got.code)
+		for _, want := range c.want {
+			assert.Contains(t, got.stderr, want)
+		}
+	}
+	got := invoke(t, "schedule", "backfill", "schedule/prod/x", "--from", "2026-11-05")
+	assert.Equal(t, exitUsage, got.code)
+	assert.Contains(t, got.stderr, `--to "" is not a date`)
+	got = invoke(t, "schedule", "backfill", "schedule/prod/x", "--from", "2026-11-05", "--to", "2026-11-04")
+	assert.Contains(t, got.stderr, "--to 2026-11-04 is before --from 2026-11-05")
+	got = invoke(t, "schedule", "backfill", "schedule/prod/x", "--from", "2024-11-05", "--to", "2026-11-04")
+	assert.Contains(t, got.stderr, "more than 366 days")
+}
+
+// What Temporal is asked for: every day at the time of day, and where the clocks skip it, the moment after.
+func TestAScheduleForTemporal(t *testing.T) {
+	known, err := calendar.Known(nil)
+	require.NoError(t, err)
+	s := schedule{
+		input:   workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "late", Calendar: "us-bank", TimeZone: "America/New_York", At: "02:30", On: "business-days"},
+		overlap: "skip", catchUp: time.Hour, pauseOnFailure: true, note: "n", by: "ann",
+	}
+	plan, err := known.Compile(rule(s.input))
+	require.NoError(t, err)
+	options := s.options(plan, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
+	assert.Equal(t, "schedule/prod/late", options.ID)
+	assert.Equal(t, "America/New_York", options.Spec.TimeZoneName)
+	require.Len(t, options.Spec.Calendars, 11, "every day, and once in each of ten years")
+	assert.Equal(t, client.ScheduleCalendarSpec{Hour: at(2), Minute: at(30), Comment: "every day; the calendar decides: business-days of us-bank"}, options.Spec.Calendars[0])
+	assert.Equal(t, client.ScheduleCalendarSpec{Year: at(2027), Month: at(3), DayOfMonth: at(14), Hour: at(3), Minute: at(0), Comment: "the clocks skip 02:30"}, options.Spec.Calendars[1])
+	assert.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, options.Overlap)
+	assert.Equal(t, time.Hour, options.CatchupWindow)
+	assert.True(t, options.PauseOnFailure)
+	action := options.Action.(*client.ScheduleWorkflowAction)
+	assert.Equal(t, "night/prod/late", action.ID)
+	assert.Equal(t, workflows.ScheduledCloseType, action.Workflow)
+	in := s.input
+	in.StartedBy = "schedule/prod/late"
+	assert.Equal(t, []any{in}, action.Args, "a schedule, not a person, starts the nights: who made it may approve their steps")
+}
