@@ -241,12 +241,12 @@ func (d *doctor) save(check string, chain certificate.Chain) {
 func (d *doctor) stores(ctx context.Context, cfg *config.Config) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
 		check := "store " + name
-		opened, err := stores.Open(ctx, map[string]string{name: cfg.Stores[name].URL})
+		opened, err := stores.Open(ctx, map[string]stores.Place{name: cfg.StorePlaces()[name]})
 		if err == nil {
 			err = opened.Check(ctx, name)
 		}
 		if err != nil {
-			d.bad(exitFailed, check, "Check the URL, and that the folder or bucket exists and may be read here.", err)
+			d.bad(exitFailed, check, "Check the URL and the credentials, and that the folder or bucket exists and may be read here.", err)
 			continue
 		}
 		if err := writable(ctx, opened, name); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 // Config is everything that pbsm.yaml says, with defaults filled in.
@@ -75,9 +76,20 @@ type Transfer struct {
 	Bandwidth int64 `koanf:"bandwidth"` // bytes per second; 0: as fast as it goes
 }
 
-// Store is a named place for files; see stores.ParseURL.
+// Store is a named place for files; see stores.Place.
 type Store struct {
 	URL string `koanf:"url"`
+
+	// Of S3. Where they are empty, the AWS SDK looks where it always looks.
+	AccessKey Secret `koanf:"access_key"`
+	SecretKey Secret `koanf:"secret_key"`
+
+	// Of SFTP: a key or a password, and a known_hosts file or the fingerprint of the server's key.
+	KeyFile       string `koanf:"key_file"`
+	KeyPassphrase Secret `koanf:"key_passphrase"`
+	Password      Secret `koanf:"password"`
+	KnownHosts    string `koanf:"known_hosts"`
+	Fingerprint   string `koanf:"fingerprint"` // SHA256:...
 }
 
 // Worker holds the worker process's own settings.
@@ -104,13 +116,21 @@ type Poll struct {
 	Max   time.Duration `koanf:"max"`   // 60s
 }
 
-// StoreURLs is what stores.Open takes.
-func (c *Config) StoreURLs() map[string]string {
-	urls := map[string]string{}
+// StorePlaces is what stores.Open takes.
+func (c *Config) StorePlaces() map[string]stores.Place {
+	places := map[string]stores.Place{}
 	for name, store := range c.Stores {
-		urls[name] = store.URL
+		places[name] = store.place()
 	}
-	return urls
+	return places
+}
+
+func (s Store) place() stores.Place {
+	return stores.Place{
+		URL: s.URL, AccessKey: s.AccessKey.Expose(), SecretKey: s.SecretKey.Expose(),
+		KeyFile: s.KeyFile, KeyPassphrase: s.KeyPassphrase.Expose(), Password: s.Password.Expose(),
+		KnownHosts: s.KnownHosts, Fingerprint: s.Fingerprint,
+	}
 }
 
 func defaults() Config {

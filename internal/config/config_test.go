@@ -115,11 +115,11 @@ func TestACompleteConfiguration(t *testing.T) {
 		ReportStatusBody: pbsm.ReportStatusBodyObject, ReportDefType: "X", MaxFileSize: 1000000,
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
-	assert.Equal(t, map[string]string{"inbox": "file:///data/inbox", "reports": "file://" + dir + "/out?create_dir=true"}, cfg.StoreURLs())
+	assert.Equal(t, map[string]stores.Place{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StorePlaces())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute,
 		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}}, cfg.Worker)
 
-	opened, err := stores.Open(t.Context(), map[string]string{"reports": cfg.StoreURLs()["reports"]})
+	opened, err := stores.Open(t.Context(), map[string]stores.Place{"reports": cfg.StorePlaces()["reports"]})
 	require.NoError(t, err)
 	require.NoError(t, opened.Close())
 	assert.DirExists(t, filepath.Join(dir, "out"))
@@ -300,7 +300,7 @@ connections:
     insecure: maybe
     client_secret: {env: NOT_SET}
     password: {file: missing}
-stores: {inbox: {url: "s3://bucket"}}
+stores: {inbox: {url: "s3://bucket", access_key: id}}
 worker: {tasks: 1, poll: {min: 5}}
 `)
 	_, err := Load(path, nil)
@@ -317,7 +317,7 @@ worker: {tasks: 1, poll: {min: 5}}
 		"connections.prod.tenant: unknown key",
 		"connections.prod.tenant_id: is missing",
 		"connections.prod.username: is missing",
-		`stores.inbox.url: the scheme "s3" is not supported; supported: file, mem`,
+		`stores.inbox.secret_key: is missing: it goes with access_key`,
 		"worker.poll.min: must be a duration such as 500ms, 30s or 2m",
 		"worker.tasks: unknown key",
 	}

@@ -181,7 +181,7 @@ func (l *loader) override() {
 			continue
 		}
 		var value any = l.env[variable]
-		if last := len(parts) - 1; parts[0] == "connections" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
+		if last := len(parts) - 1; parts[0] != "worker" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
 			value = map[string]any{parts[last]: value} // a secret's source replaces whatever the file says
 			parts = parts[:last]
 		}

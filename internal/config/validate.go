@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
-	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 var (
@@ -47,7 +46,9 @@ func (c *Config) finish(folder string, lookup func(string) (string, bool), faile
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		key := "stores." + name
 		v.name(key, name)
-		c.Stores[name] = Store{URL: v.store(key+".url", c.Stores[name].URL)}
+		store := c.Stores[name]
+		v.store(key, &store)
+		c.Stores[name] = store
 	}
 	v.calendars(c.Calendars)
 	v.worker(&c.Worker)
@@ -120,19 +121,35 @@ func (v *checker) transfer(key string, t Transfer) {
 	v.want(t.Bandwidth == 0 || t.Bandwidth >= minBandwidth, key+".bandwidth", "must be 0 (not limited) or at least %d bytes per second", minBandwidth)
 }
 
-func (v *checker) store(key, text string) string {
-	if !v.want(text != "", key, "is missing") {
-		return text
+func (v *checker) store(key string, s *Store) {
+	if !v.want(s.URL != "", key+".url", "is missing") {
+		return
 	}
-	u, err := stores.ParseURL(text)
-	if err != nil {
-		v.check(key, err)
-		return text
+	for name, secret := range map[string]*Secret{
+		"access_key": &s.AccessKey, "secret_key": &s.SecretKey, "key_passphrase": &s.KeyPassphrase, "password": &s.Password,
+	} {
+		if *secret == (Secret{}) {
+			continue
+		}
+		value, err := secret.read(v.folder, v.lookup)
+		if err != nil {
+			v.check(key+"."+name, err)
+			value = Secret{value: redacted} // it is there, so that nothing else is said to be missing
+		}
+		*secret = value
 	}
-	if u.Scheme == "file" && u.Host == "." {
+	for _, path := range []*string{&s.KeyFile, &s.KnownHosts} {
+		if *path != "" {
+			*path = within(v.folder, *path)
+		}
+	}
+	for _, fault := range s.place().Faults() {
+		v.check(key+"."+fault.Key, errors.New(fault.Message))
+	}
+	if u, err := url.Parse(s.URL); err == nil && u.Scheme == "file" && u.Host == "." {
 		u.Host, u.Path = "", filepath.ToSlash(within(v.folder, strings.TrimLeft(u.Path, "/")))
+		s.URL = u.String()
 	}
-	return u.String()
 }
 
 func (v *checker) worker(w *Worker) {

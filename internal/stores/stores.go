@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,13 +46,13 @@ type Reader interface {
 	Size() int64
 }
 
-// Open opens every store, given as name -> URL. The error names every store
-// that cannot be opened.
-func Open(ctx context.Context, urls map[string]string) (*Stores, error) {
+// Open opens every store, given by name. Servers are not contacted; see
+// [Stores.Check]. The error names every store that cannot be opened.
+func Open(ctx context.Context, places map[string]Place) (*Stores, error) {
 	s := &Stores{buckets: map[string]*blob.Bucket{}, schemes: map[string]string{}, folders: map[string]string{}}
 	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(urls)) {
-		if err := s.open(ctx, name, urls[name]); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(places)) {
+		if err := s.open(ctx, name, places[name]); err != nil {
 			faults = append(faults, fmt.Errorf("store %s: %w", name, err))
 		}
 	}
@@ -60,12 +62,12 @@ func Open(ctx context.Context, urls map[string]string) (*Stores, error) {
 	return s, nil
 }
 
-func (s *Stores) open(ctx context.Context, name, text string) error {
-	u, err := ParseURL(text)
+func (s *Stores) open(ctx context.Context, name string, p Place) error {
+	u, err := ParseURL(p.URL)
 	if err != nil {
 		return err
 	}
-	bucket, err := kinds[u.Scheme].opener.OpenBucketURL(ctx, u)
+	bucket, err := kinds[u.Scheme].open(ctx, u, p)
 	if err != nil {
 		return err
 	}
@@ -119,6 +121,46 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 	return Info{Ref: ref, Size: a.Size, ModTime: a.ModTime, ETag: a.ETag, MD5: a.MD5}, nil
 }
 
+// List gives the files whose references begin with prefix, "store/" or
+// "store/folder/start", in no order. Hidden ones, and those that are not committed, are left out. It ends with the first error.
+func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		name, start, ok := strings.Cut(prefix, "/")
+		bucket, known := s.buckets[name]
+		_, _, err := pipeline.ParseRef(strings.TrimSuffix(prefix, "/"))
+		switch {
+		case !ok || start != "" && err != nil:
+			yield(Info{}, fmt.Errorf("%q is not the beginning of a reference; write STORE/FOLDER/", prefix))
+			return
+		case !known:
+			yield(Info{}, s.unknown(name))
+			return
+		}
+		files := bucket.List(&blob.ListOptions{Prefix: start})
+		for {
+			file, err := files.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Info{}, fault("list", prefix, err))
+				return
+			}
+			if file.IsDir || hidden(file.Key) || s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key) {
+				continue
+			}
+			if !yield(Info{Ref: name + "/" + file.Key, Size: file.Size, ModTime: file.ModTime, MD5: file.MD5}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// uncommitted is the name under which the library writes into a folder.
+var uncommitted = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
+
+func hidden(key string) bool { return key[0] == '.' || strings.Contains(key, "/.") }
+
 // Open opens a file for reading. A file that is not there is [fs.ErrNotExist].
 // ctx must stay alive for as long as the file is read.
 func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
@@ -145,6 +187,7 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	w := &Writer{ref: ref, cancel: cancel}
 	w.blob, err = bucket.NewWriter(ctx, path, &blob.WriterOptions{
 		ContentType: "application/octet-stream",
+		BufferSize:  partSize,
 		BeforeWrite: func(as func(any) bool) error {
 			as(&w.local)
 			return nil
@@ -156,6 +199,9 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	}
 	return w, nil
 }
+
+// partSize is how much an object store gets at once, in bytes. It takes 10,000 parts.
+const partSize = 16 << 20
 
 // Writer writes one file. It ends with Commit or Abort; Abort after either is
 // harmless, so that it can be deferred.

@@ -16,7 +16,7 @@ import (
 func folder(t *testing.T) (*Stores, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Open(t.Context(), map[string]string{"inbox": "file://" + dir, "memory": "mem://"})
+	s, err := Open(t.Context(), places(map[string]string{"inbox": "file://" + dir, "memory": "mem://"}))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s, dir
@@ -172,35 +172,58 @@ func TestAFolderIsNoFile(t *testing.T) {
 }
 
 func TestOpenNamesEveryFault(t *testing.T) {
-	_, err := Open(t.Context(), map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"})
+	_, err := Open(t.Context(), places(map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"}))
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "store a: ")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
-	assert.ErrorContains(t, err, `store b: the scheme "ftp" is not supported; supported: file, mem`)
+	assert.ErrorContains(t, err, `store b: the scheme "ftp" is not supported; supported: file, mem, s3, sftp`)
 
 	dir := filepath.Join(t.TempDir(), "made")
-	s, err := Open(t.Context(), map[string]string{"a": "file://" + dir + "?create_dir=true"})
+	s, err := Open(t.Context(), places(map[string]string{"a": "file://" + dir + "?create_dir=true"}))
 	require.NoError(t, errors.Join(err, s.Check(t.Context(), "a"), s.Close()))
 }
 
 func TestParseURL(t *testing.T) {
 	for text, want := range map[string]string{
-		"s3://bucket":             `the scheme "s3" is not supported`,
-		"/data/inbox":             `the scheme "" is not supported`,
-		"file://data/inbox":       "a folder has no host (data)",
-		"file://":                 "the folder is missing",
-		"file:///":                "the folder is missing",
-		"file:inbox":              "the folder is missing",
-		"file://u@localhost/x":    "neither user nor fragment",
-		"file:///x?metadata=":     `the option "metadata" is not supported`,
-		"file://u:hunter2@%zz/in": "not a URL",
+		"ftp://host/x":                             `the scheme "ftp" is not supported`,
+		"s3://":                                    "is not a bucket's name",
+		"s3://key:hunter2@bucket":                  "credentials do not belong into the URL",
+		"s3://bucket/folder":                       "without a path",
+		"s3://b1?anonymous=true":                   `the option "anonymous" is not supported`,
+		"s3://b1?prefix=../x":                      "is not a folder",
+		"s3://b1?path_style=yes":                   "path_style is true or false",
+		"s3://b1?endpoint=http://host.example.com": "must be https",
+		"s3://b1?endpoint=https://h/x":             "an https URL of a host alone",
+		"s3://b1?region=a&region=b":                "given twice",
+		"sftp://host/x":                            "write sftp://user@host/folder",
+		"sftp://u:hunter2@host/x":                  "the password does not belong into the URL",
+		"sftp://u@host/a/../b":                     `without ".."`,
+		"sftp://u@host/a?known_hosts=x":            "is not supported",
+		"/data/inbox":                              `the scheme "" is not supported`,
+		"file://data/inbox":                        "a folder has no host (data)",
+		"file://":                                  "the folder is missing",
+		"file:///":                                 "the folder is missing",
+		"file:inbox":                               "the folder is missing",
+		"file://u@localhost/x":                     "neither user nor fragment",
+		"file:///x?metadata=":                      `the option "metadata" is not supported`,
+		"file://u:hunter2@%zz/in":                  "not a URL",
 	} {
 		_, err := ParseURL(text)
 		require.ErrorContains(t, err, want, text)
 		assert.NotContains(t, err.Error(), "hunter2")
 	}
-	for _, text := range []string{"file:///data", "file://localhost/data", "file://./data", "file:///d?create_dir=1", "mem://"} {
+	for _, text := range []string{"file:///data", "file://localhost/data", "file://./data", "file:///d?create_dir=1", "mem://",
+		"s3://bucket?region=us-ashburn-1&endpoint=https://ns.compat.objectstorage.us-ashburn-1.oraclecloud.com&prefix=night/out", "s3://Bucket_1?profile=x&path_style=false",
+		"s3://b1?endpoint=http://127.0.0.1:9000", "sftp://user@host", "sftp://user@host:2222/~/outgoing", "sftp://user@[::1]:22/x"} {
 		_, err := ParseURL(text)
 		assert.NoError(t, err, text)
 	}
+}
+
+func places(urls map[string]string) map[string]Place {
+	all := map[string]Place{}
+	for name, url := range urls {
+		all[name] = Place{URL: url}
+	}
+	return all
 }

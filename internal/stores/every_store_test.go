@@ -1,0 +1,218 @@
+package stores_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pkg/sftp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
+)
+
+func open(t *testing.T, p stores.Place) *stores.Stores {
+	t.Helper()
+	s, err := stores.Open(t.Context(), map[string]stores.Place{"s": p})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+func TestEveryKindOfStoreDoesTheSame(t *testing.T) {
+	t.Run("folder", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "file://" + t.TempDir()}), "s") })
+	t.Run("memory", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "mem://"}), "s") })
+	t.Run("sftp", func(t *testing.T) {
+		server := startSFTP(t)
+		storestest.Run(t, open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
+	})
+}
+
+// sftpServer is the Go implementation of the protocol, on a port of its own; the one that is
+// met at night, OpenSSH's, is tried in the tests' module.
+type sftpServer struct {
+	t        *testing.T
+	listener net.Listener
+	key      ssh.Signer
+	user     ssh.Signer // may log in
+	conns    chan net.Conn
+	logins   atomic.Int32
+}
+
+func newKey(t *testing.T) (ssh.Signer, []byte) {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	key, err := ssh.NewSignerFromKey(private)
+	require.NoError(t, err)
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(private, "", []byte("open sesame"))
+	require.NoError(t, err)
+	return key, pem.EncodeToMemory(block)
+}
+
+func startSFTP(t *testing.T) *sftpServer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	key, _ := newKey(t)
+	s := &sftpServer{t: t, listener: listener, key: key, conns: make(chan net.Conn, 100)}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.conns <- conn
+			go s.serve(conn)
+		}
+	}()
+	return s
+}
+
+func (s *sftpServer) serve(conn net.Conn) {
+	config := &ssh.ServerConfig{
+		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+			answers, err := ask("", "", []string{"Password: "}, []bool{false})
+			if err == nil && answers[0] == "secret" {
+				return nil, nil
+			}
+			return nil, errors.New("no")
+		},
+		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			if s.user != nil && string(key.Marshal()) == string(s.user.PublicKey().Marshal()) {
+				return nil, nil
+			}
+			return nil, errors.New("no")
+		},
+	}
+	config.AddHostKey(s.key)
+	_, channels, requests, err := ssh.NewServerConn(conn, config)
+	if err != nil {
+		return
+	}
+	s.logins.Add(1)
+	go ssh.DiscardRequests(requests)
+	for c := range channels {
+		channel, requests, err := c.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			for r := range requests {
+				_ = r.Reply(r.Type == "subsystem", nil)
+			}
+		}()
+		go func() {
+			server, err := sftp.NewServer(channel)
+			if err == nil {
+				_ = server.Serve()
+			}
+		}()
+	}
+}
+
+func (s *sftpServer) url(dir string) string {
+	return "sftp://closer@" + s.listener.Addr().String() + dir
+}
+
+func (s *sftpServer) fingerprint() string { return ssh.FingerprintSHA256(s.key.PublicKey()) }
+
+func (s *sftpServer) knownHosts(key ssh.PublicKey) string {
+	path := filepath.Join(s.t.TempDir(), "known_hosts")
+	line := knownhosts.Line([]string{knownhosts.Normalize(s.listener.Addr().String())}, key)
+	require.NoError(s.t, os.WriteFile(path, []byte(line+"\n"), 0o600))
+	return path
+}
+
+func TestAnSFTPServerIsKnownBeforeAnythingIsSaidToIt(t *testing.T) {
+	server := startSFTP(t)
+	userKey, locked := newKey(t)
+	server.user = userKey
+	keyFile := filepath.Join(t.TempDir(), "id")
+	require.NoError(t, os.WriteFile(keyFile, locked, 0o600))
+	other, _ := newKey(t)
+	url := server.url(t.TempDir())
+	for name, c := range map[string]struct {
+		place stores.Place
+		want  string // empty: it works
+	}{
+		"fingerprint and password":   {stores.Place{URL: url, Password: "secret", Fingerprint: server.fingerprint()}, ""},
+		"known_hosts and key":        {stores.Place{URL: url, KeyFile: keyFile, KeyPassphrase: "open sesame", KnownHosts: server.knownHosts(server.key.PublicKey())}, ""},
+		"another fingerprint":        {stores.Place{URL: url, Password: "secret", Fingerprint: ssh.FingerprintSHA256(other.PublicKey())}, server.fingerprint()},
+		"another key in known_hosts": {stores.Place{URL: url, Password: "secret", KnownHosts: server.knownHosts(other.PublicKey())}, "another key than the one in known_hosts"},
+		"not in known_hosts":         {stores.Place{URL: "sftp://closer@localhost:" + server.port() + "/", Password: "secret", KnownHosts: server.knownHosts(server.key.PublicKey())}, "is not in known_hosts"},
+		"wrong password":             {stores.Place{URL: url, Password: "wrong", Fingerprint: server.fingerprint()}, "does not accept the user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := server.logins.Load()
+			err := open(t, c.place).Check(t.Context(), "s")
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "secret")
+			require.Equal(t, before, server.logins.Load())
+		})
+	}
+}
+
+func (s *sftpServer) port() string {
+	_, port, _ := net.SplitHostPort(s.listener.Addr().String())
+	return port
+}
+
+func TestALostConnectionIsMadeAnew(t *testing.T) {
+	server := startSFTP(t)
+	s := open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()})
+	w, err := s.Create(t.Context(), "s/x.csv")
+	require.NoError(t, err)
+	_, err = io.WriteString(w, "half")
+	require.NoError(t, err)
+	require.NoError(t, (<-server.conns).Close())
+	require.Error(t, w.Commit())
+	require.Eventually(t, func() bool { return s.Check(t.Context(), "s") == nil }, 5e9, 1e7)
+	_, err = s.Stat(t.Context(), "s/x.csv")
+	require.ErrorContains(t, err, "not exist")
+}
+
+func TestPlacesNameEveryFault(t *testing.T) {
+	for _, c := range []struct {
+		place stores.Place
+		want  []string
+	}{
+		{stores.Place{URL: "file:///data", Password: "x", AccessKey: "y"}, []string{"access_key: is not for a store of the scheme file", "password: is not for a store of the scheme file"}},
+		{stores.Place{URL: "s3://b1?region=r", SecretKey: "x"}, []string{"access_key: is missing: it goes with secret_key"}},
+		{stores.Place{URL: "sftp://u@h/x"}, []string{"key_file: is missing", "known_hosts: give either"}},
+		{stores.Place{URL: "sftp://u@h/x", Password: "x", KnownHosts: "/a", Fingerprint: "SHA256:x"}, []string{"known_hosts: give either", `fingerprint: "SHA256:x" is not a fingerprint`}},
+		{stores.Place{URL: "sftp://u@h/x", KeyFile: "/does/not/exist", KnownHosts: "/neither"}, []string{"key_file: open /does/not/exist", "known_hosts: open /neither"}},
+		{stores.Place{URL: "sftp://h/x"}, []string{"url: write sftp://"}},
+	} {
+		var texts []string
+		for _, f := range c.place.Faults() {
+			texts = append(texts, f.Error())
+		}
+		require.Len(t, texts, len(c.want), "%q", texts)
+		for i := range c.want {
+			assert.Contains(t, texts[i], c.want[i])
+		}
+	}
+	_, locked := newKey(t)
+	file := filepath.Join(t.TempDir(), "id")
+	require.NoError(t, os.WriteFile(file, locked, 0o600))
+	faults := stores.Place{URL: "sftp://u@h/x", KeyFile: file, Fingerprint: "SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8"}.Faults()
+	require.Len(t, faults, 1)
+	assert.Contains(t, faults[0].Message, "is locked")
+}

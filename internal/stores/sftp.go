@@ -1,0 +1,345 @@
+package stores
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pkg/sftp"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/driver"
+	"gocloud.dev/gcerrors"
+)
+
+// sftpBucket shows a folder of an SFTP server to the library, as its own drivers show theirs.
+type sftpBucket struct {
+	root string
+	dial func(ctx context.Context) (*session, error)
+
+	mu      sync.Mutex
+	current *session
+}
+
+// openSFTP contacts nobody: a server that is down now may be up when it is needed.
+func openSFTP(_ context.Context, u *url.URL, p Place) (*blob.Bucket, error) {
+	if faults := checkSFTPLogin(p); len(faults) > 0 {
+		var errs []error
+		for _, f := range faults {
+			errs = append(errs, f)
+		}
+		return nil, errors.Join(errs...)
+	}
+	d, err := newDialer(u, p)
+	if err != nil {
+		return nil, err
+	}
+	root := path.Clean("/" + u.Path)
+	if rest, ok := strings.CutPrefix(root+"/", "/~/"); ok { // the server starts in the user's own folder
+		root = path.Clean("./" + rest)
+	}
+	return blob.NewBucket(&sftpBucket{root: root, dial: d.dial}), nil
+}
+
+// session is the connection, made anew when it was lost.
+func (b *sftpBucket) session(ctx context.Context) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current != nil && !b.current.isLost() {
+		return b.current, nil
+	}
+	s, err := b.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.current = s
+	return s, nil
+}
+
+func (b *sftpBucket) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current == nil || b.current.isLost() {
+		return nil
+	}
+	return b.current.close()
+}
+
+func (b *sftpBucket) place(key string) string { return path.Join(b.root, key) }
+
+func (b *sftpBucket) ErrorCode(err error) gcerrors.ErrorCode {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return gcerrors.NotFound
+	case errors.Is(err, fs.ErrPermission):
+		return gcerrors.PermissionDenied
+	case errors.Is(err, context.Canceled):
+		return gcerrors.Canceled
+	case errors.Is(err, errNotForFiles):
+		return gcerrors.Unimplemented
+	}
+	return gcerrors.Unknown
+}
+
+var errNotForFiles = errors.New("an SFTP server cannot do this")
+
+func (b *sftpBucket) As(any) bool             { return false }
+func (b *sftpBucket) ErrorAs(error, any) bool { return false }
+func (b *sftpBucket) Copy(_ context.Context, _, _ string, _ *driver.CopyOptions) error {
+	return errNotForFiles
+}
+func (b *sftpBucket) SignedURL(context.Context, string, *driver.SignedURLOptions) (string, error) {
+	return "", errNotForFiles
+}
+
+func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOptions) error {
+	s, err := b.session(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Remove(b.place(key))
+}
+
+func (b *sftpBucket) Attributes(ctx context.Context, key string) (*driver.Attributes, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := regular(s.Stat(b.place(key)))
+	if err != nil {
+		return nil, err
+	}
+	return &driver.Attributes{
+		ModTime: info.ModTime(), Size: info.Size(),
+		ETag:   fmt.Sprintf("\"%x-%x\"", info.ModTime().UnixNano(), info.Size()),
+		AsFunc: func(any) bool { return false },
+	}, nil
+}
+
+// regular takes everything that is no plain file for missing.
+func regular(info os.FileInfo, err error) (os.FileInfo, error) {
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fs.ErrNotExist
+	}
+	return info, err
+}
+
+// sftpBuffer is read or written at once. The packets of SFTP are small, and as many of them as
+// fit into it are on their way together.
+const sftpBuffer = 1 << 20
+
+func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (driver.Reader, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file, err := s.Open(b.place(key))
+	if err != nil {
+		return nil, err
+	}
+	info, err := regular(file.Stat())
+	if err == nil {
+		_, err = file.Seek(offset, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	var source io.Reader = file
+	if length >= 0 {
+		source = io.LimitReader(file, length)
+	}
+	return &sftpReader{ctx, file, bufio.NewReaderSize(source, sftpBuffer), info}, nil
+}
+
+type sftpReader struct {
+	ctx  context.Context
+	file *sftp.File
+	*bufio.Reader
+	info os.FileInfo
+}
+
+func (r *sftpReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
+}
+
+func (r *sftpReader) Close() error { return r.file.Close() }
+func (r *sftpReader) As(any) bool  { return false }
+func (r *sftpReader) Attributes() *driver.ReaderAttributes {
+	return &driver.ReaderAttributes{ModTime: r.info.ModTime(), Size: r.info.Size()}
+}
+
+// NewTypedWriter writes beside the final name, under one that no reference reaches.
+func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *driver.WriterOptions) (driver.Writer, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	final := b.place(key)
+	if err := s.MkdirAll(path.Dir(final)); err != nil {
+		return nil, err
+	}
+	draft := path.Join(path.Dir(final), "."+path.Base(final)+"."+rand.Text()[:12]+".part")
+	file, err := s.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	return &sftpWriter{ctx: ctx, session: s, file: file, buffer: bufio.NewWriterSize(file, sftpBuffer), draft: draft, final: final}, nil
+}
+
+type sftpWriter struct {
+	ctx          context.Context
+	session      *session
+	file         *sftp.File
+	buffer       *bufio.Writer
+	draft, final string
+}
+
+func (w *sftpWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.buffer.Write(p)
+}
+
+// Close puts the file under its name, unless its context has ended.
+func (w *sftpWriter) Close() error {
+	err := w.ctx.Err()
+	if err == nil {
+		err = w.buffer.Flush()
+	}
+	if err == nil {
+		err = w.sync()
+	}
+	err = errors.Join(err, w.file.Close())
+	if err == nil {
+		err = w.ctx.Err()
+	}
+	if err == nil {
+		err = w.rename()
+	}
+	if err != nil {
+		return errors.Join(err, w.session.Remove(w.draft))
+	}
+	return nil
+}
+
+func (w *sftpWriter) sync() error {
+	if _, ok := w.session.HasExtension("fsync@openssh.com"); !ok {
+		return nil
+	}
+	return w.file.Sync()
+}
+
+// rename replaces what stands under the name. SFTP's own rename does not; servers other than
+// OpenSSH's may offer nothing better, so that for a moment nothing stands there.
+func (w *sftpWriter) rename() error {
+	if _, ok := w.session.HasExtension("posix-rename@openssh.com"); ok {
+		return w.session.PosixRename(w.draft, w.final)
+	}
+	if _, err := w.session.Lstat(w.final); err == nil {
+		if err := w.session.Remove(w.final); err != nil {
+			return err
+		}
+	}
+	return w.session.Rename(w.draft, w.final)
+}
+
+func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver.ListPage, error) {
+	if opts.Delimiter != "" {
+		return nil, errNotForFiles
+	}
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &lister{session: s, bucket: b, prefix: opts.Prefix, after: string(opts.PageToken), most: opts.PageSize}
+	folder := opts.Prefix[:strings.LastIndex(opts.Prefix, "/")+1]
+	err = l.folder(ctx, folder)
+	if errors.Is(err, fs.ErrNotExist) && folder != "" {
+		err = nil // no such folder has no files
+	}
+	if err != nil && !errors.Is(err, errPageFull) {
+		return nil, err
+	}
+	page := &driver.ListPage{Objects: l.found}
+	if errors.Is(err, errPageFull) {
+		page.NextPageToken = []byte(l.found[len(l.found)-1].Key)
+	}
+	return page, nil
+}
+
+var errPageFull = errors.New("the page is full")
+
+// lister gathers the files behind a key, in the order of their keys.
+type lister struct {
+	session       *session
+	bucket        *sftpBucket
+	prefix, after string
+	most          int // 0: all
+	found         []*driver.ListObject
+}
+
+func (l *lister) folder(ctx context.Context, folder string) error {
+	entries, err := l.session.ReadDirContext(ctx, l.bucket.place(folder))
+	if err != nil {
+		return err
+	}
+	name := func(e os.FileInfo) string {
+		if e.IsDir() {
+			return e.Name() + "/" // so that folders come where their files do
+		}
+		return e.Name()
+	}
+	slices.SortFunc(entries, func(a, b os.FileInfo) int { return strings.Compare(name(a), name(b)) })
+	for _, entry := range entries {
+		if err := l.entry(ctx, folder+name(entry), entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error {
+	if !strings.HasPrefix(key, l.prefix) && !(entry.IsDir() && strings.HasPrefix(l.prefix, key)) {
+		return nil
+	}
+	if entry.IsDir() {
+		if key <= l.after && !strings.HasPrefix(l.after, key) {
+			return nil
+		}
+		return l.folder(ctx, key)
+	}
+	if key <= l.after {
+		return nil
+	}
+	if entry.Mode()&fs.ModeSymlink != 0 {
+		target, err := regular(l.session.Stat(l.bucket.place(key)))
+		if err != nil {
+			return nil // a link to a folder, or to nothing
+		}
+		entry = target
+	}
+	if !entry.Mode().IsRegular() {
+		return nil
+	}
+	if l.most > 0 && len(l.found) == l.most {
+		return errPageFull
+	}
+	l.found = append(l.found, &driver.ListObject{Key: key, ModTime: entry.ModTime(), Size: entry.Size(), AsFunc: func(any) bool { return false }})
+	return nil
+}
