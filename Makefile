@@ -1,6 +1,7 @@
 # make demo   a night's close on this machine, from an empty checkout
 # make check  format, vet, staticcheck, workflowcheck, unit tests and replays: quick
 # make test   all of that, and everything end to end, and the demo
+# make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
 
 BIN      := bin
 TOOLS    := $(BIN)/tools
@@ -10,7 +11,7 @@ LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
 GOBUILD  := go build -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: build devserver tools check test unit e2e demo demo-ci fmt clean
+.PHONY: build devserver cluster tools check test unit e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -20,6 +21,12 @@ devserver:
 	@mkdir -p $(BIN)
 	@test -x $(BIN)/devserver || echo "Building the embedded Temporal server; the first time this takes about four minutes."
 	cd deploy/devserver && $(GOBUILD) -o $(CURDIR)/$(BIN)/ .
+
+# The server as compose runs it, and its schema tool, for the test on PostgreSQL.
+cluster:
+	@mkdir -p $(BIN)
+	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-server go.temporal.io/server/cmd/server
+	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
 
 tools:
 	@mkdir -p $(TOOLS)
@@ -31,8 +38,11 @@ check: tools
 	$(TOOLS)/workflowcheck -config .ci/workflowcheck.yaml ./workflows/...
 	go test ./...
 
-e2e: build
+e2e: build cluster
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m ./...
+
+chaos: build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
 
 test: check e2e demo-ci
 	cd deploy/devserver && go test -count=1 ./...

@@ -49,6 +49,11 @@ func start(dir, name string, env []string, binary string, args ...string) (*Proc
 	if err != nil {
 		return nil, err
 	}
+	return startAs(nil, dir, name, env, path, args...)
+}
+
+// startAs runs any program, as another user unless that is nil.
+func startAs(owner *syscall.Credential, dir, name string, env []string, path string, args ...string) (*Process, error) {
 	p := &Process{Name: name, Stdout: filepath.Join(dir, name+".out"), Stderr: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	stdout, err := os.Create(p.Stdout)
 	if err != nil {
@@ -63,6 +68,9 @@ func start(dir, name string, env []string, binary string, args ...string) (*Proc
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
 	p.cmd.SysProcAttr = dieWithParent()
+	if owner != nil {
+		p.cmd.SysProcAttr.Credential = owner
+	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}

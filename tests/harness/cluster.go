@@ -1,0 +1,204 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// Cluster is Temporal as compose runs it: the server on a real PostgreSQL, with the same schema
+// script and the same configuration; only addresses and paths differ.
+type Cluster struct {
+	*Server
+	t      testing.TB
+	dir    string
+	config string
+}
+
+const databasePassword = "not-a-secret"
+
+// StartCluster starts PostgreSQL (Debian's postgresql) and the server on it.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, dir: Folder(t, "cluster"), Server: &Server{Namespace: "default"}}
+	ports := freePorts(t, 10)
+	database := "127.0.0.1:" + ports[9]
+	password := filepath.Join(c.dir, "postgres_password")
+	c.must(os.WriteFile(password, []byte(databasePassword), 0o644))
+	c.startPostgres(ports[9], password)
+
+	tests, _ := repository()
+	deploy := filepath.Join(filepath.Dir(tests), "deploy", "config")
+	c.makeSchema(filepath.Join(deploy, "setup-schema.sh"), ports[9], password)
+	text, err := os.ReadFile(filepath.Join(deploy, "temporal.yaml"))
+	c.must(err)
+	replaced := []string{
+		"postgres:5432", database, "/run/secrets/postgres_password", password, "0.0.0.0", "127.0.0.1",
+		"/etc/temporal/config", deploy,
+	}
+	for i, port := range []string{"7233", "7243", "6933", "7234", "6934", "7235", "6935", "7239", "6939"} {
+		replaced = append(replaced, port, ports[i])
+	}
+	c.config = filepath.Join(c.dir, "temporal.yaml")
+	c.must(os.WriteFile(c.config, []byte(strings.NewReplacer(replaced...).Replace(string(text))), 0o644))
+	c.Address = "127.0.0.1:" + ports[0]
+	c.StartAgain()
+	c.makeNamespace()
+	return c
+}
+
+// StartAgain starts the server, for the first time or after a Kill.
+func (c *Cluster) StartAgain() {
+	c.t.Helper()
+	p, err := start(c.dir, "temporal-server", environment(c.dir), "temporal-server", "--config-file", c.config, "--allow-no-auth", "start")
+	c.must(err)
+	c.Process = p
+	c.t.Cleanup(func() {
+		p.Stop()
+		showOnFailure(c.t, p)
+	})
+}
+
+func (c *Cluster) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// startPostgres makes a database of the test's own. PostgreSQL refuses to run as root: then it
+// runs as the user that its package made.
+func (c *Cluster) startPostgres(port, password string) {
+	c.t.Helper()
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		c.t.Fatal("PostgreSQL is missing: apt-get install postgresql")
+	}
+	bin := filepath.Dir(found[len(found)-1])
+	data, err := os.MkdirTemp("", "pbsmflow-postgres-")
+	c.must(err)
+	c.t.Cleanup(func() { _ = os.RemoveAll(data) })
+	owner := databaseOwner(c.t)
+	if owner != nil {
+		c.must(os.Chown(data, int(owner.Uid), int(owner.Gid)))
+	}
+	secret := filepath.Join(data, "password")
+	c.must(os.WriteFile(secret, []byte(databasePassword), 0o644))
+
+	folder := filepath.Join(data, "data")
+	initialise := exec.CommandContext(c.t.Context(), filepath.Join(bin, "initdb"), "-D", folder, "-U", "temporal", "--auth=scram-sha-256", "--pwfile="+secret, "--no-sync")
+	initialise.Dir, initialise.SysProcAttr = data, &syscall.SysProcAttr{Credential: owner}
+	if text, err := initialise.CombinedOutput(); err != nil {
+		c.t.Fatalf("initdb: %v\n%s", err, text)
+	}
+	p, err := startAs(owner, c.dir, "postgres", environment(data), filepath.Join(bin, "postgres"),
+		"-D", folder, "-h", "127.0.0.1", "-p", port, "-k", data)
+	c.must(err)
+	c.t.Cleanup(func() {
+		p.Signal(syscall.SIGINT) // a fast shutdown; SIGTERM waits for the clients
+		p.Stop()
+		showOnFailure(c.t, p)
+	})
+	c.await("PostgreSQL answers", func(ctx context.Context) error {
+		connection, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			connection.Close()
+		}
+		return err
+	})
+}
+
+func databaseOwner(t testing.TB) *syscall.Credential {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	owner, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatalf("PostgreSQL does not run as root, and its own user is missing: %v", err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid)
+	gid, _ := strconv.Atoi(owner.Gid)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+func (c *Cluster) makeSchema(script, port, password string) {
+	c.t.Helper()
+	tool, err := Binary("temporal-sql-tool")
+	c.must(err)
+	run := exec.CommandContext(c.t.Context(), "sh", script)
+	run.Env = append(environment(c.dir), "PATH="+filepath.Dir(tool)+":"+os.Getenv("PATH"),
+		"SQL_PLUGIN=postgres12_pgx", "SQL_HOST=127.0.0.1", "SQL_PORT="+port, "SQL_USER=temporal", "POSTGRES_PASSWORD_FILE="+password)
+	if text, err := run.CombinedOutput(); err != nil {
+		c.t.Fatalf("%s: %v\n%s", script, err, text)
+	}
+}
+
+const retention = 30 * 24 * time.Hour
+
+func (c *Cluster) makeNamespace() {
+	c.t.Helper()
+	namespaces, err := client.NewNamespaceClient(client.Options{HostPort: c.Address})
+	c.must(err)
+	defer namespaces.Close()
+	c.await("the namespace is made", func(ctx context.Context) error {
+		err := namespaces.Register(ctx, &workflowservice.RegisterNamespaceRequest{Namespace: c.Namespace, WorkflowExecutionRetentionPeriod: durationpb.New(retention)})
+		var exists *serviceerror.NamespaceAlreadyExists
+		if errors.As(err, &exists) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (c *Cluster) await(what string, try func(context.Context) error) {
+	c.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+		err := try(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("waited in vain until %s: %v", what, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// freePorts finds ports below 32768: the server keeps them in a column of two bytes.
+func freePorts(t testing.TB, n int) []string {
+	t.Helper()
+	var ports []string
+	for port := 20000 + rand.IntN(8000); len(ports) < n; port++ {
+		if port > math.MaxInt16 {
+			t.Fatal("no free ports below 32768")
+		}
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		defer listener.Close()
+		ports = append(ports, strconv.Itoa(port))
+	}
+	return ports
+}
