@@ -141,6 +141,7 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	shown := nights{ID: s.id(), Rule: s.input, verdicts: plan.From(after, s.nights)}
 	if s.dryRun {
 		a.showNights(shown, "")
+		a.hintMorning(plan, shown)
 		return nil
 	}
 	session, err := a.connect(ctx)
@@ -158,10 +159,22 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	}
 	shown.Created = true
 	a.showNights(shown, "created")
+	a.hintMorning(plan, shown)
 	if idle, err := session.noWorker(ctx, session.taskQueue); err == nil && idle {
 		a.note("%s", session.noWorkerText(session.taskQueue))
 	}
 	return nil
+}
+
+// hintMorning tells of a close after midnight that is for the day which has just begun.
+func (a *app) hintMorning(plan *calendar.Plan, n nights) {
+	hour, _ := plan.Clock()
+	for _, v := range n.verdicts {
+		if v.Night != nil && hour < 12 && v.Night.AsOf.Equal(v.Night.Date) {
+			a.note("The as-of date is the day that begins with the night. For the business day before it: --as-of business-day-1")
+			return
+		}
+	}
 }
 
 // planSchedule checks what was asked. Every fault is named.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,8 @@ func newScheduleListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the schedules: their next night, and what became of the last", Args: noArgs,
 		Long: `List the schedules: their next night, and what became of the last scheduled time. One
-that was just created, paused or deleted can take a few seconds to show.`,
+that was just created can take a few seconds to show. Scheduled times that were not
+started are counted: backfill their nights.`,
 		Example: `  starter schedule list --output json`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listSchedules(cmd.Context()) },
 	}
@@ -44,6 +47,12 @@ type scheduleDocument struct {
 	Unplanned string `json:"unplanned,omitempty"`
 	Last      string `json:"last,omitempty"`
 	LastID    string `json:"last_workflow_id,omitempty"`
+	// MissedCatchUp and SkippedOverlap count scheduled times that were not started: too late for
+	// the catch-up, or because the one before was not over.
+	MissedCatchUp  int `json:"missed_catch_up"`
+	SkippedOverlap int `json:"skipped_overlap"`
+
+	next string
 }
 
 func (a *app) listSchedules(ctx context.Context) error {
@@ -56,19 +65,9 @@ func (a *app) listSchedules(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	iterator, err := s.client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	list, err := s.schedules(ctx, known.Calendars)
 	if err != nil {
-		return fmt.Errorf("list the schedules: %w", err)
-	}
-	list := []scheduleDocument{}
-	for iterator.HasNext() {
-		entry, err := iterator.Next()
-		if err != nil {
-			return fmt.Errorf("list the schedules: %w", err)
-		}
-		if entry.WorkflowType.Name == workflows.ScheduledCloseType {
-			list = append(list, s.scheduleDocument(ctx, known.Calendars, entry))
-		}
+		return err
 	}
 	if a.json() {
 		a.printJSON(map[string]any{"schedules": list})
@@ -80,34 +79,61 @@ func (a *app) listSchedules(ctx context.Context) error {
 	}
 	var shown []view.Schedule
 	for _, d := range list {
-		next := d.Unplanned
-		if n := d.Next; n != nil {
-			next = n.Weekday[:3] + " " + n.Start + ", as of " + n.AsOfDate
-		}
-		shown = append(shown, view.Schedule{ID: d.ID, Paused: d.Paused, Next: next, Last: d.Last, Note: d.Note})
+		shown = append(shown, view.Schedule{
+			ID: d.ID, Paused: d.Paused, Next: cmp.Or(d.next, d.Unplanned), Last: d.Last, Note: d.Note, Missed: d.MissedCatchUp, Skipped: d.SkippedOverlap,
+		})
 	}
 	a.print(a.style.Schedules(shown, a.width())...)
 	return nil
 }
 
-func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars, entry *client.ScheduleListEntry) scheduleDocument {
-	d := scheduleDocument{ID: entry.ID, Paused: entry.Paused, Note: entry.Note}
-	if err := memoField(entry.Memo, inputMemo, &d.Rule); err != nil {
+func (s *session) schedules(ctx context.Context, known calendar.Calendars) ([]scheduleDocument, error) {
+	list := []scheduleDocument{}
+	iterator, err := s.client.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the schedules: %w", err)
+	}
+	for iterator.HasNext() {
+		entry, err := iterator.Next()
+		if err != nil {
+			return nil, fmt.Errorf("list the schedules: %w", err)
+		}
+		if entry.WorkflowType.Name != workflows.ScheduledCloseType {
+			continue
+		}
+		// The list lags behind; the schedule itself does not.
+		description, err := s.client.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
+		if notFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", entry.ID, err)
+		}
+		list = append(list, s.scheduleDocument(ctx, known, entry.ID, description))
+	}
+	return list, nil
+}
+
+func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars, id string, description *client.ScheduleDescription) scheduleDocument {
+	state, info := description.Schedule.State, description.Info
+	d := scheduleDocument{
+		ID: id, Paused: state.Paused, Note: state.Note, MissedCatchUp: info.NumActionsMissedCatchupWindow, SkippedOverlap: info.NumActionsSkippedOverlap,
+	}
+	if err := memoField(description.Memo, inputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
-		d.Unplanned = fmt.Sprintf("not known here: %v", err)
+		d.Unplanned = "not known here: " + strings.Join(calendar.Faults(err), "; ")
 	} else {
 		for _, v := range plan.From(time.Now(), 1) {
-			if v.Night != nil {
+			if n := v.Night; n != nil {
 				next := newNightDocument(v)
-				d.Next = &next
+				d.Next, d.next = &next, n.Start.Format("Mon 2006-01-02 15:04 MST")+", as of "+n.AsOf.Format("Mon 2006-01-02")
 			}
 		}
 	}
-	if n := len(entry.RecentActions); n > 0 && entry.RecentActions[n-1].StartWorkflowResult != nil {
-		run := entry.RecentActions[n-1].StartWorkflowResult
-		d.LastID = run.WorkflowID
-		d.Last = s.lastScheduled(ctx, run.WorkflowID)
+	if n := len(info.RecentActions); n > 0 && info.RecentActions[n-1].StartWorkflowResult != nil {
+		d.LastID = info.RecentActions[n-1].StartWorkflowResult.WorkflowID
+		d.Last = s.lastScheduled(ctx, d.LastID)
 	}
 	return d
 }

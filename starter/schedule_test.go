@@ -63,6 +63,12 @@ func TestTheNightsOfADryRun(t *testing.T) {
 	}
 }
 
+func TestACloseAfterMidnight(t *testing.T) {
+	args := []string{"schedule", "create", "--dry-run", "--config", scheduleConfig(t), "-c", "prod", "-p", "nightly-close", "--at", "01:30"}
+	assert.Contains(t, invoke(t, append(args, "-o", "text")...).stderr, "--as-of business-day-1")
+	assert.Empty(t, invoke(t, append(args, "-o", "text", "--as-of", "business-day-1")...).stderr)
+}
+
 func TestADryRunAsJSON(t *testing.T) {
 	got := invoke(t, "schedule", "create", "--dry-run", "--config", scheduleConfig(t), "-c", "prod", "-p", "nightly-close", "--at", "22:00", "--from", "2026-12-30", "--nights", "2", "-o", "json")
 	require.Zero(t, got.code, got.stderr)

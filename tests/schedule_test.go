@@ -158,6 +158,15 @@ func TestAWeekOfNights(t *testing.T) {
 	triggered := s.ticks("night", 15)[14]
 	require.Equal(t, scheduled{latest["night"].(string), asOf, workflows.Succeeded, triggered.summary}, triggered)
 
+	// What is not started is counted. The starter's own backfill lets nights wait.
+	monday, err := time.Parse(time.RFC3339, businessNight)
+	require.NoError(t, err)
+	require.NoError(t, s.Temporal.ScheduleClient().GetHandle(t.Context(), id).Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+		Start: monday, End: monday.Add(24 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+	}}}))
+	s.Until("the second night is counted as skipped", func() bool { return s.inList(id)["skipped_overlap"] == 1.0 })
+	require.Contains(t, s.want(0, "schedule", "list").Stdout, "1 scheduled time not started")
+
 	s.want(0, "schedule", "delete", id)
 	s.want(2, "schedule", "pause", id)
 	s.Until("it is gone", func() bool { return s.inList(id) == nil })

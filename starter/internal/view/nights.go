@@ -33,6 +33,9 @@ type Schedule struct {
 	Next string
 	// Last is what became of the last scheduled time, and Note what a person or the server noted.
 	Last, Note string
+	// Missed and Skipped are scheduled times that were not started: too late for the catch-up, or
+	// because the one before was not over.
+	Missed, Skipped int
 }
 
 // Schedules is the list of schedules.
@@ -47,6 +50,14 @@ func (s Style) Schedules(list []Schedule, width int) []string {
 		for _, detail := range []string{suffix("note: ", schedule.Note), suffix("last: ", schedule.Last)} {
 			if detail != "" {
 				rows = append(rows, []string{"", "", s.paint(faint, oneLine(detail))})
+			}
+		}
+		for _, lost := range []struct {
+			n   int
+			why string
+		}{{schedule.Missed, "too late for the catch-up"}, {schedule.Skipped, "the one before was not over"}} {
+			if lost.n > 0 {
+				rows = append(rows, []string{"", "", s.paint(yellow, Plural(lost.n, "scheduled time")+" not started: "+lost.why)})
 			}
 		}
 	}
