@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -63,8 +66,12 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	if err != nil {
 		return nil, InvalidInputError(append(faults, faultsOf(err)...)...)
 	}
-	faults = append(faults, a.storeFaults(ctx, rendered)...)
-	if len(faults) > 0 {
+	unknown, unreachable := a.storeFaults(ctx, rendered)
+	faults = append(faults, unknown...)
+	if len(faults) == 0 && len(unreachable) > 0 && activity.GetInfo(ctx).Attempt < storeAttempts {
+		return nil, temporal.NewApplicationError(strings.Join(unreachable, "; "), Unavailable)
+	}
+	if faults = append(faults, unreachable...); len(faults) > 0 {
 		return nil, InvalidInputError(faults...)
 	}
 	return newPlan(rendered, in.StartedAt)
@@ -92,16 +99,26 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	return plan, errors.Join(errs...)
 }
 
+// storeAttempts is how often a store is tried, over some fifteen seconds, before a night fails for it: a
+// store that is away for a moment is no fault of the input.
+const storeAttempts = 5
+
 // storeFaults looks at every store that the pipeline uses, before anything is moved.
-func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) []string {
-	var faults []string
+func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
+	known := a.stores.Names()
 	check := func(what, ref string) {
 		store, _, _ := strings.Cut(ref, "/")
-		if err := a.stores.Check(ctx, store); err != nil {
-			fault := fmt.Sprintf("%s: %v", what, err)
-			if !slices.Contains(faults, fault) { // a step can have several files in one store
-				faults = append(faults, fault)
-			}
+		err := a.stores.Check(ctx, store)
+		if err == nil {
+			return
+		}
+		faults := &unreachable
+		if !slices.Contains(known, store) {
+			faults = &unknown
+		}
+		fault := fmt.Sprintf("%s: %v", what, err)
+		if !slices.Contains(*faults, fault) { // a step can have several files in one store
+			*faults = append(*faults, fault)
 		}
 	}
 	for _, s := range p.Steps {
@@ -112,7 +129,7 @@ func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) []st
 	if p.Audit != "" {
 		check("audit", p.Audit)
 	}
-	return faults
+	return unknown, unreachable
 }
 
 func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {

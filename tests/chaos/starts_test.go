@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,4 +30,18 @@ func TestARunIsTakenUpOverAStartThatDidNothing(t *testing.T) {
 	require.NoError(t, e.Await(third, &result))
 	require.Len(t, e.Calls("trigger"), 1)
 	require.Equal(t, e.Sim.Runs()[0].ID, result.RunID)
+}
+
+// A store that is away for a moment ends no night.
+func TestAStoreThatIsAwayIsWaitedFor(t *testing.T) {
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
+	e.Write(e.Pipelines, "away.yaml", "name: away\nsteps:\n  - id: ledger\n    upload: {file: inbox/gl.csv}\n")
+	require.NoError(t, os.RemoveAll(e.Inbox))
+	run := e.StartClose("away")
+	e.Until("the first attempt failed", func() bool {
+		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		return err == nil && len(described.PendingActivities) == 1 && described.PendingActivities[0].LastFailure != nil
+	})
+	e.Write(e.Inbox, "gl.csv", harness.Ledger(3))
+	require.NoError(t, e.Await(run, nil))
 }
