@@ -212,6 +212,11 @@ func TestEveryFaultOfARuleIsNamed(t *testing.T) {
 			`cron "*/5 22 0 13 mon-": month: "13" is not a number, a range or a step within 1-12`,
 			`cron "*/5 22 0 13 mon-": day of week: "mon-" is not a number, a range or a step within 0-7`,
 		}},
+		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22 */9223372036854775807 1-2-3 /2"}, []string{
+			`cron "0 22 */9223372036854775807 1-2-3 /2": day of month: "*/9223372036854775807" is not a number, a range or a step within 1-31`,
+			`cron "0 22 */9223372036854775807 1-2-3 /2": month: "1-2-3" is not a number, a range or a step within 1-12`,
+			`cron "0 22 */9223372036854775807 1-2-3 /2": day of week: "/2" is not a number, a range or a step within 0-7`,
+		}},
 		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22"}, []string{`cron "0 22" has not five fields: minute, hour, day of month, month, day of week`}},
 		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22 31 feb,apr mon"}, []string{`on "cron 0 22 31 feb,apr mon" never comes`}},
 	} {

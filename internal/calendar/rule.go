@@ -250,7 +250,7 @@ func cronField(text string, low, high int, names []string) (map[int]bool, error)
 				to = high
 			}
 		}
-		if !ok || errStep != nil || step < 1 || from > to {
+		if !ok || errStep != nil || step < 1 || step > high || from > to {
 			return nil, fmt.Errorf("%q is not a number, a range or a step within %d-%d", part, low, high)
 		}
 		for n := from; n <= to; n += step {
