@@ -1,0 +1,160 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const (
+	nightsByDefault = 40
+	nightsAtOnce    = 48
+	speed           = 60 // simulated seconds in a second
+)
+
+// Whatever is killed, lost, cut or said: no batch is posted twice without a person's word, no run is left unwatched,
+// every night ends, and every file is whole.
+func TestChaos(t *testing.T) {
+	began := time.Now()
+	w := &world{
+		t: t, seed: number(t, "PBSMFLOW_SEED", began.UnixNano()), figures: newFigures(),
+		ordered: map[string]wanted{}, words: map[string][]word{},
+	}
+	nights := int(number(t, "PBSMFLOW_NIGHTS", nightsByDefault))
+	t.Logf("PBSMFLOW_SEED=%d PBSMFLOW_NIGHTS=%d", w.seed, nights)
+
+	t.Cleanup(func() { // the first to be registered is the last to speak
+		t.Logf("PBSMFLOW_SEED=%d, %s\n%s", w.seed, time.Since(began).Round(time.Second), w.figures.table())
+		for _, fault := range w.faults {
+			t.Log("WRONG: " + fault)
+		}
+	})
+	m := newMonkey(w)
+	m.startServer()
+	w.env = harness.New(t, harness.Options{
+		Server: m.server, NoWorker: true,
+		Simulator: simulator.Options{
+			Catalog: catalog(), Seed: w.seed, Speed: speed, TokenTTL: 15 * time.Second, PARTTL: 20 * time.Second,
+			Quirks: simulator.Quirks{simulator.RefreshRotates},
+		},
+		Settings: map[string]string{"connection.timeout": callTimeout.String(), "worker.poll.min": "200ms", "worker.poll.max": "1s"},
+	})
+	for range workersAtOnce {
+		m.workers = append(m.workers, w.env.StartWorker())
+	}
+	w.readReports()
+
+	ctx, over := context.WithCancel(t.Context())
+	go func() {
+		defer over()
+		w.nights(ctx, nights)
+	}()
+	duty, off := context.WithCancel(t.Context())
+	var operator sync.WaitGroup
+	operator.Go(func() { newOperator(w).work(duty) })
+	m.work(ctx)
+	off()
+	operator.Wait()
+	w.summarize()
+}
+
+func number(t *testing.T, variable string, otherwise int64) int64 {
+	given := os.Getenv(variable)
+	if given == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(given, 10, 64)
+	require.NoError(t, err, variable)
+	return n
+}
+
+// readReports has the service's reports brought down in calm weather: the same report and filter give the same bytes.
+func (w *world) readReports() {
+	for variant := range reportVariants {
+		run := w.env.Start(fmt.Sprintf("calm/%s/%d", w.env.Connection, variant), workflows.GenerateReport, workflows.GenerateReportInput{
+			Connection: w.env.Connection, Code: reportCode, Filter: filter(variant), SaveTo: fmt.Sprintf("reports/calm-%d.csv", variant),
+		})
+		require.NoError(w.t, w.env.Await(run, nil))
+		text, err := os.ReadFile(filepath.Join(w.env.Reports, fmt.Sprintf("calm-%d.csv", variant)))
+		require.NoError(w.t, err)
+		w.reports = append(w.reports, string(text))
+	}
+}
+
+// nights runs so many nights that have each lived through a kill, some at a time.
+func (w *world) nights(ctx context.Context, wantedNights int) {
+	var (
+		mu     sync.Mutex
+		latest int
+		calm   int // nights without a kill do not count
+		group  sync.WaitGroup
+	)
+	next := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if latest-calm == wantedNights || ctx.Err() != nil {
+			return 0, false
+		}
+		latest++
+		return latest, true
+	}
+	for range min(nightsAtOnce, wantedNights) {
+		group.Go(func() {
+			for number, more := next(); more; number, more = next() {
+				n := &night{world: w, plan: newPlan(w.seed, number, w.env.Connection)}
+				if !n.run(ctx) {
+					continue
+				}
+				kills := n.killsBetween(n.started, time.Now())
+				w.figures.addN("kills lived through", "by all nights together", kills)
+				if kills == 0 {
+					w.figures.add("nights", "without a kill, not counted")
+					mu.Lock()
+					calm++
+					mu.Unlock()
+				}
+				n.check(ctx)
+				w.t.Logf("night %d, %s: %s after %s and %d kills", number, n.date, n.result.State, time.Since(n.started).Round(time.Second), kills)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (w *world) summarize() {
+	owners := map[string]string{} // of runs
+	for id := range w.ordered {
+		p := w.ordered[id]
+		for _, run := range w.runs(p) {
+			if other, taken := owners[run.ID]; taken {
+				w.wrong("run %s belongs to %s and to %s", run.ID, other, id)
+			}
+			owners[run.ID] = id
+		}
+	}
+	requests := 0
+	for _, e := range w.env.Sim.Journal() {
+		requests++
+		if e.Fault != "" {
+			w.figures.add("faults met, by kind", string(e.Fault))
+		}
+	}
+	for _, run := range w.env.Sim.Runs() {
+		if _, ours := owners[run.ID]; run.Parent == "" && !ours {
+			w.wrong("run %s belongs to no posting", run.ID)
+		}
+	}
+	w.figures.addN("requests and runs", "requests", requests)
+	w.figures.addN("requests and runs", "runs", len(owners))
+}

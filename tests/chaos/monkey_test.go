@@ -1,0 +1,95 @@
+package chaos
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+)
+
+const (
+	workersAtOnce = 3
+	betweenKills  = 8 * time.Second // at most
+	longestOutage = 4 * time.Second
+)
+
+// monkey kills what runs and starts it again. It works in the test's own goroutine, which alone may fail the test at once.
+type monkey struct {
+	*world
+	random  *rand.Rand
+	db      string
+	port    string
+	server  *harness.Server
+	workers []*harness.Worker
+}
+
+func (m *monkey) startServer() {
+	args := []string{"--db", m.db}
+	if m.port != "" {
+		args = append(args, "--port", m.port)
+	}
+	m.server = harness.StartServer(m.t, args...)
+	_, m.port, _ = net.SplitHostPort(m.server.Address)
+}
+
+// work breaks things until the context ends. The IAM's outages come and go beside the kills.
+func (m *monkey) work(ctx context.Context) {
+	m.env.Sim.Inject(weather(m.random)...)
+	for ctx.Err() == nil {
+		m.pause(ctx, betweenKills)
+		switch m.random.IntN(12) {
+		case 0, 1:
+			m.killServer(ctx)
+		case 2:
+			m.killWorker(m.random.IntN(workersAtOnce), func() { m.killServer(ctx) })
+		case 3:
+			m.figures.add("outages", "IAM down")
+			m.env.Sim.ClearFaults()
+			m.env.Sim.Inject(identityDown(m.random))
+			m.env.Sim.ExpireTokens(m.random.IntN(2) == 0)
+			m.pause(ctx, longestOutage)
+			m.env.Sim.ClearFaults()
+			m.env.Sim.Inject(weather(m.random)...)
+		case 4:
+			m.figures.add("outages", "all tokens expired")
+			m.env.Sim.ExpireTokens(m.random.IntN(2) == 0)
+		case 5:
+			m.figures.add("outages", "all pre-authenticated URLs expired")
+			m.env.Sim.ExpirePARs()
+		default:
+			m.killWorker(m.random.IntN(workersAtOnce), func() {})
+		}
+	}
+	m.env.Sim.ClearFaults()
+}
+
+func (m *monkey) killWorker(i int, meanwhile func()) {
+	m.workers[i].Kill()
+	m.killed("worker")
+	meanwhile()
+	m.workers[i] = m.env.StartWorker()
+}
+
+func (m *monkey) killServer(ctx context.Context) {
+	m.server.Kill()
+	m.killed("Temporal server")
+	m.pause(ctx, longestOutage/2)
+	m.startServer()
+}
+
+func (m *monkey) pause(ctx context.Context, longest time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(m.random.Int64N(int64(longest)))):
+	}
+}
+
+func newMonkey(w *world) *monkey {
+	return &monkey{
+		world: w, random: rand.New(rand.NewPCG(uint64(w.seed), hash("monkey"))),
+		db: filepath.Join(harness.Folder(w.t, "database"), "temporal.db"),
+	}
+}
