@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
@@ -50,4 +52,27 @@ func openS3(ctx context.Context, u *url.URL, p Place) (*blob.Bucket, error) {
 		bucket = blob.PrefixedBucket(bucket, prefix+"/")
 	}
 	return bucket, nil
+}
+
+const (
+	// partSize is how much a bucket gets at once, in bytes. It takes 10,000 parts: files of up to 156 GiB.
+	partSize = 16 << 20
+	// partsAtOnce are held in memory.
+	partsAtOnce = 4
+	// dropTimeout is how long the parts of a file that is given up may take to be dropped.
+	dropTimeout = 30 * time.Second
+)
+
+// dropParts makes the SDK drop the parts of a file that is given up. As the library sets it up
+// it would ask for that under the context that has ended, and leave them in the bucket.
+func dropParts(bucket *blob.Bucket, as func(any) bool) {
+	var client *s3.Client
+	var manager *transfermanager.Client
+	if !bucket.As(&client) || !as(&manager) {
+		return
+	}
+	*manager = *transfermanager.New(client, func(o *transfermanager.Options) {
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.PartSizeBytes, o.Concurrency, o.FailTimeout = partSize, partsAtOnce, dropTimeout
+	})
 }

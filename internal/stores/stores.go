@@ -187,9 +187,9 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	w := &Writer{ref: ref, cancel: cancel}
 	w.blob, err = bucket.NewWriter(ctx, path, &blob.WriterOptions{
 		ContentType: "application/octet-stream",
-		BufferSize:  partSize,
 		BeforeWrite: func(as func(any) bool) error {
 			as(&w.local)
+			dropParts(bucket, as)
 			return nil
 		},
 	})
@@ -199,9 +199,6 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	}
 	return w, nil
 }
-
-// partSize is how much an object store gets at once, in bytes. It takes 10,000 parts.
-const partSize = 16 << 20
 
 // Writer writes one file. It ends with Commit or Abort; Abort after either is
 // harmless, so that it can be deferred.

@@ -1,0 +1,189 @@
+// Package stores tries the stores against the servers that are met at night: an S3 server
+// and OpenSSH's.
+package stores
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
+)
+
+const (
+	accessKey = "night-shift"
+	secretKey = "not-a-secret-anywhere-else"
+	bucket    = "reports"
+)
+
+func open(t *testing.T, p stores.Place) *stores.Stores {
+	t.Helper()
+	s, err := stores.Open(t.Context(), map[string]stores.Place{"s": p})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+// s3Server is versitygw on a folder, behind a proxy that notes what clients send.
+type s3Server struct {
+	endpoint string
+	client   *s3.Client
+	mu       sync.Mutex
+	headers  []http.Header
+}
+
+func startS3(t *testing.T) *s3Server {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "versitygw")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/versity/versitygw/cmd/versitygw")
+	build.Dir = filepath.Join("..", "s3server")
+	started := time.Now()
+	text, err := build.CombinedOutput()
+	require.NoError(t, err, string(text))
+	t.Logf("built the S3 server in %s", time.Since(started).Round(time.Second))
+
+	port := freePort(t)
+	data := t.TempDir()
+	for _, folder := range []string{"data", "meta"} {
+		require.NoError(t, os.Mkdir(filepath.Join(data, folder), 0o755))
+	}
+	run(t, exec.Command(program, "--port", "127.0.0.1:"+port, "--access", accessKey, "--secret", secretKey, "--region", "us-ashburn-1",
+		"posix", "--sidecar", filepath.Join(data, "meta"), filepath.Join(data, "data")), port)
+
+	s := &s3Server{}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		s.mu.Lock()
+		s.headers = append(s.headers, r.In.Header.Clone())
+		s.mu.Unlock()
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", "127.0.0.1:"+port
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	s.endpoint = "http://" + listener.Addr().String()
+	s.client = s3.New(s3.Options{
+		BaseEndpoint: aws.String("http://127.0.0.1:" + port), Region: "us-ashburn-1", UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+	_, err = s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)})
+	require.NoError(t, err)
+	return s
+}
+
+// place is the bucket, or a folder of it.
+func (s *s3Server) place(prefix string) stores.Place {
+	q := url.Values{"region": {"us-ashburn-1"}, "endpoint": {s.endpoint}}
+	if prefix != "" {
+		q.Set("prefix", prefix)
+	}
+	return stores.Place{URL: "s3://" + bucket + "?" + q.Encode(), AccessKey: accessKey, SecretKey: secretKey}
+}
+
+func TestS3(t *testing.T) {
+	server := startS3(t)
+	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("")), "s") })
+	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("night/out")), "s") })
+
+	t.Run("nothing is left of what was given up", func(t *testing.T) {
+		uploads, err := server.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucket)})
+		require.NoError(t, err)
+		assert.Empty(t, uploads.Uploads)
+	})
+	t.Run("no checksums that Oracle's service refuses", func(t *testing.T) {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		require.NotEmpty(t, server.headers)
+		for _, headers := range server.headers {
+			for name := range headers {
+				for _, refused := range []string{"X-Amz-Checksum-", "X-Amz-Sdk-Checksum-", "X-Amz-Trailer"} {
+					require.False(t, strings.HasPrefix(name, refused), "%s: %s", name, headers.Get(name))
+				}
+			}
+			require.NotContains(t, headers.Get("Content-Encoding"), "aws-chunked")
+		}
+	})
+	t.Run("wrong key", func(t *testing.T) {
+		place := server.place("")
+		place.SecretKey = "wrong-" + secretKey
+		err := open(t, place).Check(t.Context(), "s")
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), secretKey)
+	})
+	t.Run("no such bucket", func(t *testing.T) {
+		place := server.place("")
+		place.URL = strings.Replace(place.URL, bucket, "other", 1)
+		require.Error(t, open(t, place).Check(t.Context(), "s"))
+	})
+	t.Run("credentials of the environment", func(t *testing.T) {
+		t.Setenv("AWS_ACCESS_KEY_ID", accessKey)
+		t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
+		place := server.place("")
+		place.AccessKey, place.SecretKey = "", ""
+		require.NoError(t, open(t, place).Check(t.Context(), "s"))
+	})
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	return port
+}
+
+// run starts a server, waits until it listens, and ends it with the test.
+func run(t *testing.T, command *exec.Cmd, port string) {
+	t.Helper()
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	require.NoError(t, command.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatal(fmt.Sprintf("%s ended: %v\n%s", filepath.Base(command.Path), err, said.String()))
+		case <-ctx.Done():
+			t.Fatal("nobody listens on port " + port)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

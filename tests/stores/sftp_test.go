@@ -1,0 +1,134 @@
+package stores
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
+)
+
+// openssh is an OpenSSH server of the test's own, on a port of its own, for the user who runs the test.
+type openssh struct {
+	dir, port, user string
+}
+
+func startOpenSSH(t *testing.T) *openssh {
+	t.Helper()
+	program, err := exec.LookPath("sshd")
+	if err != nil {
+		program, err = exec.LookPath("/usr/sbin/sshd")
+	}
+	require.NoError(t, err, "install OpenSSH's server and tools first: apt-get install openssh-server openssh-client")
+	me, err := user.Current()
+	require.NoError(t, err)
+	s := &openssh{dir: t.TempDir(), port: freePort(t), user: me.Username}
+	if os.Geteuid() == 0 {
+		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) // a server of root's insists on it
+	}
+	for _, key := range []struct{ name, kind string }{{"host_rsa", "rsa"}, {"host_ecdsa", "ecdsa"}, {"host_ed25519", "ed25519"}, {"me", "ed25519"}} {
+		s.keygen(t, "-q", "-N", "", "-t", key.kind, "-f", filepath.Join(s.dir, key.name))
+	}
+	public, err := os.ReadFile(filepath.Join(s.dir, "me.pub"))
+	require.NoError(t, err)
+	s.write(t, "authorized_keys", string(public))
+	s.write(t, "config", fmt.Sprintf(`
+ListenAddress 127.0.0.1:%s
+HostKey %[2]s/host_rsa
+HostKey %[2]s/host_ecdsa
+HostKey %[2]s/host_ed25519
+AuthorizedKeysFile %[2]s/authorized_keys
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+`, s.port, s.dir))
+	run(t, exec.Command(program, "-D", "-e", "-f", filepath.Join(s.dir, "config")), s.port)
+	return s
+}
+
+func (s *openssh) keygen(t *testing.T, args ...string) string {
+	t.Helper()
+	text, err := exec.CommandContext(t.Context(), "ssh-keygen", args...).CombinedOutput()
+	require.NoError(t, err, string(text))
+	return string(text)
+}
+
+func (s *openssh) write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// place is a folder of the server; the caller says how the server is known.
+func (s *openssh) place(dir string) stores.Place {
+	return stores.Place{URL: fmt.Sprintf("sftp://%s@127.0.0.1:%s%s", s.user, s.port, dir), KeyFile: filepath.Join(s.dir, "me")}
+}
+
+// known is a known_hosts file with one of the server's keys.
+func (s *openssh) known(t *testing.T, key string) string {
+	t.Helper()
+	public, err := os.ReadFile(filepath.Join(s.dir, key+".pub"))
+	require.NoError(t, err)
+	return s.write(t, "known_"+key, fmt.Sprintf("[127.0.0.1]:%s %s", s.port, public))
+}
+
+func (s *openssh) fingerprint(t *testing.T, key string) string {
+	t.Helper()
+	return strings.Fields(s.keygen(t, "-l", "-f", filepath.Join(s.dir, key+".pub")))[1]
+}
+
+func TestOpenSSH(t *testing.T) {
+	server := startOpenSSH(t)
+	dir := t.TempDir()
+	place := server.place(dir)
+	place.KnownHosts = server.known(t, "host_ecdsa")
+	storestest.Run(t, open(t, place), "s")
+
+	t.Run("nothing but the files is left", func(t *testing.T) {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			assert.False(t, strings.HasPrefix(d.Name(), "."), path)
+			return err
+		}))
+	})
+	for _, key := range []string{"host_rsa", "host_ecdsa", "host_ed25519"} {
+		t.Run("known by its "+key, func(t *testing.T) {
+			place := server.place(dir)
+			place.KnownHosts = server.known(t, key)
+			require.NoError(t, open(t, place).Check(t.Context(), "s"))
+		})
+	}
+	t.Run("known by the fingerprint that OpenSSH shows first", func(t *testing.T) {
+		place := server.place(dir)
+		place.Fingerprint = server.fingerprint(t, "host_ed25519")
+		require.NoError(t, open(t, place).Check(t.Context(), "s"))
+	})
+	t.Run("a stranger", func(t *testing.T) {
+		place := server.place(dir)
+		place.Fingerprint = server.fingerprint(t, "me")
+		require.ErrorContains(t, open(t, place).Check(t.Context(), "s"), server.fingerprint(t, "host_ed25519"))
+	})
+	t.Run("a key that may not log in", func(t *testing.T) {
+		place := server.place(dir)
+		place.KeyFile = filepath.Join(server.dir, "host_rsa")
+		place.KnownHosts = server.known(t, "host_rsa")
+		require.ErrorContains(t, open(t, place).Check(t.Context(), "s"), "does not accept the user")
+	})
+	t.Run("a folder that is not there", func(t *testing.T) {
+		place := server.place(filepath.Join(dir, "nowhere"))
+		place.KnownHosts = server.known(t, "host_rsa")
+		require.ErrorIs(t, open(t, place).Check(t.Context(), "s"), os.ErrNotExist)
+	})
+}
