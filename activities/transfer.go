@@ -50,6 +50,8 @@ type Moved struct {
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
 	ETag   string `json:"etag,omitempty"`
+	// Files is how many there were, of a folder; SHA256 is of their list then.
+	Files int64 `json:"files,omitempty"`
 	// StartOver says why what an earlier attempt had moved was of no use.
 	StartOver string `json:"start_over,omitempty"`
 }

@@ -142,7 +142,7 @@ func (t *transfer) failed(err error) error {
 	}
 	err = repeatable(err)
 	var known *temporal.ApplicationError
-	if !errors.As(err, &known) {
+	if !errors.As(err, &known) || known.Type() == InvalidInput || t.left() == "" {
 		return err
 	}
 	var said Refusal

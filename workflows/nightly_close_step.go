@@ -242,6 +242,8 @@ func (s *step) outcome() string {
 	switch {
 	case r.Batch != nil:
 		return r.Batch.RunID
+	case r.Upload != nil && r.Upload.Files > 0:
+		return fmt.Sprintf("%d files, %d rows, listed in %s", r.Upload.Files, r.Upload.Rows, r.Upload.ListedIn)
 	case r.Upload != nil:
 		return fmt.Sprintf("file id %s, %d rows", r.Upload.FileID, r.Upload.Rows)
 	case r.Download != nil:
@@ -281,7 +283,7 @@ func delayText(d pipeline.Duration) string {
 func (s *step) uploadInput() UploadFileInput {
 	u := s.Step.Upload
 	return UploadFileInput{
-		Connection: s.night.in.Connection, File: u.File, Name: u.Name, MimeType: u.MimeType, Prefix: u.Prefix,
+		Connection: s.night.in.Connection, File: u.File, ListTo: u.ListTo, Name: u.Name, MimeType: u.MimeType, Prefix: u.Prefix,
 		WaitUntil: s.WaitUntil, StableFor: delayText(u.StableFor), Marker: u.Marker, Expect: expected(u.Expect), Deadline: s.deadline(),
 	}
 }

@@ -95,8 +95,13 @@ type GenerateReportInput struct {
 // UploadFileInput moves one file from a store into the service.
 type UploadFileInput struct {
 	Connection string `json:"connection"`
-	// File is "store/path" of the worker's configuration.
+	// File is "store/path" of the worker's configuration. With a "/" at its end it is a folder,
+	// all of whose files are sent; Name, StableFor and Expect do not go with that, and WaitUntil
+	// waits for Marker.
 	File string `json:"file"`
+	// ListTo is the "store/path" where the list of a folder's files goes, a JSON document a line
+	// with each file's id, bytes, rows and SHA-256. Default: the folder's name and ".sent.jsonl".
+	ListTo string `json:"list_to,omitempty"`
 	// Name is the remote file name. Default: the last part of File.
 	Name string `json:"name,omitempty"`
 	// MimeType is Text/CSV, Text/plain or DAT. Default: by the ending of Name.
@@ -225,6 +230,10 @@ type FileResult struct {
 	Verified bool              `json:"verified,omitempty"`
 	// Scan is the service's word on the scan, where the connection asks for one.
 	Scan string `json:"scan,omitempty"`
+	// Files is how many there were, of a folder, and ListedIn the "store/path" where each of them
+	// is listed. Bytes and Rows are of all of them, SHA256 is the list's.
+	Files    int64  `json:"files,omitempty"`
+	ListedIn string `json:"listed_in,omitempty"`
 	// Note says why the file was moved again from its start, where it was.
 	Note string `json:"note,omitempty"`
 	// ETag is the object store's.

@@ -24,6 +24,10 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err != nil {
 		return FileResult{}, err
 	}
+	if in.isFolder() {
+		result, err := j.uploadFolder(ctx, in)
+		return result, j.end(ctx, fmt.Sprintf("uploaded %d files: %d bytes, %d rows", result.Files, result.Bytes, result.Rows), err)
+	}
 	result, err := j.upload(ctx, in)
 	return result, j.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
 }

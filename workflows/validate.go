@@ -123,7 +123,18 @@ func (in GenerateReportInput) Validate() error {
 func (in UploadFileInput) Validate() error {
 	var f faults
 	f.idPart("connection", in.Connection)
-	f.ref("file", in.File)
+	f.ref("file", strings.TrimSuffix(in.File, "/"))
+	if in.ListTo != "" {
+		f.ref("list_to", in.ListTo)
+	}
+	switch {
+	case !in.isFolder() && in.ListTo != "":
+		f.add("list_to is for a folder: end file with a /")
+	case in.isFolder() && (in.Name != "" || in.StableFor != "" || in.Expect != nil):
+		f.add("name, stable_for and expect are for one file, and %s is a folder", in.File)
+	case in.isFolder() && !in.WaitUntil.IsZero() && in.Marker == "":
+		f.add("wait_until needs a marker: that a folder is complete cannot be seen from it")
+	}
 	if in.Marker != "" {
 		f.ref("marker", in.Marker)
 	}

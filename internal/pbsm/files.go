@@ -92,6 +92,14 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 	return a.uploadPAR()
 }
 
+// Check says everything that the service would refuse, without asking it. maxSize is in bytes.
+func (req UploadRequest) Check(maxSize int64) error {
+	if req.MimeType == "" {
+		req.MimeType = MimeTypeFor(req.FileName)
+	}
+	return errors.Join(req.faults(maxSize)...)
+}
+
 func (req UploadRequest) faults(maxSize int64) []error {
 	var faults []error
 	if !fileNamePattern.MatchString(req.FileName) {

@@ -40,6 +40,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
 
@@ -97,7 +98,8 @@ const (
 
 // Upload sends a file of a store to the service.
 type Upload struct {
-	File      string `json:"file"`                 // store/path
+	File      string `json:"file"`                 // store/path; with a "/" at its end a folder, all of whose files are sent
+	ListTo    string `json:"list_to,omitempty"`    // of a folder: store/path of the list of what was sent
 	Name      string `json:"name,omitempty"`       // remote file name; the base name of File when empty
 	WaitUntil string `json:"wait_until,omitempty"` // how long to wait for a file that is late
 	// StableFor: the file is complete once its size and time have not changed for so long.
@@ -120,6 +122,9 @@ const (
 	SkipStep      OnMissing = "skip"            // the night goes on without it
 	FailStep      OnMissing = "fail"            // the step ends, and what needs it is not run
 )
+
+// IsFolder says that File is a folder.
+func (u *Upload) IsFolder() bool { return strings.HasSuffix(u.File, "/") }
 
 // Batch runs one batch.
 type Batch struct {
@@ -272,7 +277,8 @@ func (s Step) StoreRefs() []string {
 		}
 	}
 	if s.Upload != nil {
-		add(s.Upload.File)
+		add(strings.TrimSuffix(s.Upload.File, "/"))
+		add(s.Upload.ListTo)
 		add(s.Upload.Marker)
 	}
 	add(s.SaveTo())

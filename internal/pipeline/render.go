@@ -143,7 +143,7 @@ func (s *Step) setDefaults(asOf Date) {
 	}
 	switch s.Kind() {
 	case KindUpload:
-		if s.Upload.Name == "" {
+		if s.Upload.Name == "" && !s.Upload.IsFolder() {
 			_, s.Upload.Name, _ = cutLast(s.Upload.File, "/")
 		}
 	case KindBatch:

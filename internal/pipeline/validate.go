@@ -188,13 +188,29 @@ func (v checker) want(ok bool, path, format string, args ...any) bool {
 	return ok
 }
 
+// folder checks what goes with a folder and what with one file.
+func (v checker) folder(u *Upload, path string) {
+	if u.ListTo != "" {
+		v.ref(u.ListTo, path+".list_to")
+	}
+	if !u.IsFolder() {
+		v.want(u.ListTo == "", path+".list_to", "is for a folder: end file with a /")
+		return
+	}
+	v.want(u.Name == "", path+".name", "is for one file, and file is a folder")
+	v.want(u.StableFor == 0, path+".stable_for", "is for one file, and file is a folder")
+	v.want(u.Expect == nil, path+".expect", "is for one file, and file is a folder")
+	v.want(u.WaitUntil == "" || u.Marker != "", path+".wait_until", "needs a marker: that a folder is complete cannot be seen from it")
+}
+
 func (v checker) step(s Step, path string) {
 	if e := s.expect(); e != nil {
 		v.expect(e, path+".expect")
 	}
 	switch s.Kind() {
 	case KindUpload:
-		v.ref(s.Upload.File, path+".file")
+		v.ref(strings.TrimSuffix(s.Upload.File, "/"), path+".file")
+		v.folder(s.Upload, path)
 		if s.Upload.Name != "" { // it comes from the file when that is sound
 			v.remoteName(s.Upload.Name, path+".name")
 		}

@@ -1,0 +1,297 @@
+package activities
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+)
+
+// PutFolderInput moves the files of a folder into the service.
+type PutFolderInput struct {
+	Connection string `json:"connection"`
+	// Folder is "store/path/". Its files are sent, those of folders in it are not.
+	Folder string `json:"folder"`
+	// MimeType is by each file's ending when empty.
+	MimeType string `json:"mime_type,omitempty"`
+	Prefix   string `json:"prefix,omitempty"`
+	// ListTo is the "store/path" of the list of what was sent: a SentFile a line.
+	ListTo string `json:"list_to"`
+}
+
+// SentFile is a line of the list of what was sent.
+type SentFile struct {
+	File     string    `json:"file"`
+	FileID   string    `json:"file_id"`
+	Bytes    int64     `json:"bytes"`
+	Rows     int64     `json:"rows"`
+	SHA256   string    `json:"sha256"`
+	ETag     string    `json:"etag,omitempty"`
+	Modified time.Time `json:"modified"`
+}
+
+// ListSentFilesInput asks whether the service lists every file of a list.
+type ListSentFilesInput struct {
+	Connection string `json:"connection"`
+	ListTo     string `json:"list_to"`
+	Watch
+}
+
+// folderStreams is how many files of a folder are under way at least: each takes several
+// exchanges, and a small one is mostly waiting.
+const folderStreams = 8
+
+// PutFolder sends the files of a folder, several at once, and notes each in a list as it
+// arrives. A later attempt goes on behind what the list says, where the list is in a folder;
+// elsewhere it sends all files again, under new ids.
+func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Moved{}, err
+	}
+	key := activity.GetInfo(ctx).WorkflowExecution.ID
+	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.ListTo, Key: key}, "")
+	return t.run(func(ctx context.Context) (Moved, error) {
+		files, total, err := a.filesOf(ctx, conn, in)
+		if err != nil {
+			return Moved{}, err
+		}
+		list, err := a.openSentList(ctx, in.ListTo, key, files)
+		if err != nil {
+			return Moved{}, err
+		}
+		defer func() { _ = list.draft.Leave() }() // harmless after the commit
+		t.moved(list.sum.Bytes, total)
+		t.save([]byte(`{}`)) // what is done is in the list: a worker that stops need not wait for the end
+		group, sending := errgroup.WithContext(ctx)
+		group.SetLimit(max(folderStreams, 2*int(conn.config.Transfer.Parallel)))
+		for _, file := range files {
+			if list.sent[file.Ref] {
+				continue
+			}
+			group.Go(func() error {
+				if sending.Err() != nil {
+					return context.Cause(sending)
+				}
+				sent, err := a.putOne(sending, conn, in, file)
+				if err != nil {
+					return err
+				}
+				done, err := list.add(sent)
+				t.moved(done, total)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return Moved{}, err
+		}
+		err = list.commit()
+		return list.sum, err
+	})
+}
+
+// filesOf are the files of the folder, in order, and their bytes. Everything that the service
+// would refuse is named at once, before anything is sent.
+func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolderInput) (files []stores.Info, total int64, err error) {
+	for file, err := range a.stores.List(ctx, in.Folder) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if file.Ref != in.ListTo && !strings.Contains(strings.TrimPrefix(file.Ref, in.Folder), "/") {
+			files = append(files, file)
+			total += file.Size
+		}
+	}
+	if len(files) == 0 {
+		return nil, 0, fileMissing("%s holds no files: put them there, then retry", in.Folder)
+	}
+	slices.SortFunc(files, func(a, b stores.Info) int { return cmp.Compare(a.Ref, b.Ref) })
+	var faults []string
+	for _, file := range files {
+		request := pbsm.UploadRequest{FileName: path.Base(file.Ref), FileSize: file.Size, MimeType: in.MimeType, Prefix: in.Prefix}
+		if err := request.Check(conn.config.MaxFileSize); err != nil {
+			faults = append(faults, fmt.Sprintf("%s: %v", file.Ref, err))
+		}
+	}
+	if len(faults) > maxFaults {
+		faults = append(faults[:maxFaults], fmt.Sprintf("and %d more", len(faults)-maxFaults))
+	}
+	if len(faults) > 0 {
+		return nil, 0, InvalidInputError(faults...)
+	}
+	return files, total, nil
+}
+
+// maxFaults is how many files are named that cannot be sent.
+const maxFaults = 20
+
+const fileAttempts = 3
+
+// putOne sends one file. What may work later is tried again here: a file is small beside its folder.
+func (a *Activities) putOne(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
+	for attempt := 1; ; attempt++ {
+		sent, err := a.putOnce(ctx, conn, in, file)
+		var known *temporal.ApplicationError
+		again := errors.As(repeatable(err), &known) && (!known.NonRetryable() || known.Type() == PARExpired)
+		if err == nil || !again || attempt == fileAttempts || ctx.Err() != nil {
+			return sent, err
+		}
+		select {
+		case <-ctx.Done():
+			return sent, err
+		case <-time.After(max(known.NextRetryDelay(), time.Duration(attempt)*200*time.Millisecond)):
+		}
+	}
+}
+
+func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
+	name := path.Base(file.Ref)
+	par, err := conn.service.CreateUploadPAR(ctx, pbsm.UploadRequest{FileName: name, FileSize: file.Size, MimeType: in.MimeType, Prefix: in.Prefix})
+	if err != nil {
+		return SentFile{}, err
+	}
+	rows := newRows(name)
+	sent, err := conn.objects.Upload(ctx, par.PAR.Expose(), parstore.Upload{Source: fileInStore{a.stores, file.Ref}, Size: file.Size, Digest: rows})
+	if err != nil {
+		return SentFile{}, fmt.Errorf("%s: %w", file.Ref, err)
+	}
+	now, err := a.stores.Stat(ctx, file.Ref)
+	if err != nil {
+		return SentFile{}, err
+	}
+	if now.Size != file.Size || !now.ModTime.Equal(file.ModTime) {
+		return SentFile{}, fmt.Errorf("%s changed while it was being sent; the next attempt sends it again", file.Ref)
+	}
+	if conn.config.ScanAfterUpload {
+		if _, err := conn.service.ScanFile(ctx, par.FileID); err != nil {
+			return SentFile{}, err
+		}
+	}
+	return SentFile{File: file.Ref, FileID: par.FileID, Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag, Modified: file.ModTime}, nil
+}
+
+// ListSentFiles answers once the service lists every file of a list.
+func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) error {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return err
+	}
+	listed, err := conn.service.ListFiles(ctx, "")
+	if err != nil {
+		return a.watching(ctx, in.Since, err)
+	}
+	known := map[string]bool{}
+	for _, f := range listed {
+		known[f.ID] = true
+	}
+	list, err := a.stores.Open(ctx, in.ListTo)
+	if err != nil {
+		return a.watching(ctx, in.Since, err)
+	}
+	defer list.Close()
+	missing, first := 0, SentFile{}
+	for _, file := range readSentList(list) {
+		if !known[file.FileID] {
+			if missing == 0 {
+				first = file
+			}
+			missing++
+		}
+	}
+	if missing > 0 {
+		return a.stillWaiting(ctx, in.Since, "%d files are not among the %d that the service lists, the first is %s, file id %s", missing, len(listed), first.File, first.FileID)
+	}
+	return nil
+}
+
+// sentList is the list of what was sent while it grows.
+type sentList struct {
+	mu    sync.Mutex
+	draft stores.Draft
+	sent  map[string]bool // by an earlier attempt
+	sum   Moved
+	hash  hash.Hash
+}
+
+// openSentList goes on with the list of an earlier attempt. Lines of files that have changed
+// since are left out: these files are sent again.
+func (a *Activities) openSentList(ctx context.Context, ref, key string, files []stores.Info) (*sentList, error) {
+	draft, err := a.stores.Draft(ctx, ref, key)
+	if err != nil {
+		return nil, err
+	}
+	l := &sentList{draft: draft, sent: map[string]bool{}, hash: sha256.New()}
+	there := map[string]stores.Info{}
+	for _, file := range files {
+		there[file.Ref] = file
+	}
+	held, _ := draft.Held()
+	before := readSentList(held)
+	err = draft.Truncate(0)
+	for _, line := range before {
+		file, ok := there[line.File]
+		if ok && err == nil && file.Size == line.Bytes && file.ModTime.Equal(line.Modified) && !l.sent[line.File] {
+			l.sent[line.File] = true
+			_, err = l.add(line)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, draft.Leave())
+	}
+	return l, nil
+}
+
+// readSentList reads the whole lines: a worker may have died while it wrote the last one.
+func readSentList(r io.Reader) []SentFile {
+	var files []SentFile
+	for lines := bufio.NewReader(r); ; {
+		line, err := lines.ReadBytes('\n')
+		var file SentFile
+		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &file) != nil {
+			return files
+		}
+		files = append(files, file)
+	}
+}
+
+// add notes a file and gives the bytes of all so far.
+func (l *sentList) add(file SentFile) (int64, error) {
+	line, err := json.Marshal(file)
+	if err != nil {
+		return 0, err
+	}
+	line = append(line, '\n')
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hash.Write(line)
+	l.sum.Files++
+	l.sum.Bytes += file.Bytes
+	l.sum.Rows += file.Rows
+	_, err = l.draft.Write(line)
+	return l.sum.Bytes, err
+}
+
+func (l *sentList) commit() error {
+	l.sum.SHA256 = hex.EncodeToString(l.hash.Sum(nil))
+	return l.draft.Commit()
+}

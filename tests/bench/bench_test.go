@@ -1,0 +1,331 @@
+//go:build bench
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+const (
+	large     = 1 << 30
+	huge      = 10 << 30
+	far       = 192 << 20
+	roundTrip = 50 * time.Millisecond
+	window    = 1 << 20 // what a connection has under way, in bytes
+	streams   = 8       // on the long line
+	rounds    = 3       // of each measurement; the best one counts
+)
+
+// table is what the benchmark prints, and nothing else.
+type table struct {
+	rows [][4]string
+}
+
+func (t *table) add(what, theirs, ours, ratio string) {
+	t.rows = append(t.rows, [4]string{what, theirs, ours, ratio})
+}
+
+func (t *table) print() {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nmeasurement\tagainst\tpbsmflow\tratio")
+	for _, r := range t.rows {
+		fmt.Fprintln(w, strings.Join(r[:], "\t"))
+	}
+	_ = w.Flush()
+}
+
+// compare adds a row about rates, in bytes per second; the ratio is above 1 where we are faster.
+func (t *table) compare(what, tool string, theirs, ours time.Duration, size int64) {
+	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f MB/s", float64(size)/1e6/d.Seconds()) }
+	if theirs == 0 {
+		t.add(what, tool+" is missing: apt-get install "+tool, rate(ours), "")
+		return
+	}
+	t.add(what, tool+" "+rate(theirs), rate(ours), fmt.Sprintf("%.2f", theirs.Seconds()/ours.Seconds()))
+}
+
+// bench is an environment whose worker is measured.
+type bench struct {
+	*harness.Env
+	service *pbsm.Client
+	started int
+}
+
+func newBench(t *testing.T, o harness.Options) *bench {
+	t.Helper()
+	b := &bench{Env: harness.New(t, o)}
+	sim := b.Sim.Options()
+	var err error
+	b.service, err = pbsm.New(pbsm.Config{
+		BaseURL: b.Sim.BaseURL(), TokenURL: b.Sim.TokenURL(), TenantID: sim.Tenant, ServiceID: sim.ServiceID, WorkspaceID: sim.WorkspaceID,
+		RemoteUser: sim.RemoteUser, Locale: "en-US", AppID: sim.AppID, ClientID: sim.ClientID, ClientSecret: sim.ClientSecret,
+		Username: sim.Username, Password: sim.Password, CAFile: b.Sim.CAFile(), Timeout: time.Minute, MaxFileSize: 1 << 40,
+		DynamicParams: pbsm.DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(b.Inbox); _ = os.RemoveAll(b.Reports) })
+	return b
+}
+
+func (b *bench) uploadURL(size int64) (id, url string) {
+	b.T.Helper()
+	par, err := b.service.CreateUploadPAR(b.T.Context(), pbsm.UploadRequest{FileName: "gl.dat", FileSize: size})
+	require.NoError(b.T, err)
+	return par.FileID, par.PAR.Expose()
+}
+
+func (b *bench) downloadURL(id string) string {
+	b.T.Helper()
+	par, err := b.service.CreateDownloadPARByID(b.T.Context(), id)
+	require.NoError(b.T, err)
+	return par.Expose()
+}
+
+// upload is what the activity took that moves the bytes, and the file's id.
+func (b *bench) upload(file string) (time.Duration, string) {
+	b.T.Helper()
+	var result workflows.FileResult
+	id := b.carryOut(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: file}, &result)
+	return b.took(id, "PutFile"), result.FileID
+}
+
+func (b *bench) download(fileID, saveTo string) time.Duration {
+	b.T.Helper()
+	var result workflows.FileResult
+	id := b.carryOut(workflows.DownloadFile, workflows.DownloadFileInput{Connection: b.Connection, FileID: fileID, SaveTo: saveTo}, &result)
+	return b.took(id, "GetFile")
+}
+
+func (b *bench) carryOut(workflow, input, result any) (id string) {
+	b.T.Helper()
+	b.started++
+	id = fmt.Sprintf("%s/%d", b.Connection, b.started)
+	require.NoError(b.T, b.Await(b.Start(id, workflow, input), result))
+	return id
+}
+
+// took is the time between an activity's start and its end.
+func (b *bench) took(id, activity string) time.Duration {
+	b.T.Helper()
+	scheduled, began := int64(0), time.Time{}
+	for _, event := range b.History(id, "") {
+		switch event.EventType {
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+			if event.GetActivityTaskScheduledEventAttributes().ActivityType.Name == activity {
+				scheduled = event.EventId
+			}
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+			if event.GetActivityTaskStartedEventAttributes().ScheduledEventId == scheduled {
+				began = event.EventTime.AsTime()
+			}
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+			if event.GetActivityTaskCompletedEventAttributes().ScheduledEventId == scheduled {
+				return event.EventTime.AsTime().Sub(began)
+			}
+		}
+	}
+	b.T.Fatalf("%s has no %s that ended", id, activity)
+	return 0
+}
+
+// peak is the most memory that the worker had, in bytes.
+func (b *bench) peak() int64 {
+	b.T.Helper()
+	found, err := filepath.Glob("/proc/[0-9]*/status")
+	require.NoError(b.T, err)
+	for _, path := range found {
+		text, _ := os.ReadFile(path)
+		fields := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			if key, value, ok := strings.Cut(line, ":"); ok {
+				fields[key] = strings.TrimSpace(value)
+			}
+		}
+		if fields["Name"] == "worker" && fields["PPid"] == strconv.Itoa(os.Getpid()) {
+			kilobytes, err := strconv.ParseInt(strings.TrimSuffix(fields["VmHWM"], " kB"), 10, 64)
+			require.NoError(b.T, err)
+			return kilobytes << 10
+		}
+	}
+	b.T.Fatal("the worker's process is not there")
+	return 0
+}
+
+// file writes size bytes of noise, or of nothing where they need not be on the disk.
+func file(t *testing.T, path string, size int64, sparse bool) {
+	t.Helper()
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	if sparse {
+		require.NoError(t, f.Truncate(size))
+		return
+	}
+	noise, block := rand.NewChaCha8([32]byte{1}), make([]byte, 1<<20)
+	for left := size; left > 0; left -= int64(len(block)) {
+		_, _ = noise.Read(block)
+		_, err := f.Write(block[:min(left, int64(len(block)))])
+		require.NoError(t, err)
+	}
+}
+
+// run executes a tool and gives the time that it took; 0 when the machine does not have it.
+func run(t *testing.T, tool string, args ...string) time.Duration {
+	t.Helper()
+	if _, err := exec.LookPath(tool); err != nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	began := time.Now()
+	out, err := exec.CommandContext(ctx, tool, args...).CombinedOutput()
+	require.NoError(t, err, "%s: %s", tool, out)
+	return time.Since(began)
+}
+
+func TestBench(t *testing.T) {
+	var result table
+	defer result.print()
+	t.Run("loopback", func(t *testing.T) { loopback(t, &result) })
+	t.Run("memory", func(t *testing.T) { memory(t, &result) })
+	t.Run("latency", func(t *testing.T) { latency(t, &result) })
+}
+
+// loopback compares a large file with curl, and with tools that use several connections.
+func loopback(t *testing.T, result *table) {
+	b := newBench(t, harness.Options{})
+	source, target := filepath.Join(b.Inbox, "gl.dat"), filepath.Join(b.Reports, "theirs.dat")
+	file(t, source, large, false)
+	ca := b.Sim.CAFile()
+	_, id := b.upload("inbox/gl.dat") // whoever goes first warms the caches
+	var curlUp, partsUp, oursUp, curlDown, rcloneDown, oursDown []time.Duration
+	for range rounds { // in turn, so that what else the machine does hits all alike
+		_, url := b.uploadURL(large)
+		curlUp = append(curlUp, run(t, "curl", "-sSf", "--cacert", ca, "-T", source, url))
+		_, url = b.uploadURL(large)
+		partsUp = append(partsUp, b.curlParts(source, url, 16<<20))
+		took, _ := b.upload("inbox/gl.dat")
+		oursUp = append(oursUp, took)
+		curlDown = append(curlDown, run(t, "curl", "-sSf", "--cacert", ca, "-o", target, b.downloadURL(id)))
+		rcloneDown = append(rcloneDown, b.rclone(b.downloadURL(id), target))
+		require.NoError(t, os.Remove(target))
+		oursDown = append(oursDown, b.download(id, "reports/ours.dat"))
+		require.NoError(t, os.Remove(filepath.Join(b.Reports, "ours.dat")))
+	}
+	result.compare("upload 1 GiB", "curl", shortest(curlUp), shortest(oursUp), large)
+	result.compare("upload 1 GiB, 4 parts at once", "curl", shortest(partsUp), shortest(oursUp), large)
+	result.compare("download 1 GiB", "curl", shortest(curlDown), shortest(oursDown), large)
+	result.compare("download 1 GiB, 4 ranges at once", "rclone", shortest(rcloneDown), shortest(oursDown), large)
+}
+
+func shortest(all []time.Duration) time.Duration {
+	least := all[0]
+	for _, d := range all {
+		least = min(least, d)
+	}
+	return least
+}
+
+// curlParts is an upload in parts by hand, with nothing checked: the parts are cut beforehand.
+func (b *bench) curlParts(source, url string, size int64) time.Duration {
+	t := b.T.(*testing.T)
+	dir := t.TempDir()
+	run(t, "split", "-b", fmt.Sprint(size), "-a", "4", "-d", source, filepath.Join(dir, "part"))
+	parts, err := filepath.Glob(filepath.Join(dir, "part*"))
+	require.NoError(t, err)
+	began := time.Now()
+	out, err := exec.Command("curl", "-sSf", "--cacert", b.Sim.CAFile(), "-X", "PUT", "-H", "opc-multipart: true", "-H", "Content-Length: 0", url).Output()
+	require.NoError(t, err)
+	_, uri, _ := bytes.Cut(out, []byte(`"accessUri":"`))
+	uri, _, _ = bytes.Cut(uri, []byte(`"`))
+	access := origin(t, url) + string(uri)
+	args := []string{"-sSf", "--cacert", b.Sim.CAFile(), "-Z", "--parallel-max", "4"}
+	for i, part := range parts {
+		args = append(args, "-T", part, access+strconv.Itoa(i+1))
+	}
+	if run(t, "curl", args...) == 0 {
+		return 0
+	}
+	run(t, "curl", "-sSf", "--cacert", b.Sim.CAFile(), "-X", "POST", "-H", "Content-Length: 0", access)
+	return time.Since(began)
+}
+
+// rclone receives a file by four ranges at once, through its backend for plain HTTP.
+func (b *bench) rclone(from, target string) time.Duration {
+	t := b.T.(*testing.T)
+	u, err := url.Parse(from)
+	require.NoError(t, err)
+	dir, name := filepath.Split(u.EscapedPath())
+	return run(t, "rclone", "copyto", "--config", "/dev/null", "--ca-cert", b.Sim.CAFile(), "--http-url", origin(t, from)+dir,
+		"--multi-thread-streams", "4", "--multi-thread-cutoff", "1M", ":http:"+name, target)
+}
+
+func origin(t *testing.T, text string) string {
+	u, err := url.Parse(text)
+	require.NoError(t, err)
+	return u.Scheme + "://" + u.Host
+}
+
+// memory is of a worker that moves one file up and down.
+func memory(t *testing.T, result *table) {
+	var peaks []int64
+	for _, size := range []int64{large, huge} {
+		t.Run(fmt.Sprint(size>>30, " GiB"), func(t *testing.T) {
+			b := newBench(t, harness.Options{})
+			file(t, filepath.Join(b.Inbox, "gl.dat"), size, true)
+			_, id := b.upload("inbox/gl.dat")
+			b.download(id, "reports/gl.dat")
+			peaks = append(peaks, b.peak())
+		})
+	}
+	require.Len(t, peaks, 2)
+	mib := func(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
+	result.add("worker's peak memory at 10 GiB", "at 1 GiB "+mib(peaks[0]), mib(peaks[1]), fmt.Sprintf("%.2f", float64(peaks[1])/float64(peaks[0])))
+}
+
+// latency is of a line of 50 ms where a connection has 1 MiB under way.
+func latency(t *testing.T, result *table) {
+	line, err := newLink(roundTrip, window)
+	require.NoError(t, err)
+	defer line.Close()
+	b := newBench(t, harness.Options{
+		Simulator: simulator.Options{ObjectStoreHost: line.Addr().String()},
+		Settings:  map[string]string{"connection.transfer.parallel": strconv.Itoa(streams)},
+	})
+	server, err := url.Parse(b.Sim.BaseURL())
+	require.NoError(t, err)
+	go line.serve("127.0.0.1:" + server.Port())
+	source, target := filepath.Join(b.Inbox, "gl.dat"), filepath.Join(b.Reports, "theirs.dat")
+	file(t, source, far, false)
+	_, to := b.uploadURL(far)
+	theirs := run(t, "curl", "-sSf", "--cacert", b.Sim.CAFile(), "-T", source, to)
+	ours, id := b.upload("inbox/gl.dat")
+	result.compare(fmt.Sprintf("upload 192 MiB over 50 ms, %d parts to one stream", streams), "curl", theirs, ours, far)
+	require.Greater(t, theirs.Seconds()/ours.Seconds(), 4.0, "parallel parts beat one stream by at least 4 times")
+	theirs = run(t, "curl", "-sSf", "--cacert", b.Sim.CAFile(), "-o", target, b.downloadURL(id))
+	ours = b.download(id, "reports/ours.dat")
+	result.compare(fmt.Sprintf("download 192 MiB over 50 ms, %d parts to one stream", streams), "curl", theirs, ours, far)
+	require.Greater(t, theirs.Seconds()/ours.Seconds(), 4.0, "parallel ranges beat one stream by at least 4 times")
+}
