@@ -141,6 +141,7 @@ func TestAWeekOfNights(t *testing.T) {
 	require.Equal(t, 1, count(second, s.done("Tue 2025-11-25")), "it had failed before")
 	require.Len(t, s.Calls("trigger"), 3)
 	require.Len(t, s.Sim.Runs(), 3)
+	require.Len(t, s.Calls("upload-par"), 3, "a night that has succeeded is not run again")
 
 	s.want(0, "schedule", "unpause", id, "--reason", "the ledger came", "--by", "ann")
 	s.Until("it is active again", func() bool {
