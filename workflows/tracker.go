@@ -118,7 +118,8 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 	if len(attributes) == 0 {
 		return nil
 	}
-	if t.status.State != t.shown.state && t.status.Type == RunBatchType && t.status.State != Pending {
+	news := t.status.State != t.shown.state || !t.posting // of a state, or of a run id
+	if news && t.status.Type == RunBatchType && t.status.State != Pending {
 		t.tellClose(ctx)
 	}
 	t.shown.state, t.shown.runID = t.status.State, runID
@@ -197,26 +198,23 @@ func warnWhenLate(ctx workflow.Context, deadline time.Time, what string, warn fu
 	})
 }
 
-// Markdown is the status as the Temporal UI shows it.
+// Markdown is the status as the Temporal UI shows it, in a narrow column.
 func (s Status) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** %s\n\n%s\n", s.State, s.Subject, s.Summary)
+	fmt.Fprintf(&b, "**%s** %s\n", s.State, s.Subject)
+	if s.Waiting == nil || s.Waiting.Why != s.Summary {
+		fmt.Fprintf(&b, "\n%s\n", s.Summary)
+	}
 	if s.Late != "" {
 		fmt.Fprintf(&b, "\n**%s**\n", s.Late)
 	}
 	if s.RunID != "" {
 		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
 	}
-	if w := s.Waiting; w != nil {
-		fmt.Fprintf(&b, "\n**A person is asked:** %s\n\nWhat applies: %s", w.Why, strings.Join(w.Choices, ", "))
-		if !w.Deadline.IsZero() {
-			fmt.Fprintf(&b, ", until %s", w.Deadline.Format(time.RFC3339))
-		}
-		b.WriteString("\n")
-	}
+	s.questions(&b)
 	s.tables(&b)
 	if len(s.Log) > 0 {
-		b.WriteString("\n")
+		b.WriteString("\nWhat happened (UTC):\n\n")
 	}
 	for _, e := range s.Log {
 		fmt.Fprintf(&b, "- %s %s%s%s\n", e.At.UTC().Format("15:04:05"), e.What, prefixed(", by ", e.By), prefixed(": ", e.Why))
@@ -224,9 +222,47 @@ func (s Status) Markdown() string {
 	return b.String()
 }
 
+func (s Status) questions(b *strings.Builder) {
+	asked := false
+	for _, step := range s.Steps {
+		if step.Waiting != nil {
+			asked = true
+			step.Waiting.question(b, step.ID)
+		}
+	}
+	if !asked && s.Waiting != nil {
+		s.Waiting.question(b, "")
+	}
+}
+
+// question says what is asked, and how it is answered with the signal dialog of the UI.
+func (w WaitingFor) question(b *strings.Builder, step string) {
+	b.WriteString("\n**A person is asked" + prefixed(" about ", step) + "**")
+	if !w.Since.IsZero() {
+		b.WriteString(", since " + w.Since.UTC().Format("15:04 MST"))
+	}
+	if !w.Deadline.IsZero() {
+		b.WriteString(", until " + w.Deadline.Format("Mon 2006-01-02 15:04 -07:00"))
+	}
+	fmt.Fprintf(b, ":\n\n%s\n\nAnswer with *More Actions, Send a Signal*:\n\n| signal | input |\n|---|---|\n", strings.ReplaceAll(w.Why, "\n", " "))
+	for _, choice := range w.Choices {
+		name, word, _ := strings.Cut(choice, " ")
+		input := `{"by": "you", "why": ""`
+		for _, field := range []struct{ key, value string }{{"step", step}, {"choice", word}} {
+			if field.value != "" {
+				input += fmt.Sprintf(`, %q: %q`, field.key, field.value)
+			}
+		}
+		if word == Adopt {
+			input += `, "run_id": ""`
+		}
+		fmt.Fprintf(b, "| `%s` | `%s}` |\n", name, input)
+	}
+}
+
 func (s Status) tables(b *strings.Builder) {
 	if len(s.Steps) > 0 {
-		b.WriteString("\n| step | kind | state | |\n|---|---|---|---|\n")
+		b.WriteString("\n| step | kind | state | what |\n|---|---|---|---|\n")
 	}
 	for _, step := range s.Steps {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, cell(step.Detail))

@@ -1,0 +1,32 @@
+package workflows
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What a person is asked can be answered by copying from the details into the dialog of the UI.
+func TestMarkdownShowsHowToAnswer(t *testing.T) {
+	t.Parallel()
+	asked := time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC)
+	w := &WaitingFor{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: asked, Deadline: asked.Add(3 * time.Hour)}
+	batch := Status{State: Waiting, Subject: "ALLOC", Summary: w.Why, Waiting: w}.Markdown()
+	require.Equal(t, "**waiting** ALLOC\n\n"+
+		"**A person is asked**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
+		"R_1 ended as Failure\n\n"+
+		"Answer with *More Actions, Send a Signal*:\n\n"+
+		"| signal | input |\n|---|---|\n"+
+		"| `restart` | `{\"by\": \"you\", \"why\": \"\"}` |\n"+
+		"| `decide` | `{\"by\": \"you\", \"why\": \"\", \"choice\": \"adopt\", \"run_id\": \"\"}` |\n", batch)
+
+	approve := &WaitingFor{Why: "Are the books good", Choices: []string{"approve"}}
+	night := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Waiting: &WaitingFor{Why: "a: R_1"}, Steps: []StepStatus{
+		{ID: "a", State: Waiting, Waiting: w}, {ID: "b", State: Waiting, Waiting: approve},
+	}}.Markdown()
+	require.Contains(t, night, "**A person is asked about a**")
+	require.Contains(t, night, "**A person is asked about b**:\n\nAre the books good")
+	require.Contains(t, night, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
+	require.NotContains(t, night, "a: R_1", "once")
+}
