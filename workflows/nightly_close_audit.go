@@ -40,10 +40,10 @@ func (n *night) auditEvents(ctx workflow.Context, result NightlyCloseResult) []a
 		At: result.StartedAt, Event: audit.CloseStarted, By: n.in.StartedBy, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		Connection: result.Connection, Pipeline: result.Pipeline, AsOfDate: result.AsOfDate,
 	}}
-	events = append(events, n.events...)
 	for _, e := range n.tracker.status.Log {
 		events = append(events, audit.Event{At: e.At, Event: audit.Noted, What: e.What, By: e.By, Why: e.Why})
 	}
+	events = append(events, n.events...) // behind the words of the same moment, which led to them
 	return append(events, audit.Event{At: result.EndedAt, Event: audit.CloseEnded, What: n.tracker.status.Summary, Outcome: string(result.State)})
 }
 

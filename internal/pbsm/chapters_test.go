@@ -285,6 +285,7 @@ func TestCalls(t *testing.T) {
 			want:  UploadPAR{PAR: par(t, "https://h/p/x"), FileID: "7", FileName: "a"},
 		},
 		"scan":               {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", header: service, reply: `{"status":"success","message":"clean"}`, want: Scan{Status: "success", Message: "clean"}},
+		"scan, in a payload": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", reply: `{"payload":{"fileId":"5025","status":"success"}}`, want: Scan{Status: "success", Message: "status success"}},
 		"scan, empty answer": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", status: 202, want: Scan{}},
 		"file list": {
 			call: list, send: "GET " + base + "/utils-service/v1/listfiles?stripeName=default ", reply: sampleList,
@@ -407,6 +408,7 @@ func TestAnswers(t *testing.T) {
 		"download: 404":                     refused(byID, 404, `{"message":"no such file"}`, ""),
 		"download: page with 200":           unknown(byID, 200, page, ""),
 		"scan: failed":                      unknown(scan, 200, `{"status":"FAILED"}`, ""),
+		"scan: failed, in a payload":        unknown(scan, 200, `{"payload":{"status":"failed"}}`, ""),
 		"scan: page":                        unknown(scan, 200, page, ""),
 		"scan: 404":                         refused(scan, 404, `{}`, ""),
 		"scan: not JSON":                    unknown(scan, 200, `{"status":`, ""),

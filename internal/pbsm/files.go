@@ -2,6 +2,7 @@ package pbsm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -191,14 +192,21 @@ func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
 }
 
 func (a *answer) scan() (Scan, error) {
-	said := a.said()
-	switch failed := strings.ToLower(string(said.Status)); {
-	case !a.ok() || said.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty):
+	told := a.said()
+	if !a.ok() || told.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty) {
 		return Scan{}, a.fault(a.problem)
-	case strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err"):
+	}
+	// As with the other calls about files, it may stand in the payload.
+	var wrapped struct {
+		Payload *said `json:"payload"`
+	}
+	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && told.Status == "" {
+		told = *wrapped.Payload
+	}
+	if failed := strings.ToLower(string(told.Status)); strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err") {
 		return Scan{}, a.fail("the scan failed")
 	}
-	return Scan{Status: a.text(string(said.Status)), Message: a.text(said.String())}, nil
+	return Scan{Status: a.text(string(told.Status)), Message: a.text(told.String())}, nil
 }
 
 // ListFiles lists the uploaded files of a stripe, "default" when empty.
