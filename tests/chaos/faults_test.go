@@ -25,8 +25,9 @@ var (
 	certain = []simulator.Fault{
 		{Kind: simulator.FaultUnauthorized}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"},
 		{Kind: simulator.FaultExpireTokens}, {Kind: simulator.FaultExpireLogins},
-		{Kind: simulator.FaultDelayAfter, Delay: time.Second}, {Kind: simulator.FaultDelayBefore, Delay: time.Second},
 	}
+	// Slow answers are good ones, unless whoever waits for them is killed.
+	slow    = []simulator.Fault{{Kind: simulator.FaultDelayAfter, Delay: callTimeout / 2}, {Kind: simulator.FaultDelayBefore, Delay: callTimeout / 2}}
 	anyCall = []simulator.Fault{
 		{Kind: simulator.FaultStatus}, {Kind: simulator.FaultStatus, Status: 500}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"},
 		{Kind: simulator.FaultEmpty}, {Kind: simulator.FaultHTML}, {Kind: simulator.FaultUnauthorized}, {Kind: simulator.FaultCloseBefore},
@@ -55,8 +56,9 @@ func weather(random *rand.Rand) []simulator.Fault {
 		}
 	}
 	for _, call := range []string{"trigger", "restart", "rerun"} {
-		arm(call, 0.25, lost)
+		arm(call, 0.2, lost)
 		arm(call, 0.1, certain)
+		arm(call, 0.6, slow)
 	}
 	for _, call := range []string{"upload-par", "list-files", "report", "report-status", "status", "interrupt"} {
 		arm(call, 0.08, anyCall)

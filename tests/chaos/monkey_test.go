@@ -40,7 +40,7 @@ func (m *monkey) work(ctx context.Context) {
 	m.env.Sim.Inject(weather(m.random)...)
 	for ctx.Err() == nil {
 		m.pause(ctx, betweenKills)
-		switch m.random.IntN(12) {
+		switch m.random.IntN(14) {
 		case 0, 1:
 			m.killServer(ctx)
 		case 2:
@@ -59,6 +59,8 @@ func (m *monkey) work(ctx context.Context) {
 		case 5:
 			m.figures.add("outages", "all pre-authenticated URLs expired")
 			m.env.Sim.ExpirePARs()
+		case 6, 7, 8:
+			m.powerFailure(ctx)
 		default:
 			m.killWorker(m.random.IntN(workersAtOnce), func() {})
 		}
@@ -71,6 +73,31 @@ func (m *monkey) killWorker(i int, meanwhile func()) {
 	m.killed("worker")
 	meanwhile()
 	m.workers[i] = m.env.StartWorker()
+}
+
+// powerFailure kills all workers at the worst moment: when the service has just carried out a post.
+func (m *monkey) powerFailure(ctx context.Context) {
+	posts := func() (count int) {
+		for _, run := range m.env.Sim.Runs() {
+			count += run.Starts
+		}
+		return count
+	}
+	before := posts()
+	for patience := time.After(betweenKills); ctx.Err() == nil && posts() == before; {
+		select {
+		case <-patience:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	for i := range m.workers {
+		m.workers[i].Kill()
+		m.killed("worker, just after a post")
+	}
+	for i := range m.workers {
+		m.workers[i] = m.env.StartWorker()
+	}
 }
 
 func (m *monkey) killServer(ctx context.Context) {

@@ -211,12 +211,6 @@ func (f *figures) addN(group, name string, n int) {
 	f.counts[group][name] += n
 }
 
-func (f *figures) of(group string) map[string]int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return maps.Clone(f.counts[group])
-}
-
 // table is all counts, one line each.
 func (f *figures) table() string {
 	f.mu.Lock()
