@@ -8,7 +8,6 @@ import (
 	"path"
 	"strings"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -40,9 +39,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, repeatable(err)
 	}
 	defer source.Close()
-	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), func(done int64) {
-		activity.RecordHeartbeat(ctx, TransferProgress{Done: done, Total: info.Size})
-	})
+	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):

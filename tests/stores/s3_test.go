@@ -5,7 +5,6 @@ package stores
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -180,7 +179,7 @@ func run(t *testing.T, command *exec.Cmd, port string) {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatal(fmt.Sprintf("%s ended: %v\n%s", filepath.Base(command.Path), err, said.String()))
+			t.Fatalf("%s ended: %v\n%s", filepath.Base(command.Path), err, said.String())
 		case <-ctx.Done():
 			t.Fatal("nobody listens on port " + port)
 		case <-time.After(20 * time.Millisecond):
