@@ -11,7 +11,7 @@ LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
 GOBUILD  := go build -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: build devserver cluster tools check test unit e2e chaos demo demo-ci fmt clean
+.PHONY: bench build devserver cluster tools check test unit e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -40,6 +40,11 @@ check: tools
 
 e2e: build cluster
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m ./...
+
+# Minutes on a machine of its own; curl and rclone to compare with.
+bench: build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -tags bench -count=1 -timeout 15m -run TestBench -v ./bench
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestATransferOutlivesItsWorker -v .
 
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/converter"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -331,12 +330,5 @@ func (w *watch) transfer(ctx context.Context, id, workflowType string) (view.Tra
 	if err != nil {
 		return view.Transfer{}, false
 	}
-	for _, activity := range described.GetPendingActivities() {
-		var t view.Transfer
-		details := activity.GetHeartbeatDetails()
-		if details != nil && converter.GetDefaultDataConverter().FromPayloads(details, &t) == nil && t != (view.Transfer{}) {
-			return t, true
-		}
-	}
-	return view.Transfer{}, false
+	return workflows.ProgressOf(described)
 }

@@ -33,7 +33,7 @@ const testPart = 64 << 10
 // tenant is the simulated service with its object store, and a client whose parts are small.
 type tenant struct {
 	*simulator.Simulator
-	t       *testing.T
+	t       testing.TB
 	service *pbsm.Client
 	objects *Client
 }
@@ -43,6 +43,13 @@ func newTenant(t *testing.T, o simulator.Options) *tenant {
 	sim, err := simulator.Start(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = sim.Close() })
+	n := tenantOf(t, sim)
+	n.objects = n.client(Options{})
+	return n
+}
+
+func tenantOf(t testing.TB, sim *simulator.Simulator) *tenant {
+	t.Helper()
 	opts := sim.Options()
 	service, err := pbsm.New(pbsm.Config{
 		BaseURL: sim.BaseURL(), TokenURL: sim.TokenURL(), TenantID: opts.Tenant, ServiceID: opts.ServiceID, WorkspaceID: opts.WorkspaceID,
@@ -51,9 +58,7 @@ func newTenant(t *testing.T, o simulator.Options) *tenant {
 		DynamicParams: pbsm.DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
 	})
 	require.NoError(t, err)
-	n := &tenant{Simulator: sim, t: t, service: service}
-	n.objects = n.client(Options{})
-	return n
+	return &tenant{Simulator: sim, t: t, service: service}
 }
 
 // client cuts files into parts of 64 KiB.

@@ -5,8 +5,11 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
@@ -211,6 +215,7 @@ func TestBench(t *testing.T) {
 	t.Run("loopback", func(t *testing.T) { loopback(t, &result) })
 	t.Run("memory", func(t *testing.T) { memory(t, &result) })
 	t.Run("latency", func(t *testing.T) { latency(t, &result) })
+	t.Run("small files", func(t *testing.T) { smallFiles(t, &result) })
 }
 
 // loopback compares a large file with curl, and with tools that use several connections.
@@ -220,7 +225,7 @@ func loopback(t *testing.T, result *table) {
 	file(t, source, large, false)
 	ca := b.Sim.CAFile()
 	_, id := b.upload("inbox/gl.dat") // whoever goes first warms the caches
-	var curlUp, partsUp, oursUp, curlDown, rcloneDown, oursDown []time.Duration
+	var curlUp, partsUp, oursUp, curlDown, curlSaved, rcloneDown, rcloneSaved, oursDown []time.Duration
 	for range rounds { // in turn, so that what else the machine does hits all alike
 		_, url := b.uploadURL(large)
 		curlUp = append(curlUp, run(t, "curl", "-sSf", "--cacert", ca, "-T", source, url))
@@ -228,9 +233,17 @@ func loopback(t *testing.T, result *table) {
 		partsUp = append(partsUp, b.curlParts(source, url, 16<<20))
 		took, _ := b.upload("inbox/gl.dat")
 		oursUp = append(oursUp, took)
+		saved := func(down time.Duration) time.Duration { // ours is on the disk when it ends
+			if down == 0 {
+				return 0
+			}
+			defer os.Remove(target)
+			return down + run(t, "sync", target)
+		}
 		curlDown = append(curlDown, run(t, "curl", "-sSf", "--cacert", ca, "-o", target, b.downloadURL(id)))
+		curlSaved = append(curlSaved, saved(curlDown[len(curlDown)-1]))
 		rcloneDown = append(rcloneDown, b.rclone(b.downloadURL(id), target))
-		require.NoError(t, os.Remove(target))
+		rcloneSaved = append(rcloneSaved, saved(rcloneDown[len(rcloneDown)-1]))
 		oursDown = append(oursDown, b.download(id, "reports/ours.dat"))
 		require.NoError(t, os.Remove(filepath.Join(b.Reports, "ours.dat")))
 	}
@@ -238,6 +251,8 @@ func loopback(t *testing.T, result *table) {
 	result.compare("upload 1 GiB, 4 parts at once", "curl", shortest(partsUp), shortest(oursUp), large)
 	result.compare("download 1 GiB", "curl", shortest(curlDown), shortest(oursDown), large)
 	result.compare("download 1 GiB, 4 ranges at once", "rclone", shortest(rcloneDown), shortest(oursDown), large)
+	result.compare("download 1 GiB, then sync, as ours does", "curl", shortest(curlSaved), shortest(oursDown), large)
+	result.compare("download 1 GiB, 4 ranges at once, then sync", "rclone", shortest(rcloneSaved), shortest(oursDown), large)
 }
 
 func shortest(all []time.Duration) time.Duration {
@@ -303,6 +318,45 @@ func memory(t *testing.T, result *table) {
 	require.Len(t, peaks, 2)
 	mib := func(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 	result.add("worker's peak memory at 10 GiB", "at 1 GiB "+mib(peaks[0]), mib(peaks[1]), fmt.Sprintf("%.2f", float64(peaks[1])/float64(peaks[0])))
+}
+
+// smallFiles compares a folder with the bare calls, as many at once, which check and note nothing.
+func smallFiles(t *testing.T, result *table) {
+	const files, atOnce = 10_000, 8
+	b := newBench(t, harness.Options{})
+	content := []byte(harness.Ledger(100))
+	for i := range files {
+		b.Write(b.Inbox, fmt.Sprintf("extracts/part-%05d.csv", i), string(content))
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(b.Sim.CAPEM())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: atOnce}}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	began := time.Now()
+	for range files {
+		group.Go(func() error {
+			_, url := b.uploadURL(int64(len(content)))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, bytes.NewReader(content))
+			if err != nil {
+				return err
+			}
+			response, err := client.Do(request)
+			if err != nil {
+				return err
+			}
+			return response.Body.Close()
+		})
+	}
+	require.NoError(t, group.Wait())
+	theirs := time.Since(began)
+	var sent workflows.FileResult
+	id := b.carryOut(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: "inbox/extracts/"}, &sent)
+	require.EqualValues(t, files, sent.Files)
+	ours := b.took(id, "PutFolder")
+	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f files/s", files/d.Seconds()) }
+	result.add("10,000 small files in one step", "bare calls "+rate(theirs), rate(ours), fmt.Sprintf("%.2f", theirs.Seconds()/ours.Seconds()))
+	result.add("its history", "", fmt.Sprintf("%d events", len(b.History(id, ""))), "")
 }
 
 // latency is of a line of 50 ms where a connection has 1 MiB under way.

@@ -24,10 +24,7 @@ type Job struct {
 }
 
 // Transfer is a file on its way, in bytes. Total is 0 while unknown.
-type Transfer struct {
-	Done  int64 `json:"done"`
-	Total int64 `json:"total"`
-}
+type Transfer = workflows.TransferProgress
 
 // Noun is the command that steers a workflow of a type; empty where none does.
 func Noun(workflowType string) string {
@@ -228,7 +225,14 @@ func (s Style) transfer(t Transfer) string {
 	if t.Total <= 0 {
 		return Bytes(t.Done)
 	}
-	return fmt.Sprintf("%s %s of %s", s.bar(t.Done, t.Total), Bytes(t.Done), Bytes(t.Total))
+	text := fmt.Sprintf("%s %s of %s", s.bar(t.Done, t.Total), Bytes(t.Done), Bytes(t.Total))
+	if t.Rate > 0 {
+		text += fmt.Sprintf(", %s/s", Bytes(t.Rate))
+	}
+	if t.Left > 0 {
+		text += ", " + Duration(t.Left) + " left"
+	}
+	return text
 }
 
 // taskCounts are the tasks of a run that are over, and all of them; of a group, of all its batches.

@@ -159,6 +159,12 @@ func TestResult(t *testing.T) {
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
+func TestATransferSaysHowFastItIs(t *testing.T) {
+	assert.Equal(t, "12.4 MB", Style{}.transfer(Transfer{Done: 12_400_000}))
+	text := Style{}.transfer(Transfer{Done: 12_400_000, Total: 40_000_000, Rate: 2_000_000, Left: 14 * time.Second})
+	assert.Contains(t, text, "12.4 MB of 40.0 MB, 2.0 MB/s, 14s left")
+}
+
 func TestChangesSayOnlyWhatIsNew(t *testing.T) {
 	first := Changes(Job{}, night())
 	golden(t, "changes_first", first)
