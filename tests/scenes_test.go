@@ -201,6 +201,23 @@ var scenes = []scene{
     import: {code: MIG_IMPORT1}
 `)
 		}},
+	{name: "NightlyClose-audited", ends: "succeeded", what: "what happened is written to an audit file",
+		play: func(s *stage) client.WorkflowRun {
+			return s.night("  - id: allocate\n    batch: {code: " + s.code + "}\naudit: reports/" + s.name + ".jsonl\n")
+		}},
+	{name: "NightlyClose-audit-unsound", batch: fails, ends: "failed CloseFailed", what: "the audit file is there and was changed; the close, which failed, says so",
+		play: func(s *stage) client.WorkflowRun {
+			s.Write(s.Reports, s.name+".jsonl", "changed\n")
+			return s.decides(s.waiting(s.night("  - id: allocate\n    batch: {code: "+s.code+"}\naudit: reports/"+s.name+".jsonl\n")), workflows.GiveUp)
+		}},
+	{name: "NightlyClose-missing-skipped", ends: "succeeded", what: "a file is missing, and the pipeline says to skip it",
+		play: func(s *stage) client.WorkflowRun {
+			return s.night("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: skip}\n")
+		}},
+	{name: "NightlyClose-missing-failed", ends: "failed CloseFailed", what: "a file is missing, and the pipeline says to fail",
+		play: func(s *stage) client.WorkflowRun {
+			return s.night("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
+		}},
 	{name: "NightlyClose-retried", ends: "succeeded", what: "a file is missing; a person has the step done again when it is there",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.waiting(s.night("  - id: ledger\n    upload: {file: inbox/" + s.name + ".csv}\n"))
@@ -323,6 +340,19 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun {
 			s.ledger()
 			return s.upload(workflows.UploadFileInput{Expect: &workflows.Expect{MinRows: new(int64(4))}})
+		}},
+	{name: "UploadFile-marked", ends: "succeeded", what: "the file's marker says that it is complete",
+		play: func(s *stage) client.WorkflowRun {
+			s.ledger()
+			s.Write(s.Inbox, s.name+".done", "")
+			return s.upload(workflows.UploadFileInput{Marker: "inbox/" + s.name + ".done"})
+		}},
+	{name: "UploadFile-folder", ends: "succeeded", what: "all files of a folder go up",
+		play: func(s *stage) client.WorkflowRun {
+			for _, name := range []string{"a", "b", "c"} {
+				s.Write(s.Inbox, s.name+"/"+s.name+"-"+name+".csv", harness.Ledger(2))
+			}
+			return s.Start(s.name, workflows.UploadFile, workflows.UploadFileInput{Connection: s.Connection, File: "inbox/" + s.name + "/"})
 		}},
 	{name: "DownloadFile-by-id", ends: "succeeded", what: "a file is brought down by its id",
 		play: func(s *stage) client.WorkflowRun {
