@@ -120,6 +120,17 @@ func TestTransfersOutliveTheirURLs(t *testing.T) {
 	require.Equal(t, sum, sumOf(t, filepath.Join(e.Reports, "copy.dat")))
 	require.Empty(t, down.Note, "it went on with what it had")
 	require.Len(t, e.Calls("download-by-id"), 2)
+
+	text := ""
+	for _, id := range []string{t.Name() + "/up", t.Name() + "/down"} {
+		for _, event := range e.History(id, "") {
+			text += event.String()
+		}
+	}
+	require.Contains(t, text, "par1.", "what is handed on shows in the history, so that a secret would, too")
+	for _, secret := range e.Sim.Secrets() {
+		require.NotContains(t, text, secret)
+	}
 }
 
 // A file that changes while it is sent is sent again as it is then, and what was sent of it is dropped.
