@@ -30,3 +30,21 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 	require.Contains(t, night, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
 	require.NotContains(t, night, "a: R_1", "once")
 }
+
+// A question that is asked again is as old as it was, and another one is new.
+func TestAQuestionKeepsItsTime(t *testing.T) {
+	t.Parallel()
+	first, later := start, start.Add(time.Hour)
+	step := &WaitingFor{Why: "R_1 ended"}
+	at := func(now time.Time, why string, tr *tracker) time.Time {
+		before := tr.status.Waiting
+		tr.status.Waiting = &WaitingFor{Why: why}
+		tr.stampQuestions(now, before)
+		return tr.status.Waiting.Since
+	}
+	tr := &tracker{status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Waiting: step}}}}
+	require.Equal(t, first, at(first, "held", tr))
+	require.Equal(t, first, at(later, "held", tr))
+	require.Equal(t, later, at(later, "R_1 ended", tr))
+	require.Equal(t, first, step.Since)
+}
