@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -243,6 +244,38 @@ func TestAnUploadIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// Parts that arrived before an earlier one did are not sent again.
+func TestPartsThatAreAheadAreNotSentAgain(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	const parts = 12
+	content := noise(parts * testPart)
+	id, url := n.announce(int64(len(content)))
+	n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayBefore, Delay: time.Minute, Times: 1},
+		simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 5})
+	state := &notes{}
+	_, err := n.client(Options{Parallel: 3}).Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	requireError(t, err)
+	n.ClearFaults()
+	var left uploadState
+	require.NoError(t, json.Unmarshal(state.last, &left))
+	require.NotEmpty(t, left.Ahead)
+
+	put := func() (all int) {
+		for _, e := range n.Journal() {
+			if e.Call == "part-put" && e.Processed {
+				all++
+			}
+		}
+		return all
+	}
+	before := put()
+	sent, err := n.client(Options{Parallel: 3}).Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	require.NoError(t, err)
+	assert.Equal(t, sha(content), sent.SHA256)
+	assert.True(t, bytes.Equal(content, n.stored(id)))
+	assert.Equal(t, parts-left.Done-len(left.Ahead), put()-before)
+}
+
 func TestTheStateStaysSmall(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(400 * testPart)
@@ -475,7 +508,7 @@ func TestDownloadFaults(t *testing.T) {
 		"broken off once":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
 		"head busy":        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
 		"wrong length":     {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the answer has 65535 bytes, wanted are 65536"},
-		"wrong range":      {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongRange}, "wanted "},
+		"wrong range":      {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongRange, After: 4}, "Content-Range is"},
 		"range ignored":    {simulator.Fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in answer to a range"},
 		"another version":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
 		"redirected":       {simulator.Fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
