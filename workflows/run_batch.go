@@ -219,7 +219,7 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 	if how != "" {
 		b.tracker.log(ctx, LogEntry{What: runID + " " + how})
 	}
-	return b.tracker.update(ctx, func(s *Status) { s.RunID, s.State, s.Summary = runID, Running, "triggered" })
+	return b.tracker.update(ctx, func(s *Status) { s.RunID, s.State, s.Summary = runID, Running, "runs as "+runID })
 }
 
 func (b *batchRun) enter(ctx workflow.Context, state State, summary string, choices ...string) error {
