@@ -39,7 +39,7 @@ check: tools
 	go test ./...
 
 e2e: build cluster
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -timeout 15m ./...
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -timeout 15m ./... # -p 1: they measure how soon things are noticed
 
 # Minutes on a machine of its own; curl and rclone to compare with.
 bench: build
