@@ -131,8 +131,7 @@ func (c *Client) uploadWhole(ctx context.Context, u *url.URL, up Upload) (Sent, 
 		b := body{op: "put", size: up.Size, askFirst: up.Size >= askFirst}
 		err := c.read(ctx, up, 0, up.Size, buffer, &b, func(src io.Reader) error {
 			sum = newSums()
-			_, err := io.CopyBuffer(io.MultiWriter(sum, up.Digest), struct{ io.Reader }{src}, make([]byte, min(max(up.Size, 1), bufferSize)))
-			return err
+			return pour(io.MultiWriter(sum, up.Digest), src)
 		})
 		if err != nil {
 			return false, err
@@ -181,6 +180,16 @@ func (c *Client) read(ctx context.Context, up Upload, offset, length int64, buff
 	}
 	b.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buffer)), nil }
 	return measure(bytes.NewReader(buffer))
+}
+
+// pour copies nothing that is in memory already.
+func pour(into io.Writer, src io.Reader) error {
+	if held, ok := src.(io.WriterTo); ok {
+		_, err := held.WriteTo(into)
+		return err
+	}
+	_, err := io.CopyBuffer(into, src, make([]byte, bufferSize))
+	return err
 }
 
 func tooShort(want, got int64) error {
@@ -342,7 +351,7 @@ func (t *upload) part(ctx context.Context, number int, ahead bool, buffer []byte
 	offset, length := int64(number-1)*t.state.PartSize, t.length(number)
 	inTurn := func(src io.Reader, more ...io.Writer) error {
 		return order.do(number, func() error {
-			_, err := io.CopyBuffer(io.MultiWriter(append(more, t.sha256, t.Digest)...), struct{ io.Reader }{src}, make([]byte, bufferSize))
+			err := pour(io.MultiWriter(append(more, t.sha256, t.Digest)...), src)
 			if err == nil {
 				p.sha256 = marshal(t.sha256)
 				p.digest, err = t.Digest.MarshalBinary()
