@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/tests/example"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
@@ -103,6 +105,13 @@ func TestReadmeInputsAreValid(t *testing.T) {
 		require.True(t, shown[heading], "no JSON for %s", heading)
 	}
 	for _, b := range inLanguage(blocks, "yaml") {
+		if strings.HasPrefix(b.text, "calendars:") { // a part of pbsm.yaml
+			file := filepath.Join(t.TempDir(), "pbsm.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(b.text), 0o600))
+			_, err := config.LoadSchedules(file, nil)
+			require.NoError(t, err, "%s", b.text)
+			continue
+		}
 		_, err := pipeline.Parse([]byte(b.text))
 		require.NoError(t, err, "%s", b.text)
 	}

@@ -102,7 +102,7 @@ func TestProcessesSayWhenTheyAreReady(t *testing.T) {
 	p := NewProcesses(t.TempDir())
 	t.Cleanup(p.Stop)
 	var ready struct{ Address string }
-	one := script(t, p, `echo '{"address":"here"}'; echo more; echo trouble >&2; exec sleep 60`)
+	one := script(t, p, `echo trouble >&2; printf '{"address":"here"}\nmore\n'; exec sleep 60`)
 	require.NoError(t, one.Ready(context.Background(), time.Minute, &ready))
 	assert.Equal(t, "here", ready.Address)
 	p.Stop()
