@@ -46,15 +46,19 @@ func held(s activities.BatchStatus) bool {
 }
 
 func progressText(s activities.BatchStatus) string {
+	return strings.ToLower(pbsm.StatusCode(s.Code).Text()) + countText(s)
+}
+
+// countText says how much of a run is done, behind what it is.
+func countText(s activities.BatchStatus) string {
 	over, all := s.Progress()
-	text := strings.ToLower(pbsm.StatusCode(s.Code).Text())
 	switch {
 	case all == 0:
-		return text
+		return ""
 	case len(s.Batches) > 0:
-		return fmt.Sprintf("%s, %d of %d batches done", text, over, all)
+		return fmt.Sprintf(", %d of %d batches done", over, all)
 	}
-	return fmt.Sprintf("%s, %d of %d tasks done", text, over, all)
+	return fmt.Sprintf(", %d of %d tasks done", over, all)
 }
 
 // failedTasks names what a person looks at first.

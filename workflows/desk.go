@@ -80,12 +80,18 @@ var steeringTexts = []struct{ name, text string }{
 	{ApproveSignal, "Approve the step that waits for it. The approver is not the one who started the close."},
 }
 
-const steeringInput = ` Input: {"by": "who", "why": "reason", "step": "of a close"}`
+// inputOf shows the input of a signal or an update in the UI's dialog.
+func inputOf(name string) string {
+	if name == DecideSignal {
+		return ` Input: {"by": "who", "why": "reason", "choice": "retry", "step": "of a close only"}`
+	}
+	return ` Input: {"by": "who", "why": "reason", "step": "of a close only"}`
+}
 
 func openDesk(ctx workflow.Context, applies func(*request) error, dropped func(*request, error)) (*desk, error) {
 	d := &desk{applies: applies, dropped: dropped}
 	for _, s := range steeringTexts {
-		description := s.text + steeringInput
+		description := s.text + inputOf(s.name)
 		d.receive(ctx, s.name, description)
 		err := workflow.SetUpdateHandlerWithOptions(ctx, s.name, func(ctx workflow.Context, asked Steering) (SteeringResult, error) {
 			r := &request{name: s.name, Steering: asked}

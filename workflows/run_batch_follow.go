@@ -86,7 +86,7 @@ func (b *batchRun) saw(ctx workflow.Context, seen activities.BatchStatus) (phase
 	}
 	b.asked = nil
 	if code == pbsm.CodeSuccess {
-		return b.end(ctx, Succeeded, "", "succeeded")
+		return b.end(ctx, Succeeded, "", "succeeded"+countText(seen))
 	}
 	return b.stuck, nil
 }

@@ -60,7 +60,8 @@ func (b *batchRun) park(ctx workflow.Context, why string) (phase, error) {
 // repeated without a person's word; a restart that took effect shows in the status.
 func (b *batchRun) undecided(ctx workflow.Context, p posting, cause error) (phase, error) {
 	if p.what == "restart" {
-		if seen, err := b.statusNow(ctx); err == nil && !pbsm.StatusCode(seen.Code).Terminal() {
+		// It had failed before: a run that goes on, or has succeeded, was restarted.
+		if seen, err := b.statusNow(ctx); err == nil && (!pbsm.StatusCode(seen.Code).Terminal() || pbsm.StatusCode(seen.Code) == pbsm.CodeSuccess) {
 			return b.posted(ctx, p, activities.Run{RunID: b.result.RunID})
 		}
 	}

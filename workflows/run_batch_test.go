@@ -238,6 +238,13 @@ func TestRunBatch(t *testing.T) {
 			calls:   map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
+			name:    "a lost answer to a restart that has succeeded already",
+			service: scheduler{restart: lostAnswer, ends: []stretch{{"-1", minute}, {"0", 0}}},
+			input:   func(in *RunBatchInput) { in.Restarts = 1 },
+			state:   Succeeded,
+			calls:   map[string]int{"trigger": 1, "restart": 1},
+		},
+		{
 			name:    "interrupted by a person, restarted by a person",
 			service: scheduler{ends: []stretch{{"0", 10 * time.Hour}, {"0", minute}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 2 },
