@@ -189,12 +189,7 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 }
 
 func (b *batchRun) posted(ctx workflow.Context, p posting, run activities.Run) (phase, error) {
-	switch p.what {
-	case "restart":
-		b.result.Restarts++
-	case "rerun":
-		b.result.Reruns++
-	}
+	b.count(p.what)
 	entry := LogEntry{What: p.what + " accepted as " + run.RunID}
 	if p.request != nil {
 		entry.By, entry.Why = p.request.By, p.request.Why
@@ -204,6 +199,15 @@ func (b *batchRun) posted(ctx workflow.Context, p posting, run activities.Run) (
 	err := b.adopt(ctx, run.RunID, "")
 	p.request.answered(b.answer(entry.What))
 	return b.follow, err
+}
+
+func (b *batchRun) count(what string) {
+	switch what {
+	case "restart":
+		b.result.Restarts++
+	case "rerun":
+		b.result.Reruns++
+	}
 }
 
 // adopt takes the run id that the service answered, whether it is new or not.

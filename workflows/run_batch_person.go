@@ -76,7 +76,11 @@ func (b *batchRun) undecided(ctx workflow.Context, p posting, cause error) (phas
 	}
 	switch r.Choice {
 	case Adopt:
-		return b.adoptWord(ctx, r, again)
+		next, err := b.adoptWord(ctx, r, again)
+		if r.err == nil {
+			b.count(p.what)
+		}
+		return next, err
 	case NothingStarted:
 		b.decided(ctx, r, "nothing had started; the "+p.what+" is posted again")
 		return b.post(ctx, posting{what: p.what, activity: p.activity, input: p.input})
