@@ -160,8 +160,10 @@ func TestBrowser(t *testing.T) {
 	b.shot("batch-details")
 
 	b.signals(batch, workflows.InterruptSignal, `{"by": "alice", "why": "wrong rates loaded"}`)
+	e.AwaitState(batch, workflows.Waiting) // the page shows the details as they were when it was opened
 	b.details(batch, "A person is asked")
 	b.shot("interrupted")
+	e.AwaitState(in.WorkflowID(), workflows.Waiting)
 	b.details(in.WorkflowID(), "A person is asked")
 	b.shot("close-waits")
 	b.open("/workflows?query=" + url.QueryEscape("PbsmState = 'waiting'"))
