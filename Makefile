@@ -11,7 +11,7 @@ LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
 GOBUILD  := go build -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: bench build devserver cluster tools check test unit e2e chaos demo demo-ci fmt clean
+.PHONY: bench build devserver cluster tools check test e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
