@@ -11,7 +11,7 @@ LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
 GOBUILD  := go build -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: bench build devserver cluster tools check test e2e chaos demo demo-ci fmt clean
+.PHONY: bench build devserver cluster tools generate check test e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -32,11 +32,16 @@ tools:
 	@mkdir -p $(TOOLS)
 	go build -C .ci/tools -o $(CURDIR)/$(TOOLS)/ tool
 
+# docs/configuration.md, docs/pipelines.md and deploy/schema, from the Go types and their comments.
+generate:
+	cd tests && go run ./reference ..
+
 check: tools
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	@for m in $(MODULES); do echo "vet, staticcheck: $$m"; (cd $$m && go vet ./... && $(CURDIR)/$(TOOLS)/staticcheck ./...) || exit 1; done
 	$(TOOLS)/workflowcheck -config .ci/workflowcheck.yaml ./workflows/...
 	go test ./...
+	cd tests && go test ./reference
 
 e2e: build cluster
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -timeout 15m ./... # -p 1: they measure how soon things are noticed

@@ -24,14 +24,14 @@ const (
 
 // Data is a bank's own calendar.
 type Data struct {
-	// Base is a built-in calendar whose holidays it has. Empty: none.
-	Base string `koanf:"base"`
+	// Base is a built-in calendar whose holidays it has: us-bank. Without it there are none.
+	Base string `koanf:"base" jsonschema:"enum=us-bank"`
 	// Add are more holidays: yyyy-mm-dd, a name may follow: "2026-12-24 Christmas Eve".
-	Add []string `koanf:"add"`
+	Add []string `koanf:"add" jsonschema:"format=holiday"`
 	// Remove are holidays of Base that are business days here.
-	Remove []string `koanf:"remove"`
-	// Weekend are days of the week: sun, mon, ... Default: sat, sun.
-	Weekend []string `koanf:"weekend"`
+	Remove []string `koanf:"remove" jsonschema:"format=date"`
+	// Weekend are the days of the week that are no business days; sat and sun where it is left out.
+	Weekend []string `koanf:"weekend" jsonschema:"enum=sun,enum=mon,enum=tue,enum=wed,enum=thu,enum=fri,enum=sat"`
 }
 
 // Calendar knows the business days of a bank.

@@ -12,10 +12,19 @@
 // Names of connections and stores are lower case; where one has a "-", its
 // variable has a "_". Variables without "__" are no overrides. Relative paths
 // are relative to the configuration file's folder.
+//
+// The comments of [Config]'s fields, and of theirs, are the text of docs/configuration.md and of
+// the JSON Schema (make generate): each says what the key does, and its unit. Defaults come from
+// [Defaults]. The tag jsonschema says what an editor can check before the worker does: required,
+// enum=, minimum=, maximum=, format= (one of [Forms]); jsonschema_extras:"keys=..." is the form of
+// a map's keys.
 package config
 
 import (
+	"reflect"
 	"time"
+
+	"github.com/knadh/koanf/v2"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
@@ -25,95 +34,150 @@ import (
 
 // Config is everything that pbsm.yaml says, with defaults filled in.
 type Config struct {
-	Connections map[string]Connection `koanf:"connections"`
-	Stores      map[string]Store      `koanf:"stores"`
-	Worker      Worker                `koanf:"worker"`
-	// Calendars are a bank's own; see calendar.Data. The built-in ones are not among them.
-	Calendars map[string]calendar.Data `koanf:"calendars"`
+	// Connections are the tenants of the service, each under the name that inputs call it by.
+	Connections map[string]Connection `koanf:"connections" jsonschema:"required" jsonschema_extras:"keys=name"`
+	// Stores are the places where files come from and go to. The name is the first part of a
+	// STORE/PATH in a pipeline.
+	Stores map[string]Store `koanf:"stores" jsonschema_extras:"keys=name"`
+	// Worker holds the settings of the worker process.
+	Worker Worker `koanf:"worker"`
+	// Calendars are a bank's own, beside the built-in us-bank (the holidays of the Federal Reserve Banks).
+	Calendars map[string]calendar.Data `koanf:"calendars" jsonschema_extras:"keys=name"`
 }
 
 // Connection is one tenant of the service and how to log in to it.
 type Connection struct {
-	BaseURL     string `koanf:"base_url"`  // https://HOST/TENANT
-	TokenURL    string `koanf:"token_url"` // https://IAM/oauth2/v1/token
-	TenantID    string `koanf:"tenant_id"`
-	ServiceID   string `koanf:"service_id"`
-	WorkspaceID string `koanf:"workspace_id"` // WS001
-	RemoteUser  string `koanf:"remote_user"`
-	Locale      string `koanf:"locale"` // en-US
-	AppID       string `koanf:"app_id"` // PBSMCS
+	// BaseURL is the address of the application, https://HOST/TENANT.
+	BaseURL string `koanf:"base_url" jsonschema:"required,format=https-url"`
+	// TokenURL is where tokens are asked for: the IAM console's host, https://IAM/oauth2/v1/token.
+	TokenURL string `koanf:"token_url" jsonschema:"required,format=https-url"`
+	// TenantID is sent as ofs_tenant_id.
+	TenantID string `koanf:"tenant_id" jsonschema:"required,format=text"`
+	// ServiceID is sent as ofs_service_id.
+	ServiceID string `koanf:"service_id" jsonschema:"required,format=text"`
+	// WorkspaceID is sent as ofs_workspace_id.
+	WorkspaceID string `koanf:"workspace_id" jsonschema:"format=text"`
+	// RemoteUser is sent as ofs_remote_user: a user whose role holds the function BATCH_EXEC.
+	RemoteUser string `koanf:"remote_user" jsonschema:"required,format=text"`
+	// Locale is the language of the service's answers.
+	Locale string `koanf:"locale" jsonschema:"format=text"`
+	// AppID is the application whose reports are generated.
+	AppID string `koanf:"app_id" jsonschema:"format=text"`
 
-	ClientID     string `koanf:"client_id"`
-	ClientSecret Secret `koanf:"client_secret"`
-	Username     string `koanf:"username"`
-	Password     Secret `koanf:"password"`
+	// ClientID is the id of the tenant's application in the IAM console.
+	ClientID string `koanf:"client_id" jsonschema:"required,format=text"`
+	// ClientSecret belongs to ClientID. What one activity hands to the next is sealed with a key
+	// that is derived from it, so all workers need the same one.
+	ClientSecret Secret `koanf:"client_secret" jsonschema:"required"`
+	// Username is the user who logs in.
+	Username string `koanf:"username" jsonschema:"required,format=text"`
+	// Password is that user's.
+	Password Secret `koanf:"password" jsonschema:"required"`
 
-	CAFile   string        `koanf:"ca_file"`
-	Insecure bool          `koanf:"insecure"` // certificates are not verified
-	Timeout  time.Duration `koanf:"timeout"`  // of one call; 60s
+	// CAFile is a file with certificates in PEM form. Only where a private authority signed the
+	// service's certificate; they are trusted beside the system's.
+	CAFile string `koanf:"ca_file"`
+	// Insecure leaves certificates unverified. Never in production.
+	Insecure bool `koanf:"insecure"`
+	// Timeout is how long one call to the service may take, more than 0.
+	Timeout time.Duration `koanf:"timeout"`
 
-	// Hosts of pre-authenticated URLs, with "*" for one label or a part of it
-	// and an optional port; objectstorage.*.oraclecloud.com.
-	PARHosts    []string `koanf:"par_hosts"`
-	MaxFileSize int64    `koanf:"max_file_size"` // bytes; one less than 10 TB, the document's limit
-	Transfer    Transfer `koanf:"transfer"`
+	// PARHosts are the hosts that pre-authenticated URLs may name, with "*" for one label or a
+	// part of it, and an optional port.
+	PARHosts []string `koanf:"par_hosts" jsonschema:"minItems=1"`
+	// MaxFileSize is in bytes: larger files are refused before they are sent. The service's
+	// documentation says less than 10 TB; releases set it lower.
+	MaxFileSize int64 `koanf:"max_file_size" jsonschema:"minimum=2"`
+	// Transfer says how the connection's files move.
+	Transfer Transfer `koanf:"transfer"`
 
-	// What differs between releases and tenants.
-	DynamicParams       string            `koanf:"dynamic_params"`        // json, or string: JSON encoded once more
-	MigrationStatusPath string            `koanf:"migration_status_path"` // /public/status
-	ReportStatusBody    string            `koanf:"report_status_body"`    // none, or object: {}
-	ReportDefType       string            `koanf:"report_def_type"`       // V
-	ScanAfterUpload     bool              `koanf:"scan_after_upload"`
-	ExtraHeaders        map[string]string `koanf:"extra_headers"`
+	// DynamicParams says how a batch's parameters are sent: as JSON, or as a string that holds
+	// JSON, as older releases want it.
+	DynamicParams string `koanf:"dynamic_params" jsonschema:"enum=json,enum=string"`
+	// MigrationStatusPath is where the state of an export or import is asked for; some releases
+	// have it under /Public/status.
+	MigrationStatusPath string `koanf:"migration_status_path" jsonschema:"format=path"`
+	// ReportStatusBody says what is sent with the question for a report's state: nothing, or the
+	// empty object that some gateways want.
+	ReportStatusBody string `koanf:"report_status_body" jsonschema:"enum=none,enum=object"`
+	// ReportDefType is sent as reportDefType where a report names none.
+	ReportDefType string `koanf:"report_def_type" jsonschema:"format=text"`
+	// ScanAfterUpload asks the service to scan each file once it is up, as releases from 24C on may want.
+	ScanAfterUpload bool `koanf:"scan_after_upload"`
+	// ExtraHeaders are sent with every call to the service, for gateways that want them.
+	ExtraHeaders map[string]string `koanf:"extra_headers" jsonschema_extras:"keys=header"`
 }
 
 // Transfer says how the connection's files move, on one worker: all of them
 // together, whichever way they go.
 type Transfer struct {
-	Parallel  int64 `koanf:"parallel"`  // parts on their way at once; 4
-	PartSize  int64 `koanf:"part_size"` // bytes, at least 10 MiB; 16 MiB. A part on its way takes that much memory, 16 MiB at most.
-	Threshold int64 `koanf:"threshold"` // bytes: from this size on a file goes up in parts; 100 MiB
-	Bandwidth int64 `koanf:"bandwidth"` // bytes per second; 0: as fast as it goes
+	// Parallel is how many parts are on their way at once.
+	Parallel int64 `koanf:"parallel" jsonschema:"minimum=1,maximum=64"`
+	// PartSize is in bytes, 10 MiB to 50 GiB. A part on its way takes that much memory, 16 MiB at most.
+	PartSize int64 `koanf:"part_size" jsonschema:"minimum=10485760,maximum=53687091200"`
+	// Threshold is in bytes: from this size on a file goes up in parts.
+	Threshold int64 `koanf:"threshold" jsonschema:"minimum=1,maximum=53687091200"`
+	// Bandwidth is in bytes per second, at least 65536; 0: as fast as it goes.
+	Bandwidth int64 `koanf:"bandwidth" jsonschema:"minimum=0"`
 }
 
-// Store is a named place for files; see stores.Place.
+// Store is a named place for files.
 type Store struct {
-	URL string `koanf:"url"`
+	// URL is a folder (file:///data/inbox, or file://./inbox beside this file; with
+	// create_dir=true behind a "?" it is made), a bucket (s3://BUCKET?region=R&endpoint=URL) or a folder of an SFTP server
+	// (sftp://USER@HOST:PORT/FOLDER).
+	URL string `koanf:"url" jsonschema:"required,minLength=1"`
 
-	// Of S3. Where they are empty, the AWS SDK looks where it always looks.
+	// AccessKey is for S3. Without it the AWS SDK looks where it always looks.
 	AccessKey Secret `koanf:"access_key"`
+	// SecretKey belongs to AccessKey.
 	SecretKey Secret `koanf:"secret_key"`
 
-	// Of SFTP: a key or a password, and a known_hosts file or the fingerprint of the server's key.
-	KeyFile       string `koanf:"key_file"`
+	// KeyFile is for SFTP: the private key to log in with; Password may be given instead, or both.
+	KeyFile string `koanf:"key_file"`
+	// KeyPassphrase opens KeyFile where it is encrypted.
 	KeyPassphrase Secret `koanf:"key_passphrase"`
-	Password      Secret `koanf:"password"`
-	KnownHosts    string `koanf:"known_hosts"`
-	Fingerprint   string `koanf:"fingerprint"` // SHA256:...
+	// Password is for SFTP.
+	Password Secret `koanf:"password"`
+	// KnownHosts is for SFTP: a file as OpenSSH writes it, by which the server is known.
+	KnownHosts string `koanf:"known_hosts"`
+	// Fingerprint is for SFTP, in place of KnownHosts: that of the server's key, SHA256:...
+	Fingerprint string `koanf:"fingerprint"`
 }
 
 // Worker holds the worker process's own settings.
 type Worker struct {
-	TaskQueue   string        `koanf:"task_queue"`   // pbsm
-	Pipelines   string        `koanf:"pipelines"`    // folder of definitions; pipelines
-	Health      string        `koanf:"health"`       // address of health and metrics; :9090
-	StopTimeout time.Duration `koanf:"stop_timeout"` // for what runs when the worker is told to stop; 30s
-	Log         Log           `koanf:"log"`
-	Poll        Poll          `koanf:"poll"`
+	// TaskQueue is the queue of the closes; the starter needs the same one.
+	TaskQueue string `koanf:"task_queue" jsonschema:"format=text"`
+	// Pipelines is the folder of the definitions.
+	Pipelines string `koanf:"pipelines" jsonschema:"minLength=1"`
+	// Health is the address, HOST:PORT, of /healthz, /readyz and /metrics.
+	Health string `koanf:"health" jsonschema:"format=address"`
+	// StopTimeout is how long what runs may go on when the worker is told to stop, more than 0.
+	StopTimeout time.Duration `koanf:"stop_timeout"`
+	// Log says what is logged and how.
+	Log Log `koanf:"log"`
+	// Poll says how often a job is asked for its state.
+	Poll Poll `koanf:"poll"`
 }
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `koanf:"level"`  // debug, info, warn, error; info
-	Format string `koanf:"format"` // json, console; json
+	// Level is the least that is logged.
+	Level string `koanf:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
+	// Format is a line of JSON for machines, or a line of text for people.
+	Format string `koanf:"format" jsonschema:"enum=json,enum=console"`
 }
 
 // Poll says how often a job is asked for its state: after Ratio of the time
 // that it has run, but at least Min and at most Max.
 type Poll struct {
-	Ratio float64       `koanf:"ratio"` // 0.05
-	Min   time.Duration `koanf:"min"`   // 2s
-	Max   time.Duration `koanf:"max"`   // 60s
+	// Ratio is a part of the time that the job has run: 0.05 is 5 %.
+	Ratio float64 `koanf:"ratio" jsonschema:"exclusiveMinimum=0,maximum=1"`
+	// Min is the shortest time between two questions, more than 0.
+	Min time.Duration `koanf:"min"`
+	// Max is the longest time between two questions, at least Min.
+	Max time.Duration `koanf:"max"`
 }
 
 // StorePlaces is what stores.Open takes.
@@ -146,6 +210,18 @@ func defaults() Config {
 
 func transferDefaults() Transfer {
 	return Transfer{Parallel: parstore.DefaultParallel, PartSize: parstore.DefaultPartSize, Threshold: parstore.DefaultThreshold}
+}
+
+// Defaults is what a configuration is that leaves everything out which it may; each section of
+// named things has one, NAME.
+func Defaults() *Config {
+	l := &loader{k: koanf.New(".")}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if field.Type.Kind() == reflect.Map {
+			_ = l.k.Set(field.Tag.Get("koanf")+".NAME", map[string]any{}) // an empty configuration takes any key
+		}
+	}
+	return l.decode()
 }
 
 // connectionDefaults are the values of keys that a connection does not have.

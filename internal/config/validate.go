@@ -24,6 +24,28 @@ var (
 	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 )
 
+// nameRule is a name's form in words.
+const nameRule = `lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`
+
+// Form is a form that texts of the configuration have.
+type Form struct {
+	Pattern string // of a regular expression, as RE2 and ECMAScript both read it
+	Rule    string // in words
+}
+
+// Forms are the forms by the name in the tag jsonschema:"format=NAME" or keys=NAME. An editor
+// checks by the pattern; it refuses nothing that [Load] takes.
+var Forms = map[string]Form{
+	"name":      {namePattern.String(), nameRule},
+	"https-url": {`^https://[^/?#@]+(/[^?#]*)?$`, "an https URL with neither user nor query"},
+	"text":      {`^\S([^\x00-\x1f\x7f]*\S)?$`, "a text"},
+	"path":      {pathPattern.String(), "a path such as /public/status"},
+	"header":    {headerPattern.String(), "the name of an HTTP header"},
+	"date":      {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd"},
+	"holiday":   {`^[0-9]{4}-[0-9]{2}-[0-9]{2}( .*)?$`, "a date, yyyy-mm-dd; a name may follow"},
+	"address":   {`^.*:[^:]*$`, "an address such as :9090 or 127.0.0.1:9090"},
+}
+
 // checker gathers faults of a configuration that could be decoded.
 type checker struct {
 	folder string // where relative paths start
@@ -69,7 +91,7 @@ func (v *checker) check(key string, err error) {
 }
 
 func (v *checker) name(key, name string) {
-	v.want(namePattern.MatchString(name), key, `%q is not a name; use lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`, name)
+	v.want(namePattern.MatchString(name), key, "%q is not a name; use %s", name, nameRule)
 }
 
 func (v *checker) connection(key string, c *Connection) {

@@ -34,6 +34,11 @@
 // A time ("05:00") is the next such moment in the pipeline's time zone after
 // the close started; a duration ("90m") counts from the start. See
 // [ResolveDeadline]. String values may hold templates; see [Pipeline.Render].
+//
+// The comments of [Pipeline]'s fields, and of theirs, are the text of docs/pipelines.md and of the
+// JSON Schema (make generate), and so are the examples above the kinds of step, which show every
+// key. The tag jsonschema says what an editor can check before [Parse] does; format= is one of
+// [Forms]. A key without omitempty is required.
 package pipeline
 
 import (
@@ -51,35 +56,52 @@ import (
 // Source: chapter 10, Execution API.
 const ParamAsOf = "$FICMISDATE$"
 
-// Pipeline is one definition. Its JSON form is what a definition file holds.
+// Pipeline is one definition: what a file of the pipelines folder holds.
 type Pipeline struct {
-	Name     string `json:"name"`
-	Calendar string `json:"calendar,omitempty"`
-	TimeZone string `json:"time_zone,omitempty"` // IANA name; UTC when empty
-	Deadline string `json:"deadline,omitempty"`  // of the whole close
-	// Audit is the store/path of the file that says who did what; see internal/audit. Two
-	// closes at a time must not write one file. Default: a file with the names of pipeline and
-	// connection and the date, beside the first one that a step saves; none where none does.
-	Audit string `json:"audit,omitempty"`
-	Steps []Step `json:"steps"`
+	// Name is the name of the file without .yaml, and a part of the close's workflow id.
+	Name string `json:"name" jsonschema:"format=id"`
+	// Calendar tells schedules the business days: us-bank, or one of pbsm.yaml.
+	Calendar string `json:"calendar,omitempty" jsonschema:"format=id"`
+	// TimeZone is the IANA name of the zone in which times are meant; UTC where it is left out.
+	TimeZone string `json:"time_zone,omitempty" jsonschema:"format=time-zone"`
+	// Deadline is that of the whole close, and so of each step that has none of its own.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+	// Audit is where the audit file goes, which says who did what. Two closes at a time must not write
+	// one file. Where it is left out: a file with the names of pipeline and connection and the
+	// date, beside the first one that a step saves; none where none does.
+	Audit string `json:"audit,omitempty" jsonschema:"format=store/path"`
+	// Steps are what the close does, 1 to 1000.
+	Steps []Step `json:"steps" jsonschema:"minItems=1,maxItems=1000"`
 
 	lines map[string]int // structural path -> line, when it came from a text
 }
 
-// Step is one node of the pipeline. Exactly one of the kinds is set.
+// Step is one node of the pipeline: an id, what it needs, and exactly one kind.
 type Step struct {
-	ID          string   `json:"id"`
-	Needs       []string `json:"needs,omitempty"`
-	Description string   `json:"description,omitempty"`
+	// ID is the step's name, unique in the pipeline.
+	ID string `json:"id" jsonschema:"format=id"`
+	// Needs are the ids of the steps that must be done before this one starts. Without it, it
+	// starts at once.
+	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems,format=id"`
+	// Description is for people.
+	Description string `json:"description,omitempty"`
 
-	Upload   *Upload    `json:"upload,omitempty"`
-	Batch    *Batch     `json:"batch,omitempty"`
-	Group    *Group     `json:"group,omitempty"`
-	Report   *Report    `json:"report,omitempty"`
-	Download *Download  `json:"download,omitempty"`
-	Export   *Migration `json:"export,omitempty"`
-	Import   *Migration `json:"import,omitempty"`
-	Approve  *Approve   `json:"approve,omitempty"`
+	// Upload sends a file of a store, or all files of a folder.
+	Upload *Upload `json:"upload,omitempty" jsonschema:"oneof_required=upload"`
+	// Batch runs one batch.
+	Batch *Batch `json:"batch,omitempty" jsonschema:"oneof_required=batch"`
+	// Group runs a batch group.
+	Group *Group `json:"group,omitempty" jsonschema:"oneof_required=group"`
+	// Report generates a report and saves it.
+	Report *Report `json:"report,omitempty" jsonschema:"oneof_required=report"`
+	// Download saves a file that is in the service.
+	Download *Download `json:"download,omitempty" jsonschema:"oneof_required=download"`
+	// Export exports a migration definition.
+	Export *Migration `json:"export,omitempty" jsonschema:"oneof_required=export"`
+	// Import imports a migration definition.
+	Import *Migration `json:"import,omitempty" jsonschema:"oneof_required=import"`
+	// Approve waits for a person.
+	Approve *Approve `json:"approve,omitempty" jsonschema:"oneof_required=approve"`
 }
 
 // Kind names what a step does; it is the step's key in a definition.
@@ -96,22 +118,44 @@ const (
 	KindApprove  Kind = "approve"
 )
 
-// Upload sends a file of a store to the service.
+// Upload sends a file of a store to the service, or all files of a folder.
+//
+//	upload:
+//	  file: "inbox/gl_{{.AsOfDate}}.csv"
+//	  name: gl.csv
+//	  wait_until: "01:30"
+//	  stable_for: 30s
+//	  marker: "inbox/gl_{{.AsOfDate}}.done"
+//	  on_missing: skip
+//	  expect: {manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"}
+//	  mime_type: Text/CSV
+//	  prefix: ledgers
+//
+// A folder:
+//
+//	upload: {file: "inbox/extracts_{{.AsOfDate}}/", list_to: "reports/{{.AsOfDate}}/extracts.jsonl"}
 type Upload struct {
-	File      string `json:"file"`                 // store/path; with a "/" at its end a folder, all of whose files are sent
-	ListTo    string `json:"list_to,omitempty"`    // of a folder: store/path of the list of what was sent
-	Name      string `json:"name,omitempty"`       // remote file name; the base name of File when empty
-	WaitUntil string `json:"wait_until,omitempty"` // how long to wait for a file that is late
-	// StableFor: the file is complete once its size and time have not changed for so long.
+	// File is what is sent. With a "/" at its end it is a folder, all of whose files are sent.
+	File string `json:"file" jsonschema:"format=store/path/"`
+	// ListTo is where the list of what was sent is saved; only of a folder.
+	ListTo string `json:"list_to,omitempty" jsonschema:"format=store/path"`
+	// Name is what the file is called in the service; as in the store where it is left out.
+	Name string `json:"name,omitempty" jsonschema:"format=file-name"`
+	// WaitUntil is how long a file that is late is waited for.
+	WaitUntil string `json:"wait_until,omitempty" jsonschema:"format=time"`
+	// StableFor says when the file is complete: once its size and time have not changed for so long.
 	StableFor Duration `json:"stable_for,omitempty"`
-	// Marker is the store/path of a file whose presence says that File is complete. The
-	// manifest of Expect can be it.
-	Marker string `json:"marker,omitempty"`
-	// OnMissing is what becomes of the step when the file did not come, or not wholly.
-	OnMissing OnMissing      `json:"on_missing,omitempty"`
-	Expect    *verify.Expect `json:"expect,omitempty"`    // what the file must hold before it is sent
-	MimeType  string         `json:"mime_type,omitempty"` // by extension when empty
-	Prefix    string         `json:"prefix,omitempty"`
+	// Marker is a file whose presence says that File is complete. The manifest of Expect can be it.
+	Marker string `json:"marker,omitempty" jsonschema:"format=store/path"`
+	// OnMissing is what becomes of the step when the file did not come, or not wholly: a person
+	// decides, the night goes on without it, or the step fails.
+	OnMissing OnMissing `json:"on_missing,omitempty" jsonschema:"enum=wait_for_person,enum=skip,enum=fail,default=wait_for_person"`
+	// Expect is what the file must hold before it is sent.
+	Expect *verify.Expect `json:"expect,omitempty"`
+	// MimeType is sent with the file: Text/CSV, Text/plain or DAT; by the name's ending where it is left out.
+	MimeType string `json:"mime_type,omitempty" jsonschema:"format=type"`
+	// Prefix is the folder of the file in the service.
+	Prefix string `json:"prefix,omitempty" jsonschema:"format=prefix"`
 }
 
 // OnMissing is what becomes of an upload whose file did not come.
@@ -127,33 +171,75 @@ const (
 func (u *Upload) IsFolder() bool { return strings.HasSuffix(u.File, "/") }
 
 // Batch runs one batch.
+//
+//	batch:
+//	  code: PBSM_ALLOC
+//	  params: {$FICMISDATE$: "{{.AsOfDate}}", $RUNSK$: "1"}
+//	  restarts: 2
+//	  restart_delay: 1m
+//	  deadline: "05:00"
+//	  key: second
+//	  included_tasks: [TASK1, TASK2]
+//	  excluded_tasks: [TASK3]
+//	  held_tasks: [TASK4]
 type Batch struct {
-	Code          string            `json:"code"`
-	Params        map[string]string `json:"params,omitempty"`
-	Restarts      int               `json:"restarts,omitempty"` // automatic restarts from the failed task
-	RestartDelay  Duration          `json:"restart_delay,omitempty"`
-	Deadline      string            `json:"deadline,omitempty"`
-	Key           string            `json:"key,omitempty"` // tells apart two runs of one code in one night
-	IncludedTasks []string          `json:"included_tasks,omitempty"`
-	ExcludedTasks []string          `json:"excluded_tasks,omitempty"`
-	HeldTasks     []string          `json:"held_tasks,omitempty"`
+	// Code is the batch's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Params are the run time parameters. The as-of date is among them, as $FICMISDATE$, unless
+	// they say otherwise.
+	Params map[string]string `json:"params,omitempty" jsonschema_extras:"date=$FICMISDATE$"`
+	// Restarts is how often a run that failed is restarted, from the failed task, before a person is asked.
+	Restarts int `json:"restarts,omitempty" jsonschema:"minimum=0,maximum=100"`
+	// RestartDelay is the time before each restart.
+	RestartDelay Duration `json:"restart_delay,omitempty"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+	// Key tells apart two runs of one code in one night.
+	Key string `json:"key,omitempty" jsonschema:"format=code"`
+	// IncludedTasks are the only tasks that run.
+	IncludedTasks []string `json:"included_tasks,omitempty" jsonschema:"format=code"`
+	// ExcludedTasks are tasks that do not run.
+	ExcludedTasks []string `json:"excluded_tasks,omitempty" jsonschema:"format=code"`
+	// HeldTasks are tasks that wait until a person releases them in the service.
+	HeldTasks []string `json:"held_tasks,omitempty" jsonschema:"format=code"`
 }
 
 // Group runs a batch group. The service takes parameters per member, so the
 // as-of date reaches only the members that are listed.
+//
+//	group:
+//	  code: PBSM_PROFIT_GRP
+//	  batches:
+//	    - {code: PBSM_CUST_PROFIT}
+//	    - {code: PBSM_PROD_PROFIT, params: {$RUNSK$: "1"}}
+//	  restarts: 1
+//	  restart_delay: 5m
+//	  deadline: "06:00"
+//	  key: second
 type Group struct {
-	Code         string        `json:"code"`
-	Batches      []GroupMember `json:"batches"`
-	Restarts     int           `json:"restarts,omitempty"`
-	RestartDelay Duration      `json:"restart_delay,omitempty"`
-	Deadline     string        `json:"deadline,omitempty"`
-	Key          string        `json:"key,omitempty"`
+	// Code is the group's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Batches are the group's members.
+	Batches []GroupMember `json:"batches" jsonschema:"minItems=1"`
+	// Restarts is how often a run that failed is restarted, from the failed task, before a person is asked.
+	Restarts int `json:"restarts,omitempty" jsonschema:"minimum=0,maximum=100"`
+	// RestartDelay is the time before each restart.
+	RestartDelay Duration `json:"restart_delay,omitempty"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+	// Key tells apart two runs of one code in one night.
+	Key string `json:"key,omitempty" jsonschema:"format=code"`
 }
 
 // GroupMember is one batch of a group and its parameters.
 type GroupMember struct {
-	Code   string            `json:"code"`
-	Params map[string]string `json:"params,omitempty"`
+	// Code is the batch's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Params are its run time parameters. The as-of date is among them, as $FICMISDATE$, unless
+	// they say otherwise.
+	Params map[string]string `json:"params,omitempty" jsonschema_extras:"date=$FICMISDATE$"`
 }
 
 // Report generates a report and saves it.
@@ -161,41 +247,93 @@ type GroupMember struct {
 // The service passes both filters to SQL. Templates can only put the as-of
 // date, the connection's name and the pipeline's name into them, all of which
 // consist of letters, digits, "_" and "-".
+//
+//	report:
+//	  code: RPT001
+//	  type: CSV
+//	  def_type: V
+//	  filter: "AS_OF_DATE = '{{.AsOfDate}}'"
+//	  placeholder_filter: "ORG_UNIT_ID = 1001"
+//	  save_to: "reports/{{.AsOfDate}}/profitability.csv"
+//	  expect: {min_rows: 1}
+//	  deadline: 2h
 type Report struct {
-	Code              string `json:"code"`
-	Type              string `json:"type,omitempty"`     // CSV when empty
-	DefType           string `json:"def_type,omitempty"` // the connection's when empty
-	Filter            string `json:"filter,omitempty"`
+	// Code is the report's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Type is the report's file type.
+	Type string `json:"type,omitempty" jsonschema:"format=code,default=CSV"`
+	// DefType is sent as reportDefType; the connection's report_def_type where it is left out.
+	DefType string `json:"def_type,omitempty" jsonschema:"format=code"`
+	// Filter is sent as filterCriteria.
+	Filter string `json:"filter,omitempty"`
+	// PlaceholderFilter is sent as placeholderFilter.
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
-	SaveTo            string `json:"save_to"` // store/path
+	// SaveTo is where the report is saved.
+	SaveTo string `json:"save_to" jsonschema:"format=store/path"`
 	// Expect is what the saved file must hold.
-	Expect   *verify.Expect `json:"expect,omitempty"`
-	Deadline string         `json:"deadline,omitempty"`
+	Expect *verify.Expect `json:"expect,omitempty"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
 
 // Download brings down a file that is in the service: exactly one of File and
 // FileID says which.
+//
+//	download:
+//	  file: gl_copy.csv
+//	  save_to: "reports/{{.AsOfDate}}/gl_copy.csv"
+//	  prefix: ledgers
+//	  stripe: default
+//	  expect: {rows: 100, totals: {BALANCE: "1234567.89"}}
+//	  deadline: 2h
+//
+// By its id, which names one file where a name may stand for several:
+//
+//	download: {file_id: "9916", save_to: "reports/{{.AsOfDate}}/gl_copy.csv"}
 type Download struct {
-	File   string `json:"file,omitempty"`    // remote file name
-	FileID string `json:"file_id,omitempty"` // digits
-	SaveTo string `json:"save_to"`           // store/path
-	Prefix string `json:"prefix,omitempty"`
-	Stripe string `json:"stripe,omitempty"` // "default" when empty
+	// File is the name of the file in the service.
+	File string `json:"file,omitempty" jsonschema:"format=file-name,oneof_required=file"`
+	// FileID is the number of the file in the service.
+	FileID string `json:"file_id,omitempty" jsonschema:"format=number,oneof_required=file_id"`
+	// SaveTo is where the file is saved.
+	SaveTo string `json:"save_to" jsonschema:"format=store/path"`
+	// Prefix is the folder of the file in the service.
+	Prefix string `json:"prefix,omitempty" jsonschema:"format=prefix"`
+	// Stripe is the part of the service's storage that holds it.
+	Stripe string `json:"stripe,omitempty" jsonschema:"format=code,default=default"`
 	// Expect is what the saved file must hold.
-	Expect   *verify.Expect `json:"expect,omitempty"`
-	Deadline string         `json:"deadline,omitempty"`
+	Expect *verify.Expect `json:"expect,omitempty"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
 
 // Migration exports or imports the migration definition with this code.
+//
+//	export: {code: MIG001, deadline: 2h}
+//
+// The other way:
+//
+//	import: {code: MIG001}
 type Migration struct {
-	Code     string `json:"code"`
-	Deadline string `json:"deadline,omitempty"`
+	// Code is the migration definition's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
 
-// Approve waits for a person's approval of what the message says.
+// Approve waits for a person's approval of what the message says. Who started the close cannot
+// approve it.
+//
+//	approve: {message: "Is the ledger complete?", deadline: "23:30"}
 type Approve struct {
-	Message  string `json:"message"`
-	Deadline string `json:"deadline,omitempty"`
+	// Message is what the approver approves.
+	Message string `json:"message" jsonschema:"minLength=1"`
+	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// in the service is left alone.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
 
 // Kind tells which kind is set; empty when none or several are.

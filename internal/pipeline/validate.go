@@ -27,7 +27,9 @@ func (p *Pipeline) check() *collector {
 const maxSteps = 1000 // a close with more would not fit into one workflow's history
 
 // idRule is a name's form, fit for workflow ids, file names and environment variables.
-const idRule = `use lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`
+const idRule = `use ` + idForm
+
+const idForm = `lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`
 
 var (
 	idPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
@@ -37,6 +39,39 @@ var (
 	mimePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]*(/[A-Za-z0-9][A-Za-z0-9.+-]*)?$`)
 	digits        = regexp.MustCompile(`^[0-9]{1,19}$`)
 )
+
+// Form is a form that texts of a definition have.
+type Form struct {
+	Pattern string // of a regular expression, as RE2 and ECMAScript both read it
+	Rule    string // in words
+	Fixed   bool   // a template cannot stand for it
+}
+
+const (
+	durationPattern = `[+-]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+|[+-]?0`
+	segmentPattern  = `(/[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*)`
+	storePattern    = `^[a-z0-9][a-z0-9_-]{0,62}`
+)
+
+// Forms are the forms by the name in the tag jsonschema:"format=NAME", those of verify.Expect
+// among them. An editor checks by the pattern; it refuses nothing that [Parse] takes.
+var Forms = map[string]Form{
+	"id":          {idPattern.String(), idForm, true},
+	"time-zone":   {`^[A-Za-z0-9+_-]+(/[A-Za-z0-9+_-]+)*$`, "an IANA name such as America/New_York", true},
+	"time":        {`^([01][0-9]|2[0-3]):[0-5][0-9]$|^(` + durationPattern + `)$`, `a time of day such as "05:00": the next one in the pipeline's time zone after the close started; or a duration such as 90m, from the start`, true},
+	"duration":    {`^(` + durationPattern + `)$`, "a duration such as 90s, 5m or 1h30m", true},
+	"store/path":  {storePattern + segmentPattern + `+$`, "a file: the name of a store of pbsm.yaml, then the path in it, no part of which may be empty or start with a dot", false},
+	"store/path/": {storePattern + segmentPattern + `+/?$`, "the same, or a folder, with a / at its end", false},
+	"code":        {codePattern.String(), `letters, digits, "_", "." and "-", at most 128, a letter or digit first`, false},
+	"file-name":   {remotePattern.String(), `letters, digits, ".", "_" and "-", at most 255, a letter or digit first, no ".."`, false},
+	"number":      {digits.String(), "digits, at most 19", false},
+	"prefix":      {prefixPattern.String(), `letters, digits, ".", "_", "-" and "/", no ".."`, false},
+	"type":        {mimePattern.String(), "a type such as Text/CSV", false},
+	"date":        {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd", false},
+	"decimal":     {`^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*$`, "a decimal such as 1234567.89", false},
+	"sha256":      {`^[0-9A-Fa-f]{64}$`, "64 hex digits", false},
+	"delimiter":   {`^[\t!#-~]$`, "one character such as ; or |", false},
+}
 
 func validID(text string) bool { return idPattern.MatchString(text) }
 

@@ -14,20 +14,35 @@ import (
 )
 
 // Expect says what a file must hold. Whatever is not given is not checked.
+//
+//	expect:
+//	  manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"
+//	  bytes: 5120
+//	  rows: 100
+//	  min_rows: 1
+//	  max_rows: 1000000
+//	  sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//	  totals: {BALANCE: "1234567.89"}
+//	  delimiter: ";"
 type Expect struct {
-	// Manifest is the "store/path" of a file that says more; see [ParseManifest].
-	Manifest string `json:"manifest,omitempty"`
-	Bytes    *int64 `json:"bytes,omitempty"`
+	// Manifest is a file with what the sender promises: JSON with any of the keys file, bytes,
+	// rows, sha256 and totals; see [ParseManifest].
+	Manifest string `json:"manifest,omitempty" jsonschema:"format=store/path,anyof_required=manifest"`
+	// Bytes is the file's size.
+	Bytes *int64 `json:"bytes,omitempty" jsonschema:"minimum=0,anyof_required=bytes"`
 	// Rows are the records below the header of a CSV file; of other files, the lines.
-	Rows    *int64 `json:"rows,omitempty"`
-	MinRows *int64 `json:"min_rows,omitempty"`
-	MaxRows *int64 `json:"max_rows,omitempty"`
-	SHA256  string `json:"sha256,omitempty"` // 64 hex digits
+	Rows *int64 `json:"rows,omitempty" jsonschema:"minimum=0,anyof_required=rows"`
+	// MinRows is the least number of rows.
+	MinRows *int64 `json:"min_rows,omitempty" jsonschema:"minimum=0,anyof_required=min_rows"`
+	// MaxRows is the largest number of rows.
+	MaxRows *int64 `json:"max_rows,omitempty" jsonschema:"minimum=0,anyof_required=max_rows"`
+	// SHA256 is the checksum of the file, as 64 hex digits.
+	SHA256 string `json:"sha256,omitempty" jsonschema:"format=sha256,anyof_required=sha256"`
 	// Totals are the exact sums of columns, by the names in the header.
-	Totals map[string]string `json:"totals,omitempty"`
-	// Delimiter stands between the columns. Default: a comma. With it, or with totals, a file
-	// is read as CSV whatever its ending.
-	Delimiter string `json:"delimiter,omitempty"`
+	Totals map[string]string `json:"totals,omitempty" jsonschema:"anyof_required=totals" jsonschema_extras:"values=decimal"`
+	// Delimiter stands between the columns. With it, or with totals, a file is read as CSV
+	// whatever its ending.
+	Delimiter string `json:"delimiter,omitempty" jsonschema:"format=delimiter,default=\\,"`
 }
 
 // Figures are what a file holds.

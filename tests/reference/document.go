@@ -1,0 +1,225 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/invopop/jsonschema"
+)
+
+// section is a table of keys under a heading.
+type section struct {
+	Title, Text string
+	Keys        []key
+}
+
+type key struct {
+	Name, Variable, Value, Default, Text string
+	Required                             bool
+}
+
+// book is a document and what it is made of.
+type book struct {
+	language
+	root     *jsonschema.Schema
+	comments *comments
+	defaults map[string]any
+	Sections []section
+	seen     map[string]int // definition -> its section, where one section serves all places
+}
+
+// book has a section for each set of keys below the root, in the order of the fields.
+func (l language) book(root *jsonschema.Schema, c *comments, defaults map[string]any) *book {
+	b := &book{language: l, root: root, comments: c, defaults: defaults, seen: map[string]int{}}
+	b.add("", "", l.root.Name(), root)
+	return b
+}
+
+func (b *book) add(path, last, name string, s *jsonschema.Schema) {
+	title := path
+	if b.written { // the same keys everywhere, so they are told once
+		title = last
+		if at, ok := b.seen[name]; ok {
+			if !slices.Contains(strings.Split(b.Sections[at].Title, ", "), last) {
+				b.Sections[at].Title += ", " + last
+			}
+			return
+		}
+		b.seen[name] = len(b.Sections)
+	}
+	at := len(b.Sections)
+	b.Sections = append(b.Sections, section{Title: title, Text: b.comments.types[name]})
+	type below struct{ path, last, name string }
+	var more []below
+	for name, property := range properties(s) {
+		keyPath := strings.TrimPrefix(path+"."+name, ".")
+		b.Sections[at].Keys = append(b.Sections[at].Keys, b.key(keyPath, name, property, slices.Contains(s.Required, name)))
+		switch target := definition(property); {
+		case target == "" || target == secretName:
+		case property.Type == "object":
+			more = append(more, below{keyPath + "." + placeholder, name, target})
+		default:
+			more = append(more, below{keyPath, name, target})
+		}
+	}
+	for _, m := range more {
+		b.add(m.path, m.last, m.name, b.root.Definitions[m.name])
+	}
+}
+
+// definition is the one that a property, the items of its list or the values of its map have.
+func definition(s *jsonschema.Schema) string {
+	for _, part := range []*jsonschema.Schema{s, s.Items, s.AdditionalProperties} {
+		if part != nil && part.Ref != "" {
+			return strings.TrimPrefix(part.Ref, "#/$defs/")
+		}
+	}
+	return ""
+}
+
+func (b *book) key(path, name string, s *jsonschema.Schema, required bool) key {
+	k := key{Name: name, Required: required, Text: s.Description, Value: b.value(path, name, s), Variable: b.variable(path, s)}
+	value, ok := b.defaults[path]
+	if !ok {
+		value, ok = s.Default, s.Default != nil
+	}
+	if ok && !required {
+		k.Default = "`" + literal(value) + "`"
+		if bytes, isNumber := value.(int64); isNumber && bytes > 0 && bytes%(1<<20) == 0 {
+			k.Default += fmt.Sprintf(" (%d MiB)", bytes>>20)
+		}
+	}
+	return k
+}
+
+func literal(value any) string {
+	if list, ok := value.([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(value)
+}
+
+// variable is the environment variable that overrides a key; only pbsm.yaml has them.
+func (b *book) variable(path string, s *jsonschema.Schema) string {
+	target := definition(s)
+	if b.written || target != "" && target != secretName {
+		return ""
+	}
+	name := "PBSM_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
+	if s.Type == "object" {
+		name += "__KEY"
+	}
+	return name
+}
+
+func (b *book) value(path, name string, s *jsonschema.Schema) string {
+	target := definition(s)
+	switch {
+	case target == secretName:
+		return "a [secret](#secrets)"
+	case target != "" && s.Type == "array":
+		return "a list of [" + name + "](#" + anchor(name) + ")"
+	case target != "" && s.Type == "object":
+		return fmt.Sprintf("names, each with the keys of [%s](#%s)", path+"."+placeholder, anchor(path+"."+placeholder))
+	case target != "":
+		title := path
+		if b.written {
+			title = name
+		}
+		return "the keys of [" + title + "](#" + anchor(title) + ")"
+	}
+	switch s.Type {
+	case "array":
+		return "a list of: " + b.value(path, name, s.Items)
+	case "object":
+		if name, ok := s.Extras["values"].(string); ok {
+			return "keys, each with a " + b.value(path, name, &jsonschema.Schema{Type: "string", Format: name})
+		}
+		return "keys and values"
+	case "boolean":
+		return "`true` or `false`"
+	case "integer", "number":
+		return number(s)
+	}
+	if s.Enum != nil {
+		var words []string
+		for _, word := range s.Enum {
+			words = append(words, fmt.Sprintf("`%v`", word))
+		}
+		return strings.Join(words, ", ")
+	}
+	switch rule := b.forms[s.Format].rule; {
+	case rule != "" && b.written: // there are few forms and many keys
+		return "[" + s.Format + "](#values)"
+	case rule != "":
+		return rule
+	}
+	return "a text"
+}
+
+func number(s *jsonschema.Schema) string {
+	text := map[string]string{"integer": "a whole number", "number": "a number"}[s.Type]
+	switch {
+	case s.ExclusiveMinimum != "":
+		text += ", more than " + s.ExclusiveMinimum.String()
+	case s.Minimum != "":
+		text += ", at least " + s.Minimum.String()
+	}
+	if s.Maximum != "" {
+		text += ", at most " + s.Maximum.String()
+	}
+	return text
+}
+
+// anchor is what GitHub makes of a heading.
+func anchor(title string) string {
+	return strings.ReplaceAll(strings.Map(func(r rune) rune {
+		if strings.ContainsRune(".,`", r) {
+			return -1
+		}
+		return r
+	}, strings.ToLower(title)), " ", "-")
+}
+
+// Table is Markdown.
+func (s section) Table() string {
+	var b strings.Builder
+	b.WriteString("| key | value | default | what it does |\n|---|---|---|---|\n")
+	for _, k := range s.Keys {
+		name := "`" + k.Name + "`"
+		if k.Required {
+			name += ", required"
+		}
+		if k.Variable != "" {
+			name += "<br>`" + k.Variable + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, cell(k.Value), k.Default, cell(k.Text))
+	}
+	return b.String()
+}
+
+// Forms are the forms of texts, in order, by name.
+func (b *book) Forms() [][2]string {
+	var forms [][2]string
+	for _, name := range slices.Sorted(maps.Keys(b.forms)) {
+		forms = append(forms, [2]string{name, cell(b.forms[name].rule)})
+	}
+	return forms
+}
+
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "*", `\*`, "\n", " ").Replace(text)
+}
+
+func (b *book) markdown(source string) (string, error) {
+	t, err := template.New(b.name).Parse(source)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	err = t.Execute(&text, b)
+	return text.String(), err
+}
