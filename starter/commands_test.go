@@ -256,6 +256,21 @@ func TestPipelineCheck(t *testing.T) {
 	assert.Equal(t, exitUsage, invoke(t, "pipeline", "check", file, "--as-of", "31.10.2026").code)
 }
 
+// The schemas are in the program, so that an editor has them where there is no repository.
+func TestSchema(t *testing.T) {
+	for name, key := range map[string]string{"config": "connections", "pipeline": "steps"} {
+		got := invoke(t, "schema", name)
+		require.Zero(t, got.code, got.stderr)
+		var schema struct {
+			Schema     string         `json:"$schema"`
+			Properties map[string]any `json:"properties"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.stdout), &schema))
+		assert.Equal(t, "https://json-schema.org/draft/2020-12/schema", schema.Schema)
+		assert.Contains(t, schema.Properties, key)
+	}
+}
+
 func TestMoment(t *testing.T) {
 	now := time.Date(2026, 10, 31, 22, 0, 0, 0, time.FixedZone("here", -4*3600))
 	for text, want := range map[string]string{

@@ -68,7 +68,7 @@ interface, links to it are printed.
 	})
 	root.AddCommand(
 		newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a),
-		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a),
+		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newSchemaCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a),
 		newSearchAttributesCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)
 	return root

@@ -115,7 +115,8 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 			d.decode(item, into.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
 	case reflect.Int, reflect.Int64:
-		if node.Kind != yaml.ScalarNode || node.Decode(into.Addr().Interface()) != nil || node.ShortTag() == "!!null" {
+		// The library takes 2.5 for 2.
+		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || node.Decode(into.Addr().Interface()) != nil {
 			d.fault(node, path, "must be a whole number, not %s", describe(node))
 		}
 	case reflect.String:

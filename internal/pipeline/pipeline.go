@@ -82,7 +82,7 @@ type Step struct {
 	ID string `json:"id" jsonschema:"format=id"`
 	// Needs are the ids of the steps that must be done before this one starts. Without it, it
 	// starts at once.
-	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems,format=id"`
+	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems=true,format=id"`
 	// Description is for people.
 	Description string `json:"description,omitempty"`
 

@@ -45,42 +45,66 @@ func TestAKeyWithoutACommentIsRefused(t *testing.T) {
 	require.NotContains(t, err.Error(), "task_queue")
 }
 
-// The examples above the kinds of step are steps, and show every key of the kind.
-func TestExamplesShowEveryKey(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs/pipelines.md"))
-	require.NoError(t, err)
-	heading, block := regexp.MustCompile(`(?m)^## (.*)$`), regexp.MustCompile("(?s)```yaml\n(.*?)```")
-	sections := heading.FindAllStringSubmatchIndex(string(page), -1)
-	l := pipelines()
-	kinds := l.keys(reflect.TypeFor[pipeline.Step]())
-	examples := 0
-	for i, at := range sections {
-		title, end := string(page[at[2]:at[3]]), len(page)
-		if i+1 < len(sections) {
-			end = sections[i+1][0]
-		}
-		text := string(page[at[0]:end])
-		shown := ""
-		for _, example := range block.FindAllStringSubmatch(text, -1) {
-			if strings.HasPrefix(example[1], "#") || strings.HasPrefix(example[1], "name:") {
-				continue
-			}
-			step := indent(example[1], "    ")
-			if title == "expect" {
-				step = "    upload:\n      file: inbox/x.csv\n" + indent(example[1], "      ")
-			}
-			_, err := pipeline.Parse([]byte("name: example\nsteps:\n  - id: one\n" + step))
-			require.NoError(t, err, "%s", step)
-			shown += example[1]
-			examples++
-		}
-		if slices.Contains(slices.Collect(maps.Values(kinds)), title) || title == "expect" {
-			for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)`").FindAllStringSubmatch(text, -1) {
-				assert.Regexp(t, `\b`+row[1]+`:`, shown, "the example of %s does not show %s", title, row[1])
+// stepExample is an example above a kind of step, or above expect.
+type stepExample struct{ kind, text string }
+
+// document is a definition that holds the example and nothing else.
+func (e stepExample) document() string {
+	step := indent(e.text, "    ")
+	if e.kind == "expect" {
+		step = "    upload:\n      file: inbox/x.csv\n" + indent(e.text, "      ")
+	}
+	return "name: example\nsteps:\n  - id: one\n" + step
+}
+
+// stepExamples are those of docs/pipelines.md.
+func stepExamples(t *testing.T) []stepExample {
+	var found []stepExample
+	for kind, text := range sectionsOf(t, "pipelines.md") {
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			if kind == "expect" || slices.Contains(kinds(), kind) || kind == "export, import" {
+				found = append(found, stepExample{kind, block[1]})
 			}
 		}
 	}
-	require.GreaterOrEqual(t, examples, len(kinds)-3)
+	slices.SortFunc(found, func(a, b stepExample) int { return strings.Compare(a.kind+a.text, b.kind+b.text) })
+	return found
+}
+
+func kinds() []string {
+	keys := pipelines().keys(reflect.TypeFor[pipeline.Step]())
+	return slices.DeleteFunc(slices.Collect(maps.Values(keys)), func(key string) bool {
+		return slices.Contains([]string{"id", "needs", "description"}, key)
+	})
+}
+
+// sectionsOf is what stands under each heading of a page.
+func sectionsOf(t *testing.T, page string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs", page))
+	require.NoError(t, err)
+	sections := map[string]string{}
+	for _, part := range strings.Split(string(text), "\n## ")[1:] {
+		heading, body, _ := strings.Cut(part, "\n")
+		sections[heading] = body
+	}
+	return sections
+}
+
+// The examples above the kinds of step are steps, and show every key of the kind.
+func TestExamplesShowEveryKey(t *testing.T) {
+	shown := map[string]string{}
+	for _, example := range stepExamples(t) {
+		_, err := pipeline.Parse([]byte(example.document()))
+		require.NoError(t, err, "%s", example.document())
+		shown[example.kind] += example.text
+	}
+	require.Len(t, shown, len(kinds())) // export and import share a section; expect has one
+	for kind, text := range shown {
+		for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)`").FindAllStringSubmatch(sectionsOf(t, "pipelines.md")[kind], -1) {
+			assert.Regexp(t, `\b`+row[1]+`:`, text, "the example of %s does not show %s", kind, row[1])
+		}
+	}
 }
 
 func indent(text, by string) string {

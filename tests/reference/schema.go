@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -158,7 +159,11 @@ func (l language) publish(root *jsonschema.Schema, defaults map[string]any) ([]b
 	l.putDefaults(root, root, "", defaults)
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(objects(root))) {
-		for key, property := range properties(objects(root)[name]) {
+		s := objects(root)[name]
+		for key, property := range properties(s) {
+			if slices.Contains(s.Required, key) {
+				notEmpty(property)
+			}
 			templates := l.written && name != "the document" || key == "audit"
 			if err := l.finish(property, templates); err != nil {
 				faults = append(faults, fmt.Errorf("%s: %s: %w", name, key, err))
@@ -167,6 +172,17 @@ func (l language) publish(root *jsonschema.Schema, defaults map[string]any) ([]b
 	}
 	text, err := json.MarshalIndent(root, "", "  ")
 	return append(text, '\n'), errors.Join(append(faults, err)...)
+}
+
+// notEmpty is for what must be there and is not one text or number.
+func notEmpty(s *jsonschema.Schema) {
+	one := uint64(1)
+	switch {
+	case s.Ref == "#/$defs/"+secretName:
+		s.MinLength = &one
+	case s.Type == "object":
+		s.MinProperties = &one
+	}
 }
 
 func (l language) finish(s *jsonschema.Schema, templates bool) error {
@@ -210,10 +226,30 @@ func (l language) finish(s *jsonschema.Schema, templates bool) error {
 		s.Pattern = templatePattern + "|" + s.Pattern
 	}
 	if l.written && s.AnyOf == nil && s.Enum == nil {
-		s.Type = ""
-		s.Extras = map[string]any{"type": []string{"string", "number", "boolean"}}
+		asWritten(s, regexp.MustCompile(f.pattern))
 	}
 	return nil
+}
+
+// asWritten lets a number or a truth value stand for the text that it is written as, where that
+// text has the form.
+func asWritten(s *jsonschema.Schema, form *regexp.Regexp) {
+	types := []string{"string"}
+	switch {
+	case form.MatchString("2.5"):
+		types = append(types, "number")
+	case form.MatchString("7"):
+		types = append(types, "integer")
+	}
+	if len(types) > 1 && !form.MatchString("-1") {
+		s.Minimum = "0"
+	}
+	if form.MatchString("true") {
+		types = append(types, "boolean")
+	}
+	if len(types) > 1 {
+		s.Type, s.Extras = "", map[string]any{"type": types}
+	}
 }
 
 // templatePattern is what a text contains that is a template.

@@ -1,0 +1,39 @@
+package main
+
+import "testing"
+
+// Every example of the page, and so every key of every kind.
+func TestSchemaAndParserOfPipelinesAgree(t *testing.T) {
+	t.Parallel()
+	documents := []string{soundPipeline}
+	for _, example := range stepExamples(t) {
+		documents = append(documents, example.document())
+	}
+	agree(t, pipelineJudges(t), documents, []difference{
+		{`.*`, `= empty text`, "the parser takes an empty text for a key that was left out; the editor says to leave it out"},
+		{`.*_delay|.*stable_for`, `= zero`, "the parser takes 0 for a duration; the editor asks for a unit"},
+	}, []difference{
+		{`\.steps`, `\+ the first again`, "two steps have one id: a schema cannot compare values"},
+		{`\.steps\[\]\.id`, `.*`, "a step that others need has another id"},
+		{`\.steps\[\]\.needs(\[\])?`, `= .*`, "whether the step exists that is needed"},
+		{`.*`, `= template`, "what a template gives is known once it is rendered"},
+		{`.*DATE\$`, `= date`, "whether the month has that day"},
+		{`\.time_zone`, `= .*`, "whether the zone exists"},
+		{`.*(min|max)_rows`, `= (zero|large number)`, "one is more than the other: a schema cannot compare values"},
+		{`.*delimiter`, `= large number`, "the length of a number"},
+		{`.*batches`, `\+ the first again`, "a batch is listed twice: a schema compares whole items"},
+	})
+}
+
+func TestSchemaAndParserOfTheConfigurationAgree(t *testing.T) {
+	t.Parallel()
+	agree(t, configurationJudges(t), []string{soundConfiguration}, []difference{
+		{`.*`, `= (number|true) in quotes`, "the environment gives numbers and truth values as texts, so the parser takes them from the file as well; the editor asks for them without quotes"},
+		{`.*par_hosts|.*\.(add|remove|weekend)`, `= (words|date|duration|time|template|empty text|number in quotes)`, "the environment gives lists as texts with commas; the editor asks for a list"},
+		{`.*`, `= nothing`, "the parser takes a key without a value for one that was left out; the editor says that a value is missing"},
+	}, []difference{
+		{`.*(secret|password)\.(file|env)`, `= .*`, "whether the file, or the variable, is there"},
+		{`.*par_hosts\[\]`, `= (words|template|empty text)`, "where a host may have a *"},
+		{`.*add\[\]`, `= date`, "whether the month has that day"},
+	})
+}
