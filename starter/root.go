@@ -96,6 +96,9 @@ func oneArg(what string) cobra.PositionalArgs {
 			return nil
 		}
 		p := usage("%s wants one %s, not %d", cmd.CommandPath(), what, len(args))
+		if len(args) == 1 {
+			p = usage("%s wants one %s, not an empty text", cmd.CommandPath(), what)
+		}
 		p.next = []string{cmd.CommandPath() + " --help"}
 		return p
 	}

@@ -283,11 +283,13 @@ func midnight(date time.Time, zone *time.Location) time.Time {
 
 // nights are those of a schedule, to be shown.
 type nights struct {
-	ID       string                        `json:"schedule_id"`
-	Rule     workflows.ScheduledCloseInput `json:"rule"`
-	Created  bool                          `json:"created,omitempty"`
-	Nights   []nightDocument               `json:"nights"`
-	verdicts []calendar.Verdict
+	ID      string                        `json:"schedule_id"`
+	Rule    workflows.ScheduledCloseInput `json:"rule"`
+	Created bool                          `json:"created,omitempty"`
+	Nights  []nightDocument               `json:"nights"`
+	// WorkflowID is the close's that was started.
+	WorkflowID string `json:"workflow_id,omitempty"`
+	verdicts   []calendar.Verdict
 }
 
 // nightDocument is a night, or a date without a close.
@@ -338,4 +340,7 @@ func (a *app) showNights(n nights, done string) {
 	}
 	a.print(head, "")
 	a.print(a.style.Nights(n.verdicts, a.width())...)
+	if n.WorkflowID != "" {
+		a.print("", "Follow it: starter status "+n.WorkflowID+" --follow")
+	}
 }

@@ -354,6 +354,9 @@ succeeded is not run again. It works on a paused schedule, too.`,
 				if err := handle.Trigger(cmd.Context(), client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}); err != nil {
 					return fmt.Errorf("trigger %s: %w", args[0], err)
 				}
+				if night := shown.verdicts[0].Night; night != nil {
+					shown.WorkflowID = workflows.CloseWorkflowID(in.Connection, in.Pipeline, night.AsOf.Format(time.DateOnly))
+				}
 				a.showNights(shown, "runs")
 				return nil
 			})

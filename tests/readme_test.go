@@ -20,14 +20,16 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// block is a fenced block of README.md and the nearest heading above it.
+// block is a fenced block of a page and the nearest heading above it.
 type block struct {
 	heading, language, text string
 }
 
-func readme(t *testing.T) (text string, blocks []block) {
+func readme(t *testing.T) (text string, blocks []block) { return page(t, "../README.md") }
+
+func page(t *testing.T, file string) (text string, blocks []block) {
 	t.Helper()
-	content, err := os.ReadFile("../README.md")
+	content, err := os.ReadFile(file)
 	require.NoError(t, err)
 	heading, open := "", (*block)(nil)
 	for line := range strings.Lines(string(content)) {

@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+)
+
+// What docs/quickstart.md says is done word for word, in one terminal, in a folder that has only
+// the built programs. Only ports differ: others may have the usual ones.
+func TestQuickstart(t *testing.T) {
+	t.Parallel()
+	_, blocks := page(t, "../docs/quickstart.md")
+	commands := inLanguage(blocks, "sh")
+	require.NotEmpty(t, commands)
+	// An interactive shell has jobs; what still runs at the end, also at a bad one, ends with it.
+	script := "set -meo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\ntrap 'exit 1' TERM\n"
+	for _, c := range commands {
+		script += c.text
+	}
+	temporal, ui, health := strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t))
+	for said, done := range map[string]string{
+		"make build\n": "", "--port 7233": "--port " + temporal, "--ui-port 8233": "--ui-port " + ui,
+		"worker healthcheck": "worker healthcheck --url http://127.0.0.1:" + health + "/readyz",
+	} {
+		require.Contains(t, script, said)
+		script = strings.ReplaceAll(script, said, done)
+	}
+
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "bin"), 0o700))
+	for _, name := range []string{"devserver", "simulator", "starter", "worker"} {
+		binary, err := harness.Binary(name)
+		require.NoError(t, err)
+		binary, err = filepath.Abs(binary)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(binary, filepath.Join(folder, "bin", name)))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash", "-c", script)
+	shell.Dir = folder
+	shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TEMPORAL_ADDRESS=127.0.0.1:" + temporal, "PBSM_WORKER__HEALTH=127.0.0.1:" + health}
+	shell.Cancel = func() error { return shell.Process.Signal(syscall.SIGTERM) }
+	shell.WaitDelay = 10 * time.Second
+	out, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", out, logs(folder))
+	require.Contains(t, string(out), "schedule/demo/first-close created")
+	require.Contains(t, string(out), `"event":"close_ended"`, "the audit file is shown")
+	reports, err := filepath.Glob(filepath.Join(folder, "night/reports/*/profitability.csv"))
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+}
+
+func logs(folder string) string {
+	files, _ := filepath.Glob(filepath.Join(folder, "night/*.log")) // the pattern is good
+	text := ""
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		text += fmt.Sprintf("--- %s %v\n%s", file, err, content)
+	}
+	return text
+}
