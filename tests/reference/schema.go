@@ -217,6 +217,9 @@ func (l language) finish(s *jsonschema.Schema, templates bool) error {
 		return err
 	}
 	s.Format, s.Pattern = "", f.pattern
+	if f.pattern != "" {
+		s.Extras = map[string]any{"patternErrorMessage": "Must be " + f.rule} // what editors say in place of the pattern
+	}
 	templates = templates && !f.fixed
 	switch {
 	case templates && s.Enum != nil:
@@ -248,7 +251,11 @@ func asWritten(s *jsonschema.Schema, form *regexp.Regexp) {
 		types = append(types, "boolean")
 	}
 	if len(types) > 1 {
-		s.Type, s.Extras = "", map[string]any{"type": types}
+		s.Type = ""
+		if s.Extras == nil {
+			s.Extras = map[string]any{}
+		}
+		s.Extras["type"] = types
 	}
 }
 
