@@ -150,9 +150,19 @@ const soundConfiguration = `connections:
     timeout: 60s
     dynamic_params: json
     par_hosts: ["objectstorage.*.example.com"]
-    transfer: {parallel: 4}
+    transfer: {parallel: 4, part_size: 16777216, threshold: 104857600, bandwidth: 0}
+    workspace_id: WS001
+    ca_file: outcert.pem
+    insecure: false
+    max_file_size: 1000
+    migration_status_path: /public/status
+    report_status_body: none
+    scan_after_upload: false
+    extra_headers: {X-Gateway-Key: abc}
+stores:
+  inbox: {url: "file:///data/inbox"}
 calendars: {own: {add: [2026-12-24], weekend: [sat, sun]}}
-worker: {log: {level: info}}
+worker: {task_queue: pbsm, pipelines: pipelines, health: ":9090", stop_timeout: 30s, log: {level: info, format: json}, poll: {ratio: 0.05, min: 2s, max: 60s}}
 `
 
 const soundPipeline = `name: nightly-close
@@ -213,7 +223,7 @@ func TestFaultsAreRefusedByBoth(t *testing.T) {
 			{"secret of no form", "password: {file: secret}", "password: {path: secret}"},
 			{"secret of two forms", "password: {file: secret}", "password: {file: secret, env: SECRET}"},
 			{"secret that is a number", "password: {file: secret}", "password: 42"},
-			{"wrong type", "transfer: {parallel: 4}", "transfer: 4"},
+			{"wrong type", "transfer: {parallel: 4, part_size: 16777216, threshold: 104857600, bandwidth: 0}", "transfer: 4"},
 			{"not a whole number", "parallel: 4", "parallel: 4.5"},
 			{"number out of range", "parallel: 4", "parallel: 65"},
 			{"wrong word", "level: info", "level: loud"},
