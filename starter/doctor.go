@@ -15,8 +15,10 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/encryption"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/certificate"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -132,10 +134,21 @@ func (d *doctor) examine(ctx context.Context, connection string) {
 		d.bad(exitUsage, "configuration", "Correct what is named; the rest of this configuration is not checked.", err)
 	} else {
 		d.ok("configuration", "connections %s; stores %s", names(cfg.Connections), names(cfg.Stores))
+		d.encryption(cfg.Encryption.Keyring())
 		d.connections(ctx, cfg, connection)
 		d.stores(ctx, cfg)
 	}
 	d.temporal(ctx)
+}
+
+// encryption says nothing where there is none: it is optional.
+func (d *doctor) encryption(keys *encryption.Keyring) {
+	switch {
+	case keys.Current() != "":
+		d.ok("encryption", "what Temporal keeps is sealed with key %s; keys that open: %s", keys.Current(), strings.Join(keys.IDs(), ", "))
+	case len(keys.IDs()) > 0:
+		d.ok("encryption", "nothing is sealed; keys that open what was: %s", strings.Join(keys.IDs(), ", "))
+	}
 }
 
 func names[T any](from map[string]T) string {
@@ -272,8 +285,12 @@ func writable(ctx context.Context, s *stores.Stores, name string) error {
 
 func (d *doctor) temporal(ctx context.Context) {
 	s, err := d.connect(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, temporalclient.ErrUnreachable):
 		d.bad(exitUnreachable, "Temporal", "Start the server, or set TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the TLS or API key settings.", err)
+		return
+	case err != nil:
+		d.bad(exitUsage, "Temporal", "Correct what is named.", err)
 		return
 	}
 	defer s.close()

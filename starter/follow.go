@@ -330,5 +330,5 @@ func (w *watch) transfer(ctx context.Context, id, workflowType string) (view.Tra
 	if err != nil {
 		return view.Transfer{}, false
 	}
-	return workflows.ProgressOf(described)
+	return workflows.ProgressOf(described, w.payloads)
 }

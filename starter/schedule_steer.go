@@ -12,7 +12,6 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -119,7 +118,7 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 	d := scheduleDocument{
 		ID: id, Paused: state.Paused, Note: state.Note, MissedCatchUp: info.NumActionsMissedCatchupWindow, SkippedOverlap: info.NumActionsSkippedOverlap,
 	}
-	if err := memoField(description.Memo, inputMemo, &d.Rule); err != nil {
+	if err := s.memoField(description.Memo, inputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(calendar.Faults(err), "; ")
@@ -146,18 +145,18 @@ func (s *session) lastScheduled(ctx context.Context, id string) string {
 	}
 	info := described.GetWorkflowExecutionInfo()
 	summary := ""
-	if memoField(info.GetMemo(), workflows.SummaryMemo, &summary) != nil {
+	if s.memoField(info.GetMemo(), workflows.SummaryMemo, &summary) != nil {
 		return fmt.Sprintf("%s (%s)", id, lower(info.GetStatus()))
 	}
 	return summary
 }
 
-func memoField(memo *commonpb.Memo, name string, value any) error {
+func (s *session) memoField(memo *commonpb.Memo, name string, value any) error {
 	payload, ok := memo.GetFields()[name]
 	if !ok {
 		return fmt.Errorf("it has no memo %q: it was not made by this program", name)
 	}
-	return converter.GetDefaultDataConverter().FromPayload(payload, value)
+	return s.payloads.FromPayload(payload, value)
 }
 
 // scheduleChanges are the commands that take a schedule's id.
@@ -228,12 +227,12 @@ func (a *app) withSchedule(ctx context.Context, id string, do func(*session, cli
 }
 
 // scheduledPlan is the plan of a schedule that exists, by the calendars that are known here.
-func (a *app) scheduledPlan(description *client.ScheduleDescription) (workflows.ScheduledCloseInput, *calendar.Plan, error) {
+func (s *session) scheduledPlan(description *client.ScheduleDescription) (workflows.ScheduledCloseInput, *calendar.Plan, error) {
 	var in workflows.ScheduledCloseInput
-	if err := memoField(description.Memo, inputMemo, &in); err != nil {
+	if err := s.memoField(description.Memo, inputMemo, &in); err != nil {
 		return in, nil, usage("%v", err)
 	}
-	known, err := config.LoadSchedules(a.config, os.Environ())
+	known, err := config.LoadSchedules(s.config, os.Environ())
 	if err != nil {
 		return in, nil, usage("%v", err)
 	}
@@ -259,8 +258,8 @@ succeeded is not run again. It works on a paused schedule, too.`,
 			if err != nil {
 				return err
 			}
-			return a.withSchedule(cmd.Context(), args[0], func(_ *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
-				return a.backfill(cmd.Context(), handle, description, first, last, dryRun)
+			return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
+				return s.backfill(cmd.Context(), handle, description, first, last, dryRun)
 			})
 		},
 	}
@@ -296,8 +295,8 @@ func dates(from, to string) (first, last time.Time, err error) {
 	return first, last, nil
 }
 
-func (a *app) backfill(ctx context.Context, handle client.ScheduleHandle, description *client.ScheduleDescription, first, last time.Time, dryRun bool) error {
-	in, plan, err := a.scheduledPlan(description)
+func (s *session) backfill(ctx context.Context, handle client.ScheduleHandle, description *client.ScheduleDescription, first, last time.Time, dryRun bool) error {
+	in, plan, err := s.scheduledPlan(description)
 	if err != nil {
 		return err
 	}
@@ -316,7 +315,7 @@ func (a *app) backfill(ctx context.Context, handle client.ScheduleHandle, descri
 		return usage("there is no night from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
 	}
 	if dryRun {
-		a.showNights(shown, "")
+		s.showNights(shown, "")
 		return nil
 	}
 	err = handle.Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
@@ -327,7 +326,7 @@ func (a *app) backfill(ctx context.Context, handle client.ScheduleHandle, descri
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", handle.GetID(), err)
 	}
-	a.showNights(shown, "runs "+view.Plural(count, "night")+", one after the other")
+	s.showNights(shown, "runs "+view.Plural(count, "night")+", one after the other")
 	return nil
 }
 
@@ -341,8 +340,8 @@ succeeded is not run again. It works on a paused schedule, too.`,
 		Example: "  starter schedule trigger " + exampleSchedule + " --dry-run",
 		Args:    oneArg("schedule id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSchedule(cmd.Context(), args[0], func(_ *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
-				in, plan, err := a.scheduledPlan(description)
+			return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
+				in, plan, err := s.scheduledPlan(description)
 				if err != nil {
 					return err
 				}

@@ -15,7 +15,9 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
@@ -24,24 +26,29 @@ import (
 type session struct {
 	*app
 	client    client.Client
+	payloads  converter.DataConverter
 	namespace string
 	address   string
 	ui        string // address of the web interface, may be empty
 }
 
 func (a *app) connect(ctx context.Context) (*session, error) {
+	keys, err := config.LoadEncryption(a.config, os.Environ())
+	if err != nil {
+		return nil, usage("%v", err)
+	}
 	logs := io.Discard
 	if a.verbose {
 		logs = a.stderr
 	}
-	c, options, err := temporalclient.Dial(ctx, slog.New(slog.NewTextHandler(logs, nil)), nil)
+	c, options, err := temporalclient.Dial(ctx, slog.New(slog.NewTextHandler(logs, nil)), nil, keys.ForClient())
 	switch {
 	case errors.Is(err, temporalclient.ErrUnreachable):
 		return nil, err
 	case err != nil:
 		return nil, usage("%v", err)
 	}
-	return &session{app: a, client: c, namespace: options.Namespace, address: options.HostPort, ui: os.Getenv("TEMPORAL_UI")}, nil
+	return &session{app: a, client: c, payloads: options.DataConverter, namespace: options.Namespace, address: options.HostPort, ui: os.Getenv("TEMPORAL_UI")}, nil
 }
 
 func (s *session) close() { s.client.Close() }

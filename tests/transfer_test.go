@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
@@ -165,7 +166,7 @@ func TestACancelledTransferLeavesNothing(t *testing.T) {
 		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), t.Name(), "")
 		require.NoError(t, err)
 		var ok bool
-		progress, ok = workflows.ProgressOf(described)
+		progress, ok = workflows.ProgressOf(described, converter.GetDefaultDataConverter())
 		return ok && progress.Rate > 0
 	})
 	require.EqualValues(t, 3*inThreeParts, progress.Total)

@@ -33,7 +33,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	temporal, options, err := temporalclient.Dial(ctx, logger, metrics)
+	temporal, options, err := temporalclient.Dial(ctx, logger, metrics, cfg.Encryption.Keyring().ForWorker())
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	}
 	health.ready.Store(true)
 	logger.Info("worker started", "version", version.Version, "task_queue", cfg.Worker.TaskQueue,
-		"namespace", options.Namespace, "temporal", options.HostPort, "health", health.address)
+		"namespace", options.Namespace, "temporal", options.HostPort, "health", health.address, "sealed_with", cfg.Encryption.Keyring().Current())
 
 	select {
 	case <-ctx.Done():

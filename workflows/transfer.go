@@ -86,12 +86,13 @@ type TransferProgress struct {
 }
 
 // ProgressOf reads how far the transfer of a workflow is from what Temporal's
-// DescribeWorkflowExecution says of it; false while it moves nothing.
-func ProgressOf(described *workflowservice.DescribeWorkflowExecutionResponse) (TransferProgress, bool) {
+// DescribeWorkflowExecution says of it; false while it moves nothing. payloads is the client's
+// data converter.
+func ProgressOf(described *workflowservice.DescribeWorkflowExecutionResponse, payloads converter.DataConverter) (TransferProgress, bool) {
 	for _, pending := range described.GetPendingActivities() {
 		var p activities.TransferProgress
 		details := pending.GetHeartbeatDetails()
-		if details == nil || converter.GetDefaultDataConverter().FromPayloads(details, &p) != nil || p.Done == 0 && p.Total == 0 {
+		if details == nil || payloads.FromPayloads(details, &p) != nil || p.Done == 0 && p.Total == 0 {
 			continue
 		}
 		return TransferProgress{Done: p.Done, Total: p.Total, Rate: p.Rate, Left: time.Duration(p.SecondsLeft) * time.Second}, true

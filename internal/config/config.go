@@ -1,5 +1,5 @@
 // Package config reads pbsm.yaml: the connections to the service, the stores, the calendars,
-// and the worker's settings. Temporal's own settings are not among them.
+// the keys that seal what Temporal keeps, and the worker's settings. Temporal's own settings are not among them.
 //
 // Every key can be overridden from the environment: PBSM_ and the key, upper
 // case, with "__" between the levels, as in
@@ -9,7 +9,7 @@
 //	PBSM_CONNECTIONS__PROD__PAR_HOSTS=a.example.com,b.example.com
 //	PBSM_WORKER__POLL__MAX=30s
 //
-// Names of connections and stores are lower case; where one has a "-", its
+// Names of connections, stores and keys are lower case; where one has a "-", its
 // variable has a "_". Variables without "__" are no overrides. Relative paths
 // are relative to the configuration file's folder.
 //
@@ -43,6 +43,8 @@ type Config struct {
 	Worker Worker `koanf:"worker"`
 	// Calendars are a bank's own, beside the built-in us-bank (the holidays of the Federal Reserve Banks).
 	Calendars map[string]calendar.Data `koanf:"calendars" jsonschema_extras:"keys=name"`
+	// Encryption seals what Temporal keeps. Without keys nothing is sealed. See docs/security.md.
+	Encryption Encryption `koanf:"encryption"`
 }
 
 // Connection is one tenant of the service and how to log in to it.

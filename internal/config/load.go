@@ -23,7 +23,7 @@ import (
 
 const defaultPath = "pbsm.yaml"
 
-var sections = []string{"connections", "stores", "worker", "calendars"}
+var sections = []string{"connections", "stores", "worker", "calendars", "encryption"}
 
 // ErrNone says that there is neither a file nor a variable.
 var ErrNone = errors.New("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./" + defaultPath)
@@ -161,9 +161,13 @@ func (l *loader) keyOf(variable string) []string {
 	if key[0] == "worker" {
 		return key
 	}
-	for _, name := range l.k.MapKeys(key[0]) {
-		if strings.ReplaceAll(name, "-", "_") == key[1] {
-			key[1] = name
+	section, named := key[0], 1
+	if section == "encryption" {
+		section, named = "encryption.keys", 2
+	}
+	for _, name := range l.k.MapKeys(section) {
+		if named < len(key) && strings.ReplaceAll(name, "-", "_") == key[named] {
+			key[named] = name
 		}
 	}
 	return key
@@ -219,6 +223,7 @@ func (l *loader) decode() *Config {
 		cfg.Stores[name] = s
 	}
 	l.calendars(&cfg, raw)
+	l.into(&cfg.Encryption, raw["encryption"], "encryption")
 	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
 }

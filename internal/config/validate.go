@@ -73,6 +73,7 @@ func (c *Config) finish(folder string, lookup func(string) (string, bool), faile
 		c.Stores[name] = store
 	}
 	v.calendars(c.Calendars)
+	v.encryption(&c.Encryption)
 	v.worker(&c.Worker)
 	return v.faults
 }

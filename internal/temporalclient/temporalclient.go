@@ -13,6 +13,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
+
+	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
 
 // ErrUnreachable marks an error of Dial after which the same call may succeed later.
@@ -22,12 +24,13 @@ const dialTimeout = 10 * time.Second
 
 // Dial connects with the profile in force. The error names the address, the
 // namespace and what to check; it is ErrUnreachable when the settings were readable.
-// Metrics may be nil.
-func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler) (client.Client, client.Options, error) {
+// Metrics may be nil. Whatever the client sends and receives goes through converters.
+func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler, converters encryption.Converters) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
 	if err != nil {
 		return nil, options, fmt.Errorf("settings of Temporal (TEMPORAL_* and temporal.toml): %w", err)
 	}
+	converters.Apply(&options)
 	options.MetricsHandler = metrics
 	options.Logger = log.NewStructuredLogger(logger)
 	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/pbsmflow/pbsmflow/internal/encryption"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 )
 
@@ -34,6 +36,9 @@ type Options struct {
 	// Settings are overrides of the configuration, "worker.poll.min": "50ms"; a key that
 	// begins with "connection." is the connection's.
 	Settings map[string]string
+	// Keys seal what Temporal keeps; by id, in base64. Current is the one that seals.
+	Keys    map[string]string
+	Current string
 	// TaskQueue is the worker's. Default: one of the test's own.
 	TaskQueue string
 	// NoWorker leaves starting a worker to the test.
@@ -70,14 +75,15 @@ func New(t testing.TB, o Options) *Env {
 	if e.Server == nil {
 		e.Server = shared
 	}
-	e.Temporal = e.Server.Client(t)
+	keys, err := e.encrypt(o)
+	e.must(err)
+	e.Temporal = e.Server.Client(t, keys.ForClient().Apply)
 	for _, folder := range []string{e.Inbox, e.Reports, e.Pipelines} {
 		e.must(os.MkdirAll(folder, 0o755))
 	}
 	if o.Simulator.Speed == 0 {
 		o.Simulator.Speed = 600
 	}
-	var err error
 	e.Sim, err = simulator.Start(o.Simulator)
 	e.must(err)
 	t.Cleanup(func() {
@@ -89,6 +95,27 @@ func New(t testing.TB, o Options) *Env {
 		e.StartWorker()
 	}
 	return e
+}
+
+// encrypt puts the keys into the settings. Without any it gives a keyring that seals nothing.
+func (e *Env) encrypt(o Options) (*encryption.Keyring, error) {
+	if len(o.Keys) == 0 {
+		return encryption.NewKeyring("", nil)
+	}
+	e.settings = maps.Clone(e.settings)
+	if e.settings == nil {
+		e.settings = map[string]string{}
+	}
+	e.settings["encryption.current"] = o.Current
+	keys := map[string][]byte{}
+	for id, text := range o.Keys {
+		key, err := encryption.ParseKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys[id], e.settings["encryption.keys."+id] = key, text
+	}
+	return encryption.NewKeyring(o.Current, keys)
 }
 
 func (e *Env) must(err error) {

@@ -85,11 +85,15 @@ func startServer(dir string, args ...string) (*Server, error) {
 }
 
 // Client connects to the server.
-func (s *Server) Client(t testing.TB) client.Client {
+func (s *Server) Client(t testing.TB, change ...func(*client.Options)) client.Client {
 	t.Helper()
-	c, err := client.Dial(client.Options{
+	options := client.Options{
 		HostPort: s.Address, Namespace: s.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	c, err := client.Dial(options)
 	if err != nil {
 		t.Fatalf("connect to the devserver: %v", err)
 	}
