@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/pbsmflow/pbsmflow/internal/encryption"
+)
+
+const uiOrigin = "https://temporal.example.com"
+
+func startCodec(t *testing.T) (string, *encryption.Keyring, *bytes.Buffer) {
+	t.Helper()
+	keys, err := encryption.NewKeyring("a", map[string][]byte{"a": bytes.Repeat([]byte{1}, 32)})
+	require.NoError(t, err)
+	var log bytes.Buffer
+	server := httptest.NewServer(codecHandler(keys, []string{"http://localhost:8080", uiOrigin}, slog.New(slog.NewTextHandler(&log, nil))))
+	t.Cleanup(server.Close)
+	return server.URL, keys, &log
+}
+
+func TestTheCodecServerOpensAndSeals(t *testing.T) {
+	url, keys, log := startCodec(t)
+	plain, err := converter.GetDefaultDataConverter().ToPayload("planted")
+	require.NoError(t, err)
+	remote := converter.NewRemotePayloadCodec(converter.RemotePayloadCodecOptions{Endpoint: url, ModifyRequest: func(r *http.Request) error {
+		r.Header.Set("Origin", uiOrigin)
+		r.Header.Set("X-Namespace", "default")
+		return nil
+	}})
+	sealed, err := remote.Encode([]*commonpb.Payload{plain})
+	require.NoError(t, err)
+	assert.NotContains(t, string(sealed[0].Data), "planted")
+	opened, err := keys.Decode(sealed)
+	require.NoError(t, err)
+	assert.Equal(t, `"planted"`, string(opened[0].Data))
+	opened, err = remote.Decode([]*commonpb.Payload{sealed[0], plain})
+	require.NoError(t, err)
+	assert.Equal(t, `"planted"`, string(opened[0].Data))
+	assert.Equal(t, `"planted"`, string(opened[1].Data))
+	assert.Contains(t, log.String(), "path=/decode")
+	assert.Contains(t, log.String(), "namespace=default")
+	assert.NotContains(t, log.String(), "planted")
+
+	sealed[0].Metadata["encryption-key-id"] = []byte("lost")
+	_, err = remote.Decode(sealed)
+	assert.ErrorContains(t, err, `sealed with key "lost"`, "the UI shows why it cannot be read")
+}
+
+func TestTheCodecServerAnswersItsOriginsOnly(t *testing.T) {
+	url, _, log := startCodec(t)
+	ask := func(method string, origins ...string) *http.Response {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, url+"/decode", strings.NewReader(`{"payloads":[]}`))
+		require.NoError(t, err)
+		request.Header["Origin"] = origins
+		if method == http.MethodOptions {
+			request.Header.Set("Access-Control-Request-Method", "POST")
+			request.Header.Set("Access-Control-Request-Headers", "authorization,content-type,x-namespace")
+		}
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, "Origin", response.Header.Get("Vary"))
+		return response
+	}
+	for _, origin := range []string{"http://localhost:8080", uiOrigin} {
+		for method, want := range map[string]int{http.MethodPost: http.StatusOK, http.MethodOptions: http.StatusNoContent} {
+			answer := ask(method, origin)
+			assert.Equal(t, want, answer.StatusCode)
+			assert.Equal(t, origin, answer.Header.Get("Access-Control-Allow-Origin"))
+			assert.Equal(t, "true", answer.Header.Get("Access-Control-Allow-Credentials"))
+			if method == http.MethodOptions {
+				for _, header := range []string{"Authorization", "Content-Type", "X-Namespace"} {
+					assert.Contains(t, answer.Header.Get("Access-Control-Allow-Headers"), header)
+				}
+			}
+		}
+	}
+	log.Reset()
+	for _, origin := range []string{"null", "", "*", "https://evil.example.com", "http://temporal.example.com", uiOrigin + ".evil.com", uiOrigin + ":443", "https://TEMPORAL.example.com", uiOrigin + "/", "https://evil-temporal.example.com"} {
+		for _, method := range []string{http.MethodPost, http.MethodOptions} {
+			answer := ask(method, origin)
+			assert.Equal(t, http.StatusForbidden, answer.StatusCode, "%q", origin)
+			assert.Empty(t, answer.Header.Get("Access-Control-Allow-Origin"), "%q", origin)
+		}
+	}
+	assert.Equal(t, http.StatusForbidden, ask(http.MethodPost, uiOrigin, uiOrigin).StatusCode)
+	assert.Empty(t, log.String(), "nothing was opened for them")
+	assert.Equal(t, http.StatusOK, ask(http.MethodPost).StatusCode, "what is no page has no origin")
+	assert.Equal(t, http.StatusNotFound, ask(http.MethodGet, uiOrigin).StatusCode)
+
+	response, err := http.Post(url+"/decode", "application/json", strings.NewReader(strings.Repeat(" ", maxCodecRequest+1)))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusBadRequest, response.StatusCode)
+	response, err = http.Get(url + "/healthz")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+func TestFaultsOfTheCodecServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got := invoke(t, "codec-server", "--listen", ":8081", "--origin", "https://ui.example.com/", "--origin", "*", "--tls-cert", "c.pem")
+	assert.Equal(t, exitUsage, got.code)
+	for _, want := range []string{`"https://ui.example.com/" is not an origin`, `"*" is not an origin`, "--listen is beyond the loopback", "--tls-cert and --tls-key go together", "no encryption.keys"} {
+		assert.Contains(t, got.stderr, want)
+	}
+	assert.Contains(t, invoke(t, "codec-server").stderr, "--origin is missing")
+	for _, address := range []string{"127.0.0.1:1", "localhost:1", "[::1]:1"} {
+		assert.Empty(t, codecServer{listen: address, origins: []string{uiOrigin}}.faults(), address)
+	}
+	for _, address := range []string{":1", "0.0.0.0:1", "10.0.0.1:1", "ui.example.com:1", "[::]:1"} {
+		assert.Len(t, codecServer{listen: address, origins: []string{uiOrigin}}.faults(), 1, address)
+		assert.Empty(t, codecServer{listen: address, origins: []string{uiOrigin}, behindProxy: true}.faults(), address)
+	}
+}
