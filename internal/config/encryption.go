@@ -8,7 +8,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
 
-// Encryption seals what Temporal keeps; see internal/encryption. Without it nothing is sealed.
+// Encryption seals what Temporal keeps. Without it nothing is sealed.
 type Encryption struct {
 	// Current names the key that seals. With "none" nothing more is sealed, while Keys still open
 	// what was.
