@@ -9,11 +9,9 @@ package activities
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"go.temporal.io/sdk/client"
+	"golang.org/x/time/rate"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -38,6 +36,8 @@ type connection struct {
 	objects *parstore.Client
 	sealer  parstore.Sealer
 	config  config.Connection
+	// folderPace keeps the calls within one activity to the rate that the task queue keeps for the others.
+	folderPace *rate.Limiter
 }
 
 // New makes the activities of a configuration. Every connection that cannot be used is named.
@@ -83,11 +83,16 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	if err != nil {
 		return nil, err
 	}
+	pace := rate.Inf
+	if c.Rate > 0 {
+		pace = rate.Limit(c.Rate)
+	}
 	return &connection{
-		service: service,
-		objects: objects,
-		sealer:  parstore.NewSealer(c.ClientSecret.Expose(), name),
-		config:  c,
+		folderPace: rate.NewLimiter(pace, 1),
+		service:    service,
+		objects:    objects,
+		sealer:     parstore.NewSealer(c.ClientSecret.Expose(), name),
+		config:     c,
 	}, nil
 }
 
@@ -99,9 +104,4 @@ func (a *Activities) connection(name string) (*connection, error) {
 		return c, nil
 	}
 	return nil, InvalidInputError(a.unknownConnection(name))
-}
-
-func (a *Activities) unknownConnection(name string) string {
-	known := slices.Sorted(maps.Keys(a.connections))
-	return fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", "))
 }

@@ -166,6 +166,9 @@ func (a *Activities) putOne(ctx context.Context, conn *connection, in PutFolderI
 
 func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
 	name := path.Base(file.Ref)
+	if err := conn.folderPace.Wait(ctx); err != nil {
+		return SentFile{}, err
+	}
 	par, err := conn.service.CreateUploadPAR(ctx, pbsm.UploadRequest{FileName: name, FileSize: file.Size, MimeType: in.MimeType, Prefix: in.Prefix})
 	if err != nil {
 		return SentFile{}, err
@@ -183,6 +186,9 @@ func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolder
 		return SentFile{}, fmt.Errorf("%s changed while it was being sent; the next attempt sends it again", file.Ref)
 	}
 	if conn.config.ScanAfterUpload {
+		if err := conn.folderPace.Wait(ctx); err != nil {
+			return SentFile{}, err
+		}
 		if _, err := conn.service.ScanFile(ctx, par.FileID); err != nil {
 			return SentFile{}, err
 		}

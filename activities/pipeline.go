@@ -59,8 +59,11 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 		return nil, err
 	}
 	var faults []string
-	if _, ok := a.connections[in.Connection]; !ok {
-		faults = append(faults, a.unknownConnection(in.Connection))
+	switch fault, err := a.connectionHere(ctx, in.Connection); {
+	case err != nil:
+		return nil, err
+	case fault != "":
+		faults = append(faults, fault)
 	}
 	rendered, err := prepare(text, in)
 	if err != nil {

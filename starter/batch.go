@@ -89,6 +89,7 @@ func batchStart(in workflows.RunBatchInput) start {
 		id:           workflows.BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key),
 		workflowType: workflows.RunBatchType,
 		input:        in,
+		connection:   in.Connection,
 		summary:      fmt.Sprintf("%s for %s on %s", in.Code, in.AsOfDate, in.Connection),
 		once:         in.Again == "",
 		againHint:    `To run it again all the same, add: --again "reason"`,

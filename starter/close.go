@@ -49,6 +49,7 @@ func closeStart(in workflows.NightlyCloseInput) start {
 		id:           workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate),
 		workflowType: workflows.NightlyCloseType,
 		input:        in,
+		connection:   in.Connection,
 		summary:      fmt.Sprintf("%s for %s on %s", in.Pipeline, in.AsOfDate, in.Connection),
 		once:         true,
 		againHint:    `To run one of its batches again: starter batch run ... --again "reason"`,
@@ -63,6 +64,7 @@ func followFlags(flags *pflag.FlagSet, f *following) {
 	flags.BoolVar(&f.detach, "detach", false, "print the workflow id and leave")
 	flags.BoolVar(&f.wait, "wait", false, "keep following while a person is asked, instead of exit code 3")
 	flags.StringVar(&f.by, "by", person(), "`who` starts it")
+	flags.IntVar(&f.priority, "priority", 0, "where the worker's queues are full, `1` is served first and 5 last (default 3; a backfill has 4)")
 }
 
 func deadlineFlag(flags *pflag.FlagSet, deadline *string) {

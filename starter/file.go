@@ -55,7 +55,7 @@ func newUploadCommand(a *app) *cobra.Command {
 			}
 			return a.launch(cmd.Context(), start{
 				id:           uniqueID(now, "upload", in.Connection, cmp.Or(in.Name, subject(in.File))),
-				workflowType: workflows.UploadFileType, input: in, summary: "upload " + in.File,
+				workflowType: workflows.UploadFileType, input: in, connection: in.Connection, summary: "upload " + in.File,
 			}, f)
 		},
 	}
@@ -90,7 +90,7 @@ func newDownloadCommand(a *app) *cobra.Command {
 			}
 			return a.launch(cmd.Context(), start{
 				id:           uniqueID(now, "download", in.Connection, cmp.Or(in.FileID, in.Name)),
-				workflowType: workflows.DownloadFileType, input: in, summary: "download to " + in.SaveTo,
+				workflowType: workflows.DownloadFileType, input: in, connection: in.Connection, summary: "download to " + in.SaveTo,
 			}, f)
 		},
 	}

@@ -43,7 +43,7 @@ One that the service had completed before is taken as done, and the result says 
 				return err
 			}
 			return a.launch(cmd.Context(), start{
-				id: migrateID(in), workflowType: workflows.MigrateType, input: in, summary: direction + " " + in.Code,
+				id: migrateID(in), workflowType: workflows.MigrateType, input: in, connection: in.Connection, summary: direction + " " + in.Code,
 			}, f)
 		},
 	}

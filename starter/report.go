@@ -31,7 +31,7 @@ The filters reach the service's SQL: never build them from text that others wrot
 				return err
 			}
 			return a.launch(cmd.Context(), start{
-				id: uniqueID(time.Now(), "report", in.Connection, in.Code), workflowType: workflows.GenerateReportType, input: in,
+				id: uniqueID(time.Now(), "report", in.Connection, in.Code), workflowType: workflows.GenerateReportType, input: in, connection: in.Connection,
 				summary: fmt.Sprintf("report %s to %s", in.Code, in.SaveTo),
 			}, f)
 		},

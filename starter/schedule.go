@@ -269,6 +269,7 @@ func (s schedule) options(plan *calendar.Plan, now time.Time, taskQueue string) 
 		Action: &client.ScheduleWorkflowAction{
 			ID: strings.Join([]string{"night", s.input.Connection, s.input.Pipeline}, "/"), Workflow: workflows.ScheduledCloseType, Args: []any{s.input}, TaskQueue: taskQueue,
 			StaticSummary: fmt.Sprintf("%s on %s, by its schedule", s.input.Pipeline, s.input.Connection),
+			Priority:      workflows.Priority(s.input.Connection, 0),
 			Memo:          map[string]any{"started_by": s.id()},
 		},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,9 +13,11 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -122,7 +125,7 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(calendar.Faults(err), "; ")
-	} else {
+	} else if !strings.Contains(id, backfillMark) { // a backfill has no night to come
 		for _, v := range plan.From(time.Now(), 1) {
 			if n := v.Night; n != nil {
 				next := newNightDocument(v)
@@ -250,7 +253,12 @@ func newBackfillCommand(a *app) *cobra.Command {
 		Use: "backfill ID --from DATE --to DATE", Short: "Run the nights of a time that is over, one after the other",
 		Long: `Run the nights of a time that is over, one after the other, each for its own as-of date.
 Dates are the local ones on which the nights begin, both included. A night that has
-succeeded is not run again. It works on a paused schedule, too.`,
+succeeded is not run again. It works on a paused schedule, too.
+
+A backfill is a schedule of its own, ID/backfill/FROM..TO: tonight's close neither waits
+for it nor is paused by it, and is served first where both ask for the same. What has not
+begun of it is called off with starter schedule delete. Temporal forgets it a week after
+its last night.`,
 		Example: "  starter schedule backfill " + exampleSchedule + " --from 2026-11-02 --to 2026-11-06 --dry-run",
 		Args:    oneArg("schedule id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -318,16 +326,42 @@ func (s *session) backfill(ctx context.Context, handle client.ScheduleHandle, de
 		s.showNights(shown, "")
 		return nil
 	}
-	err = handle.Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+	past := client.ScheduleBackfill{
 		Start:   midnight(first, plan.Location()),
 		End:     midnight(last.AddDate(0, 0, 1), plan.Location()).Add(-time.Second),
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
-	}}})
+	}
+	own := backfillOptions(handle.GetID(), description, in, past)
+	_, err = s.client.ScheduleClient().Create(ctx, own)
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) { // the same nights before: those that failed are run again
+		err = s.client.ScheduleClient().GetHandle(ctx, own.ID).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill})
+	}
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", handle.GetID(), err)
 	}
+	shown.ID = own.ID
 	s.showNights(shown, "runs "+view.Plural(count, "night")+", one after the other")
 	return nil
+}
+
+// backfillMark is in the id of every backfill's schedule.
+const backfillMark = "/backfill/"
+
+// backfillOptions are a schedule beside the nights' own that has nothing but a past, and the
+// lower priority.
+func backfillOptions(id string, description *client.ScheduleDescription, in workflows.ScheduledCloseInput, past client.ScheduleBackfill) client.ScheduleOptions {
+	id, _, _ = strings.Cut(id, backfillMark)
+	spec := *description.Schedule.Spec
+	spec.EndAt = past.End
+	action := *description.Schedule.Action.(*client.ScheduleWorkflowAction)
+	action.Priority = workflows.Priority(in.Connection, workflows.BackfillPriority)
+	from, to := past.Start.Format(time.DateOnly), past.End.Format(time.DateOnly)
+	return client.ScheduleOptions{
+		ID: id + backfillMark + from + ".." + to, Spec: spec, Action: &action, Overlap: past.Overlap,
+		ScheduleBackfill: []client.ScheduleBackfill{past},
+		Note:             "a backfill: what has not begun is called off by deleting it",
+		Memo:             map[string]any{inputMemo: in, "created_with": "starter " + version.Version},
+	}
 }
 
 func newTriggerCommand(a *app) *cobra.Command {

@@ -20,6 +20,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
+	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
 // session is a connection to Temporal.
@@ -66,6 +67,8 @@ type start struct {
 	id           string
 	workflowType string
 	input        any
+	connection   string
+	priority     int // as in following
 	summary      string
 	startedBy    string
 	// once: one that succeeded under this id is not run again.
@@ -96,6 +99,7 @@ func (s *session) start(ctx context.Context, j start) (started, error) {
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            j.summary,
+		Priority:                                 workflows.Priority(j.connection, j.priority),
 		Memo:                                     map[string]any{"started_by": j.startedBy, "started_with": "starter " + version.Version},
 	}, j.workflowType, j.input)
 	var taken *serviceerror.WorkflowExecutionAlreadyStarted
@@ -131,16 +135,24 @@ type following struct {
 	detach bool
 	wait   bool
 	by     string
+	// priority is of what is started: 1, served first, to 5, or 0 for Temporal's default.
+	priority int
 }
+
+// lowestPriority is the last that Temporal has unless its matching.priorityLevels says otherwise.
+const lowestPriority = 5
 
 // startAndFollow starts a workflow and follows it to its end, or does not, as asked.
 func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
+	if f.priority < 0 || f.priority > lowestPriority {
+		return usage("--priority %d is not 1 to %d", f.priority, lowestPriority)
+	}
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	j.startedBy = f.by
+	j.startedBy, j.priority = f.by, f.priority
 	run, err := s.start(ctx, j)
 	switch {
 	case err != nil:

@@ -30,6 +30,10 @@ var (
 var scenes = []scene{
 	{name: "RunBatch-succeeded", ends: "succeeded", what: "the batch runs through",
 		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{}) }},
+	{name: "RunBatch-on-its-queue", ends: "succeeded", what: "the same since the calls of a connection have a queue of their own",
+		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{}) }},
+	{name: "RunBatch-unknown-connection", ends: "failed InvalidInput", what: "no worker has the connection",
+		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{Connection: "nobodys"}) }},
 	{name: "RunBatch-group", ends: "succeeded", what: "a batch group runs through",
 		play: func(s *stage) client.WorkflowRun {
 			return s.batch(workflows.RunBatchInput{Code: "PBSM_PROFIT_GRP", Group: true, Batches: []workflows.GroupBatch{{Code: "PBSM_CUST_PROFIT"}, {Code: "PBSM_PROD_PROFIT"}}})
@@ -305,6 +309,11 @@ var scenes = []scene{
 	{name: "GenerateReport-failed", ends: "failed StepFailed", what: "the service cannot generate the report",
 		play: func(s *stage) client.WorkflowRun { return s.report("RPT_FAIL") }},
 	{name: "UploadFile-succeeded", ends: "succeeded", what: "the file goes up and is listed",
+		play: func(s *stage) client.WorkflowRun {
+			s.ledger()
+			return s.upload(workflows.UploadFileInput{})
+		}},
+	{name: "UploadFile-on-its-queue", ends: "succeeded", what: "the same since the calls of a connection have a queue of their own",
 		play: func(s *stage) client.WorkflowRun {
 			s.ledger()
 			return s.upload(workflows.UploadFileInput{})

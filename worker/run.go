@@ -48,7 +48,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 	defer acts.Close()
 
 	fatal := make(chan error, 1)
-	w := worker.New(temporal, cfg.Worker.TaskQueue, worker.Options{
+	all, err := newWorkers(temporal, cfg, acts, worker.Options{
 		WorkerStopTimeout:            cfg.Worker.StopTimeout,
 		MaxHeartbeatThrottleInterval: progressInterval,
 		DeploymentOptions:            deployment(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), os.Getenv("TEMPORAL_WORKER_BUILD_ID")),
@@ -59,18 +59,17 @@ func run(ctx context.Context, cfg *config.Config) error {
 			}
 		},
 	})
-	if err := workflows.Register(w); err != nil {
+	if err != nil {
 		return err
 	}
-	w.RegisterActivity(acts)
 
 	health, err := serveHealth(cfg.Worker.Health, temporal, metricsPage)
 	if err != nil {
 		return err
 	}
 	defer health.close()
-	if err := w.Start(); err != nil {
-		return fmt.Errorf("the worker cannot start: %w", err)
+	if err := all.start(); err != nil {
+		return err
 	}
 	health.ready.Store(true)
 	logger.Info("worker started", "version", version.Version, "task_queue", cfg.Worker.TaskQueue,
@@ -83,7 +82,7 @@ func run(ctx context.Context, cfg *config.Config) error {
 		err = fmt.Errorf("the worker cannot go on: %w", err)
 	}
 	health.ready.Store(false)
-	w.Stop()
+	all.stop()
 	logger.Info("worker stopped")
 	return err
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
+
+	"github.com/pbsmflow/pbsmflow/activities"
 )
 
 // newEnv is the SDK's test environment: the real workflow code on a clock that skips.
@@ -21,7 +24,16 @@ func newEnv(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(start)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the tests share their machine
+	env.RegisterActivityWithOptions(findConnection, activityName("FindConnection"))
 	return env
+}
+
+// findConnection knows every connection but one.
+func findConnection(_ context.Context, in activities.FindConnectionInput) error {
+	if in.Connection == "unknown" {
+		return activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
+	}
+	return nil
 }
 
 func activityName(name string) activity.RegisterOptions { return activity.RegisterOptions{Name: name} }

@@ -9,13 +9,21 @@ import (
 // job is a workflow that does a few calls one after the other and asks nobody.
 type job struct {
 	*tracker
+	calls
 	deadline time.Time
 	started  time.Time
 }
 
 func newJob(ctx workflow.Context, connection, subject, summary string, deadline time.Time) (*job, error) {
 	t, err := track(ctx, Status{Connection: connection, Subject: subject, Summary: summary})
-	return &job{tracker: t, deadline: deadline, started: workflow.Now(ctx)}, err
+	if err != nil {
+		return nil, err
+	}
+	j := &job{tracker: t, deadline: deadline, started: workflow.Now(ctx)}
+	if j.calls, err = connect(ctx, connection); err != nil {
+		return nil, j.end(ctx, "", err)
+	}
+	return j, nil
 }
 
 // do executes one activity and shows what it is about.
@@ -27,7 +35,7 @@ func (j *job) doUntil(ctx workflow.Context, deadline time.Time, profile workflow
 	if err := j.update(ctx, func(s *Status) { s.Summary = summary }); err != nil {
 		return err
 	}
-	return workflow.ExecuteActivity(options(ctx, profile, deadline, summary), activity, input).Get(ctx, result)
+	return j.execute(ctx, profile, deadline, summary, activity, input).Get(ctx, result)
 }
 
 // end shows how the job ended and passes its error on.

@@ -18,6 +18,12 @@ var (
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         patience,
 	}
+	// steerOptions: the same, when a person waits for it.
+	steerOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 90 * time.Second,
+		RetryPolicy:         patience,
+		Priority:            temporal.Priority{PriorityKey: steeringPriority},
+	}
 	// watchOptions: one look at a status. It fails benignly while nothing changes.
 	watchOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,

@@ -44,6 +44,7 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 type batchRun struct {
 	in       RunBatchInput
 	tracker  *tracker
+	calls    calls
 	desk     *desk
 	result   RunBatchResult
 	seen     activities.BatchStatus
@@ -94,12 +95,15 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 	return b.result, err
 }
 
-func (b *batchRun) begin(ctx workflow.Context) (phase, error) {
+func (b *batchRun) begin(ctx workflow.Context) (_ phase, err error) {
+	if b.calls, err = connect(ctx, b.in.Connection); err != nil {
+		return nil, err
+	}
 	if b.in.RunID != "" {
 		return b.follow, b.adopt(ctx, b.in.RunID, "taken over")
 	}
 	var earlier activities.EarlierPosting
-	err := workflow.ExecuteActivity(options(ctx, callOptions, b.in.Deadline, "look for an earlier start"), act.EarlierPosting,
+	err = b.calls.execute(ctx, callOptions, b.in.Deadline, "look for an earlier start", act.EarlierPosting,
 		activities.EarlierPostingInput{WorkflowID: b.in.WorkflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
 	if err != nil {
 		return nil, err
@@ -167,7 +171,7 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 		return nil, err
 	}
 	var run activities.Run
-	err = workflow.ExecuteActivity(options(ctx, postOptions, b.in.Deadline, p.what+" "+b.in.Code), p.activity, p.input).Get(ctx, &run)
+	err = b.calls.execute(ctx, postOptions, b.in.Deadline, p.what+" "+b.in.Code, p.activity, p.input).Get(ctx, &run)
 	switch {
 	case err == nil:
 		return b.posted(ctx, p, run)

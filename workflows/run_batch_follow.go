@@ -45,7 +45,7 @@ func (b *batchRun) look(ctx workflow.Context) workflow.Future {
 	if b.seen.RunID != "" {
 		known = b.seen.Fingerprint()
 	}
-	return workflow.ExecuteActivity(options(ctx, watchOptions, b.deadline(), "wait for "+b.result.RunID), act.BatchStatus,
+	return b.calls.execute(ctx, watchOptions, b.deadline(), "wait for "+b.result.RunID, act.BatchStatus,
 		activities.BatchStatusInput{RunInput: b.ref(), Watch: activities.Watch{Since: b.since, Known: known}})
 }
 
@@ -93,7 +93,7 @@ func (b *batchRun) saw(ctx workflow.Context, seen activities.BatchStatus) (phase
 
 // interrupt asks the service to stop the run; the run is followed until it has stopped.
 func (b *batchRun) interrupt(ctx workflow.Context, r *request) (phase, error) {
-	err := workflow.ExecuteActivity(options(ctx, callOptions, b.deadline(), "interrupt "+b.result.RunID), act.InterruptBatch, b.ref()).Get(ctx, nil)
+	err := b.calls.execute(ctx, steerOptions, b.deadline(), "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, nil)
 	switch {
 	case err == nil:
 		b.tracker.log(ctx, LogEntry{What: "interrupt sent for " + b.result.RunID, By: r.by(), Why: r.why()})
@@ -124,7 +124,7 @@ func (b *batchRun) interrupt(ctx workflow.Context, r *request) (phase, error) {
 // statusNow reads the status once, whatever it is.
 func (b *batchRun) statusNow(ctx workflow.Context) (activities.BatchStatus, error) {
 	var seen activities.BatchStatus
-	err := workflow.ExecuteActivity(options(ctx, callOptions, b.deadline(), "look at "+b.result.RunID), act.BatchStatus,
+	err := b.calls.execute(ctx, callOptions, b.deadline(), "look at "+b.result.RunID, act.BatchStatus,
 		activities.BatchStatusInput{RunInput: b.ref(), Watch: activities.Watch{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
 	return seen, err
 }

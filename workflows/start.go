@@ -37,6 +37,7 @@ func (in NightlyCloseInput) StartOptions(taskQueue string) client.StartWorkflowO
 		ID: in.WorkflowID(), TaskQueue: taskQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            in.Pipeline + " for " + in.AsOfDate + " on " + in.Connection,
+		Priority:                 Priority(in.Connection, 0),
 	}
 }
 
@@ -49,6 +50,7 @@ func (in RunBatchInput) StartOptions(taskQueue string) client.StartWorkflowOptio
 		WorkflowIDReusePolicy:    in.reusePolicy(),
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            in.Code + " for " + in.AsOfDate + " on " + in.Connection,
+		Priority:                 Priority(in.Connection, 0),
 	}
 }
 
@@ -67,22 +69,23 @@ func StartBatch(ctx context.Context, c client.Client, taskQueue string, in RunBa
 // ExecuteClose runs a close as a child of a workflow in the same namespace. Cancelling the
 // parent cancels the close and waits for it; a parent that is terminated leaves it going on.
 func ExecuteClose(ctx workflow.Context, taskQueue string, in NightlyCloseInput) workflow.ChildWorkflowFuture {
-	ctx = workflow.WithChildOptions(ctx, childOptions(taskQueue, in.WorkflowID()))
+	ctx = workflow.WithChildOptions(ctx, childOptions(taskQueue, in.WorkflowID(), in.Connection))
 	return workflow.ExecuteChildWorkflow(ctx, NightlyCloseType, in)
 }
 
 // ExecuteBatch runs a posting as a child of a workflow in the same namespace. One that is going
 // on or succeeded before is temporal.ChildWorkflowExecutionAlreadyStartedError.
 func ExecuteBatch(ctx workflow.Context, taskQueue string, in RunBatchInput) workflow.ChildWorkflowFuture {
-	options := childOptions(taskQueue, in.WorkflowID())
+	options := childOptions(taskQueue, in.WorkflowID(), in.Connection)
 	options.WorkflowIDReusePolicy = in.reusePolicy()
 	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), RunBatchType, in)
 }
 
-func childOptions(taskQueue, id string) workflow.ChildWorkflowOptions {
+func childOptions(taskQueue, id, connection string) workflow.ChildWorkflowOptions {
 	return workflow.ChildWorkflowOptions{
 		WorkflowID: id, TaskQueue: taskQueue, WaitForCancellation: true,
 		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		Priority:          Priority(connection, 0),
 	}
 }
 

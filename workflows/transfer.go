@@ -67,8 +67,7 @@ func (j *job) drop(ctx workflow.Context, connection string, left activities.Seal
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	ctx = options(ctx, dropOptions, noDeadline, "drop what the transfer left")
-	err := workflow.ExecuteActivity(ctx, act.DropTransfer, activities.DropTransferInput{Connection: connection, Left: left}).Get(ctx, nil)
+	err := j.execute(ctx, dropOptions, noDeadline, "drop what the transfer left", act.DropTransfer, activities.DropTransferInput{Connection: connection, Left: left}).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("what a transfer left could not be dropped", "error", reason(err))
 	}

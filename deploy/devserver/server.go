@@ -114,6 +114,7 @@ func dynamicConfig(overrides dynamicconfig.ConfigValueMap) dynamicconfig.StaticC
 		dynamicconfig.EnableServerVersionCheck.Key():                     false, // nothing calls home
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
+		dynamicconfig.MatchingEnableFairness.Key():                       true, // as in ../config/temporal-dynamic.yaml
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
 	}

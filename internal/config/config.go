@@ -83,6 +83,10 @@ type Connection struct {
 	Insecure bool `koanf:"insecure"`
 	// Timeout is how long one call to the service may take, more than 0.
 	Timeout time.Duration `koanf:"timeout"`
+	// Rate is in calls to the service per second, 0.1 to 1000, over all workers together: every
+	// call and each look at a status. 0: as many as there are. The files of a folder are sent
+	// with as many again.
+	Rate float64 `koanf:"rate" jsonschema:"minimum=0,maximum=1000"`
 
 	// PARHosts are the hosts that pre-authenticated URLs may name, with "*" for one label or a
 	// part of it, and an optional port.

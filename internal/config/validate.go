@@ -116,6 +116,7 @@ func (v *checker) connection(key string, c *Connection) {
 		v.check(key+".ca_file", checkCertificates(c.CAFile))
 	}
 	v.want(c.Timeout > 0, key+".timeout", "must be more than 0")
+	v.want(c.Rate == 0 || c.Rate >= minRate && c.Rate <= maxRate, key+".rate", "must be 0 (not limited) or %g to %d calls per second", minRate, maxRate)
 	v.want(c.MaxFileSize > 1, key+".max_file_size", "must be more than 1 byte")
 	v.transfer(key+".transfer", c.Transfer)
 	v.want(len(c.PARHosts) > 0, key+".par_hosts", "is missing: at least one host is needed")
@@ -131,6 +132,8 @@ func (v *checker) connection(key string, c *Connection) {
 }
 
 const (
+	minRate      = 0.1 // below, a night's few calls would take longer than the night
+	maxRate      = 1000
 	maxParallel  = 64
 	minPartSize  = 10 << 20 // Source: the object store's multipart uploads.
 	maxPartSize  = 50 << 30

@@ -41,6 +41,8 @@ type Options struct {
 	Current string
 	// TaskQueue is the worker's. Default: one of the test's own.
 	TaskQueue string
+	// Name tells the environments of one test apart, and their connections.
+	Name string
 	// NoWorker leaves starting a worker to the test.
 	NoWorker bool
 }
@@ -67,9 +69,9 @@ type Env struct {
 // New makes an environment. Polling is quick: a test's jobs take seconds.
 func New(t testing.TB, o Options) *Env {
 	t.Helper()
-	dir := Folder(t, "env")
+	dir := Folder(t, "env"+o.Name)
 	e := &Env{
-		T: t, Server: o.Server, Connection: slug(t.Name()), TaskQueue: cmp.Or(o.TaskQueue, t.Name()), Dir: dir, Config: filepath.Join(dir, "config", "pbsm.yaml"),
+		T: t, Server: o.Server, Connection: slug(t.Name()) + o.Name, TaskQueue: cmp.Or(o.TaskQueue, t.Name()), Dir: dir, Config: filepath.Join(dir, "config", "pbsm.yaml"),
 		Inbox: filepath.Join(dir, "inbox"), Reports: filepath.Join(dir, "reports"), Pipelines: filepath.Join(dir, "pipelines"), settings: o.Settings,
 	}
 	if e.Server == nil {

@@ -1,0 +1,78 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+)
+
+// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers'
+// own. Every worker that has the connection polls it, and no other; its rate is limited over
+// all of them.
+func ConnectionTaskQueue(taskQueue, connection string) string { return taskQueue + "/" + connection }
+
+// NeedsConnection tells by its input that an activity is carried out on the connection's queue:
+// it calls the service, or opens what was sealed with the connection's secret. The bytes of a
+// transfer need no rate, but these. All other activities are on the workers' own queue.
+func NeedsConnection(input any) bool {
+	switch input.(type) {
+	case TriggerBatchInput, RunInput, BatchStatusInput, GenerateReportInput, ReportStatusInput, MigrationInput, MigrationStatusInput,
+		CreateUploadPARInput, ScanFileInput, ListFilesInput, ListSentFilesInput, CreateDownloadPARByNameInput, CreateDownloadPARByIDInput,
+		PutFileInput, PutFolderInput, GetFileInput, DropTransferInput:
+		return true
+	}
+	return false
+}
+
+// FindConnectionInput names a connection, and the queue on which its activities are to be.
+type FindConnectionInput struct {
+	Connection string `json:"connection"`
+	TaskQueue  string `json:"task_queue"`
+}
+
+// FindConnection refuses a connection that no worker has: on its queue an activity would wait
+// for ever. It is a local activity of every workflow that needs a connection.
+func (a *Activities) FindConnection(ctx context.Context, in FindConnectionInput) error {
+	fault, err := a.connectionFault(ctx, in.Connection, in.TaskQueue)
+	if fault != "" {
+		return InvalidInputError(fault)
+	}
+	return err
+}
+
+// pollerSilence is how long ago a worker that is still there may have begun its last poll; one lasts a minute.
+const pollerSilence = 2 * time.Minute
+
+// connectionFault says what is wrong with a connection that neither this worker has nor, by
+// Temporal's word, another one.
+func (a *Activities) connectionFault(ctx context.Context, name, queue string) (string, error) {
+	if _, ok := a.connections[name]; ok {
+		return "", nil
+	}
+	described, err := a.temporal.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return "", fmt.Errorf("who polls %s: %w", queue, err)
+	}
+	for _, poller := range described.GetPollers() {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < pollerSilence {
+			return "", nil
+		}
+	}
+	return a.unknownConnection(name), nil
+}
+
+// connectionHere is the fault for an activity on the workers' own queue.
+func (a *Activities) connectionHere(ctx context.Context, name string) (string, error) {
+	return a.connectionFault(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
+}
+
+func (a *Activities) unknownConnection(name string) string {
+	known := slices.Sorted(maps.Keys(a.connections))
+	return fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", "))
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// workers poll the task queues of one process.
+type workers []worker.Worker
+
+// newWorkers makes a worker for the workflows and what needs no connection, and one for each
+// connection, whose rate the server keeps over all workers that poll its queue. All are the
+// same version of the same deployment.
+func newWorkers(temporal client.Client, cfg *config.Config, acts *activities.Activities, options worker.Options) (workers, error) {
+	queue := cfg.Worker.TaskQueue
+	main := worker.New(temporal, queue, options)
+	if err := workflows.Register(main); err != nil {
+		return nil, err
+	}
+	all := workers{main}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Connections)) {
+		own := options
+		own.DisableWorkflowWorker = true
+		own.TaskQueueActivitiesPerSecond = cfg.Connections[name].Rate
+		all = append(all, worker.New(temporal, workflows.ConnectionTaskQueue(queue, name), own))
+	}
+	for _, w := range all {
+		w.RegisterActivity(acts) // on the main queue as well: nights from before there were others
+	}
+	return all, nil
+}
+
+// start starts all of them, or none.
+func (w workers) start() error {
+	for i, one := range w {
+		if err := one.Start(); err != nil {
+			w[:i].stop()
+			return fmt.Errorf("the worker cannot start: %w", err)
+		}
+	}
+	return nil
+}
+
+// stop lets what is under way finish, within the stop timeout of each, all at once.
+func (w workers) stop() {
+	var group sync.WaitGroup
+	for _, one := range w {
+		group.Go(one.Stop)
+	}
+	group.Wait()
+}
