@@ -1,0 +1,243 @@
+package kubernetes
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+)
+
+const (
+	deploy = "../../deploy"
+	folder = deploy + "/kubernetes"
+)
+
+// manifests are what a folder builds, by kind and name. A key that the API does not have is an error.
+func manifests(t *testing.T, folder string) map[string]any {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	require.NoError(t, err)
+	kinds := map[string]func() any{
+		"v1 ServiceAccount":                  func() any { return new(corev1.ServiceAccount) },
+		"v1 ConfigMap":                       func() any { return new(corev1.ConfigMap) },
+		"apps/v1 Deployment":                 func() any { return new(appsv1.Deployment) },
+		"policy/v1 PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
+		"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
+	}
+	found := map[string]any{}
+	for _, resource := range built.Resources() {
+		text, err := resource.AsYAML()
+		require.NoError(t, err)
+		kind := resource.GetApiVersion() + " " + resource.GetKind()
+		require.Contains(t, kinds, kind)
+		object := kinds[kind]()
+		require.NoError(t, yaml.UnmarshalStrict(text, object), "%s", text)
+		require.Equal(t, "pbsmflow", resource.GetNamespace())
+		found[resource.GetKind()+" "+resource.GetName()] = object
+	}
+	return found
+}
+
+func deployment(t *testing.T, folder, version string) *appsv1.Deployment {
+	t.Helper()
+	all := manifests(t, folder)
+	require.Len(t, all, 1)
+	require.Contains(t, all, "Deployment worker-"+version)
+	return all["Deployment worker-"+version].(*appsv1.Deployment)
+}
+
+func worker(t *testing.T) (corev1.PodSpec, corev1.Container) {
+	t.Helper()
+	pod := deployment(t, folder+"/version", "dev").Spec.Template.Spec
+	require.Len(t, pod.Containers, 1)
+	return pod, pod.Containers[0]
+}
+
+// The command of docs/operations.md makes a second version beside the first: no selector, name or build id of it is the first's.
+func TestVersionsAreApart(t *testing.T) {
+	one := deployment(t, folder+"/version", "dev")
+	copied := t.TempDir()
+	for _, name := range []string{"kustomization.yaml", "worker.yaml"} {
+		text, err := os.ReadFile(filepath.Join(folder, "version", name))
+		require.NoError(t, err)
+		if name == "kustomization.yaml" {
+			require.Equal(t, 3, strings.Count(string(text), "dev"), "it stands there three times")
+			text = []byte(strings.ReplaceAll(string(text), "dev", "1-2-3"))
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(copied, name), text, 0o600))
+	}
+	two := deployment(t, copied, "1-2-3")
+	for _, d := range []*appsv1.Deployment{one, two} {
+		version := strings.TrimPrefix(d.Name, "worker-")
+		require.Empty(t, validation.IsDNS1123Label(d.Name))
+		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+		require.NoError(t, err)
+		require.True(t, selector.Matches(labels.Set(d.Spec.Template.Labels)))
+		require.Equal(t, version, d.Spec.Template.Labels["app.kubernetes.io/version"], "its build id")
+		require.Equal(t, "pbsmflow/worker:"+version, d.Spec.Template.Spec.Containers[0].Image)
+		other := map[*appsv1.Deployment]*appsv1.Deployment{one: two, two: one}[d]
+		require.False(t, selector.Matches(labels.Set(other.Spec.Template.Labels)))
+	}
+	c := one.Spec.Template.Spec.Containers[0]
+	for _, env := range c.Env {
+		if env.Name == "TEMPORAL_WORKER_BUILD_ID" {
+			require.Equal(t, "metadata.labels['app.kubernetes.io/version']", env.ValueFrom.FieldRef.FieldPath)
+			return
+		}
+	}
+	t.Fatal("there is no build id")
+}
+
+// The budget and the policy hold for the workers of every version.
+func TestWhatIsSharedSelectsTheWorkers(t *testing.T) {
+	shared := manifests(t, folder)
+	pod := labels.Set(deployment(t, folder+"/version", "dev").Spec.Template.Labels)
+	budget := shared["PodDisruptionBudget worker"].(*policyv1.PodDisruptionBudget)
+	network := shared["NetworkPolicy worker"].(*networkingv1.NetworkPolicy)
+	for _, s := range []*metav1.LabelSelector{budget.Spec.Selector, &network.Spec.PodSelector} {
+		selector, err := metav1.LabelSelectorAsSelector(s)
+		require.NoError(t, err)
+		require.False(t, selector.Empty())
+		require.True(t, selector.Matches(pod), selector.String())
+		require.False(t, selector.Matches(labels.Set{"app.kubernetes.io/name": "pbsmflow"}))
+	}
+	require.Len(t, network.Spec.PolicyTypes, 2)
+	spec, _ := worker(t)
+	account := shared["ServiceAccount "+spec.ServiceAccountName].(*corev1.ServiceAccount)
+	require.False(t, *account.AutomountServiceAccountToken)
+	require.False(t, *spec.AutomountServiceAccountToken)
+	for _, v := range spec.Volumes {
+		if v.ConfigMap != nil {
+			require.Contains(t, shared, "ConfigMap "+v.ConfigMap.Name)
+		}
+	}
+}
+
+func TestTheWorkerIsHardened(t *testing.T) {
+	pod, c := worker(t)
+	assert.True(t, *pod.SecurityContext.RunAsNonRoot)
+	assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
+	assert.False(t, *c.SecurityContext.AllowPrivilegeEscalation)
+	assert.True(t, *c.SecurityContext.ReadOnlyRootFilesystem)
+	assert.Equal(t, []corev1.Capability{"ALL"}, c.SecurityContext.Capabilities.Drop)
+	assert.False(t, c.Resources.Limits.Memory().IsZero())
+	assert.False(t, c.Resources.Requests.Cpu().IsZero())
+	for _, env := range c.Env {
+		if regexp.MustCompile(`(?i)secret|password|key|token`).MatchString(env.Name) {
+			assert.NotNil(t, env.ValueFrom, "%s holds a secret", env.Name)
+		}
+	}
+	for _, v := range pod.Volumes {
+		if v.Secret != nil {
+			assert.Equal(t, int32(0o440), *v.Secret.DefaultMode)
+		}
+	}
+}
+
+// User, port, entrypoint and variables are those of the image.
+func TestTheImageIsThatOfTheDockerfile(t *testing.T) {
+	file, err := os.Open(deploy + "/Dockerfile")
+	require.NoError(t, err)
+	defer file.Close()
+	ast, err := parser.Parse(file)
+	require.NoError(t, err)
+	stages, _, err := instructions.Parse(ast.AST, nil)
+	require.NoError(t, err)
+	var user, port, config string
+	for _, stage := range stages {
+		for _, command := range stage.Commands {
+			switch c := command.(type) {
+			case *instructions.UserCommand:
+				user = c.User
+			case *instructions.ExposeCommand:
+				if stage.Name == "worker" {
+					port = c.Ports[0]
+				}
+			case *instructions.EnvCommand:
+				for _, pair := range c.Env {
+					if pair.Key == "PBSM_CONFIG" {
+						config = pair.Value
+					}
+				}
+			}
+		}
+	}
+	pod, c := worker(t)
+	require.Equal(t, "65532:65532", user)
+	require.EqualValues(t, 65532, *pod.SecurityContext.RunAsUser)
+	require.EqualValues(t, 65532, *pod.SecurityContext.RunAsGroup)
+	require.Equal(t, "9090", port)
+	require.EqualValues(t, 9090, c.Ports[0].ContainerPort)
+	require.Empty(t, c.Command, "the image's entrypoint")
+	require.Empty(t, c.Args)
+	require.Equal(t, config, literal(c, "PBSM_CONFIG"))
+}
+
+func literal(c corev1.Container, name string) string {
+	for _, env := range c.Env {
+		if env.Name == name {
+			return env.Value
+		}
+	}
+	return ""
+}
+
+// With its secrets, the config map is a whole configuration; the grace, the probes and the folders are those that the worker has with it.
+func TestTheConfigurationIsWhole(t *testing.T) {
+	shared := manifests(t, folder)
+	pod, c := worker(t)
+	mounts := map[string]string{}
+	for _, m := range c.VolumeMounts {
+		mounts[m.Name] = m.MountPath
+	}
+	secrets := t.TempDir()
+	for _, name := range []string{"client_secret", "password", "s3_access_key", "s3_secret_key"} {
+		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte("x"), 0o600))
+	}
+	text := shared["ConfigMap pbsm"].(*corev1.ConfigMap).Data["pbsm.yaml"]
+	require.Contains(t, text, mounts["secrets"]+"/client_secret")
+	file := filepath.Join(t.TempDir(), filepath.Base(literal(c, "PBSM_CONFIG")))
+	require.Equal(t, mounts["config"], filepath.Dir(literal(c, "PBSM_CONFIG")))
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(text, mounts["secrets"], secrets)), 0o600))
+	env := []string{}
+	for _, e := range c.Env {
+		if e.Value != "" {
+			env = append(env, e.Name+"="+e.Value)
+		}
+	}
+	cfg, err := config.Load(file, env)
+	require.NoError(t, err)
+	require.Contains(t, cfg.Connections, "prod")
+	require.Equal(t, mounts["pipelines"], cfg.Worker.Pipelines)
+	require.Equal(t, ":9090", cfg.Worker.Health)
+	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, cfg.Worker.StopTimeout+10*time.Second)
+	for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+		require.Equal(t, path, probe.HTTPGet.Path)
+		require.Equal(t, c.Ports[0].Name, probe.HTTPGet.Port.String())
+	}
+	require.Equal(t, "/healthz", c.StartupProbe.HTTPGet.Path, "a worker is not killed because Temporal is away")
+
+	example, err := os.ReadFile(deploy + "/pipelines/nightly-close.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(example), shared["ConfigMap pipelines"].(*corev1.ConfigMap).Data["nightly-close.yaml"], "deploy/pipelines and its copy")
+	require.Contains(t, shared["ConfigMap temporal"].(*corev1.ConfigMap).Data, "TEMPORAL_ADDRESS")
+}
