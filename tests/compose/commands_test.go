@@ -3,6 +3,7 @@ package compose
 import (
 	"bufio"
 	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -107,6 +108,52 @@ func TestExampleConfigurationIsWhole(t *testing.T) {
 	cfg, err := config.Load("", list(env))
 	require.NoError(t, err)
 	assert.Contains(t, cfg.Connections, "prod")
+}
+
+// The codec server starts with the very command of the compose file, answers its health check, and
+// lets the UI's pages ask where the UI tells them to.
+func TestTheCodecServerOfTheComposeFile(t *testing.T) {
+	project := load(t, "encryption.env")
+	service, ui := project.Services["codec-server"], project.Services["ui"]
+	starter, address := binary(t, "./starter"), freeAddress(t)
+	file := filepath.Join(t.TempDir(), "pbsm.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("encryption: {current: a, keys: {a: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=}}\n"), 0o600))
+	const listen = "--listen=0.0.0.0:8081"
+	require.Contains(t, service.Command, listen)
+	command := slices.Clone([]string(service.Command))
+	command[slices.Index(command, listen)] = "--listen=" + address
+
+	cmd := exec.Command(starter, command...)
+	cmd.Env = []string{"PBSM_CONFIG=" + file}
+	log, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	_, err = bufio.NewReader(log).ReadString('\n')
+	require.NoError(t, err, "it says when it is ready")
+
+	check := service.HealthCheck.Test[1:]
+	require.Equal(t, "/usr/local/bin/starter", check[0])
+	out, err := exec.Command(starter, append(check[1:], "--url", "http://"+address+"/healthz")...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	help, err := exec.Command(starter, append(check[1:], "--help")...).CombinedOutput()
+	require.NoError(t, err)
+	assert.Contains(t, string(help), "http://127.0.0.1:8081/healthz")
+
+	require.NotNil(t, ui.Environment["TEMPORAL_CODEC_ENDPOINT"])
+	assert.Equal(t, "http://localhost:"+service.Ports[0].Published, *ui.Environment["TEMPORAL_CODEC_ENDPOINT"])
+	origin := *ui.Environment["TEMPORAL_CORS_ORIGINS"]
+	for asking, want := range map[string]int{origin: http.StatusOK, "http://elsewhere.example.com": http.StatusForbidden} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/decode", strings.NewReader(`{"payloads": []}`))
+		require.NoError(t, err)
+		request.Header.Set("Origin", asking)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, want, response.StatusCode, asking)
+	}
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait(), "it ends when it is told to")
 }
 
 func TestSetupScriptsParse(t *testing.T) {

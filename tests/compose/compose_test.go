@@ -53,6 +53,7 @@ func TestProfiles(t *testing.T) {
 		"for a tenant": {},
 		"demo":         {envFile: "demo.env", extra: []string{"simulator"}},
 		"tools":        {profiles: []string{"tools"}, extra: []string{"starter"}},
+		"encryption":   {envFile: "encryption.env", extra: []string{"codec-server"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			project := load(t, tc.envFile, tc.profiles...)
@@ -74,6 +75,8 @@ func TestStartingOrder(t *testing.T) {
 		"worker":    {"temporal": healthy, "namespace": completed, "simulator": healthy},
 		"starter":   {"temporal": healthy, "namespace": completed, "simulator": healthy},
 		"simulator": {},
+
+		"codec-server": {},
 	}
 	project := everything(t)
 	got := map[string]map[string]string{}
@@ -140,7 +143,7 @@ func TestImagesArePinned(t *testing.T) {
 		if assert.NotEmpty(t, service.Image, name) && service.Build == nil {
 			assert.Regexp(t, release, tagOf(t, service.Image), "%s: %s", name, service.Image)
 		} else {
-			assert.Equal(t, "pbsmflow/"+name+":dev", service.Image)
+			assert.Equal(t, "pbsmflow/"+service.Build.Target+":dev", service.Image)
 		}
 	}
 }
@@ -192,6 +195,10 @@ func TestSecretsAreFiles(t *testing.T) {
 		}
 	}
 	for name, secret := range load(t, "").Secrets {
+		if name == "pbsm_encryption_key" {
+			assert.Equal(t, "/dev/null", secret.File, "it is optional")
+			continue
+		}
 		assert.Equal(t, filepath.Join(absolute(t, deploy), "secrets", name), secret.File, "nothing of the demo's is used for a tenant")
 	}
 }
