@@ -1,26 +1,35 @@
 # make demo   a night's close on this machine, from an empty checkout
 # make check  format, vet, staticcheck, workflowcheck, unit tests and replays: quick
 # make test   all of that, and everything end to end, and the demo
+# make release  the programs as the images hold them, in bin/release
+# make sbom   bills of materials of the programs; make reproducible: the same bytes from another folder
 # make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
 
 BIN      := bin
 TOOLS    := $(BIN)/tools
 MODULE   := github.com/pbsmflow/pbsmflow
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -X $(MODULE)/internal/version.Version=$(VERSION)
-GOBUILD  := go build -ldflags "$(LDFLAGS)"
+LDFLAGS  := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
+DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)" # shares the compiled packages with go test
+# For release: the same bytes from the same sources wherever they are built, with the flags of deploy/Dockerfile.
+# The version is stamped here and not by Go, whose stamp differs where there is no repository.
+GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: bench build devserver cluster tools generate check test e2e chaos demo demo-ci fmt clean
+.PHONY: bench build release sbom reproducible vulncheck devserver cluster tools generate check test e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
-	$(GOBUILD) -o $(BIN)/ ./worker ./starter ./internal/simulator/cmd/simulator
+	$(DEVBUILD) -o $(BIN)/ ./worker ./starter ./internal/simulator/cmd/simulator
+
+release:
+	@mkdir -p $(BIN)/release
+	$(GOBUILD) -o $(BIN)/release/ ./worker ./starter ./internal/simulator/cmd/simulator
 
 devserver:
 	@mkdir -p $(BIN)
 	@test -x $(BIN)/devserver || echo "Building the embedded Temporal server; the first time this takes about four minutes."
-	cd deploy/devserver && $(GOBUILD) -o $(CURDIR)/$(BIN)/ .
+	cd deploy/devserver && $(DEVBUILD) -o $(CURDIR)/$(BIN)/ .
 
 # The server as compose runs it, and its schema tool, for the test on PostgreSQL.
 cluster:
@@ -36,7 +45,23 @@ tools:
 generate:
 	cd tests && go run ./reference ..
 
-check: tools
+# What every program is made of, in CycloneDX's form, and under which licenses.
+sbom: release
+	@mkdir -p $(TOOLS)
+	go build -C .ci/sbom -o $(CURDIR)/$(TOOLS)/ tool
+	@for p in worker starter simulator; do \
+	  $(TOOLS)/cyclonedx-gomod bin -json -licenses -version "$(VERSION)" -output $(BIN)/release/$$p.cdx.json $(BIN)/release/$$p || exit 1; \
+	  echo "$(BIN)/release/$$p.cdx.json: $$(grep -c '"bom-ref"' $(BIN)/release/$$p.cdx.json) components"; done
+
+# The same bytes from another folder.
+reproducible: release
+	.ci/reproducible $(CURDIR)/$(BIN)/release "$(VERSION)"
+
+vulncheck: tools
+	.ci/vulncheck $(TOOLS)
+
+check: tools vulncheck
+	go mod verify
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	@for m in $(MODULES); do echo "vet, staticcheck: $$m"; (cd $$m && go vet ./... && $(CURDIR)/$(TOOLS)/staticcheck ./...) || exit 1; done
 	$(TOOLS)/workflowcheck -config .ci/workflowcheck.yaml ./workflows/...

@@ -134,6 +134,30 @@ func TestBuildIsThatOfTheModule(t *testing.T) {
 	}
 }
 
+// What make builds and what the images hold are the same bytes.
+func TestTheMakefileBuildsAsTheDockerfile(t *testing.T) {
+	flags := regexp.MustCompile(`go build (.*?-ldflags "?[^"]*")`)
+	makefile := string(readFile(t, root+"/Makefile"))
+	variable := func(name string) string {
+		found := regexp.MustCompile(`(?m)^` + name + ` *:= (.*)$`).FindStringSubmatch(makefile)
+		require.NotNil(t, found, name)
+		return found[1]
+	}
+	made := flags.FindStringSubmatch(variable("GOBUILD"))
+	require.NotNil(t, made)
+	expanded := strings.NewReplacer("$(LDFLAGS)", variable("LDFLAGS"), "$(MODULE)", variable("MODULE"), "$(VERSION)", "VERSION").Replace(made[1])
+	expanded = strings.NewReplacer("$(MODULE)", variable("MODULE"), "$(VERSION)", "VERSION").Replace(expanded)
+	dockerfile := strings.ReplaceAll(string(readFile(t, deploy+"/Dockerfile")), "\\\n", "")
+	copied := flags.FindStringSubmatch(dockerfile)
+	require.NotNil(t, copied)
+	assert.Equal(t, strings.Fields(expanded), strings.Fields(strings.ReplaceAll(copied[1], "${VERSION}", "VERSION")))
+	for _, text := range []string{variable("GOBUILD"), dockerfile} {
+		assert.Contains(t, text, "CGO_ENABLED=0")
+	}
+	module := regexp.MustCompile(`(?m)^module (\S+)$`).FindStringSubmatch(string(readFile(t, root+"/go.mod")))
+	assert.Equal(t, module[1], variable("MODULE"))
+}
+
 func goList(t *testing.T, format string, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-tags", "timetzdata", "-f", format}, args...)...)
