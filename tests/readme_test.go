@@ -119,12 +119,19 @@ func TestReadmeInputsAreValid(t *testing.T) {
 	}
 }
 
-var command = regexp.MustCompile("(?m)bin/starter ([^`\n]*)")
+var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
 
-// Every command that README.md shows is one that the starter has, with flags that it knows.
+// Every command that README.md and the pages in docs show is one that the starter has, with flags that it knows.
 func TestReadmeCommandsExist(t *testing.T) {
 	t.Parallel()
 	text, _ := readme(t)
+	pages, err := filepath.Glob("../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range pages {
+		content, err := os.ReadFile(page)
+		require.NoError(t, err)
+		text += string(content)
+	}
 	e := harness.New(t, harness.Options{NoWorker: true})
 	shown := command.FindAllStringSubmatch(text, -1)
 	require.NotEmpty(t, shown)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
@@ -24,12 +23,22 @@ func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
 	server := harness.StartServer(t, "--dynamic-config", "matching.wv.VersionDrainageStatusVisibilityGracePeriod=1s",
 		"--dynamic-config", "matching.wv.VersionDrainageStatusRefreshInterval=1s")
 	e := harness.New(t, harness.Options{NoWorker: true, Server: server, Simulator: simulator.Options{Speed: 60}})
-	handle := e.Temporal.WorkerDeploymentClient().GetHandle(deployment)
-	makeCurrent := func(buildID string) {
-		e.Until("version "+buildID+" is current", func() bool {
-			_, err := handle.SetCurrentVersion(t.Context(), client.WorkerDeploymentSetCurrentVersionOptions{BuildID: buildID})
-			return err == nil
+	ours := shell{Env: e, t: t}
+	promote := func(args ...string) {
+		e.Until("version "+args[0]+" is promoted", func() bool { // its workers have to be known first
+			return e.Run(append([]string{"deployment", "promote", "--deployment", deployment}, args...)...).Code == 0
 		})
+	}
+	state := func(buildID string) string {
+		for _, entry := range ours.json(0, "deployment", "list", "--deployment", deployment)["versions"].([]any) {
+			if version := entry.(map[string]any); version["build_id"] == buildID {
+				return version["state"].(string)
+			}
+		}
+		return ""
+	}
+	is := func(buildID, wanted string) {
+		e.Until(buildID+" is "+wanted, func() bool { return state(buildID) == wanted })
 	}
 	buildOf := func(id string) string {
 		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), id, "")
@@ -37,17 +46,8 @@ func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
 		return described.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
 	}
 
-	drainage := func(buildID string) int {
-		described, err := handle.DescribeVersion(t.Context(), client.WorkerDeploymentDescribeVersionOptions{BuildID: buildID})
-		require.NoError(t, err)
-		if described.Info.DrainageInfo == nil {
-			return client.WorkerDeploymentVersionDrainageStatusUnspecified
-		}
-		return int(described.Info.DrainageInfo.DrainageStatus)
-	}
-
 	old := e.StartWorker(version("one")...)
-	makeCurrent("one")
+	promote("one")
 	night := workflows.RunBatchInput{Connection: e.Connection, Code: "PBSM_ALLOC", AsOfDate: harness.AsOf}
 	before := e.StartBatch(night)
 	e.Until("the first batch runs", func() bool {
@@ -56,11 +56,23 @@ func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
 	})
 
 	e.StartWorker(version("two")...)
-	makeCurrent("two")
+	require.Equal(t, "inactive", state("two"))
+	promote("two", "--percent", "25")
+	is("two", "ramping")
+	promote("two")
 	night.Key = "after-the-upgrade"
 	after := e.StartBatch(night)
-	e.Until("the old version is draining", func() bool { return drainage("one") == client.WorkerDeploymentVersionDrainageStatusDraining })
-	require.Equal(t, client.WorkerDeploymentVersionDrainageStatusUnspecified, drainage("two"), "the current one is not drained")
+	is("one", "draining")
+	require.Equal(t, "current", state("two"))
+
+	// A version that lacks a connection would leave its batches without a worker.
+	other := harness.New(t, harness.Options{NoWorker: true, Server: server, TaskQueue: e.TaskQueue, Name: "-other"})
+	other.StartWorker(version("three")...)
+	is("three", "inactive")
+	refused := ours.want(1, "deployment", "promote", "three", "--deployment", deployment)
+	require.Contains(t, refused.Stderr, "cannot be promoted")
+	require.Contains(t, refused.Stderr, "task queue")
+	require.Equal(t, "current", state("two"))
 
 	var result workflows.RunBatchResult
 	require.NoError(t, e.Await(after, &result))
@@ -70,7 +82,8 @@ func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
 	require.Greater(t, result.EndedAt.Sub(result.TriggeredAt), time.Second)
 
 	// That it is drained says when its workers may go; the night after it needs none of them.
-	e.Until("the old version is drained", func() bool { return drainage("one") == client.WorkerDeploymentVersionDrainageStatusDrained })
+	is("one", "drained")
+	require.Contains(t, ours.want(0, "deployment", "list", "--deployment", deployment).Stdout, "its workers may be stopped")
 	old.Stop()
 	night.Key = "after-the-old-one-went"
 	require.NoError(t, e.Await(e.StartBatch(night), nil))
