@@ -1,5 +1,6 @@
-// Package config reads pbsm.yaml: the connections to the service, the stores, the calendars,
-// the keys that seal what Temporal keeps, and the worker's settings. Temporal's own settings are not among them.
+// Package config reads pbsm.yaml: the connections to the service, the stores, the channels of
+// notifications, the calendars, the keys that seal what Temporal keeps, and the worker's settings. Temporal's
+// own settings are not among them.
 //
 // Every key can be overridden from the environment: PBSM_ and the key, upper
 // case, with "__" between the levels, as in
@@ -27,6 +28,7 @@ import (
 	"github.com/knadh/koanf/v2"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -39,6 +41,8 @@ type Config struct {
 	// Stores are the places where files come from and go to. The name is the first part of a
 	// STORE/PATH in a pipeline.
 	Stores map[string]Store `koanf:"stores" jsonschema_extras:"keys=name"`
+	// Notifications are the channels through which people are told, each under a name of its own.
+	Notifications map[string]Channel `koanf:"notifications" jsonschema_extras:"keys=name"`
 	// Worker holds the settings of the worker process.
 	Worker Worker `koanf:"worker"`
 	// Calendars are a bank's own, beside the built-in us-bank (the holidays of the Federal Reserve Banks).
@@ -151,6 +155,26 @@ type Store struct {
 	Fingerprint string `koanf:"fingerprint"`
 }
 
+// Channel is where people are told what happens in closes, and in batches that run by themselves.
+type Channel struct {
+	// Kind is slack (an incoming webhook of Slack, Mattermost or Rocket.Chat), teams (a webhook of
+	// a workflow there), webhook (a POST of JSON) or mail.
+	Kind string `koanf:"kind" jsonschema:"required,enum=slack,enum=teams,enum=webhook,enum=mail"`
+	// URL is where to send to: https, or for mail smtp://USER:PASSWORD@HOST:587 (STARTTLS),
+	// smtps://USER:PASSWORD@HOST:465 or smtp://HOST:25?tls=none.
+	URL Secret `koanf:"url" jsonschema:"required"`
+	// From is the address that mail comes from.
+	From string `koanf:"from"`
+	// To are the addresses that mail goes to.
+	To []string `koanf:"to"`
+	// CAFile holds certificates in PEM form, where a private authority signed the receiver's.
+	CAFile string `koanf:"ca_file"`
+	// On are the events that it is told of: waiting, late, failed, cancelled, succeeded.
+	On []string `koanf:"on" jsonschema:"enum=waiting,enum=late,enum=failed,enum=cancelled,enum=succeeded"`
+	// Connections are those of which it is told; without them, all.
+	Connections []string `koanf:"connections"`
+}
+
 // Worker holds the worker process's own settings.
 type Worker struct {
 	// TaskQueue is the queue of the closes; the starter needs the same one.
@@ -159,6 +183,9 @@ type Worker struct {
 	Pipelines string `koanf:"pipelines" jsonschema:"minLength=1"`
 	// Health is the address, HOST:PORT, of /healthz, /readyz and /metrics.
 	Health string `koanf:"health" jsonschema:"format=address"`
+	// TemporalUI is the address of Temporal's web interface, for the links in notifications.
+	// Without it $TEMPORAL_UI is taken.
+	TemporalUI string `koanf:"temporal_ui"`
 	// StopTimeout is how long what runs may go on when the worker is told to stop, more than 0.
 	StopTimeout time.Duration `koanf:"stop_timeout"`
 	// Log says what is logged and how.
@@ -203,8 +230,23 @@ func (s Store) place() stores.Place {
 	}
 }
 
+// NotifyChannels is what notify.Open takes.
+func (c *Config) NotifyChannels() map[string]notify.Channel {
+	channels := map[string]notify.Channel{}
+	for name, channel := range c.Notifications {
+		channels[name] = channel.channel()
+	}
+	return channels
+}
+
+func (c Channel) channel() notify.Channel {
+	return notify.Channel{
+		Kind: c.Kind, URL: c.URL.Expose(), From: c.From, To: c.To, CAFile: c.CAFile, On: c.On, Connections: c.Connections,
+	}
+}
+
 func defaults() Config {
-	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Calendars: map[string]calendar.Data{}, Worker: Worker{
+	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Notifications: map[string]Channel{}, Calendars: map[string]calendar.Data{}, Worker: Worker{
 		TaskQueue:   "pbsm",
 		Pipelines:   "pipelines",
 		Health:      ":9090",

@@ -19,11 +19,13 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
 const defaultPath = "pbsm.yaml"
 
-var sections = []string{"connections", "stores", "worker", "calendars", "encryption"}
+var sections = []string{"connections", "stores", "notifications", "worker", "calendars", "encryption"}
 
 // ErrNone says that there is neither a file nor a variable.
 var ErrNone = errors.New("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./" + defaultPath)
@@ -222,6 +224,15 @@ func (l *loader) decode() *Config {
 		l.into(&s, value, "stores."+name)
 		cfg.Stores[name] = s
 	}
+	for name, value := range l.section(raw, "notifications") {
+		var c Channel
+		l.into(&c, value, "notifications."+name)
+		if c.On == nil {
+			c.On = notify.DefaultEvents()
+		}
+		cfg.Notifications[name] = c
+	}
+	cfg.Worker.TemporalUI = l.env["TEMPORAL_UI"]
 	l.calendars(&cfg, raw)
 	l.into(&cfg.Encryption, raw["encryption"], "encryption")
 	l.into(&cfg.Worker, raw["worker"], "worker")

@@ -72,6 +72,13 @@ func (c *Config) finish(folder string, lookup func(string) (string, bool), faile
 		v.store(key, &store)
 		c.Stores[name] = store
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Notifications)) {
+		key := "notifications." + name
+		v.name(key, name)
+		channel := c.Notifications[name]
+		v.channel(key, &channel, c.Connections)
+		c.Notifications[name] = channel
+	}
 	v.calendars(c.Calendars)
 	v.encryption(&c.Encryption)
 	v.worker(&c.Worker)
@@ -178,6 +185,24 @@ func (v *checker) store(key string, s *Store) {
 	}
 }
 
+func (v *checker) channel(key string, c *Channel, known map[string]Connection) {
+	value, err := c.URL.read(v.folder, v.lookup)
+	v.check(key+".url", err)
+	c.URL = value
+	if c.CAFile != "" {
+		c.CAFile = within(v.folder, c.CAFile)
+	}
+	for _, fault := range c.channel().Faults() {
+		if fault.Key != "url" || err == nil {
+			v.check(key+"."+fault.Key, errors.New(fault.Message))
+		}
+	}
+	for i, name := range c.Connections {
+		_, ok := known[name]
+		v.want(ok, fmt.Sprintf("%s.connections.%d", key, i), "%q is not among the connections", name)
+	}
+}
+
 func (v *checker) worker(w *Worker) {
 	v.check("worker.task_queue", checkText(w.TaskQueue))
 	if v.want(w.Pipelines != "", "worker.pipelines", "is missing") {
@@ -185,6 +210,11 @@ func (v *checker) worker(w *Worker) {
 	}
 	_, _, err := net.SplitHostPort(w.Health)
 	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
+	if w.TemporalUI != "" {
+		u, err := url.Parse(w.TemporalUI)
+		v.want(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
+			"worker.temporal_ui", "must be an address such as https://temporal.bank.example")
+	}
 	v.want(w.StopTimeout > 0, "worker.stop_timeout", "must be more than 0")
 	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("worker.log.format", w.Log.Format, "json", "console")

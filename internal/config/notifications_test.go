@@ -1,0 +1,56 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+)
+
+const channels = minimal + `
+notifications:
+  night-shift:
+    kind: slack
+    url: https://hooks.example.com/` + canary + `
+  controllers:
+    kind: mail
+    url: {file: secrets/password}
+    from: a@b.example
+    to: [c@d.example, e@f.example]
+    on: [succeeded]
+    connections: [prod]
+`
+
+func TestNotifications(t *testing.T) {
+	cfg, err := Load(folder(t, channels), []string{
+		"TEMPORAL_UI=https://temporal.example.com",
+		"PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:" + canary + "@mail.example.com",
+		"PBSM_NOTIFICATIONS__CONTROLLERS__TO=x@y.example",
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]notify.Channel{
+		"night-shift": {Kind: "slack", URL: "https://hooks.example.com/" + canary, On: []string{"waiting", "late", "failed"}},
+		"controllers": {Kind: "mail", URL: "smtp://u:" + canary + "@mail.example.com", From: "a@b.example", To: []string{"x@y.example"},
+			On: []string{"succeeded"}, Connections: []string{"prod"}},
+	}, cfg.NotifyChannels())
+	require.Equal(t, "https://temporal.example.com", cfg.Worker.TemporalUI)
+}
+
+func TestFaultsOfNotificationsAreAllNamed(t *testing.T) {
+	_, err := Load(folder(t, channels), []string{
+		"PBSM_NOTIFICATIONS__NIGHT_SHIFT__ON=parked", "PBSM_NOTIFICATIONS__NIGHT_SHIFT__CONNECTIONS=uat",
+		"PBSM_NOTIFICATIONS__OTHER__KIND=slack", "PBSM_WORKER__TEMPORAL_UI=temporal.example.com",
+	})
+	require.Error(t, err)
+	for _, fault := range []string{
+		`notifications.night-shift.on: "parked" is not one of waiting, late, failed, cancelled, succeeded`,
+		`notifications.night-shift.connections.0: "uat" is not among the connections`,
+		`notifications.controllers.url: must be such as smtp://`,
+		`notifications.other.url: is missing`,
+		`worker.temporal_ui: must be an address`,
+	} {
+		require.ErrorContains(t, err, fault)
+	}
+	require.NotContains(t, err.Error(), canary)
+}

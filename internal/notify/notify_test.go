@@ -1,0 +1,228 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+const token = "T012345/B678901/hook-secret-abcdef"
+
+var asked = Message{
+	ID: "run/7", Event: Waiting, At: time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC), WorkflowID: "close/prod/nightly-close/2026-10-31",
+	Connection: "prod", Subject: "nightly-close", AsOfDate: "2026-10-31", Step: "allocate", What: "ALLOC_1 ended <!channel> as Failure",
+	Deadline: time.Date(2026, 11, 1, 5, 0, 0, 0, time.FixedZone("", -5*3600)),
+	Commands: []string{`starter close decide X --choice retry`}, Link: "https://temporal.bank.example/x",
+}
+
+func TestText(t *testing.T) {
+	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for a person", asked.Title())
+	require.Equal(t, `ALLOC_1 ended <!channel> as Failure
+Until Sun 2026-11-01 05:00 -05:00
+
+starter close decide X --choice retry
+
+https://temporal.bank.example/x`, asked.Text())
+	ended := Message{Event: Succeeded, Subject: "ALLOC", AsOfDate: "2026-10-31", What: "succeeded", RunID: "ALLOC_1"}
+	require.Equal(t, "ALLOC 2026-10-31 is done", ended.Title())
+	require.Equal(t, "succeeded\nRun ALLOC_1", ended.Text())
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("nightly\r\nBcc: x", strings.Repeat("ü", 700))
+	f.Fuzz(func(t *testing.T, subject, what string) {
+		m := Message{Event: Failed, Subject: subject, What: what}
+		require.NotContains(t, m.Title(), "\n")
+		require.NotContains(t, m.Title(), "\r")
+		require.LessOrEqual(t, len(m.Text()), maxWhat+40)
+		if utf8.ValidString(what) {
+			require.True(t, utf8.ValidString(m.Text()))
+		}
+	})
+}
+
+// receiver is an HTTPS server and a channel to it.
+func receiver(t *testing.T, kind string, answer http.HandlerFunc) (*httptest.Server, Channel) {
+	server := httptest.NewTLSServer(answer)
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
+	return server, Channel{Kind: kind, URL: server.URL + "/" + token + "?key=query-secret-9", CAFile: ca, On: Events()}
+}
+
+func send(t *testing.T, c Channel) error {
+	t.Helper()
+	channels, err := Open(map[string]Channel{"c": c})
+	require.NoError(t, err)
+	return channels.Send(t.Context(), "c", asked)
+}
+
+func TestWhatReceiversGet(t *testing.T) {
+	for kind, check := range map[string]func(*testing.T, string){
+		"slack": func(t *testing.T, body string) {
+			var got struct{ Text string }
+			require.NoError(t, json.Unmarshal([]byte(body), &got))
+			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for a person*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "nobody is mentioned by the service's words")
+			require.Contains(t, got.Text, "```\nstarter close decide X --choice retry\n```")
+		},
+		"teams": func(t *testing.T, body string) {
+			var got struct {
+				Attachments []struct {
+					Content struct {
+						Body    []struct{ Text string }
+						Actions []struct{ URL string }
+					}
+				}
+			}
+			require.NoError(t, json.Unmarshal([]byte(body), &got))
+			card := got.Attachments[0].Content
+			require.Equal(t, asked.Title(), card.Body[0].Text)
+			require.Equal(t, asked.Commands[0], card.Body[3].Text)
+			require.Equal(t, asked.Link, card.Actions[0].URL)
+		},
+		"webhook": func(t *testing.T, body string) {
+			var got Message
+			require.NoError(t, json.Unmarshal([]byte(body), &got))
+			require.True(t, asked.Deadline.Equal(got.Deadline))
+			got.Deadline = asked.Deadline
+			require.Equal(t, asked, got)
+			require.Contains(t, body, `"title":"nightly-close 2026-10-31 on prod: allocate waits for a person"`)
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			var body string
+			_, c := receiver(t, kind, func(_ http.ResponseWriter, r *http.Request) {
+				text, _ := io.ReadAll(r.Body)
+				body = string(text)
+				require.Equal(t, "run/7", r.Header.Get("webhook-id"))
+				require.Equal(t, "/"+token, r.URL.Path)
+			})
+			require.NoError(t, send(t, c))
+			check(t, body)
+		})
+	}
+}
+
+// How a message failed decides whether it is sent again. No error holds a part of the URL's path or query.
+func TestMessagesThatDoNotArrive(t *testing.T) {
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			http.Error(w, "no: "+r.URL.String(), code)
+		}
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		spoil  func(*Channel)
+		want   Error
+	}{
+		"500":      {status(500), nil, Error{NotTaken: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "500 Internal Server Error"}},
+		"429":      {status(429), nil, Error{NotTaken: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "429"}},
+		"404":      {status(404), nil, Error{NotTaken: true, RetryAfter: 7 * time.Second, Text: "404"}},
+		"redirect": {status(307), nil, Error{NotTaken: true, RetryAfter: 7 * time.Second, Text: "307"}},
+		"closed":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, Error{Temporary: true, Text: "closed without an answer"}},
+		"nobody":   {status(200), func(c *Channel) { c.URL = "https://127.0.0.1:1/" + token }, Error{NotTaken: true, Temporary: true, Text: "connection refused"}},
+		"stranger": {status(200), func(c *Channel) { c.CAFile = "" }, Error{NotTaken: true, Temporary: true, Text: "certificate"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, channel := receiver(t, "slack", c.answer)
+			server.Config.ErrorLog = nil
+			if c.spoil != nil {
+				c.spoil(&channel)
+			}
+			var failed *Error
+			require.ErrorAs(t, send(t, channel), &failed)
+			require.Contains(t, failed.Text, c.want.Text)
+			for _, secret := range []string{token, "hook-secret", "query-secret"} {
+				require.NotContains(t, failed.Text, secret)
+			}
+			c.want.Text = failed.Text
+			require.Equal(t, c.want, *failed)
+		})
+	}
+}
+
+// A receiver that takes the connection and says nothing may have the message.
+func TestAReceiverThatHangs(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	p := &poster{url: "http://" + listener.Addr().String() + "/" + token, client: http.DefaultClient, body: slackBody}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	err = scrubbed(p.send(ctx, asked), p.url)
+	require.Equal(t, &Error{Temporary: true, Text: "no answer within 15s"}, err)
+}
+
+// Whatever an error says, the URL is not in it.
+func TestScrubbed(t *testing.T) {
+	for _, secret := range []string{"https://hooks.example.com/" + token + "?key=query-secret-9", "smtp://user:pass%20word-secret@mail.example.com:587"} {
+		err := scrubbed(&Error{Text: "Post " + secret + ": " + secret[8:] + " hook-secret-abcdef pass word-secret key=query-secret-9"}, secret)
+		for _, part := range []string{"hook-secret", "word-secret", "query-secret"} {
+			if strings.Contains(secret, part) {
+				require.NotContains(t, err.Error(), part)
+			}
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	good := Channel{Kind: "slack", URL: "https://hooks.example.com/" + token, On: []string{Failed}}
+	mail := Channel{Kind: "mail", URL: "smtp://u:p@mail.example.com", From: "a@b.example", To: []string{"c@d.example"}, On: []string{Failed}}
+	change := func(c Channel, f func(*Channel)) Channel { f(&c); return c }
+	for name, c := range map[string]struct {
+		channel Channel
+		keys    []string
+	}{
+		"good":               {good, nil},
+		"mail":               {mail, nil},
+		"relay":              {change(mail, func(c *Channel) { c.URL = "smtp://relay:25?tls=none" }), nil},
+		"this machine":       {change(good, func(c *Channel) { c.URL = "http://127.0.0.1:9000/x" }), nil},
+		"kind":               {change(good, func(c *Channel) { c.Kind = "fax" }), []string{"kind"}},
+		"http":               {change(good, func(c *Channel) { c.URL = "http://hooks.example.com/" + token }), []string{"url"}},
+		"not a URL":          {change(good, func(c *Channel) { c.URL = "https://[" + token }), []string{"url"}},
+		"event":              {change(good, func(c *Channel) { c.On = []string{"parked"} }), []string{"on"}},
+		"no event":           {change(good, func(c *Channel) { c.On = nil }), []string{"on"}},
+		"addresses of none":  {change(good, func(c *Channel) { c.To = []string{"a@b.example"} }), []string{"to"}},
+		"no addresses":       {change(mail, func(c *Channel) { c.From, c.To = "", nil }), []string{"from", "to"}},
+		"bad address":        {change(mail, func(c *Channel) { c.To = []string{"c@d.example", "x\r\ny"} }), []string{"to.1"}},
+		"password in clear":  {change(mail, func(c *Channel) { c.URL += "?tls=none" }), []string{"url"}},
+		"user alone":         {change(mail, func(c *Channel) { c.URL = "smtp://u@mail.example.com" }), []string{"url"}},
+		"unknown option":     {change(mail, func(c *Channel) { c.URL += "?starttls=no" }), []string{"url"}},
+		"missing authority":  {change(good, func(c *Channel) { c.CAFile = "/nowhere" }), []string{"ca_file"}},
+		"everything at once": {Channel{Kind: "mail", URL: "https://x/" + token, On: []string{"x"}}, []string{"url", "from", "to", "on"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var keys []string
+			for _, f := range c.channel.Faults() {
+				keys = append(keys, f.Key)
+				require.NotContains(t, f.Message, "secret", "the URL")
+			}
+			require.Equal(t, c.keys, keys)
+		})
+	}
+}
+
+func TestWhoIsTold(t *testing.T) {
+	on := func(connections []string, events ...string) Channel {
+		return Channel{Kind: "slack", URL: "https://h.example/x", On: events, Connections: connections}
+	}
+	c, err := Open(map[string]Channel{"b": on(nil, Failed), "a": on([]string{"prod"}, Waiting, Failed)})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, c.For(Failed, "prod"))
+	require.Equal(t, []string{"b"}, c.For(Failed, "test"))
+	require.Equal(t, []string{Waiting, Failed}, c.Events("prod"))
+	require.Equal(t, []string{Failed}, c.Events("test"))
+}

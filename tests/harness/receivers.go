@@ -1,0 +1,176 @@
+package harness
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+)
+
+// Webhook is an HTTPS server that takes messages. It can be told to answer badly.
+type Webhook struct {
+	*httptest.Server
+	// Fault answers instead of it, once it has read the message, and tells whether it did.
+	Fault func(w http.ResponseWriter, attempt int) bool
+
+	mutex    sync.Mutex
+	attempts int
+	taken    []notify.Message
+	ids      []string // of all attempts
+}
+
+// StartWebhook starts a receiver whose certificate caFile holds afterwards.
+func StartWebhook(t testing.TB, caFile string) *Webhook {
+	t.Helper()
+	w := &Webhook{}
+	w.Server = httptest.NewTLSServer(http.HandlerFunc(w.receive))
+	t.Cleanup(func() {
+		w.CloseClientConnections()
+		w.Close()
+	})
+	writeCertificate(t, w.Server, caFile)
+	return w
+}
+
+func writeCertificate(t testing.TB, s *httptest.Server, caFile string) {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := errors.Join(os.MkdirAll(filepath.Dir(caFile), 0o755), os.WriteFile(caFile, text, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *Webhook) receive(answer http.ResponseWriter, r *http.Request) {
+	text, _ := io.ReadAll(r.Body)
+	var m notify.Message
+	_ = json.Unmarshal(text, &m)
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.attempts++
+	w.ids = append(w.ids, r.Header.Get("webhook-id"))
+	if w.Fault != nil && w.Fault(answer, w.attempts) {
+		return
+	}
+	w.taken = append(w.taken, m)
+}
+
+// Taken are the messages that were taken, those that came twice among them.
+func (w *Webhook) Taken() []notify.Message {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.Clone(w.taken)
+}
+
+// IDs are the message ids of all attempts.
+func (w *Webhook) IDs() []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.Clone(w.ids)
+}
+
+// Mailbox is an SMTP server with STARTTLS and a login.
+type Mailbox struct {
+	Address, User, Password string
+
+	tls    *tls.Config
+	server *smtp.Server
+	mutex  sync.Mutex
+	mails  []string
+	// Refuse answers the end of a mail instead of taking it.
+	Refuse func() error
+}
+
+// StartMailbox starts a server on an address, a free one where it is empty.
+func StartMailbox(t testing.TB, address, caFile string) *Mailbox {
+	t.Helper()
+	certified := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate of 127.0.0.1
+	t.Cleanup(certified.Close)
+	writeCertificate(t, certified, caFile)
+	b := &Mailbox{User: "pbsmflow@bank.example", Password: "mailbox-secret-0123456789", tls: &tls.Config{Certificates: certified.TLS.Certificates}}
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Address = listener.Addr().String()
+	b.server = smtp.NewServer(b)
+	b.server.TLSConfig, b.server.Domain = b.tls, "127.0.0.1"
+	go func() { _ = b.server.Serve(listener) }()
+	t.Cleanup(func() { _ = b.server.Close() })
+	return b
+}
+
+// Mails are what was taken, headers and all.
+func (b *Mailbox) Mails() []string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return slices.Clone(b.mails)
+}
+
+// NewSession is smtp.Backend.
+func (b *Mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &mailSession{box: b}, nil }
+
+type mailSession struct {
+	box      *Mailbox
+	loggedIn bool
+}
+
+func (s *mailSession) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+func (s *mailSession) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if s.loggedIn = user == s.box.User && password == s.box.Password; s.loggedIn {
+			return nil
+		}
+		return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "authentication failed"}
+	}), nil
+}
+
+func (s *mailSession) Mail(string, *smtp.MailOptions) error {
+	if !s.loggedIn {
+		return smtp.ErrAuthRequired
+	}
+	return nil
+}
+
+func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if to == "nobody@bank.example" {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+	}
+	return nil
+}
+
+func (s *mailSession) Data(r io.Reader) error {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	s.box.mutex.Lock()
+	defer s.box.mutex.Unlock()
+	if s.box.Refuse != nil {
+		if err := s.box.Refuse(); err != nil {
+			return err
+		}
+	}
+	s.box.mails = append(s.box.mails, string(text))
+	return nil
+}
+
+func (s *mailSession) Reset()        {}
+func (s *mailSession) Logout() error { return nil }
