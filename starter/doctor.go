@@ -30,7 +30,8 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Short: "Check everything that a night needs, and say what to do",
 		Long: `Check everything that a night needs, each line ok or what to do: the configuration, the
 servers' certificates, the login, a harmless call, Temporal, and the stores. All of it is
-tried from this machine with the configuration here; run it where the worker runs.
+tried from this machine with the configuration here; run it where the worker runs. The
+channels of notifications are named; starter notify test CHANNEL sends through one.
 
 --save-cert fetches the certificates of the service's host and saves them as PEM, whether
 they are trusted or not. Compare the fingerprint with one that you got another way before
@@ -137,6 +138,7 @@ func (d *doctor) examine(ctx context.Context, connection string) {
 		d.encryption(cfg.Encryption.Keyring())
 		d.connections(ctx, cfg, connection)
 		d.stores(ctx, cfg)
+		d.notifications(cfg)
 	}
 	d.temporal(ctx)
 }
@@ -270,6 +272,25 @@ func (d *doctor) stores(ctx context.Context, cfg *config.Config) {
 			d.ok(check, "readable and writable")
 		}
 		_ = opened.Close()
+	}
+}
+
+// notifications names the channels. Nothing is sent: that would wake somebody.
+func (d *doctor) notifications(cfg *config.Config) {
+	if len(cfg.Notifications) == 0 {
+		d.ok("notifications", "no channels: nobody is told when a night waits or fails")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Notifications)) {
+		c := cfg.Notifications[name]
+		of := "every connection"
+		if len(c.Connections) > 0 {
+			of = strings.Join(c.Connections, ", ")
+		}
+		d.ok("channel "+name, "%s, told of %s on %s; to try it: starter notify test %s", c.Kind, strings.Join(c.On, ", "), of, name)
+	}
+	if cfg.Worker.TemporalUI == "" {
+		d.ok("links", "none in notifications: neither worker.temporal_ui nor TEMPORAL_UI is set")
 	}
 }
 

@@ -56,7 +56,7 @@ interface, links to it are printed.
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml); without one nothing is encrypted, and doctor, file list and schedule do not work")
+	flags.StringVar(&a.config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml); without one nothing is encrypted, and doctor, file list, notify and schedule do not work")
 	flags.StringVar(&a.taskQueue, "task-queue", cmp.Or(os.Getenv(taskQueueVariable), workflows.TaskQueue), "the `queue` that the workers poll")
 	flags.StringVarP(&a.output, "output", "o", "text", "text, or json: one document on stdout")
 	flags.BoolVar(&a.verbose, "verbose", false, "show the Temporal client's own log on stderr")
@@ -68,7 +68,7 @@ interface, links to it are printed.
 	})
 	root.AddCommand(
 		newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a),
-		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newSchemaCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a),
+		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newSchemaCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a), newNotifyCommand(a),
 		newDeploymentCommand(a), newDeploymentCommand(a), newSearchAttributesCommand(a), newCodecServerCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)
 	return root

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -56,10 +54,7 @@ func (s *session) close() { s.client.Close() }
 
 // link is the workflow's page in the web interface, empty without one.
 func (s *session) link(id string) string {
-	if s.ui == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s/namespaces/%s/workflows/%s", strings.TrimRight(s.ui, "/"), url.PathEscape(s.namespace), url.PathEscape(id))
+	return temporalclient.WorkflowURL(s.ui, s.namespace, id)
 }
 
 // start is a workflow to be started.

@@ -1,5 +1,10 @@
 package workflows
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Signals, and updates of the same names, of RunBatch and NightlyClose.
 // A signal suits the UI and other workflows; an update answers when the service
 // confirmed the effect, and is refused with the reason when it does not apply.
@@ -44,4 +49,24 @@ type SteeringResult struct {
 	State   State  `json:"state"`
 	RunID   string `json:"run_id,omitempty"`
 	Message string `json:"message"`
+}
+
+// nouns are the commands of the starter that steer a workflow of a type.
+var nouns = map[string]string{NightlyCloseType: "close", RunBatchType: "batch"}
+
+// SteeringCommand is a choice of a status ("restart", "decide adopt") as it is typed. step is
+// empty but for a close.
+func SteeringCommand(workflowType, id, step, choice string) string {
+	name, word, _ := strings.Cut(choice, " ")
+	text := fmt.Sprintf("starter %s %s %s", nouns[workflowType], name, id)
+	if step != "" {
+		text += " --step " + step
+	}
+	if word != "" {
+		text += " --choice " + word
+	}
+	if word == Adopt {
+		text += " --run-id RUN_ID"
+	}
+	return text + ` --reason "..."`
 }

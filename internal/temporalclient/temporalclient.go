@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -44,4 +46,12 @@ func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandle
 			ErrUnreachable, options.HostPort, options.Namespace, err)
 	}
 	return c, options, nil
+}
+
+// WorkflowURL is the page of a workflow's latest run in the web interface at ui; empty without one.
+func WorkflowURL(ui, namespace, workflowID string) string {
+	if ui == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/namespaces/%s/workflows/%s", strings.TrimRight(ui, "/"), url.PathEscape(namespace), url.PathEscape(workflowID))
 }

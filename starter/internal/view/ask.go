@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -34,25 +33,9 @@ func Asks(j Job) []Ask {
 func newAsk(subject string, w workflows.WaitingFor, workflowType, id, step string) Ask {
 	ask := Ask{Subject: subject, Why: oneLine(w.Why), Since: w.Since, Deadline: w.Deadline}
 	for _, choice := range w.Choices {
-		ask.Commands = append(ask.Commands, command(workflowType, id, step, choice))
+		ask.Commands = append(ask.Commands, workflows.SteeringCommand(workflowType, id, step, choice))
 	}
 	return ask
-}
-
-// command is a choice ("restart", "decide adopt") as it is typed.
-func command(workflowType, id, step, choice string) string {
-	name, word, _ := strings.Cut(choice, " ")
-	text := fmt.Sprintf("starter %s %s %s", Noun(workflowType), name, id)
-	if step != "" {
-		text += " --step " + step
-	}
-	if word != "" {
-		text += " --choice " + word
-	}
-	if word == workflows.Adopt {
-		text += " --run-id RUN_ID"
-	}
-	return text + ` --reason "..."`
 }
 
 // Ask shows a question with its commands, each on a line of its own so that it can be copied.

@@ -26,17 +26,6 @@ type Job struct {
 // Transfer is a file on its way, in bytes. Total is 0 while unknown.
 type Transfer = workflows.TransferProgress
 
-// Noun is the command that steers a workflow of a type; empty where none does.
-func Noun(workflowType string) string {
-	switch workflowType {
-	case workflows.NightlyCloseType:
-		return "close"
-	case workflows.RunBatchType:
-		return "batch"
-	}
-	return ""
-}
-
 // Live is the job on a terminal of so many cells.
 func (s Style) Live(j Job, width, height int) []string {
 	lines := append(s.head(j, width), s.notes(j, width)...)
