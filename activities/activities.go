@@ -15,6 +15,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -29,6 +30,8 @@ type Activities struct {
 	calendars   calendar.Calendars
 	poll        config.Poll
 	temporal    client.Client
+	channels    *notify.Channels
+	temporalUI  string
 }
 
 type connection struct {
@@ -47,6 +50,7 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 		pipelines:   cfg.Worker.Pipelines,
 		poll:        cfg.Worker.Poll,
 		temporal:    temporal,
+		temporalUI:  cfg.Worker.TemporalUI,
 	}
 	for name, c := range cfg.Connections {
 		conn, err := connect(name, c, metrics)
@@ -60,6 +64,9 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 		return nil, err
 	}
 	a.calendars = known
+	if a.channels, err = notify.Open(cfg.NotifyChannels()); err != nil {
+		return nil, err
+	}
 	opened, err := stores.Open(ctx, cfg.StorePlaces())
 	if err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 
 // PlanNightInput asks what a scheduled time is about.
 type PlanNightInput struct {
+	// Connection is of whose events NotifyOn tells.
+	Connection  string        `json:"connection,omitempty"`
 	Rule        calendar.Rule `json:"rule"`
 	ScheduledAt time.Time     `json:"scheduled_at"`
 }
@@ -23,6 +25,8 @@ type PlannedNight struct {
 	Start time.Time `json:"start,omitzero"`
 	// Why there is no close, or what is unusual about the night.
 	Why string `json:"why,omitempty"`
+	// NotifyOn are the events on the connection that a channel of this worker wants to be told of.
+	NotifyOn []string `json:"notify_on,omitempty"`
 }
 
 // PlanNight derives the night and its as-of date from a scheduled time, by the calendars of this
@@ -33,7 +37,7 @@ func (a *Activities) PlanNight(_ context.Context, in PlanNightInput) (*PlannedNi
 		return nil, InvalidInputError(calendar.Faults(err)...)
 	}
 	v := plan.At(in.ScheduledAt)
-	planned := &PlannedNight{Night: v.Date.Format(time.DateOnly), Why: v.Why}
+	planned := &PlannedNight{Night: v.Date.Format(time.DateOnly), Why: v.Why, NotifyOn: a.channels.Events(in.Connection)}
 	if n := v.Night; n != nil {
 		planned.AsOfDate, planned.Start, planned.Why = n.AsOf.Format(time.DateOnly), n.Start, n.Note
 	}

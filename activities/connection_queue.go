@@ -36,14 +36,20 @@ type FindConnectionInput struct {
 	TaskQueue  string `json:"task_queue"`
 }
 
+// FoundConnection is a connection that a worker has.
+type FoundConnection struct {
+	// NotifyOn are the events on it that a channel of this worker wants to be told of.
+	NotifyOn []string `json:"notify_on,omitempty"`
+}
+
 // FindConnection refuses a connection that no worker has: on its queue an activity would wait
 // for ever. It is a local activity of every workflow that needs a connection.
-func (a *Activities) FindConnection(ctx context.Context, in FindConnectionInput) error {
+func (a *Activities) FindConnection(ctx context.Context, in FindConnectionInput) (FoundConnection, error) {
 	fault, err := a.connectionFault(ctx, in.Connection, in.TaskQueue)
 	if fault != "" {
-		return InvalidInputError(fault)
+		return FoundConnection{}, InvalidInputError(fault)
 	}
-	return err
+	return FoundConnection{NotifyOn: a.channels.Events(in.Connection)}, err
 }
 
 // pollerSilence is how long ago a worker that is still there may have begun its last poll; one lasts a minute.

@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
 // An activity that is added to the others, and needs a connection, does not go to a worker that does not have it.
 func TestEveryInputWithAConnectionGoesToItsQueue(t *testing.T) {
 	t.Parallel()
-	elsewhere := []any{PreparePipelineInput{}, FindConnectionInput{}} // what needs none, but asks about it
+	elsewhere := []any{PreparePipelineInput{}, FindConnectionInput{}, PlanNightInput{}, notify.Message{}} // what needs none, but asks about it
 	found := 0
 	acts := reflect.TypeFor[*Activities]()
 	for i := range acts.NumMethod() {

@@ -39,6 +39,8 @@ type Plan struct {
 	// Audit is the "store/path" of the audit file; empty: none is written.
 	Audit string     `json:"audit,omitempty"`
 	Steps []PlanStep `json:"steps"`
+	// NotifyOn are the events that a channel of this worker wants to be told of.
+	NotifyOn []string `json:"notify_on,omitempty"`
 }
 
 // PlanStep is a step of a plan.
@@ -77,7 +79,11 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	if faults = append(faults, unreachable...); len(faults) > 0 {
 		return nil, InvalidInputError(faults...)
 	}
-	return newPlan(rendered, in.StartedAt)
+	plan, err := newPlan(rendered, in.StartedAt)
+	if err == nil {
+		plan.NotifyOn = a.channels.Events(in.Connection)
+	}
+	return plan, err
 }
 
 func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {

@@ -114,9 +114,26 @@ func TestReadmeInputsAreValid(t *testing.T) {
 			require.NoError(t, err, "%s", b.text)
 			continue
 		}
+		if strings.HasPrefix(b.text, "notifications:") {
+			_, err := config.Load(besideConnection(t, b.text), []string{
+				"PBSM_NOTIFICATIONS__NIGHT_SHIFT__URL=https://hooks.example.com/x", "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:p@mail.example.com",
+			})
+			require.NoError(t, err, "%s", b.text)
+			continue
+		}
 		_, err := pipeline.Parse([]byte(b.text))
 		require.NoError(t, err, "%s", b.text)
 	}
+}
+
+// besideConnection is a configuration with a connection prod and more.
+func besideConnection(t *testing.T, more string) string {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "pbsm.yaml"), []byte(`connections:
+  prod: {base_url: "https://h.example/t", token_url: "https://i.example/oauth2/v1/token", tenant_id: t, service_id: s, remote_user: u, client_id: c, client_secret: x, username: u, password: p}
+`+more), 0o600))
+	return filepath.Join(folder, "pbsm.yaml")
 }
 
 var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")

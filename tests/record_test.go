@@ -40,6 +40,8 @@ type scene struct {
 	what string // happens, for README.md
 	// ends is how the workflow ends: succeeded, cancelled, or failed and the error's type.
 	ends string
+	// told: there is a channel through which people are told.
+	told bool
 	// batch is the second of three tasks of the scene's own batch. Default: one that succeeds.
 	batch simulator.Task
 	play  func(*stage) client.WorkflowRun
@@ -73,7 +75,10 @@ func TestRecordHistories(t *testing.T) {
 	for _, s := range scenes {
 		catalog.Batches = append(catalog.Batches, simulator.Batch{Code: s.code(), Tasks: s.tasks()})
 	}
-	e := harness.New(t, harness.Options{Simulator: simulator.Options{Catalog: catalog}})
+	environments := map[bool]*harness.Env{ // by whether people are told
+		false: harness.New(t, harness.Options{Simulator: simulator.Options{Catalog: catalog}}),
+		true:  newTold(t, harness.Options{Simulator: simulator.Options{Catalog: catalog}, TaskQueue: t.Name() + "-told", Name: "-told"}).Env,
+	}
 	dir := harness.Folder(t, "histories")
 	if *record {
 		dir = historiesFolder
@@ -86,7 +91,7 @@ func TestRecordHistories(t *testing.T) {
 		group.Go(func() {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			t.Run(s.name, func(t *testing.T) { s.keep(t, e, dir) })
+			t.Run(s.name, func(t *testing.T) { s.keep(t, environments[s.told], dir) })
 		})
 	}
 	group.Wait()

@@ -182,6 +182,16 @@ var scenes = []scene{
 			return s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), "")
 		}},
 
+	{name: "RunBatch-told", told: true, batch: fails, ends: "failed GivenUp", what: "people are told that the run failed, and that a person gave up",
+		play: func(s *stage) client.WorkflowRun {
+			return s.decides(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.GiveUp)
+		}},
+	{name: "RunBatch-told-cancelled", told: true, batch: fails, ends: "cancelled", what: "people are told that the run failed, and that the workflow was cancelled",
+		play: func(s *stage) client.WorkflowRun { return s.cancels(s.waiting(s.batch(workflows.RunBatchInput{}))) }},
+	{name: "NightlyClose-told", told: true, ends: "failed CloseFailed", what: "people are told that a step waits, that it is late, and that the close failed",
+		play: func(s *stage) client.WorkflowRun {
+			return s.waiting(s.night("  - id: sign-off\n    approve: {message: Are the books good, deadline: 8s}\n"))
+		}},
 	{name: "NightlyClose-succeeded", ends: "succeeded", what: "steps of every kind, some side by side",
 		play: func(s *stage) client.WorkflowRun {
 			s.ledger()
@@ -319,6 +329,8 @@ var scenes = []scene{
 			return s.upload(workflows.UploadFileInput{})
 		}},
 	{name: "UploadFile-missing", ends: "failed FileMissing", what: "there is no file",
+		play: func(s *stage) client.WorkflowRun { return s.upload(workflows.UploadFileInput{}) }},
+	{name: "UploadFile-told", told: true, ends: "failed FileMissing", what: "there is no file; people are told",
 		play: func(s *stage) client.WorkflowRun { return s.upload(workflows.UploadFileInput{}) }},
 	{name: "UploadFile-waited", ends: "succeeded", what: "the file comes later, and is waited for",
 		play: func(s *stage) client.WorkflowRun {

@@ -47,14 +47,19 @@ var findOptions = workflow.LocalActivityOptions{
 }
 
 // connect finds the connection before anything waits for it: one that no worker has is refused.
-func connect(ctx workflow.Context, connection string) (calls, error) {
+// What people want to be told of on it comes with it.
+func connect(ctx workflow.Context, connection string, t *tracker) (calls, error) {
 	if workflow.GetVersion(ctx, connectionQueues, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return calls{}, nil
 	}
 	c := calls{queue: ConnectionTaskQueue(workflow.GetInfo(ctx).TaskQueueName, connection)}
 	// By name: a local activity that is given as a function would be called on nil.
+	var found activities.FoundConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, findOptions), "FindConnection",
-		activities.FindConnectionInput{Connection: connection, TaskQueue: c.queue}).Get(ctx, nil)
+		activities.FindConnectionInput{Connection: connection, TaskQueue: c.queue}).Get(ctx, &found)
+	if !startedByClose(ctx) { // else the close tells
+		t.notifier.on = found.NotifyOn
+	}
 	return c, err
 }
 

@@ -29,11 +29,11 @@ func newEnv(t *testing.T) *testsuite.TestWorkflowEnvironment {
 }
 
 // findConnection knows every connection but one.
-func findConnection(_ context.Context, in activities.FindConnectionInput) error {
+func findConnection(_ context.Context, in activities.FindConnectionInput) (activities.FoundConnection, error) {
 	if in.Connection == "unknown" {
-		return activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
+		return activities.FoundConnection{}, activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
 	}
-	return nil
+	return activities.FoundConnection{}, nil
 }
 
 func activityName(name string) activity.RegisterOptions { return activity.RegisterOptions{Name: name} }

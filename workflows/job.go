@@ -20,7 +20,7 @@ func newJob(ctx workflow.Context, connection, subject, summary string, deadline 
 		return nil, err
 	}
 	j := &job{tracker: t, deadline: deadline, started: workflow.Now(ctx)}
-	if j.calls, err = connect(ctx, connection); err != nil {
+	if j.calls, err = connect(ctx, connection, t); err != nil {
 		return nil, j.end(ctx, "", err)
 	}
 	return j, nil
@@ -54,5 +54,6 @@ func (j *job) end(ctx workflow.Context, summary string, err error) error {
 	if shown := j.update(ctx, func(s *Status) { s.State, s.Summary = state, summary }); shown != nil {
 		return shown
 	}
+	j.awaitLastNotification(ctx)
 	return err
 }

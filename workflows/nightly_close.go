@@ -101,6 +101,7 @@ func newNight(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) 
 	if n.tracker, err = track(ctx, initial); err != nil {
 		return nil, err
 	}
+	n.tracker.notifier.on = plan.NotifyOn
 	n.desk, err = openDesk(ctx, n.applies, func(r *request, err error) {
 		n.tracker.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})
 	})
@@ -124,6 +125,7 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 	result := n.close(ctx)
 	n.desk.close(ctx, "the close is over: "+n.tracker.status.Summary)
 	result.Audit = n.audit(ctx, result)
+	n.tracker.awaitLastNotification(ctx)
 	result.Log = n.tracker.status.Log
 	switch result.State {
 	case Succeeded:

@@ -43,6 +43,11 @@ var (
 		ScheduleToCloseTimeout: 3 * time.Minute,
 		RetryPolicy:            patience,
 	}
+	// notifyOptions: a message to everybody who wants it. Receivers have 15 seconds, side by side.
+	notifyOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 40 * time.Second,
+		RetryPolicy:         patience,
+	}
 	// transferOptions: a file's bytes. A transfer tells every two seconds that it lives, and what is done of it.
 	transferOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 24 * time.Hour,

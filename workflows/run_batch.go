@@ -92,11 +92,12 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 		_ = b.enter(ctx, Failed, reason(err))
 	}
 	b.desk.close(ctx, fmt.Sprintf("%s is over: %s", b.in.Code, b.tracker.status.Summary))
+	b.tracker.awaitLastNotification(ctx)
 	return b.result, err
 }
 
 func (b *batchRun) begin(ctx workflow.Context) (_ phase, err error) {
-	if b.calls, err = connect(ctx, b.in.Connection); err != nil {
+	if b.calls, err = connect(ctx, b.in.Connection, b.tracker); err != nil {
 		return nil, err
 	}
 	if b.in.RunID != "" {

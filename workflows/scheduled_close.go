@@ -12,6 +12,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
 // scheduledAttribute is set by the Temporal server on what a schedule starts: the time for which
@@ -73,8 +74,9 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	}
 	var planned activities.PlannedNight
 	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
-		activities.PlanNightInput{Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
+		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
 	if err != nil {
+		in.notifyUnplanned(ctx, err)
 		return ScheduledCloseResult{}, err
 	}
 	result := ScheduledCloseResult{
@@ -95,10 +97,10 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	if err != nil || result.State == Skipped {
 		return result, err
 	}
-	return result.carryOut(ctx, in, t)
+	return result.carryOut(ctx, in, t, planned.NotifyOn)
 }
 
-func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseInput, t *tracker) (ScheduledCloseResult, error) {
+func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseInput, t *tracker, notifyOn []string) (ScheduledCloseResult, error) {
 	r.Close = &NightlyCloseResult{}
 	night := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
 	err := carryOut(ctx, r.WorkflowID, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
@@ -110,9 +112,13 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 	case err != nil:
 		r.State, r.Summary = Failed, fmt.Sprintf("night of %s: %s", weekday(r.Night), reason(err))
 	}
+	if r.State == Failed && errorType(err) != CloseFailed { // else the close has told
+		t.notifier.on = notifyOn
+	}
 	if shown := t.update(ctx, func(s *Status) { s.State, s.Summary = r.State, r.Summary }); shown != nil {
 		return r, shown
 	}
+	t.awaitLastNotification(ctx)
 	if r.State != Failed {
 		return r, err
 	}
@@ -121,6 +127,19 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 		r.Close = nil
 	}
 	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
+}
+
+// notifyUnplanned tells of a night that does not begin, for nobody knows which one it is.
+func (in ScheduledCloseInput) notifyUnplanned(ctx workflow.Context, err error) {
+	if ctx.Err() != nil || workflow.GetVersion(ctx, notifyOfUnplanned, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	t := &tracker{status: Status{
+		Type: ScheduledCloseType, Connection: in.Connection, Subject: in.Pipeline, State: Failed, Summary: "the night could not be planned: " + reason(err),
+	}}
+	t.notifier.on = []string{notify.Failed}
+	t.notifyEnd(ctx)
+	t.awaitLastNotification(ctx)
 }
 
 // Validate names every fault of the input that shows without the worker's calendars.

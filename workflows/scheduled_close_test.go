@@ -48,7 +48,7 @@ func TestAScheduledCloseIsForItsScheduledTime(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	var result ScheduledCloseResult
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, []activities.PlanNightInput{{Rule: scheduledInput.rule(), ScheduledAt: scheduled}}, *asked)
+	require.Equal(t, []activities.PlanNightInput{{Connection: "prod", Rule: scheduledInput.rule(), ScheduledAt: scheduled}}, *asked)
 	require.Equal(t, NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-30", StartedBy: "schedule/prod/nightly-close"}, got)
 	require.Equal(t, ScheduledCloseResult{
 		Connection: "prod", Pipeline: "nightly-close", ScheduledAt: scheduled, Night: "2026-10-30", AsOfDate: "2026-10-30", State: Succeeded,

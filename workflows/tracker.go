@@ -7,6 +7,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
 // Search attributes of the workflows here, all of type Keyword. The namespace must know
@@ -43,6 +45,7 @@ type tracker struct {
 	told    int // how often the close was told
 	// waitingSince is when a person was asked.
 	waitingSince time.Time
+	notifier     notifier
 	shown        struct {
 		state State
 		runID string
@@ -76,7 +79,9 @@ func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
 	before := t.status.Waiting
 	change(&t.status)
 	t.stampQuestions(workflow.Now(ctx), before)
-	return t.show(ctx)
+	err := t.show(ctx)
+	t.notify(ctx)
+	return err
 }
 
 // stampQuestions notes since when a person is asked. The same question asked again is the old one.
@@ -172,6 +177,7 @@ func (t *tracker) warn(ctx workflow.Context, warning string) {
 	t.log(ctx, LogEntry{What: warning})
 	t.late(ctx)
 	_ = t.update(ctx, func(s *Status) { s.Late = warning })
+	t.sendBeside(ctx, notify.Message{Event: notify.Late, What: warning}, notifyPatience)
 }
 
 func startedByClose(ctx workflow.Context) bool {
@@ -223,15 +229,8 @@ func (s Status) Markdown() string {
 }
 
 func (s Status) questions(b *strings.Builder) {
-	asked := false
-	for _, step := range s.Steps {
-		if step.Waiting != nil {
-			asked = true
-			step.Waiting.question(b, step.ID)
-		}
-	}
-	if !asked && s.Waiting != nil {
-		s.Waiting.question(b, "")
+	for _, q := range s.asks() {
+		q.question(b, q.step)
 	}
 }
 

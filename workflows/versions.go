@@ -5,4 +5,7 @@ const (
 	// connectionQueues: the connection is looked for at the start, and its activities have a queue
 	// of their own. Every history but *-on-its-queue and *-unknown-connection began before.
 	connectionQueues = "connection-queues"
+	// notifyOfUnplanned tells of a night that could not be planned. Histories of ScheduledClose whose
+	// calendar was unknown, from before people were told of anything.
+	notifyOfUnplanned = "notify-of-unplanned"
 )

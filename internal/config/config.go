@@ -155,7 +155,7 @@ type Store struct {
 	Fingerprint string `koanf:"fingerprint"`
 }
 
-// Channel is where people are told what happens in closes, and in batches that run by themselves.
+// Channel is where people are told what happens in closes, and in jobs that run by themselves.
 type Channel struct {
 	// Kind is slack (an incoming webhook of Slack, Mattermost or Rocket.Chat), teams (a webhook of
 	// a workflow there), webhook (a POST of JSON) or mail.

@@ -1,0 +1,149 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+)
+
+// Notified says which channels have a message, and why others have not.
+type Notified struct {
+	Sent []string `json:"sent,omitempty"`
+	// NotSent says "channel: why", and is final.
+	NotSent []string `json:"not_sent,omitempty"`
+}
+
+// PhaseRefused: a receiver said no, and would say so again. Or nobody knows whether it has the
+// message, and it could not tell a second one from the first.
+const PhaseRefused = "refused"
+
+// delivery is how far a message is with one channel.
+type delivery struct {
+	Phase string `json:"phase"`
+	Why   string `json:"why,omitempty"`
+}
+
+// Notify tells the channels of this worker's configuration that want it. One activity is for all
+// of them: its heartbeat says which of them have the message, so that an attempt after one was
+// down does not tell the others again, whichever worker makes it.
+//
+// As with a posting, Temporal must have confirmed "sending" before a message goes out. After
+// that it goes out again only when the receiver certainly does not have it, or knows it again by
+// its id, as a webhook does: otherwise a message could come twice.
+func (a *Activities) Notify(ctx context.Context, m notify.Message) (Notified, error) {
+	info := activity.GetInfo(ctx)
+	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
+	m.WorkflowID = info.WorkflowExecution.ID
+	m.Link = temporalclient.WorkflowURL(a.temporalUI, info.Namespace, m.WorkflowID)
+	marks := &deliveries{mark: func(of map[string]delivery) error {
+		return a.temporal.RecordActivityHeartbeat(ctx, info.TaskToken, of)
+	}, of: map[string]delivery{}}
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &marks.of); err != nil {
+			return Notified{}, temporal.NewNonRetryableApplicationError("what an earlier attempt told is unreadable", OutcomeUnknown, nil)
+		}
+	}
+	channels := a.channels.For(m.Event, m.Connection)
+	var pauses sync.Map
+	var group sync.WaitGroup
+	for _, name := range channels {
+		group.Go(func() { pauses.Store(name, a.deliver(ctx, name, m, marks)) })
+	}
+	group.Wait()
+	return marks.result(channels, &pauses)
+}
+
+// deliver sends a message through one channel, unless an earlier attempt did. It gives the pause
+// that the receiver asks for.
+func (a *Activities) deliver(ctx context.Context, name string, m notify.Message, marks *deliveries) time.Duration {
+	switch earlier := marks.get(name); {
+	case earlier.Phase == PhaseAnswered, earlier.Phase == PhaseRefused:
+		return 0
+	case earlier.Phase == PhaseSending && !a.channels.Recognises(name):
+		_ = marks.set(name, delivery{PhaseRefused, "it is not known whether it has the message: a worker stopped while it was on its way"})
+		return 0
+	}
+	if err := marks.set(name, delivery{Phase: PhaseSending}); err != nil {
+		marks.note(name, delivery{PhaseNotSent, "Temporal did not confirm the mark that goes before a message"})
+		return 0
+	}
+	err := a.channels.Send(context.WithoutCancel(ctx), name, m)
+	var failed *notify.Error
+	switch {
+	case err == nil:
+		_ = marks.set(name, delivery{Phase: PhaseAnswered})
+	case !errors.As(err, &failed):
+		_ = marks.set(name, delivery{PhaseRefused, err.Error()})
+	case failed.NotTaken && !failed.Temporary:
+		_ = marks.set(name, delivery{PhaseRefused, failed.Text})
+	case failed.NotTaken || a.channels.Recognises(name):
+		_ = marks.set(name, delivery{PhaseNotSent, failed.Text})
+		return failed.RetryAfter
+	default:
+		_ = marks.set(name, delivery{PhaseRefused, "it is not known whether it has the message: " + failed.Text})
+	}
+	return 0
+}
+
+// deliveries are how far a message is with each channel, kept in the heartbeat.
+type deliveries struct {
+	mark func(map[string]delivery) error
+
+	mutex sync.Mutex // also while a mark is on its way: the last one holds all of them
+	of    map[string]delivery
+}
+
+func (d *deliveries) get(name string) delivery {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	return d.of[name]
+}
+
+// note keeps how far it is without telling Temporal.
+func (d *deliveries) note(name string, now delivery) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.of[name] = now
+}
+
+// set keeps how far it is and returns once Temporal has confirmed it. A mark that is lost behind
+// a message costs a look at the log, never a second message.
+func (d *deliveries) set(name string, now delivery) error {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.of[name] = now
+	return d.mark(maps.Clone(d.of))
+}
+
+// result is an error that is repeated while a channel is to be tried again.
+func (d *deliveries) result(channels []string, pauses *sync.Map) (Notified, error) {
+	told := Notified{}
+	var again []string
+	var pause time.Duration
+	for _, name := range channels {
+		switch now := d.of[name]; now.Phase {
+		case PhaseAnswered:
+			told.Sent = append(told.Sent, name)
+		case PhaseNotSent:
+			again = append(again, name+": "+now.Why)
+			asked, _ := pauses.Load(name)
+			pause = max(pause, asked.(time.Duration))
+		default:
+			told.NotSent = append(told.NotSent, name+": "+now.Why)
+		}
+	}
+	if len(again) > 0 {
+		return Notified{}, temporal.NewApplicationErrorWithOptions(strings.Join(append(again, told.NotSent...), "; "), Unavailable,
+			temporal.ApplicationErrorOptions{NextRetryDelay: pause})
+	}
+	return told, nil
+}

@@ -1,0 +1,186 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+)
+
+// told stands in for the channels: what they were told, and what becomes of it.
+type told struct {
+	messages []notify.Message
+	at       []time.Time
+	answer   func() (activities.Notified, error)
+}
+
+func (n *told) register(env *testsuite.TestWorkflowEnvironment) *told {
+	env.RegisterActivityWithOptions(func(_ context.Context, m notify.Message) (activities.Notified, error) {
+		n.messages, n.at = append(n.messages, m), append(n.at, env.Now())
+		if n.answer != nil {
+			return n.answer()
+		}
+		return activities.Notified{Sent: []string{"chat"}}, nil
+	}, activityName("Notify"))
+	return n
+}
+
+func (n *told) events() []string {
+	var events []string
+	for _, m := range n.messages {
+		events = append(events, m.Event+prefixed(" ", m.Step))
+	}
+	return events
+}
+
+// channelsWant says which events on the connection there are channels for.
+func channelsWant(env *testsuite.TestWorkflowEnvironment, events []string) {
+	env.OnActivity("FindConnection", mock.Anything, mock.Anything).Return(activities.FoundConnection{NotifyOn: events}, nil)
+}
+
+func TestABatchTells(t *testing.T) {
+	failsTwice := []stretch{{"-1", time.Minute}, {"-1", time.Minute}, {"0", time.Minute}}
+	for _, c := range []struct {
+		name     string
+		on       []string
+		ends     []stretch
+		said     []said
+		deadline time.Duration
+		cancel   time.Duration
+		events   []string
+	}{
+		{name: "nothing, where no channel is", ends: []stretch{{"0", time.Minute}}},
+		{name: "its end", on: notify.Events(), ends: []stretch{{"0", time.Minute}}, events: []string{"succeeded"}},
+		{name: "what is wanted", on: []string{notify.Late}, ends: []stretch{{"0", time.Minute}}},
+		{name: "that it is late, once", on: notify.Events(), ends: []stretch{{"0", 59 * time.Minute}}, deadline: time.Hour, events: []string{"late", "succeeded"}},
+		{name: "that nobody answered", on: notify.Events(), ends: []stretch{{"-1", time.Minute}}, deadline: time.Hour, events: []string{"waiting", "late", "failed"}},
+		{name: "a question anew after a quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
+			said: []said{{after: 10 * time.Minute, name: RestartSignal}, {after: 3 * time.Hour, name: RestartSignal}}},
+		{name: "a question that came back too soon a little later", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
+			said: []said{{after: 2 * time.Minute, name: RestartSignal}, {after: time.Hour, name: RestartSignal}}},
+		{name: "no question that is answered within the quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "succeeded"},
+			said: []said{{after: 2 * time.Minute, name: RestartSignal}, {after: 5 * time.Minute, name: RestartSignal}}},
+		{name: "that it was cancelled", on: notify.Events(), ends: []stretch{{"0", time.Hour}}, cancel: 10 * time.Minute, events: []string{"cancelled"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := newEnv(t)
+			n := new(told).register(env)
+			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
+			s.register()
+			channelsWant(env, c.on)
+			for _, w := range c.said {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Steering) }, w.after)
+			}
+			if c.cancel > 0 {
+				env.RegisterDelayedCallback(env.CancelWorkflow, c.cancel)
+			}
+			in := input
+			if c.deadline > 0 {
+				in.Deadline = start.Add(c.deadline)
+			}
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+			require.True(t, env.IsWorkflowCompleted())
+			require.Equal(t, c.events, n.events())
+		})
+	}
+}
+
+// What a person gets is enough to answer.
+func TestAMessageSaysHowToAnswer(t *testing.T) {
+	env := newEnv(t)
+	n := new(told).register(env)
+	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
+	s.register()
+	channelsWant(env, notify.Events())
+	in := input
+	in.Deadline = start.Add(8 * time.Hour)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, in)
+	m := n.messages[0]
+	require.Equal(t, "ALLOC 2026-10-31 on prod waits for a person", m.Title())
+	require.Equal(t, runID, m.RunID)
+	require.True(t, in.Deadline.Equal(m.Deadline))
+	require.Contains(t, m.What, runID)
+	require.Contains(t, m.Commands, `starter batch restart batch/prod/ALLOC/2026-10-31 --reason "..."`)
+	require.Contains(t, m.Commands, `starter batch decide batch/prod/ALLOC/2026-10-31 --choice give_up --reason "..."`)
+}
+
+// Channels that are down neither hold the work up nor change how it ends; the end waits for its
+// message for a while and no longer.
+func TestChannelsThatAreDown(t *testing.T) {
+	env := newEnv(t)
+	down := &told{answer: func() (activities.Notified, error) {
+		return activities.Notified{}, temporal.NewApplicationError("chat: it answered 503", activities.Unavailable)
+	}}
+	down.register(env)
+	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}}}
+	s.register()
+	channelsWant(env, notify.Events())
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	var result RunBatchResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, Succeeded, result.State)
+	require.Less(t, result.EndedAt.Sub(start), 2*time.Minute)
+	require.Greater(t, len(down.messages), 3)
+	require.LessOrEqual(t, env.Now().Sub(result.EndedAt), lastNotifyPatience)
+	log := queryStatus(t, env).Log
+	require.Equal(t, "not everybody could be told (succeeded): chat: it answered 503", log[len(log)-1].What)
+}
+
+// A close tells for its batches, and each of its questions by itself.
+func TestACloseTells(t *testing.T) {
+	env := newEnv(t)
+	n := new(told).register(env)
+	night := fakeNight{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
+	night.plan.NotifyOn = notify.Events()
+	night.register()
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideSignal, Steering{By: "ann", Choice: Retry}) }, time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveSignal, Steering{By: "ann"}) }, 2*time.Hour)
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(NightlyClose, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []string{"waiting ledger", "waiting sign-off", "succeeded"}, n.events())
+	require.Contains(t, n.messages[0].Commands, `starter close decide close/prod/nightly/2026-10-31 --step ledger --choice retry --reason "..."`)
+	require.Equal(t, "every step is done", n.messages[2].What)
+}
+
+// What a close could not tell itself, because it did not get so far, its schedule tells.
+func TestAScheduledCloseTellsWhatItsCloseDidNot(t *testing.T) {
+	for kind, want := range map[string][]string{CloseFailed: nil, InvalidInput: {"failed"}} {
+		env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30", NotifyOn: notify.Events()},
+			func(NightlyCloseInput) (NightlyCloseResult, error) {
+				return NightlyCloseResult{}, failure(kind, "it did not go well")
+			})
+		n := new(told).register(env)
+		atScheduledTime(t, env, start)
+		env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+		require.Error(t, env.GetWorkflowError())
+		require.Equal(t, want, n.events(), kind)
+	}
+}
+
+func TestAScheduledCloseTellsThatItCannotBePlanned(t *testing.T) {
+	env := newEnv(t)
+	n := new(told).register(env)
+	env.RegisterActivityWithOptions(func(context.Context, activities.PlanNightInput) (*activities.PlannedNight, error) {
+		return nil, activities.InvalidInputError("calendar my-bank is not known")
+	}, activityName("PlanNight"))
+	env.RegisterWorkflow(ScheduledClose)
+	atScheduledTime(t, env, start)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	require.Error(t, env.GetWorkflowError())
+	require.Equal(t, []string{"failed"}, n.events())
+	require.Contains(t, n.messages[0].What, "calendar my-bank is not known")
+}
