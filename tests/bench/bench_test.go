@@ -154,11 +154,12 @@ func (b *bench) took(id, activity string) time.Duration {
 	return 0
 }
 
-// peak is the most memory that the worker had, in bytes.
+// peak is the most memory that a worker had, in bytes.
 func (b *bench) peak() int64 {
 	b.T.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/status")
 	require.NoError(b.T, err)
+	var peak int64
 	for _, path := range found {
 		text, _ := os.ReadFile(path)
 		fields := map[string]string{}
@@ -170,11 +171,11 @@ func (b *bench) peak() int64 {
 		if fields["Name"] == "worker" && fields["PPid"] == strconv.Itoa(os.Getpid()) {
 			kilobytes, err := strconv.ParseInt(strings.TrimSuffix(fields["VmHWM"], " kB"), 10, 64)
 			require.NoError(b.T, err)
-			return kilobytes << 10
+			peak = max(peak, kilobytes<<10)
 		}
 	}
-	b.T.Fatal("the worker's process is not there")
-	return 0
+	require.Positive(b.T, peak, "no worker's process is there")
+	return peak
 }
 
 // file writes size bytes of noise, or of nothing where they need not be on the disk.
@@ -216,6 +217,8 @@ func TestBench(t *testing.T) {
 	t.Run("memory", func(t *testing.T) { memory(t, &result) })
 	t.Run("latency", func(t *testing.T) { latency(t, &result) })
 	t.Run("small files", func(t *testing.T) { smallFiles(t, &result) })
+	t.Run("throughput", func(t *testing.T) { throughput(t, &result) })
+	t.Run("following", func(t *testing.T) { following(t, &result) })
 }
 
 // loopback compares a large file with curl, and with tools that use several connections.
