@@ -21,6 +21,7 @@ type workers []worker.Worker
 // connection, whose rate the server keeps over all workers that poll its queue. All are the
 // same version of the same deployment.
 func newWorkers(temporal client.Client, cfg *config.Config, acts *activities.Activities, options worker.Options) (workers, error) {
+	worker.SetStickyWorkflowCacheSize(int(cfg.Worker.CachedWorkflows)) // of the process
 	queue := cfg.Worker.TaskQueue
 	main := worker.New(temporal, queue, options)
 	if err := workflows.Register(main); err != nil {

@@ -190,6 +190,9 @@ type Worker struct {
 	StopTimeout time.Duration `koanf:"stop_timeout"`
 	// Log says what is logged and how.
 	Log Log `koanf:"log"`
+	// CachedWorkflows is how many workflows stay in memory between two of their events. Others
+	// go on by what their history tells: a little slower, and in no memory meanwhile.
+	CachedWorkflows int64 `koanf:"cached_workflows" jsonschema:"minimum=1"`
 	// Poll says how often a job is asked for its state.
 	Poll Poll `koanf:"poll"`
 }
@@ -247,12 +250,13 @@ func (c Channel) channel() notify.Channel {
 
 func defaults() Config {
 	return Config{Connections: map[string]Connection{}, Stores: map[string]Store{}, Notifications: map[string]Channel{}, Calendars: map[string]calendar.Data{}, Worker: Worker{
-		TaskQueue:   "pbsm",
-		Pipelines:   "pipelines",
-		Health:      ":9090",
-		StopTimeout: 30 * time.Second,
-		Log:         Log{Level: "info", Format: "json"},
-		Poll:        Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
+		TaskQueue:       "pbsm",
+		Pipelines:       "pipelines",
+		Health:          ":9090",
+		StopTimeout:     30 * time.Second,
+		Log:             Log{Level: "info", Format: "json"},
+		CachedWorkflows: 1000,
+		Poll:            Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
 	}}
 }
 

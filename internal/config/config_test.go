@@ -58,6 +58,7 @@ worker:
   pipelines: nights.d
   health: 127.0.0.1:9999
   stop_timeout: 1m
+  cached_workflows: 200
   log: {level: debug, format: console}
   poll: {ratio: 0.1, min: 1s, max: 2m}
 `
@@ -116,7 +117,7 @@ func TestACompleteConfiguration(t *testing.T) {
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Place{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StorePlaces())
-	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute,
+	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
 		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}}, cfg.Worker)
 
 	opened, err := stores.Open(t.Context(), map[string]stores.Place{"reports": cfg.StorePlaces()["reports"]})
@@ -133,7 +134,7 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, []any{"WS001", "en-US", "PBSMCS", time.Minute, int64(9_999_999_999_999), "json", "/public/status", "none", "V", false},
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.MigrationStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
-	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second,
+	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
 		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}}, cfg.Worker)
 	client, err := pbsm.New(c.Client())
 	require.NoError(t, err, "what is valid here is valid there")
@@ -250,6 +251,7 @@ func TestFaults(t *testing.T) {
 		"ratio":               {add: minimal + "worker: {poll: {ratio: 0}}", want: "worker.poll.ratio: must be more than 0"},
 		"max below min":       {add: minimal + "worker: {poll: {min: 2m}}", want: "worker.poll.max: must be at least worker.poll.min"},
 		"health":              {add: minimal + "worker: {health: '9090'}", want: "worker.health: must be an address"},
+		"cached workflows":    {add: minimal + "worker: {cached_workflows: 0}", want: "worker.cached_workflows: must be at least 1"},
 		"stop timeout":        {add: minimal + "worker: {stop_timeout: -1s}", want: "worker.stop_timeout: must be more than 0"},
 		"no queue":            {add: minimal + "worker: {task_queue: ''}", want: "worker.task_queue: is missing"},
 

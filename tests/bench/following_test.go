@@ -47,7 +47,9 @@ func following(t *testing.T, result *table) {
 }
 
 func (f followed) String() string {
-	at := func(share float64) time.Duration { return f.late[int(share*float64(len(f.late)-1))].Round(100 * time.Millisecond) }
+	at := func(share float64) time.Duration {
+		return f.late[int(share*float64(len(f.late)-1))].Round(100 * time.Millisecond)
+	}
 	return fmt.Sprintf("%.1f polls a batch; end noticed after %s (median), %s (99 %%)", float64(f.polls)/float64(f.batches), at(0.5), at(0.99))
 }
 

@@ -162,7 +162,7 @@ const soundConfiguration = `connections:
 stores:
   inbox: {url: "file:///data/inbox"}
 calendars: {own: {add: [2026-12-24], weekend: [sat, sun]}}
-worker: {task_queue: pbsm, pipelines: pipelines, health: ":9090", stop_timeout: 30s, log: {level: info, format: json}, poll: {ratio: 0.05, min: 2s, max: 60s}}
+worker: {task_queue: pbsm, pipelines: pipelines, health: ":9090", stop_timeout: 30s, log: {level: info, format: json}, cached_workflows: 1000, poll: {ratio: 0.05, min: 2s, max: 60s}}
 `
 
 const soundPipeline = `name: nightly-close
