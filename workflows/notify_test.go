@@ -156,6 +156,21 @@ func TestACloseTells(t *testing.T) {
 	require.Equal(t, "every step is done", n.messages[2].What)
 }
 
+// A close that is cancelled tells so, though its context is no more.
+func TestACancelledCloseTells(t *testing.T) {
+	env := newEnv(t)
+	n := new(told).register(env)
+	night := fakeNight{env: env, batch: succeeds, plan: plan(approveStep("sign-off"))}
+	night.plan.NotifyOn = notify.Events()
+	night.register()
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(NightlyClose, in)
+	require.Error(t, env.GetWorkflowError())
+	require.Equal(t, []string{"waiting sign-off", "cancelled"}, n.events())
+}
+
 // What a close could not tell itself, because it did not get so far, its schedule tells.
 func TestAScheduledCloseTellsWhatItsCloseDidNot(t *testing.T) {
 	for kind, want := range map[string][]string{CloseFailed: nil, InvalidInput: {"failed"}} {
