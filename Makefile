@@ -16,7 +16,7 @@ DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)"
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: bench build release sbom reproducible vulncheck devserver cluster tools generate check test e2e chaos demo demo-ci fmt clean
+.PHONY: bench build release sbom reproducible vulncheck devserver cluster s3server tools generate check test e2e chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -36,6 +36,11 @@ cluster:
 	@mkdir -p $(BIN)
 	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-server go.temporal.io/server/cmd/server
 	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
+
+# The S3 server that the stores are tried against.
+s3server:
+	@mkdir -p $(BIN)
+	go build -C tests/s3server -o $(CURDIR)/$(BIN)/ github.com/versity/versitygw/cmd/versitygw
 
 tools:
 	@mkdir -p $(TOOLS)
@@ -68,7 +73,7 @@ check: tools vulncheck
 	go test ./...
 	cd tests && go test ./reference
 
-e2e: build cluster
+e2e: build cluster s3server
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -timeout 15m ./... # -p 1: they measure how soon things are noticed
 
 # Minutes on a machine of its own; curl and rclone to compare with.

@@ -117,8 +117,8 @@ func (f fileInStore) Section(ctx context.Context, offset, length int64) (io.Read
 }
 
 // GetFile saves what is behind a pre-authenticated URL, in parallel ranges when it is large.
-// Under the final name stands nothing, or the whole file. In a folder, a later attempt on any
-// worker that shares it goes on with what was received; elsewhere it starts over.
+// Under the final name stands nothing, or the whole file. A later attempt goes on with what was
+// received: in a folder on any worker that shares it, on an SFTP server and in a bucket on any.
 func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error) {
 	conn, url, err := a.opened(in.Connection, in.PAR)
 	if err != nil {
@@ -127,21 +127,22 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error
 	key := activity.GetInfo(ctx).WorkflowExecution.ID
 	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.SaveTo, Key: key}, in.Resume)
 	return t.run(func(ctx context.Context) (Moved, error) {
-		draft, err := a.stores.Draft(ctx, in.SaveTo, key)
+		parts, err := a.stores.Parts(ctx, in.SaveTo, key, t.saved.Parts)
 		if err != nil {
 			return Moved{}, err
 		}
+		t.parts = parts
 		rows := newRows(in.SaveTo)
 		received, err := conn.objects.Download(ctx, url, parstore.Download{
-			Target: draft, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
+			Target: parts, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
 		})
-		switch {
-		case err == nil:
-			err = draft.Commit()
-		case len(t.saved.Engine) > 0:
-			err = errors.Join(err, draft.Leave())
+		if err == nil {
+			err = parts.Commit()
 		}
-		_ = draft.Abort() // harmless after either
+		if err != nil && len(t.saved.Engine) > 0 {
+			err = errors.Join(err, parts.Leave())
+		}
+		_ = parts.Abort() // harmless after either
 		return Moved{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
 	})
 }
@@ -160,11 +161,11 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	if left.SaveTo == "" {
 		return repeatable(conn.objects.Discard(ctx, left.Engine))
 	}
-	draft, err := a.stores.Draft(ctx, left.SaveTo, left.Key)
+	parts, err := a.stores.Parts(ctx, left.SaveTo, left.Key, left.Parts)
 	if err != nil {
 		return repeatable(err)
 	}
-	return repeatable(draft.Abort())
+	return repeatable(parts.Abort())
 }
 
 func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string, error) {

@@ -10,6 +10,8 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 // SealedTransfer is what another attempt needs to go on with a transfer, on any worker with
@@ -33,6 +35,7 @@ type savedTransfer struct {
 	File   FileInfo        `json:"file,omitzero"`     // of an upload
 	SaveTo string          `json:"save_to,omitempty"` // of a download, and the key of its draft
 	Key    string          `json:"key,omitempty"`
+	Parts  json.RawMessage `json:"parts,omitempty"`  // what the store needs to find the draft
 	Engine json.RawMessage `json:"engine,omitempty"` // parstore's
 }
 
@@ -61,6 +64,7 @@ type transfer struct {
 	beat     func(TransferProgress) error
 	stop     context.CancelCauseFunc
 	saved    savedTransfer
+	parts    stores.Parts // of a download; nil otherwise
 
 	bytes, total atomic.Int64
 	mu           sync.Mutex // one heartbeat at a time: they must not overtake each other
@@ -188,6 +192,9 @@ func (t *transfer) save(engine []byte) {
 	defer t.mu.Unlock()
 	t.saved.Engine, t.state = engine, ""
 	if engine != nil {
+		if t.parts != nil {
+			t.saved.Parts = t.parts.Left()
+		}
 		text, err := json.Marshal(t.saved)
 		if err != nil {
 			t.stop(err)

@@ -3,6 +3,7 @@ package parstore
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,14 @@ func (f onDisk) Section(_ context.Context, offset, length int64) (io.ReadCloser,
 
 type toDisk struct{ *os.File }
 
-func (toDisk) Held() (io.Reader, int64) { return nil, 0 }
+func (toDisk) Keep(context.Context, int64, []byte) (string, error) { return "", errors.ErrUnsupported }
+
+func (d toDisk) Restart(context.Context, int) error { return d.Truncate(0) }
+
+func (d toDisk) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
+	_, err := d.WriteAt(p, offset)
+	return err
+}
 
 // What a transfer costs on this machine, the simulated store's share included.
 func BenchmarkTransfer(b *testing.B) {

@@ -17,13 +17,16 @@ import (
 	"sync/atomic"
 )
 
-// Target is where a file goes, from its first byte to its last.
+// Target is where a file goes. Keep or Restart comes first.
 type Target interface {
-	io.Writer
-	// Held reads what an earlier attempt left, and says how many bytes that is.
-	Held() (io.Reader, int64)
-	// Truncate keeps the first size bytes, behind which the next ones are written.
-	Truncate(size int64) error
+	// Keep goes on behind the first size bytes of what an earlier attempt left, whose
+	// SHA-256 is sum. lost says why they cannot be relied on.
+	Keep(ctx context.Context, size int64, sum []byte) (lost string, err error)
+	// Restart drops what is there; so many parts are to come.
+	Restart(ctx context.Context, parts int) error
+	// WritePart takes a part, numbered from 1, at its offset. All but the last have the
+	// same size. Several come at once, in any order.
+	WritePart(ctx context.Context, number int, offset int64, p []byte) error
 }
 
 // Download is a file to receive.
@@ -38,13 +41,22 @@ type Download struct {
 	Progress func(done, total int64)
 }
 
-// downloadState is what a later attempt needs. What the target holds is read
-// again and compared before it is relied on: a disk may have lost it.
+// downloadState is what a later attempt needs. The checksums are of the bytes
+// up to Done, with which the target compares what it holds.
 type downloadState struct {
-	Size   int64  `json:"size"`
-	ETag   string `json:"etag"`
-	Done   int64  `json:"done"`   // bytes that the target has
-	SHA256 []byte `json:"sha256"` // of these
+	Size     int64  `json:"size"`
+	ETag     string `json:"etag"`
+	PartSize int64  `json:"part_size"`
+	Done     int64  `json:"done"` // bytes that the target has, from the first on
+	Sums     prefix `json:"sums"`
+}
+
+// prefix holds the checksums of a file up to the end of a part, as states of
+// their hashes. MD5 is empty where the store has nothing to compare it with.
+type prefix struct {
+	SHA256 []byte `json:"sha256"`
+	MD5    []byte `json:"md5,omitempty"`
+	Digest []byte `json:"digest"`
 }
 
 // Received says what was received.
@@ -85,14 +97,14 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 	if err != nil {
 		return Received{}, err
 	}
-	if err := t.resume(); err != nil {
-		return Received{}, err
+	if err := t.resume(ctx); err != nil {
+		return Received{}, fmt.Errorf("write the received file: %w", err)
 	}
 	return t.run(ctx)
 }
 
-// download is one that goes on. Each of the checksums and the target has a lane:
-// they take in a part at the same time, and the parts in order.
+// download is one that goes on. Each of the checksums has a lane: they take in
+// a part at the same time, and the parts in order.
 type download struct {
 	c *Client
 	u *url.URL
@@ -103,38 +115,86 @@ type download struct {
 	result Received
 
 	mu    sync.Mutex
-	next  int
+	next  int // part to take up
+	ended front[prefix]
 	state downloadState
 	moved atomic.Int64
 }
 
-// whole is for a store that does not answer HEAD.
+// whole is for a store that does not answer HEAD, so that nobody knows how many
+// parts there will be.
 func (t *download) whole(ctx context.Context, parURL string) (Received, error) {
-	if err := t.Target.Truncate(0); err != nil {
-		return Received{}, fmt.Errorf("write the received file: %w", err)
+	if err := t.Target.Restart(ctx, 1); err != nil {
+		return Received{}, err
 	}
-	return t.c.Get(ctx, parURL, io.MultiWriter(t.Target, t.Digest), func(done int64) { t.Progress(done, 0) })
+	var received Received
+	_, err := t.c.withSlot(ctx, t.c.buffered, func(ctx context.Context, buffer []byte) (_ bool, err error) {
+		out := &partWriter{ctx: ctx, to: t.Target, buffer: buffer}
+		received, err = t.c.Get(ctx, parURL, io.MultiWriter(out, t.Digest), func(done int64) { t.Progress(done, 0) })
+		if err == nil {
+			err = out.flush()
+		}
+		return false, err
+	})
+	return received, err
 }
 
-// resume takes in what the target holds of this version of the file.
-func (t *download) resume() error {
+// partWriter gathers what comes into parts.
+type partWriter struct {
+	ctx    context.Context
+	to     Target
+	buffer []byte
+	held   int
+	parts  int
+}
+
+func (w *partWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := copy(w.buffer[w.held:], rest)
+		rest = rest[n:]
+		if w.held += n; w.held == len(w.buffer) {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(p), nil
+}
+
+func (w *partWriter) flush() error {
+	if w.held == 0 {
+		return nil
+	}
+	err := w.to.WritePart(w.ctx, w.parts+1, int64(w.parts)*int64(len(w.buffer)), w.buffer[:w.held])
+	w.parts, w.held = w.parts+1, 0
+	return err
+}
+
+// resume goes on with what the target holds of this version of the file.
+func (t *download) resume(ctx context.Context) error {
 	fresh, err := t.Digest.MarshalBinary()
 	if err != nil {
 		return err
 	}
 	t.begin()
-	why := t.takeIn()
-	if why != "" {
+	why, err := t.takeUp(ctx)
+	if err != nil {
+		return err
+	}
+	if t.state.Done == 0 {
 		t.begin()
 		t.result.StartOver = why
 		if err := t.Digest.UnmarshalBinary(fresh); err != nil {
 			return err
 		}
-	}
-	if err := t.Target.Truncate(t.state.Done); err != nil {
-		return fmt.Errorf("write the received file: %w", err)
+		if err := t.Target.Restart(ctx, t.parts()); err != nil {
+			return err
+		}
 	}
 	t.result.Resumed = t.state.Done
+	if t.Save != nil && t.parts() > 1 {
+		t.Save(t.snapshot()) // from here on there is something to drop
+	}
 	return nil
 }
 
@@ -143,55 +203,59 @@ func (t *download) begin() {
 	if t.object.md5 != "" {
 		t.md5 = md5.New()
 	}
-	t.state = downloadState{Size: t.object.size, ETag: t.object.etag}
+	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(t.c.partSize, t.c.buffered)}
 }
 
-// takeIn reads what is held and compares it with what was saved. It says why
-// that cannot be relied on; nothing when it can, or when nothing was saved.
-func (t *download) takeIn() string {
+// takeUp goes on with what was saved, unless the target cannot. It says why what
+// was received is of no use; nothing when it is, or when nothing was saved.
+func (t *download) takeUp(ctx context.Context) (why string, err error) {
 	var before downloadState
-	held, length := t.Target.Held()
 	switch {
 	case json.Unmarshal(t.Resume, &before) != nil || before.Done == 0:
-		return ""
+		return "", nil
 	case before.ETag == "" || before.ETag != t.object.etag || before.Size != t.object.size:
-		return "the file at the service changed"
-	case length < before.Done:
-		return "the part that was received is not on this worker"
+		return "the file at the service changed", nil
+	case before.PartSize <= 0 || before.PartSize > t.c.buffered || t.load(before.Sums) != nil:
+		return "it was begun by a worker of another release", nil
 	}
-	into := []io.Writer{t.sha256, t.Digest}
-	if t.md5 != nil {
-		into = append(into, t.md5)
+	if why, err = t.Target.Keep(ctx, before.Done, t.sha256.Sum(nil)); why == "" && err == nil {
+		t.state = before
 	}
-	n, err := io.CopyBuffer(io.MultiWriter(into...), io.LimitReader(held, before.Done), make([]byte, bufferSize))
-	if err != nil || n != before.Done || string(t.sha256.Sum(nil)) != string(before.SHA256) {
-		return "the part that was received is damaged"
-	}
-	t.state = before
-	return ""
+	return why, err
 }
+
+func (t *download) load(sums prefix) error {
+	err := errors.Join(t.sha256.(Digest).UnmarshalBinary(sums.SHA256), t.Digest.UnmarshalBinary(sums.Digest))
+	if t.md5 != nil {
+		err = errors.Join(err, t.md5.(Digest).UnmarshalBinary(sums.MD5))
+	}
+	return err
+}
+
+func (t *download) parts() int { return int((t.object.size + t.state.PartSize - 1) / t.state.PartSize) }
 
 func (t *download) run(ctx context.Context) (Received, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	t.moved.Store(t.state.Done)
 	t.Progress(t.state.Done, t.object.size)
-	begin := t.state.Done
-	size := min(t.c.partSize, t.c.buffered)
+	t.ended = newFront[prefix](int(t.state.Done / t.state.PartSize))
+	t.next = t.ended.done + 1
 	lanes := t.lanes(ctx)
 	saved := newSaver(t.Save, t.snapshot)
-	err := t.c.inParallel(ctx, min(size, t.object.size-begin), func(ctx context.Context, buffer []byte) (bool, error) {
-		number, offset := t.take(begin, size)
-		length := min(size, t.object.size-offset)
+	err := t.c.inParallel(ctx, min(t.state.PartSize, t.object.size-t.state.Done), func(ctx context.Context, buffer []byte) (bool, error) {
+		number := t.take()
+		offset := int64(number-1) * t.state.PartSize
+		length := min(t.state.PartSize, t.object.size-offset)
 		if length <= 0 {
 			return false, nil
 		}
-		sum, err := t.part(ctx, number, offset, buffer[:length], lanes)
+		sums, err := t.part(ctx, number, offset, buffer[:length], lanes)
 		if err != nil {
 			stop(err) // those behind it wait for their turn
 			return false, err
 		}
-		t.end(offset+length, sum)
+		t.end(number, sums)
 		saved.put()
 		return true, nil
 	})
@@ -201,69 +265,66 @@ func (t *download) run(ctx context.Context) (Received, error) {
 	return t.check()
 }
 
-type takingIn struct {
+// summing is a checksum that takes in parts, and notes where it stands.
+type summing struct {
 	*lane
-	take func(p []byte) error
+	sum  Digest
+	into func(p *prefix) *[]byte
 }
 
-// lanes begin with SHA-256.
-func (t *download) lanes(ctx context.Context) []takingIn {
-	lanes := []takingIn{
-		{newLane(ctx, 0), func(p []byte) error { t.sha256.Write(p); return nil }},
-		{newLane(ctx, 0), func(p []byte) error {
-			_, _ = t.Digest.Write(p)
-			if _, err := t.Target.Write(p); err != nil {
-				return fmt.Errorf("write the received file: %w", err)
-			}
-			return nil
-		}},
+func (t *download) lanes(ctx context.Context) []summing {
+	first := t.next
+	lanes := []summing{
+		{newLane(ctx, first), t.sha256.(Digest), func(p *prefix) *[]byte { return &p.SHA256 }},
+		{newLane(ctx, first), t.Digest, func(p *prefix) *[]byte { return &p.Digest }},
 	}
 	if t.md5 != nil {
-		lanes = append(lanes, takingIn{newLane(ctx, 0), func(p []byte) error { t.md5.Write(p); return nil }})
+		lanes = append(lanes, summing{newLane(ctx, first), t.md5.(Digest), func(p *prefix) *[]byte { return &p.MD5 }})
 	}
 	return lanes
 }
 
-// part receives one part and has every lane take it in. It returns the SHA-256
-// of the file up to the part's end.
-func (t *download) part(ctx context.Context, number int, offset int64, buffer []byte, lanes []takingIn) (sum []byte, err error) {
+// part receives one part, and has the target and every checksum take it in.
+func (t *download) part(ctx context.Context, number int, offset int64, buffer []byte, lanes []summing) (sums prefix, err error) {
 	if err := t.fetch(ctx, offset, buffer); err != nil {
-		return nil, err
+		return prefix{}, err
 	}
 	results := make(chan error, len(lanes))
-	for i, lane := range lanes {
+	for _, lane := range lanes {
 		go func() {
-			results <- lane.do(number, func() error {
-				err := lane.take(buffer)
-				if i == 0 {
-					sum = t.sha256.Sum(nil)
-				}
+			results <- lane.do(number, func() (err error) {
+				_, _ = lane.sum.Write(buffer)
+				*lane.into(&sums), err = lane.sum.MarshalBinary()
 				return err
 			})
 		}()
+	}
+	if err = t.Target.WritePart(ctx, number, offset, buffer); err != nil {
+		err = fmt.Errorf("write the received file: %w", err)
 	}
 	for range lanes {
 		if failed := <-results; err == nil {
 			err = failed
 		}
 	}
-	return sum, err
+	return sums, err
 }
 
-func (t *download) take(begin, size int64) (number int, offset int64) {
+func (t *download) take() (number int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	number = t.next
 	t.next++
-	return number, begin + int64(number)*size
+	return number
 }
 
-func (t *download) end(done int64, sum []byte) {
+func (t *download) end(number int, sums prefix) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if done > t.state.Done {
-		t.state.Done, t.state.SHA256 = done, sum
-	}
+	t.ended.end(number, sums, func(p prefix) {
+		t.state.Sums = p
+		t.state.Done = min(int64(t.ended.done)*t.state.PartSize, t.object.size)
+	})
 }
 
 func (t *download) snapshot() []byte {

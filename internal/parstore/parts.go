@@ -124,6 +124,29 @@ func (l *lane) do(number int, job func() error) error {
 	return nil
 }
 
+// front is the line up to which all parts have ended, and what is known of
+// those beyond it.
+type front[T any] struct {
+	done   int // parts 1 to done
+	beyond map[int]T
+}
+
+func newFront[T any](done int) front[T] { return front[T]{done, map[int]T{}} }
+
+// end notes a part, and tells of every part, in order, that the line moves over.
+func (f *front[T]) end(number int, part T, pass func(T)) {
+	f.beyond[number] = part
+	for {
+		next, ok := f.beyond[f.done+1]
+		if !ok {
+			return
+		}
+		f.done++
+		delete(f.beyond, f.done)
+		pass(next)
+	}
+}
+
 // saver hands the latest state on, one call at a time: parts that end together
 // share a call.
 type saver struct {

@@ -232,7 +232,7 @@ type upload struct {
 	state uploadState
 	next  int // part to take up
 	md5s  hash.Hash
-	ended map[int]part // beyond state.Done
+	ended front[part]
 }
 
 // part is one that has arrived, with the checksums of the file up to its end.
@@ -262,7 +262,7 @@ func (c *Client) beginUpload(ctx context.Context, par *url.URL, up Upload) (*upl
 }
 
 func newUpload(c *Client, par, u *url.URL, up Upload) *upload {
-	return &upload{c: c, par: par, u: u, Upload: up, sha256: sha256.New(), md5s: md5.New(), ended: map[int]part{}}
+	return &upload{c: c, par: par, u: u, Upload: up, sha256: sha256.New(), md5s: md5.New()}
 }
 
 // resumeUpload takes up what an earlier attempt left, if it is of this file.
@@ -300,7 +300,7 @@ func (t *upload) length(number int) int64 {
 }
 
 func (t *upload) run(ctx context.Context) (Sent, error) {
-	t.next = t.state.Done + 1
+	t.next, t.ended = t.state.Done+1, newFront[part](t.state.Done)
 	for number := 1; number <= t.parts(); number++ {
 		if number <= t.state.Done || slices.Contains(t.state.Ahead, number) {
 			t.moved.Add(t.length(number))
@@ -406,17 +406,11 @@ func (t *upload) send(ctx context.Context, number int, b body) error {
 func (t *upload) end(number int, p part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ended[number] = p
-	for s := &t.state; ; {
-		p, ok := t.ended[s.Done+1]
-		if !ok {
-			return
-		}
-		s.Done++
-		delete(t.ended, s.Done)
+	t.ended.end(number, p, func(p part) {
 		t.md5s.Write(p.md5)
-		s.SHA256, s.Digest, s.MD5s = p.sha256, p.digest, marshal(t.md5s)
-	}
+		s := &t.state
+		s.Done, s.SHA256, s.Digest, s.MD5s = t.ended.done, p.sha256, p.digest, marshal(t.md5s)
+	})
 }
 
 func (t *upload) snapshot() []byte {
@@ -424,7 +418,7 @@ func (t *upload) snapshot() []byte {
 	defer t.mu.Unlock()
 	s := t.state
 	ahead := slices.DeleteFunc(slices.Clone(s.Ahead), func(n int) bool { return n <= s.Done })
-	for number := range t.ended {
+	for number := range t.ended.beyond {
 		if !slices.Contains(ahead, number) {
 			ahead = append(ahead, number)
 		}

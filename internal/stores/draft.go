@@ -2,6 +2,7 @@ package stores
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -29,8 +30,8 @@ func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) 
 	return reader, nil
 }
 
-// Draft is a file on its way into a store, written from its first byte to its
-// last. It ends with Commit, Abort or Leave; Abort after any of them is
+// Draft is a small file on its way into a store, written from its first byte to
+// its last; a large one is written in [Parts]. It ends with Commit, Abort or Leave; Abort after any of them is
 // harmless. In a folder, what is left is found by a later draft of the same
 // file and key, on any worker that shares the folder; elsewhere it is dropped.
 type Draft interface {
@@ -55,8 +56,11 @@ func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
 	store, _, _ := strings.Cut(ref, "/")
 	if dir, ok := s.folders[store]; ok && !escaped(path) {
 		d, err := openDraft(ref, filepath.Join(dir, filepath.FromSlash(path)), key)
-		if err != nil || d != nil {
-			return d, err
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
+			return d, nil
 		}
 	}
 	w, err := s.Create(ctx, ref)
@@ -105,11 +109,16 @@ type folderDraft struct {
 	ended      bool
 }
 
+// draftName is of a file that is not committed: one that no reference reaches.
+func draftName(base, key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "." + base + "." + hex.EncodeToString(sum[:8]) + ".part"
+}
+
 // openDraft gives nil where somebody else has the draft open: an attempt that
 // has not noticed yet that it is over.
-func openDraft(ref, final, key string) (Draft, error) {
-	sum := sha256.Sum256([]byte(key))
-	name := filepath.Join(filepath.Dir(final), "."+filepath.Base(final)+"."+hex.EncodeToString(sum[:8])+".part")
+func openDraft(ref, final, key string) (*folderDraft, error) {
+	name := filepath.Join(filepath.Dir(final), draftName(filepath.Base(final), key))
 	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
 		return nil, fault("write", ref, err)
 	}
@@ -190,4 +199,67 @@ func (d *folderDraft) Leave() error {
 		return fault("leave", d.ref, err)
 	}
 	return nil
+}
+
+// folderParts is the draft of a large file.
+type folderParts struct {
+	*folderDraft
+	ctx   context.Context
+	alone bool // nobody finds it: it is dropped rather than left
+}
+
+// partsInFolder gives way to an attempt that has not noticed yet that it is over.
+func partsInFolder(dir string) func(context.Context, place, []byte) (Parts, error) {
+	return func(ctx context.Context, at place, _ []byte) (Parts, error) {
+		final := filepath.Join(dir, filepath.FromSlash(at.path))
+		d, err := openDraft(at.ref, final, at.key)
+		if err != nil || d != nil {
+			return folderParts{d, ctx, false}, err
+		}
+		d, err = openDraft(at.ref, final, at.key+rand.Text())
+		if err == nil && d == nil {
+			err = fault("write", at.ref, errors.New("somebody has taken the new file"))
+		}
+		return folderParts{d, ctx, true}, err
+	}
+}
+
+func (d folderParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
+	held, length := d.Held()
+	if length < size {
+		return leftNothing, nil
+	}
+	lost, err = verifyLeft(held, size, sum)
+	if err != nil {
+		return leftDamaged, nil // a disk gives no second chance
+	}
+	if lost != "" {
+		return lost, nil
+	}
+	return "", d.Truncate(size)
+}
+
+func (d folderParts) Restart(context.Context, int) error { return d.Truncate(0) }
+
+func (d folderParts) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
+	if _, err := d.WriteAt(p, offset); err != nil {
+		return fault("write", d.ref, err)
+	}
+	return nil
+}
+
+func (folderParts) Left() []byte { return nil }
+
+func (d folderParts) Commit() error {
+	if err := d.ctx.Err(); err != nil {
+		return fault("write", d.ref, err)
+	}
+	return d.folderDraft.Commit()
+}
+
+func (d folderParts) Leave() error {
+	if d.alone {
+		return d.Abort()
+	}
+	return d.folderDraft.Leave()
 }

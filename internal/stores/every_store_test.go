@@ -39,6 +39,36 @@ func TestEveryKindOfStoreDoesTheSame(t *testing.T) {
 	})
 }
 
+const smallPart = 100 << 10
+
+func TestALargeFileIsTakenUpAgain(t *testing.T) {
+	again := func(t *testing.T, p stores.Place) func() *stores.Stores {
+		return func() *stores.Stores { return open(t, p) }
+	}
+	t.Run("folder", func(t *testing.T) {
+		dir := t.TempDir()
+		storestest.Resume(t, again(t, stores.Place{URL: "file://" + dir}), "s", smallPart, func() { spoil(t, dir) })
+	})
+	t.Run("sftp", func(t *testing.T) {
+		server, dir := startSFTP(t), t.TempDir()
+		place := stores.Place{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()}
+		storestest.Resume(t, again(t, place), "s", smallPart, func() { spoil(t, dir) })
+	})
+}
+
+// spoil changes a byte of what is left.
+func spoil(t *testing.T, dir string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(dir, "resume", ".*.part"))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	file, err := os.OpenFile(left[0], os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteAt([]byte("no"), 1000)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+}
+
 // sftpServer is the Go implementation of the protocol, on a port of its own; the one that is
 // met at night, OpenSSH's, is tried in the tests' module.
 type sftpServer struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/url"
@@ -46,15 +47,30 @@ type kind struct {
 	check func(u *url.URL) error
 	keys  []string // beside url
 	login func(p Place) []Fault
-	open  func(ctx context.Context, u *url.URL, p Place) (*blob.Bucket, error)
+	open  func(ctx context.Context, u *url.URL, p Place) (opened, error)
 }
 
-type opener interface {
-	OpenBucketURL(ctx context.Context, u *url.URL) (*blob.Bucket, error)
+// opened is a store: the library's view of it, and what its kind does without the library.
+type opened struct {
+	*blob.Bucket
+	// parts starts large files, or goes on with them; nil where nothing can be left of one.
+	parts func(ctx context.Context, at place, left []byte) (Parts, error)
+	// writer writes a file as it comes; nil where the library does that well.
+	writer func(ctx context.Context, at place) io.WriteCloser
 }
 
-func with(o opener) func(context.Context, *url.URL, Place) (*blob.Bucket, error) {
-	return func(ctx context.Context, u *url.URL, _ Place) (*blob.Bucket, error) { return o.OpenBucketURL(ctx, u) }
+func openMemory(ctx context.Context, u *url.URL, _ Place) (opened, error) {
+	bucket, err := (&memblob.URLOpener{}).OpenBucketURL(ctx, u)
+	return opened{Bucket: bucket}, err
+}
+
+// openFolder has temporary files stand beside the final ones, so that the rename stays within
+// one file system, and nothing but the files written.
+func openFolder(ctx context.Context, u *url.URL, _ Place) (opened, error) {
+	o := fileblob.URLOpener{Options: fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite}}
+	bucket, err := o.OpenBucketURL(ctx, u)
+	dir, _ := folderOf(u)
+	return opened{Bucket: bucket, parts: partsInFolder(dir)}, err
 }
 
 func anyURL(*url.URL) error { return nil }
@@ -63,10 +79,8 @@ func noLogin(Place) []Fault { return nil }
 
 // kinds are the supported schemes.
 var kinds = map[string]kind{
-	// Temporary files stand beside the final ones, so that the rename stays
-	// within one file system, and nothing but the files is written.
-	"file": {checkFolder, nil, noLogin, with(&fileblob.URLOpener{Options: fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite}})},
-	"mem":  {anyURL, nil, noLogin, with(&memblob.URLOpener{})},
+	"file": {checkFolder, nil, noLogin, openFolder},
+	"mem":  {anyURL, nil, noLogin, openMemory},
 	"s3":   {checkS3, []string{"access_key", "secret_key"}, checkS3Login, openS3},
 	"sftp": {checkSFTP, []string{"key_file", "key_passphrase", "password", "known_hosts", "fingerprint"}, checkSFTPLogin, openSFTP},
 }

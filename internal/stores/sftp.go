@@ -31,23 +31,24 @@ type sftpBucket struct {
 }
 
 // openSFTP contacts nobody: a server that is down now may be up when it is needed.
-func openSFTP(_ context.Context, u *url.URL, p Place) (*blob.Bucket, error) {
+func openSFTP(_ context.Context, u *url.URL, p Place) (opened, error) {
 	if faults := checkSFTPLogin(p); len(faults) > 0 {
 		var errs []error
 		for _, f := range faults {
 			errs = append(errs, f)
 		}
-		return nil, errors.Join(errs...)
+		return opened{}, errors.Join(errs...)
 	}
 	d, err := newDialer(u, p)
 	if err != nil {
-		return nil, err
+		return opened{}, err
 	}
 	root := path.Clean("/" + u.Path)
 	if rest, ok := strings.CutPrefix(root+"/", "/~/"); ok { // the server starts in the user's own folder
 		root = path.Clean("./" + rest)
 	}
-	return blob.NewBucket(&sftpBucket{root: root, dial: d.dial}), nil
+	b := &sftpBucket{root: root, dial: d.dial}
+	return opened{Bucket: blob.NewBucket(b), parts: b.parts}, nil
 }
 
 // session is the connection, made anew when it was lost.
@@ -198,15 +199,13 @@ func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *drive
 	if err != nil {
 		return nil, err
 	}
-	return &sftpWriter{ctx: ctx, session: s, file: file, buffer: bufio.NewWriterSize(file, sftpBuffer), draft: draft, final: final}, nil
+	return &sftpWriter{ctx, sftpDraft{s, file, draft, final}, bufio.NewWriterSize(file, sftpBuffer)}, nil
 }
 
 type sftpWriter struct {
-	ctx          context.Context
-	session      *session
-	file         *sftp.File
-	buffer       *bufio.Writer
-	draft, final string
+	ctx context.Context
+	sftpDraft
+	buffer *bufio.Writer
 }
 
 func (w *sftpWriter) Write(p []byte) (int, error) {
@@ -223,14 +222,9 @@ func (w *sftpWriter) Close() error {
 		err = w.buffer.Flush()
 	}
 	if err == nil {
-		err = w.sync()
-	}
-	err = errors.Join(err, w.file.Close())
-	if err == nil {
-		err = w.ctx.Err()
-	}
-	if err == nil {
-		err = w.rename()
+		err = w.commit(w.ctx)
+	} else {
+		err = errors.Join(err, w.file.Close())
 	}
 	if err != nil {
 		return errors.Join(err, w.session.Remove(w.draft))
@@ -238,25 +232,44 @@ func (w *sftpWriter) Close() error {
 	return nil
 }
 
-func (w *sftpWriter) sync() error {
-	if _, ok := w.session.HasExtension("fsync@openssh.com"); !ok {
+// sftpDraft is a file that is not under its name yet.
+type sftpDraft struct {
+	session      *session
+	file         *sftp.File
+	draft, final string
+}
+
+// commit puts the file under its name, unless the context has ended meanwhile.
+func (d *sftpDraft) commit(ctx context.Context) error {
+	err := errors.Join(d.sync(), d.file.Close())
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = d.rename()
+	}
+	return err
+}
+
+func (d *sftpDraft) sync() error {
+	if _, ok := d.session.HasExtension("fsync@openssh.com"); !ok {
 		return nil
 	}
-	return w.file.Sync()
+	return d.file.Sync()
 }
 
 // rename replaces what stands under the name. SFTP's own rename does not; servers other than
 // OpenSSH's may offer nothing better, so that for a moment nothing stands there.
-func (w *sftpWriter) rename() error {
-	if _, ok := w.session.HasExtension("posix-rename@openssh.com"); ok {
-		return w.session.PosixRename(w.draft, w.final)
+func (d *sftpDraft) rename() error {
+	if _, ok := d.session.HasExtension("posix-rename@openssh.com"); ok {
+		return d.session.PosixRename(d.draft, d.final)
 	}
-	if _, err := w.session.Lstat(w.final); err == nil {
-		if err := w.session.Remove(w.final); err != nil {
+	if _, err := d.session.Lstat(d.final); err == nil {
+		if err := d.session.Remove(d.final); err != nil {
 			return err
 		}
 	}
-	return w.session.Rename(w.draft, w.final)
+	return d.session.Rename(d.draft, d.final)
 }
 
 func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver.ListPage, error) {

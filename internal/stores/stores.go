@@ -26,7 +26,7 @@ import (
 
 // Stores are the opened stores of a configuration, safe for concurrent use.
 type Stores struct {
-	buckets map[string]*blob.Bucket
+	buckets map[string]opened
 	schemes map[string]string
 	folders map[string]string // of the stores that are one
 }
@@ -49,7 +49,7 @@ type Reader interface {
 // Open opens every store, given by name. Servers are not contacted; see
 // [Stores.Check]. The error names every store that cannot be opened.
 func Open(ctx context.Context, places map[string]Place) (*Stores, error) {
-	s := &Stores{buckets: map[string]*blob.Bucket{}, schemes: map[string]string{}, folders: map[string]string{}}
+	s := &Stores{buckets: map[string]opened{}, schemes: map[string]string{}, folders: map[string]string{}}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(places)) {
 		if err := s.open(ctx, name, places[name]); err != nil {
@@ -67,11 +67,11 @@ func (s *Stores) open(ctx context.Context, name string, p Place) error {
 	if err != nil {
 		return err
 	}
-	bucket, err := kinds[u.Scheme].open(ctx, u, p)
+	store, err := kinds[u.Scheme].open(ctx, u, p)
 	if err != nil {
 		return err
 	}
-	s.buckets[name], s.schemes[name] = bucket, u.Scheme
+	s.buckets[name], s.schemes[name] = store, u.Scheme
 	if dir, ok := folderOf(u); ok {
 		s.folders[name] = dir
 	}
@@ -175,6 +175,9 @@ func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	return reader, nil
 }
 
+// contentType is of every file: what it holds is for whoever reads it.
+const contentType = "application/octet-stream"
+
 // Create starts a file. Nothing stands under its name before [Writer.Commit];
 // what stood there until then is replaced at once. When ctx ends, so does the
 // chance to commit.
@@ -185,11 +188,14 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Writer{ref: ref, cancel: cancel}
+	if bucket.writer != nil && !escaped(path) {
+		w.blob = bucket.writer(ctx, place{ref: ref, path: path})
+		return w, nil
+	}
 	w.blob, err = bucket.NewWriter(ctx, path, &blob.WriterOptions{
-		ContentType: "application/octet-stream",
+		ContentType: contentType,
 		BeforeWrite: func(as func(any) bool) error {
 			as(&w.local)
-			dropParts(bucket, as)
 			return nil
 		},
 	})
@@ -205,7 +211,7 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 type Writer struct {
 	ref    string
 	cancel context.CancelFunc
-	blob   *blob.Writer
+	blob   io.WriteCloser
 	local  *os.File // nil unless the store is a folder
 	ended  bool
 }
@@ -250,14 +256,14 @@ func (w *Writer) Abort() error {
 	return nil
 }
 
-func (s *Stores) find(ref string) (*blob.Bucket, string, error) {
+func (s *Stores) find(ref string) (opened, string, error) {
 	name, path, err := pipeline.ParseRef(ref)
 	if err != nil {
-		return nil, "", fmt.Errorf("file: %w", err)
+		return opened{}, "", fmt.Errorf("file: %w", err)
 	}
 	bucket, ok := s.buckets[name]
 	if !ok {
-		return nil, "", s.unknown(name)
+		return opened{}, "", s.unknown(name)
 	}
 	return bucket, path, nil
 }

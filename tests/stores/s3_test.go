@@ -25,6 +25,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
 const (
@@ -51,28 +52,26 @@ type s3Server struct {
 
 func startS3(t *testing.T) *s3Server {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "versitygw")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "github.com/versity/versitygw/cmd/versitygw")
-	build.Dir = filepath.Join("..", "s3server")
-	started := time.Now()
-	text, err := build.CombinedOutput()
-	require.NoError(t, err, string(text))
-	t.Logf("built the S3 server in %s", time.Since(started).Round(time.Second))
-
-	port := freePort(t)
+	program, err := harness.Binary("versitygw")
+	require.NoError(t, err)
 	data := t.TempDir()
 	for _, folder := range []string{"data", "meta"} {
 		require.NoError(t, os.Mkdir(filepath.Join(data, folder), 0o755))
 	}
-	run(t, exec.Command(program, "--port", "127.0.0.1:"+port, "--access", accessKey, "--secret", secretKey, "--region", "us-ashburn-1",
-		"posix", "--sidecar", filepath.Join(data, "meta"), filepath.Join(data, "data")), port)
+	socket := filepath.Join(data, "s3.sock") // nobody else can take it, as a port that was free a moment ago
+	run(t, exec.Command(program, "--port", socket, "--access", accessKey, "--secret", secretKey, "--region", "us-ashburn-1",
+		"posix", "--sidecar", filepath.Join(data, "meta"), filepath.Join(data, "data")), "unix", socket)
 
 	s := &s3Server{}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	direct := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	t.Cleanup(direct.CloseIdleConnections)
+	proxy := &httputil.ReverseProxy{Transport: direct, Rewrite: func(r *httputil.ProxyRequest) {
 		s.mu.Lock()
 		s.headers = append(s.headers, r.In.Header.Clone())
 		s.mu.Unlock()
-		r.Out.URL.Scheme, r.Out.URL.Host = "http", "127.0.0.1:"+port
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host
 		r.Out.Host = r.In.Host // it is signed
 	}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,7 +81,7 @@ func startS3(t *testing.T) *s3Server {
 	t.Cleanup(func() { _ = server.Close() })
 	s.endpoint = "http://" + listener.Addr().String()
 	s.client = s3.New(s3.Options{
-		BaseEndpoint: aws.String("http://127.0.0.1:" + port), Region: "us-ashburn-1", UsePathStyle: true,
+		BaseEndpoint: aws.String("http://s3.test"), HTTPClient: &http.Client{Transport: direct}, Region: "us-ashburn-1", UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
 	})
 	_, err = s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)})
@@ -103,6 +102,9 @@ func TestS3(t *testing.T) {
 	server := startS3(t)
 	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("")), "s") })
 	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("night/out")), "s") })
+	t.Run("a large file is taken up again", func(t *testing.T) {
+		storestest.Resume(t, func() *stores.Stores { return open(t, server.place("night/out")) }, "s", storestest.PartSize, nil)
+	})
 
 	t.Run("nothing is left of what was given up", func(t *testing.T) {
 		uploads, err := server.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucket)})
@@ -154,7 +156,7 @@ func freePort(t *testing.T) string {
 }
 
 // run starts a server, waits until it listens, and ends it with the test.
-func run(t *testing.T, command *exec.Cmd, port string) {
+func run(t *testing.T, command *exec.Cmd, network, address string) {
 	t.Helper()
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
@@ -171,7 +173,7 @@ func run(t *testing.T, command *exec.Cmd, port string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+port)
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err == nil {
 			_ = conn.Close()
 			return
@@ -181,7 +183,7 @@ func run(t *testing.T, command *exec.Cmd, port string) {
 			ended <- err
 			t.Fatalf("%s ended: %v\n%s", filepath.Base(command.Path), err, said.String())
 		case <-ctx.Done():
-			t.Fatal("nobody listens on port " + port)
+			t.Fatal("nobody listens on " + address)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

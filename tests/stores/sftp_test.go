@@ -54,7 +54,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
 `, s.port, s.dir))
-	run(t, exec.Command(program, "-D", "-e", "-f", filepath.Join(s.dir, "config")), s.port)
+	run(t, exec.Command(program, "-D", "-e", "-f", filepath.Join(s.dir, "config")), "tcp", "127.0.0.1:"+s.port)
 	return s
 }
 
@@ -96,6 +96,14 @@ func TestOpenSSH(t *testing.T) {
 	place := server.place(dir)
 	place.KnownHosts = server.known(t, "host_ecdsa")
 	storestest.Run(t, open(t, place), "s")
+	t.Run("a large file is taken up again", func(t *testing.T) {
+		storestest.Resume(t, func() *stores.Stores { return open(t, place) }, "s", 100<<10, func() {
+			left, err := filepath.Glob(filepath.Join(dir, "resume", ".*.part"))
+			require.NoError(t, err)
+			require.Len(t, left, 1)
+			require.NoError(t, os.WriteFile(left[0], make([]byte, 1<<20), 0o600))
+		})
+	})
 
 	t.Run("nothing but the files is left", func(t *testing.T) {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
@@ -26,6 +27,8 @@ func Run(t *testing.T, s *stores.Stores, store string) {
 	t.Run("names", func(t *testing.T) { names(t, s, store) })
 	t.Run("list", func(t *testing.T) { list(t, s, store) })
 	t.Run("draft", func(t *testing.T) { draft(t, s, store+"/draft/x.csv") })
+	t.Run("parts", func(t *testing.T) { parts(t, s, store+"/parts/gl.dat") })
+	t.Run("odd name in parts", func(t *testing.T) { parts(t, s, store+"/odd/parts/odd../gl__0x2f__.dat") })
 }
 
 func write(t *testing.T, s *stores.Stores, ref, text string) {
@@ -242,4 +245,149 @@ func draft(t *testing.T, s *stores.Stores, ref string) {
 	require.NoError(t, d.Commit())
 	require.NoError(t, d.Abort())
 	assert.Equal(t, "whole", content(t, s, ref))
+}
+
+// PartSize is the least that S3 takes.
+const PartSize = 5 << 20
+
+// file is one of four parts, the last of which is small.
+type file struct {
+	content  []byte
+	partSize int
+}
+
+func newFile(partSize int) file {
+	content := make([]byte, 3*partSize+7)
+	_, _ = rand.NewChaCha8([32]byte{8}).Read(content)
+	return file{content, partSize}
+}
+
+// write writes some of the parts, the last one first, all at once.
+func (f file) write(t *testing.T, p stores.Parts, first, last int) {
+	t.Helper()
+	var group errgroup.Group
+	for number := last; number >= first; number-- {
+		group.Go(func() error {
+			offset := (number - 1) * f.partSize
+			return p.WritePart(t.Context(), number, int64(offset), f.content[offset:min(offset+f.partSize, len(f.content))])
+		})
+	}
+	require.NoError(t, group.Wait())
+}
+
+func begin(t *testing.T, s *stores.Stores, ref, key string, left []byte) stores.Parts {
+	t.Helper()
+	p, err := s.Parts(t.Context(), ref, key, left)
+	require.NoError(t, err)
+	return p
+}
+
+func parts(t *testing.T, s *stores.Stores, ref string) {
+	whole := newFile(PartSize)
+	write(t, s, ref, "old")
+	p := begin(t, s, ref, "key", nil)
+	require.NoError(t, p.Restart(t.Context(), 4))
+	whole.write(t, p, 1, 3)
+	require.NoError(t, p.Abort())
+	require.NoError(t, p.Abort())
+	require.Error(t, p.Commit())
+	assert.Equal(t, "old", content(t, s, ref))
+
+	p = begin(t, s, ref, "key", nil)
+	lost, err := p.Keep(t.Context(), PartSize, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, lost, "what was given up is gone")
+	require.NoError(t, p.Restart(t.Context(), 4))
+	whole.write(t, p, 1, 4)
+	assert.Equal(t, "old", content(t, s, ref), "before the commit")
+	require.NoError(t, p.Commit())
+	require.NoError(t, p.Abort())
+	require.Error(t, p.Commit())
+	require.True(t, string(whole.content) == content(t, s, ref))
+
+	p = begin(t, s, ref, "key", nil)
+	require.NoError(t, p.Restart(t.Context(), 0))
+	require.NoError(t, p.Commit())
+	assert.Empty(t, content(t, s, ref), "a file may be empty")
+	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/parts/")+len("/parts/")]), "nothing else is left")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err = s.Parts(ctx, ref, "key", nil)
+	require.NoError(t, err)
+	require.NoError(t, p.Restart(ctx, 1))
+	require.NoError(t, p.WritePart(ctx, 1, 0, []byte("new")))
+	cancel()
+	require.ErrorIs(t, p.Commit(), context.Canceled, "a cancelled attempt must not commit")
+	require.NoError(t, p.Abort())
+	assert.Empty(t, content(t, s, ref))
+}
+
+// Resume is for stores where what is left of a large file is found again. There opens them once
+// more, as another worker does; spoil damages what the first one left, nil where nobody can.
+func Resume(t *testing.T, there func() *stores.Stores, store string, partSize int, spoil func()) {
+	whole, kept := newFile(partSize), int64(2*partSize)
+	sum := sha256.Sum256(whole.content[:kept])
+	ref := store + "/resume/gl.dat"
+	leave := func(t *testing.T) []byte {
+		t.Helper()
+		p := begin(t, there(), ref, "key", nil)
+		require.NoError(t, p.Restart(t.Context(), 4))
+		whole.write(t, p, 1, 2)
+		require.NoError(t, p.Leave())
+		require.NoError(t, p.Abort(), "after an end it is harmless")
+		return p.Left()
+	}
+	t.Run("on another worker", func(t *testing.T) {
+		left, s := leave(t), there()
+		p := begin(t, s, ref, "key", left)
+		lost, err := p.Keep(t.Context(), kept, sum[:])
+		require.NoError(t, err)
+		require.Empty(t, lost)
+		whole.write(t, p, 3, 4)
+		require.NoError(t, p.Commit())
+		require.True(t, string(whole.content) == content(t, s, ref))
+	})
+	for name, size := range map[string]int64{"more than there is": kept + int64(partSize), "not at the end of a part": kept + 1} {
+		t.Run(name, func(t *testing.T) {
+			left, s := leave(t), there()
+			p := begin(t, s, ref, "key", left)
+			lost, err := p.Keep(t.Context(), size, sum[:])
+			require.NoError(t, err)
+			require.NotEmpty(t, lost)
+			require.NoError(t, p.Restart(t.Context(), 4))
+			whole.write(t, p, 1, 4)
+			require.NoError(t, p.Commit())
+			require.True(t, string(whole.content) == content(t, s, ref))
+		})
+	}
+	t.Run("dropped by another worker", func(t *testing.T) {
+		left, s := leave(t), there()
+		require.NoError(t, begin(t, s, ref, "key", left).Abort())
+		p := begin(t, s, ref, "key", left)
+		lost, err := p.Keep(t.Context(), kept, sum[:])
+		require.NoError(t, err)
+		require.NotEmpty(t, lost)
+		require.NoError(t, p.Abort())
+	})
+	if spoil == nil {
+		return
+	}
+	t.Run("damaged", func(t *testing.T) {
+		left, s := leave(t), there()
+		spoil()
+		p := begin(t, s, ref, "key", left)
+		lost, err := p.Keep(t.Context(), kept, sum[:])
+		require.NoError(t, err)
+		require.Contains(t, lost, "damaged")
+		require.NoError(t, p.Abort())
+	})
+	t.Run("another key, another draft", func(t *testing.T) {
+		left, s := leave(t), there()
+		p := begin(t, s, ref, "another", left)
+		lost, err := p.Keep(t.Context(), kept, sum[:])
+		require.NoError(t, err)
+		require.NotEmpty(t, lost)
+		require.NoError(t, p.Abort())
+		require.NoError(t, begin(t, s, ref, "key", left).Abort())
+	})
 }

@@ -1,0 +1,119 @@
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// sftpParts is a large file on an SFTP server. It stands beside its final name, under one that
+// only its key gives, so that whichever worker comes next goes on with it.
+//
+// SFTP has no locks. An attempt that has not noticed yet that it is over may go on writing, but
+// it writes the same bytes to the same places, or to a file that Restart has unlinked.
+type sftpParts struct {
+	sftpDraft
+	ctx   context.Context
+	ref   string
+	ended bool
+}
+
+func (b *sftpBucket) parts(ctx context.Context, at place, _ []byte) (Parts, error) {
+	s, err := b.session(ctx)
+	if err != nil {
+		return nil, fault("write", at.ref, err)
+	}
+	final := b.place(at.path)
+	if err := s.MkdirAll(path.Dir(final)); err != nil {
+		return nil, fault("write", at.ref, err)
+	}
+	p := &sftpParts{sftpDraft{s, nil, path.Join(path.Dir(final), draftName(path.Base(final), at.key)), final}, ctx, at.ref, false}
+	return p, p.fault(p.open(0))
+}
+
+func (p *sftpParts) fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault("write", p.ref, err)
+}
+
+func (p *sftpParts) open(more int) (err error) {
+	p.file, err = p.session.OpenFile(p.draft, os.O_RDWR|os.O_CREATE|more)
+	return err
+}
+
+// Keep reads back what the server has: it may have lost what was not yet on its disk.
+func (p *sftpParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
+	lost, err = verifyLeft(p.file, size, sum)
+	if err == nil && lost == "" {
+		err = p.file.Truncate(size)
+	}
+	return lost, p.fault(err)
+}
+
+func (p *sftpParts) Restart(context.Context, int) error {
+	err := errors.Join(p.file.Close(), p.session.Remove(p.draft))
+	if err == nil {
+		err = p.open(os.O_EXCL)
+	}
+	return p.fault(err)
+}
+
+func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []byte) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	_, err := p.file.WriteAt(part, offset)
+	return p.fault(err)
+}
+
+func (*sftpParts) Left() []byte { return nil }
+
+func (p *sftpParts) Commit() error {
+	if p.ended {
+		return fmt.Errorf("write %s: the file was ended before", p.ref)
+	}
+	if err := p.ctx.Err(); err != nil {
+		return p.fault(err)
+	}
+	if err := p.commit(p.ctx); err != nil {
+		return p.fault(err)
+	}
+	p.ended = true
+	return nil
+}
+
+func (p *sftpParts) Abort() error {
+	if p.ended {
+		return nil
+	}
+	p.ended = true
+	err := p.session.Remove(p.draft)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, p.close()); err != nil {
+		return fault("drop", p.ref, err)
+	}
+	return nil
+}
+
+func (p *sftpParts) Leave() error {
+	if p.ended {
+		return nil
+	}
+	p.ended = true
+	return p.fault(p.close())
+}
+
+// close is harmless after a Commit that failed.
+func (p *sftpParts) close() error {
+	if err := p.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
