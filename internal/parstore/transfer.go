@@ -207,6 +207,8 @@ func (c *Client) send(ctx context.Context, u *url.URL, b body) (http.Header, err
 		sent += int64(n)
 		b.moved(n)
 	})
+	// The transport waits for the body's reader when the context ends, and that one for the answer.
+	defer context.AfterFunc(ctx, func() { _ = bytes.Close() })()
 	req := c.request(httptrace.WithClientTrace(ctx, bytes.trace()), http.MethodPut, u)
 	if b.size > 0 {
 		req.Body = io.NopCloser(bytes)

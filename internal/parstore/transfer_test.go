@@ -530,3 +530,42 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/2), "bytes allocated in all, freed or not")
 }
+
+// An answer has begun, the rest of it never comes, and the sender is told to stop: then it does,
+// though the transport is still in the middle of the body.
+func TestABrokenAnswerDoesNotHoldTheSender(t *testing.T) {
+	began, over := make(chan struct{}), make(chan struct{})
+	s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if assert.NoError(t, err) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 2")
+			close(began)
+			<-over
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() { close(over) })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		content := noise(8 << 20)
+		sum := md5Of(content)
+		u, err := c.target(s.URL + parPath)
+		if err == nil {
+			_, err = c.send(ctx, u, body{
+				op: "put", size: int64(len(content)), md5: sum, moved: func(int) {},
+				open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+			})
+		}
+		ended <- err
+	}()
+	<-began
+	time.Sleep(50 * time.Millisecond) // the first byte of the answer is there
+	cancel()
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(10 * time.Second):
+		t.Fatal("it still sends")
+	}
+}
