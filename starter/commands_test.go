@@ -302,7 +302,10 @@ func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
 
 func TestEveryCommandIsExplainedByExamplesThatParse(t *testing.T) {
 	root := newRoot(&app{terminal: &terminal{}})
+	seen := map[string]bool{}
 	everyCommand(root, func(c *cobra.Command) {
+		assert.False(t, seen[c.CommandPath()], "%s stands twice", c.CommandPath())
+		seen[c.CommandPath()] = true
 		assert.NotEmpty(t, c.Short, c.CommandPath())
 		assert.NotEmpty(t, c.Example, c.CommandPath())
 		for line := range strings.Lines(c.Example) {

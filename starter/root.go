@@ -69,7 +69,7 @@ interface, links to it are printed.
 	root.AddCommand(
 		newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a),
 		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newSchemaCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a), newNotifyCommand(a),
-		newDeploymentCommand(a), newDeploymentCommand(a), newSearchAttributesCommand(a), newCodecServerCommand(a), newDemoCommand(a), newVersionCommand(a),
+		newDeploymentCommand(a), newSearchAttributesCommand(a), newCodecServerCommand(a), newDemoCommand(a), newVersionCommand(a),
 	)
 	return root
 }
