@@ -36,6 +36,7 @@ type Activities struct {
 
 type connection struct {
 	service *pbsm.Client
+	seen    observer
 	objects *parstore.Client
 	sealer  parstore.Sealer
 	config  config.Connection
@@ -77,7 +78,8 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 
 func connect(name string, c config.Connection, metrics client.MetricsHandler) (*connection, error) {
 	settings := c.Client()
-	settings.Observe = measured(metrics, name)
+	seen := newObserver(metrics, name)
+	settings.Observe = seen.service
 	service, err := pbsm.New(settings)
 	if err != nil {
 		return nil, err
@@ -86,6 +88,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 		PARHosts: c.PARHosts, CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
 		UserAgent: "pbsmflow/" + version.Version,
 		Parallel:  int(c.Transfer.Parallel), PartSize: c.Transfer.PartSize, Threshold: c.Transfer.Threshold, Bandwidth: c.Transfer.Bandwidth,
+		Observe: seen.objects,
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +100,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	return &connection{
 		folderPace: rate.NewLimiter(pace, 1),
 		service:    service,
+		seen:       seen,
 		objects:    objects,
 		sealer:     parstore.NewSealer(c.ClientSecret.Expose(), name),
 		config:     c,

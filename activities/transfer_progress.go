@@ -66,6 +66,7 @@ type transfer struct {
 	saved    savedTransfer
 	parts    stores.Parts // of a download; nil otherwise
 
+	counted      bytesCounter
 	bytes, total atomic.Int64
 	mu           sync.Mutex // one heartbeat at a time: they must not overtake each other
 	state        SealedTransfer
@@ -83,6 +84,11 @@ func (a *Activities) newTransfer(ctx context.Context, conn *connection, about sa
 	if saved, err := conn.openTransfer(t.state); err == nil && saved.sameAs(about) {
 		t.saved = saved
 	}
+	direction := directionUpload
+	if about.SaveTo != "" {
+		direction = directionDownload
+	}
+	t.counted.counter, t.counted.resumes = conn.seen.transferred(direction), len(t.saved.Engine) > 0
 	return t
 }
 
@@ -206,6 +212,7 @@ func (t *transfer) save(engine []byte) {
 }
 
 func (t *transfer) moved(done, total int64) {
+	t.counted.moved(done)
 	t.bytes.Store(done)
 	t.total.Store(total)
 }

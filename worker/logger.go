@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
@@ -12,10 +16,11 @@ import (
 )
 
 // newLogger writes to standard error with zap, behind the slog face that the SDK takes.
-func newLogger(cfg config.Log) (*slog.Logger, func(), error) {
+// The level can be changed while it logs.
+func newLogger(cfg config.Log) (*slog.Logger, zap.AtomicLevel, func(), error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
-		return nil, nil, fmt.Errorf("worker.log.level: %w", err)
+		return nil, level, nil, fmt.Errorf("worker.log.level: %w", err)
 	}
 	settings := zap.NewProductionConfig()
 	if cfg.Format == "console" {
@@ -26,9 +31,38 @@ func newLogger(cfg config.Log) (*slog.Logger, func(), error) {
 	settings.Sampling = nil // a night's log is evidence: nothing is left out
 	logger, err := settings.Build()
 	if err != nil {
-		return nil, nil, err
+		return nil, level, nil, err
 	}
 	// The SDK's own stack says nothing about the error that it logs.
 	slogger := slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
-	return slogger, func() { _ = logger.Sync() }, nil
+	return slogger, level, func() { _ = logger.Sync() }, nil
+}
+
+// reloadLevel takes the log level from the configuration anew at each SIGHUP, until ctx is
+// done. A signal comes from the worker's own host and user only; the address of /metrics,
+// which is open to more, changes nothing.
+func reloadLevel(ctx context.Context, level zap.AtomicLevel, logger *slog.Logger, load func() (*config.Config, error)) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+			}
+			before := level.String()
+			cfg, err := load()
+			if err == nil {
+				err = level.UnmarshalText([]byte(cfg.Worker.Log.Level))
+			}
+			if err != nil {
+				logger.Error("the log level stays as it is: the configuration has faults", "now", before, "error", err)
+				continue
+			}
+			// A warning, so that both levels show it.
+			logger.Warn("the log level was read again; other settings need a restart", "before", before, "now", level.String())
+		}
+	}()
 }

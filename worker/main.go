@@ -57,7 +57,10 @@ func command() *cobra.Command {
 SIGTERM or SIGINT; then it finishes what is under way (worker.stop_timeout).
 
 Temporal is found as by every Temporal tool: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-TEMPORAL_PROFILE, temporal.toml. Everything else is in pbsm.yaml.
+TEMPORAL_PROFILE, temporal.toml. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT and its kin
+say, and nowhere without them. Everything else is in pbsm.yaml.
+
+SIGHUP reads worker.log.level again; every other change needs a restart.
 
 Exit codes: 0 stopped as told, 1 failed, 2 faults in the configuration, 5 cannot reach Temporal.`,
 		Example:       "  worker --config /etc/pbsmflow/pbsm.yaml",
@@ -66,16 +69,30 @@ Exit codes: 0 stopped as told, 1 failed, 2 faults in the configuration, 5 cannot
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(configPath, os.Environ())
-			if err != nil {
-				return &badConfig{err}
-			}
-			return run(cmd.Context(), cfg)
+			return run(cmd.Context(), func() (*config.Config, error) { return config.Load(configPath, os.Environ()) })
 		},
 	}
 	root.PersistentFlags().StringVar(&configPath, "config", "", "path of pbsm.yaml (default $PBSM_CONFIG, else ./pbsm.yaml)")
-	root.AddCommand(healthcheckCommand())
+	root.AddCommand(healthcheckCommand(), reloadCommand())
 	return root
+}
+
+func reloadCommand() *cobra.Command {
+	pid := 1
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Make the worker on this host read worker.log.level again (SIGHUP), where there is no kill: in a container",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			process, err := os.FindProcess(pid)
+			if err != nil {
+				return err
+			}
+			return process.Signal(syscall.SIGHUP)
+		},
+	}
+	c.Flags().IntVar(&pid, "pid", pid, "the worker's process; in its container it is 1")
+	return c
 }
 
 const healthcheckTimeout = 5 * time.Second

@@ -6,33 +6,71 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/attribute"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	otelmetric "go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/opentelemetry"
 )
 
-// newMetrics gives the handler that the SDK, the workflows and the activities report to, and the
-// page where Prometheus reads it.
-func newMetrics() (client.MetricsHandler, http.Handler, error) {
+// measure says what one of our measures means, and by what it is told apart: never by a run,
+// an as-of date or a file, of which there is no end.
+type measure struct {
+	help   string
+	labels []attribute.Key
+}
+
+// measures are ours, by the name they are reported under; Prometheus adds the unit and _total.
+// docs/metrics.md is the same list; a test compares it with the page.
+var measures = map[string]measure{
+	"pbsm_workflows_ended": {"Workflows that ended, by how.", []attribute.Key{"connection", "workflow_type", "state"}},
+	"pbsm_person_wait":     {"How long a workflow waited for a person, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_lateness":        {"How long after its deadline a workflow ended that had one and missed it.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_deadline_margin": {"How long before its deadline a workflow ended that had one and kept it.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_late_warnings":   {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
+	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},
+
+	waitingGauge:        {"Workflows that wait for a person now, as Temporal says; the same from every worker.", []attribute.Key{"connection", "workflow_type"}},
+	temporalUpGauge:     {"Whether Temporal answered this worker's last census.", nil},
+	lastSuccessGauge:    {"When a close of the pipeline last succeeded, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
+	nightsMissedCounter: {"Nights that a schedule did not start, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
+	schedulePausedGauge: {"Whether a schedule is paused, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
+	loginRefusedGauge:   {"Whether the service refused the connection's credentials; this worker does not try them again.", []attribute.Key{"connection"}},
+}
+
+// newMetrics gives the handler that the SDK, the workflows and the activities report to, the
+// meter of what is observed, and the page where Prometheus reads it.
+func newMetrics() (client.MetricsHandler, otelmetric.Meter, http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	provider := metric.NewMeterProvider(metric.WithReader(exporter), metric.WithView(latencies))
+	provider := metric.NewMeterProvider(metric.WithReader(exporter), metric.WithView(view))
+	meter := provider.Meter("pbsmflow")
 	handler := opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
-		Meter: provider.Meter("pbsmflow"), UseMonotonicCounters: true,
+		Meter: meter, UseMonotonicCounters: true,
 		OnError: func(error) {}, // a measure that cannot be taken stops nobody's night
 	})
-	return handler, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
+	return handler, meter, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
 }
 
-// latencies spreads the buckets of every histogram, in seconds, from a local call to a person's night.
-var latencies = metric.NewView(
-	metric.Instrument{Kind: metric.InstrumentKindHistogram},
-	metric.Stream{Aggregation: metric.AggregationExplicitBucketHistogram{
-		Boundaries: []float64{0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600},
-	}},
-)
+// view spreads the buckets of every histogram, in seconds, from a local call to a person's
+// night, and gives ours their text and no other labels than they should have.
+func view(i metric.Instrument) (metric.Stream, bool) {
+	stream := metric.Stream{Name: i.Name, Description: i.Description, Unit: i.Unit}
+	own, isOurs := measures[i.Name]
+	if isOurs {
+		stream.Description, stream.AttributeFilter = own.help, attribute.NewAllowKeysFilter(own.labels...)
+	}
+	if i.Kind == metric.InstrumentKindHistogram {
+		stream.Aggregation = metric.AggregationExplicitBucketHistogram{
+			Boundaries: []float64{0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600},
+		}
+		return stream, true
+	}
+	return stream, isOurs
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,17 +24,27 @@ import (
 )
 
 // run works until ctx is done, then lets what is under way finish.
-func run(ctx context.Context, cfg *config.Config) error {
-	logger, flush, err := newLogger(cfg.Worker.Log)
+func run(ctx context.Context, load func() (*config.Config, error)) error {
+	cfg, err := load()
+	if err != nil {
+		return &badConfig{err}
+	}
+	logger, level, flush, err := newLogger(cfg.Worker.Log)
 	if err != nil {
 		return &badConfig{err}
 	}
 	defer flush()
-	metrics, metricsPage, err := newMetrics()
+	reloadLevel(ctx, level, logger, load)
+	metrics, meter, metricsPage, err := newMetrics()
 	if err != nil {
 		return err
 	}
-	temporal, options, err := temporalclient.Dial(ctx, logger, metrics, cfg.Encryption.Keyring().ForWorker())
+	tracing, sendSpans, err := newTracing(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { finish(logger, sendSpans) }()
+	temporal, options, err := temporalclient.Dial(ctx, logger, metrics, cfg.Encryption.Keyring().ForWorker(), tracing...)
 	if err != nil {
 		return err
 	}
@@ -63,6 +74,16 @@ func run(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 
+	connections := slices.Sorted(maps.Keys(cfg.Connections))
+	workflows.CountFromZero(metrics, connections)
+	found := &census{
+		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CensusInterval,
+		refused: func() map[string]bool { return activities.LoginsRefused(acts) }, logger: logger,
+	}
+	if err := found.observe(meter); err != nil {
+		return err
+	}
+	go found.run(ctx)
 	health, err := serveHealth(cfg.Worker.Health, temporal, metricsPage)
 	if err != nil {
 		return err
@@ -85,6 +106,15 @@ func run(ctx context.Context, cfg *config.Config) error {
 	all.stop()
 	logger.Info("worker stopped")
 	return err
+}
+
+// finish sends the spans that are left.
+func finish(logger *slog.Logger, sendSpans func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := sendSpans(ctx); err != nil {
+		logger.Warn("the last spans could not be sent", "error", err)
+	}
 }
 
 // deployment makes the worker a version of a deployment where its environment names one: a

@@ -19,6 +19,7 @@ func newJob(ctx workflow.Context, connection, subject, summary string, deadline 
 	if err != nil {
 		return nil, err
 	}
+	t.deadline = deadline
 	j := &job{tracker: t, deadline: deadline, started: workflow.Now(ctx)}
 	if j.calls, err = connect(ctx, connection, t); err != nil {
 		return nil, j.end(ctx, "", err)

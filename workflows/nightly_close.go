@@ -101,6 +101,7 @@ func newNight(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) 
 	if n.tracker, err = track(ctx, initial); err != nil {
 		return nil, err
 	}
+	n.tracker.deadline = plan.Deadline
 	n.tracker.notifier.on = plan.NotifyOn
 	n.desk, err = openDesk(ctx, n.applies, func(r *request, err error) {
 		n.tracker.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})

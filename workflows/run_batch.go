@@ -67,6 +67,7 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.tracker.deadline = in.Deadline
 	b.desk, err = openDesk(ctx, b.applies, func(r *request, err error) {
 		b.tracker.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})
 	})

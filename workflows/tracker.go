@@ -45,8 +45,10 @@ type tracker struct {
 	told    int // how often the close was told
 	// waitingSince is when a person was asked.
 	waitingSince time.Time
-	notifier     notifier
-	shown        struct {
+	// deadline is what the end is measured against. Zero: there is none.
+	deadline time.Time
+	notifier notifier
+	shown    struct {
 		state State
 		runID string
 	}
@@ -175,7 +177,7 @@ func (t *tracker) warnWhenLate(ctx workflow.Context, deadline time.Time) {
 // warn says that the work is late.
 func (t *tracker) warn(ctx workflow.Context, warning string) {
 	t.log(ctx, LogEntry{What: warning})
-	t.late(ctx)
+	t.countLateWarning(ctx)
 	_ = t.update(ctx, func(s *Status) { s.Late = warning })
 	t.sendBeside(ctx, notify.Message{Event: notify.Late, What: warning}, notifyPatience)
 }

@@ -195,6 +195,8 @@ type Worker struct {
 	CachedWorkflows int64 `koanf:"cached_workflows" jsonschema:"minimum=1"`
 	// Poll says how often a job is asked for its state.
 	Poll Poll `koanf:"poll"`
+	// CensusInterval is how often Temporal is asked what waits for a person, for /metrics, more than 0.
+	CensusInterval time.Duration `koanf:"census_interval"`
 }
 
 // Log says what is logged and how.
@@ -257,6 +259,7 @@ func defaults() Config {
 		Log:             Log{Level: "info", Format: "json"},
 		CachedWorkflows: 1000,
 		Poll:            Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
+		CensusInterval:  30 * time.Second,
 	}}
 }
 

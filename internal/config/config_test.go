@@ -118,7 +118,7 @@ func TestACompleteConfiguration(t *testing.T) {
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Place{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StorePlaces())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
-		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}}, cfg.Worker)
+		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CensusInterval: 30 * time.Second}, cfg.Worker)
 
 	opened, err := stores.Open(t.Context(), map[string]stores.Place{"reports": cfg.StorePlaces()["reports"]})
 	require.NoError(t, err)
@@ -135,7 +135,7 @@ func TestDefaults(t *testing.T) {
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.MigrationStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
-		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}}, cfg.Worker)
+		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}, CensusInterval: 30 * time.Second}, cfg.Worker)
 	client, err := pbsm.New(c.Client())
 	require.NoError(t, err, "what is valid here is valid there")
 	_ = client
@@ -249,6 +249,7 @@ func TestFaults(t *testing.T) {
 		"store's name":        {add: minimal + "stores: {'a/b': {url: 'mem://'}}", want: `stores.a/b: "a/b" is not a name`},
 		"level":               {add: minimal + "worker: {log: {level: loud}}", want: `worker.log.level: "loud" is not one of debug, info, warn, error`},
 		"ratio":               {add: minimal + "worker: {poll: {ratio: 0}}", want: "worker.poll.ratio: must be more than 0"},
+		"census":              {add: minimal + "worker: {census_interval: 0s}", want: "worker.census_interval: must be more than 0"},
 		"max below min":       {add: minimal + "worker: {poll: {min: 2m}}", want: "worker.poll.max: must be at least worker.poll.min"},
 		"health":              {add: minimal + "worker: {health: '9090'}", want: "worker.health: must be an address"},
 		"cached workflows":    {add: minimal + "worker: {cached_workflows: 0}", want: "worker.cached_workflows: must be at least 1"},

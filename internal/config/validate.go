@@ -220,6 +220,7 @@ func (v *checker) worker(w *Worker) {
 	v.oneOf("worker.log.format", w.Log.Format, "json", "console")
 	v.want(w.CachedWorkflows >= 1, "worker.cached_workflows", "must be at least 1")
 	v.want(w.Poll.Ratio > 0 && w.Poll.Ratio <= 1, "worker.poll.ratio", "must be more than 0 and at most 1")
+	v.want(w.CensusInterval > 0, "worker.census_interval", "must be more than 0")
 	v.want(w.Poll.Min > 0, "worker.poll.min", "must be more than 0")
 	v.want(w.Poll.Max >= w.Poll.Min, "worker.poll.max", "must be at least worker.poll.min")
 }

@@ -365,7 +365,7 @@ func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved f
 	if t.object.etag != "" {
 		req.Header.Set("If-Match", t.object.etag)
 	}
-	resp, err := t.c.transport.RoundTrip(req)
+	resp, err := t.c.roundTrip(req)
 	if err != nil {
 		return transportError(ctx, op, t.u, err)
 	}

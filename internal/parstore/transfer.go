@@ -43,6 +43,17 @@ type Options struct {
 	PartSize  int64 // bytes; 16 MiB when 0
 	Threshold int64 // bytes: files of this size and more are sent in parts; 100 MiB when 0
 	Bandwidth int64 // bytes per second, both directions together; 0: as fast as it goes
+
+	Observe func(context.Context, Exchange) // told of every exchange; may be nil
+}
+
+// Exchange is one request and its answer, for measures and traces. It does not hold the URL,
+// which is a secret.
+type Exchange struct {
+	Method string
+	Status int // of HTTP; 0 when there was no answer
+	Began  time.Time
+	Took   time.Duration // until the answer's header
 }
 
 // Defaults of the options that shape transfers.
@@ -58,6 +69,7 @@ type Client struct {
 	transport *http.Transport
 	timeout   time.Duration
 	userAgent string
+	observe   func(context.Context, Exchange)
 
 	slots     chan []byte // one for each part on its way, with the memory it may use
 	buffered  int64       // parts up to this size are held in memory while they are sent
@@ -107,11 +119,25 @@ func New(o Options) (*Client, error) {
 		},
 		timeout:   o.Timeout,
 		userAgent: o.UserAgent,
+		observe:   o.Observe,
 	}
 	for range o.Parallel {
 		c.slots <- nil
 	}
 	return c, nil
+}
+
+func (c *Client) roundTrip(r *http.Request) (*http.Response, error) {
+	began := time.Now()
+	answer, err := c.transport.RoundTrip(r)
+	if c.observe != nil {
+		seen := Exchange{Method: r.Method, Began: began, Took: time.Since(began)}
+		if err == nil {
+			seen.Status = answer.StatusCode
+		}
+		c.observe(r.Context(), seen)
+	}
+	return answer, err
 }
 
 // Close gives up the connections that are not in use.
@@ -218,7 +244,7 @@ func (c *Client) send(ctx context.Context, u *url.URL, b body) (http.Header, err
 	if b.askFirst {
 		req.Header.Set("Expect", "100-continue")
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(req)
 	var refusal error
 	switch {
 	case err != nil:
@@ -259,7 +285,7 @@ func (c *Client) Get(ctx context.Context, parURL string, dst io.Writer, progress
 	}
 	ctx, alive, stop := c.watch(ctx)
 	defer stop()
-	resp, err := c.transport.RoundTrip(c.request(ctx, http.MethodGet, u))
+	resp, err := c.roundTrip(c.request(ctx, http.MethodGet, u))
 	if err != nil {
 		return Received{}, transportError(ctx, "get", u, err)
 	}

@@ -493,7 +493,7 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 	defer stop()
 	req := c.request(ctx, http.MethodPut, par)
 	req.Header["opc-multipart"] = []string{"true"}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(req)
 	if err != nil {
 		return nil, transportError(ctx, op, par, err)
 	}
@@ -533,7 +533,7 @@ func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL, he
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(req)
 	if err != nil {
 		return nil, transportError(ctx, op, u, err)
 	}

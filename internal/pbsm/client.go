@@ -80,14 +80,15 @@ type Config struct {
 	MaxFileSize         int64               // bytes, default one less than 10 TB (10^13)
 	ExtraHeaders        map[string]string   // sent with every call but the token's, spelled as given
 
-	Observe func(Exchange) // told of every exchange but the token's; may be nil
+	Observe func(context.Context, Exchange) // told of every exchange; may be nil
 }
 
-// Exchange is one request and its answer, for measures.
+// Exchange is one request and its answer, for measures and traces.
 type Exchange struct {
-	Call   string
-	Status int // of HTTP; 0 when there was no answer
-	Took   time.Duration
+	Call   string // "token" for one with the token endpoint
+	Status int    // of HTTP; 0 when there was no answer
+	Began  time.Time
+	Took   time.Duration // until the answer's header
 }
 
 const (
@@ -284,7 +285,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:    cfg,
 		pooled: &http.Client{Transport: newTransport(tlsConf.Clone(), false), CheckRedirect: sameHostGET},
 		single: single,
-		tokens: newTokens(cfg, single),
+		tokens: newTokens(cfg, &http.Client{Transport: observed{single.Transport, cfg}, CheckRedirect: sameHostGET}),
 	}, nil
 }
 
@@ -377,13 +378,7 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 	}
 	began := time.Now()
 	resp, err := client.Do(req)
-	if c.cfg.Observe != nil {
-		seen := Exchange{Call: r.name, Took: time.Since(began)}
-		if err == nil {
-			seen.Status = resp.StatusCode
-		}
-		c.cfg.Observe(seen)
-	}
+	c.cfg.observe(ctx, r.name, began, resp)
 	if err != nil {
 		return nil, r.transportError(endedBy(ctx, err), sendable.Load())
 	}
@@ -392,6 +387,18 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 	a := newAnswer(r, resp.StatusCode, resp.Header, content, endedBy(ctx, err))
 	a.redact = c.tokens.redact
 	return a, nil
+}
+
+// observe tells of an exchange. The answer is nil when there was none.
+func (c Config) observe(ctx context.Context, call string, began time.Time, answer *http.Response) {
+	if c.Observe == nil {
+		return
+	}
+	seen := Exchange{Call: call, Began: began, Took: time.Since(began)}
+	if answer != nil {
+		seen.Status = answer.StatusCode
+	}
+	c.Observe(ctx, seen)
 }
 
 // endedBy prefers the context's reason to the error that it led to.

@@ -73,6 +73,26 @@ func newTokens(cfg Config, client *http.Client) *tokens {
 	}
 }
 
+// observed tells of the exchanges with the token endpoint.
+type observed struct {
+	http.RoundTripper
+	cfg Config
+}
+
+func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
+	began := time.Now()
+	answer, err := o.RoundTripper.RoundTrip(r)
+	o.cfg.observe(r.Context(), "token", began, answer)
+	return answer, err
+}
+
+// LoginRefused tells whether the service refused the credentials: the client does not try them again.
+func (c *Client) LoginRefused() bool {
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	return c.tokens.refused != nil
+}
+
 // get returns a valid token. Shortly before a token expires its successor is
 // fetched in the background, and the old one serves until then.
 func (t *tokens) get(ctx context.Context) (string, error) {
@@ -83,7 +103,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	}
 	defer t.mu.Unlock()
 	if t.expired(t.renewAt) {
-		t.take()
+		t.take(ctx)
 	}
 	return t.token.AccessToken, nil
 }
@@ -99,7 +119,7 @@ func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
 		defer t.mu.Unlock()
 		return t.token.AccessToken, nil
 	}
-	f := t.take()
+	f := t.take(ctx)
 	t.mu.Unlock()
 	select {
 	case <-f.done:
@@ -111,16 +131,16 @@ func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
 
 // take joins the flight under way or starts one. It outlives the caller that
 // started it, for others wait for it too. The lock must be held.
-func (t *tokens) take() *flight {
+func (t *tokens) take(ctx context.Context) *flight {
 	if t.flight == nil {
 		t.flight = &flight{done: make(chan struct{})}
-		go t.fly(t.flight, t.token)
+		go t.fly(context.WithoutCancel(ctx), t.flight, t.token)
 	}
 	return t.flight
 }
 
-func (t *tokens) fly(f *flight, old *oauth2.Token) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), t.timeout, fmt.Errorf("no answer within %s: %w", t.timeout, context.DeadlineExceeded))
+func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("no answer within %s: %w", t.timeout, context.DeadlineExceeded))
 	defer cancel()
 	token, err := t.obtain(context.WithValue(ctx, oauth2.HTTPClient, t.client), old)
 

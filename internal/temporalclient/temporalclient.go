@@ -14,6 +14,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
@@ -27,13 +28,14 @@ const dialTimeout = 10 * time.Second
 // Dial connects with the profile in force. The error names the address, the
 // namespace and what to check; it is ErrUnreachable when the settings were readable.
 // Metrics may be nil. Whatever the client sends and receives goes through converters.
-func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler, converters encryption.Converters) (client.Client, client.Options, error) {
+func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler, converters encryption.Converters, interceptors ...interceptor.ClientInterceptor) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
 	if err != nil {
 		return nil, options, fmt.Errorf("settings of Temporal (TEMPORAL_* and temporal.toml): %w", err)
 	}
 	converters.Apply(&options)
 	options.MetricsHandler = metrics
+	options.Interceptors = interceptors
 	options.Logger = log.NewStructuredLogger(logger)
 	options.HostPort = cmp.Or(options.HostPort, client.DefaultHostPort)
 	options.Namespace = cmp.Or(options.Namespace, client.DefaultNamespace)

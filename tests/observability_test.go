@@ -1,0 +1,280 @@
+package tests
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const observedNight = `name: observed
+deadline: "23:59"
+steps:
+  - id: ledger
+    upload: {file: inbox/gl.csv}
+  - id: quick
+    needs: [ledger]
+    batch: {code: PBSM_QUICK}
+  - id: books
+    needs: [quick]
+    approve: {message: Are the books good}
+`
+
+func scrape(t *testing.T, w *harness.Worker) map[string]*dto.MetricFamily {
+	t.Helper()
+	answer, err := http.Get(w.Health + "/metrics")
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(answer.Body)
+	require.NoError(t, err)
+	return families
+}
+
+func labels(m *dto.Metric) map[string]string {
+	found := map[string]string{}
+	for _, l := range m.GetLabel() {
+		found[l.GetName()] = l.GetValue()
+	}
+	return found
+}
+
+// series are those of a family that have the labels.
+func series(family *dto.MetricFamily, want map[string]string) []*dto.Metric {
+	var found []*dto.Metric
+	for _, m := range family.GetMetric() {
+		have := labels(m)
+		same := true
+		for name, value := range want {
+			same = same && have[name] == value
+		}
+		if same {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// What waits is Temporal's word, from a worker that was not there when it began to wait; what
+// ended, moved and was called is counted.
+func TestMeasures(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
+	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
+	e.Write(e.Pipelines, "observed.yaml", observedNight)
+	run := e.StartClose("observed")
+	e.AwaitState(run.GetID(), workflows.Waiting)
+	require.EqualValues(t, len(harness.Ledger(100)), series(scrape(t, e.Worker)["pbsm_transfer_bytes_total"], map[string]string{"direction": "upload"})[0].GetCounter().GetValue())
+	e.RestartWorker()
+
+	waiting := func() float64 {
+		found := series(scrape(t, e.Worker)["pbsm_workflows_waiting"], map[string]string{"connection": e.Connection, "workflow_type": workflows.NightlyCloseType})
+		if len(found) == 0 {
+			return -1
+		}
+		return found[0].GetGauge().GetValue()
+	}
+	e.Until("the close is counted as waiting", func() bool { return waiting() == 1 })
+	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	require.NoError(t, err)
+	require.NoError(t, e.Await(run, nil))
+	e.Until("nothing waits", func() bool { return waiting() == 0 })
+	e.Until("the success is known", func() bool { return scrape(t, e.Worker)["pbsm_close_last_success_timestamp_seconds"] != nil })
+
+	page := scrape(t, e.Worker)
+	ended := series(page["pbsm_workflows_ended_total"], map[string]string{"workflow_type": workflows.NightlyCloseType, "state": "succeeded"})
+	require.Len(t, ended, 1, "the series that began with zero is the one that counts")
+	assert.EqualValues(t, 1, ended[0].GetCounter().GetValue())
+	assert.EqualValues(t, 1, series(page["pbsm_person_wait_seconds"], map[string]string{"connection": e.Connection})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 1, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 1, page["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
+	assert.EqualValues(t, 0, page["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())
+	assert.Equal(t, "observed", labels(page["pbsm_close_last_success_timestamp_seconds"].GetMetric()[0])["pipeline"])
+	checkDocumented(t, page)
+}
+
+var documented = regexp.MustCompile("(?m)^\\| `(pbsm_\\w+)` \\| ([\\w, ]*)\\| (.*) \\|$")
+
+// checkDocumented compares the page with docs/metrics.md: names, labels and texts.
+func checkDocumented(t *testing.T, page map[string]*dto.MetricFamily) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/metrics.md")
+	require.NoError(t, err)
+	rows := map[string][]string{}
+	for _, row := range documented.FindAllStringSubmatch(string(text), -1) {
+		rows[row[1]] = row[2:]
+	}
+	require.NotEmpty(t, rows)
+	for name, family := range page {
+		if !strings.HasPrefix(name, "pbsm_") {
+			continue
+		}
+		if !assert.Contains(t, rows, name, "docs/metrics.md") {
+			continue
+		}
+		assert.Equal(t, rows[name][1], family.GetHelp(), name)
+		for _, m := range family.GetMetric() {
+			var have []string
+			for label := range labels(m) {
+				have = append(have, label)
+			}
+			slices.Sort(have)
+			assert.Equal(t, strings.TrimSpace(rows[name][0]), strings.Join(have, ", "), name)
+		}
+	}
+}
+
+// receiver is an OTLP receiver of traces.
+type receiver struct {
+	*httptest.Server
+	mu    sync.Mutex
+	spans []*trace.Span
+	raw   []byte
+}
+
+func receive(t *testing.T) *receiver {
+	r := &receiver{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body := io.Reader(q.Body)
+		if q.Header.Get("Content-Encoding") == "gzip" {
+			body, _ = gzip.NewReader(body)
+		}
+		text, _ := io.ReadAll(body)
+		var request collector.ExportTraceServiceRequest
+		if q.URL.Path != "/v1/traces" || proto.Unmarshal(text, &request) != nil {
+			http.Error(w, "not OTLP", http.StatusBadRequest)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.raw = append(r.raw, text...)
+		for _, resource := range request.GetResourceSpans() {
+			for _, scope := range resource.GetScopeSpans() {
+				r.spans = append(r.spans, scope.GetSpans()...)
+			}
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// A close is one trace down to its calls, and stays one when its worker is killed; no span holds a secret.
+func TestTracesAreConnected(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t), NoWorker: true}) // a close without a worker is in everybody's inbox
+	variables := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + r.URL, "OTEL_BSP_SCHEDULE_DELAY=200"}
+	e.StartWorker(variables...)
+	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
+	e.Write(e.Pipelines, "observed.yaml", observedNight)
+	run := e.StartClose("observed")
+	e.AwaitState(run.GetID(), workflows.Waiting)
+	e.Until("the batch's spans arrived", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return slices.ContainsFunc(r.spans, func(s *trace.Span) bool { return s.GetName() == "RunWorkflow:RunBatch" })
+	})
+	e.Worker.Kill()
+	e.StartWorker(variables...)
+	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	require.NoError(t, err)
+	require.NoError(t, e.Await(run, nil))
+	e.Worker.Stop()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hash := sha256.Sum256([]byte(run.GetRunID()))
+	night := hex.EncodeToString(hash[:16])
+	byID := map[string]*trace.Span{}
+	for _, s := range r.spans {
+		if hex.EncodeToString(s.GetTraceId()) == night {
+			byID[string(s.GetSpanId())] = s
+		}
+	}
+	path := func(s *trace.Span) string {
+		names := []string{s.GetName()}
+		for s = byID[string(s.GetParentSpanId())]; s != nil && len(names) < 20; s = byID[string(s.GetParentSpanId())] {
+			names = append(names, s.GetName())
+		}
+		slices.Reverse(names)
+		return strings.Join(names, " > ")
+	}
+	var paths []string
+	for _, s := range byID {
+		paths = append(paths, path(s))
+	}
+	slices.Sort(paths)
+	all := strings.Join(paths, "\n")
+	require.Contains(t, paths, "RunWorkflow:NightlyClose > StartChildWorkflow:RunBatch > RunWorkflow:RunBatch > StartActivity:TriggerBatch > RunActivity:TriggerBatch > trigger", all)
+	require.Contains(t, paths, "RunWorkflow:NightlyClose > StartChildWorkflow:UploadFile > RunWorkflow:UploadFile > StartActivity:PutFile > RunActivity:PutFile > object put", all)
+	for _, s := range byID {
+		// What a person says comes from a starter, which does not trace: a root of its own in the same trace.
+		said := strings.HasPrefix(s.GetName(), "HandleUpdate:") || strings.HasPrefix(s.GetName(), "ValidateUpdate:")
+		assert.True(t, said || strings.HasPrefix(path(s), "RunWorkflow:NightlyClose"), "an orphan: %s", path(s))
+	}
+	for _, secret := range []string{e.Sim.Options().ClientSecret, e.Sim.Options().Password, "/p/", "Bearer"} {
+		require.NotEmpty(t, secret)
+		assert.NotContains(t, string(r.raw), secret)
+	}
+}
+
+// The level follows the configuration at SIGHUP; a fault leaves it; lines name workflow and run.
+func TestLogLevel(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "one.yaml", "name: one\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")
+	logged := func(text string) bool {
+		log, err := os.ReadFile(e.Worker.Stderr)
+		require.NoError(t, err)
+		return bytes.Contains(log, []byte(text))
+	}
+	config, err := os.ReadFile(e.Config)
+	require.NoError(t, err)
+	set := func(level string) {
+		text := strings.Replace(string(config), "worker:\n", "worker:\n  log: {level: "+level+"}\n", 1)
+		require.NoError(t, os.WriteFile(e.Config, []byte(text), 0o600))
+		e.Worker.Signal(syscall.SIGHUP)
+	}
+	require.False(t, logged(`"level":"debug"`))
+	set("loud")
+	e.Until("the fault is named", func() bool { return logged("worker.log.level") })
+	set("debug")
+	e.Until("the level is debug", func() bool { return logged(`"before":"info","now":"debug"`) })
+	run := e.StartClose("one")
+	require.NoError(t, e.Await(run, nil))
+	e.Until("the SDK logs at debug", func() bool { return logged(`{"level":"debug"`) })
+
+	log, err := os.ReadFile(e.Worker.Stderr)
+	require.NoError(t, err)
+	found := false
+	for line := range bytes.Lines(log) {
+		var entry map[string]any
+		require.NoError(t, json.Unmarshal(line, &entry), "%s", line)
+		found = found || entry["WorkflowID"] == run.GetID() && entry["RunID"] == run.GetRunID()
+	}
+	require.True(t, found, "no line names the close")
+}

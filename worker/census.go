@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// What the census observes.
+const (
+	waitingGauge        = "pbsm_workflows_waiting"
+	temporalUpGauge     = "pbsm_temporal_up"
+	lastSuccessGauge    = "pbsm_close_last_success_timestamp"
+	nightsMissedCounter = "pbsm_schedule_nights_missed"
+	schedulePausedGauge = "pbsm_schedule_paused"
+	loginRefusedGauge   = "pbsm_login_refused"
+)
+
+const (
+	censusTimeout = 20 * time.Second
+	// censusCloses is how many of a connection's last successes are looked at, to find each pipeline's.
+	censusCloses = 200
+)
+
+// census asks Temporal every now and then what waits and how the schedules fare. A worker that
+// counted by itself would not know of what other workers do, nor of what was before it started;
+// Temporal knows, so that every worker tells the same. What it said is told for as long as it
+// is fresh: after that there is no value, rather than an old one.
+type census struct {
+	temporal    client.Client
+	namespace   string
+	connections []string
+	interval    time.Duration
+	refused     func() map[string]bool
+	logger      *slog.Logger
+
+	mu   sync.Mutex
+	last findings
+	up   bool
+}
+
+// findings are what one census saw.
+type findings struct {
+	at        time.Time
+	waiting   map[waitingKey]int64
+	successes map[pipelineKey]time.Time
+	schedules map[pipelineKey]scheduleFindings
+}
+
+type waitingKey struct{ connection, workflowType string }
+
+type pipelineKey struct{ connection, pipeline string }
+
+type scheduleFindings struct {
+	paused              bool
+	tooLate, overlapped int
+}
+
+// run takes the census until ctx is done.
+func (c *census) run(ctx context.Context) {
+	tick := time.NewTicker(c.interval)
+	defer tick.Stop()
+	for {
+		c.take(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *census) take(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, censusTimeout)
+	defer cancel()
+	found, err := c.ask(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		maps.DeleteFunc(c.last.successes, func(k pipelineKey, at time.Time) bool { return found.successes[k].After(at) })
+		maps.Copy(found.successes, c.last.successes) // what Temporal has forgotten since was seen all the same
+		c.last = found
+	} else if c.up && ctx.Err() != context.Canceled {
+		c.logger.Warn("Temporal could not be asked what waits for a person", "error", err)
+	}
+	c.up = err == nil
+}
+
+func (c *census) ask(ctx context.Context) (findings, error) {
+	found := findings{at: time.Now(), waiting: map[waitingKey]int64{}, successes: map[pipelineKey]time.Time{}, schedules: map[pipelineKey]scheduleFindings{}}
+	for _, connection := range c.connections {
+		for _, kind := range []string{workflows.NightlyCloseType, workflows.RunBatchType} {
+			count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+				Namespace: c.namespace, Query: workflows.WaitingQuery(connection, kind),
+			})
+			if err != nil {
+				return found, fmt.Errorf("count what waits: %w", err)
+			}
+			found.waiting[waitingKey{connection, kind}] = count.GetCount()
+		}
+		if err := c.successes(ctx, connection, found.successes); err != nil {
+			return found, fmt.Errorf("list the closes that succeeded: %w", err)
+		}
+	}
+	if err := c.schedules(ctx, found.schedules); err != nil {
+		return found, fmt.Errorf("look at the schedules: %w", err)
+	}
+	return found, nil
+}
+
+// successes notes the last success of each pipeline among the last closes, latest first.
+func (c *census) successes(ctx context.Context, connection string, into map[pipelineKey]time.Time) error {
+	list, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: c.namespace, PageSize: censusCloses, Query: workflows.SucceededQuery(connection),
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range list.GetExecutions() {
+		parts := strings.Split(e.GetExecution().GetWorkflowId(), "/") // see workflows.CloseWorkflowID
+		if len(parts) != 4 || parts[0] != "close" {
+			continue
+		}
+		key := pipelineKey{connection, parts[2]}
+		if at := e.GetCloseTime().AsTime(); at.After(into[key]) {
+			into[key] = at
+		}
+	}
+	return nil
+}
+
+func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFindings) error {
+	list, err := c.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{})
+	if err != nil {
+		return err
+	}
+	for list.HasNext() {
+		entry, err := list.Next()
+		if err != nil {
+			return err
+		}
+		parts := strings.Split(entry.ID, "/") // see workflows.ScheduleID
+		if len(parts) != 3 || parts[0] != "schedule" || !slices.Contains(c.connections, parts[1]) {
+			continue
+		}
+		is, err := c.temporal.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
+		if err != nil {
+			return err
+		}
+		into[pipelineKey{parts[1], parts[2]}] = scheduleFindings{
+			paused: is.Schedule.State.Paused, tooLate: is.Info.NumActionsMissedCatchupWindow, overlapped: is.Info.NumActionsSkippedOverlap,
+		}
+	}
+	return nil
+}
+
+// observe makes a meter tell what the last census found.
+func (c *census) observe(meter metric.Meter) error {
+	waiting, err1 := meter.Int64ObservableGauge(waitingGauge)
+	up, err2 := meter.Int64ObservableGauge(temporalUpGauge)
+	success, err3 := meter.Float64ObservableGauge(lastSuccessGauge, metric.WithUnit("s"))
+	missed, err4 := meter.Int64ObservableCounter(nightsMissedCounter)
+	paused, err5 := meter.Int64ObservableGauge(schedulePausedGauge)
+	refused, err6 := meter.Int64ObservableGauge(loginRefusedGauge)
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+		if err != nil {
+			return err
+		}
+	}
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		o.ObserveInt64(up, number(c.up))
+		for connection, is := range c.refused() {
+			o.ObserveInt64(refused, number(is), metric.WithAttributes(attribute.String("connection", connection)))
+		}
+		if time.Since(c.last.at) > 3*c.interval+censusTimeout {
+			return nil
+		}
+		for key, count := range c.last.waiting {
+			o.ObserveInt64(waiting, count, metric.WithAttributes(attribute.String("connection", key.connection), attribute.String("workflow_type", key.workflowType)))
+		}
+		for key, at := range c.last.successes {
+			o.ObserveFloat64(success, float64(at.UnixMilli())/1000, key.attributes())
+		}
+		for key, s := range c.last.schedules {
+			o.ObserveInt64(paused, number(s.paused), key.attributes())
+			o.ObserveInt64(missed, int64(s.tooLate), key.attributes(attribute.String("reason", "catch_up_window")))
+			o.ObserveInt64(missed, int64(s.overlapped), key.attributes(attribute.String("reason", "overlap")))
+		}
+		return nil
+	}, waiting, up, success, missed, paused, refused)
+	return err
+}
+
+func (k pipelineKey) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributes(append(more, attribute.String("connection", k.connection), attribute.String("pipeline", k.pipeline))...)
+}
+
+func number(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
