@@ -116,7 +116,6 @@ type download struct {
 
 	mu    sync.Mutex
 	next  int // part to take up
-	ended front[prefix]
 	state downloadState
 	moved atomic.Int64
 }
@@ -239,9 +238,8 @@ func (t *download) run(ctx context.Context) (Received, error) {
 	defer stop(nil)
 	t.moved.Store(t.state.Done)
 	t.Progress(t.state.Done, t.object.size)
-	t.ended = newFront[prefix](int(t.state.Done / t.state.PartSize))
-	t.next = t.ended.done + 1
-	lanes := t.lanes(ctx)
+	t.next = int(t.state.Done/t.state.PartSize) + 1
+	lanes, order := t.lanes(ctx), newLane(ctx, t.next)
 	saved := newSaver(t.Save, t.snapshot)
 	err := t.c.inParallel(ctx, min(t.state.PartSize, t.object.size-t.state.Done), func(ctx context.Context, buffer []byte) (bool, error) {
 		number := t.take()
@@ -251,11 +249,13 @@ func (t *download) run(ctx context.Context) (Received, error) {
 			return false, nil
 		}
 		sums, err := t.part(ctx, number, offset, buffer[:length], lanes)
+		if err == nil { // in their order: one that ended before another would be received again after a crash
+			err = order.do(number, func() error { t.end(number, sums); return nil })
+		}
 		if err != nil {
 			stop(err) // those behind it wait for their turn
 			return false, err
 		}
-		t.end(number, sums)
 		saved.put()
 		return true, nil
 	})
@@ -321,10 +321,7 @@ func (t *download) take() (number int) {
 func (t *download) end(number int, sums prefix) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ended.end(number, sums, func(p prefix) {
-		t.state.Sums = p
-		t.state.Done = min(int64(t.ended.done)*t.state.PartSize, t.object.size)
-	})
+	t.state.Sums, t.state.Done = sums, min(int64(number)*t.state.PartSize, t.object.size)
 }
 
 func (t *download) snapshot() []byte {

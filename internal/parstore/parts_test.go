@@ -456,6 +456,41 @@ func TestDownloadInParts(t *testing.T) {
 	}
 }
 
+// slowStart is a target that has part 1 wait, and notes which parts come meanwhile.
+type slowStart struct {
+	draft
+	release   chan struct{}
+	meanwhile atomic.Int32
+}
+
+func (d *slowStart) WritePart(ctx context.Context, number int, offset int64, p []byte) error {
+	if number == 1 {
+		<-d.release
+	} else {
+		d.meanwhile.Add(1)
+	}
+	return d.draft.WritePart(ctx, number, offset, p)
+}
+
+// What a crash costs is what is on its way: one part for each stream, however long one of them takes.
+func TestADownloadDoesNotRunAheadOfASlowPart(t *testing.T) {
+	const parallel = 3
+	n := newTenant(t, simulator.Options{})
+	content := noise(20 * testPart)
+	url := n.upload(content)
+	to := &slowStart{release: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := n.client(Options{Parallel: parallel}).Download(t.Context(), url, Download{Target: to})
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return to.meanwhile.Load() == parallel-1 }, 10*time.Second, time.Millisecond)
+	require.Never(t, func() bool { return to.meanwhile.Load() > parallel-1 }, 200*time.Millisecond, 5*time.Millisecond)
+	close(to.release)
+	require.NoError(t, <-ended)
+	require.True(t, bytes.Equal(content, to.Bytes()))
+}
+
 func TestADownloadIsTakenUpAgain(t *testing.T) {
 	const parts = 12
 	n := newTenant(t, simulator.Options{})
