@@ -39,16 +39,11 @@ func (a *app) inbox(ctx context.Context, connection string) error {
 		return err
 	}
 	defer s.close()
-	ids, err := s.waitingIDs(ctx)
+	ids, err := s.waitingIDs(ctx, connection)
 	if err != nil {
 		return err
 	}
-	waiters := []view.Waiter{}
-	for _, w := range view.Inbox(s.lookAtAll(ctx, ids)) {
-		if connection == "" || w.Connection == connection || w.Connection == "" {
-			waiters = append(waiters, w)
-		}
-	}
+	waiters := append([]view.Waiter{}, view.Inbox(s.lookAtAll(ctx, ids))...)
 	document := inboxDocument{Waiting: waiters}
 	if !a.json() {
 		a.print(a.style.Inbox(waiters, time.Now(), a.width())...)
@@ -63,9 +58,8 @@ func (a *app) inbox(ctx context.Context, connection string) error {
 
 // waitingIDs are the workflows whose search attribute says that a person is asked. It may be
 // a moment behind; what they say themselves decides.
-func (s *session) waitingIDs(ctx context.Context) ([]string, error) {
-	request := &workflowservice.ListWorkflowExecutionsRequest{Query: fmt.Sprintf("ExecutionStatus = 'Running' AND PbsmState = '%s' AND WorkflowType IN ('%s', '%s')",
-		workflows.Waiting, workflows.NightlyCloseType, workflows.RunBatchType)}
+func (s *session) waitingIDs(ctx context.Context, connection string) ([]string, error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: workflows.WaitingQuery(connection, workflows.NightlyCloseType, workflows.RunBatchType)}
 	var ids []string
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)

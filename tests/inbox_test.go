@@ -59,6 +59,18 @@ func TestInbox(t *testing.T) {
 	s.Until("nothing waits any more", func() bool { return s.Run(inbox...).Code == 0 })
 }
 
+// What waits while no worker is there to say what for is shown, but not to those who ask for another connection.
+func TestInboxOfAConnectionWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	run := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT"})
+	s.AwaitState(run.GetID(), workflows.Waiting)
+	s.Worker.Kill()
+	s.want(0, "inbox", "--connection", "another")
+	s.Until("it is listed", func() bool { return s.Run("inbox", "--connection", s.Connection).Code == 3 })
+	require.Contains(t, s.want(3, "inbox", "--connection", s.Connection).Stdout, run.GetID())
+}
+
 func containsAll(text string, words []string) bool {
 	for _, word := range words {
 		if !strings.Contains(text, word) {
