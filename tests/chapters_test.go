@@ -65,7 +65,7 @@ var chapterRows = []row{
 }
 
 // Methods of pbsm.Client that make no call.
-var noCalls = []string{"Format"}
+var noCalls = []string{"Format", "LoginRefused"}
 
 // Every REST call of the document, through its activity in a real workflow, over HTTPS with a private CA.
 func TestChapters(t *testing.T) {
