@@ -108,6 +108,10 @@ func newServer(o options, p ports, store *config.SQL, logger log.Logger) (tempor
 	)
 }
 
+// queuePolls is how often a second the one shard looks for what is to be done next. With the server's 20, meant for
+// hundreds of shards, each step of a workflow waits 50 ms; above some hundred a busy server only looks more often.
+const queuePolls = 200
+
 // dynamicConfig is what one process on one machine wants otherwise than a cluster; all else is the server's default.
 func dynamicConfig(overrides dynamicconfig.ConfigValueMap) dynamicconfig.StaticClient {
 	c := dynamicconfig.StaticClient{
@@ -115,6 +119,9 @@ func dynamicConfig(overrides dynamicconfig.ConfigValueMap) dynamicconfig.StaticC
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.MatchingEnableFairness.Key():                       true, // as in ../config/temporal-dynamic.yaml
+		dynamicconfig.TransferProcessorMaxPollRPS.Key():                  queuePolls,
+		dynamicconfig.TimerProcessorMaxPollRPS.Key():                     queuePolls,
+		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                queuePolls,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
 	}
