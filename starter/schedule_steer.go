@@ -22,9 +22,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// inputMemo is the memo field of a schedule that holds its workflows.ScheduledCloseInput.
-const inputMemo = "input"
-
 const exampleSchedule = "schedule/prod/nightly-close"
 
 func newScheduleListCommand(a *app) *cobra.Command {
@@ -121,7 +118,7 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 	d := scheduleDocument{
 		ID: id, Paused: state.Paused, Note: state.Note, MissedCatchUp: info.NumActionsMissedCatchupWindow, SkippedOverlap: info.NumActionsSkippedOverlap,
 	}
-	if err := s.memoField(description.Memo, inputMemo, &d.Rule); err != nil {
+	if err := s.memoField(description.Memo, workflows.ScheduleInputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(calendar.Faults(err), "; ")
@@ -232,7 +229,7 @@ func (a *app) withSchedule(ctx context.Context, id string, do func(*session, cli
 // scheduledPlan is the plan of a schedule that exists, by the calendars that are known here.
 func (s *session) scheduledPlan(description *client.ScheduleDescription) (workflows.ScheduledCloseInput, *calendar.Plan, error) {
 	var in workflows.ScheduledCloseInput
-	if err := s.memoField(description.Memo, inputMemo, &in); err != nil {
+	if err := s.memoField(description.Memo, workflows.ScheduleInputMemo, &in); err != nil {
 		return in, nil, usage("%v", err)
 	}
 	known, err := config.LoadSchedules(s.config, os.Environ())
@@ -360,7 +357,7 @@ func backfillOptions(id string, description *client.ScheduleDescription, in work
 		ID: id + backfillMark + from + ".." + to, Spec: spec, Action: &action, Overlap: past.Overlap,
 		ScheduleBackfill: []client.ScheduleBackfill{past},
 		Note:             "a backfill: what has not begun is called off by deleting it",
-		Memo:             map[string]any{inputMemo: in, "created_with": "starter " + version.Version},
+		Memo:             map[string]any{workflows.ScheduleInputMemo: in, "created_with": "starter " + version.Version},
 	}
 }
 

@@ -14,7 +14,9 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -25,6 +27,7 @@ const (
 	lastSuccessGauge    = "pbsm_close_last_success_timestamp"
 	nightsMissedCounter = "pbsm_schedule_nights_missed"
 	schedulePausedGauge = "pbsm_schedule_paused"
+	lastNightGauge      = "pbsm_schedule_last_night_timestamp"
 	loginRefusedGauge   = "pbsm_login_refused"
 )
 
@@ -44,6 +47,8 @@ type census struct {
 	connections []string
 	interval    time.Duration
 	refused     func() map[string]bool
+	calendars   calendar.Calendars
+	payloads    converter.DataConverter
 	logger      *slog.Logger
 
 	mu   sync.Mutex
@@ -66,6 +71,7 @@ type pipelineKey struct{ connection, pipeline string }
 type scheduleFindings struct {
 	paused              bool
 	tooLate, overlapped int
+	lastNight           time.Time // zero when there was none yet, or its calendar is not known here
 }
 
 // run takes the census until ctx is done.
@@ -161,9 +167,28 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 		}
 		into[pipelineKey{parts[1], parts[2]}] = scheduleFindings{
 			paused: is.Schedule.State.Paused, tooLate: is.Info.NumActionsMissedCatchupWindow, overlapped: is.Info.NumActionsSkippedOverlap,
+			lastNight: c.lastNight(is),
 		}
 	}
 	return nil
+}
+
+// lastNight is when the latest night of a schedule was to begin, by its calendar: whatever
+// became of it. Nights before there was the schedule are not its own.
+func (c *census) lastNight(is *client.ScheduleDescription) time.Time {
+	var rule calendar.Rule // the input has the keys of the rule among its own
+	if payload, ok := is.Memo.GetFields()[workflows.ScheduleInputMemo]; !ok || c.payloads.FromPayload(payload, &rule) != nil {
+		return time.Time{}
+	}
+	plan, err := c.calendars.Compile(rule)
+	if err != nil {
+		return time.Time{}
+	}
+	night := plan.At(time.Now()).Night
+	if night == nil || night.Start.Before(is.Info.CreatedAt) {
+		return time.Time{}
+	}
+	return night.Start
 }
 
 // observe makes a meter tell what the last census found.
@@ -173,8 +198,9 @@ func (c *census) observe(meter metric.Meter) error {
 	success, err3 := meter.Float64ObservableGauge(lastSuccessGauge, metric.WithUnit("s"))
 	missed, err4 := meter.Int64ObservableCounter(nightsMissedCounter)
 	paused, err5 := meter.Int64ObservableGauge(schedulePausedGauge)
+	night, err7 := meter.Float64ObservableGauge(lastNightGauge, metric.WithUnit("s"))
 	refused, err6 := meter.Int64ObservableGauge(loginRefusedGauge)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
 		if err != nil {
 			return err
 		}
@@ -193,21 +219,27 @@ func (c *census) observe(meter metric.Meter) error {
 			o.ObserveInt64(waiting, count, metric.WithAttributes(attribute.String("connection", key.connection), attribute.String("workflow_type", key.workflowType)))
 		}
 		for key, at := range c.last.successes {
-			o.ObserveFloat64(success, float64(at.UnixMilli())/1000, key.attributes())
+			o.ObserveFloat64(success, seconds(at), key.attributes())
 		}
 		for key, s := range c.last.schedules {
 			o.ObserveInt64(paused, number(s.paused), key.attributes())
 			o.ObserveInt64(missed, int64(s.tooLate), key.attributes(attribute.String("reason", "catch_up_window")))
 			o.ObserveInt64(missed, int64(s.overlapped), key.attributes(attribute.String("reason", "overlap")))
+			if !s.lastNight.IsZero() {
+				o.ObserveFloat64(night, seconds(s.lastNight), key.attributes())
+			}
 		}
 		return nil
-	}, waiting, up, success, missed, paused, refused)
+	}, waiting, up, success, missed, paused, night, refused)
 	return err
 }
 
 func (k pipelineKey) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(append(more, attribute.String("connection", k.connection), attribute.String("pipeline", k.pipeline))...)
 }
+
+// seconds since 1970, as Prometheus wants its timestamps.
+func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }
 
 func number(yes bool) int64 {
 	if yes {

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
@@ -74,11 +75,16 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 		return err
 	}
 
+	calendars, err := calendar.Known(cfg.Calendars)
+	if err != nil {
+		return &badConfig{err}
+	}
 	connections := slices.Sorted(maps.Keys(cfg.Connections))
 	workflows.CountFromZero(metrics, connections)
 	found := &census{
 		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CensusInterval,
-		refused: func() map[string]bool { return activities.LoginsRefused(acts) }, logger: logger,
+		refused:   func() map[string]bool { return activities.LoginsRefused(acts) },
+		calendars: calendars, payloads: cfg.Encryption.Keyring().DataConverter(), logger: logger,
 	}
 	if err := found.observe(meter); err != nil {
 		return err

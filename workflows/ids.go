@@ -25,3 +25,6 @@ func StepWorkflowID(closeID, step string) string { return closeID + "/" + step }
 func ScheduleID(connection, pipeline string) string {
 	return strings.Join([]string{"schedule", connection, pipeline}, "/")
 }
+
+// ScheduleInputMemo is the memo field of a schedule that holds its ScheduledCloseInput.
+const ScheduleInputMemo = "input"
