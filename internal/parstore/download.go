@@ -76,6 +76,7 @@ type Received struct {
 // Source: chapter 3, Generating PAR URL for File Download, and the object
 // store's HeadObject and GetObject.
 func (c *Client) Download(ctx context.Context, parURL string, d Download) (Received, error) {
+	defer c.memory.enter()()
 	u, err := c.target(parURL)
 	if err != nil {
 		return Received{}, &Error{Op: "get", Err: err}

@@ -45,6 +45,27 @@ func (c *Client) inParallel(ctx context.Context, size int64, work func(ctx conte
 	return group.Wait()
 }
 
+// slotMemory is given back when nothing is under way any more.
+type slotMemory struct {
+	bytes []byte
+
+	mu    sync.Mutex
+	users int
+}
+
+func (m *slotMemory) enter() (leave func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.users++
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.users--; m.users == 0 {
+			release(m.bytes)
+		}
+	}
+}
+
 func (c *Client) withSlot(ctx context.Context, size int64, work func(context.Context, []byte) (bool, error)) (bool, error) {
 	select {
 	case <-ctx.Done():
@@ -53,9 +74,6 @@ func (c *Client) withSlot(ctx context.Context, size int64, work func(context.Con
 		defer func() { c.slots <- buffer }()
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
-		}
-		if int64(cap(buffer)) < size {
-			buffer = make([]byte, size)
 		}
 		return work(ctx, buffer[:size])
 	}

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -685,4 +687,21 @@ func TestACancelledTransferEnds(t *testing.T) {
 			require.ErrorIs(t, err, gone)
 		})
 	}
+}
+
+func TestMemoryIsGivenBack(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere it is the system's or the collector's to take it")
+	}
+	n := newTenant(t, simulator.Options{})
+	c := n.client(Options{Parallel: 1})
+	content := noise(10 * testPart)
+	id, url := n.announce(int64(len(content)))
+	inUse := func() bool { return slices.ContainsFunc(c.memory.bytes, func(b byte) bool { return b != 0 }) }
+	used := false
+	_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: func([]byte) { used = used || inUse() }})
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(content, n.stored(id)))
+	assert.True(t, used, "what is sent is in memory")
+	assert.False(t, inUse(), "nothing of the file is left in memory")
 }

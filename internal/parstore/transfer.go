@@ -72,6 +72,7 @@ type Client struct {
 	observe   func(context.Context, Exchange)
 
 	slots     chan []byte // one for each part on its way, with the memory it may use
+	memory    slotMemory  // of all slots
 	buffered  int64       // parts up to this size are held in memory while they are sent
 	partSize  int64
 	threshold int64
@@ -121,8 +122,11 @@ func New(o Options) (*Client, error) {
 		userAgent: o.UserAgent,
 		observe:   o.Observe,
 	}
-	for range o.Parallel {
-		c.slots <- nil
+	if c.memory.bytes, err = reserve(o.Parallel * maxBuffer); err != nil {
+		return nil, fmt.Errorf("memory for %d parts at once: %w", o.Parallel, err)
+	}
+	for slot := range slices.Chunk(c.memory.bytes, maxBuffer) {
+		c.slots <- slot
 	}
 	return c, nil
 }

@@ -70,6 +70,7 @@ func partSizeFor(size, wanted int64) int64 {
 // Source: chapter 3, Generating PAR URL for File Upload, and the object store's
 // multipart uploads through pre-authenticated requests.
 func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, error) {
+	defer c.memory.enter()()
 	u, err := c.target(parURL)
 	if err != nil {
 		return Sent{}, &Error{Op: "put", Err: err}
