@@ -245,6 +245,7 @@ func (d folderParts) WritePart(_ context.Context, _ int, offset int64, p []byte)
 	if _, err := d.WriteAt(p, offset); err != nil {
 		return fault("write", d.ref, err)
 	}
+	writeBack(d.File, offset, int64(len(p)))
 	return nil
 }
 
