@@ -57,10 +57,11 @@ func TestQuickstart(t *testing.T) {
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s\n%s", out, logs(folder))
 	require.Contains(t, string(out), "schedule/demo/first-close created")
-	require.Contains(t, string(out), `"event":"close_ended"`, "the audit file is shown")
+	require.Contains(t, string(out), ": sound, ", "the audit file is verified")
+	require.Contains(t, string(out), "ledger", "what waits is shown")
 	reports, err := filepath.Glob(filepath.Join(folder, "night/reports/*/profitability.csv"))
 	require.NoError(t, err)
-	require.Len(t, reports, 1)
+	require.Len(t, reports, 2, "the schedule's night, and the one that stopped")
 }
 
 func logs(folder string) string {

@@ -35,7 +35,21 @@ type book struct {
 func (l language) book(root *jsonschema.Schema, c *comments, defaults map[string]any) *book {
 	b := &book{language: l, root: root, comments: c, defaults: defaults, seen: map[string]int{}}
 	b.add("", "", l.root.Name(), root)
+	for _, shared := range b.Sections {
+		for _, title := range strings.Split(shared.Title, ", ") {
+			b.point(title, shared.Title)
+		}
+	}
 	return b
+}
+
+// point has the links to a title lead to the heading that it shares with others.
+func (b *book) point(title, heading string) {
+	for _, s := range b.Sections {
+		for i := range s.Keys {
+			s.Keys[i].Value = strings.ReplaceAll(s.Keys[i].Value, "(#"+anchor(title)+")", "(#"+anchor(heading)+")")
+		}
+	}
 }
 
 func (b *book) add(path, last, name string, s *jsonschema.Schema) {
