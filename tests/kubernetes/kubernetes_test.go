@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,6 +40,7 @@ func manifests(t *testing.T, folder string) map[string]any {
 	kinds := map[string]func() any{
 		"v1 ServiceAccount":                  func() any { return new(corev1.ServiceAccount) },
 		"v1 ConfigMap":                       func() any { return new(corev1.ConfigMap) },
+		"v1 Service":                         func() any { return new(corev1.Service) },
 		"apps/v1 Deployment":                 func() any { return new(appsv1.Deployment) },
 		"policy/v1 PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
 		"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
@@ -134,6 +136,11 @@ func TestWhatIsSharedSelectsTheWorkers(t *testing.T) {
 
 func TestTheWorkerIsHardened(t *testing.T) {
 	pod, c := worker(t)
+	hardened(t, pod, c)
+}
+
+func hardened(t *testing.T, pod corev1.PodSpec, c corev1.Container) {
+	t.Helper()
 	assert.True(t, *pod.SecurityContext.RunAsNonRoot)
 	assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pod.SecurityContext.SeccompProfile.Type)
 	assert.False(t, *c.SecurityContext.AllowPrivilegeEscalation)
@@ -210,10 +217,14 @@ func TestTheConfigurationIsWhole(t *testing.T) {
 		mounts[m.Name] = m.MountPath
 	}
 	secrets := t.TempDir()
-	for _, name := range []string{"client_secret", "password", "s3_access_key", "s3_secret_key"} {
-		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte("x"), 0o600))
+	for name, content := range map[string]string{
+		"client_secret": "x", "password": "x", "s3_access_key": "x", "s3_secret_key": "x",
+		"night_shift_webhook": "https://chat.bank.example/hook", "encryption_key": base64.StdEncoding.EncodeToString(make([]byte, 32)),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte(content), 0o600))
 	}
 	text := shared["ConfigMap pbsm"].(*corev1.ConfigMap).Data["pbsm.yaml"]
+	text = regexp.MustCompile(`(?m)^# ?(notifications|encryption|  )`).ReplaceAllString(text, "$1") // what is optional, too
 	require.Contains(t, text, mounts["secrets"]+"/client_secret")
 	file := filepath.Join(t.TempDir(), filepath.Base(literal(c, "PBSM_CONFIG")))
 	require.Equal(t, mounts["config"], filepath.Dir(literal(c, "PBSM_CONFIG")))
@@ -227,6 +238,8 @@ func TestTheConfigurationIsWhole(t *testing.T) {
 	cfg, err := config.Load(file, env)
 	require.NoError(t, err)
 	require.Contains(t, cfg.Connections, "prod")
+	require.Contains(t, cfg.Notifications, "night-shift")
+	require.NotEmpty(t, cfg.Encryption.Keys)
 	require.Equal(t, mounts["pipelines"], cfg.Worker.Pipelines)
 	require.Equal(t, ":9090", cfg.Worker.Health)
 	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, cfg.Worker.StopTimeout+10*time.Second)
