@@ -336,14 +336,24 @@ func (d *doctor) temporal(ctx context.Context) {
 	d.workers(ctx, s)
 }
 
+// workers asks them, where there is something to ask: who polled a moment ago can be dead.
 func (d *doctor) workers(ctx context.Context, s *session) {
-	switch idle, err := s.noWorker(ctx, s.taskQueue); {
+	last, err := s.polls(ctx, s.taskQueue)
+	switch {
 	case err != nil:
 		d.bad(exitFailed, "workers", "Ask who runs Temporal.", err)
-	case idle:
-		d.bad(exitFailed, "workers", "Start one: worker --config pbsm.yaml", fmt.Errorf("none polls the task queue %q", s.taskQueue))
+		return
+	case last.idle():
+		d.bad(exitFailed, "workers", startWorker, errors.New(last.text()))
+		return
+	}
+	switch job, err := s.answers(ctx, s.taskQueue); {
+	case job == "":
+		d.ok("workers", "%s; one that died since then is noticed %s after its last poll", last.text(), pollLasts)
+	case err != nil:
+		d.bad(exitFailed, "workers", startWorker, fmt.Errorf("none answers, asked how %s stands (%w); %s", job, err, last.text()))
 	default:
-		d.ok("workers", "at least one polls the task queue %q", s.taskQueue)
+		d.ok("workers", "one answers; %s", last.text())
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	exitUsage       = 2 // bad usage or input, or a request that does not apply
 	exitWaiting     = 3 // a person is asked
 	exitInterrupted = 4 // interrupted or cancelled
-	exitUnreachable = 5 // cannot reach Temporal
+	exitUnreachable = 5 // cannot reach Temporal, or no worker tells
 )
 
 const exitCodesHelp = `Exit codes:
@@ -30,7 +30,7 @@ const exitCodesHelp = `Exit codes:
   2  bad usage or input, or a request that does not apply
   3  the job waits for a person
   4  interrupted or cancelled; with Ctrl-C only the following ended, the job goes on
-  5  cannot reach Temporal`
+  5  cannot reach Temporal, or no worker answers`
 
 // problem is an error as the operator gets to see it.
 type problem struct {

@@ -217,9 +217,10 @@ func (p *progress) finish() { p.screen = nil }
 // watch asks a workflow and its steps how they stand.
 type watch struct {
 	*session
-	run   started
-	last  view.Job
-	heard time.Time // when a worker last answered
+	run    started
+	last   view.Job
+	heard  time.Time // when a worker last answered
+	silent error     // why the last question had no answer
 }
 
 func (w *watch) loop(ctx context.Context, jobs chan<- view.Job) {
@@ -243,6 +244,7 @@ func (w *watch) loop(ctx context.Context, jobs chan<- view.Job) {
 func (w *watch) look(ctx context.Context) {
 	job := view.Job{ID: w.run.id, Now: time.Now(), Status: w.last.Status, Children: w.last.Children, Transfers: w.last.Transfers}
 	status, err := w.status(ctx, w.run.id)
+	w.silent = err
 	if err != nil {
 		job.Notes = w.silence(ctx, err)
 	} else {
@@ -266,15 +268,15 @@ func (s *session) status(ctx context.Context, id string) (workflows.Status, erro
 
 // silence says why there was no answer. The job itself is not touched by it.
 func (w *watch) silence(ctx context.Context, err error) []string {
-	idle, unreachable := w.noWorker(ctx, w.taskQueue)
+	workers, unreachable := w.polls(ctx, w.taskQueue)
 	var notReady *serviceerror.WorkflowNotReady
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case unreachable != nil:
 		return []string{fmt.Sprintf("Temporal at %s does not answer since %s; trying again. The job does not need this program.", w.address, w.heard.Format("15:04:05"))}
-	case idle:
-		return []string{w.noWorkerText(w.taskQueue)}
+	case workers.idle():
+		return []string{w.idleText(workers)}
 	case errors.As(err, &notReady) || time.Since(w.heard) < 2*askTimeout:
 		return w.last.Notes
 	}

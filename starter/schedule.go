@@ -160,9 +160,7 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	shown.Created = true
 	a.showNights(shown, "created")
 	a.hintMorning(plan, shown)
-	if idle, err := session.noWorker(ctx, session.taskQueue); err == nil && idle {
-		a.note("%s", session.noWorkerText(session.taskQueue))
-	}
+	session.noteIdle(ctx)
 	return nil
 }
 

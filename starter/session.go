@@ -196,9 +196,7 @@ func (s *session) detached(ctx context.Context, run started) {
 			s.note("It was running already, since %s.", run.at.Local().Format("Mon 15:04:05"))
 		}
 	}
-	if idle, err := s.noWorker(ctx, s.taskQueue); err == nil && idle {
-		s.note("%s", s.noWorkerText(s.taskQueue))
-	}
+	s.noteIdle(ctx)
 }
 
 // alreadyDone shows what an earlier workflow of the same id achieved.
@@ -238,17 +236,4 @@ func withField(object any, name string, value any) (json.RawMessage, error) {
 		return field, nil
 	}
 	return json.RawMessage(string(field[:len(field)-1]) + "," + string(rest)), nil
-}
-
-// noWorker tells that no worker has polled a task queue lately.
-func (s *session) noWorker(ctx context.Context, queue string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	described, err := s.client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	return len(described.GetPollers()) == 0, err
-}
-
-func (s *session) noWorkerText(queue string) string {
-	return fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. Start one: worker --config pbsm.yaml; or name another queue: --task-queue.",
-		queue, s.namespace, s.address)
 }

@@ -121,8 +121,7 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 	}
 	defer s.close()
 	patience := time.AfterFunc(askTimeout, func() {
-		if idle, err := s.noWorker(ctx, s.taskQueue); err == nil && idle {
-			s.note("%s", s.noWorkerText(s.taskQueue))
+		if s.noteIdle(ctx) {
 			return
 		}
 		s.note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the request.")
@@ -199,7 +198,8 @@ func newStatusCommand(a *app, noun string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status ID", Short: "Show how a job stands, or follow it", Args: oneArg("workflow id"),
 		Long: `Show how a job stands. The exit code says it too: 0 while it runs well and when it
-is done, 1 failed, 3 waits for a person, 4 interrupted or cancelled.`,
+is done, 1 failed, 3 waits for a person, 4 interrupted or cancelled, 5 not known, as no
+worker or no Temporal answers.`,
 		Example: strings.ReplaceAll(fmt.Sprintf("  starter %s status %s --follow", noun, exampleID(noun)), "  status", " status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.status(cmd.Context(), args[0], follow, wait)
@@ -236,16 +236,16 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 		s.announce(run)
 		return s.follow(ctx, run, wait)
 	}
-	return s.snapshot(ctx, run)
+	return s.snapshot(ctx, run, info)
 }
 
 // snapshot shows a running job once.
-func (s *session) snapshot(ctx context.Context, run started) error {
+func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.WorkflowExecutionInfo) error {
 	w := &watch{session: s, run: run, heard: run.at}
 	w.look(ctx)
 	job := w.last
 	if job.Status.Type == "" {
-		return &problem{code: exitFailed, id: run.id, message: "it runs, but nobody tells how it stands: " + strings.Join(job.Notes, " ")}
+		return s.untold(ctx, info, w.silent)
 	}
 	waiting := job.Status.State == workflows.Waiting
 	if s.json() {

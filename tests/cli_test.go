@@ -312,6 +312,26 @@ func TestStarterWithoutTemporal(t *testing.T) {
 	require.Equal(t, 5.0, s.oneDocument(s.RunEnv(nowhere, s.night("--output", "json")...))["exit_code"])
 }
 
+// Temporal counts a worker that was killed for minutes. What the starter says of it is true at once.
+func TestStarterWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	require.Contains(t, s.want(0, "doctor").Stdout, "noticed 1m10s after its last poll", "there is no job yet to ask about")
+	run := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT"})
+	s.AwaitState(run.GetID(), workflows.Waiting)
+	require.Contains(t, s.want(0, "doctor").Stdout, "workers: one answers")
+	s.Worker.Kill()
+	result := s.want(5, "status", run.GetID())
+	require.Empty(t, result.Stdout)
+	for _, want := range []string{"it runs since", "its last known state is waiting", "a worker last polled", "worker --config pbsm.yaml", "starter status " + run.GetID()} {
+		require.Contains(t, result.Stderr, want)
+	}
+	require.Equal(t, 5.0, s.json(5, "status", run.GetID())["exit_code"])
+	doctor := s.want(1, "doctor")
+	require.Contains(t, doctor.Stdout, "FAIL  workers: none answers, asked how "+run.GetID())
+	require.Contains(t, doctor.Stdout, "worker --config pbsm.yaml")
+}
+
 // The doctor finds each thing that is broken, says what to do, and calls the rest ok.
 func TestStarterDoctor(t *testing.T) {
 	t.Parallel()

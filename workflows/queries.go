@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
 )
 
 // WaitingQuery is the visibility query of the running workflows of some types that wait for a
@@ -21,4 +24,20 @@ func WaitingQuery(connection string, workflowTypes ...string) string {
 func SucceededQuery(connection string) string {
 	return fmt.Sprintf("%s = %s AND %s = '%s' AND WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
 		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, NightlyCloseType)
+}
+
+// JobsQuery is the visibility query of the workflows on a task queue that answer StatusQuery.
+func JobsQuery(taskQueue string) string {
+	types := []string{NightlyCloseType, RunBatchType, GenerateReportType, UploadFileType, DownloadFileType, MigrateType}
+	return fmt.Sprintf("TaskQueue = %s AND WorkflowType IN ('%s')", strconv.Quote(taskQueue), strings.Join(types, "', '"))
+}
+
+// LastState is the state in a workflow's search attributes, for when no worker tells its status.
+// Empty: it has none yet.
+func LastState(info *workflowpb.WorkflowExecutionInfo) State {
+	var state State
+	if value, ok := info.GetSearchAttributes().GetIndexedFields()[stateAttribute.GetName()]; ok {
+		_ = converter.GetDefaultDataConverter().FromPayload(value, &state) // it is a Keyword
+	}
+	return state
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// pollLasts is how long ago a worker that lives can have begun its last poll: a poll is over
+// after a minute, and the next one begins at once. Temporal remembers those of the dead for minutes.
+const pollLasts = 70 * time.Second
+
+// polls are what Temporal remembers of the workers of a task queue.
+type polls struct {
+	queue string
+	last  time.Time // zero: it remembers none
+	now   time.Time
+}
+
+// polls looks up when a worker last polled a task queue.
+func (s *session) polls(ctx context.Context, queue string) (polls, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	described, err := s.client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	p := polls{queue: queue, now: time.Now()}
+	for _, poller := range described.GetPollers() {
+		if at := poller.GetLastAccessTime().AsTime(); at.After(p.last) {
+			p.last = at
+		}
+	}
+	return p, err
+}
+
+// idle tells that no worker lives.
+func (p polls) idle() bool { return p.now.Sub(p.last) > pollLasts }
+
+// text is the last poll, in words.
+func (p polls) text() string {
+	if p.last.IsZero() {
+		return fmt.Sprintf("no worker has polled the task queue %q lately", p.queue)
+	}
+	return fmt.Sprintf("a worker last polled the task queue %q at %s, %s ago", p.queue, p.last.Local().Format("15:04:05"), p.now.Sub(p.last).Round(time.Second))
+}
+
+const startWorker = "Start one: worker --config pbsm.yaml"
+
+// noteIdle says on stderr that nothing happens for want of a worker.
+func (s *session) noteIdle(ctx context.Context) bool {
+	p, err := s.polls(ctx, s.taskQueue)
+	if err != nil || !p.idle() {
+		return false
+	}
+	s.note("%s", s.idleText(p))
+	return true
+}
+
+func (s *session) idleText(p polls) string {
+	return fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s; or name another queue: --task-queue.",
+		p.queue, s.namespace, s.address, startWorker)
+}
+
+// untold is the problem of a running job that nobody tells of. How it stands is not known, so
+// it is none of the job's own ends.
+func (s *session) untold(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, silence error) error {
+	id := info.GetExecution().GetWorkflowId()
+	p := &problem{code: exitUnreachable, id: id, next: []string{"Look again: starter status " + id}}
+	known := "it runs since " + info.GetStartTime().AsTime().Local().Format("Mon 2006-01-02 15:04:05")
+	if state := workflows.LastState(info); state != "" {
+		known += ", and its last known state is " + string(state)
+	}
+	if !nobodyAnswered(silence) {
+		p.message = fmt.Sprintf("%s; how it stands cannot be told: %v", known, silence)
+		return p
+	}
+	last, err := s.polls(ctx, s.taskQueue)
+	if err != nil {
+		p.message = fmt.Sprintf("%s; Temporal at %s does not tell more: %v", known, s.address, err)
+		return p
+	}
+	p.message = fmt.Sprintf("no worker answers, so how it stands is not known: %s; %s", known, last.text())
+	p.next = append([]string{"What was started at the service goes on; nothing else happens until a worker is there. " + startWorker}, p.next...)
+	return p
+}
+
+// nobodyAnswered tells by the error of a question to a workflow that no worker took it.
+func nobodyAnswered(err error) bool {
+	var (
+		notReady *serviceerror.WorkflowNotReady   // no worker has begun it
+		noPoller *serviceerror.FailedPrecondition // none has been there lately
+	)
+	return temporary(err) || errors.As(err, &notReady) || errors.As(err, &noPoller)
+}
+
+// answers asks the workers of a task queue how the latest job there stands, over or not. Only one
+// that lives can tell: Temporal still counts those that died a moment ago. Where there is no job
+// to ask about, or it needs a worker of its own version, nobody is asked, and job is empty.
+func (s *session) answers(ctx context.Context, queue string) (job string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
+	defer cancel()
+	page, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1, Query: workflows.JobsQuery(queue)})
+	if err != nil || len(page.GetExecutions()) == 0 {
+		return "", err
+	}
+	latest := page.GetExecutions()[0]
+	if latest.GetVersioningInfo().GetBehavior() == enumspb.VERSIONING_BEHAVIOR_PINNED {
+		return "", nil
+	}
+	job = latest.GetExecution().GetWorkflowId()
+	if _, err := s.client.QueryWorkflow(ctx, job, latest.GetExecution().GetRunId(), workflows.StatusQuery); nobodyAnswered(err) {
+		return job, err
+	}
+	return job, nil
+}
