@@ -46,9 +46,11 @@ tools:
 	@mkdir -p $(TOOLS)
 	go build -C .ci/tools -o $(CURDIR)/$(TOOLS)/ tool
 
-# docs/configuration.md, docs/pipelines.md and deploy/schema, from the Go types and their comments.
+# docs/configuration.md, docs/pipelines.md and deploy/schema, from the Go types and their comments;
+# the dashboard, and the alert rules for the Prometheus operator.
 generate:
 	cd tests && go run ./reference ..
+	cd tests && go run ./observability ..
 
 # What every program is made of, in CycloneDX's form, and under which licenses.
 sbom: release

@@ -167,7 +167,7 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 		}
 		into[pipelineKey{parts[1], parts[2]}] = scheduleFindings{
 			paused: is.Schedule.State.Paused, tooLate: is.Info.NumActionsMissedCatchupWindow, overlapped: is.Info.NumActionsSkippedOverlap,
-			lastNight: c.lastNight(is),
+			lastNight: c.lastNight(is, time.Now()),
 		}
 	}
 	return nil
@@ -175,7 +175,7 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 
 // lastNight is when the latest night of a schedule was to begin, by its calendar: whatever
 // became of it. Nights before there was the schedule are not its own.
-func (c *census) lastNight(is *client.ScheduleDescription) time.Time {
+func (c *census) lastNight(is *client.ScheduleDescription, now time.Time) time.Time {
 	var rule calendar.Rule // the input has the keys of the rule among its own
 	if payload, ok := is.Memo.GetFields()[workflows.ScheduleInputMemo]; !ok || c.payloads.FromPayload(payload, &rule) != nil {
 		return time.Time{}
@@ -184,7 +184,7 @@ func (c *census) lastNight(is *client.ScheduleDescription) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	night := plan.At(time.Now()).Night
+	night := plan.At(now).Night
 	if night == nil || night.Start.Before(is.Info.CreatedAt) {
 		return time.Time{}
 	}

@@ -54,6 +54,7 @@ func TestProfiles(t *testing.T) {
 		"demo":         {envFile: "demo.env", extra: []string{"simulator"}},
 		"tools":        {profiles: []string{"tools"}, extra: []string{"starter"}},
 		"encryption":   {envFile: "encryption.env", extra: []string{"codec-server"}},
+		"watched":      {profiles: []string{"observability"}, extra: []string{"prometheus", "grafana"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			project := load(t, tc.envFile, tc.profiles...)
@@ -77,6 +78,8 @@ func TestStartingOrder(t *testing.T) {
 		"simulator": {},
 
 		"codec-server": {},
+		"prometheus":   {},
+		"grafana":      {"prometheus": healthy},
 	}
 	project := everything(t)
 	got := map[string]map[string]string{}
@@ -138,7 +141,7 @@ func TestEveryLongRunningServiceIsWatched(t *testing.T) {
 }
 
 func TestImagesArePinned(t *testing.T) {
-	release := regexp.MustCompile(`^\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
+	release := regexp.MustCompile(`^v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
 	for name, service := range everything(t).Services {
 		if assert.NotEmpty(t, service.Image, name) && service.Build == nil {
 			assert.Regexp(t, release, tagOf(t, service.Image), "%s: %s", name, service.Image)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,6 +45,9 @@ func manifests(t *testing.T, folder string) map[string]any {
 		"apps/v1 Deployment":                 func() any { return new(appsv1.Deployment) },
 		"policy/v1 PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
 		"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
+
+		"monitoring.coreos.com/v1 PodMonitor":     func() any { return new(monitoringv1.PodMonitor) },
+		"monitoring.coreos.com/v1 PrometheusRule": func() any { return new(monitoringv1.PrometheusRule) },
 	}
 	found := map[string]any{}
 	for _, resource := range built.Resources() {
@@ -253,4 +257,29 @@ func TestTheConfigurationIsWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(example), shared["ConfigMap pipelines"].(*corev1.ConfigMap).Data["nightly-close.yaml"], "deploy/pipelines and its copy")
 	require.Contains(t, shared["ConfigMap temporal"].(*corev1.ConfigMap).Data, "TEMPORAL_ADDRESS")
+}
+
+// Every worker is scraped on the port of its health page, which its network policy opens, under
+// the job by whose name the rules go; the rules and the dashboard are the files.
+func TestTheWorkersAreWatched(t *testing.T) {
+	watched := manifests(t, deploy+"/observability")
+	monitor := watched["PodMonitor worker"].(*monitoringv1.PodMonitor)
+	pod := deployment(t, folder+"/version", "dev").Spec.Template
+	selector, err := metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
+	require.NoError(t, err)
+	require.True(t, selector.Matches(labels.Set(pod.Labels)))
+	require.Equal(t, "pbsmflow", pod.Labels[monitor.Spec.JobLabel])
+	port := pod.Spec.Containers[0].Ports[0]
+	require.Equal(t, port.Name, *monitor.Spec.PodMetricsEndpoints[0].Port)
+	policy := manifests(t, folder)["NetworkPolicy worker"].(*networkingv1.NetworkPolicy)
+	require.Equal(t, port.ContainerPort, policy.Spec.Ingress[0].Ports[0].Port.IntVal)
+
+	rules, err := os.ReadFile(deploy + "/observability/alerts.yaml")
+	require.NoError(t, err)
+	var file monitoringv1.PrometheusRuleSpec
+	require.NoError(t, yaml.UnmarshalStrict(rules, &file))
+	require.Equal(t, file, watched["PrometheusRule pbsmflow"].(*monitoringv1.PrometheusRule).Spec)
+	board := watched["ConfigMap dashboard"].(*corev1.ConfigMap)
+	require.Equal(t, "1", board.Labels["grafana_dashboard"])
+	require.Contains(t, board.Data["dashboard.json"], `"uid": "pbsmflow"`)
 }

@@ -1,0 +1,113 @@
+//lint:file-ignore SA1019 Every Grafana takes this schema; its successor, dashboardv2, only the newest.
+
+package main
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+// overview is read from the top: what needs somebody now, what became of the night, and then
+// whether the service, the files or the workers are the reason.
+func overview() *dashboard.DashboardBuilder {
+	return dashboard.NewDashboardBuilder("pbsmflow").Uid("pbsmflow").Tags([]string{"pbsmflow", "temporal"}).
+		Description("The nightly closes: what waits, what ended, and how the service, the files and the workers fare.").
+		Readonly().Time("now-12h", "now").Refresh("30s").Timezone("browser").Tooltip(dashboard.DashboardCursorSyncCrosshair).
+		Link(dashboard.NewDashboardLinkBuilder("Runbook").Type(dashboard.DashboardLinkTypeLink).TargetBlank(true).
+			Url("https://github.com/pbsmflow/pbsmflow/blob/main/docs/runbook.md")).
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus")).
+		WithVariable(dashboard.NewQueryVariableBuilder("connection").Label("Connection").Datasource(source).
+			Query(dashboard.StringOrMap{String: cog.ToPtr("label_values(pbsm_login_refused, connection)")}).
+			Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
+			Multi(true).IncludeAll(true).AllValue(".*").Current(all)).
+		WithRow(row("Now")).
+		WithPanel(number("Waiting for a person", "Closes and batches that wait for an answer; a close and the batch that it waits with are counted each. starter inbox shows what is asked.", 6,
+			redFrom(1), query(`max by (connection, workflow_type) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}}"))).
+		WithPanel(number("Alerts", "Alerts of docs/runbook.md that fire.", 3,
+			redFrom(1), query(`count(ALERTS{alertname=~"PBSM.+", alertstate="firing"}) or vector(0)`, "firing"))).
+		WithPanel(number("Workers", "Workers that answer Prometheus.", 3,
+			greenFrom(1), query(`sum(up{job="pbsmflow"})`, "workers"))).
+		WithPanel(words("Temporal", "Whether Temporal answers any worker.", 3,
+			mapping{"0", "unreachable", "red"}, mapping{"1", "reachable", "green"}).
+			WithTarget(query(`max(pbsm_temporal_up)`, "Temporal"))).
+		WithPanel(words("Login", "Whether the service accepts the credentials of a connection.", 4,
+			mapping{"0", "accepted", "green"}, mapping{"1", "refused", "red"}).
+			WithTarget(query(`max by (connection) (pbsm_login_refused{connection=~"$connection"})`, "{{connection}}"))).
+		WithPanel(words("Schedule", "Whether nights begin by themselves.", 5,
+			mapping{"0", "on", "green"}, mapping{"1", "paused", "orange"}).
+			WithTarget(query(`max by (connection, pipeline) (pbsm_schedule_paused{connection=~"$connection"})`, "{{connection}} {{pipeline}}"))).
+		WithRow(row("The night")).
+		WithPanel(number("Closes that ended", "By state, in the time shown.", 6, nil,
+			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection", workflow_type="NightlyClose"}[$__range]))`, "{{state}}")).
+			Decimals(0).Overrides(stateColours())).
+		WithPanel(number("Since the last success", "Time since a close of the pipeline last succeeded.", 6, nil,
+			query(`time() - max by (connection, pipeline) (pbsm_close_last_success_timestamp_seconds{connection=~"$connection"})`, "{{connection}} {{pipeline}}")).
+			Unit(units.Seconds).TextMode(common.BigValueTextModeValueAndName)).
+		WithPanel(number("Since the night began", "Time since the latest night of the schedule was to begin, by its calendar.", 6, nil,
+			query(`time() - max by (connection, pipeline) (pbsm_schedule_last_night_timestamp_seconds{connection=~"$connection"})`, "{{connection}} {{pipeline}}")).
+			Unit(units.Seconds).TextMode(common.BigValueTextModeValueAndName)).
+		WithPanel(number("Deadlines", "Of the jobs that ended in the time shown and had one.", 6, nil,
+			query(`sum(increase(pbsm_deadline_margin_seconds_count{connection=~"$connection"}[$__range]))`, "kept"),
+			query(`sum(increase(pbsm_lateness_seconds_count{connection=~"$connection"}[$__range])) or vector(0)`, "missed"),
+			query(`sum(increase(pbsm_late_warnings_total{connection=~"$connection"}[$__range]))`, "warned of")).
+			Decimals(0).Overrides(colours(map[string]string{"kept": "green", "missed": "red", "warned of": "orange"}))).
+		WithPanel(lines("Waiting for a person", "How many wait, over time.", 8,
+			query(`max by (connection, workflow_type) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}}")).
+			LineInterpolation(common.LineInterpolationStepAfter).Decimals(0).Min(0)).
+		WithPanel(bars("Jobs that ended", "All types of workflow, by state.", 8,
+			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection"}[$__rate_interval]))`, "{{state}}")).
+			Overrides(stateColours()).Min(0)).
+		WithPanel(lines("Distance to the deadline", "Mean over the jobs that ended: how long before their deadline, or after it.", 8,
+			query(`sum(increase(pbsm_deadline_margin_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_deadline_margin_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "before"),
+			query(`sum(increase(pbsm_lateness_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_lateness_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "after"),
+			query(`sum(increase(pbsm_person_wait_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_person_wait_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "waited for a person")).
+			Unit(units.Seconds).ShowPoints(common.VisibilityModeAlways).
+			Overrides(colours(map[string]string{"before": "green", "after": "red", "waited for a person": "orange"}))).
+		WithRow(row("The service")).
+		WithPanel(bars("Calls by status", "Answers of the service, its IAM and its object store; none is no answer.", 8,
+			query(`sum by (code) (rate(pbsm_service_call_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "{{code}}")).
+			Unit(units.RequestsPerSecond).Overrides(codeColours()).Min(0)).
+		WithPanel(lines("Calls that failed", "Share of calls without an answer, with 429 or 5xx; they are repeated.", 8,
+			query(`sum by (connection) (rate(pbsm_service_call_seconds_count{connection=~"$connection", code=~"none|429|5.."}[$__rate_interval])) / sum by (connection) (rate(pbsm_service_call_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "{{connection}}")).
+			Unit(units.PercentUnit).Min(0).Max(1)).
+		WithPanel(lines("Latency of calls", "From the request to the header of its answer, all calls.", 8,
+			latency("0.50", `pbsm_service_call_seconds_bucket{connection=~"$connection"}`, "p50"),
+			latency("0.95", `pbsm_service_call_seconds_bucket{connection=~"$connection"}`, "p95"),
+			latency("0.99", `pbsm_service_call_seconds_bucket{connection=~"$connection"}`, "p99")).
+			Unit(units.Seconds)).
+		WithPanel(lines("Latency by call, p95", "", 12,
+			query(`histogram_quantile(0.95, sum by (le, call) (rate(pbsm_service_call_seconds_bucket{connection=~"$connection"}[$__rate_interval])))`, "{{call}}")).
+			Unit(units.Seconds)).
+		WithPanel(lines("Files", "Bytes that moved, by direction.", 12,
+			query(`sum by (direction) (rate(pbsm_transfer_bytes_total{connection=~"$connection"}[$__rate_interval]))`, "{{direction}}")).
+			Unit(units.BytesPerSecondSI).Min(0)).
+		WithRow(row("The workers")).
+		WithPanel(lines("Tasks wait for a worker, p95", "From when Temporal had a task until a worker took it. On a connection's queue its rate counts, too.", 8,
+			query(`histogram_quantile(0.95, sum by (le, task_queue) (rate(temporal_workflow_task_schedule_to_start_latency_seconds_bucket{job="pbsmflow"}[$__rate_interval])))`, "workflow {{task_queue}}"),
+			query(`histogram_quantile(0.95, sum by (le, task_queue) (rate(temporal_activity_schedule_to_start_latency_seconds_bucket{job="pbsmflow"}[$__rate_interval])))`, "activity {{task_queue}}")).
+			Unit(units.Seconds)).
+		WithPanel(lines("Slots in use", "Tasks under way, over all workers.", 8,
+			query(`sum by (task_queue, worker_type) (temporal_worker_task_slots_used{job="pbsmflow"})`, "{{task_queue}} {{worker_type}}")).
+			Min(0).Decimals(0)).
+		WithPanel(lines("Share of slots in use", "On the fullest worker. At 100 % it takes no more work of that type.", 8,
+			query(`max by (task_queue, worker_type) (temporal_worker_task_slots_used{job="pbsmflow"} / (temporal_worker_task_slots_used{job="pbsmflow"} + temporal_worker_task_slots_available{job="pbsmflow"}))`, "{{task_queue}} {{worker_type}}")).
+			Unit(units.PercentUnit).Min(0).Max(1)).
+		WithPanel(lines("Polls", "Requests for work that Temporal answered, by what was asked for.", 8,
+			query(`sum by (operation) (rate(temporal_long_request_total{job="pbsmflow"}[$__rate_interval]))`, "{{operation}}")).
+			Unit(units.RequestsPerSecond).Min(0)).
+		WithPanel(lines("Latency of Temporal", "Requests of the workers, without the polls that wait for work.", 8,
+			latency("0.50", `temporal_request_latency_seconds_bucket{job="pbsmflow"}`, "p50"),
+			latency("0.95", `temporal_request_latency_seconds_bucket{job="pbsmflow"}`, "p95"),
+			latency("0.99", `temporal_request_latency_seconds_bucket{job="pbsmflow"}`, "p99")).
+			Unit(units.Seconds)).
+		WithPanel(lines("Memory", "Resident, by worker.", 8,
+			query(`process_resident_memory_bytes{job="pbsmflow"}`, "{{instance}}")).
+			Unit(units.BytesIEC).Min(0))
+}
+
+// latency is a quantile over all series of a histogram's buckets.
+func latency(quantile, buckets, legend string) *target {
+	return query(`histogram_quantile(`+quantile+`, sum by (le) (rate(`+buckets+`[$__rate_interval])))`, legend)
+}
