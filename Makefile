@@ -3,6 +3,7 @@
 # make test   all of that, and everything end to end, and the demo
 # make release  the programs as the images hold them, in bin/release
 # make sbom   bills of materials of the programs; make reproducible: the same bytes from another folder
+# make dashboard  a picture of the dashboard with real measures; wants npm
 # make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
 
 BIN      := bin
@@ -16,7 +17,7 @@ DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)"
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
 MODULES  := . deploy/devserver tests
 
-.PHONY: bench build release sbom reproducible vulncheck devserver cluster s3server tools generate check test e2e chaos demo demo-ci fmt clean
+.PHONY: bench build release sbom reproducible vulncheck devserver cluster s3server tools generate check test e2e chaos dashboard demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -82,6 +83,14 @@ e2e: build cluster s3server
 bench: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -tags bench -count=1 -timeout 150m -run TestBench -v ./bench
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestATransferOutlivesItsWorker -v .
+
+# The dashboard with the measures of two busy minutes, drawn with Grafana's own components (from npm) in Chromium:
+# tests/output/TestDashboardIsDrawn/screens has the picture.
+dashboard: build
+	@mkdir -p $(BIN)/render
+	cp tests/observability/render/* $(BIN)/render
+	cd $(BIN)/render && npm install --ignore-scripts --legacy-peer-deps --no-audit --no-fund --no-package-lock && npm run build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_RENDER=$(CURDIR)/$(BIN)/render go test -tags render -count=1 -timeout 10m -run TestDashboardIsDrawn -v .
 
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
