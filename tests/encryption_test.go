@@ -287,9 +287,10 @@ func sealedNight(t *testing.T, e *harness.Env, sealed bool) {
 	if sealed { // workers one after the other: first all of them know the new key, then it is current
 		known := "PBSM_ENCRYPTION__KEYS__SECOND=" + secondKey
 		e.Worker.Stop()
-		e.StartWorker(known)
+		between := e.StartWorker(known)
 		rotated = []string{known, "PBSM_ENCRYPTION__CURRENT=second"}
 		e.StartWorker(rotated...)
+		between.Stop() // else it may be the one that ends the close
 	}
 	must(rotated, 0, "batch", "interrupt", batch, "--reason", "quokka reason to interrupt")
 	e.Sim.SetSpeed(600)
