@@ -286,9 +286,13 @@ type nights struct {
 	Rule    workflows.ScheduledCloseInput `json:"rule"`
 	Created bool                          `json:"created,omitempty"`
 	Nights  []nightDocument               `json:"nights"`
-	// WorkflowID is the close's that was started.
+	// WorkflowID is the close's that was started, or that there was.
 	WorkflowID string `json:"workflow_id,omitempty"`
-	verdicts   []calendar.Verdict
+	// AlreadyDone: it had succeeded, and nothing was started.
+	AlreadyDone bool `json:"already_done,omitempty"`
+	// Paused: nothing but the one night was started.
+	Paused   bool `json:"paused,omitempty"`
+	verdicts []calendar.Verdict
 }
 
 // nightDocument is a night, or a date without a close.
@@ -339,7 +343,10 @@ func (a *app) showNights(n nights, done string) {
 	}
 	a.print(head, "")
 	a.print(a.style.Nights(n.verdicts, a.width())...)
-	if n.WorkflowID != "" {
+	switch {
+	case n.AlreadyDone:
+		a.print("", "See it: starter status "+n.WorkflowID)
+	case n.WorkflowID != "":
 		a.print("", "Follow it: starter status "+n.WorkflowID+" --follow")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -78,8 +79,12 @@ func (a *app) listSchedules(ctx context.Context) error {
 	}
 	var shown []view.Schedule
 	for _, d := range list {
+		next := cmp.Or(d.next, d.Unplanned)
+		if d.Paused && d.next != "" {
+			next = "(would be " + d.next + ")"
+		}
 		shown = append(shown, view.Schedule{
-			ID: d.ID, Paused: d.Paused, Next: cmp.Or(d.next, d.Unplanned), Last: d.Last, Note: d.Note, Missed: d.MissedCatchUp, Skipped: d.SkippedOverlap,
+			ID: d.ID, Paused: d.Paused, Next: next, Last: d.Last, Note: d.Note, Missed: d.MissedCatchUp, Skipped: d.SkippedOverlap,
 		})
 	}
 	a.print(a.style.Schedules(shown, a.width())...)
@@ -166,7 +171,11 @@ func scheduleChanges(a *app) []*cobra.Command {
 		cmd := &cobra.Command{
 			Use: name + " ID", Short: short, Args: oneArg("schedule id"), Example: "  starter schedule " + name + " " + exampleSchedule,
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, _ *client.ScheduleDescription) error {
+				return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
+					if name == "unpause" && !description.Schedule.State.Paused {
+						a.scheduleChanged(args[0], "nothing: it was not paused")
+						return nil
+					}
 					note := by + " " + done
 					if reason != "" {
 						note += ": " + reason
@@ -372,26 +381,60 @@ succeeded is not run again. It works on a paused schedule, too.`,
 		Args:    oneArg("schedule id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withSchedule(cmd.Context(), args[0], func(s *session, handle client.ScheduleHandle, description *client.ScheduleDescription) error {
-				in, plan, err := s.scheduledPlan(description)
-				if err != nil {
-					return err
-				}
-				shown := nights{ID: args[0], Rule: in, verdicts: []calendar.Verdict{plan.At(time.Now())}}
-				if dryRun {
-					a.showNights(shown, "")
-					return nil
-				}
-				if err := handle.Trigger(cmd.Context(), client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}); err != nil {
-					return fmt.Errorf("trigger %s: %w", args[0], err)
-				}
-				if night := shown.verdicts[0].Night; night != nil {
-					shown.WorkflowID = workflows.CloseWorkflowID(in.Connection, in.Pipeline, night.AsOf.Format(time.DateOnly))
-				}
-				a.showNights(shown, "runs")
-				return nil
+				return s.trigger(cmd.Context(), handle, description, dryRun)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the night")
 	return cmd
+}
+
+// trigger has the worker look at the latest night even where nothing is to be started by what is
+// known here: its calendar decides.
+func (s *session) trigger(ctx context.Context, handle client.ScheduleHandle, description *client.ScheduleDescription, dryRun bool) error {
+	in, plan, err := s.scheduledPlan(description)
+	if err != nil {
+		return err
+	}
+	verdict := plan.At(time.Now())
+	shown := nights{ID: handle.GetID(), Rule: in, verdicts: []calendar.Verdict{verdict}}
+	if dryRun {
+		s.showNights(shown, "")
+		return nil
+	}
+	done := "starts nothing: " + verdict.Why
+	if night := verdict.Night; night != nil {
+		asOf := night.AsOf.Format(time.DateOnly)
+		shown.WorkflowID = workflows.CloseWorkflowID(in.Connection, in.Pipeline, asOf)
+		if done, err = s.whatIsTriggered(ctx, asOf, &shown); err != nil {
+			return err
+		}
+	}
+	if err := handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}); err != nil {
+		return fmt.Errorf("trigger %s: %w", handle.GetID(), err)
+	}
+	if description.Schedule.State.Paused {
+		shown.Paused = true
+		done += "; the schedule is paused, and stays so"
+	}
+	s.showNights(shown, done)
+	return nil
+}
+
+// whatIsTriggered says what a trigger leads to, by how the night's close stands before it.
+func (s *session) whatIsTriggered(ctx context.Context, asOf string, shown *nights) (string, error) {
+	described, err := s.client.DescribeWorkflowExecution(ctx, shown.WorkflowID, "")
+	if err != nil && !notFound(err) {
+		return "", fmt.Errorf("look at %s: %w", shown.WorkflowID, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	clock := func(at *timestamppb.Timestamp) string { return at.AsTime().Local().Format("Mon 2006-01-02 15:04:05") }
+	switch info.GetStatus() {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		shown.AlreadyDone = true
+		return fmt.Sprintf("starts nothing: %s was already done, on %s; it is not run again", asOf, clock(info.GetCloseTime())), nil
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return fmt.Sprintf("starts nothing: %s runs since %s", asOf, clock(info.GetStartTime())), nil
+	}
+	return "starts the close for " + asOf, nil
 }

@@ -143,7 +143,7 @@ func TestAWeekOfNights(t *testing.T) {
 	// A trigger is about the latest night that has begun.
 	latest := s.json(0, "schedule", "trigger", id, "--dry-run")["nights"].([]any)[0].(map[string]any)
 	asOf := latest["as_of_date"].(string)
-	s.want(0, "schedule", "trigger", id)
+	require.Contains(t, s.want(0, "schedule", "trigger", id).Stdout, id+" starts the close for "+asOf+"\n")
 	s.Until("the failed night has paused the schedule", func() bool {
 		listed := s.inList(id)
 		return listed != nil && listed["paused"] == true && strings.Contains(fmt.Sprint(listed["note"]), "ledger failed")
@@ -153,13 +153,21 @@ func TestAWeekOfNights(t *testing.T) {
 		listed := s.inList(id)
 		return listed["paused"] == false && listed["note"] == "ann unpaused it: the ledger came"
 	})
+	require.Contains(t, s.want(0, "schedule", "unpause", id).Stdout, "nothing: it was not paused")
+	require.NotContains(t, s.want(0, "schedule", "list").Stdout, "would be")
 	s.want(0, "schedule", "pause", id)
+	require.Contains(t, s.want(0, "schedule", "list").Stdout, "(would be ")
 
 	s.ledgers(asOf)
-	s.want(0, "schedule", "trigger", id)
-	s.AwaitState(workflows.CloseWorkflowID(s.Connection, "night", asOf), workflows.Succeeded)
+	require.Contains(t, s.want(0, "schedule", "trigger", id).Stdout, id+" starts the close for "+asOf+"; the schedule is paused, and stays so\n")
+	closeID := workflows.CloseWorkflowID(s.Connection, "night", asOf)
+	s.AwaitState(closeID, workflows.Succeeded)
 	triggered := s.ticks("night", 16)[15]
 	require.Equal(t, scheduled{latest["night"].(string), asOf, workflows.Succeeded, triggered.summary}, triggered)
+	again = s.want(0, "schedule", "trigger", id)
+	require.Contains(t, again.Stdout, asOf+" was already done, on ")
+	require.Contains(t, again.Stdout, "See it: starter status "+closeID+"\n")
+	require.Equal(t, true, s.json(0, "schedule", "trigger", id)["already_done"])
 
 	// What is not started is counted. The starter's own backfill lets nights wait.
 	monday, err := time.Parse(time.RFC3339, businessNight)
