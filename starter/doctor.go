@@ -308,7 +308,7 @@ func (d *doctor) temporal(ctx context.Context) {
 	s, err := d.connect(ctx)
 	switch {
 	case errors.Is(err, temporalclient.ErrUnreachable):
-		d.bad(exitUnreachable, "Temporal", "Start the server, or set TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and the TLS or API key settings.", err)
+		d.bad(exitUnreachable, "Temporal", temporalclient.WhatToCheck, err)
 		return
 	case err != nil:
 		d.bad(exitUsage, "Temporal", "Correct what is named.", err)

@@ -70,9 +70,9 @@ func asProblem(err error) *problem {
 	case errors.As(err, &namespace):
 		return &problem{code: exitUsage, message: err.Error(), next: []string{"Set TEMPORAL_NAMESPACE to one that exists."}}
 	case errors.Is(err, temporalclient.ErrUnreachable):
-		return &problem{code: exitUnreachable, message: err.Error()}
+		return &problem{code: exitUnreachable, message: err.Error(), next: []string{temporalclient.WhatToCheck}}
 	case temporary(err):
-		return &problem{code: exitUnreachable, message: "cannot reach Temporal: " + err.Error()}
+		return &problem{code: exitUnreachable, message: "cannot reach Temporal: " + temporalclient.Reason(err), next: []string{temporalclient.WhatToCheck}}
 	}
 	return &problem{code: exitFailed, message: err.Error()}
 }

@@ -38,6 +38,7 @@ func main() {
 	case errors.As(err, &bad):
 		os.Exit(exitBadConfig)
 	case errors.Is(err, temporalclient.ErrUnreachable):
+		fmt.Fprintln(os.Stderr, temporalclient.WhatToCheck)
 		os.Exit(exitUnreachable)
 	}
 	os.Exit(exitFailed)

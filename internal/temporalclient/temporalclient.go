@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -25,8 +26,11 @@ var ErrUnreachable = errors.New("cannot reach Temporal")
 
 const dialTimeout = 10 * time.Second
 
-// Dial connects with the profile in force. The error names the address, the
-// namespace and what to check; it is ErrUnreachable when the settings were readable.
+// WhatToCheck is what a person can do after ErrUnreachable.
+const WhatToCheck = "Check that the server runs, then TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, and the TLS and API key settings."
+
+// Dial connects with the profile in force. The error names the address; it is
+// ErrUnreachable when the settings were readable.
 // Metrics may be nil. Whatever the client sends and receives goes through converters.
 func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler, converters encryption.Converters, interceptors ...interceptor.ClientInterceptor) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
@@ -44,10 +48,24 @@ func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandle
 	defer cancel()
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, options, fmt.Errorf("%w at %s (namespace %s): %w; check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TLS and API key settings, or that the server runs",
-			ErrUnreachable, options.HostPort, options.Namespace, err)
+		return nil, options, fmt.Errorf("%w at %s: %s", ErrUnreachable, options.HostPort, Reason(err))
 	}
 	return c, options, nil
+}
+
+// wrapping is what Temporal's client, gRPC and Go put around the reason why nothing answers.
+var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = |"?transport: |Error while dialing: |dial tcp \S+: |connect: |"$`)
+
+// Reason is why there is no connection, without the layers that said so.
+func Reason(err error) string {
+	text := wrapping.ReplaceAllString(err.Error(), "")
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case text == "no children to pick from": // gRPC's word for a name that leads nowhere
+		return "no address is known for this name"
+	}
+	return text
 }
 
 // WorkflowURL is the page of a workflow's latest run in the web interface at ui; empty without one.
