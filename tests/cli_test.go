@@ -353,7 +353,7 @@ func TestStarterDoctor(t *testing.T) {
 		"CA":                {key("CA_FILE") + "", 2, "ca_file"},
 		"other CA":          {key("CA_FILE") + otherCA(t), 1, "--save-cert"},
 		"host":              {key("BASE_URL") + "https://localhost:1/tenant", 1, "localhost:1"},
-		"password":          {key("PASSWORD") + "wrong", 1, "login"},
+		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check client id"}, // the service says "wrong", too
 		"client secret":     {key("CLIENT_SECRET") + "wrong", 1, "login"},
 		"user":              {key("REMOTE_USER") + "nobody", 1, "call"},
 		"tenant":            {key("TENANT_ID") + "other", 1, "call"},

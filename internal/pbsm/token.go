@@ -235,7 +235,7 @@ func (t *tokens) fail(ctx context.Context, err error, refused bool) *Error {
 	e.NotProcessed = true // the call that wanted the token was not sent
 	if refused {
 		e.Temporary = false
-		e.Advice = "check client id and secret, username and password, then restart: they are not tried again, lest the account be locked"
+		e.Advice = "check client id and secret, username and password; a worker tries them again only after a restart, lest the account be locked"
 		t.mu.Lock()
 		t.refused = e
 		t.mu.Unlock()
@@ -262,7 +262,7 @@ func (t *tokens) answered(r *oauth2.RetrieveError) *Error {
 	a := newAnswer(t.call(), r.Response.StatusCode, r.Response.Header, r.Body, nil)
 	e := &Error{
 		Call: a.call.name, Subject: a.call.subject, HTTPStatus: a.status,
-		Code: oneLine(t.redact(r.ErrorCode), 80), Text: oneLine(t.redact(r.ErrorDescription), maxErrorText), RetryAfter: a.retryAfter,
+		Code: oneLine(t.redact(r.ErrorCode), 80), Text: t.quotable(r.ErrorDescription), RetryAfter: a.retryAfter,
 		Temporary: a.html || troubled(r) || a.ok() || r.ErrorCode == "temporarily_unavailable" || r.ErrorCode == "server_error" || r.ErrorCode == "slow_down",
 	}
 	if r.ErrorCode == "" {
@@ -275,6 +275,15 @@ func (t *tokens) answered(r *oauth2.RetrieveError) *Error {
 		e.Advice = "check token_url"
 	}
 	return e
+}
+
+// quotable is what a token error says, or nothing where a secret is in it: who knows the sentence
+// reads a gap in it as the password ("the user name or password is [secret]").
+func (t *tokens) quotable(said string) string {
+	if t.redact(said) != said {
+		return ""
+	}
+	return oneLine(said, maxErrorText)
 }
 
 // redact removes every secret of the connection from a text.

@@ -259,6 +259,21 @@ func TestTokenTrouble(t *testing.T) {
 	}
 }
 
+// A password can be a common word. A gap in a sentence that everybody knows would tell it.
+func TestTokenErrorIsQuotedOnlyWithoutASecret(t *testing.T) {
+	for said, want := range map[string]string{
+		"The account is locked.":                                `: "The account is locked."; check client id`,
+		"The username or the password is " + testPassword + ".": "code invalid_grant; check client id",
+	} {
+		s := newService(t)
+		s.respond(reply(400, `{"error":"invalid_grant","error_description":"`+said+`"}`))
+		_, err := s.client(t).Login(t.Context())
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "secret]")
+		require.ErrorContains(t, err, "a worker tries them again only after a restart")
+	}
+}
+
 func TestTokenErrorHonoursRetryAfter(t *testing.T) {
 	s := newService(t)
 	s.respond(reply(429, `{}`, "Retry-After", "30"))
