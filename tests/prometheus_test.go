@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"os"
 	"regexp"
 	"strings"
@@ -103,9 +102,10 @@ var (
 // evaluates the dashboard's queries as Grafana would.
 func checkQueries(t *testing.T, p *harness.Prometheus) {
 	t.Helper()
-	shown := dashboardQueries(t)
+	const deployed = "../deploy/observability/"
+	shown := expressions(t, deployed+"dashboard.json")
 	variables := strings.NewReplacer("$connection", ".*", "$__rate_interval", "10s", "$__range", "5m")
-	for _, expr := range append(append(alertQueries(t), runbookQueries(t)...), shown...) {
+	for _, expr := range append(append(expressions(t, deployed+"alerts.yaml"), runbookQueries(t)...), shown...) {
 		series := selector.FindAllString(expr, -1)
 		require.NotEmpty(t, series, expr)
 		for _, s := range series {
@@ -133,40 +133,25 @@ func isAbsent(expr string) bool {
 	return false
 }
 
-func alertQueries(t *testing.T) []string {
+// expressions are the values of every key "expr" of a file in YAML, of which JSON is a part.
+func expressions(t *testing.T, file string) (found []string) {
 	t.Helper()
-	var file struct {
-		Groups []struct{ Rules []struct{ Expr string } }
-	}
-	text, err := os.ReadFile("../deploy/observability/alerts.yaml")
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.NoError(t, yaml.Unmarshal(text, &file))
-	var queries []string
-	for _, group := range file.Groups {
-		for _, rule := range group.Rules {
-			queries = append(queries, rule.Expr)
+	var document yaml.Node
+	require.NoError(t, yaml.Unmarshal(text, &document))
+	var collect func(n *yaml.Node)
+	collect = func(n *yaml.Node) {
+		for i, child := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == "expr" {
+				found = append(found, child.Value)
+			}
+			collect(child)
 		}
 	}
-	require.NotEmpty(t, queries)
-	return queries
-}
-
-func dashboardQueries(t *testing.T) []string {
-	t.Helper()
-	var board struct {
-		Panels []struct{ Targets []struct{ Expr string } }
-	}
-	text, err := os.ReadFile("../deploy/observability/dashboard.json")
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &board))
-	var queries []string
-	for _, panel := range board.Panels {
-		for _, target := range panel.Targets {
-			queries = append(queries, target.Expr)
-		}
-	}
-	require.NotEmpty(t, queries)
-	return queries
+	collect(&document)
+	require.NotEmpty(t, found)
+	return found
 }
 
 func runbookQueries(t *testing.T) []string {

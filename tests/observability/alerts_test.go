@@ -88,25 +88,3 @@ func TestEveryAlertIsInTheRunbook(t *testing.T) {
 		}
 	}
 }
-
-// What the runbook points to is there.
-func TestLinksOfTheRunbook(t *testing.T) {
-	t.Parallel()
-	text := read(t, root+"/docs/runbook.md")
-	links := regexp.MustCompile(`\]\(([^)#]*)(?:#([^)]+))?\)`).FindAllStringSubmatch(text, -1)
-	require.NotEmpty(t, links)
-	for _, link := range links {
-		target := text
-		if link[1] != "" {
-			target = read(t, root+"/docs/"+link[1])
-		}
-		if link[2] == "" {
-			continue
-		}
-		anchors := []string{}
-		for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(target, -1) {
-			anchors = append(anchors, strings.ReplaceAll(strings.ToLower(regexp.MustCompile(`[^\w -]`).ReplaceAllString(h[1], "")), " ", "-"))
-		}
-		assert.Contains(t, anchors, link[2], link[0])
-	}
-}
