@@ -156,7 +156,7 @@ func TestAWeekOfNights(t *testing.T) {
 	require.Contains(t, s.want(0, "schedule", "unpause", id).Stdout, "nothing: it was not paused")
 	require.NotContains(t, s.want(0, "schedule", "list").Stdout, "would be")
 	s.want(0, "schedule", "pause", id)
-	require.Contains(t, s.want(0, "schedule", "list").Stdout, "(would be ")
+	s.Until("the list knows of the pause", func() bool { return strings.Contains(s.want(0, "schedule", "list").Stdout, "(would be ") })
 
 	s.ledgers(asOf)
 	require.Contains(t, s.want(0, "schedule", "trigger", id).Stdout, id+" starts the close for "+asOf+"; the schedule is paused, and stays so\n")
