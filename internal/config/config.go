@@ -123,7 +123,7 @@ type Connection struct {
 type Transfer struct {
 	// Parallel is how many parts are on their way at once.
 	Parallel int64 `koanf:"parallel" jsonschema:"minimum=1,maximum=64"`
-	// PartSize is in bytes, 10 MiB to 50 GiB. A part on its way takes that much memory, 16 MiB at most.
+	// PartSize is in bytes, 10 MiB to 50 GiB. A part on its way takes that much memory, 16 MiB at most. Parts of a file that has few are smaller, so that all streams have as many to do.
 	PartSize int64 `koanf:"part_size" jsonschema:"minimum=10485760,maximum=53687091200"`
 	// Threshold is in bytes: from this size on a file goes up in parts.
 	Threshold int64 `koanf:"threshold" jsonschema:"minimum=1,maximum=53687091200"`

@@ -203,7 +203,8 @@ func (t *download) begin() {
 	if t.object.md5 != "" {
 		t.md5 = md5.New()
 	}
-	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(t.c.partSize, t.c.buffered)}
+	part := partSizeFor(t.object.size, min(t.c.partSize, t.c.buffered), cap(t.c.slots))
+	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(part, t.c.buffered)}
 }
 
 // takeUp goes on with what was saved, unless the target cannot. It says why what
@@ -232,7 +233,7 @@ func (t *download) load(sums prefix) error {
 	return err
 }
 
-func (t *download) parts() int { return int((t.object.size + t.state.PartSize - 1) / t.state.PartSize) }
+func (t *download) parts() int { return int(quotient(t.object.size, t.state.PartSize)) }
 
 func (t *download) run(ctx context.Context) (Received, error) {
 	ctx, stop := context.WithCancelCause(ctx)

@@ -229,11 +229,27 @@ func TestUploadInParts(t *testing.T) {
 }
 
 func TestTenTerabytesFitIntoTheParts(t *testing.T) {
-	for _, size := range []int64{1, 1 << 30, 100 << 30, 10e12, 10 << 40} {
-		part := partSizeFor(size, DefaultPartSize)
-		assert.LessOrEqual(t, (size+part-1)/part, int64(maxParts))
-		assert.GreaterOrEqual(t, part, int64(minPartSize))
-		assert.LessOrEqual(t, part, int64(maxPartSize))
+	for _, size := range []int64{1, 1 << 30, 100 << 30, 160 << 30, 10e12, 10 << 40} {
+		for _, atOnce := range []int{1, 4, 7, 64} {
+			part := partSizeFor(size, DefaultPartSize, atOnce)
+			assert.LessOrEqual(t, (size+part-1)/part, int64(maxParts))
+			assert.GreaterOrEqual(t, part, int64(minPartSize))
+			assert.LessOrEqual(t, part, int64(maxPartSize))
+		}
+	}
+}
+
+// Parts that are left over would be sent by few at once while the others have nothing to do.
+func TestTheLastPartsAreAsManyAtOnceAsTheOthers(t *testing.T) {
+	for _, c := range []struct{ size, wanted, atOnce, want int64 }{
+		{16 << 20, 16 << 20, 8, 16 << 20}, // one request
+		{192 << 20, 16 << 20, 8, 12 << 20},
+		{64 << 20, 16 << 20, 8, minPartSize}, // the least that the store takes
+		{1 << 30, 16 << 20, 4, 16 << 20},
+		{1<<30 + 1, 16 << 20, 4, (1<<30 + 1 + 67) / 68},
+		{50 * testPart, testPart, 8, testPart}, // as small as it is wanted
+	} {
+		assert.Equal(t, c.want, partSizeFor(c.size, c.wanted, int(c.atOnce)), "%+v", c)
 	}
 }
 

@@ -48,16 +48,19 @@ const (
 	maxPartSize = 50 << 30
 )
 
-// partSizeFor is the size of the parts of a file: as set, or as large as it
-// takes to stay within the number of parts.
-func partSizeFor(size, wanted int64) int64 {
-	const unit = 1 << 20
-	needed := (size + maxParts - 1) / maxParts
-	if needed <= wanted {
+// partSizeFor is the size of the parts of a file: as wanted, or less, so that as many are under way
+// in the last round as in the others; more only where the file would have too many.
+func partSizeFor(size, wanted int64, atOnce int) int64 {
+	if size <= wanted {
 		return wanted
 	}
-	return (needed + unit - 1) / unit * unit
+	round := int64(atOnce)
+	rounds := quotient(quotient(size, wanted), round)
+	return max(quotient(size, min(rounds*round, maxParts)), min(wanted, minPartSize))
 }
+
+// quotient is rounded up.
+func quotient(n, by int64) int64 { return (n + by - 1) / by }
 
 // Upload sends a file: in one PUT below the client's threshold, in parts above.
 // It returns once the store has said that it holds what was read.
@@ -252,7 +255,7 @@ func (c *Client) beginUpload(ctx context.Context, par *url.URL, up Upload) (*upl
 		return nil, err
 	}
 	t := newUpload(c, par, u, up)
-	t.state = uploadState{URL: u.String(), Size: up.Size, PartSize: partSizeFor(up.Size, c.partSize)}
+	t.state = uploadState{URL: u.String(), Size: up.Size, PartSize: partSizeFor(up.Size, c.partSize, cap(c.slots))}
 	s := &t.state
 	s.SHA256, s.MD5s = marshal(t.sha256), marshal(t.md5s)
 	s.Digest, err = up.Digest.MarshalBinary()
@@ -294,7 +297,7 @@ func marshal(h hash.Hash) []byte {
 	return state
 }
 
-func (t *upload) parts() int { return int((t.Size + t.state.PartSize - 1) / t.state.PartSize) }
+func (t *upload) parts() int { return int(quotient(t.Size, t.state.PartSize)) }
 
 func (t *upload) length(number int) int64 {
 	return min(t.state.PartSize, t.Size-int64(number-1)*t.state.PartSize)
