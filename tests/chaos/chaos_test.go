@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	nightsByDefault = 40
+	nightsByDefault = 16
 	nightsAtOnce    = 48
 	speed           = 60 // simulated seconds in a second
 )
