@@ -57,7 +57,13 @@ var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 // named at once, a connection or store that this worker does not know among them.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
 	text, err := a.pipelineText(in)
-	if err != nil {
+	var final *temporal.ApplicationError
+	switch {
+	case errors.As(err, &final):
+		return nil, err
+	case err != nil && activity.GetInfo(ctx).Attempt >= storeAttempts: // else it would wait for ever, unseen
+		return nil, InvalidInputError(err.Error())
+	case err != nil:
 		return nil, err
 	}
 	var faults []string
@@ -108,8 +114,8 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// storeAttempts is how often a store is tried, over some fifteen seconds, before a night fails for it: a
-// store that is away for a moment is no fault of the input.
+// storeAttempts is how often a store, or the pipelines folder, is tried, over some fifteen seconds, before a
+// night fails for it: what is away for a moment is no fault of the input.
 const storeAttempts = 5
 
 // storeFaults looks at every store that the pipeline uses, before anything is moved.

@@ -2,9 +2,18 @@ package activities
 
 import (
 	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 )
 
 func TestADefinitionIsTextOrAnObject(t *testing.T) {
@@ -16,4 +25,30 @@ func TestADefinitionIsTextOrAnObject(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, string(text))
 	}
+}
+
+// A pipeline that cannot be read is tried for a moment, and then refused: a night that waits for it
+// before it has begun would be seen by nobody.
+func TestAPipelineThatCannotBeRead(t *testing.T) {
+	const name = "PreparePipeline"
+	a, dir := withInbox(t)
+	a.pipelines = dir
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "nightly.yaml"), 0o700)) // readable by nobody, not even root
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivityWithOptions(a.PreparePipeline, activity.RegisterOptions{Name: name})
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		began := workflow.Now(ctx)
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: time.Minute, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+		})
+		err := workflow.ExecuteActivity(ctx, name, PreparePipelineInput{Name: "nightly", AsOfDate: "2026-10-31"}).Get(ctx, nil)
+		require.GreaterOrEqual(t, workflow.Now(ctx).Sub(began), 15*time.Second)
+		require.Less(t, workflow.Now(ctx).Sub(began), time.Minute)
+		return err
+	})
+	failed := applicationError(t, env.GetWorkflowError())
+	require.Equal(t, InvalidInput, failed.Type())
+	require.Contains(t, failed.Message(), "nightly.yaml")
 }
