@@ -105,6 +105,37 @@ func TestANightTellsOnce(t *testing.T) {
 	}
 }
 
+// A night of a schedule that cannot begin is told once and counted, whether the schedule finds that
+// out or the close: nobody else is there who could.
+func TestANightThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	n := newTold(t, harness.Options{})
+	for i, c := range []struct{ name, calendar, what, fault string }{
+		{"no-calendar", "my-bank", "the night could not be planned: ", `calendar "my-bank" is not known`},
+		{"no-pipeline", "us-bank", "night of Mon 2025-11-24: ", `pipeline "no-pipeline" is not in the worker's pipelines folder`},
+	} {
+		s := &stage{Env: n.Env, t: t, name: c.name}
+		in := s.scheduledInput()
+		in.Calendar = c.calendar
+		run := s.startScheduled(businessNight, in)
+		require.Error(t, n.Await(run, nil))
+		messages := n.hook.Taken()
+		require.Len(t, messages, i+1)
+		require.Equal(t, notify.Failed, messages[i].Event)
+		require.Equal(t, run.GetID(), messages[i].WorkflowID)
+		require.Contains(t, messages[i].What, c.what+c.fault)
+		require.Len(t, n.chat.IDs(), i+1)
+		require.Len(t, n.box.Mails(), i+1)
+		status := n.Run("status", run.GetID())
+		require.Equal(t, 2, status.Code)
+		require.Contains(t, status.Stderr, c.fault)
+	}
+	counted := series(scrape(t, n.Worker)["pbsm_workflows_ended_total"],
+		map[string]string{"connection": n.Connection, "workflow_type": workflows.ScheduledCloseType, "state": "failed", "reason": "invalid_input"})
+	require.Len(t, counted, 1)
+	require.EqualValues(t, 2, counted[0].GetCounter().GetValue())
+}
+
 // A channel that is down hears of it when it is up again, and nobody else hears of it twice.
 func TestAChannelThatIsDownForAWhile(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package tests
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,21 +18,36 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-const failedNight = `name: broken
+const (
+	failedNight = `name: broken
 steps:
   - id: ledger
     upload: {file: inbox/nowhere.csv, on_missing: fail}
 `
+	tonight = `name: tonight
+steps:
+  - id: ledger
+    upload: {file: inbox/tonight.csv, wait_until: 2h}
+`
+)
 
 // watchedNight is a worker with something of everything that can happen in a night: a close that
-// waits, one that failed, a batch that waits beyond its deadline, a service that fails, a schedule that is paused,
-// code that fails. It gives the close that waits.
+// waits, one that failed, one that was mistyped, a batch that waits beyond its deadline, a service that fails, a
+// schedule that is paused, one whose pipeline is gone, one that begins within the next minute, code that fails. It
+// gives the close that waits.
 func watchedNight(t *testing.T) (*harness.Env, *harness.Prometheus, client.WorkflowRun) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
 	p := harness.StartPrometheus(t, e.Worker)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
 	e.Write(e.Pipelines, "broken.yaml", failedNight)
+	e.Write(e.Pipelines, "tonight.yaml", tonight)
+	schedule := func(pipeline string, at time.Time) {
+		require.Zero(t, e.Run("schedule", "create", "-c", e.Connection, "-p", pipeline, "--at", at.Format("15:04"),
+			"--time-zone", "UTC", "--calendar", "us-bank", "--on", "daily", "--as-of", "day").Code)
+	}
+	soon := time.Now().UTC().Add(15 * time.Second).Truncate(time.Minute).Add(time.Minute) // if it takes no longer to make the schedule
+	schedule("tonight", soon)
 	e.Until("the worker is scraped", func() bool {
 		return present(t, p, `up{job="pbsmflow"} == 1`) && present(t, p, "pbsm_workflows_ended_total")
 	})
@@ -42,10 +58,13 @@ func watchedNight(t *testing.T) (*harness.Env, *harness.Prometheus, client.Workf
 	e.Start("unknown", "NoSuchWorkflow", nil)
 	e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL", Deadline: time.Now().Add(4 * time.Second)})
 	failed := e.StartClose("broken")
-	schedule := []string{"schedule", "create", "-c", e.Connection, "-p", "observed", "--at", "22:00", "--time-zone", "UTC", "--calendar", "us-bank"}
-	require.Zero(t, e.Run(schedule...).Code)
+	mistyped := e.StartClose("obsrved")
+	schedule("observed", soon.Add(-time.Hour))
 	require.Zero(t, e.Run("schedule", "pause", workflows.ScheduleID(e.Connection, "observed"), "--reason", "tests").Code)
+	schedule("gone", soon.Add(-time.Hour))
+	require.Zero(t, e.Run("schedule", "trigger", workflows.ScheduleID(e.Connection, "gone")).Code)
 	require.Error(t, e.Await(failed, nil))
+	require.Error(t, e.Await(mistyped, nil))
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	return e, p, run
 }
@@ -68,7 +87,7 @@ func TestPrometheus(t *testing.T) {
 	alert, _ := p.Firing(waits)
 	assert.Equal(t, e.Connection+": the night waits for a person", alert.Annotations["summary"])
 	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
-	for _, name := range []string{"PBSMCloseFailed", "PBSMLate"} {
+	for _, name := range []string{"PBSMCloseFailed", "PBSMLate", "PBSMNightNotBegun"} {
 		e.Until(name, func() bool {
 			_, ok := p.Firing(map[string]string{"alertname": name, "connection": e.Connection})
 			return ok
@@ -79,7 +98,12 @@ func TestPrometheus(t *testing.T) {
 		return ok
 	})
 
-	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	awake, err := p.Query(`ALERTS{alertname="PBSMCloseFailed", alertstate="firing", connection="` + e.Connection + `"}`)
+	require.NoError(t, err)
+	require.Len(t, awake, 1, "who mistyped a close is told of it, not woken")
+	require.Equal(t, "error", awake[0].Labels["reason"])
+
+	_, err = e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Until("the alert ends", func() bool { _, ok := p.Firing(waits); return !ok })
@@ -89,14 +113,37 @@ func TestPrometheus(t *testing.T) {
 		_, ok := p.Firing(map[string]string{"alertname": name})
 		assert.False(t, ok, name)
 	}
+	closeTonight(t, e, p)
 	checkQueries(t, p)
 }
 
-var (
-	selector = regexp.MustCompile(`\b(?:pbsm|temporal|process|up|ALERTS)(?:_\w+)?\b(?:\{[^}]*\})?`)
-	// absent are the series that this night has none of: no night of its schedule has begun.
-	absent = []string{"pbsm_schedule_last_night_timestamp_seconds"}
-)
+// closeTonight sees the night of a schedule begin and its close succeed as the alert of what was not
+// closed does, which has the patience of 12 hours.
+func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus) {
+	t.Helper()
+	const patience = "> 12 * 3600"
+	var rule string
+	for _, expr := range expressions(t, "../deploy/observability/alerts.yaml") {
+		if strings.Contains(expr, patience) {
+			rule = strings.Replace(expr, patience, "> 0", 1)
+		}
+	}
+	require.NotEmpty(t, rule)
+	notClosed := func(pipeline string) bool {
+		samples, err := p.Query(rule)
+		require.NoError(t, err)
+		return slices.ContainsFunc(samples, func(s harness.Sample) bool { return s.Labels["pipeline"] == pipeline })
+	}
+	e.Until("the night of the schedule began", func() bool { return notClosed("tonight") })
+	e.Write(e.Inbox, "tonight.csv", harness.Ledger(10))
+	e.Until("its close is seen to have succeeded", func() bool { return !notClosed("tonight") })
+	closed, err := p.Query(`pbsm_close_last_success_timestamp_seconds{pipeline="tonight"} > pbsm_schedule_last_night_timestamp_seconds`)
+	require.NoError(t, err)
+	require.Len(t, closed, 1, "not because a value is missing")
+	require.False(t, notClosed("observed"), "its last night was before there was its schedule")
+}
+
+var selector = regexp.MustCompile(`\b(?:pbsm|temporal|process|up|ALERTS)(?:_\w+)?\b(?:\{[^}]*\})?`)
 
 // checkQueries asks for every series of the rules, the dashboard and the runbook by itself, and
 // evaluates the dashboard's queries as Grafana would.
@@ -109,28 +156,15 @@ func checkQueries(t *testing.T, p *harness.Prometheus) {
 		series := selector.FindAllString(expr, -1)
 		require.NotEmpty(t, series, expr)
 		for _, s := range series {
-			if !isAbsent(s) {
-				assert.True(t, present(t, p, "last_over_time("+variables.Replace(s)+"[5m])"), "no worker has %s, of %s", s, expr)
-			}
+			assert.True(t, present(t, p, "last_over_time("+variables.Replace(s)+"[5m])"), "no worker has %s, of %s", s, expr)
 		}
 	}
 	for _, expr := range shown {
-		if !isAbsent(expr) {
-			assert.Eventually(t, func() bool { // a rate takes two scrapes of what has just begun
-				samples, err := p.Query(variables.Replace(expr))
-				return err == nil && len(samples) > 0
-			}, 10*time.Second, 200*time.Millisecond, "a panel without data: %s", expr)
-		}
+		assert.Eventually(t, func() bool { // a rate takes two scrapes of what has just begun
+			samples, err := p.Query(variables.Replace(expr))
+			return err == nil && len(samples) > 0
+		}, 10*time.Second, 200*time.Millisecond, "a panel without data: %s", expr)
 	}
-}
-
-func isAbsent(expr string) bool {
-	for _, name := range absent {
-		if strings.Contains(expr, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // expressions are the values of every key "expr" of a file in YAML, of which JSON is a part.

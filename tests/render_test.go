@@ -23,8 +23,8 @@ import (
 const (
 	busyFor = 2 * time.Minute
 	drawn   = `document.querySelectorAll("[data-state]").length > 20 && !document.querySelector("[data-state=pending]")`
-	// not are the panels that are not drawn, and why: of a schedule that was just made no night has begun.
-	not = `[...document.querySelectorAll("[data-state]")].filter(p => p.dataset.state !== "drawn" && p.dataset.panel !== "Since the night began")
+	// not are the panels that are not drawn, and why.
+	not = `[...document.querySelectorAll("[data-state]")].filter(p => p.dataset.state !== "drawn")
 		.map(p => p.dataset.panel + ": " + p.textContent).join("; ")`
 )
 

@@ -421,6 +421,12 @@ var scenes = []scene{
 			s.runs(workflows.BatchWorkflowID(s.Connection, s.code, "2025-11-24", ""))
 			return s.cancels(run)
 		}},
+	{name: "ScheduledClose-unplanned", told: true, ends: "failed InvalidInput", what: "its calendar is gone; people are told",
+		play: func(s *stage) client.WorkflowRun {
+			in := s.scheduledInput()
+			in.Calendar = "my-bank"
+			return s.startScheduled(businessNight, in)
+		}},
 	{name: "ScheduledClose-invalid", ends: "failed InvalidInput", what: "no schedule started it",
 		play: func(s *stage) client.WorkflowRun {
 			return s.Start(s.name, workflows.ScheduledClose, s.scheduledInput())

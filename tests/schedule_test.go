@@ -279,15 +279,19 @@ func (s *stage) scheduledInput() workflows.ScheduledCloseInput {
 	}
 }
 
-// scheduled starts what a schedule starts, for a scheduled time.
+// scheduled writes a pipeline, and starts what a schedule starts for a scheduled time.
 func (s *stage) scheduled(at, steps string) client.WorkflowRun {
 	s.Write(s.Pipelines, s.name+".yaml", "name: "+s.name+"\nsteps:\n"+steps)
+	return s.startScheduled(at, s.scheduledInput())
+}
+
+func (s *stage) startScheduled(at string, in workflows.ScheduledCloseInput) client.WorkflowRun {
 	when, err := time.Parse(time.RFC3339, at)
 	require.NoError(s.t, err)
 	run, err := s.Temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
 		ID: s.name, TaskQueue: s.TaskQueue,
 		TypedSearchAttributes: temporal.NewSearchAttributes(temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime").ValueSet(when)),
-	}, workflows.ScheduledClose, s.scheduledInput())
+	}, workflows.ScheduledClose, in)
 	require.NoError(s.t, err)
 	return run
 }

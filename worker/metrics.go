@@ -24,10 +24,10 @@ type measure struct {
 // measures are ours, by the name they are reported under; Prometheus adds the unit and _total.
 // docs/metrics.md is the same list; a test compares it with the page.
 var measures = map[string]measure{
-	"pbsm_workflows_ended": {"Workflows that ended, by how.", []attribute.Key{"connection", "workflow_type", "state"}},
+	"pbsm_workflows_ended": {"Workflows that ended, by how; reason says why one failed.", []attribute.Key{"connection", "workflow_type", "state", "reason"}},
 	"pbsm_person_wait":     {"How long a workflow waited for a person, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_lateness":        {"How long after its deadline a workflow ended that had one and missed it.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_deadline_margin": {"How long before its deadline a workflow ended that had one and kept it.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_lateness":        {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_deadline_margin": {"How long before its deadline a workflow succeeded that had one.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_late_warnings":   {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
 	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},

@@ -13,7 +13,7 @@ const defaultStripe = "default"
 // DownloadFile brings a file of the service into a store, by id or by name.
 func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
-		return FileResult{}, err
+		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
 	j, err := newJob(ctx, in.Connection, in.Name+in.FileID, "about to be downloaded", in.Deadline)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -18,8 +19,13 @@ import (
 
 // newEnv is the SDK's test environment: the real workflow code on a clock that skips.
 func newEnv(t *testing.T) *testsuite.TestWorkflowEnvironment {
+	return newMeasuredEnv(t, client.MetricsNopHandler)
+}
+
+func newMeasuredEnv(t *testing.T, metrics client.MetricsHandler) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetMetricsHandler(metrics)
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(start)

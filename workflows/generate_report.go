@@ -14,7 +14,7 @@ const defaultReportType = "CSV"
 // GenerateReport has the service generate a report, waits for it, and brings it into a store.
 func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
 	if err := in.Validate(); err != nil {
-		return GenerateReportResult{}, err
+		return GenerateReportResult{}, endEarly(ctx, in.Connection, err)
 	}
 	j, err := newJob(ctx, in.Connection, in.Code, "about to be generated", in.Deadline)
 	if err != nil {

@@ -52,6 +52,7 @@ func (j *job) end(ctx workflow.Context, summary string, err error) error {
 	case err != nil:
 		state, summary = Failed, reason(err)
 	}
+	j.failure = errorType(err)
 	if shown := j.update(ctx, func(s *Status) { s.State, s.Summary = state, summary }); shown != nil {
 		return shown
 	}

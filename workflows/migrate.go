@@ -12,7 +12,7 @@ import (
 // the service had completed before is adopted as done, and the result says so.
 func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	if err := in.Validate(); err != nil {
-		return MigrateResult{}, err
+		return MigrateResult{}, endEarly(ctx, in.Connection, err)
 	}
 	j, err := newJob(ctx, in.Connection, in.Code, "about to be triggered", in.Deadline)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // carried out by a child with the right one.
 func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResult, error) {
 	if err := in.Validate(); err != nil {
-		return NightlyCloseResult{}, err
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	var plan activities.Plan
 	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
@@ -29,7 +29,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 			StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
 		}).Get(ctx, &plan)
 	if err != nil {
-		return NightlyCloseResult{}, err
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate)
 	if workflow.GetInfo(ctx).WorkflowExecution.ID != id {
@@ -41,7 +41,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 		return result, err
 	}
 	if err := in.fourEyes(plan); err != nil {
-		return NightlyCloseResult{}, err
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	n, err := newNight(ctx, in, plan)
 	if err != nil {
@@ -81,6 +81,7 @@ type step struct {
 	detail  string
 	waiting *WaitingFor // what a person is asked, by the step itself or by its batch
 	choices []string    // what a person can say to the step itself
+	failure string      // the type of the error with which the step failed
 	word    *request    // what the person said
 	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
 	following bool
@@ -156,9 +157,26 @@ func (n *night) close(ctx workflow.Context) NightlyCloseResult {
 		result.State, summary = Cancelled, "cancelled: "+strings.Join(failed, ", ")
 	case len(failed) > 0:
 		result.State, summary = Failed, strings.Join(failed, ", ")
+		n.tracker.failure = n.failure()
 	}
 	_ = n.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = result.State, summary, nil })
 	return result
+}
+
+// failure is the type of error for which the night failed: given up only when a person gave up
+// every step that failed, for then nobody need be told.
+func (n *night) failure() string {
+	worst := GivenUp
+	for _, s := range n.steps {
+		switch {
+		case s.result.State != Failed || s.failure == GivenUp:
+		case s.failure == DeadlinePassed:
+			worst = DeadlinePassed
+		default:
+			return CloseFailed
+		}
+	}
+	return worst
 }
 
 // show sets a step's line in the status, and the night's state with it.

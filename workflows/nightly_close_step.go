@@ -42,7 +42,7 @@ func (s *step) run(ctx workflow.Context) {
 			s.end(ctx, Cancelled, reason(err))
 			return
 		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
-			s.end(ctx, Failed, reason(err))
+			s.fail(ctx, errorType(err), reason(err))
 			return
 		case s.endWithoutFile(ctx, err):
 			return
@@ -64,7 +64,7 @@ func (s *step) endWithoutFile(ctx workflow.Context, err error) bool {
 		s.end(ctx, Skipped, "skipped, as the pipeline says: "+reason(err))
 		return true
 	case pipeline.FailStep:
-		s.end(ctx, Failed, reason(err))
+		s.fail(ctx, errorType(err), reason(err))
 		return true
 	}
 	return false
@@ -95,14 +95,14 @@ func (s *step) park(ctx workflow.Context, why string) bool {
 	case r == nil && ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
 	case r == nil:
-		s.end(ctx, Failed, why+"; the deadline passed and nobody decided")
+		s.fail(ctx, DeadlinePassed, why+"; the deadline passed and nobody decided")
 	case r.Choice == Retry:
 		return true
 	case r.Choice == Skip:
 		s.result.Error = why
 		s.end(ctx, Skipped, "skipped"+prefixed(" by ", r.By)+prefixed(": ", r.Why))
 	default:
-		s.end(ctx, Failed, "given up: "+why)
+		s.fail(ctx, GivenUp, "given up: "+why)
 	}
 	return false
 }
@@ -144,6 +144,11 @@ func (s *step) end(ctx workflow.Context, state State, detail string) {
 	e := s.event(audit.StepEnded, s.result.EndedAt, detail)
 	e.Outcome = string(state)
 	s.note(e)
+}
+
+func (s *step) fail(ctx workflow.Context, errorType, detail string) {
+	s.failure = errorType
+	s.end(ctx, Failed, detail)
 }
 
 // carryOut does what the step is about, in a workflow of its own unless it only asks a person.

@@ -25,7 +25,7 @@ var act *activities.Activities // names the activities; never called
 // posting is carried out by a child with the right one.
 func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	if err := in.Validate(); err != nil {
-		return RunBatchResult{}, err
+		return RunBatchResult{}, endEarly(ctx, in.Connection, err)
 	}
 	if workflow.GetInfo(ctx).WorkflowExecution.ID != in.WorkflowID() {
 		if err := redirect(ctx, in.Connection, in.Code, in.WorkflowID()); err != nil {
@@ -90,6 +90,7 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 		}
 	}
 	if err != nil && b.result.EndedAt.IsZero() {
+		b.tracker.failure = errorType(err)
 		_ = b.enter(ctx, Failed, reason(err))
 	}
 	b.desk.close(ctx, fmt.Sprintf("%s is over: %s", b.in.Code, b.tracker.status.Summary))
@@ -243,6 +244,7 @@ func (b *batchRun) end(ctx workflow.Context, state State, errorType, summary str
 	b.result.State, b.result.EndedAt = state, workflow.Now(ctx)
 	b.tracker.log(ctx, LogEntry{What: summary})
 	b.result.Log = b.tracker.status.Log
+	b.tracker.failure = errorType
 	err := b.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = state, summary, nil })
 	switch {
 	case err != nil:

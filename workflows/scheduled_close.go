@@ -69,15 +69,17 @@ type ScheduledCloseResult struct {
 // ScheduledCloseResult as the details, so that a schedule can pause on failure.
 func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledCloseResult, error) {
 	scheduled, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAttribute)
-	if err := in.check(ok); err != nil {
+	switch err := in.check(ok); {
+	case !ok: // by hand: who did it reads the fault
 		return ScheduledCloseResult{}, err
+	case err != nil:
+		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
 	var planned activities.PlannedNight
 	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
 		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
 	if err != nil {
-		in.notifyUnplanned(ctx, err)
-		return ScheduledCloseResult{}, err
+		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
 	result := ScheduledCloseResult{
 		Connection: in.Connection, Pipeline: in.Pipeline, ScheduledAt: scheduled,
@@ -115,6 +117,7 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 	if r.State == Failed && errorType(err) != CloseFailed { // else the close has told
 		t.notifier.on = notifyOn
 	}
+	t.failure = errorType(err)
 	if shown := t.update(ctx, func(s *Status) { s.State, s.Summary = r.State, r.Summary }); shown != nil {
 		return r, shown
 	}
@@ -129,10 +132,11 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
 }
 
-// notifyUnplanned tells of a night that does not begin, for nobody knows which one it is.
-func (in ScheduledCloseInput) notifyUnplanned(ctx workflow.Context, err error) {
+// endUnplanned counts and tells of a night that does not begin, for nobody knows which one it is.
+func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) error {
+	_ = endEarly(ctx, in.Connection, err)
 	if ctx.Err() != nil || workflow.GetVersion(ctx, notifyOfUnplanned, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		return
+		return err
 	}
 	t := &tracker{status: Status{
 		Type: ScheduledCloseType, Connection: in.Connection, Subject: in.Pipeline, State: Failed, Summary: "the night could not be planned: " + reason(err),
@@ -140,6 +144,7 @@ func (in ScheduledCloseInput) notifyUnplanned(ctx workflow.Context, err error) {
 	t.notifier.on = []string{notify.Failed}
 	t.notifyEnd(ctx)
 	t.awaitLastNotification(ctx)
+	return err
 }
 
 // Validate names every fault of the input that shows without the worker's calendars.

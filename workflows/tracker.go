@@ -47,6 +47,8 @@ type tracker struct {
 	waitingSince time.Time
 	// deadline is what the end is measured against. Zero: there is none.
 	deadline time.Time
+	// failure is the type of the error with which it ends as failed.
+	failure  string
 	notifier notifier
 	shown    struct {
 		state State

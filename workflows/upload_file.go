@@ -18,7 +18,7 @@ const listedWithin = 10 * time.Minute
 // It succeeds once the service lists the file under its id.
 func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
-		return FileResult{}, err
+		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
 	j, err := newJob(ctx, in.Connection, in.File, "about to be uploaded", in.Deadline)
 	if err != nil {

@@ -39,9 +39,11 @@ func overview() *dashboard.DashboardBuilder {
 			mapping{"0", "on", "green"}, mapping{"1", "paused", "orange"}).
 			WithTarget(query(`max by (connection, pipeline) (pbsm_schedule_paused{connection=~"$connection"})`, "{{connection}} {{pipeline}}"))).
 		WithRow(row("The night")).
-		WithPanel(number("Closes that ended", "By state, in the time shown.", 6, nil,
-			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection", workflow_type="NightlyClose"}[$__range]))`, "{{state}}")).
-			Decimals(0).Overrides(stateColours())).
+		WithPanel(number("Closes that ended", "In the time shown; of those that failed why, and nights that a schedule could not begin.", 6, nil,
+			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection", workflow_type="NightlyClose", state!="failed"}[$__range])) > 0`, "{{state}}"),
+			query(`sum by (reason) (increase(pbsm_workflows_ended_total{connection=~"$connection", workflow_type="NightlyClose", state="failed"}[$__range])) > 0`, "failed: {{reason}}"),
+			query(`sum(increase(pbsm_workflows_ended_total{connection=~"$connection", workflow_type="ScheduledClose", state="failed", reason="invalid_input"}[$__range])) > 0`, "not begun")).
+			Decimals(0).Overrides(append(stateColours(), failureColours()...))).
 		WithPanel(number("Since the last success", "Time since a close of the pipeline last succeeded.", 6, nil,
 			query(`time() - max by (connection, pipeline) (pbsm_close_last_success_timestamp_seconds{connection=~"$connection"})`, "{{connection}} {{pipeline}}")).
 			Unit(units.Seconds).TextMode(common.BigValueTextModeValueAndName)).

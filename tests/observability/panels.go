@@ -124,6 +124,11 @@ func stateColours() overrides {
 	return colours(map[string]string{"succeeded": "green", "failed": "red", "interrupted": "orange", "cancelled": "yellow"})
 }
 
+// failureColours tell what nobody knows of from what somebody did.
+func failureColours() overrides {
+	return coloured("byRegexp", map[string]string{"/^failed: (error|deadline_passed)$/": "red", "/^failed: (given_up|invalid_input)$/": "orange", "/^not begun$/": "red"})
+}
+
 func codeColours() overrides {
 	return coloured("byRegexp", map[string]string{"/^[123]../": "green", "/^4../": "orange", "/^5../": "red", "/^none$/": "purple"})
 }

@@ -1,0 +1,277 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/opentelemetry"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// meter takes the measures as OpenTelemetry does, to be looked at.
+type meter struct {
+	t      *testing.T
+	reader *metric.ManualReader
+}
+
+func newMeter(t *testing.T) (meter, client.MetricsHandler) {
+	reader := metric.NewManualReader()
+	return meter{t, reader}, opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
+		Meter: metric.NewMeterProvider(metric.WithReader(reader)).Meter("test"), UseMonotonicCounters: true,
+	})
+}
+
+// points gives each series of a measure to see.
+func (m meter) points(measure string, see func(attribute.Set, int64, time.Duration)) {
+	m.t.Helper()
+	var all metricdata.ResourceMetrics
+	require.NoError(m.t, m.reader.Collect(m.t.Context(), &all))
+	for _, scope := range all.ScopeMetrics {
+		for _, found := range scope.Metrics {
+			if found.Name != measure {
+				continue
+			}
+			switch data := found.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					see(p.Attributes, p.Value, 0)
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					see(p.Attributes, int64(p.Count), time.Duration(p.Sum*float64(time.Second)))
+				}
+			default:
+				require.Fail(m.t, "a measure of another kind", "%s: %T", measure, data)
+			}
+		}
+	}
+}
+
+// ended are the ends that were counted, as "state reason".
+func (m meter) ended() map[string]int {
+	m.t.Helper()
+	ends := map[string]int{}
+	m.points(endedMeasure, func(labels attribute.Set, count int64, _ time.Duration) {
+		state, _ := labels.Value("state")
+		reason, _ := labels.Value("reason")
+		ends[state.AsString()+prefixed(" ", reason.AsString())] += int(count)
+	})
+	return ends
+}
+
+// recorded is how often a duration was, and how long in all.
+func (m meter) recorded(measure string) (times int64, sum time.Duration) {
+	m.t.Helper()
+	m.points(measure, func(_ attribute.Set, count int64, took time.Duration) {
+		times, sum = times+count, sum+took
+	})
+	return times, sum
+}
+
+// What nobody knows of wakes somebody: a close that one person gave up in part is not given up.
+func TestACloseSaysWhyItFailed(t *testing.T) {
+	fails := func(kind string) func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+		return func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+			return RunBatchResult{}, failure(kind, "it did not go well")
+		}
+	}
+	decides := func(choice string) []Steering { return []Steering{{By: "ann", Step: "c", Choice: choice}} }
+	for _, c := range []struct {
+		name     string
+		plan     activities.Plan
+		uploads  int
+		batch    func(workflow.Context, RunBatchInput) (RunBatchResult, error)
+		decides  []Steering
+		deadline bool
+		cancel   bool
+		ended    string
+	}{
+		{name: "it did not", plan: plan(batchStep("c")), batch: succeeds, ended: "succeeded"},
+		{name: "its batch was given up", plan: plan(batchStep("c"), batchStep("d", "c")), batch: fails(GivenUp), ended: "failed given_up"},
+		{name: "its step was given up", plan: plan(batchStep("c")), batch: fails(BatchFailed), decides: decides(GiveUp), ended: "failed given_up"},
+		{name: "its approval was refused", plan: plan(approveStep("c")), decides: decides(GiveUp), ended: "failed given_up"},
+		{name: "a step was skipped, another given up", plan: plan(batchStep("c"), approveStep("d")), batch: fails(BatchFailed),
+			decides: append(decides(Skip), Steering{By: "ann", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
+		{name: "nobody approved", plan: plan(approveStep("c")), deadline: true, ended: "failed deadline_passed"},
+		{name: "nobody decided", plan: plan(batchStep("c")), batch: fails(BatchFailed), deadline: true, ended: "failed deadline_passed"},
+		{name: "one was given up, of the other nobody knows", plan: plan(approveStep("c"), approveStep("d")), decides: decides(GiveUp), deadline: true,
+			ended: "failed deadline_passed"},
+		{name: "its file did not come", plan: plan(without(uploadStep("a"), pipeline.FailStep)), uploads: 1, ended: "failed error"},
+		{name: "one was given up, the other's file did not come", plan: plan(without(uploadStep("a"), pipeline.FailStep), approveStep("c")), uploads: 1,
+			decides: decides(GiveUp), ended: "failed error"},
+		{name: "it was cancelled", plan: plan(approveStep("c")), cancel: true, ended: "cancelled"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, metrics := newMeter(t)
+			night := fakeNight{env: newMeasuredEnv(t, metrics), plan: c.plan, batch: c.batch, uploads: c.uploads}
+			if c.deadline {
+				night.plan.Deadline = start.Add(3 * time.Hour)
+			}
+			night.register()
+			for _, word := range c.decides {
+				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideSignal, word) }, time.Hour)
+			}
+			if c.cancel {
+				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Hour)
+			}
+			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
+			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			night.env.ExecuteWorkflow(NightlyClose, in)
+			require.True(t, night.env.IsWorkflowCompleted())
+			require.Equal(t, map[string]int{c.ended: 1}, m.ended())
+		})
+	}
+}
+
+// An input with faults is counted as that, wherever it is found, and under no name that it does not have.
+func TestARefusedInputIsCounted(t *testing.T) {
+	for name, execute := range map[string]func(*testsuite.TestWorkflowEnvironment){
+		"a close": func(env *testsuite.TestWorkflowEnvironment) {
+			env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod"})
+		},
+		"a close of a pipeline that is not there": func(env *testsuite.TestWorkflowEnvironment) {
+			env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {
+				return nil, activities.InvalidInputError("pipeline nigthly is not in the worker's pipelines folder")
+			}, activityName("PreparePipeline"))
+			env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nigthly", AsOfDate: "2026-10-31"})
+		},
+		"a close that nobody could approve": func(env *testsuite.TestWorkflowEnvironment) {
+			night := fakeNight{env: env, plan: plan(approveStep("ok"))}
+			night.register()
+			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(NightlyClose, in)
+		},
+		"a batch": func(env *testsuite.TestWorkflowEnvironment) { env.ExecuteWorkflow(RunBatch, RunBatchInput{}) },
+		"a batch on no connection": func(env *testsuite.TestWorkflowEnvironment) {
+			in := input
+			in.Connection = "unknown"
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+		},
+		"an upload":  func(env *testsuite.TestWorkflowEnvironment) { env.ExecuteWorkflow(UploadFile, UploadFileInput{}) },
+		"a download": func(env *testsuite.TestWorkflowEnvironment) { env.ExecuteWorkflow(DownloadFile, DownloadFileInput{}) },
+		"a report": func(env *testsuite.TestWorkflowEnvironment) {
+			env.ExecuteWorkflow(GenerateReport, GenerateReportInput{})
+		},
+		"a migration": func(env *testsuite.TestWorkflowEnvironment) {
+			env.ExecuteWorkflow(Migrate, MigrateInput{Connection: "a/b"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, metrics := newMeter(t)
+			env := newMeasuredEnv(t, metrics)
+			execute(env)
+			require.Equal(t, InvalidInput, errorType(env.GetWorkflowError()))
+			require.Equal(t, map[string]int{"failed invalid_input": 1}, m.ended())
+			m.points(endedMeasure, func(labels attribute.Set, _ int64, _ time.Duration) {
+				connection, _ := labels.Value("connection")
+				require.Contains(t, []string{"prod", "unknown", ""}, connection.AsString())
+			})
+		})
+	}
+}
+
+// Nobody is there when a schedule starts a close: whatever keeps it from beginning is counted, before
+// anybody is told, who may be out of reach. By hand somebody is there.
+func TestANightThatDoesNotBeginIsCounted(t *testing.T) {
+	refused := func() error { return activities.InvalidInputError("calendar my-bank is not known") }
+	for _, c := range []struct {
+		name    string
+		input   ScheduledCloseInput
+		byHand  bool
+		planned error
+		night   error
+		ended   map[string]int
+		told    int
+	}{
+		{name: "its calendar is gone", input: scheduledInput, planned: refused(), ended: map[string]int{"failed invalid_input": 1}, told: 1},
+		{name: "its input has faults", input: ScheduledCloseInput{Connection: "prod"}, ended: map[string]int{"failed invalid_input": 1}, told: 1},
+		{name: "its pipeline is gone", input: scheduledInput, night: failure(InvalidInput, "no such pipeline"), ended: map[string]int{"failed invalid_input": 1}, told: 1},
+		{name: "its close failed, which counts by itself", input: scheduledInput, night: failure(CloseFailed, "ledger failed"), ended: map[string]int{"failed error": 1}},
+		{name: "it began", input: scheduledInput, ended: map[string]int{"succeeded": 1}},
+		{name: "by hand", input: scheduledInput, byHand: true, ended: map[string]int{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, metrics := newMeter(t)
+			env := newMeasuredEnv(t, metrics)
+			before := map[string]int{}
+			n := &told{answer: func() (activities.Notified, error) {
+				before = m.ended()
+				return activities.Notified{}, nil
+			}}
+			n.register(env)
+			env.RegisterActivityWithOptions(func(context.Context, activities.PlanNightInput) (*activities.PlannedNight, error) {
+				return &activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30", NotifyOn: notify.Events()}, c.planned
+			}, activityName("PlanNight"))
+			env.RegisterWorkflowWithOptions(func(workflow.Context, NightlyCloseInput) (NightlyCloseResult, error) {
+				return NightlyCloseResult{}, c.night
+			}, workflow.RegisterOptions{Name: NightlyCloseType})
+			env.RegisterWorkflow(ScheduledClose)
+			if !c.byHand {
+				atScheduledTime(t, env, start)
+			}
+			env.ExecuteWorkflow(ScheduledClose, c.input)
+			require.Equal(t, c.ended, m.ended())
+			require.Len(t, n.messages, c.told)
+			if c.told > 0 {
+				require.Equal(t, []string{notify.Failed}, n.events())
+				require.Equal(t, c.ended, before, "counted before it was told")
+			}
+		})
+	}
+}
+
+// A deadline is kept by what succeeded before it, and missed by what gave up on it: also where that
+// is a moment sooner, because the next look at the run would come too late.
+func TestDeadlinesThatAreKeptAndMissed(t *testing.T) {
+	const deadline = 2 * time.Hour
+	for _, c := range []struct {
+		name         string
+		ends         stretch
+		said         []said
+		kept, missed int64
+		by           time.Duration // kept or missed by, to the minute
+	}{
+		{name: "kept", ends: stretch{"0", time.Hour}, kept: 1, by: time.Hour},
+		{name: "missed: it still runs, and is looked at next after the deadline", ends: stretch{"0", 10 * time.Hour}, missed: 1},
+		{name: "missed: nobody decides", ends: stretch{"-1", time.Minute}, missed: 1},
+		{name: "neither: given up before it", ends: stretch{"-1", time.Minute}, said: []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, metrics := newMeter(t)
+			env := newMeasuredEnv(t, metrics)
+			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{c.ends}}
+			s.register()
+			for _, w := range c.said {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Steering) }, w.after)
+			}
+			in := input
+			in.Deadline = start.Add(deadline)
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+			require.True(t, env.IsWorkflowCompleted())
+			kept, before := m.recorded(marginMeasure)
+			missed, after := m.recorded(latenessMeasure)
+			require.Equal(t, []int64{c.kept, c.missed}, []int64{kept, missed}, "kept and missed; it ended at %s: %v", env.Now().Sub(start), env.GetWorkflowError())
+			require.InDelta(t, c.by, before+after, float64(time.Minute))
+			if c.missed > 0 {
+				var failed *temporal.ApplicationError
+				require.True(t, asError(env.GetWorkflowError(), &failed))
+				require.Equal(t, DeadlinePassed, failed.Type())
+			}
+		})
+	}
+}
