@@ -3,10 +3,12 @@ package tests
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -24,8 +27,10 @@ import (
 	"github.com/stretchr/testify/require"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -102,12 +107,26 @@ func TestMeasures(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Until("nothing waits", func() bool { return waiting() == 0 })
+	e.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultDelayBefore, Delay: 5 * time.Second, Times: 1})
+	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(3 * time.Second)}), nil), "its deadline passes while a poll hangs")
+	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Key: "again", Deadline: time.Now().Add(4 * time.Second)}), nil), "the next poll would come too late")
 	e.Until("the success is known", func() bool { return scrape(t, e.Worker)["pbsm_close_last_success_timestamp_seconds"] != nil })
 
 	page := scrape(t, e.Worker)
-	ended := series(page["pbsm_workflows_ended_total"], map[string]string{"workflow_type": workflows.NightlyCloseType, "state": "succeeded"})
-	require.Len(t, ended, 1, "the series that began with zero is the one that counts")
-	assert.EqualValues(t, 1, ended[0].GetCounter().GetValue())
+	for _, c := range []struct {
+		labels map[string]string
+		count  int
+	}{
+		{map[string]string{"workflow_type": workflows.NightlyCloseType, "state": "succeeded", "reason": ""}, 1},
+		{map[string]string{"workflow_type": workflows.RunBatchType, "state": "failed", "reason": "deadline_passed"}, 2},
+		{map[string]string{"workflow_type": workflows.RunBatchType, "state": "failed", "reason": "error"}, 0},
+	} {
+		ended := series(page["pbsm_workflows_ended_total"], c.labels)
+		require.Len(t, ended, 1, "the series that began with zero is the one that counts")
+		assert.EqualValues(t, c.count, ended[0].GetCounter().GetValue(), "%v", c.labels)
+	}
+	assert.EqualValues(t, 2, series(page["pbsm_lateness_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
+	assert.Empty(t, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.RunBatchType}), "the batch that kept its deadline was another worker's")
 	assert.EqualValues(t, 1, series(page["pbsm_person_wait_seconds"], map[string]string{"connection": e.Connection})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, page["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
@@ -147,39 +166,86 @@ func checkDocumented(t *testing.T, page map[string]*dto.MetricFamily) {
 	}
 }
 
-// receiver is an OTLP receiver of traces.
+// receiver is an OTLP receiver of traces, over HTTP at its URL and over gRPC at its target.
 type receiver struct {
 	*httptest.Server
-	mu    sync.Mutex
-	spans []*trace.Span
-	raw   []byte
+	collector.UnimplementedTraceServiceServer
+	target string
+	mu     sync.Mutex
+	spans  []*trace.Span
+	raw    []byte
 }
 
 func receive(t *testing.T) *receiver {
 	r := &receiver{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		body := io.Reader(q.Body)
-		if q.Header.Get("Content-Encoding") == "gzip" {
-			body, _ = gzip.NewReader(body)
-		}
-		text, _ := io.ReadAll(body)
-		var request collector.ExportTraceServiceRequest
-		if q.URL.Path != "/v1/traces" || proto.Unmarshal(text, &request) != nil {
-			http.Error(w, "not OTLP", http.StatusBadRequest)
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.raw = append(r.raw, text...)
-		for _, resource := range request.GetResourceSpans() {
-			for _, scope := range resource.GetScopeSpans() {
-				r.spans = append(r.spans, scope.GetSpans()...)
-			}
-		}
-		w.Header().Set("Content-Type", "application/x-protobuf")
-	}))
+	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r.target = "http://" + listener.Addr().String()
+	server := grpc.NewServer()
+	collector.RegisterTraceServiceServer(server, r)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
 	return r
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body := io.Reader(q.Body)
+	if q.Header.Get("Content-Encoding") == "gzip" {
+		body, _ = gzip.NewReader(body)
+	}
+	text, _ := io.ReadAll(body)
+	var request collector.ExportTraceServiceRequest
+	if q.URL.Path != "/v1/traces" || proto.Unmarshal(text, &request) != nil {
+		http.Error(w, "not OTLP", http.StatusBadRequest)
+		return
+	}
+	r.take(&request, text)
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+// Export is the collector's, over gRPC.
+func (r *receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	text, err := proto.Marshal(request)
+	r.take(request, text)
+	return &collector.ExportTraceServiceResponse{}, err
+}
+
+func (r *receiver) take(request *collector.ExportTraceServiceRequest, text []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.raw = append(r.raw, text...)
+	for _, resource := range request.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			r.spans = append(r.spans, scope.GetSpans()...)
+		}
+	}
+}
+
+// has tells whether a span of the name arrived.
+func (r *receiver) has(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.spans, func(s *trace.Span) bool { return s.GetName() == name })
+}
+
+// Spans go over gRPC where the variables say so, and nowhere else: a variable for traces goes before that for all.
+func TestTracesOverGRPC(t *testing.T) {
+	t.Parallel()
+	r, other := receive(t), receive(t)
+	e := harness.New(t, harness.Options{NoWorker: true})
+	e.StartWorker("OTEL_EXPORTER_OTLP_ENDPOINT="+other.URL, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+r.target,
+		"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", "OTEL_BSP_SCHEDULE_DELAY=200", "OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=tests")
+	require.NoError(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_QUICK"}), nil))
+	e.Until("the call's span arrived", func() bool { return r.has("trigger") })
+	e.Worker.Stop()
+	require.True(t, r.has("RunWorkflow:RunBatch"), "what is left is sent at the end")
+	require.Empty(t, other.spans)
+	require.Contains(t, string(r.raw), "deployment.environment.name")
+	log, err := os.ReadFile(e.Worker.Stderr)
+	require.NoError(t, err)
+	require.NotContains(t, string(log), "spans could not be sent")
 }
 
 // A close is one trace down to its calls, and stays one when its worker is killed; no span holds a secret.
@@ -193,11 +259,7 @@ func TestTracesAreConnected(t *testing.T) {
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
 	run := e.StartClose("observed")
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	e.Until("the batch's spans arrived", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return slices.ContainsFunc(r.spans, func(s *trace.Span) bool { return s.GetName() == "RunWorkflow:RunBatch" })
-	})
+	e.Until("the batch's spans arrived", func() bool { return r.has("RunWorkflow:RunBatch") })
 	e.Worker.Kill()
 	e.StartWorker(variables...)
 	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
