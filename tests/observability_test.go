@@ -48,6 +48,15 @@ steps:
     approve: {message: Are the books good}
 `
 
+// parkedNight waits for an approval and for a decision at once.
+const parkedNight = `name: parked
+steps:
+  - id: books
+    approve: {message: Are the books good}
+  - id: failing
+    batch: {code: PBSM_FAIL}
+`
+
 func scrape(t *testing.T, w *harness.Worker) map[string]*dto.MetricFamily {
 	t.Helper()
 	answer, err := http.Get(w.Health + "/metrics")
@@ -90,23 +99,34 @@ func TestMeasures(t *testing.T) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
+	e.Write(e.Pipelines, "parked.yaml", parkedNight)
 	run := e.StartClose("observed")
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	require.EqualValues(t, len(harness.Ledger(100)), series(scrape(t, e.Worker)["pbsm_transfer_bytes_total"], map[string]string{"direction": "upload"})[0].GetCounter().GetValue())
 	e.RestartWorker()
 
-	waiting := func() float64 {
-		found := series(scrape(t, e.Worker)["pbsm_workflows_waiting"], map[string]string{"connection": e.Connection, "workflow_type": workflows.NightlyCloseType})
+	waiting := func(kind, asked string) float64 {
+		found := series(scrape(t, e.Worker)["pbsm_workflows_waiting"], map[string]string{"connection": e.Connection, "workflow_type": kind, "asked": asked})
 		if len(found) == 0 {
 			return -1
 		}
 		return found[0].GetGauge().GetValue()
 	}
-	e.Until("the close is counted as waiting", func() bool { return waiting() == 1 })
+	e.Until("the close is counted as waiting for its approval", func() bool {
+		return waiting(workflows.NightlyCloseType, "approval") == 1 && waiting(workflows.NightlyCloseType, "decision") == 0
+	})
+	parked := e.StartClose("parked")
+	e.AwaitState(parked.GetID(), workflows.Waiting)
+	e.Until("what waits for a decision, too, is counted as that", func() bool {
+		return waiting(workflows.NightlyCloseType, "approval") == 1 && waiting(workflows.NightlyCloseType, "decision") == 1 && waiting(workflows.RunBatchType, "decision") == 1
+	})
+	require.Zero(t, e.Run("cancel", parked.GetID()).Code)
 	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
-	e.Until("nothing waits", func() bool { return waiting() == 0 })
+	e.Until("nothing waits", func() bool {
+		return waiting(workflows.NightlyCloseType, "approval") == 0 && waiting(workflows.NightlyCloseType, "decision") == 0
+	})
 	e.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultDelayBefore, Delay: 5 * time.Second, Times: 1})
 	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(3 * time.Second)}), nil), "its deadline passes while a poll hangs")
 	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Key: "again", Deadline: time.Now().Add(4 * time.Second)}), nil), "the next poll would come too late")
@@ -127,7 +147,7 @@ func TestMeasures(t *testing.T) {
 	}
 	assert.EqualValues(t, 2, series(page["pbsm_lateness_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
 	assert.Empty(t, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.RunBatchType}), "the batch that kept its deadline was another worker's")
-	assert.EqualValues(t, 1, series(page["pbsm_person_wait_seconds"], map[string]string{"connection": e.Connection})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 2, series(page["pbsm_person_wait_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, page["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
 	assert.EqualValues(t, 0, page["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())

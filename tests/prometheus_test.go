@@ -32,12 +32,12 @@ steps:
 )
 
 // watchedNight is a worker with something of everything that can happen in a night: a close that
-// waits, one that failed, one that was mistyped, a batch that waits beyond its deadline, a service that fails, a
-// schedule that is paused, one whose pipeline is gone, one that begins within the next minute, code that fails. It
-// gives the close that waits.
-func watchedNight(t *testing.T) (*harness.Env, *harness.Prometheus, client.WorkflowRun) {
-	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
-	p := harness.StartPrometheus(t, e.Worker)
+// waits for its approval, one that failed, one that was mistyped, a batch that waits for a decision, one that runs
+// beyond its deadline, a service that fails, a schedule that is paused, one whose pipeline is gone, one that begins
+// within the next minute, code that fails. It gives the two that wait.
+func watchedNight(t *testing.T) (e *harness.Env, p *harness.Prometheus, approval, stuck client.WorkflowRun) {
+	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
+	p = harness.StartPrometheus(t, e.Worker)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
 	e.Write(e.Pipelines, "broken.yaml", failedNight)
@@ -54,9 +54,10 @@ func watchedNight(t *testing.T) (*harness.Env, *harness.Prometheus, client.Workf
 
 	e.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultStatus, Status: 429, Times: 1})
 	e.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, Times: 2})
-	run := e.StartClose("observed")
+	approval = e.StartClose("observed")
 	e.Start("unknown", "NoSuchWorkflow", nil)
-	e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL", Deadline: time.Now().Add(4 * time.Second)})
+	e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(4 * time.Second)})
+	stuck = e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL"})
 	failed := e.StartClose("broken")
 	mistyped := e.StartClose("obsrved")
 	schedule("observed", soon.Add(-time.Hour))
@@ -65,8 +66,9 @@ func watchedNight(t *testing.T) (*harness.Env, *harness.Prometheus, client.Workf
 	require.Zero(t, e.Run("schedule", "trigger", workflows.ScheduleID(e.Connection, "gone")).Code)
 	require.Error(t, e.Await(failed, nil))
 	require.Error(t, e.Await(mistyped, nil))
-	e.AwaitState(run.GetID(), workflows.Waiting)
-	return e, p, run
+	e.AwaitState(approval.GetID(), workflows.Waiting)
+	e.AwaitState(stuck.GetID(), workflows.Waiting)
+	return e, p, approval, stuck
 }
 
 // present tells whether an expression gives data.
@@ -81,9 +83,9 @@ func present(t *testing.T, p *harness.Prometheus, expr string) bool {
 // when a person answered. Every series that a rule, the dashboard or the runbook asks for exists.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	e, p, run := watchedNight(t)
+	e, p, approval, stuck := watchedNight(t)
 	waits := map[string]string{"alertname": "PBSMWaitsForPerson", "connection": e.Connection, "severity": "critical"}
-	e.Until("the waiting close wakes somebody", func() bool { _, ok := p.Firing(waits); return ok })
+	e.Until("the batch that waits wakes somebody", func() bool { _, ok := p.Firing(waits); return ok })
 	alert, _ := p.Firing(waits)
 	assert.Equal(t, e.Connection+": the night waits for a person", alert.Annotations["summary"])
 	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
@@ -93,20 +95,24 @@ func TestPrometheus(t *testing.T) {
 			return ok
 		})
 	}
-	e.Until("the pause is a ticket", func() bool {
-		_, ok := p.Firing(map[string]string{"alertname": "PBSMSchedulePaused", "pipeline": "observed", "severity": "warning"})
-		return ok
-	})
+	for name, about := range map[string][2]string{"PBSMSchedulePaused": {"pipeline", "observed"}, "PBSMApprovalWaits": {"connection", e.Connection}} {
+		e.Until(name+" is a ticket", func() bool {
+			_, ok := p.Firing(map[string]string{"alertname": name, about[0]: about[1], "severity": "warning"})
+			return ok
+		})
+	}
 
 	awake, err := p.Query(`ALERTS{alertname="PBSMCloseFailed", alertstate="firing", connection="` + e.Connection + `"}`)
 	require.NoError(t, err)
 	require.Len(t, awake, 1, "who mistyped a close is told of it, not woken")
 	require.Equal(t, "error", awake[0].Labels["reason"])
 
-	_, err = e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	_, err = e.Steer(stuck.GetID(), workflows.DecideSignal, workflows.Steering{By: "carla", Choice: workflows.GiveUp})
 	require.NoError(t, err)
-	require.NoError(t, e.Await(run, nil))
-	e.Until("the alert ends", func() bool { _, ok := p.Firing(waits); return !ok })
+	e.Until("the alert ends, though a close waits for its approval", func() bool { _, ok := p.Firing(waits); return !ok })
+	_, err = e.Steer(approval.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	require.NoError(t, err)
+	require.NoError(t, e.Await(approval, nil))
 	e.Until("the success is scraped", func() bool { return present(t, p, "pbsm_close_last_success_timestamp_seconds") })
 	e.Until("the missed deadline is scraped", func() bool { return present(t, p, "pbsm_lateness_seconds_count") })
 	for _, name := range []string{"PBSMNoWorker", "PBSMTemporalUnreachable", "PBSMLoginRefused", "PBSMConnectionGone", "PBSMNightMissed"} {

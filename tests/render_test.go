@@ -33,8 +33,8 @@ const (
 func TestDashboardIsDrawn(t *testing.T) {
 	pages := os.Getenv("PBSMFLOW_RENDER")
 	require.NotEmpty(t, pages, "the folder of the built page; see make dashboard")
-	e, p, run := watchedNight(t)
-	beBusy(t, e, run.GetID())
+	e, p, approval, _ := watchedNight(t)
+	beBusy(t, e, approval.GetID())
 
 	files := http.NewServeMux()
 	files.Handle("/", http.FileServer(http.Dir(pages)))

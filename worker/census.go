@@ -8,13 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -35,6 +38,17 @@ const (
 	censusTimeout = 20 * time.Second
 	// censusCloses is how many of a connection's last successes are looked at, to find each pipeline's.
 	censusCloses = 200
+	// censusAsked is how many closes of a connection that wait are asked for what; a census waits so long for all answers.
+	censusAsked    = 50
+	censusPatience = 5 * time.Second
+	censusAtOnce   = 8
+)
+
+// What is asked, as the label asked says it. An approval may be left for the morning; everything
+// else is a decision, without which the night stands still.
+const (
+	decision = "decision"
+	approval = "approval"
 )
 
 // census asks Temporal every now and then what waits and how the schedules fare. A worker that
@@ -64,7 +78,7 @@ type findings struct {
 	schedules map[pipelineKey]scheduleFindings
 }
 
-type waitingKey struct{ connection, workflowType string }
+type waitingKey struct{ connection, workflowType, asked string }
 
 type pipelineKey struct{ connection, pipeline string }
 
@@ -106,15 +120,11 @@ func (c *census) take(ctx context.Context) {
 
 func (c *census) ask(ctx context.Context) (findings, error) {
 	found := findings{at: time.Now(), waiting: map[waitingKey]int64{}, successes: map[pipelineKey]time.Time{}, schedules: map[pipelineKey]scheduleFindings{}}
+	asking, cancel := context.WithTimeout(ctx, censusPatience)
+	defer cancel()
 	for _, connection := range c.connections {
-		for _, kind := range []string{workflows.NightlyCloseType, workflows.RunBatchType} {
-			count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-				Namespace: c.namespace, Query: workflows.WaitingQuery(connection, kind),
-			})
-			if err != nil {
-				return found, fmt.Errorf("count what waits: %w", err)
-			}
-			found.waiting[waitingKey{connection, kind}] = count.GetCount()
+		if err := c.waiting(ctx, asking, connection, found.waiting); err != nil {
+			return found, fmt.Errorf("count what waits: %w", err)
 		}
 		if err := c.successes(ctx, connection, found.successes); err != nil {
 			return found, fmt.Errorf("list the closes that succeeded: %w", err)
@@ -124,6 +134,55 @@ func (c *census) ask(ctx context.Context) (findings, error) {
 		return found, fmt.Errorf("look at the schedules: %w", err)
 	}
 	return found, nil
+}
+
+// waiting counts what waits, by what is asked. Only a close waits for an approval; asking bounds the
+// patience with closes that do not answer.
+func (c *census) waiting(ctx, asking context.Context, connection string, into map[waitingKey]int64) error {
+	for _, kind := range []string{workflows.NightlyCloseType, workflows.RunBatchType} {
+		count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: c.namespace, Query: workflows.WaitingQuery(connection, kind),
+		})
+		if err != nil {
+			return err
+		}
+		into[waitingKey{connection, kind, decision}] = count.GetCount()
+	}
+	decisions, approvals := waitingKey{connection, workflows.NightlyCloseType, decision}, waitingKey{connection, workflows.NightlyCloseType, approval}
+	into[approvals] = 0
+	if into[decisions] > 0 {
+		list, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: c.namespace, PageSize: censusAsked, Query: workflows.WaitingQuery(connection, workflows.NightlyCloseType),
+		})
+		if err != nil {
+			return err
+		}
+		into[approvals] = min(c.approvals(asking, list.GetExecutions()), into[decisions])
+		into[decisions] -= into[approvals]
+	}
+	return nil
+}
+
+// approvals counts the closes that wait for nothing but an approval. One that does not say so in time may wait for more.
+func (c *census) approvals(ctx context.Context, waiting []*workflowpb.WorkflowExecutionInfo) int64 {
+	var approvals atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(censusAtOnce)
+	for _, e := range waiting {
+		group.Go(func() error {
+			answer, err := c.temporal.QueryWorkflow(ctx, e.GetExecution().GetWorkflowId(), e.GetExecution().GetRunId(), workflows.StatusQuery)
+			if err != nil {
+				return nil
+			}
+			var status workflows.Status
+			if answer.Get(&status) == nil && status.AwaitsApproval() {
+				approvals.Add(1)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return approvals.Load()
 }
 
 // successes notes the last success of each pipeline among the last closes, latest first.
@@ -216,7 +275,7 @@ func (c *census) observe(meter metric.Meter) error {
 			return nil
 		}
 		for key, count := range c.last.waiting {
-			o.ObserveInt64(waiting, count, metric.WithAttributes(attribute.String("connection", key.connection), attribute.String("workflow_type", key.workflowType)))
+			o.ObserveInt64(waiting, count, metric.WithAttributes(attribute.String("connection", key.connection), attribute.String("workflow_type", key.workflowType), attribute.String("asked", key.asked)))
 		}
 		for key, at := range c.last.successes {
 			o.ObserveFloat64(success, seconds(at), key.attributes())

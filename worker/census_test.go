@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/mocks"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -52,4 +57,49 @@ func TestLastNight(t *testing.T) {
 			require.True(t, tc.want.Equal(c.lastNight(schedule, tc.now)), c.lastNight(schedule, tc.now))
 		})
 	}
+}
+
+// A close that waits for nothing but approvals is told from the others; one that does not answer in
+// time may wait for a decision, and holds nothing up.
+func TestWhatIsAsked(t *testing.T) {
+	approve, decide := []string{workflows.ApproveSignal, "decide give_up"}, []string{"decide retry", "decide give_up"}
+	asks := func(choices ...[]string) workflows.Status {
+		status := workflows.Status{State: workflows.Waiting}
+		for _, c := range choices {
+			status.Steps = append(status.Steps, workflows.StepStatus{Waiting: &workflows.WaitingFor{Choices: c}})
+		}
+		return status
+	}
+	answers := map[string]workflows.Status{
+		"one approval": asks(approve), "two approvals": asks(approve, approve), "a decision": asks(decide), "both": asks(approve, decide), "answered since": asks(),
+	}
+	listed := &workflowservice.ListWorkflowExecutionsResponse{}
+	temporal := mocks.NewClient(t)
+	add := func(id string, answer func(context.Context, string, string, string, ...any) (converter.EncodedValue, error)) {
+		listed.Executions = append(listed.Executions, &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: id}})
+		temporal.On("QueryWorkflow", mock.Anything, id, "", workflows.StatusQuery).Return(answer)
+	}
+	for id, status := range answers {
+		add(id, func(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
+			payloads, err := converter.GetDefaultDataConverter().ToPayloads(status)
+			return client.NewValue(payloads), err
+		})
+	}
+	add("stands still", func(ctx context.Context, _, _, _ string, _ ...any) (converter.EncodedValue, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	temporal.On("CountWorkflow", mock.Anything, mock.MatchedBy(func(q *workflowservice.CountWorkflowExecutionsRequest) bool {
+		return q.Query == workflows.WaitingQuery("prod", workflows.NightlyCloseType)
+	})).Return(&workflowservice.CountWorkflowExecutionsResponse{Count: 6}, nil)
+	temporal.On("CountWorkflow", mock.Anything, mock.Anything).Return(&workflowservice.CountWorkflowExecutionsResponse{Count: 3}, nil)
+	temporal.On("ListWorkflow", mock.Anything, mock.Anything).Return(listed, nil)
+
+	asking, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	found := map[waitingKey]int64{}
+	require.NoError(t, (&census{temporal: temporal}).waiting(t.Context(), asking, "prod", found))
+	require.Equal(t, map[waitingKey]int64{
+		{"prod", workflows.NightlyCloseType, approval}: 2, {"prod", workflows.NightlyCloseType, decision}: 4, {"prod", workflows.RunBatchType, decision}: 3,
+	}, found)
 }

@@ -32,7 +32,7 @@ var measures = map[string]measure{
 	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
 	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},
 
-	waitingGauge:        {"Workflows that wait for a person now, as Temporal says; the same from every worker.", []attribute.Key{"connection", "workflow_type"}},
+	waitingGauge:        {"Workflows that wait for a person now, as Temporal says, by what is asked; the same from every worker.", []attribute.Key{"connection", "workflow_type", "asked"}},
 	temporalUpGauge:     {"Whether Temporal answered this worker's last census.", nil},
 	lastSuccessGauge:    {"When a close of the pipeline last succeeded, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	nightsMissedCounter: {"Nights that a schedule did not start, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},

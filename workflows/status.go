@@ -1,6 +1,9 @@
 package workflows
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // StatusQuery is the query that every workflow here answers with a Status.
 const StatusQuery = "status"
@@ -57,6 +60,17 @@ type WaitingFor struct {
 	Since time.Time `json:"since,omitzero"`
 	// Deadline is when the workflow stops waiting. Zero: it does not.
 	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// AwaitsApproval tells that nothing is asked but approvals.
+func (s Status) AwaitsApproval() bool {
+	asks := s.asks()
+	for _, q := range asks {
+		if !slices.Contains(q.Choices, ApproveSignal) {
+			return false
+		}
+	}
+	return len(asks) > 0
 }
 
 // Done tells whether the state is an end.

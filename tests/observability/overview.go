@@ -24,7 +24,7 @@ func overview() *dashboard.DashboardBuilder {
 			Multi(true).IncludeAll(true).AllValue(".*").Current(all)).
 		WithRow(row("Now")).
 		WithPanel(number("Waiting for a person", "Closes and batches that wait for an answer; a close and the batch that it waits with are counted each. starter inbox shows what is asked.", 6,
-			redFrom(1), query(`max by (connection, workflow_type) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}}"))).
+			redFrom(1), query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}"))).
 		WithPanel(number("Alerts", "Alerts of docs/runbook.md that fire.", 3,
 			redFrom(1), query(`count(ALERTS{alertname=~"PBSM.+", alertstate="firing"}) or vector(0)`, "firing"))).
 		WithPanel(number("Workers", "Workers that answer Prometheus.", 3,
@@ -56,7 +56,7 @@ func overview() *dashboard.DashboardBuilder {
 			query(`sum(increase(pbsm_late_warnings_total{connection=~"$connection"}[$__range]))`, "warned of")).
 			Decimals(0).Overrides(colours(map[string]string{"kept": "green", "missed": "red", "warned of": "orange"}))).
 		WithPanel(lines("Waiting for a person", "How many wait, over time.", 8,
-			query(`max by (connection, workflow_type) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}}")).
+			query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}")).
 			LineInterpolation(common.LineInterpolationStepAfter).Decimals(0).Min(0)).
 		WithPanel(bars("Jobs that ended", "All types of workflow, by state.", 8,
 			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection"}[$__rate_interval]))`, "{{state}}")).
