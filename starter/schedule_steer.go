@@ -150,10 +150,16 @@ func (s *session) lastScheduled(ctx context.Context, id string) string {
 	}
 	info := described.GetWorkflowExecutionInfo()
 	summary := ""
-	if s.memoField(info.GetMemo(), workflows.SummaryMemo, &summary) != nil {
-		return fmt.Sprintf("%s (%s)", id, lower(info.GetStatus()))
+	if s.memoField(info.GetMemo(), workflows.SummaryMemo, &summary) == nil {
+		return summary
 	}
-	return summary
+	known := fmt.Sprintf("%s (%s)", id, lower(info.GetStatus()))
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
+		return known
+	}
+	// It ended before it had a summary: its night could not be planned.
+	p := ended(id, workflows.ScheduledCloseType, s.client.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, nil))
+	return known + ": " + cmp.Or(strings.Join(p.faults, "; "), p.message)
 }
 
 func (s *session) memoField(memo *commonpb.Memo, name string, value any) error {

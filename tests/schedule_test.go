@@ -39,14 +39,20 @@ calendars:
 // newScheduler is an environment whose worker has a bank's own calendar.
 func newScheduler(t *testing.T) shell {
 	e := harness.New(t, harness.Options{NoWorker: true})
-	file, err := os.OpenFile(e.Config, os.O_APPEND|os.O_WRONLY, 0)
-	require.NoError(t, err)
-	_, err = file.WriteString(ownCalendar)
-	require.NoError(t, err)
-	require.NoError(t, file.Close())
+	s := shell{Env: e, t: t}
+	s.addToConfig(ownCalendar)
 	e.Write(e.Pipelines, "night.yaml", scheduledYAML)
 	e.StartWorker()
-	return shell{Env: e, t: t}
+	return s
+}
+
+func (s shell) addToConfig(text string) {
+	s.t.Helper()
+	file, err := os.OpenFile(s.Config, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(s.t, err)
+	_, err = file.WriteString(text)
+	require.NoError(s.t, err)
+	require.NoError(s.t, file.Close())
 }
 
 func (s shell) ledgers(dates ...string) {
