@@ -206,18 +206,40 @@ func TestUniqueIDsDiffer(t *testing.T) {
 }
 
 func TestDecideIsCheckedBeforeItIsSent(t *testing.T) {
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1") // nobody tells what applies
 	for _, test := range []struct {
 		args []string
 		want string
 	}{
-		{nil, "--choice is missing"},
-		{[]string{"--choice", "foo"}, "none of adopt"},
+		{nil, "--choice is missing: one of adopt"},
+		{[]string{"--choice", "foo"}, `--choice "foo" is unknown: one of adopt, nothing_started, retry, skip, give_up`},
 		{[]string{"--choice", "adopt"}, "--run-id"},
 		{[]string{"--choice", "retry", "--run-id", "x"}, "belongs to --choice adopt"},
 	} {
 		got := invoke(t, append([]string{"batch", "decide", "ID"}, test.args...)...)
 		assert.Equal(t, exitUsage, got.code)
 		assert.Contains(t, got.stderr, test.want)
+	}
+}
+
+func TestTheDecisionsThatAJobTakes(t *testing.T) {
+	ask := func(choices ...string) *workflows.WaitingFor { return &workflows.WaitingFor{Choices: choices} }
+	night := workflows.Status{
+		Waiting: ask("decide retry", "decide skip"),
+		Steps:   []workflows.StepStatus{{ID: "a", Waiting: ask("decide retry", "decide skip")}, {ID: "b"}, {ID: "c", Waiting: ask("restart", "decide retry", "decide adopt")}},
+	}
+	for _, test := range []struct {
+		status     workflows.Status
+		step, want string
+	}{
+		{night, "", "step a takes retry, skip; step c takes retry, adopt"},
+		{night, "c", "step c takes retry, adopt"},
+		{night, "b", `no step "b" waits for a decision now`},
+		{night, "x", `no step "x" waits for a decision now`},
+		{workflows.Status{Waiting: ask("rerun", "decide give_up")}, "", "it takes give_up"},
+		{workflows.Status{}, "", "nothing waits for a decision now"},
+	} {
+		assert.Equal(t, test.want, decisions(test.status, test.step))
 	}
 }
 

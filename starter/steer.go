@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ var steering = []struct{ name, short, long string }{
   retry            look again, or do the failed step again
   skip             go on without the failed step
   give_up          end as failed`},
-	{workflows.ApproveSignal, "Approve a step that waits for it (not by the one who started the close)", ""},
+	{workflows.ApproveSignal, "Approve a step that waits for it", "Approve a step that waits for it. The one who started the close cannot."},
 }
 
 // steeringCommands are the commands that steer a close or a batch.
@@ -68,6 +69,9 @@ func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 			if err := checkSteering(name, asked); err != nil {
 				return err
 			}
+			if name == workflows.DecideSignal && !slices.Contains(choices, asked.Choice) {
+				return a.unknownChoice(cmd.Context(), args[0], asked)
+			}
 			return a.steer(cmd.Context(), args[0], name, asked)
 		},
 	}
@@ -91,21 +95,65 @@ func checkSteering(name string, asked workflows.Steering) error {
 	if name != workflows.DecideSignal {
 		return nil
 	}
-	known := false
-	for _, c := range choices {
-		known = known || asked.Choice == c
-	}
 	switch {
-	case asked.Choice == "":
-		return usage("--choice is missing: one of %s", strings.Join(choices, ", "))
-	case !known:
-		return usage("--choice %q is none of %s", asked.Choice, strings.Join(choices, ", "))
 	case asked.Choice == workflows.Adopt && asked.RunID == "":
 		return usage("--choice adopt wants the run to follow: --run-id RUN_ID")
 	case asked.Choice != workflows.Adopt && asked.RunID != "":
 		return usage("--run-id belongs to --choice adopt")
 	}
 	return nil
+}
+
+// unknownChoice refuses a decide without a word that there is, and names those that the job takes
+// now, or all that there are where nobody tells.
+func (a *app) unknownChoice(ctx context.Context, id string, asked workflows.Steering) *problem {
+	fault := "--choice is missing"
+	if asked.Choice != "" {
+		fault = fmt.Sprintf("--choice %q is unknown", asked.Choice)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	known := "one of " + strings.Join(choices, ", ")
+	if s, err := a.connect(ctx); err == nil {
+		defer s.close()
+		if status, err := s.status(ctx, id); err == nil {
+			known = decisions(status, asked.Step)
+		}
+	}
+	return usage("%s: %s", fault, known)
+}
+
+// decisions says which words of a decide a job takes now: for each step that asks for one, or for
+// the one that is named.
+func decisions(status workflows.Status, step string) string {
+	var takes []string
+	for _, s := range status.Steps {
+		if words := decideWords(s.Waiting); len(words) > 0 && (step == "" || s.ID == step) {
+			takes = append(takes, fmt.Sprintf("step %s takes %s", s.ID, strings.Join(words, ", ")))
+		}
+	}
+	if words := decideWords(status.Waiting); len(words) > 0 && len(status.Steps) == 0 {
+		takes = append(takes, "it takes "+strings.Join(words, ", "))
+	}
+	switch {
+	case len(takes) > 0:
+		return strings.Join(takes, "; ")
+	case step != "":
+		return fmt.Sprintf("no step %q waits for a decision now", step)
+	}
+	return "nothing waits for a decision now"
+}
+
+func decideWords(asks *workflows.WaitingFor) (words []string) {
+	if asks == nil {
+		return nil
+	}
+	for _, choice := range asks.Choices {
+		if word, ok := strings.CutPrefix(choice, workflows.DecideSignal+" "); ok {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 type steeredDocument struct {

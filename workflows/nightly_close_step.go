@@ -116,10 +116,18 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *request
 	s.choices, s.waiting = nil, nil
 	if r := s.word; r != nil {
 		s.night.tracker.log(ctx, LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why})
-		r.reply(SteeringResult{State: Running, Message: s.Step.ID + ": " + r.choice()})
+		r.reply(SteeringResult{State: Running, Message: s.Step.ID + " " + followsFrom[r.choice()]})
 		return r
 	}
 	return nil
+}
+
+// followsFrom is what happens to a step after a person's word.
+var followsFrom = map[string]string{
+	ApproveSignal:               "is approved; what needs it can begin",
+	DecideSignal + " " + Retry:  "is tried again",
+	DecideSignal + " " + Skip:   "is skipped; what needs it can begin all the same",
+	DecideSignal + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
 }
 
 // deadline is the step's, or else the close's.
