@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
@@ -52,11 +51,9 @@ func (a *Activities) FindConnection(ctx context.Context, in FindConnectionInput)
 	return FoundConnection{NotifyOn: a.channels.Events(in.Connection)}, err
 }
 
-// pollerSilence is how long ago a worker that is still there may have begun its last poll; one lasts a minute.
-const pollerSilence = 2 * time.Minute
-
 // connectionFault says what is wrong with a connection that neither this worker has nor, by
-// Temporal's word, another one.
+// Temporal's word, another one. Temporal remembers a worker's polls for minutes after it is gone
+// (matching.PollerHistoryTTL): a connection whose workers are being replaced is waited for.
 func (a *Activities) connectionFault(ctx context.Context, name, queue string) (string, error) {
 	if _, ok := a.connections[name]; ok {
 		return "", nil
@@ -65,10 +62,8 @@ func (a *Activities) connectionFault(ctx context.Context, name, queue string) (s
 	if err != nil {
 		return "", fmt.Errorf("who polls %s: %w", queue, err)
 	}
-	for _, poller := range described.GetPollers() {
-		if time.Since(poller.GetLastAccessTime().AsTime()) < pollerSilence {
-			return "", nil
-		}
+	if len(described.GetPollers()) > 0 {
+		return "", nil
 	}
 	return a.unknownConnection(name), nil
 }

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,7 +170,7 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 	if !pipelineName.MatchString(in.Name) {
 		return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not a name: letters, digits, dot, hyphen and underscore", in.Name))
 	}
-	for _, ending := range []string{".yaml", ".yml", ".json"} {
+	for _, ending := range pipelineEndings {
 		text, err := os.ReadFile(filepath.Join(a.pipelines, in.Name+ending))
 		if err == nil {
 			return text, nil
@@ -178,7 +179,24 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 			return nil, fmt.Errorf("pipeline %s: %w", in.Name, err)
 		}
 	}
-	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines)", in.Name))
+	known := cmp.Or(strings.Join(pipelineNames(a.pipelines), ", "), "none")
+	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
+}
+
+// pipelineEndings are those of a definition's file, in the order in which they are looked for.
+var pipelineEndings = []string{".yaml", ".yml", ".json"}
+
+// pipelineNames are the pipelines in a folder, in order; none where it cannot be read.
+func pipelineNames(folder string) (names []string) {
+	entries, _ := os.ReadDir(folder)
+	for _, entry := range entries {
+		name, ending := strings.TrimSuffix(entry.Name(), filepath.Ext(entry.Name())), filepath.Ext(entry.Name())
+		if !entry.IsDir() && slices.Contains(pipelineEndings, ending) && pipelineName.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func definitionText(definition json.RawMessage) ([]byte, error) {

@@ -52,3 +52,15 @@ func TestAPipelineThatCannotBeRead(t *testing.T) {
 	require.Equal(t, InvalidInput, failed.Type())
 	require.Contains(t, failed.Message(), "nightly.yaml")
 }
+
+func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
+	folder := t.TempDir()
+	for _, file := range []string{"month-end.json", "close.yaml", "close.yml", "notes.txt", ".hidden.yaml"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, file), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "old.yaml"), 0o700))
+	for pipelines, has := range map[string]string{folder: "close, month-end", t.TempDir(): "none"} {
+		_, err := (&Activities{pipelines: pipelines}).pipelineText(PreparePipelineInput{Name: "clsoe"})
+		require.ErrorContains(t, err, `pipeline "clsoe" is not in the worker's pipelines folder (worker.pipelines), which has `+has)
+	}
+}

@@ -87,7 +87,7 @@ func newScheduleCreateCommand(a *app) *cobra.Command {
 	in := &s.input
 	cmd := &cobra.Command{
 		Use:   "create --connection C --pipeline NAME --at HH:MM",
-		Short: "Create the schedule of a pipeline's nights, or show them with --dry-run",
+		Short: "Create the schedule of a pipeline, or only show its nights",
 		Long: `Create the schedule of a pipeline's nights, and show the next of them: when each begins,
 and for which as-of date. --dry-run only shows them.
 
@@ -117,7 +117,7 @@ its definition is in the configured folder here.`,
 	flags.StringVar(&s.note, "note", "", "a `note`, shown in the list")
 	flags.StringVar(&s.by, "by", person(), "`who` makes the schedule")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "only show the nights")
-	flags.IntVar(&s.nights, "nights", 10, "how `many` nights are shown")
+	flags.IntVar(&s.nights, "nights", 10, "show so many `nights`")
 	flags.StringVar(&s.from, "from", "", "the `date` from which they are shown (default: now)")
 	for name, words := range map[string][]string{
 		"on": {calendar.BusinessDays, calendar.Daily, calendar.MonthEnd}, "roll": {calendar.Forward, calendar.Back, calendar.NoRoll},
@@ -149,6 +149,9 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 		return err
 	}
 	defer session.close()
+	if err := session.served(ctx, s.input.Connection); err != nil {
+		return err
+	}
 	_, err = session.client.ScheduleClient().Create(ctx, s.options(plan, time.Now(), a.taskQueue))
 	switch {
 	case errors.Is(err, temporal.ErrScheduleAlreadyRunning):

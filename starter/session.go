@@ -107,6 +107,12 @@ func (s *session) start(ctx context.Context, j start) (started, error) {
 	return started{id: run.GetID(), runID: run.GetRunID(), workflowType: j.workflowType, at: time.Now()}, nil
 }
 
+// exists tells that there is or was a workflow with an id.
+func (s *session) exists(ctx context.Context, id string) bool {
+	_, err := s.client.DescribeWorkflowExecution(ctx, id, "")
+	return err == nil
+}
+
 func (s *session) found(ctx context.Context, j start, runID string) (started, error) {
 	found := started{id: j.id, runID: runID, workflowType: j.workflowType}
 	described, err := s.client.DescribeWorkflowExecution(ctx, j.id, runID)
@@ -147,6 +153,9 @@ func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
 		return err
 	}
 	defer s.close()
+	if err := s.served(ctx, j.connection); err != nil && !s.exists(ctx, j.id) {
+		return err
+	}
 	j.startedBy, j.priority = f.by, f.priority
 	run, err := s.start(ctx, j)
 	switch {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -11,6 +14,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -25,11 +29,20 @@ type polls struct {
 	now   time.Time
 }
 
-// polls looks up when a worker last polled a task queue.
+// polls looks up when a worker last polled a task queue for workflows.
 func (s *session) polls(ctx context.Context, queue string) (polls, error) {
+	return s.pollsFor(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+}
+
+// connectionPolls looks up when a worker that has a connection last polled its queue.
+func (s *session) connectionPolls(ctx context.Context, connection string) (polls, error) {
+	return s.pollsFor(ctx, workflows.ConnectionTaskQueue(s.taskQueue, connection), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+}
+
+func (s *session) pollsFor(ctx context.Context, queue string, what enumspb.TaskQueueType) (polls, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	described, err := s.client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	described, err := s.client.DescribeTaskQueue(ctx, queue, what)
 	p := polls{queue: queue, now: time.Now()}
 	for _, poller := range described.GetPollers() {
 		if at := poller.GetLastAccessTime().AsTime(); at.After(p.last) {
@@ -65,6 +78,41 @@ func (s *session) noteIdle(ctx context.Context) bool {
 func (s *session) idleText(p polls) string {
 	return fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s; or name another queue: --task-queue.",
 		p.queue, s.namespace, s.address, startWorker)
+}
+
+// served refuses a connection that nobody has, as a worker would, but before there is a job that
+// fails. A connection whose workers are away is not refused: the configuration here has it, or
+// Temporal remembers their polls, which it does for minutes. Temporal keeps the work for them.
+// Where no worker at all is there, it is for the first that comes to say.
+func (s *session) served(ctx context.Context, connection string) error {
+	there, err := s.connectionPolls(ctx, connection)
+	if err != nil || !there.idle() {
+		return nil // what Temporal has to say about it, it says to the start
+	}
+	if workers, err := s.polls(ctx, s.taskQueue); err != nil || workers.idle() {
+		return nil
+	}
+	known := config.ConnectionNames(s.config, os.Environ())
+	if there.last.IsZero() && !slices.Contains(known, connection) {
+		p := usage("no worker has the connection %q", connection)
+		if others := s.servedOf(ctx, known); len(others) > 0 {
+			p.message += "; there are workers for " + strings.Join(others, ", ")
+		}
+		p.next = []string{"Check the name, or start a worker whose configuration has it."}
+		return p
+	}
+	s.note("No worker that has the connection %s is there, only others: %s. %s", connection, there.text(), startWorker)
+	return nil
+}
+
+// servedOf are those of some connections that workers poll for.
+func (s *session) servedOf(ctx context.Context, connections []string) (served []string) {
+	for _, name := range connections {
+		if there, err := s.connectionPolls(ctx, name); err == nil && !there.idle() {
+			served = append(served, name)
+		}
+	}
+	return served
 }
 
 // untold is the problem of a running job that nobody tells of. How it stands is not known, so

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
@@ -284,6 +285,8 @@ func TestStarterRefusesBadInput(t *testing.T) {
 		{[]string{"status", "close/nobody/knows/this"}, []string{"close/nobody/knows/this"}},
 		{[]string{"file", "list", "--connection", "other"}, []string{"other", s.Connection}},
 		{[]string{"close", "--connection", "other", "--pipeline", "night", "--as-of", harness.AsOf}, []string{"other", s.Connection}},
+		{[]string{"schedule", "create", "--connection", "other", "--pipeline", "night", "--at", "22:00", "--time-zone", "UTC", "--calendar", "us-bank"}, []string{"other", s.Connection}},
+		{s.night("--pipeline", "nihgt"), []string{"nihgt", "which has night"}},
 		{[]string{"pipeline", "check", filepath.Join(s.Dir, "faulty.yaml")}, []string{"line 2", "stepz", "nobody", "restarts", "line 7", "nowhere"}},
 		{[]string{"status", "x", "--output", "xml"}, []string{"xml"}},
 	} {
@@ -299,6 +302,36 @@ func TestStarterRefusesBadInput(t *testing.T) {
 	s.Write(s.Dir, "good.yaml", nightYAML)
 	require.Contains(t, s.want(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"), "--as-of", harness.AsOf).Stdout, "gl_"+harness.AsOf+".csv")
 	s.json(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"))
+}
+
+// A connection that nobody has is refused before anything starts, but not one whose workers are away.
+func TestStarterOfAConnectionWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	night := func(connection string) []string { return append(s.night("--detach"), "--connection", connection) }
+	id := func(connection string) string { return workflows.CloseWorkflowID(connection, "night", harness.AsOf) }
+
+	refused := s.want(2, night("later")...)
+	require.Contains(t, refused.Stderr, `no worker has the connection "later"; there are workers for `+s.Connection+"\n")
+	require.Contains(t, s.want(2, "status", id("later")).Stderr, "no workflow has this id", "nothing was started")
+
+	running, err := s.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id("later"), TaskQueue: "nobody"}, workflows.NightlyCloseType, workflows.NightlyCloseInput{})
+	require.NoError(t, err)
+	require.Contains(t, s.want(0, night("later")...).Stderr, "It was running already", "one that runs is found again")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), running.GetRunID(), "the test is done with it"))
+
+	configured := []string{"PBSM_CONNECTIONS__SOON__BASE_URL=https://pbsm.example/t"}
+	started := s.RunEnv(configured, night("soon")...)
+	require.Zero(t, started.Code, "%s", started)
+	require.Contains(t, started.Stderr, "No worker that has the connection soon is there, only others")
+
+	require.ErrorContains(t, s.Await(s.Temporal.GetWorkflow(t.Context(), id("soon"), ""), nil), `connection "soon" is not in this worker's configuration`)
+
+	alone := harness.New(t, harness.Options{Name: "alone", NoWorker: true, TaskQueue: t.Name() + "/alone"})
+	started = alone.Run(night("later")...)
+	require.Zero(t, started.Code, "%s", started)
+	require.Contains(t, started.Stderr, "nothing happens until one does", "the first worker that comes will say")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "the test is done with it"))
 }
 
 func TestStarterWithoutTemporal(t *testing.T) {

@@ -49,6 +49,16 @@ func Load(path string, env []string) (*Config, error) {
 	return cfg, nil
 }
 
+// ConnectionNames are the connections in a configuration, in order. Nothing else of it is looked
+// at, so that it may be read where the worker's secrets are not; where it cannot be read, there are none.
+func ConnectionNames(path string, env []string) []string {
+	l, err := open(path, env)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(l.section(l.k.Raw(), "connections")))
+}
+
 // open reads the file and what overrides it.
 func open(path string, env []string) (*loader, error) {
 	l := &loader{k: koanf.New("."), env: variables(env)}
