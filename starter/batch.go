@@ -72,7 +72,7 @@ batches with --member.
 	asOfFlag(flags, &in.AsOfDate)
 	flags.StringArrayVar(&params, "param", nil, "a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
 	flags.StringVar(&in.Key, "key", "", "a `word` that tells postings apart where one batch runs twice for a date on purpose")
-	flags.IntVar(&in.Restarts, "restarts", 0, "`how often` a failed run is restarted from its failed task before a person is asked")
+	flags.IntVar(&in.Restarts, "restarts", 0, "how many `times` a failed run is restarted from its failed task before a person is asked")
 	flags.DurationVar(&delay, "restart-delay", 30*time.Second, "the `pause` before such a restart")
 	flags.StringSliceVar(&in.IncludedTasks, "include-task", nil, "run only this `task`, repeatable")
 	flags.StringSliceVar(&in.ExcludedTasks, "exclude-task", nil, "leave this `task` out, repeatable")

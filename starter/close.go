@@ -37,7 +37,7 @@ again. A close that succeeded is done: its result is shown again, with exit code
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&connection, "connection", "c", "", "the `connection`, as the worker's configuration names it")
-	flags.StringVarP(&pipelineArg, "pipeline", "p", "", "a `pipeline` of the worker's folder, or a file here (checked here, and sent along)")
+	flags.StringVarP(&pipelineArg, "pipeline", "p", "", "a pipeline's `name` in the worker's folder, or a file here, which is sent along")
 	asOfFlag(flags, &asOf)
 	followFlags(flags, &f)
 	cmd.AddCommand(steeringCommands(a, "close")...)
@@ -64,7 +64,7 @@ func followFlags(flags *pflag.FlagSet, f *following) {
 	flags.BoolVar(&f.detach, "detach", false, "print the workflow id and leave")
 	flags.BoolVar(&f.wait, "wait", false, "keep following while a person is asked, instead of exit code 3")
 	flags.StringVar(&f.by, "by", person(), "`who` starts it")
-	flags.IntVar(&f.priority, "priority", 0, "where the worker's queues are full, `1` is served first and 5 last (default 3; a backfill has 4)")
+	flags.IntVar(&f.priority, "priority", 0, "`level` in queues that are full: 1 is served first, 5 last (default 3; a backfill has 4)")
 }
 
 func deadlineFlag(flags *pflag.FlagSet, deadline *string) {

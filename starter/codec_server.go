@@ -66,7 +66,7 @@ func newCodecHealthcheckCommand() *cobra.Command {
 	var address string
 	cmd := &cobra.Command{
 		Use:     "healthcheck",
-		Short:   "Exit 0 when the codec server on this host answers, for a container's health check",
+		Short:   "Exit 0 when the codec server on this host answers",
 		Example: "  starter codec-server healthcheck --url https://localhost:8081/healthz",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -26,12 +28,17 @@ type outcome struct {
 	stdout, stderr string
 }
 
+// terminalOf is a terminal of so many columns; 0 is none.
+func terminalOf(width int, stdout, stderr io.Writer) *terminal {
+	return &terminal{stdout: stdout, stderr: stderr, size: func() (int, int) { return width, 24 }}
+}
+
 // invoke runs a command line up to the point where Temporal would be needed.
 func invoke(t *testing.T, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	var got outcome
-	a := &app{terminal: &terminal{stdout: &stdout, stderr: &stderr, size: func() (int, int) { return 0, 0 }}}
+	a := &app{terminal: terminalOf(0, &stdout, &stderr)}
 	a.launch = func(_ context.Context, j start, f following) error {
 		got.start, got.following = j, f
 		return nil
@@ -322,8 +329,23 @@ func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
+// Help is read in windows of every width, half a screen among them.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	const width = 80
+	var out bytes.Buffer
+	root := newRoot(&app{terminal: terminalOf(width, &out, &out)})
+	root.SetOut(&out)
+	everyCommand(root, func(c *cobra.Command) {
+		out.Reset()
+		require.NoError(t, c.Help())
+		for line := range strings.Lines(out.String()) {
+			assert.LessOrEqual(t, view.Width(line), width, "%s: %s", c.CommandPath(), line)
+		}
+	})
+}
+
 func TestEveryCommandIsExplainedByExamplesThatParse(t *testing.T) {
-	root := newRoot(&app{terminal: &terminal{}})
+	root := newRoot(&app{terminal: terminalOf(0, io.Discard, io.Discard)})
 	seen := map[string]bool{}
 	everyCommand(root, func(c *cobra.Command) {
 		assert.False(t, seen[c.CommandPath()], "%s stands twice", c.CommandPath())
@@ -336,7 +358,7 @@ func TestEveryCommandIsExplainedByExamplesThatParse(t *testing.T) {
 				assert.Contains(t, line, "make", c.CommandPath())
 				continue
 			}
-			found, rest, err := newRoot(&app{terminal: &terminal{}}).Find(words(command))
+			found, rest, err := newRoot(&app{terminal: terminalOf(0, io.Discard, io.Discard)}).Find(words(command))
 			require.NoError(t, err, line)
 			assert.NoError(t, found.ParseFlags(rest), line)
 			assert.NoError(t, found.ValidateArgs(found.Flags().Args()), line)

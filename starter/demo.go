@@ -34,7 +34,7 @@ func newDemoCommand(a *app) *cobra.Command {
 	d := &demonstration{app: a}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run last night's close on this machine, against a simulated service",
+		Short: "Run a night's close here, against a simulated service",
 		Long: `Run last night's close on this machine: Temporal, its web interface, a worker, and a
 simulator of the service, all started here and all ended here. Files of real size go
 up, batches run, reports come down and are checked byte by byte.

@@ -17,7 +17,7 @@ func newDeploymentCommand(a *app) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "deployment",
-		Short: "See the versions of the workers, and say which one new closes begin on",
+		Short: "See the workers' versions, and choose that of new closes",
 		Example: `  starter deployment list
   starter deployment promote 1-2-3 --percent 10
   starter deployment promote 1-2-3`,
@@ -26,7 +26,7 @@ func newDeploymentCommand(a *app) *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&name, "deployment", cmp.Or(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), "pbsmflow"), "the workers' TEMPORAL_DEPLOYMENT_`NAME`")
 	list := &cobra.Command{
-		Use: "list", Short: "List the versions: which is current, and whose workers may be stopped", Args: noArgs,
+		Use: "list", Short: "List the versions: the current one, and which may be stopped", Args: noArgs,
 		Example: "  starter deployment list",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listVersions(cmd.Context(), name) },
 	}

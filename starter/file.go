@@ -75,7 +75,7 @@ func newDownloadCommand(a *app) *cobra.Command {
 	var deadline string
 	var f following
 	cmd := &cobra.Command{
-		Use:     "download --connection C --file-id ID|--name NAME --save-to STORE/PATH",
+		Use: "download -c C --file-id ID|--name NAME --save-to STORE/PATH", DisableFlagsInUseLine: true,
 		Short:   "Bring a file of the service into a store",
 		Long:    "Bring a file of the service into a store of the worker's configuration, by its id or its name.\n\n" + exitCodesHelp,
 		Example: `  starter file download --connection prod --file-id 5025 --save-to reports/gl.csv`,

@@ -17,7 +17,7 @@ func newInboxCommand(a *app) *cobra.Command {
 	var connection string
 	cmd := &cobra.Command{
 		Use:   "inbox",
-		Short: "Show everything that waits for a person, and what can be done about it",
+		Short: "Show what waits for a person, and the commands that answer",
 		Long: `Show everything that waits for a person: why, since when, until when, and as commands to
 copy what can be done about it. The exit code is 0 when nothing waits and 3 when something does.`,
 		Example: "  starter inbox\n  starter inbox --connection prod --output json",

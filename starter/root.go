@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/user"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -40,9 +42,14 @@ Temporal is found as by every Temporal tool: TEMPORAL_ADDRESS, TEMPORAL_NAMESPAC
 TEMPORAL_PROFILE, temporal.toml. With TEMPORAL_UI set to the address of the web
 interface, links to it are printed.
 
+The configuration is the worker's, or the parts of it that are needed here: doctor, file
+list and notify want connections and channels, schedule the calendars, and every command
+the keys of encryption where the worker has some.
+
 ` + exitCodesHelp,
 		Example: `  starter close --connection prod --pipeline nightly-close --as-of 2026-10-31
   starter status close/prod/nightly-close/2026-10-31 --follow
+  starter inbox
   starter doctor --connection prod`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -56,9 +63,9 @@ interface, links to it are printed.
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml); without one nothing is encrypted, and doctor, file list, notify and schedule do not work")
+	flags.StringVar(&a.config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml)")
 	flags.StringVar(&a.taskQueue, "task-queue", cmp.Or(os.Getenv(taskQueueVariable), workflows.TaskQueue), "the `queue` that the workers poll")
-	flags.StringVarP(&a.output, "output", "o", "text", "text, or json: one document on stdout")
+	flags.StringVarP(&a.output, "output", "o", "text", "the `format`: text, or json, which is one document on stdout")
 	flags.BoolVar(&a.verbose, "verbose", false, "show the Temporal client's own log on stderr")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -66,12 +73,41 @@ interface, links to it are printed.
 		p.next = []string{cmd.CommandPath() + " --help"}
 		return p
 	})
-	root.AddCommand(
-		newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a),
-		newStatusCommand(a, ""), newCancelCommand(a, ""), newPipelineCommand(a), newSchemaCommand(a), newScheduleCommand(a), newAuditCommand(a), newDoctorCommand(a), newInboxCommand(a), newNotifyCommand(a),
-		newDeploymentCommand(a), newSearchAttributesCommand(a), newCodecServerCommand(a), newDemoCommand(a), newVersionCommand(a),
-	)
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run and follow:", []*cobra.Command{newCloseCommand(a), newBatchCommand(a), newReportCommand(a), newFileCommand(a), newMigrateCommand(a), newScheduleCommand(a)}},
+		{"look", "See and answer:", []*cobra.Command{newInboxCommand(a), newStatusCommand(a, ""), newCancelCommand(a, ""), newAuditCommand(a)}},
+		{"set-up", "Set up and check:", []*cobra.Command{
+			newDoctorCommand(a), newPipelineCommand(a), newSchemaCommand(a), newNotifyCommand(a), newSearchAttributesCommand(a),
+			newDeploymentCommand(a), newCodecServerCommand(a), newDemoCommand(a),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, command := range group.commands {
+			command.GroupID = group.id
+			root.AddCommand(command)
+		}
+	}
+	root.AddCommand(newVersionCommand(a))
+	fitHelp(root, a.width())
 	return root
+}
+
+// fitHelp sets the help of all commands for a terminal. 0 is no limit.
+func fitHelp(root *cobra.Command, width int) {
+	root.SetUsageTemplate(strings.NewReplacer(
+		".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", width), "for more information about a command", "for more about a command",
+	).Replace(root.UsageTemplate()))
+	var fit func(*cobra.Command)
+	fit = func(cmd *cobra.Command) {
+		cmd.Long, cmd.Example = view.Help(cmd.Long, width), view.Examples(cmd.Example, width)
+		for _, sub := range cmd.Commands() {
+			fit(sub)
+		}
+	}
+	fit(root)
 }
 
 func (a *app) json() bool { return a.output == "json" }

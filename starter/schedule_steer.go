@@ -205,7 +205,7 @@ func scheduleChanges(a *app) []*cobra.Command {
 		change("pause", "Start no more nights until it is unpaused; closes that run go on", "paused it", func(ctx context.Context, h client.ScheduleHandle, note string) error {
 			return h.Pause(ctx, client.SchedulePauseOptions{Note: note})
 		}),
-		change("unpause", "Start the nights from now on; those that were missed can be backfilled", "unpaused it", func(ctx context.Context, h client.ScheduleHandle, note string) error {
+		change("unpause", "Start the nights again; missed ones can be backfilled", "unpaused it", func(ctx context.Context, h client.ScheduleHandle, note string) error {
 			return h.Unpause(ctx, client.ScheduleUnpauseOptions{Note: note})
 		}),
 		change("delete", "Delete a schedule; closes that run go on", "deleted it", func(ctx context.Context, h client.ScheduleHandle, _ string) error {

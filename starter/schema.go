@@ -9,7 +9,7 @@ import (
 func newSchemaCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schema",
-		Short: "Print the JSON Schema of pbsm.yaml or of pipelines, for editors",
+		Short: "Print the JSON Schemas of our files, for editors",
 		Long: `Print the JSON Schema of pbsm.yaml or of pipelines. An editor with a YAML language
 server completes and checks a file whose first line says where its schema is:
 
