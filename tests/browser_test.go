@@ -131,12 +131,13 @@ func (b *browser) signals(id, name, input string) {
 	b.click("dialog[open] [data-testid=confirm-modal-button]", "Submit")
 }
 
-// A night from the Temporal UI alone: started with README.md's JSON, seen, interrupted, restarted.
+// A night from the Temporal UI alone: started with the JSON of docs/starting.md, seen, interrupted, restarted.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), TaskQueue: workflows.TaskQueue, Simulator: simulator.Options{Speed: 2}})
-	_, blocks := readme(t)
-	e.Write(e.Pipelines, "nightly-close.yaml", inLanguage(blocks, "yaml")[0].text)
+	_, definitions := page(t, "../docs/pipelines.md")
+	e.Write(e.Pipelines, "nightly-close.yaml", inLanguage(definitions, "yaml")[0].text)
+	_, blocks := page(t, "../docs/starting.md")
 	e.Write(e.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
 	given := blocks[slices.IndexFunc(blocks, func(b block) bool { return b.heading == workflows.NightlyCloseType })].text
 	var in workflows.NightlyCloseInput

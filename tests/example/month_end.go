@@ -2,7 +2,6 @@
 package example
 
 import (
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -29,15 +28,8 @@ type Books struct {
 // if they are good, the close's step sign-off is approved; if not, the step allocate is
 // interrupted, and the operators of the close decide what becomes of it.
 func MonthEnd(ctx workflow.Context, in MonthEndInput) (workflows.NightlyCloseResult, error) {
-	id := workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)
-	nightly := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:          id,
-		TaskQueue:           workflows.TaskQueue, // its workers, not ours
-		WaitForCancellation: true,
-		ParentClosePolicy:   enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
-	}), workflows.NightlyCloseType, workflows.NightlyCloseInput{
-		Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: in.AsOfDate, StartedBy: "month-end",
-	})
+	night := workflows.NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: in.AsOfDate, StartedBy: "month-end"}
+	nightly := workflows.ExecuteClose(ctx, workflows.TaskQueue, night) // on its workers, not ours
 
 	var failed error
 	workflow.NewSelector(ctx).
@@ -48,7 +40,7 @@ func MonthEnd(ctx workflow.Context, in MonthEndInput) (workflows.NightlyCloseRes
 			if !books.Good {
 				signal, word.Step = workflows.InterruptSignal, "allocate"
 			}
-			failed = workflow.SignalExternalWorkflow(ctx, id, "", signal, word).Get(ctx, nil)
+			failed = workflows.SignalSteering(ctx, night.WorkflowID(), signal, word).Get(ctx, nil)
 		}).
 		AddFuture(nightly, func(workflow.Future) {}). // it ended before anybody looked
 		Select(ctx)

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -24,8 +23,6 @@ import (
 type block struct {
 	heading, language, text string
 }
-
-func readme(t *testing.T) (text string, blocks []block) { return page(t, "../README.md") }
 
 func page(t *testing.T, file string) (text string, blocks []block) {
 	t.Helper()
@@ -60,70 +57,110 @@ func inLanguage(blocks []block, language string) []block {
 	return found
 }
 
-func TestReadmeShowsTheExample(t *testing.T) {
+func TestPagesShowTheExample(t *testing.T) {
 	t.Parallel()
-	_, blocks := readme(t)
+	_, blocks := page(t, "../docs/starting.md")
 	source, err := os.ReadFile("example/month_end.go")
 	require.NoError(t, err)
 	shown := inLanguage(blocks, "go")
 	require.Len(t, shown, 1)
-	require.Equal(t, string(source), shown[0].text, "README.md and tests/example/month_end.go")
+	require.Equal(t, string(source), shown[0].text, "docs/starting.md and tests/example/month_end.go")
 }
 
-// Every JSON input decodes strictly into the type of its heading and has no fault.
-func TestReadmeInputsAreValid(t *testing.T) {
-	t.Parallel()
-	text, blocks := readme(t)
-	inputs := map[string]func() any{
-		workflows.NightlyCloseType:   func() any { return new(workflows.NightlyCloseInput) },
-		workflows.RunBatchType:       func() any { return new(workflows.RunBatchInput) },
-		workflows.GenerateReportType: func() any { return new(workflows.GenerateReportInput) },
-		workflows.UploadFileType:     func() any { return new(workflows.UploadFileInput) },
-		workflows.DownloadFileType:   func() any { return new(workflows.DownloadFileInput) },
-		workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
-		"Steer it":                   func() any { return new(workflows.Steering) },
+// inputs are what the JSON on the pages is decoded into, by the workflow that takes it.
+var inputs = map[string]func() any{
+	workflows.NightlyCloseType:   func() any { return new(workflows.NightlyCloseInput) },
+	workflows.RunBatchType:       func() any { return new(workflows.RunBatchInput) },
+	workflows.GenerateReportType: func() any { return new(workflows.GenerateReportInput) },
+	workflows.UploadFileType:     func() any { return new(workflows.UploadFileInput) },
+	workflows.DownloadFileType:   func() any { return new(workflows.DownloadFileInput) },
+	workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
+}
+
+// decodeInput decodes strictly, and wants no fault.
+func decodeInput(t *testing.T, input any, text string) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(input), "%s", text)
+	if checked, ok := input.(interface{ Validate() error }); ok {
+		require.NoError(t, checked.Validate(), "%s", text)
 	}
-	shown := map[string]bool{}
+}
+
+// inputRow is a row of README.md's table: a workflow type, and its least input.
+var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$")
+
+// Every JSON input decodes into the type of its workflow and has no fault. Under the heading of a
+// workflow that has an id of its own, the page names the id of the first one.
+func TestInputsOnPagesAreValid(t *testing.T) {
+	t.Parallel()
+	least, _ := page(t, "../README.md")
+	rows := inputRow.FindAllStringSubmatch(least, -1)
+	require.Len(t, rows, len(inputs))
+	for _, row := range rows {
+		require.Contains(t, inputs, row[1])
+		decodeInput(t, inputs[row[1]](), row[2])
+	}
+
+	text, blocks := page(t, "../docs/starting.md")
+	shown := map[string]int{}
 	for _, b := range inLanguage(blocks, "json") {
 		require.Contains(t, inputs, b.heading, "JSON under a heading that names no input:\n%s", b.text)
 		input := inputs[b.heading]()
-		decoder := json.NewDecoder(bytes.NewReader([]byte(b.text)))
-		decoder.DisallowUnknownFields()
-		require.NoError(t, decoder.Decode(input), "%s", b.text)
-		if checked, ok := input.(interface{ Validate() error }); ok {
-			require.NoError(t, checked.Validate(), "%s", b.text)
+		decodeInput(t, input, b.text)
+		if in, ok := input.(interface{ WorkflowID() string }); ok && shown[b.heading] == 0 {
+			require.Contains(t, text, "`"+in.WorkflowID()+"`")
 		}
-		switch in := input.(type) {
-		case *workflows.NightlyCloseInput:
-			require.Contains(t, text, "`"+workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)+"`")
-		case *workflows.RunBatchInput:
-			if !shown[b.heading] {
-				require.Contains(t, text, "`"+workflows.BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, "")+"`")
+		shown[b.heading]++
+	}
+	require.Len(t, shown, len(inputs), "each workflow has JSON to paste")
+
+	_, blocks = page(t, "../docs/steering.md")
+	words := inLanguage(blocks, "json")
+	require.Len(t, words, 2)
+	for _, b := range words {
+		decodeInput(t, new(workflows.Steering), b.text)
+	}
+}
+
+// The pipelines and the parts of pbsm.yaml on the pages have no fault. The steps alone, which
+// docs/pipelines.md has too, are tried where that page is made.
+func TestDefinitionsOnPagesAreValid(t *testing.T) {
+	t.Parallel()
+	tried := map[string]int{}
+	for _, file := range pages(t) {
+		_, blocks := page(t, file)
+		for _, b := range inLanguage(blocks, "yaml") {
+			key, _, _ := strings.Cut(b.text, ":")
+			tried[key]++
+			switch key {
+			case "name":
+				p, err := pipeline.Parse([]byte(b.text))
+				require.NoError(t, err, "%s", b.text)
+				require.NoError(t, p.Validate(), "%s", b.text)
+			case "calendars":
+				_, err := config.LoadSchedules(besideConnection(t, b.text), nil)
+				require.NoError(t, err, "%s", b.text)
+			case "notifications":
+				_, err := config.Load(besideConnection(t, b.text), []string{
+					"PBSM_NOTIFICATIONS__NIGHT_SHIFT__URL=https://hooks.example.com/x", "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:p@mail.example.com",
+				})
+				require.NoError(t, err, "%s", b.text)
 			}
 		}
-		shown[b.heading] = true
 	}
-	for heading := range inputs {
-		require.True(t, shown[heading], "no JSON for %s", heading)
+	for key, least := range map[string]int{"name": 2, "calendars": 1, "notifications": 1} {
+		require.GreaterOrEqual(t, tried[key], least, "%s: on the pages", key)
 	}
-	for _, b := range inLanguage(blocks, "yaml") {
-		if strings.HasPrefix(b.text, "calendars:") { // a part of pbsm.yaml
-			file := filepath.Join(t.TempDir(), "pbsm.yaml")
-			require.NoError(t, os.WriteFile(file, []byte(b.text), 0o600))
-			_, err := config.LoadSchedules(file, nil)
-			require.NoError(t, err, "%s", b.text)
-			continue
-		}
-		if strings.HasPrefix(b.text, "notifications:") {
-			_, err := config.Load(besideConnection(t, b.text), []string{
-				"PBSM_NOTIFICATIONS__NIGHT_SHIFT__URL=https://hooks.example.com/x", "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:p@mail.example.com",
-			})
-			require.NoError(t, err, "%s", b.text)
-			continue
-		}
-		_, err := pipeline.Parse([]byte(b.text))
-		require.NoError(t, err, "%s", b.text)
-	}
+}
+
+// pages are README.md and those in docs.
+func pages(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../docs/*.md")
+	require.NoError(t, err)
+	return append(files, "../README.md")
 }
 
 // besideConnection is a configuration with a connection prod and more.
@@ -139,18 +176,15 @@ func besideConnection(t *testing.T, more string) string {
 var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
 
 // Every command that README.md and the pages in docs show is one that the starter has, with flags that it knows.
-func TestReadmeCommandsExist(t *testing.T) {
+func TestCommandsOnPagesExist(t *testing.T) {
 	t.Parallel()
-	text, _ := readme(t)
-	pages, err := filepath.Glob("../docs/*.md")
-	require.NoError(t, err)
-	for _, page := range pages {
-		content, err := os.ReadFile(page)
-		require.NoError(t, err)
-		text += string(content)
+	all := ""
+	for _, file := range pages(t) {
+		text, _ := page(t, file)
+		all += text
 	}
 	e := harness.New(t, harness.Options{NoWorker: true})
-	shown := command.FindAllStringSubmatch(text, -1)
+	shown := command.FindAllStringSubmatch(all, -1)
 	require.NotEmpty(t, shown)
 	for _, match := range shown {
 		args := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(match[1], -1)
@@ -162,8 +196,8 @@ func TestReadmeCommandsExist(t *testing.T) {
 	}
 }
 
-// The example of README.md runs: its workflow starts a close as a child and steers it.
-func TestReadmeExampleRuns(t *testing.T) {
+// The example of docs/starting.md runs: its workflow starts a close as a child and steers it.
+func TestExampleRuns(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{TaskQueue: workflows.TaskQueue})
 	e.Write(e.Pipelines, "good.yaml", "name: good\nsteps:\n  - id: allocate\n    batch: {code: PBSM_QUICK}\n  - id: sign-off\n    needs: [allocate]\n    approve: {message: Are the books good}\n")
