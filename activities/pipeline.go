@@ -57,14 +57,8 @@ var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 // PreparePipeline parses, validates and renders a pipeline for a night. Every fault is
 // named at once, a connection or store that this worker does not know among them.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
-	text, err := a.pipelineText(in)
-	var final *temporal.ApplicationError
-	switch {
-	case errors.As(err, &final):
-		return nil, err
-	case err != nil && activity.GetInfo(ctx).Attempt >= storeAttempts: // else it would wait for ever, unseen
-		return nil, InvalidInputError(err.Error())
-	case err != nil:
+	text, err := a.pipelineText(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	var faults []string
@@ -79,12 +73,11 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 		return nil, InvalidInputError(append(faults, faultsOf(err)...)...)
 	}
 	unknown, unreachable := a.storeFaults(ctx, rendered)
-	faults = append(faults, unknown...)
-	if len(faults) == 0 && len(unreachable) > 0 && activity.GetInfo(ctx).Attempt < storeAttempts {
-		return nil, temporal.NewApplicationError(strings.Join(unreachable, "; "), Unavailable)
-	}
-	if faults = append(faults, unreachable...); len(faults) > 0 {
-		return nil, InvalidInputError(faults...)
+	switch faults = append(faults, unknown...); {
+	case len(faults) > 0:
+		return nil, InvalidInputError(append(faults, unreachable...)...)
+	case len(unreachable) > 0:
+		return nil, away(ctx, unreachable...)
 	}
 	plan, err := newPlan(rendered, in.StartedAt)
 	if err == nil {
@@ -118,6 +111,15 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 // storeAttempts is how often a store, or the pipelines folder, is tried, over some fifteen seconds, before a
 // night fails for it: what is away for a moment is no fault of the input.
 const storeAttempts = 5
+
+// away is for what may be there at the next attempt. At the last one it is refused: a night that has
+// not begun would wait for it unseen.
+func away(ctx context.Context, faults ...string) error {
+	if activity.GetInfo(ctx).Attempt < storeAttempts {
+		return temporal.NewApplicationError(strings.Join(faults, "; "), Unavailable)
+	}
+	return InvalidInputError(faults...)
+}
 
 // storeFaults looks at every store that the pipeline uses, before anything is moved.
 func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
@@ -163,35 +165,32 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
 }
 
-func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
+func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) ([]byte, error) {
 	if len(in.Definition) > 0 {
 		return definitionText(in.Definition)
 	}
 	if !pipelineName.MatchString(in.Name) {
 		return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not a name: letters, digits, dot, hyphen and underscore", in.Name))
 	}
-	for _, ending := range pipelineEndings {
+	for _, ending := range pipeline.Endings {
 		text, err := os.ReadFile(filepath.Join(a.pipelines, in.Name+ending))
 		if err == nil {
 			return text, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("pipeline %s: %w", in.Name, err)
+			return nil, away(ctx, fmt.Sprintf("pipeline %s: %v", in.Name, err))
 		}
 	}
 	known := cmp.Or(strings.Join(pipelineNames(a.pipelines), ", "), "none")
 	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
 }
 
-// pipelineEndings are those of a definition's file, in the order in which they are looked for.
-var pipelineEndings = []string{".yaml", ".yml", ".json"}
-
 // pipelineNames are the pipelines in a folder, in order; none where it cannot be read.
 func pipelineNames(folder string) (names []string) {
 	entries, _ := os.ReadDir(folder)
 	for _, entry := range entries {
 		name, ending := strings.TrimSuffix(entry.Name(), filepath.Ext(entry.Name())), filepath.Ext(entry.Name())
-		if !entry.IsDir() && slices.Contains(pipelineEndings, ending) && pipelineName.MatchString(name) {
+		if !entry.IsDir() && slices.Contains(pipeline.Endings, ending) && pipelineName.MatchString(name) {
 			names = append(names, name)
 		}
 	}

@@ -60,7 +60,7 @@ func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "old.yaml"), 0o700))
 	for pipelines, has := range map[string]string{folder: "close, month-end", t.TempDir(): "none"} {
-		_, err := (&Activities{pipelines: pipelines}).pipelineText(PreparePipelineInput{Name: "clsoe"})
+		_, err := (&Activities{pipelines: pipelines}).pipelineText(t.Context(), PreparePipelineInput{Name: "clsoe"})
 		require.ErrorContains(t, err, `pipeline "clsoe" is not in the worker's pipelines folder (worker.pipelines), which has `+has)
 	}
 }

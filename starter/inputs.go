@@ -78,15 +78,13 @@ func members(codes []string) []workflows.GroupBatch {
 	return batches
 }
 
-var definitionEndings = []string{".yaml", ".yml", ".json"}
-
 // closeInput takes --pipeline for a file when it is one, or is called like one.
 // A definition is checked here, for the date it is meant for, before anything starts.
 func closeInput(connection, pipelineArg, asOf, by string) (workflows.NightlyCloseInput, error) {
 	in := workflows.NightlyCloseInput{Connection: connection, AsOfDate: asOf, StartedBy: by}
 	info, err := os.Stat(pipelineArg)
 	isFile := err == nil && info.Mode().IsRegular()
-	if !isFile && !slices.Contains(definitionEndings, filepath.Ext(pipelineArg)) {
+	if !isFile && !slices.Contains(pipeline.Endings, filepath.Ext(pipelineArg)) {
 		in.Pipeline = pipelineArg
 		return in, inputProblem(in.Validate())
 	}

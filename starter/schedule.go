@@ -219,7 +219,7 @@ func fromPipeline(folder string, in *workflows.ScheduledCloseInput) error {
 	if folder == "" {
 		return nil
 	}
-	for _, ending := range definitionEndings {
+	for _, ending := range pipeline.Endings {
 		file := filepath.Join(folder, in.Pipeline+ending)
 		text, err := os.ReadFile(file)
 		if errors.Is(err, os.ErrNotExist) {

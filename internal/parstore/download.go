@@ -204,7 +204,7 @@ func (t *download) begin() {
 		t.md5 = md5.New()
 	}
 	part := partSizeFor(t.object.size, min(t.c.partSize, t.c.buffered), cap(t.c.slots))
-	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(part, t.c.buffered)}
+	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(part, t.c.buffered)} // ranges may be more than the parts of an upload
 }
 
 // takeUp goes on with what was saved, unless the target cannot. It says why what

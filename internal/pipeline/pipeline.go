@@ -56,6 +56,9 @@ import (
 // Source: chapter 10, Execution API.
 const ParamAsOf = "$FICMISDATE$"
 
+// Endings are those of a definition's file, in the order in which they are looked for.
+var Endings = []string{".yaml", ".yml", ".json"}
+
 // Pipeline is one definition: what a file of the pipelines folder holds.
 type Pipeline struct {
 	// Name is the name of the file without .yaml, and a part of the close's workflow id.
