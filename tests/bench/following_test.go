@@ -40,8 +40,8 @@ type followed struct {
 // following has many batches go on at once, and waits for all of them.
 func following(t *testing.T, result *table) {
 	base := follow(t, few, 1)
-	for _, f := range []struct{ batches, workers int }{{many, 1}, {many, 2}} {
-		f, workers := follow(t, f.batches, f.workers), f.workers
+	for _, workers := range []int{1, 2} {
+		f := follow(t, many, workers)
 		if len(base.late) == 0 || len(f.late) == 0 {
 			continue // left out
 		}
