@@ -31,11 +31,16 @@ steps:
 `
 )
 
+// nextMinute is a time that a schedule can begin at, if it takes no more than 15 seconds to make it.
+func nextMinute() time.Time {
+	return time.Now().UTC().Add(15 * time.Second).Truncate(time.Minute).Add(time.Minute)
+}
+
 // watchedNight is a worker with something of everything that can happen in a night: a close that
 // waits for its approval, one that failed, one that was mistyped, a batch that waits for a decision, one that runs
-// beyond its deadline, a service that fails, a schedule that is paused, one whose pipeline is gone, one that begins
-// within the next minute, code that fails. It gives the two that wait.
-func watchedNight(t *testing.T) (e *harness.Env, p *harness.Prometheus, approval, stuck client.WorkflowRun) {
+// beyond its deadline, a service that fails, a schedule that is paused, one whose pipeline is gone, one that
+// begins then, code that fails. It gives the two that wait.
+func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, stuck client.WorkflowRun) {
 	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
 	p = harness.StartPrometheus(t, e.Worker)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
@@ -46,8 +51,7 @@ func watchedNight(t *testing.T) (e *harness.Env, p *harness.Prometheus, approval
 		require.Zero(t, e.Run("schedule", "create", "-c", e.Connection, "-p", pipeline, "--at", at.Format("15:04"),
 			"--time-zone", "UTC", "--calendar", "us-bank", "--on", "daily", "--as-of", "day").Code)
 	}
-	soon := time.Now().UTC().Add(15 * time.Second).Truncate(time.Minute).Add(time.Minute) // if it takes no longer to make the schedule
-	schedule("tonight", soon)
+	schedule("tonight", begins)
 	e.Until("the worker is scraped", func() bool {
 		return present(t, p, `up{job="pbsmflow"} == 1`) && present(t, p, "pbsm_workflows_ended_total")
 	})
@@ -60,9 +64,9 @@ func watchedNight(t *testing.T) (e *harness.Env, p *harness.Prometheus, approval
 	stuck = e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL"})
 	failed := e.StartClose("broken")
 	mistyped := e.StartClose("obsrved")
-	schedule("observed", soon.Add(-time.Hour))
+	schedule("observed", begins.Add(-time.Hour))
 	require.Zero(t, e.Run("schedule", "pause", workflows.ScheduleID(e.Connection, "observed"), "--reason", "tests").Code)
-	schedule("gone", soon.Add(-time.Hour))
+	schedule("gone", begins.Add(-time.Hour))
 	require.Zero(t, e.Run("schedule", "trigger", workflows.ScheduleID(e.Connection, "gone")).Code)
 	require.Error(t, e.Await(failed, nil))
 	require.Error(t, e.Await(mistyped, nil))
@@ -83,7 +87,8 @@ func present(t *testing.T, p *harness.Prometheus, expr string) bool {
 // when a person answered. Every series that a rule, the dashboard or the runbook asks for exists.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	e, p, approval, stuck := watchedNight(t)
+	begins := nextMinute()
+	e, p, approval, stuck := watchedNight(t, begins)
 	waits := map[string]string{"alertname": "PBSMWaitsForPerson", "connection": e.Connection, "severity": "critical"}
 	e.Until("the batch that waits wakes somebody", func() bool { _, ok := p.Firing(waits); return ok })
 	alert, _ := p.Firing(waits)
@@ -119,13 +124,13 @@ func TestPrometheus(t *testing.T) {
 		_, ok := p.Firing(map[string]string{"alertname": name})
 		assert.False(t, ok, name)
 	}
-	closeTonight(t, e, p)
+	closeTonight(t, e, p, begins)
 	checkQueries(t, p)
 }
 
 // closeTonight sees the night of a schedule begin and its close succeed as the alert of what was not
 // closed does, which has the patience of 12 hours.
-func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus) {
+func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus, begins time.Time) {
 	t.Helper()
 	const patience = "> 12 * 3600"
 	var rule string
@@ -140,12 +145,15 @@ func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus) {
 		require.NoError(t, err)
 		return slices.ContainsFunc(samples, func(s harness.Sample) bool { return s.Labels["pipeline"] == pipeline })
 	}
+	time.Sleep(time.Until(begins))
 	e.Until("the night of the schedule began", func() bool { return notClosed("tonight") })
 	e.Write(e.Inbox, "tonight.csv", harness.Ledger(10))
-	e.Until("its close is seen to have succeeded", func() bool { return !notClosed("tonight") })
-	closed, err := p.Query(`pbsm_close_last_success_timestamp_seconds{pipeline="tonight"} > pbsm_schedule_last_night_timestamp_seconds`)
-	require.NoError(t, err)
-	require.Len(t, closed, 1, "not because a value is missing")
+	e.Until("its close is seen to have succeeded", func() bool { // not: a scrape was missed, and a value is not there
+		closed, err := p.Query(`pbsm_close_last_success_timestamp_seconds{pipeline="tonight"} > pbsm_schedule_last_night_timestamp_seconds`)
+		require.NoError(t, err)
+		return len(closed) == 1
+	})
+	require.False(t, notClosed("tonight"))
 	require.False(t, notClosed("observed"), "its last night was before there was its schedule")
 }
 

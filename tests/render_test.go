@@ -33,7 +33,7 @@ const (
 func TestDashboardIsDrawn(t *testing.T) {
 	pages := os.Getenv("PBSMFLOW_RENDER")
 	require.NotEmpty(t, pages, "the folder of the built page; see make dashboard")
-	e, p, approval, _ := watchedNight(t)
+	e, p, approval, _ := watchedNight(t, nextMinute())
 	beBusy(t, e, approval.GetID())
 
 	files := http.NewServeMux()
