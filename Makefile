@@ -82,7 +82,7 @@ check: tools vulncheck lint
 	cd tests && go test ./reference
 
 e2e: build cluster s3server
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 3 -timeout 15m ./... # -p 1: they measure how soon things are noticed; 3: they wait more than they work
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -timeout 15m ./... # -p 1: they measure how soon things are noticed
 
 # Two hours on a machine of its own; curl and rclone to compare with.
 bench: build
