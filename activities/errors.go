@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const (
 	// InvalidInput: the input has faults. Details: every fault, as []string.
 	InvalidInput = "InvalidInput"
-	// Refused: the service said no, and would say so again. Details: Refusal.
+	// Refused: the service, or a store, said no, and would say so again. Details: Refusal.
 	Refused = "Refused"
 	// Unavailable: safe to repeat, and repeated by the retry policy. Details: Refusal.
 	Unavailable = "Unavailable"
@@ -76,6 +77,8 @@ func classify(err error, safeToRepeat bool, delay time.Duration) error {
 		return classifyService(service, safeToRepeat, delay)
 	case errors.As(err, &objects):
 		return classifyObjects(objects)
+	case safeToRepeat && errors.Is(err, fs.ErrPermission):
+		return temporal.NewNonRetryableApplicationError(err.Error()+": let the worker's user have it, then retry", Refused, nil, Refusal{Text: err.Error()})
 	case safeToRepeat:
 		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
 	default:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +38,7 @@ func TestErrorsAreClassifiedOnce(t *testing.T) {
 		{"an odd error of anything else is repeated", errors.New("odd"), true, Unavailable, false, 0},
 		{"a PAR that is no longer good", &parstore.Error{Expired: true, Temporary: true}, true, PARExpired, true, 0},
 		{"an object store that is down", &parstore.Error{Temporary: true, RetryAfter: time.Second}, true, Unavailable, false, time.Second},
+		{"a store that does not let us", fmt.Errorf("read inbox/gl.csv: %w", &fs.PathError{Op: "open", Path: "/data/gl.csv", Err: syscall.EACCES}), true, Refused, true, 0},
 		{"an object store that refuses", &parstore.Error{}, true, Refused, true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

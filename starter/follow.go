@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -144,11 +146,12 @@ func (s *session) standing(job view.Job) []string {
 	return s.style.Questions(job, s.width())
 }
 
-// waitingDocument is what --output json prints of a job that waits for a person.
+// waitingDocument is what --output json prints of a job that runs, or waits for a person.
 type waitingDocument struct {
 	WorkflowID string `json:"workflow_id"`
 	workflows.Status
-	Asks []view.Ask `json:"asks,omitempty"`
+	Asks  []view.Ask `json:"asks,omitempty"`
+	Notes []string   `json:"notes,omitempty"`
 }
 
 // waits ends the following of a job that needs a person.
@@ -163,7 +166,7 @@ func (s *session) waits(job view.Job) error {
 	}
 	return &problem{
 		code: exitWaiting, id: job.ID, message: "waits for a person", shown: !s.json(),
-		document: waitingDocument{WorkflowID: job.ID, Status: job.Status, Asks: asks},
+		document: waitingDocument{WorkflowID: job.ID, Status: job.Status, Asks: asks, Notes: job.Notes},
 	}
 }
 
@@ -250,7 +253,7 @@ func (w *watch) look(ctx context.Context) {
 	} else {
 		w.heard = time.Now()
 		job.Status = status
-		job.Children, job.Transfers = w.details(ctx, status)
+		job.Children, job.Transfers, job.Notes = w.details(ctx, status)
 	}
 	w.last = job
 }
@@ -283,13 +286,14 @@ func (w *watch) silence(ctx context.Context, err error) []string {
 	return []string{fmt.Sprintf("No worker has answered since %s; trying again. What was started at the service goes on.", w.heard.Format("15:04:05"))}
 }
 
-// details asks the workflows of the steps that are under way.
-func (w *watch) details(ctx context.Context, status workflows.Status) (map[string]workflows.Status, map[string]view.Transfer) {
+// details asks the workflows of the steps that are under way. Its notes are on what is tried again and again.
+func (w *watch) details(ctx context.Context, status workflows.Status) (map[string]workflows.Status, map[string]view.Transfer, []string) {
 	children, transfers := map[string]workflows.Status{}, map[string]view.Transfer{}
+	notes := make([]string, len(status.Steps)+1)
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(maxAtOnce)
-	ask := func(id string, known *workflows.Status) {
+	ask := func(number int, what, id string, known *workflows.Status) {
 		group.Go(func() error {
 			child := workflows.Status{}
 			if known != nil {
@@ -297,40 +301,38 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 			} else if answer, err := w.status(ctx, id); err == nil {
 				child = answer
 			}
-			transfer, moving := w.transfer(ctx, id, child.Type)
+			described := w.describe(ctx, id)
 			mu.Lock()
 			defer mu.Unlock()
 			if known == nil && child.Type != "" {
 				children[id] = child
 			}
-			if moving {
+			if transfer, moving := workflows.ProgressOf(described, w.payloads); moving {
 				transfers[id] = transfer
+			}
+			if failure := workflows.TriedAgain(described, w.failures); failure != "" {
+				notes[number] = what + " is tried again: " + failure
 			}
 			return nil
 		})
 	}
-	ask(w.run.id, &status)
-	for _, step := range status.Steps {
+	ask(len(status.Steps), status.Subject, w.run.id, &status)
+	for i, step := range status.Steps {
 		if step.WorkflowID != "" && !step.State.Done() {
-			ask(step.WorkflowID, nil)
+			ask(i, step.ID, step.WorkflowID, nil)
 		}
 	}
 	_ = group.Wait()
-	return children, transfers
+	return children, transfers, slices.DeleteFunc(notes, func(note string) bool { return note == "" })
 }
 
-// transfer reads the bytes on their way from the heartbeat of the activity that moves them.
-func (w *watch) transfer(ctx context.Context, id, workflowType string) (view.Transfer, bool) {
-	switch workflowType {
-	case workflows.UploadFileType, workflows.DownloadFileType, workflows.GenerateReportType:
-	default:
-		return view.Transfer{}, false
-	}
+// describe is what Temporal knows of a workflow's activities; nothing without an answer.
+func (w *watch) describe(ctx context.Context, id string) *workflowservice.DescribeWorkflowExecutionResponse {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	described, err := w.client.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
-		return view.Transfer{}, false
+		return nil
 	}
-	return workflows.ProgressOf(described, w.payloads)
+	return described
 }

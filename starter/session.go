@@ -26,6 +26,7 @@ type session struct {
 	*app
 	client    client.Client
 	payloads  converter.DataConverter
+	failures  converter.FailureConverter
 	namespace string
 	address   string
 	ui        string // address of the web interface, may be empty
@@ -47,7 +48,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	case err != nil:
 		return nil, usage("%v", err)
 	}
-	return &session{app: a, client: c, payloads: options.DataConverter, namespace: options.Namespace, address: options.HostPort, ui: os.Getenv("TEMPORAL_UI")}, nil
+	return &session{app: a, client: c, payloads: options.DataConverter, failures: options.FailureConverter, namespace: options.Namespace, address: options.HostPort, ui: os.Getenv("TEMPORAL_UI")}, nil
 }
 
 func (s *session) close() { s.client.Close() }

@@ -297,7 +297,7 @@ func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.Wo
 	}
 	waiting := job.Status.State == workflows.Waiting
 	if s.json() {
-		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: view.Asks(job)}
+		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: view.Asks(job), Notes: job.Notes}
 		if !waiting {
 			s.printJSON(document)
 			return nil

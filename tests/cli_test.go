@@ -225,6 +225,20 @@ func TestStarterBatch(t *testing.T) {
 		s.want(0, "batch", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
 	})
+	t.Run("what is tried again is told, with why", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(quick)
+		s.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, RetryAfter: "1"})
+		s.want(0, s.batch(quick, "--detach")...)
+		var told string
+		s.Until("it is told", func() bool { told = s.want(0, "batch", "status", id).Stdout; return strings.Contains(told, "is tried again") })
+		require.Contains(t, told, quick+" is tried again: ")
+		require.Contains(t, told, "503")
+		require.Len(t, s.json(0, "batch", "status", id)["notes"], 1)
+		s.Sim.ClearFaults()
+		s.want(0, "batch", "status", id, "--follow")
+	})
 	t.Run("a group", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)

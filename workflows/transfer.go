@@ -3,10 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
-	"time"
 
-	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -71,30 +68,4 @@ func (j *job) drop(ctx workflow.Context, connection string, left activities.Seal
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("what a transfer left could not be dropped", "error", reason(err))
 	}
-}
-
-// TransferProgress is how far the bytes of UploadFile, DownloadFile or GenerateReport are. It
-// reaches Temporal every two seconds without adding to the history.
-type TransferProgress struct {
-	// Done and Total are bytes. Total is 0 while unknown.
-	Done  int64 `json:"done"`
-	Total int64 `json:"total,omitempty"`
-	// Rate is in bytes per second, over the last seconds; Left is the rest at that rate. Both are 0 while unknown.
-	Rate int64         `json:"rate,omitempty"`
-	Left time.Duration `json:"left,omitempty"`
-}
-
-// ProgressOf reads how far the transfer of a workflow is from what Temporal's
-// DescribeWorkflowExecution says of it; false while it moves nothing. payloads is the client's
-// data converter.
-func ProgressOf(described *workflowservice.DescribeWorkflowExecutionResponse, payloads converter.DataConverter) (TransferProgress, bool) {
-	for _, pending := range described.GetPendingActivities() {
-		var p activities.TransferProgress
-		details := pending.GetHeartbeatDetails()
-		if details == nil || payloads.FromPayloads(details, &p) != nil || p.Done == 0 && p.Total == 0 {
-			continue
-		}
-		return TransferProgress{Done: p.Done, Total: p.Total, Rate: p.Rate, Left: time.Duration(p.SecondsLeft) * time.Second}, true
-	}
-	return TransferProgress{}, false
 }

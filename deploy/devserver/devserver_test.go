@@ -329,7 +329,12 @@ func TestEndsQuietlyOnSignal(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "exit code")
 		require.Less(t, time.Since(began), 2*stopTimeout)
 		require.Empty(t, string(rest), "stdout holds the announcement only")
-		require.Empty(t, p.stderr.String())
+		// Before its shard is acquired a busy start may complain, which is not what is asked here.
+		for line := range strings.Lines(p.stderr.String()) {
+			var entry struct{ TS time.Time }
+			require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
+			require.True(t, entry.TS.Before(began), line)
+		}
 		require.NoDirExists(t, filepath.Dir(p.DB), "the temporary database is removed")
 	}
 }

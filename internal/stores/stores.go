@@ -161,7 +161,7 @@ var uncommitted = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
 
 func hidden(key string) bool { return key[0] == '.' || strings.Contains(key, "/.") }
 
-// Open opens a file for reading. A file that is not there is [fs.ErrNotExist].
+// Open opens a file for reading. A file that is not there is [fs.ErrNotExist], one that the worker may not read [fs.ErrPermission].
 // ctx must stay alive for as long as the file is read.
 func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	bucket, path, err := s.find(ref)
@@ -272,9 +272,13 @@ func (s *Stores) unknown(name string) error {
 	return fmt.Errorf("there is no store %q; known: %s", name, strings.Join(s.Names(), ", "))
 }
 
+// fault names the file. What any store says of one that is missing, or not for us, is the one of io/fs.
 func fault(doing, ref string, err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound {
+	switch code := gcerrors.Code(err); {
+	case code == gcerrors.NotFound:
 		return fmt.Errorf("%s %s: %w", doing, ref, fs.ErrNotExist)
+	case code == gcerrors.PermissionDenied && !errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s %s: %w: %w", doing, ref, fs.ErrPermission, err)
 	}
 	return fmt.Errorf("%s %s: %w", doing, ref, err)
 }

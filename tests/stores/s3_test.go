@@ -5,6 +5,7 @@ package stores
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -127,9 +128,12 @@ func TestS3(t *testing.T) {
 	t.Run("wrong key", func(t *testing.T) {
 		place := server.place("")
 		place.SecretKey = "wrong-" + secretKey
-		err := open(t, place).Check(t.Context(), "s")
+		store := open(t, place)
+		err := store.Check(t.Context(), "s")
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), secretKey)
+		_, err = store.Stat(t.Context(), "s/gl.csv")
+		require.ErrorIs(t, err, fs.ErrPermission, "no attempt of ours mends it")
 	})
 	t.Run("no such bucket", func(t *testing.T) {
 		place := server.place("")
