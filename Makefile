@@ -3,6 +3,7 @@
 # make test   all of that, and everything end to end, and the demo
 # make release  the programs as the images hold them, in bin/release
 # make sbom   bills of materials of the programs; make reproducible: the same bytes from another folder
+# make containers  a close in the containers of deploy/docker-compose.yaml; wants Docker with compose
 # make dashboard  a picture of the dashboard with real measures; wants npm
 # make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
 
@@ -19,7 +20,7 @@ MODULES  := . deploy/devserver tests
 # staticcheck reads all of Temporal's server for deploy/devserver, for minutes: make lint LINTED=deploy/devserver
 LINTED   := . tests
 
-.PHONY: bench build release sbom reproducible vulncheck lint devserver cluster s3server tools generate check test e2e chaos dashboard demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check test e2e chaos dashboard demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -96,6 +97,10 @@ dashboard: build
 	cp tests/observability/render/* $(BIN)/render
 	cd $(BIN)/render && npm install --ignore-scripts --legacy-peer-deps --no-audit --no-fund --no-package-lock && npm run build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_RENDER=$(CURDIR)/$(BIN)/render go test -tags render -count=1 -timeout 10m -run TestDashboardIsDrawn -v .
+
+# A close in the containers of the compose file, under a project name of its own.
+containers:
+	cd tests && go test -tags docker -count=1 -timeout 30m -run TestANightInContainers -v ./compose
 
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos

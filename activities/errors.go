@@ -78,7 +78,7 @@ func classify(err error, safeToRepeat bool, delay time.Duration) error {
 	case errors.As(err, &objects):
 		return classifyObjects(objects)
 	case safeToRepeat && errors.Is(err, fs.ErrPermission):
-		return temporal.NewNonRetryableApplicationError(err.Error()+": let the worker's user have it, then retry", Refused, nil, Refusal{Text: err.Error()})
+		return temporal.NewNonRetryableApplicationError(err.Error()+"; give the worker's user access, then retry", Refused, nil, Refusal{Text: err.Error()})
 	case safeToRepeat:
 		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
 	default:

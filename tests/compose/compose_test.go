@@ -44,7 +44,7 @@ func load(t *testing.T, envFile string, profiles ...string) *types.Project {
 func everything(t *testing.T) *types.Project { return load(t, "demo.env", "*") }
 
 func TestProfiles(t *testing.T) {
-	always := []string{"namespace", "postgres", "schema", "temporal", "ui", "worker"}
+	always := []string{"namespace", "postgres", "schema", "stores", "temporal", "ui", "worker"}
 	for name, tc := range map[string]struct {
 		envFile  string
 		profiles []string
@@ -73,8 +73,9 @@ func TestStartingOrder(t *testing.T) {
 		"temporal":  {"postgres": healthy, "schema": completed},
 		"namespace": {"temporal": healthy},
 		"ui":        {"temporal": healthy},
-		"worker":    {"temporal": healthy, "namespace": completed, "simulator": healthy},
-		"starter":   {"temporal": healthy, "namespace": completed, "simulator": healthy},
+		"stores":    {},
+		"worker":    {"temporal": healthy, "namespace": completed, "stores": completed, "simulator": healthy},
+		"starter":   {"temporal": healthy, "namespace": completed, "stores": completed, "simulator": healthy},
 		"simulator": {},
 
 		"codec-server": {},
@@ -124,7 +125,7 @@ func TestEveryServiceIsHardened(t *testing.T) {
 
 // A service either goes on for ever, watched, or ends by itself.
 func TestEveryLongRunningServiceIsWatched(t *testing.T) {
-	jobs := []string{"schema", "namespace", "starter"}
+	jobs := []string{"schema", "namespace", "stores", "starter"}
 	for name, service := range everything(t).Services {
 		if slices.Contains(jobs, name) {
 			assert.Equal(t, "no", service.Restart, name)

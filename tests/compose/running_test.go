@@ -1,0 +1,102 @@
+//go:build docker
+
+package compose
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// The demo of the compose file runs in Docker: every container becomes healthy, a file that the worker may not read
+// is asked for, and the close ends although a worker and Temporal's database are killed on the way.
+func TestANightInContainers(t *testing.T) {
+	d := demo{t, []string{"TEMPORAL_PORT=" + freePort(t), "UI_PORT=" + freePort(t)}}
+	t.Cleanup(func() {
+		if t.Failed() {
+			_, _ = d.compose(context.Background(), "logs", "--tail", "40")
+		}
+		_, err := d.compose(context.Background(), "--profile", "*", "down", "--volumes")
+		assert.NoError(t, err)
+	})
+	d.must("up", "--build", "--wait")
+
+	const asOf = "2026-10-30"
+	copied := func(name string, mode os.FileMode) {
+		file := filepath.Join(t.TempDir(), name+"_"+asOf+".csv")
+		require.NoError(t, os.WriteFile(file, []byte("account,balance\n1,2.00\n"), mode))
+		d.must("cp", file, "worker:/data/inbox/")
+	}
+	copied("gl", 0o600)
+	copied("instruments", 0o644)
+	d.starter(0, "doctor", "--connection", "demo")
+	told := d.starter(3, "close", "--connection", "demo", "--pipeline", "nightly-close", "--as-of", asOf)
+	require.Contains(t, told, "permission denied")
+	copied("gl", 0o644)
+	id := "close/demo/nightly-close/" + asOf
+	d.starter(0, "close", "decide", id, "--step", "ledger", "--choice", "retry")
+	d.must("kill", "worker", "postgres")
+	d.must("up", "--wait")
+
+	var result workflows.NightlyCloseResult
+	out := d.starter(0, "status", id, "--follow", "--output", "json")
+	require.NoError(t, json.Unmarshal([]byte(out), &result), out)
+	assert.Equal(t, workflows.Succeeded, result.State)
+	d.starter(0, "audit", "verify", "/data/"+result.Audit.File)
+	out = t.TempDir()
+	d.must("cp", "worker:/data/reports/"+asOf, out)
+	assert.FileExists(t, filepath.Join(out, asOf, "balance_sheet.csv"))
+}
+
+type demo struct {
+	t   *testing.T
+	env []string
+}
+
+func (d demo) compose(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "docker", append([]string{"compose", "--project-name", "pbsmflow-test", "--env-file", "demo.env"}, args...)...)
+	cmd.Dir = deploy
+	cmd.Env = append(os.Environ(), d.env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	d.t.Logf("docker compose %s\n%s%s", strings.Join(args, " "), &stdout, &stderr)
+	return stdout.String(), err
+}
+
+func (d demo) must(args ...string) {
+	d.t.Helper()
+	_, err := d.compose(d.t.Context(), args...)
+	require.NoError(d.t, err)
+}
+
+// starter runs one of its commands in a container, and returns what it prints.
+func (d demo) starter(code int, args ...string) string {
+	d.t.Helper()
+	out, err := d.compose(d.t.Context(), append([]string{"run", "--rm", "--no-deps", "--no-TTY", "starter"}, args...)...)
+	var exit *exec.ExitError
+	if code == 0 {
+		require.NoError(d.t, err)
+		return out
+	}
+	require.ErrorAs(d.t, err, &exit)
+	require.Equal(d.t, code, exit.ExitCode())
+	return out
+}
+
+func freePort(t *testing.T) string {
+	_, port, err := net.SplitHostPort(freeAddress(t))
+	require.NoError(t, err)
+	return port
+}
