@@ -106,6 +106,23 @@ func (c *bytesCounter) moved(done int64) {
 	}
 }
 
+// StoreFaults tells of each store why it cannot be reached; nil where it can.
+func StoreFaults(ctx context.Context, a *Activities) map[string]error {
+	faults := map[string]error{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, name := range a.stores.Names() {
+		group.Go(func() {
+			err := a.stores.Check(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			faults[name] = err
+		})
+	}
+	group.Wait()
+	return faults
+}
+
 // LoginsRefused tells of each connection whether the service refused its credentials.
 func LoginsRefused(a *Activities) map[string]bool {
 	refused := map[string]bool{}

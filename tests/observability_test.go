@@ -12,11 +12,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -153,6 +154,15 @@ func TestMeasures(t *testing.T) {
 	assert.EqualValues(t, 0, page["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())
 	assert.Equal(t, "observed", labels(page["pbsm_close_last_success_timestamp_seconds"].GetMetric()[0])["pipeline"])
 	checkDocumented(t, page)
+
+	reports := func() float64 {
+		return series(scrape(t, e.Worker)["pbsm_store_up"], map[string]string{"store": "reports"})[0].GetGauge().GetValue()
+	}
+	require.EqualValues(t, 1, reports())
+	require.NoError(t, os.Rename(e.Reports, e.Reports+".away"))
+	e.Until("a store that is gone is missed", func() bool { return reports() == 0 })
+	require.NoError(t, os.Rename(e.Reports+".away", e.Reports))
+	e.Until("it is back", func() bool { return reports() == 1 })
 }
 
 var documented = regexp.MustCompile("(?m)^\\| `(pbsm_\\w+)` \\| ([\\w, ]*)\\| (.*) \\|$")
@@ -324,7 +334,7 @@ func TestTracesAreConnected(t *testing.T) {
 	}
 }
 
-// The level follows the configuration at SIGHUP; a fault leaves it; lines name workflow and run.
+// The level follows the configuration when the worker is told to reload; a fault leaves it; lines name workflow and run.
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
@@ -334,12 +344,15 @@ func TestLogLevel(t *testing.T) {
 		require.NoError(t, err)
 		return bytes.Contains(log, []byte(text))
 	}
+	worker, err := harness.Binary("worker")
+	require.NoError(t, err)
 	config, err := os.ReadFile(e.Config)
 	require.NoError(t, err)
 	set := func(level string) {
 		text := strings.Replace(string(config), "worker:\n", "worker:\n  log: {level: "+level+"}\n", 1)
 		require.NoError(t, os.WriteFile(e.Config, []byte(text), 0o600))
-		e.Worker.Signal(syscall.SIGHUP)
+		out, err := exec.Command(worker, "reload", "--pid", strconv.Itoa(e.Worker.PID())).CombinedOutput()
+		require.NoError(t, err, "%s", out)
 	}
 	require.False(t, logged(`"level":"debug"`))
 	set("loud")

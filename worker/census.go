@@ -32,6 +32,7 @@ const (
 	schedulePausedGauge = "pbsm_schedule_paused"
 	lastNightGauge      = "pbsm_schedule_last_night_timestamp"
 	loginRefusedGauge   = "pbsm_login_refused"
+	storeUpGauge        = "pbsm_store_up"
 )
 
 const (
@@ -51,7 +52,7 @@ const (
 	approval = "approval"
 )
 
-// census asks Temporal every now and then what waits and how the schedules fare. A worker that
+// census asks Temporal every now and then what waits and how the schedules fare, and looks at the stores. A worker that
 // counted by itself would not know of what other workers do, nor of what was before it started;
 // Temporal knows, so that every worker tells the same. What it said is told for as long as it
 // is fresh: after that there is no value, rather than an old one.
@@ -61,13 +62,15 @@ type census struct {
 	connections []string
 	interval    time.Duration
 	refused     func() map[string]bool
+	faults      func(context.Context) map[string]error // of the stores
 	calendars   calendar.Calendars
 	payloads    converter.DataConverter
 	logger      *slog.Logger
 
-	mu   sync.Mutex
-	last findings
-	up   bool
+	mu     sync.Mutex
+	last   findings
+	up     bool
+	stores map[string]error
 }
 
 // findings are what one census saw.
@@ -93,7 +96,10 @@ func (c *census) run(ctx context.Context) {
 	tick := time.NewTicker(c.interval)
 	defer tick.Stop()
 	for {
-		c.take(ctx)
+		var group sync.WaitGroup // a store that hangs holds up no other word
+		group.Go(func() { c.take(ctx) })
+		group.Go(func() { c.lookAtStores(ctx) })
+		group.Wait()
 		select {
 		case <-ctx.Done():
 			return
@@ -116,6 +122,23 @@ func (c *census) take(ctx context.Context) {
 		c.logger.Warn("Temporal could not be asked what waits for a person", "error", err)
 	}
 	c.up = err == nil
+}
+
+func (c *census) lookAtStores(ctx context.Context) {
+	looking, cancel := context.WithTimeout(ctx, censusTimeout)
+	defer cancel()
+	faults := c.faults(looking)
+	if ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for store, err := range faults {
+		if err != nil && c.stores[store] == nil {
+			c.logger.Error("a store cannot be reached", "store", store, "error", err)
+		}
+	}
+	c.stores = faults
 }
 
 func (c *census) ask(ctx context.Context) (findings, error) {
@@ -259,7 +282,8 @@ func (c *census) observe(meter metric.Meter) error {
 	paused, err5 := meter.Int64ObservableGauge(schedulePausedGauge)
 	night, err7 := meter.Float64ObservableGauge(lastNightGauge, metric.WithUnit("s"))
 	refused, err6 := meter.Int64ObservableGauge(loginRefusedGauge)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+	store, err8 := meter.Int64ObservableGauge(storeUpGauge)
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8} {
 		if err != nil {
 			return err
 		}
@@ -270,6 +294,9 @@ func (c *census) observe(meter metric.Meter) error {
 		o.ObserveInt64(up, number(c.up))
 		for connection, is := range c.refused() {
 			o.ObserveInt64(refused, number(is), metric.WithAttributes(attribute.String("connection", connection)))
+		}
+		for name, fault := range c.stores {
+			o.ObserveInt64(store, number(fault == nil), metric.WithAttributes(attribute.String("store", name)))
 		}
 		if time.Since(c.last.at) > 3*c.interval+censusTimeout {
 			return nil
@@ -289,7 +316,7 @@ func (c *census) observe(meter metric.Meter) error {
 			}
 		}
 		return nil
-	}, waiting, up, success, missed, paused, night, refused)
+	}, waiting, up, success, missed, paused, night, refused, store)
 	return err
 }
 

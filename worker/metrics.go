@@ -38,6 +38,7 @@ var measures = map[string]measure{
 	nightsMissedCounter: {"Nights that a schedule did not start, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
 	schedulePausedGauge: {"Whether a schedule is paused, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	lastNightGauge:      {"When the latest night of a schedule was to begin, by its calendar, whatever became of it; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
+	storeUpGauge:        {"Whether this worker could reach the store when it last looked.", []attribute.Key{"store"}},
 	loginRefusedGauge:   {"Whether the service refused the connection's credentials; this worker does not try them again.", []attribute.Key{"connection"}},
 }
 

@@ -102,6 +102,9 @@ func (p *Process) ready(file string, found func(text []byte) bool) error {
 // Signal sends a signal to the process.
 func (p *Process) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
+// PID is the process' number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Wait waits for the end and gives the exit code; -1 after a signal that killed it.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {

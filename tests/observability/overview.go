@@ -23,11 +23,11 @@ func overview() *dashboard.DashboardBuilder {
 			Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
 			Multi(true).IncludeAll(true).AllValue(".*").Current(all)).
 		WithRow(row("Now")).
-		WithPanel(number("Waiting for a person", "Closes and batches that wait for an answer; a close and the batch that it waits with are counted each. starter inbox shows what is asked.", 6,
+		WithPanel(number("Waiting for a person", "Closes and batches that wait for an answer; a close and the batch that it waits with are counted each. starter inbox shows what is asked.", 5,
 			redFrom(1), query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}"))).
 		WithPanel(number("Alerts", "Alerts of docs/runbook.md that fire.", 3,
 			redFrom(1), query(`count(ALERTS{alertname=~"PBSM.+", alertstate="firing"}) or vector(0)`, "firing"))).
-		WithPanel(number("Workers", "Workers that answer Prometheus.", 3,
+		WithPanel(number("Workers", "Workers that answer Prometheus.", 2,
 			greenFrom(1), query(`sum(up{job="pbsmflow"})`, "workers"))).
 		WithPanel(words("Temporal", "Whether Temporal answers any worker.", 3,
 			mapping{"0", "unreachable", "red"}, mapping{"1", "reachable", "green"}).
@@ -35,7 +35,10 @@ func overview() *dashboard.DashboardBuilder {
 		WithPanel(words("Login", "Whether the service accepts the credentials of a connection.", 4,
 			mapping{"0", "accepted", "green"}, mapping{"1", "refused", "red"}).
 			WithTarget(query(`max by (connection) (pbsm_login_refused{connection=~"$connection"})`, "{{connection}}"))).
-		WithPanel(words("Schedule", "Whether nights begin by themselves.", 5,
+		WithPanel(words("Stores", "Whether every worker reaches the stores of files.", 3,
+			mapping{"0", "unreachable", "red"}, mapping{"1", "reachable", "green"}).
+			WithTarget(query(`min by (store) (pbsm_store_up)`, "{{store}}"))).
+		WithPanel(words("Schedule", "Whether nights begin by themselves.", 4,
 			mapping{"0", "on", "green"}, mapping{"1", "paused", "orange"}).
 			WithTarget(query(`max by (connection, pipeline) (pbsm_schedule_paused{connection=~"$connection"})`, "{{connection}} {{pipeline}}"))).
 		WithRow(row("The night")).
