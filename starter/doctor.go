@@ -20,6 +20,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/certificate"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -88,18 +89,24 @@ func (d *doctor) add(f finding) {
 }
 
 func (d *doctor) findingLines(f finding) []string {
-	word := "ok  "
+	word := "ok"
 	if !f.OK {
 		word = "FAIL"
 	}
-	head := word + "  " + f.Check + ": "
-	lines := strings.Split(f.Detail, "\n")
-	lines[0] = head + lines[0]
-	for i := 1; i < len(lines); i++ {
-		lines[i] = "        " + lines[i]
+	var lines []string
+	add := func(first, rest, text string) {
+		for _, line := range view.Wrap(text, d.width()-len(rest)) {
+			lines = append(lines, first+line)
+			first = rest
+		}
+	}
+	detail, more, _ := strings.Cut(f.Detail, "\n")
+	add(fmt.Sprintf("%-6s", word), "      ", f.Check+": "+detail)
+	for line := range strings.Lines(more) {
+		add("        ", "        ", strings.TrimSuffix(line, "\n"))
 	}
 	if f.Do != "" {
-		lines = append(lines, "      > "+f.Do)
+		add("      > ", "        ", f.Do)
 	}
 	return lines
 }

@@ -45,7 +45,7 @@ func (s Style) Ask(a Ask, width int) []string {
 		head += ", until " + a.Deadline.Local().Format("Mon 15:04 MST")
 	}
 	lines := []string{s.paint(bold, head)}
-	for _, line := range wrap(a.Why, width-2) {
+	for _, line := range Wrap(a.Why, width-2) {
 		lines = append(lines, "  "+line)
 	}
 	for _, c := range a.Commands {

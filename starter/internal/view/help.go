@@ -23,7 +23,7 @@ func Help(text string, width int) string {
 		for _, part := range parts(block) {
 			head := item.FindString(part)
 			indent := len(head)
-			for i, line := range wrap(part[indent:], width-indent) {
+			for i, line := range Wrap(part[indent:], width-indent) {
 				if i > 0 {
 					head = strings.Repeat(" ", indent)
 				}

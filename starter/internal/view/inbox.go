@@ -84,7 +84,7 @@ func (s Style) Inbox(waiters []Waiter, now time.Time, width int) []string {
 			head = w.Subject
 		}
 		lines = append(lines, "", Clip(s.paint(bold, head), width))
-		for _, line := range wrap(w.Why, width-2) {
+		for _, line := range Wrap(w.Why, width-2) {
 			lines = append(lines, "  "+line)
 		}
 		for _, c := range w.Commands {

@@ -69,7 +69,7 @@ func (j Job) end() time.Time {
 func (s Style) notes(j Job, width int) []string {
 	var lines []string
 	for _, note := range j.Notes {
-		for _, line := range wrap(note, width-2) {
+		for _, line := range Wrap(note, width-2) {
 			lines = append(lines, s.paint(yellow, "  "+line))
 		}
 	}

@@ -83,8 +83,8 @@ func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
 
-// wrap breaks s at spaces, into lines of at most width cells where it can; 0 is no limit.
-func wrap(s string, width int) []string {
+// Wrap breaks s at spaces, into lines of at most width cells where it can; 0 is no limit.
+func Wrap(s string, width int) []string {
 	if width <= 0 {
 		return []string{s}
 	}
