@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -288,12 +287,11 @@ func (w *watch) silence(ctx context.Context, err error) []string {
 
 // details asks the workflows of the steps that are under way. Its notes are on what is tried again and again.
 func (w *watch) details(ctx context.Context, status workflows.Status) (map[string]workflows.Status, map[string]view.Transfer, []string) {
-	children, transfers := map[string]workflows.Status{}, map[string]view.Transfer{}
-	notes := make([]string, len(status.Steps)+1)
+	children, transfers, failures := map[string]workflows.Status{}, map[string]view.Transfer{}, map[string]string{}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(maxAtOnce)
-	ask := func(number int, what, id string, known *workflows.Status) {
+	ask := func(id string, known *workflows.Status) {
 		group.Go(func() error {
 			child := workflows.Status{}
 			if known != nil {
@@ -311,19 +309,29 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 				transfers[id] = transfer
 			}
 			if failure := workflows.TriedAgain(described, w.failures); failure != "" {
-				notes[number] = what + " is tried again: " + failure
+				failures[id] = failure
 			}
 			return nil
 		})
 	}
-	ask(len(status.Steps), status.Subject, w.run.id, &status)
-	for i, step := range status.Steps {
+	ask(w.run.id, &status)
+	for _, step := range status.Steps {
 		if step.WorkflowID != "" && !step.State.Done() {
-			ask(i, step.ID, step.WorkflowID, nil)
+			ask(step.WorkflowID, nil)
 		}
 	}
 	_ = group.Wait()
-	return children, transfers, slices.DeleteFunc(notes, func(note string) bool { return note == "" })
+	var notes []string
+	note := func(what, id string) {
+		if failure, ok := failures[id]; ok {
+			notes = append(notes, what+" is tried again: "+failure)
+		}
+	}
+	for _, step := range status.Steps {
+		note(step.ID, step.WorkflowID)
+	}
+	note(status.Subject, w.run.id)
+	return children, transfers, notes
 }
 
 // describe is what Temporal knows of a workflow's activities; nothing without an answer.

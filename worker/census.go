@@ -62,15 +62,15 @@ type census struct {
 	connections []string
 	interval    time.Duration
 	refused     func() map[string]bool
-	faults      func(context.Context) map[string]error // of the stores
+	checkStores func(context.Context) map[string]error
 	calendars   calendar.Calendars
 	payloads    converter.DataConverter
 	logger      *slog.Logger
 
-	mu     sync.Mutex
-	last   findings
-	up     bool
-	stores map[string]error
+	mu          sync.Mutex
+	last        findings
+	up          bool
+	storeFaults map[string]error // nil for one that can be reached
 }
 
 // findings are what one census saw.
@@ -127,18 +127,18 @@ func (c *census) take(ctx context.Context) {
 func (c *census) lookAtStores(ctx context.Context) {
 	looking, cancel := context.WithTimeout(ctx, censusTimeout)
 	defer cancel()
-	faults := c.faults(looking)
+	faults := c.checkStores(looking)
 	if ctx.Err() != nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for store, err := range faults {
-		if err != nil && c.stores[store] == nil {
+		if err != nil && c.storeFaults[store] == nil {
 			c.logger.Error("a store cannot be reached", "store", store, "error", err)
 		}
 	}
-	c.stores = faults
+	c.storeFaults = faults
 }
 
 func (c *census) ask(ctx context.Context) (findings, error) {
@@ -295,7 +295,7 @@ func (c *census) observe(meter metric.Meter) error {
 		for connection, is := range c.refused() {
 			o.ObserveInt64(refused, number(is), metric.WithAttributes(attribute.String("connection", connection)))
 		}
-		for name, fault := range c.stores {
+		for name, fault := range c.storeFaults {
 			o.ObserveInt64(store, number(fault == nil), metric.WithAttributes(attribute.String("store", name)))
 		}
 		if time.Since(c.last.at) > 3*c.interval+censusTimeout {

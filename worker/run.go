@@ -83,9 +83,9 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 	workflows.CountFromZero(metrics, connections)
 	found := &census{
 		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CensusInterval,
-		refused:   func() map[string]bool { return activities.LoginsRefused(acts) },
-		faults:    func(ctx context.Context) map[string]error { return activities.StoreFaults(ctx, acts) },
-		calendars: calendars, payloads: cfg.Encryption.Keyring().DataConverter(), logger: logger,
+		refused:     func() map[string]bool { return activities.LoginsRefused(acts) },
+		checkStores: func(ctx context.Context) map[string]error { return activities.StoreFaults(ctx, acts) },
+		calendars:   calendars, payloads: cfg.Encryption.Keyring().DataConverter(), logger: logger,
 	}
 	if err := found.observe(meter); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 )
 
 // The demo of the compose file runs in Docker: every container becomes healthy, a file that the worker may not read
-// is asked for, and the close ends although a worker and Temporal's database are killed on the way.
+// is asked for, and the close ends although both workers and Temporal's database are killed on the way.
 func TestANightInContainers(t *testing.T) {
 	d := demo{t, []string{"TEMPORAL_PORT=" + freePort(t), "UI_PORT=" + freePort(t)}}
 	t.Cleanup(func() {
