@@ -232,8 +232,8 @@ func TestStarterBatch(t *testing.T) {
 		s.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, RetryAfter: "1"})
 		s.want(0, s.batch(quick, "--detach")...)
 		var told string
-		s.Until("it is told", func() bool {
-			told = s.want(0, "batch", "status", id).Stdout
+		s.Until("it is told", func() bool { // before a worker has begun it, the exit code is another
+			told = s.Run("batch", "status", id).Stdout
 			return strings.Contains(told, "is tried again")
 		})
 		require.Contains(t, told, quick+" is tried again: ")
