@@ -62,8 +62,8 @@ type ListSentFilesInput struct {
 const folderStreams = 8
 
 // PutFolder sends the files of a folder, several at once, and notes each in a list as it
-// arrives. A later attempt goes on behind what the list says, where the list is in a folder;
-// elsewhere it sends all files again, under new ids.
+// arrives. A later attempt goes on behind what the list says (see [stores.Draft]); files that it does not
+// name yet are sent again, under new ids.
 func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {

@@ -138,7 +138,8 @@ type Store struct {
 	// (sftp://USER@HOST:PORT/FOLDER).
 	URL string `koanf:"url" jsonschema:"required,minLength=1"`
 
-	// AccessKey is for S3. Without it the AWS SDK looks where it always looks.
+	// AccessKey is for S3. Without it the AWS SDK looks where it always looks. The key may list, read, write and
+	// delete: where it may not list, S3 says of a file that is late that it is forbidden, not that it is missing.
 	AccessKey Secret `koanf:"access_key"`
 	// SecretKey belongs to AccessKey.
 	SecretKey Secret `koanf:"secret_key"`

@@ -32,8 +32,9 @@ func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) 
 
 // Draft is a small file on its way into a store, written from its first byte to
 // its last; a large one is written in [Parts]. It ends with Commit, Abort or Leave; Abort after any of them is
-// harmless. In a folder, what is left is found by a later draft of the same
-// file and key, on any worker that shares the folder; elsewhere it is dropped.
+// harmless. What is left is found by a later draft of the same file and key: in a folder on any worker that
+// shares it, elsewhere on any worker at all. One that dies leaves what it wrote until then, in a folder to the
+// last byte, elsewhere until some seconds before.
 type Draft interface {
 	io.Writer
 	// Held reads what was found, and says how many bytes that is.
@@ -55,39 +56,15 @@ func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
 	}
 	store, _, _ := strings.Cut(ref, "/")
 	if dir, ok := s.folders[store]; ok && !escaped(path) {
-		d, err := openDraft(ref, filepath.Join(dir, filepath.FromSlash(path)), key)
-		if err != nil {
-			return nil, err
-		}
-		if d != nil {
-			return d, nil
-		}
+		return draftInFolder(dir, place{ref, path, key})
 	}
-	w, err := s.Create(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	return unheld{w}, nil
+	return s.openSavedDraft(ctx, ref, key)
 }
 
 // escaped tells that the library does not keep the file under its plain path.
 func escaped(path string) bool {
 	return strings.Contains(path, "../") || strings.Contains(path, "__0x")
 }
-
-// unheld is a draft where nothing can be left.
-type unheld struct{ *Writer }
-
-func (unheld) Held() (io.Reader, int64) { return strings.NewReader(""), 0 }
-
-func (unheld) Truncate(size int64) error {
-	if size != 0 {
-		return errors.New("nothing was left of this file")
-	}
-	return nil
-}
-
-func (u unheld) Leave() error { return u.Abort() }
 
 // folderOf is where the files of a store's URL are, if it is a folder.
 func folderOf(u *url.URL) (string, bool) {
@@ -106,6 +83,7 @@ type folderDraft struct {
 	*os.File
 	ref, final string
 	found      int64
+	alone      bool // nobody finds it: it is dropped rather than left
 	ended      bool
 }
 
@@ -113,6 +91,24 @@ type folderDraft struct {
 func draftName(base, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "." + base + "." + hex.EncodeToString(sum[:8]) + ".part"
+}
+
+// draftInFolder gives way to an attempt that has not noticed yet that it is over.
+func draftInFolder(dir string, at place) (*folderDraft, error) {
+	final := filepath.Join(dir, filepath.FromSlash(at.path))
+	d, err := openDraft(at.ref, final, at.key)
+	if err != nil || d != nil {
+		return d, err
+	}
+	d, err = openDraft(at.ref, final, at.key+rand.Text())
+	switch {
+	case err != nil:
+		return nil, err
+	case d == nil:
+		return nil, fault("write", at.ref, errors.New("somebody has taken the new file"))
+	}
+	d.alone = true
+	return d, nil
 }
 
 // openDraft gives nil where somebody else has the draft open: an attempt that
@@ -191,6 +187,9 @@ func (d *folderDraft) Abort() error {
 }
 
 func (d *folderDraft) Leave() error {
+	if d.alone {
+		return d.Abort()
+	}
 	if d.ended {
 		return nil
 	}
@@ -204,23 +203,16 @@ func (d *folderDraft) Leave() error {
 // folderParts is the draft of a large file.
 type folderParts struct {
 	*folderDraft
-	ctx   context.Context
-	alone bool // nobody finds it: it is dropped rather than left
+	ctx context.Context
 }
 
-// partsInFolder gives way to an attempt that has not noticed yet that it is over.
 func partsInFolder(dir string) func(context.Context, place, []byte) (Parts, error) {
 	return func(ctx context.Context, at place, _ []byte) (Parts, error) {
-		final := filepath.Join(dir, filepath.FromSlash(at.path))
-		d, err := openDraft(at.ref, final, at.key)
-		if err != nil || d != nil {
-			return folderParts{d, ctx, false}, err
+		d, err := draftInFolder(dir, at)
+		if err != nil {
+			return nil, err
 		}
-		d, err = openDraft(at.ref, final, at.key+rand.Text())
-		if err == nil && d == nil {
-			err = fault("write", at.ref, errors.New("somebody has taken the new file"))
-		}
-		return folderParts{d, ctx, true}, err
+		return folderParts{d, ctx}, nil
 	}
 }
 
@@ -256,11 +248,4 @@ func (d folderParts) Commit() error {
 		return fault("write", d.ref, err)
 	}
 	return d.folderDraft.Commit()
-}
-
-func (d folderParts) Leave() error {
-	if d.alone {
-		return d.Abort()
-	}
-	return d.folderDraft.Leave()
 }

@@ -1,19 +1,26 @@
 package stores
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -51,19 +58,23 @@ func TestADownloadOutlivesItsWorker(t *testing.T) {
 	})
 }
 
-func outlive(t *testing.T, place stores.Place) {
-	t.Helper()
+// reportsAt are the settings that put the store of the reports at a place.
+func reportsAt(place stores.Place) map[string]string {
 	settings := map[string]string{
-		"connection.transfer.parallel": strconv.Itoa(parallel), "connection.transfer.part_size": strconv.Itoa(partSize),
-		"connection.transfer.threshold": strconv.Itoa(partSize), "connection.transfer.bandwidth": strconv.Itoa(fileSize / seconds),
 		"stores.reports.url": place.URL, "stores.reports.access_key": place.AccessKey, "stores.reports.secret_key": place.SecretKey,
 		"stores.reports.key_file": place.KeyFile, "stores.reports.known_hosts": place.KnownHosts,
 	}
-	for key, value := range settings {
-		if value == "" {
-			delete(settings, key)
-		}
-	}
+	maps.DeleteFunc(settings, func(_, value string) bool { return value == "" })
+	return settings
+}
+
+func outlive(t *testing.T, place stores.Place) {
+	t.Helper()
+	settings := reportsAt(place)
+	maps.Copy(settings, map[string]string{
+		"connection.transfer.parallel": strconv.Itoa(parallel), "connection.transfer.part_size": strconv.Itoa(partSize),
+		"connection.transfer.threshold": strconv.Itoa(partSize), "connection.transfer.bandwidth": strconv.Itoa(fileSize / seconds),
+	})
 	e := harness.New(t, harness.Options{Settings: settings})
 	sum := writeNoise(t, filepath.Join(e.Inbox, "ledger.dat"))
 	var up, down workflows.FileResult
@@ -93,6 +104,61 @@ func outlive(t *testing.T, place stores.Place) {
 	_, err = io.Copy(got, saved)
 	require.NoError(t, err)
 	require.Equal(t, sum, hex.EncodeToString(got.Sum(nil)))
+}
+
+// A worker that dies in the middle of a folder costs the files of a few seconds, also where the list of what was
+// sent is on a server.
+func TestAFolderOutlivesItsWorker(t *testing.T) {
+	t.Run("its list in an S3 bucket", func(t *testing.T) {
+		t.Parallel()
+		server := startS3(t)
+		folderOutlives(t, server.place("night/out"))
+		left, err := server.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String("night/out/")})
+		require.NoError(t, err)
+		require.Len(t, left.Contents, 1, "nothing but the list is left")
+	})
+	t.Run("its list on an SFTP server", func(t *testing.T) {
+		t.Parallel()
+		server, dir := startOpenSSH(t), t.TempDir()
+		place := server.place(dir)
+		place.KnownHosts = server.known(t, "host_ed25519")
+		folderOutlives(t, place)
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, left, 1, "nothing but the list is left")
+	})
+}
+
+func folderOutlives(t *testing.T, place stores.Place) {
+	t.Helper()
+	const files, slow = 400, 200 * time.Millisecond
+	e := harness.New(t, harness.Options{Settings: reportsAt(place)})
+	for i := range files {
+		e.Write(e.Inbox, fmt.Sprintf("extracts/part-%04d.csv", i), harness.Ledger(i+1))
+	}
+	e.Sim.Inject(simulator.Fault{Call: "object-put", Kind: simulator.FaultDelayBefore, Delay: slow})
+	sent := func() int { return len(e.Calls("object-put", harness.Processed)) }
+	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/extracts/", ListTo: "reports/extracts.jsonl"})
+	e.Until("most of the files are there", func() bool { return sent() >= files*3/4 })
+	before := sent()
+	e.Worker.Kill()
+	e.StartWorker()
+	var up workflows.FileResult
+	require.NoError(t, e.Await(run, &up))
+	require.EqualValues(t, files, up.Files)
+	t.Logf("%d of %d files were there at the kill, %d were sent in all", before, files, sent())
+	require.Less(t, sent(), files+before/2, "it went on with what the list says")
+
+	list, err := open(t, place).Open(t.Context(), "s/extracts.jsonl")
+	require.NoError(t, err)
+	defer list.Close()
+	names := map[string]bool{}
+	for lines := bufio.NewScanner(list); lines.Scan(); {
+		var line activities.SentFile
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &line))
+		names[line.File] = true
+	}
+	require.Len(t, names, files)
 }
 
 // writeNoise makes a file that looks like nothing, and gives its SHA-256.

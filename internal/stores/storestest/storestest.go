@@ -236,15 +236,45 @@ func list(t *testing.T, s *stores.Stores, store string) {
 }
 
 func draft(t *testing.T, s *stores.Stores, ref string) {
-	d, err := s.Draft(t.Context(), ref, "key")
-	require.NoError(t, err)
-	_, err = io.WriteString(d, "whole")
-	require.NoError(t, err)
-	_, err = s.Stat(t.Context(), ref)
+	held := func(d stores.Draft) string {
+		left, size := d.Held()
+		text, err := io.ReadAll(left)
+		require.NoError(t, err)
+		require.EqualValues(t, len(text), size)
+		return string(text)
+	}
+	begin := func(key, want string) stores.Draft {
+		d, err := s.Draft(t.Context(), ref, key)
+		require.NoError(t, err)
+		require.Equal(t, want, held(d))
+		return d
+	}
+	write := func(d stores.Draft, text string) {
+		_, err := io.WriteString(d, text)
+		require.NoError(t, err)
+	}
+	d := begin("key", "")
+	write(d, "who")
+	write(d, "ops")
+	require.NoError(t, d.Leave())
+	require.NoError(t, d.Abort(), "what was left stays")
+	_, err := s.Stat(t.Context(), ref)
 	require.ErrorIs(t, err, fs.ErrNotExist)
+
+	other := begin("other", "")
+	write(other, "dropped")
+	require.NoError(t, other.Abort())
+	require.NoError(t, begin("other", "").Abort())
+
+	d = begin("key", "whoops")
+	require.NoError(t, d.Truncate(3))
+	write(d, "le")
 	require.NoError(t, d.Commit())
-	require.NoError(t, d.Abort())
+	require.Error(t, d.Commit())
+	require.NoError(t, d.Leave())
 	assert.Equal(t, "whole", content(t, s, ref))
+	require.NoError(t, begin("key", "").Abort())
+	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/")+1]))
 }
 
 // PartSize is the least that S3 takes.

@@ -1,0 +1,159 @@
+package stores
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"sync"
+	"time"
+
+	"gocloud.dev/gcerrors"
+)
+
+const (
+	// saveInterval is the least pause between two saves of a draft. A save that takes long is followed by a
+	// pause that is several times as long, so that a large draft is not written again and again.
+	saveInterval = 2 * time.Second
+	savePauses   = 9
+	// lastSaveTimeout bounds the save of a draft that is left, whose context may have ended.
+	lastSaveTimeout = 10 * time.Second
+)
+
+// savedDraft is in memory and, as it was some seconds ago, in its store under a name that no reference reaches.
+// It is saved whole, as a bucket has files only whole.
+type savedDraft struct {
+	stores       *Stores
+	ctx          context.Context
+	ref          string
+	bucket       opened
+	path, beside string // of the file, and of what is saved of it
+	found        []byte
+	mu           sync.Mutex
+	text         []byte
+	over         chan struct{} // closed at the end
+	saving       sync.WaitGroup
+	ended        bool
+}
+
+func (s *Stores) openSavedDraft(ctx context.Context, ref, key string) (Draft, error) {
+	bucket, final, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	d := &savedDraft{
+		stores: s, ctx: ctx, ref: ref, bucket: bucket,
+		path: final, beside: path.Join(path.Dir(final), draftName(path.Base(final), key)), over: make(chan struct{}),
+	}
+	d.found, err = bucket.ReadAll(ctx, d.beside)
+	switch gcerrors.Code(err) {
+	case gcerrors.OK, gcerrors.NotFound, gcerrors.PermissionDenied: // S3 says the last where a key may not list
+		d.saving.Go(d.keepSaving)
+		return d, nil
+	}
+	return nil, fault("look for what is left of", ref, err)
+}
+
+func (d *savedDraft) Held() (io.Reader, int64) { return bytes.NewReader(d.found), int64(len(d.found)) }
+
+func (d *savedDraft) Truncate(size int64) error {
+	if size > int64(len(d.found)) {
+		return fmt.Errorf("write %s: %d bytes were left of this file, not %d", d.ref, len(d.found), size)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.text = bytes.Clone(d.found[:size])
+	return nil
+}
+
+func (d *savedDraft) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.text = append(d.text, p...)
+	return len(p), nil
+}
+
+func (d *savedDraft) now() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text
+}
+
+// keepSaving saves what is new until the end. A save that fails costs only what a later attempt does again.
+func (d *savedDraft) keepSaving() {
+	saved, pause := len(d.found), saveInterval
+	for {
+		select {
+		case <-d.over:
+			return
+		case <-time.After(pause):
+		}
+		text, began := d.now(), time.Now()
+		if len(text) != saved && d.put(d.ctx, d.beside, text) == nil {
+			saved = len(text)
+		}
+		pause = max(saveInterval, savePauses*time.Since(began))
+	}
+}
+
+func (d *savedDraft) put(ctx context.Context, path string, text []byte) error {
+	w, err := d.stores.create(ctx, d.bucket, d.ref, path)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		_ = w.Abort()
+		return err
+	}
+	return w.Commit()
+}
+
+// end waits for a save that is under way. It tells whether the draft had been ended before.
+func (d *savedDraft) end() bool {
+	if d.ended {
+		return true
+	}
+	close(d.over)
+	d.saving.Wait()
+	d.ended = true
+	return false
+}
+
+func (d *savedDraft) Commit() error {
+	if d.end() {
+		return fmt.Errorf("write %s: the file was ended before", d.ref)
+	}
+	if err := d.put(d.ctx, d.path, d.text); err != nil {
+		return err
+	}
+	return d.drop()
+}
+
+func (d *savedDraft) Abort() error {
+	if d.end() {
+		return nil
+	}
+	return d.drop()
+}
+
+func (d *savedDraft) Leave() error {
+	if d.end() || len(d.text) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastSaveTimeout)
+	defer cancel()
+	return d.put(ctx, d.beside, d.text)
+}
+
+// drop removes what is saved, or empties it where that is forbidden.
+func (d *savedDraft) drop() error {
+	err := d.bucket.Delete(d.ctx, d.beside)
+	switch gcerrors.Code(err) {
+	case gcerrors.OK, gcerrors.NotFound:
+		return nil
+	case gcerrors.PermissionDenied:
+		return d.put(d.ctx, d.beside, nil)
+	}
+	return fault("drop what was left of", d.ref, err)
+}
