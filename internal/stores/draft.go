@@ -50,15 +50,16 @@ type Draft interface {
 // Draft starts a file, or goes on with one that was left. The key tells apart
 // those who write the same file; two at once must not have the same key.
 func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
-	_, path, err := s.find(ref)
+	bucket, path, err := s.find(ref)
 	if err != nil {
 		return nil, err
 	}
+	at := place{ref, path, key}
 	store, _, _ := strings.Cut(ref, "/")
 	if dir, ok := s.folders[store]; ok && !escaped(path) {
-		return draftInFolder(dir, place{ref, path, key})
+		return draftInFolder(dir, at)
 	}
-	return s.openSavedDraft(ctx, ref, key)
+	return draftInBucket(ctx, bucket, at)
 }
 
 // escaped tells that the library does not keep the file under its plain path.

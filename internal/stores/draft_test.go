@@ -77,6 +77,8 @@ func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
 	s, _ := folder(t)
 	died, err := s.Draft(t.Context(), "memory/a.csv", "key")
 	require.NoError(t, err)
+	require.Error(t, died.Truncate(3), "nothing was left")
+	require.NoError(t, died.Truncate(0))
 	_, err = io.WriteString(died, "abc\n")
 	require.NoError(t, err)
 	held := func() string {

@@ -24,35 +24,29 @@ const (
 // savedDraft is in memory and, as it was some seconds ago, in its store under a name that no reference reaches.
 // It is saved whole, as a bucket has files only whole.
 type savedDraft struct {
-	stores       *Stores
-	ctx          context.Context
-	ref          string
-	bucket       opened
-	path, beside string // of the file, and of what is saved of it
-	found        []byte
-	mu           sync.Mutex
-	text         []byte
-	over         chan struct{} // closed at the end
-	saving       sync.WaitGroup
-	ended        bool
+	place
+	ctx    context.Context
+	bucket opened
+	beside string // the path of what is saved
+	found  []byte
+	mu     sync.Mutex
+	text   []byte
+	over   chan struct{} // closed at the end
+	saving sync.WaitGroup
+	ended  bool
 }
 
-func (s *Stores) openSavedDraft(ctx context.Context, ref, key string) (Draft, error) {
-	bucket, final, err := s.find(ref)
-	if err != nil {
-		return nil, err
-	}
-	d := &savedDraft{
-		stores: s, ctx: ctx, ref: ref, bucket: bucket,
-		path: final, beside: path.Join(path.Dir(final), draftName(path.Base(final), key)), over: make(chan struct{}),
-	}
-	d.found, err = bucket.ReadAll(ctx, d.beside)
+func draftInBucket(ctx context.Context, bucket opened, at place) (*savedDraft, error) {
+	beside := path.Join(path.Dir(at.path), draftName(path.Base(at.path), at.key))
+	d := &savedDraft{place: at, ctx: ctx, bucket: bucket, beside: beside, over: make(chan struct{})}
+	var err error
+	d.found, err = bucket.ReadAll(ctx, beside)
 	switch gcerrors.Code(err) {
 	case gcerrors.OK, gcerrors.NotFound, gcerrors.PermissionDenied: // S3 says the last where a key may not list
 		d.saving.Go(d.keepSaving)
 		return d, nil
 	}
-	return nil, fault("look for what is left of", ref, err)
+	return nil, fault("look for what is left of", at.ref, err)
 }
 
 func (d *savedDraft) Held() (io.Reader, int64) { return bytes.NewReader(d.found), int64(len(d.found)) }
@@ -74,7 +68,7 @@ func (d *savedDraft) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (d *savedDraft) now() []byte {
+func (d *savedDraft) written() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.text
@@ -87,9 +81,11 @@ func (d *savedDraft) keepSaving() {
 		select {
 		case <-d.over:
 			return
+		case <-d.ctx.Done():
+			return
 		case <-time.After(pause):
 		}
-		text, began := d.now(), time.Now()
+		text, began := d.written(), time.Now()
 		if len(text) != saved && d.put(d.ctx, d.beside, text) == nil {
 			saved = len(text)
 		}
@@ -98,7 +94,7 @@ func (d *savedDraft) keepSaving() {
 }
 
 func (d *savedDraft) put(ctx context.Context, path string, text []byte) error {
-	w, err := d.stores.create(ctx, d.bucket, d.ref, path)
+	w, err := create(ctx, d.bucket, d.ref, path)
 	if err != nil {
 		return err
 	}

@@ -186,10 +186,10 @@ func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.create(ctx, bucket, ref, path)
+	return create(ctx, bucket, ref, path)
 }
 
-func (s *Stores) create(ctx context.Context, bucket opened, ref, path string) (_ *Writer, err error) {
+func create(ctx context.Context, bucket opened, ref, path string) (_ *Writer, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Writer{ref: ref, cancel: cancel}
 	if bucket.writer != nil && !escaped(path) {

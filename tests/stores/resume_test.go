@@ -35,26 +35,28 @@ const (
 	seconds  = 3 // that a transfer takes, so that there is a moment to kill at
 )
 
-// A worker that dies in the middle of a large download costs the parts that were under way, also
-// where the file goes to a server.
-func TestADownloadOutlivesItsWorker(t *testing.T) {
-	t.Run("to an S3 bucket", func(t *testing.T) {
+// onEachServer tries what leaves one file, and nothing else, on an S3 and on an SFTP server.
+func onEachServer(t *testing.T, try func(t *testing.T, place stores.Place)) {
+	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
 		server := startS3(t)
-		outlive(t, server.place("night/out"))
+		try(t, server.place("night/out"))
+		left, err := server.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String("night/out/")})
+		require.NoError(t, err)
+		require.Len(t, left.Contents, 1)
 		uploads, err := server.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucket)})
 		require.NoError(t, err)
 		require.Empty(t, uploads.Uploads)
 	})
-	t.Run("to an SFTP server", func(t *testing.T) {
+	t.Run("SFTP", func(t *testing.T) {
 		t.Parallel()
 		server, dir := startOpenSSH(t), t.TempDir()
 		place := server.place(dir)
 		place.KnownHosts = server.known(t, "host_ed25519")
-		outlive(t, place)
+		try(t, place)
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		require.Len(t, left, 1, "nothing but the file is left")
+		require.Len(t, left, 1)
 	})
 }
 
@@ -68,7 +70,11 @@ func reportsAt(place stores.Place) map[string]string {
 	return settings
 }
 
-func outlive(t *testing.T, place stores.Place) {
+// A worker that dies in the middle of a large download costs the parts that were under way, also
+// where the file goes to a server.
+func TestADownloadOutlivesItsWorker(t *testing.T) { onEachServer(t, downloadOutlives) }
+
+func downloadOutlives(t *testing.T, place stores.Place) {
 	t.Helper()
 	settings := reportsAt(place)
 	maps.Copy(settings, map[string]string{
@@ -108,26 +114,7 @@ func outlive(t *testing.T, place stores.Place) {
 
 // A worker that dies in the middle of a folder costs the files of a few seconds, also where the list of what was
 // sent is on a server.
-func TestAFolderOutlivesItsWorker(t *testing.T) {
-	t.Run("its list in an S3 bucket", func(t *testing.T) {
-		t.Parallel()
-		server := startS3(t)
-		folderOutlives(t, server.place("night/out"))
-		left, err := server.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String("night/out/")})
-		require.NoError(t, err)
-		require.Len(t, left.Contents, 1, "nothing but the list is left")
-	})
-	t.Run("its list on an SFTP server", func(t *testing.T) {
-		t.Parallel()
-		server, dir := startOpenSSH(t), t.TempDir()
-		place := server.place(dir)
-		place.KnownHosts = server.known(t, "host_ed25519")
-		folderOutlives(t, place)
-		left, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		require.Len(t, left, 1, "nothing but the list is left")
-	})
-}
+func TestAFolderOutlivesItsWorker(t *testing.T) { onEachServer(t, folderOutlives) }
 
 func folderOutlives(t *testing.T, place stores.Place) {
 	t.Helper()
