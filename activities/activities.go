@@ -114,5 +114,5 @@ func (a *Activities) connection(name string) (*connection, error) {
 	if c, ok := a.connections[name]; ok {
 		return c, nil
 	}
-	return nil, InvalidInputError(a.unknownConnection(name))
+	return nil, InvalidInputError(fmt.Sprintf("connection %q is not in this worker's configuration; it has %s", name, a.knownConnections()))
 }

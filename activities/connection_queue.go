@@ -65,7 +65,7 @@ func (a *Activities) connectionFault(ctx context.Context, name, queue string) (s
 	if len(described.GetPollers()) > 0 {
 		return "", nil
 	}
-	return a.unknownConnection(name), nil
+	return fmt.Sprintf("no worker has connection %q, nor had one in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
 }
 
 // connectionHere is the fault for an activity on the workers' own queue.
@@ -73,7 +73,6 @@ func (a *Activities) connectionHere(ctx context.Context, name string) (string, e
 	return a.connectionFault(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
 }
 
-func (a *Activities) unknownConnection(name string) string {
-	known := slices.Sorted(maps.Keys(a.connections))
-	return fmt.Sprintf("connection %q is not in this worker's configuration; it knows %s", name, strings.Join(known, ", "))
+func (a *Activities) knownConnections() string {
+	return strings.Join(slices.Sorted(maps.Keys(a.connections)), ", ")
 }
