@@ -65,7 +65,7 @@ func (a *Activities) connectionFault(ctx context.Context, name, queue string) (s
 	if len(described.GetPollers()) > 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("no worker has connection %q, nor had one in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
+	return fmt.Sprintf("no worker has connection %q, and none had it in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
 }
 
 // connectionHere is the fault for an activity on the workers' own queue.

@@ -69,7 +69,7 @@ func startAs(owner *syscall.Credential, dir, name string, env []string, path str
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
 	p.cmd.SysProcAttr = dieWithParent()
 	if owner != nil {
-		p.cmd.SysProcAttr.Credential, p.cmd.Dir = owner, "/" // who may not enter dir
+		p.cmd.SysProcAttr.Credential, p.cmd.Dir = owner, "/" // a stranger may not enter dir
 	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
