@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -68,7 +70,8 @@ type scheduled struct {
 	summary     string
 }
 
-// ticks are the ends of what a schedule started, in the order of their scheduled times; it waits for so many.
+// ticks are the ends of what a schedule started, in the order of their scheduled times, and of their starts where
+// two are triggered within a second; it waits for so many.
 func (s shell) ticks(pipeline string, n int) []scheduled {
 	s.t.Helper()
 	var listed *workflowservice.ListWorkflowExecutionsResponse
@@ -82,22 +85,25 @@ func (s shell) ticks(pipeline string, n int) []scheduled {
 	})
 	require.Len(s.t, listed.GetExecutions(), n)
 	var all []scheduled
-	at := map[string]time.Time{}
+	slices.SortFunc(listed.GetExecutions(), func(a, b *workflowpb.WorkflowExecutionInfo) int {
+		return cmp.Or(scheduledTime(s.t, a).Compare(scheduledTime(s.t, b)), a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime()))
+	})
 	for _, info := range listed.GetExecutions() {
 		var result workflows.ScheduledCloseResult
 		run := s.Temporal.GetWorkflow(s.t.Context(), info.GetExecution().GetWorkflowId(), info.GetExecution().GetRunId())
 		if err := s.Await(run, &result); err != nil {
 			result = failedResult(s.t, err)
 		}
-		one := scheduled{result.Night, result.AsOfDate, result.State, result.Summary}
-		var when time.Time
-		require.NoError(s.t, converter.GetDefaultDataConverter().FromPayload(info.GetSearchAttributes().GetIndexedFields()["TemporalScheduledStartTime"], &when))
-		require.True(s.t, when.Equal(result.ScheduledAt), "%s is about %s", info.GetExecution().GetWorkflowId(), result.ScheduledAt)
-		at[one.summary] = when
-		all = append(all, one)
+		require.True(s.t, scheduledTime(s.t, info).Equal(result.ScheduledAt), "%s is about %s", info.GetExecution().GetWorkflowId(), result.ScheduledAt)
+		all = append(all, scheduled{result.Night, result.AsOfDate, result.State, result.Summary})
 	}
-	slices.SortFunc(all, func(a, b scheduled) int { return at[a.summary].Compare(at[b.summary]) })
 	return all
+}
+
+func scheduledTime(t *testing.T, info *workflowpb.WorkflowExecutionInfo) (when time.Time) {
+	t.Helper()
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayload(info.GetSearchAttributes().GetIndexedFields()["TemporalScheduledStartTime"], &when))
+	return when
 }
 
 // A week of nights with a federal holiday, a holiday of the bank's own, a weekend and a night that
