@@ -19,7 +19,7 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -l
 # vet and staticcheck read all of Temporal's server for deploy/devserver, for minutes: make lint LINTED=deploy/devserver
 LINTED   := . tests
 
-.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check test e2e chaos dashboard demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e chaos dashboard demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -73,15 +73,19 @@ vulncheck: tools
 lint: tools
 	@for m in $(LINTED); do echo "vet, staticcheck: $$m"; (cd $$m && go vet ./... && $(CURDIR)/$(TOOLS)/staticcheck ./...) || exit 1; done
 
-check: tools vulncheck lint
+check: analyse unit
+
+analyse: vulncheck lint
 	go mod verify
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	$(TOOLS)/workflowcheck -config .ci/workflowcheck.yaml ./workflows/...
+
+unit:
 	go test ./...
 	cd tests && go test ./reference
 
 e2e: build cluster s3server
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -timeout 15m ./... # -p 1: they measure how soon things are noticed
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they wait, and measure how soon things are noticed
 
 # Two hours on a machine of its own; curl and rclone to compare with.
 bench: build
@@ -103,8 +107,14 @@ containers:
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
 
-test: check e2e demo-ci
+# What only reads the sources does so in what the tests end to end leave of the processor: they tell time.
+test: build cluster s3server unit
+	@$(MAKE) --no-print-directory --jobs=2 analyse-beside e2e
 	cd deploy/devserver && go test -vet=off -count=1 ./...
+	@$(MAKE) --no-print-directory demo-ci
+
+analyse-beside:
+	@nice -n 19 $(MAKE) --no-print-directory analyse
 
 demo: build
 	$(BIN)/starter demo --pipelines deploy/pipelines
