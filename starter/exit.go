@@ -77,14 +77,25 @@ func asProblem(err error) *problem {
 	return &problem{code: exitFailed, message: err.Error()}
 }
 
-// temporary tells that Temporal did not answer, or could not.
+// temporary tells that Temporal did not answer, or could not. A long poll that the server, or a proxy, cuts at its
+// deadline is told as cancelled.
 func temporary(err error) bool {
 	var (
 		unavailable *serviceerror.Unavailable
 		late        *serviceerror.DeadlineExceeded
 		busy        *serviceerror.ResourceExhausted
+		cut         *serviceerror.Canceled
 	)
-	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &busy) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &busy) || errors.As(err, &cut) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// stopped makes of a call that ended with ctx the end of ctx: the SDK tells it like one that the server cut.
+func stopped(ctx context.Context, err error) error {
+	var cut *serviceerror.Canceled
+	if ctx.Err() != nil && errors.As(err, &cut) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // inputProblem is the problem of an input that the workflow's own validation refuses.

@@ -91,12 +91,22 @@ func TestOtherErrorsHaveExitCodes(t *testing.T) {
 		"dial":        {fmt.Errorf("%w at here", temporalclient.ErrUnreachable), exitUnreachable},
 		"unavailable": {fmt.Errorf("start x: %w", serviceerror.NewUnavailable("gone")), exitUnreachable},
 		"late":        {fmt.Errorf("start x: %w", serviceerror.NewDeadlineExceeded("late")), exitUnreachable},
+		"cut":         {fmt.Errorf("follow x: %w", serviceerror.NewCanceled("stream terminated by RST_STREAM with error code: CANCEL")), exitUnreachable},
 		"namespace":   {fmt.Errorf("start x: %w", serviceerror.NewNamespaceNotFound("nope")), exitUsage},
 		"stopped":     {fmt.Errorf("x: %w", context.Canceled), exitInterrupted},
 		"other":       {errors.New("other"), exitFailed},
 	} {
 		assert.Equal(t, test.code, asProblem(test.err).code, name)
 	}
+}
+
+func TestACallThatEndsWithCtrlCIsStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := fmt.Errorf("start x: %w", serviceerror.NewCanceled("context canceled"))
+	assert.Equal(t, exitUnreachable, asProblem(stopped(ctx, err)).code)
+	cancel()
+	assert.Equal(t, exitInterrupted, asProblem(stopped(ctx, err)).code)
+	assert.Equal(t, exitUsage, asProblem(stopped(ctx, usage("bad"))).code)
 }
 
 func TestAdviceFitsTheEnd(t *testing.T) {

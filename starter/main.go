@@ -32,7 +32,7 @@ func run(ctx context.Context, term *terminal, args []string) int {
 		if asksForJSON(args) {
 			a.output = "json" // a flag that is not known ends the parsing, perhaps before --output
 		}
-		return a.report(asProblem(err))
+		return a.report(asProblem(stopped(ctx, err)))
 	}
 	return exitDone
 }

@@ -21,7 +21,7 @@ func (e *Env) Start(id string, workflow, input any) client.WorkflowRun {
 
 // Await waits for a workflow's result, at most two minutes.
 func (e *Env) Await(run client.WorkflowRun, result any) error {
-	ctx, cancel := context.WithTimeout(e.T.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(e.T.Context(), 4*time.Minute)
 	defer cancel()
 	return run.Get(ctx, result)
 }
