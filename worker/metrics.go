@@ -35,7 +35,7 @@ var measures = map[string]measure{
 	waitingGauge:        {"Workflows that wait for a person now, as Temporal says, by what is asked; the same from every worker.", []attribute.Key{"connection", "workflow_type", "asked"}},
 	temporalUpGauge:     {"Whether Temporal answered this worker's last census.", nil},
 	lastSuccessGauge:    {"When a close of the pipeline last succeeded, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
-	nightsMissedCounter: {"Nights that a schedule did not start, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
+	nightsMissedCounter: {"Days that a schedule did not start, as Temporal counts them: days that are no night by the calendar, too. The same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
 	schedulePausedGauge: {"Whether a schedule is paused, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	lastNightGauge:      {"When the latest night of a schedule was to begin, by its calendar, whatever became of it; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	storeUpGauge:        {"Whether this worker could reach the store when it last looked.", []attribute.Key{"store"}},
