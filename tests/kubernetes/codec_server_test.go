@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// The codec server has the workers' configuration and secrets, and only the proxy that is named reaches it.
+// The codec server has the workers' configuration and of their secrets the key, and only the proxy that is named reaches it.
 func TestTheCodecServer(t *testing.T) {
 	built := manifests(t, folder+"/codec-server")
 	d := built["Deployment codec-server"].(*appsv1.Deployment)
@@ -30,6 +30,8 @@ func TestTheCodecServer(t *testing.T) {
 	for _, v := range pod.Volumes {
 		ofWorker[v.Name] = v.VolumeSource
 	}
+	require.Equal(t, []corev1.KeyToPath{{Key: "encryption_key", Path: "encryption_key"}}, of["secrets"].Secret.Items)
+	of["secrets"].Secret.Items = nil
 	for _, m := range c.VolumeMounts {
 		require.Equal(t, ofWorker[m.Name], of[m.Name])
 		require.Contains(t, workers.VolumeMounts, m)

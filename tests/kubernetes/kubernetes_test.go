@@ -66,7 +66,7 @@ func manifests(t *testing.T, folder string) map[string]any {
 func deployment(t *testing.T, folder, version string) *appsv1.Deployment {
 	t.Helper()
 	all := manifests(t, folder)
-	require.Len(t, all, 1)
+	require.Len(t, all, 2, "its budget is the other")
 	require.Contains(t, all, "Deployment worker-"+version)
 	return all["Deployment worker-"+version].(*appsv1.Deployment)
 }
@@ -113,19 +113,29 @@ func TestVersionsAreApart(t *testing.T) {
 	t.Fatal("there is no build id")
 }
 
-// The budget and the policy hold for the workers of every version.
+// A drain leaves each version a worker, for the closes that began on it; and is not held up by workers that are not ready.
+func TestEachVersionHasABudget(t *testing.T) {
+	budget := manifests(t, folder+"/version")["PodDisruptionBudget worker-dev"].(*policyv1.PodDisruptionBudget)
+	require.Equal(t, 1, budget.Spec.MinAvailable.IntValue())
+	require.Equal(t, policyv1.AlwaysAllow, *budget.Spec.UnhealthyPodEvictionPolicy)
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	require.NoError(t, err)
+	pod := deployment(t, folder+"/version", "dev").Spec.Template.Labels
+	require.True(t, selector.Matches(labels.Set(pod)))
+	pod["app.kubernetes.io/version"] = "1-2-3"
+	require.False(t, selector.Matches(labels.Set(pod)))
+}
+
+// The policy holds for the workers of every version.
 func TestWhatIsSharedSelectsTheWorkers(t *testing.T) {
 	shared := manifests(t, folder)
 	pod := labels.Set(deployment(t, folder+"/version", "dev").Spec.Template.Labels)
-	budget := shared["PodDisruptionBudget worker"].(*policyv1.PodDisruptionBudget)
 	network := shared["NetworkPolicy worker"].(*networkingv1.NetworkPolicy)
-	for _, s := range []*metav1.LabelSelector{budget.Spec.Selector, &network.Spec.PodSelector} {
-		selector, err := metav1.LabelSelectorAsSelector(s)
-		require.NoError(t, err)
-		require.False(t, selector.Empty())
-		require.True(t, selector.Matches(pod), selector.String())
-		require.False(t, selector.Matches(labels.Set{"app.kubernetes.io/name": "pbsmflow"}))
-	}
+	selector, err := metav1.LabelSelectorAsSelector(&network.Spec.PodSelector)
+	require.NoError(t, err)
+	require.False(t, selector.Empty())
+	require.True(t, selector.Matches(pod), selector.String())
+	require.False(t, selector.Matches(labels.Set{"app.kubernetes.io/name": "pbsmflow"}))
 	require.Len(t, network.Spec.PolicyTypes, 2)
 	spec, _ := worker(t)
 	account := shared["ServiceAccount "+spec.ServiceAccountName].(*corev1.ServiceAccount)
