@@ -12,8 +12,9 @@ await() {
   "$@"
 }
 
-temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1 ||
-  temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
+change=create
+if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; then change=update; fi
+temporal operator namespace "$change" --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION"
 await temporal operator search-attribute list
 
 known=$(temporal operator search-attribute list)

@@ -163,6 +163,23 @@ func TestSetupScriptsParse(t *testing.T) {
 	}
 }
 
+// A namespace that is there already is given the retention of the compose file, too: it is a part of the guard
+// against running a batch twice.
+func TestSetupGivesTheRetentionToANamespaceThatIsThere(t *testing.T) {
+	for describe, want := range map[string]string{"true": "update", "false": "create"} {
+		bin, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+		cli := "#!/bin/sh\necho \"$@\" >> " + calls + "\ncase \"$*\" in *\"namespace describe\"*) " + describe + ";; esac\n"
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "temporal"), []byte(cli), 0o700))
+		setup := exec.Command("sh", filepath.Join(deploy, "config", "setup-namespace.sh"), filepath.Join(deploy, "devserver", "search-attributes.txt"))
+		setup.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "TEMPORAL_NAMESPACE=bank", "RETENTION=45d"}
+		out, err := setup.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		called, err := os.ReadFile(calls)
+		require.NoError(t, err)
+		require.Contains(t, string(called), "operator namespace "+want+" --namespace bank --retention 45d\n")
+	}
+}
+
 func environment(t *testing.T, of types.MappingWithEquals) map[string]string {
 	t.Helper()
 	env := map[string]string{}

@@ -50,11 +50,12 @@ func TestProfiles(t *testing.T) {
 		profiles []string
 		extra    []string
 	}{
-		"for a tenant": {},
-		"demo":         {envFile: "demo.env", extra: []string{"simulator"}},
-		"tools":        {profiles: []string{"tools"}, extra: []string{"starter"}},
-		"encryption":   {envFile: "encryption.env", extra: []string{"codec-server"}},
-		"watched":      {profiles: []string{"observability"}, extra: []string{"prometheus", "grafana"}},
+		"for a tenant":  {},
+		"demo":          {envFile: "demo.env", extra: []string{"simulator"}},
+		"tools":         {profiles: []string{"tools"}, extra: []string{"starter"}},
+		"encryption":    {envFile: "encryption.env", extra: []string{"codec-server"}},
+		"demo, watched": {envFile: "demo.env", profiles: []string{"demo", "observability"}, extra: []string{"simulator", "prometheus", "grafana"}},
+		"watched":       {profiles: []string{"observability"}, extra: []string{"prometheus", "grafana"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			project := load(t, tc.envFile, tc.profiles...)
