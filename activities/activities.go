@@ -26,6 +26,7 @@ import (
 type Activities struct {
 	connections map[string]*connection
 	stores      *stores.Stores
+	storeChecks storeChecks
 	pipelines   string
 	calendars   calendar.Calendars
 	poll        config.Poll

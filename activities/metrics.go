@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,20 +108,44 @@ func (c *bytesCounter) moved(done int64) {
 	}
 }
 
-// StoreFaults tells of each store why it cannot be reached; nil where it can.
+var errNoAnswer = errors.New("does not answer")
+
+// StoreFaults tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
+// whatever a store does.
 func StoreFaults(ctx context.Context, a *Activities) map[string]error {
-	faults := map[string]error{}
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	for _, name := range a.stores.Names() {
-		group.Go(func() {
-			err := a.stores.Check(ctx, name)
-			mu.Lock()
-			defer mu.Unlock()
-			faults[name] = err
-		})
+	return a.storeChecks.faults(ctx, a.stores.Names(), a.stores.Check)
+}
+
+// storeChecks are the checks that have not come back. A file system that hangs heeds no context, and
+// each check of it would keep a thread: so a store is not asked again before it has answered.
+type storeChecks struct{ pending sync.Map }
+
+func (c *storeChecks) faults(ctx context.Context, names []string, check func(context.Context, string) error) map[string]error {
+	type answer struct {
+		name string
+		err  error
 	}
-	group.Wait()
+	faults, answers, asked := map[string]error{}, make(chan answer, len(names)), 0
+	for _, name := range names {
+		faults[name] = fmt.Errorf("store %s: %w", name, errNoAnswer)
+		if _, hangs := c.pending.LoadOrStore(name, true); hangs {
+			continue
+		}
+		asked++
+		go func() {
+			err := check(ctx, name)
+			c.pending.Delete(name) // before the answer, or the next call would find it pending still
+			answers <- answer{name, err}
+		}()
+	}
+	for range asked {
+		select {
+		case is := <-answers:
+			faults[is.name] = is.err
+		case <-ctx.Done():
+			return faults
+		}
+	}
 	return faults
 }
 

@@ -91,15 +91,17 @@ type scheduleFindings struct {
 	lastNight           time.Time // zero when there was none yet, or its calendar is not known here
 }
 
-// run takes the census until ctx is done.
+// run takes the census until ctx is done. The stores are looked at by themselves: one that hangs holds up no other word.
 func (c *census) run(ctx context.Context) {
-	tick := time.NewTicker(c.interval)
+	go every(ctx, c.interval, c.lookAtStores)
+	every(ctx, c.interval, c.take)
+}
+
+func every(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		var group sync.WaitGroup // a store that hangs holds up no other word
-		group.Go(func() { c.take(ctx) })
-		group.Go(func() { c.lookAtStores(ctx) })
-		group.Wait()
+		do(ctx)
 		select {
 		case <-ctx.Done():
 			return

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -102,4 +104,35 @@ func TestWhatIsAsked(t *testing.T) {
 	require.Equal(t, map[waitingKey]int64{
 		{"prod", workflows.NightlyCloseType, approval}: 2, {"prod", workflows.NightlyCloseType, decision}: 4, {"prod", workflows.RunBatchType, decision}: 3,
 	}, found)
+}
+
+// A look at the stores that does not come back leaves Temporal asked, again and again.
+func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
+	asked := make(chan struct{})
+	schedules := mocks.NewScheduleClient(t)
+	schedules.On("List", mock.Anything, mock.Anything).Return(func(ctx context.Context, _ client.ScheduleListOptions) (client.ScheduleListIterator, error) {
+		select {
+		case asked <- struct{}{}:
+		case <-ctx.Done():
+		}
+		return nil, errors.New("Temporal is away")
+	})
+	temporal := mocks.NewClient(t)
+	temporal.On("ScheduleClient").Return(schedules)
+	hangs := make(chan struct{})
+	c := &census{
+		temporal: temporal, interval: time.Millisecond, logger: slog.New(slog.DiscardHandler),
+		checkStores: func(context.Context) map[string]error { <-hangs; return nil },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.run(ctx) }()
+	defer func() { cancel(); close(hangs); <-ended }()
+	for range 3 {
+		select {
+		case <-asked:
+		case <-time.After(10 * time.Second):
+			require.Fail(t, "Temporal is not asked any more")
+		}
+	}
 }
