@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ const (
 	nightsMissedCounter = "pbsm_schedule_nights_missed"
 	schedulePausedGauge = "pbsm_schedule_paused"
 	lastNightGauge      = "pbsm_schedule_last_night_timestamp"
+	nightClosedGauge    = "pbsm_schedule_last_night_closed"
 	loginRefusedGauge   = "pbsm_login_refused"
 	storeUpGauge        = "pbsm_store_up"
 )
@@ -88,7 +90,8 @@ type pipelineKey struct{ connection, pipeline string }
 type scheduleFindings struct {
 	paused              bool
 	tooLate, overlapped int
-	lastNight           time.Time // zero when there was none yet, or its calendar is not known here
+	lastNight           *calendar.Night // nil when there was none yet, or its calendar is not known here
+	closed              bool            // whether the close of lastNight has succeeded
 }
 
 // run takes the census until ctx is done. The stores are looked at by themselves: one that hangs holds up no other word.
@@ -249,30 +252,52 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 		if err != nil {
 			return err
 		}
-		into[pipelineKey{parts[1], parts[2]}] = scheduleFindings{
+		key, night := pipelineKey{parts[1], parts[2]}, c.lastNight(is, time.Now())
+		closed, err := c.closed(ctx, key, night)
+		if err != nil {
+			return err
+		}
+		into[key] = scheduleFindings{
 			paused: is.Schedule.State.Paused, tooLate: is.Info.NumActionsMissedCatchupWindow, overlapped: is.Info.NumActionsSkippedOverlap,
-			lastNight: c.lastNight(is, time.Now()),
+			lastNight: night, closed: closed,
 		}
 	}
 	return nil
 }
 
-// lastNight is when the latest night of a schedule was to begin, by its calendar: whatever
+// closed tells whether the close of a night has succeeded, whoever started it, and when. What was seen once
+// is not asked again: Temporal forgets it when its retention is over.
+func (c *census) closed(ctx context.Context, key pipelineKey, night *calendar.Night) (bool, error) {
+	if night == nil {
+		return false, nil
+	}
+	before := c.last.schedules[key] // only this goroutine changes it
+	if before.closed && before.lastNight.AsOf.Equal(night.AsOf) {
+		return true, nil
+	}
+	id := workflows.CloseWorkflowID(key.connection, key.pipeline, night.AsOf.Format(time.DateOnly))
+	count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+		Namespace: c.namespace, Query: fmt.Sprintf("WorkflowId = %s AND ExecutionStatus = 'Completed'", strconv.Quote(id)), // one that does not succeed fails
+	})
+	return count.GetCount() > 0, err
+}
+
+// lastNight is the latest night of a schedule that was to begin, by its calendar: whatever
 // became of it. Nights before there was the schedule are not its own.
-func (c *census) lastNight(is *client.ScheduleDescription, now time.Time) time.Time {
+func (c *census) lastNight(is *client.ScheduleDescription, now time.Time) *calendar.Night {
 	var rule calendar.Rule // the input has the keys of the rule among its own
 	if payload, ok := is.Memo.GetFields()[workflows.ScheduleInputMemo]; !ok || c.payloads.FromPayload(payload, &rule) != nil {
-		return time.Time{}
+		return nil
 	}
 	plan, err := c.calendars.Compile(rule)
 	if err != nil {
-		return time.Time{}
+		return nil
 	}
 	night := plan.At(now).Night
 	if night == nil || night.Start.Before(is.Info.CreatedAt) {
-		return time.Time{}
+		return nil
 	}
-	return night.Start
+	return night
 }
 
 // observe makes a meter tell what the last census found.
@@ -283,9 +308,10 @@ func (c *census) observe(meter metric.Meter) error {
 	missed, err4 := meter.Int64ObservableCounter(nightsMissedCounter)
 	paused, err5 := meter.Int64ObservableGauge(schedulePausedGauge)
 	night, err7 := meter.Float64ObservableGauge(lastNightGauge, metric.WithUnit("s"))
+	closed, err9 := meter.Int64ObservableGauge(nightClosedGauge)
 	refused, err6 := meter.Int64ObservableGauge(loginRefusedGauge)
 	store, err8 := meter.Int64ObservableGauge(storeUpGauge)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8} {
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9} {
 		if err != nil {
 			return err
 		}
@@ -313,12 +339,13 @@ func (c *census) observe(meter metric.Meter) error {
 			o.ObserveInt64(paused, number(s.paused), key.attributes())
 			o.ObserveInt64(missed, int64(s.tooLate), key.attributes(attribute.String("reason", "catch_up_window")))
 			o.ObserveInt64(missed, int64(s.overlapped), key.attributes(attribute.String("reason", "overlap")))
-			if !s.lastNight.IsZero() {
-				o.ObserveFloat64(night, seconds(s.lastNight), key.attributes())
+			if s.lastNight != nil {
+				o.ObserveFloat64(night, seconds(s.lastNight.Start), key.attributes())
+				o.ObserveInt64(closed, number(s.closed), key.attributes())
 			}
 		}
 		return nil
-	}, waiting, up, success, missed, paused, night, refused, store)
+	}, waiting, up, success, missed, paused, night, closed, refused, store)
 	return err
 }
 

@@ -34,20 +34,21 @@ func TestLastNight(t *testing.T) {
 	unknown := nightly
 	unknown.Calendar = "elsewhere"
 	monthly := nightly
-	monthly.On = "month-end"
+	monthly.On, monthly.AsOf = "month-end", "month-end"
 	for name, tc := range map[string]struct {
 		input   any
 		created time.Time
 		now     time.Time
 		want    time.Time
+		asOf    string
 	}{
-		"over a weekend":               {nightly, long, sunday, friday},
-		"at the very moment":           {nightly, long, friday, friday},
-		"just before":                  {nightly, long, friday.Add(-time.Second), friday.AddDate(0, 0, -1)},
-		"a month's end":                {monthly, long.AddDate(0, -1, 0), sunday, time.Date(2026, 10, 30, 22, 0, 0, 0, zone)},
-		"created since":                {nightly, friday.Add(time.Hour), sunday, time.Time{}},
-		"a calendar of other workers'": {unknown, long, sunday, time.Time{}},
-		"not made by the starter":      {nil, long, sunday, time.Time{}},
+		"over a weekend":               {nightly, long, sunday, friday, "2026-11-20"},
+		"at the very moment":           {nightly, long, friday, friday, "2026-11-20"},
+		"just before":                  {nightly, long, friday.Add(-time.Second), friday.AddDate(0, 0, -1), "2026-11-19"},
+		"a month's end":                {monthly, long.AddDate(0, -1, 0), sunday, time.Date(2026, 10, 30, 22, 0, 0, 0, zone), "2026-10-31"},
+		"created since":                {nightly, friday.Add(time.Hour), sunday, time.Time{}, ""},
+		"a calendar of other workers'": {unknown, long, sunday, time.Time{}, ""},
+		"not made by the starter":      {nil, long, sunday, time.Time{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			schedule := &client.ScheduleDescription{Info: client.ScheduleInfo{CreatedAt: tc.created}}
@@ -56,7 +57,14 @@ func TestLastNight(t *testing.T) {
 				require.NoError(t, err)
 				schedule.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.ScheduleInputMemo: payload}}
 			}
-			require.True(t, tc.want.Equal(c.lastNight(schedule, tc.now)), c.lastNight(schedule, tc.now))
+			night := c.lastNight(schedule, tc.now)
+			if tc.want.IsZero() {
+				require.Nil(t, night)
+				return
+			}
+			require.NotNil(t, night)
+			require.True(t, tc.want.Equal(night.Start), night.Start)
+			require.Equal(t, tc.asOf, night.AsOf.Format(time.DateOnly))
 		})
 	}
 }
@@ -135,4 +143,71 @@ func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
 			require.Fail(t, "Temporal is not asked any more")
 		}
 	}
+}
+
+// A night is closed by the close of its own as-of date, also by one before its time, and not by that of
+// another date. It stays closed when Temporal has forgotten the close.
+func TestANightIsClosedByItsOwnClose(t *testing.T) {
+	known, err := calendar.Known(nil)
+	require.NoError(t, err)
+	input := workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "nightly", Calendar: "us-bank", TimeZone: "UTC", At: "00:00", On: "daily", AsOf: "day-1"}
+	payload, err := converter.GetDefaultDataConverter().ToPayload(input)
+	require.NoError(t, err)
+	temporal := withSchedule(t, workflows.ScheduleID("prod", "nightly"), &client.ScheduleDescription{
+		Schedule: client.Schedule{State: &client.ScheduleState{}},
+		Memo:     &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.ScheduleInputMemo: payload}},
+	})
+	succeeded := map[string]bool{}
+	temporal.On("CountWorkflow", mock.Anything, mock.Anything).Return(
+		func(_ context.Context, q *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+			answer := &workflowservice.CountWorkflowExecutionsResponse{}
+			for id := range succeeded {
+				if q.Query == "WorkflowId = \""+id+"\" AND ExecutionStatus = 'Completed'" {
+					answer.Count++
+				}
+			}
+			return answer, nil
+		})
+
+	c := &census{temporal: temporal, connections: []string{"prod"}, calendars: known, payloads: converter.GetDefaultDataConverter()}
+	key := pipelineKey{"prod", "nightly"}
+	closed := func() bool {
+		found := map[pipelineKey]scheduleFindings{}
+		require.NoError(t, c.schedules(t.Context(), found))
+		c.last.schedules = found
+		require.NotNil(t, found[key].lastNight)
+		return found[key].closed
+	}
+	require.False(t, closed(), "nothing has run")
+	asOf := c.last.schedules[key].lastNight.AsOf
+	night, older := workflows.CloseWorkflowID("prod", "nightly", asOf.Format(time.DateOnly)), workflows.CloseWorkflowID("prod", "nightly", asOf.AddDate(0, 0, -1).Format(time.DateOnly))
+	succeeded[older] = true
+	require.False(t, closed(), "a backfill of an older date")
+	succeeded[night] = true
+	require.True(t, closed())
+	clear(succeeded)
+	require.True(t, closed(), "its retention is over")
+	before := *c.last.schedules[key].lastNight
+	before.AsOf = asOf.AddDate(0, 0, -2)
+	c.last.schedules[key] = scheduleFindings{lastNight: &before, closed: true}
+	require.False(t, closed(), "a new night")
+}
+
+// withSchedule is a Temporal that has one schedule.
+func withSchedule(t *testing.T, id string, is *client.ScheduleDescription) *mocks.Client {
+	t.Helper()
+	handle := mocks.NewScheduleHandle(t)
+	handle.On("Describe", mock.Anything).Return(is, nil)
+	schedules := mocks.NewScheduleClient(t)
+	schedules.On("List", mock.Anything, mock.Anything).Return(func(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
+		list := mocks.NewScheduleListIterator(t)
+		list.On("HasNext").Return(true).Once()
+		list.On("HasNext").Return(false)
+		list.On("Next").Return(&client.ScheduleListEntry{ID: id}, nil)
+		return list, nil
+	})
+	schedules.On("GetHandle", mock.Anything, id).Return(handle)
+	temporal := mocks.NewClient(t)
+	temporal.On("ScheduleClient").Return(schedules)
+	return temporal
 }
