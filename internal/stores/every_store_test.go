@@ -3,6 +3,7 @@ package stores_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -245,4 +246,69 @@ func TestPlacesNameEveryFault(t *testing.T) {
 	faults := stores.Place{URL: "sftp://u@h/x", KeyFile: file, Fingerprint: "SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8"}.Faults()
 	require.Len(t, faults, 1)
 	assert.Contains(t, faults[0].Message, "is locked")
+}
+
+// An attempt that Temporal has given up, but that still reaches the server, does not know that another one has taken over.
+func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
+	server, dir := startSFTP(t), t.TempDir()
+	content := []byte("aaaabbbbcc")
+	begin := func(t *testing.T) stores.Parts {
+		s := open(t, stores.Place{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()})
+		p, err := s.Parts(t.Context(), "s/gl.dat", "key", nil)
+		require.NoError(t, err)
+		return p
+	}
+	write := func(t *testing.T, p stores.Parts, number int) {
+		from := (number - 1) * 4
+		require.NoError(t, p.WritePart(t.Context(), number, int64(from), content[from:min(from+4, len(content))]))
+	}
+	keep := func(t *testing.T, p stores.Parts) {
+		sum := sha256.Sum256(content[:4])
+		lost, err := p.Keep(t.Context(), 4, sum[:])
+		require.NoError(t, err)
+		require.Empty(t, lost)
+	}
+	committed := func(t *testing.T) string {
+		text, err := os.ReadFile(filepath.Join(dir, "gl.dat"))
+		require.NoError(t, err)
+		return string(text)
+	}
+	t.Run("that goes on", func(t *testing.T) {
+		first := begin(t)
+		require.NoError(t, first.Restart(t.Context(), 3))
+		write(t, first, 1)
+		write(t, first, 2)
+		keep(t, begin(t))
+		write(t, first, 3)
+		require.NoError(t, first.Commit())
+		assert.Equal(t, string(content), committed(t))
+	})
+	t.Run("that begins anew", func(t *testing.T) {
+		first, second := begin(t), begin(t)
+		require.NoError(t, first.Restart(t.Context(), 3))
+		for number := range 3 {
+			write(t, first, number+1)
+		}
+		require.NoError(t, os.Remove(filepath.Join(dir, "gl.dat")))
+		require.NoError(t, second.Restart(t.Context(), 3))
+		write(t, second, 1)
+		require.ErrorContains(t, first.Commit(), "10 bytes were written, the server has 4")
+		require.NoFileExists(t, filepath.Join(dir, "gl.dat"))
+		write(t, second, 2)
+		write(t, second, 3)
+		require.NoError(t, second.Commit())
+		assert.Equal(t, string(content), committed(t))
+	})
+	t.Run("of a file that was longer once", func(t *testing.T) {
+		longer := begin(t)
+		require.NoError(t, longer.Restart(t.Context(), 1))
+		require.NoError(t, longer.WritePart(t.Context(), 1, 0, []byte("aaaa and much more")))
+		require.NoError(t, longer.Leave())
+		p := begin(t)
+		keep(t, p)
+		write(t, p, 2)
+		write(t, p, 3)
+		require.NoError(t, p.Commit())
+		assert.Equal(t, string(content), committed(t))
+	})
 }

@@ -7,17 +7,21 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync/atomic"
 )
 
 // sftpParts is a large file on an SFTP server. It stands beside its final name, under one that
 // only its key gives, so that whichever worker comes next goes on with it.
 //
 // SFTP has no locks. An attempt that has not noticed yet that it is over may go on writing, but
-// it writes the same bytes to the same places, or to a file that Restart has unlinked.
+// it writes the same bytes to the same places, or to a file that Restart has unlinked. So nothing
+// takes away what another attempt may rely on: what is behind the file's end is cut off at the
+// commit alone.
 type sftpParts struct {
 	sftpDraft
 	ctx   context.Context
 	ref   string
+	size  atomic.Int64 // where the last part ends that is known of
 	ended bool
 }
 
@@ -30,7 +34,8 @@ func (b *sftpBucket) parts(ctx context.Context, at place, _ []byte) (Parts, erro
 	if err := s.MkdirAll(path.Dir(final)); err != nil {
 		return nil, fault("write", at.ref, err)
 	}
-	p := &sftpParts{sftpDraft{s, nil, path.Join(path.Dir(final), draftName(path.Base(final), at.key)), final}, ctx, at.ref, false}
+	draft := path.Join(path.Dir(final), draftName(path.Base(final), at.key))
+	p := &sftpParts{sftpDraft: sftpDraft{s, nil, draft, final}, ctx: ctx, ref: at.ref}
 	return p, p.fault(p.open(0))
 }
 
@@ -49,13 +54,12 @@ func (p *sftpParts) open(more int) (err error) {
 // Keep reads back what the server has: it may have lost what was not yet on its disk.
 func (p *sftpParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
 	lost, err = verifyLeft(p.file, size, sum)
-	if err == nil && lost == "" {
-		err = p.file.Truncate(size)
-	}
+	p.size.Store(size)
 	return lost, p.fault(err)
 }
 
 func (p *sftpParts) Restart(context.Context, int) error {
+	p.size.Store(0)
 	err := errors.Join(p.file.Close(), p.session.Remove(p.draft))
 	if err == nil {
 		err = p.open(os.O_EXCL)
@@ -68,7 +72,33 @@ func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []b
 		return context.Cause(ctx)
 	}
 	_, err := p.file.WriteAt(part, offset)
+	if err == nil {
+		p.reaches(offset + int64(len(part)))
+	}
 	return p.fault(err)
+}
+
+func (p *sftpParts) reaches(end int64) {
+	for size := p.size.Load(); size < end && !p.size.CompareAndSwap(size, end); size = p.size.Load() {
+	}
+}
+
+// settle gives the draft the file's size. One that is shorter is not this attempt's any more:
+// another one has begun anew under its name, or the server has lost what it took.
+func (p *sftpParts) settle() error {
+	size := p.size.Load()
+	info, err := p.file.Stat()
+	if err == nil && info.Size() > size {
+		err = p.file.Truncate(size)
+	}
+	if err != nil {
+		return err
+	}
+	info, err = p.session.Lstat(p.draft)
+	if err == nil && info.Size() != size {
+		err = fmt.Errorf("%d bytes were written, the server has %d", size, info.Size())
+	}
+	return err
 }
 
 func (*sftpParts) Left() []byte { return nil }
@@ -78,6 +108,9 @@ func (p *sftpParts) Commit() error {
 		return fmt.Errorf("write %s: the file was ended before", p.ref)
 	}
 	if err := p.ctx.Err(); err != nil {
+		return p.fault(err)
+	}
+	if err := p.settle(); err != nil {
 		return p.fault(err)
 	}
 	if err := p.commit(p.ctx); err != nil {
