@@ -137,14 +137,45 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error
 			Target: parts, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
 		})
 		if err == nil {
+			err = a.stillCounts(ctx, t)
+		}
+		if err == nil {
 			err = parts.Commit()
 		}
-		if err != nil && len(t.saved.Engine) > 0 {
-			err = errors.Join(err, parts.Leave())
+		if err != nil && (len(t.saved.Engine) > 0 || errors.Is(err, errMayBeOver) && parts.Left() == nil) {
+			err = errors.Join(err, parts.Leave()) // an attempt that has taken over may be writing to what has this name
 		}
 		_ = parts.Abort() // harmless after either
 		return Moved{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
 	})
+}
+
+var errMayBeOver = errors.New("Temporal does not say that this attempt still counts, so the file is not put under its name")
+
+// stillCounts asks Temporal for leave to commit. An attempt that Temporal has given up may still
+// reach the store, where another one writes a draft of the same name: to commit would put that
+// one's half under the final name.
+//
+// Nobody can take over within the heartbeat timeout from the answer on. An attempt that stands
+// still for that long between the answer and the commit, cut off from Temporal, is what remains.
+func (a *Activities) stillCounts(ctx context.Context, t *transfer) error {
+	if a.temporal == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	limited, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	p := TransferProgress{Done: t.bytes.Load(), Total: t.total.Load(), State: t.state}
+	err := a.temporal.RecordActivityHeartbeat(limited, activity.GetInfo(ctx).TaskToken, p)
+	if err == nil {
+		return nil
+	}
+	activity.RecordHeartbeat(ctx, p) // where the attempt is over, the SDK ends its context
+	if temporal.IsCanceledError(err) {
+		return err // it counts, and is to end
+	}
+	return fmt.Errorf("%s: %w: %w", t.saved.SaveTo, errMayBeOver, err)
 }
 
 // DropTransfer removes what a transfer left that nobody will go on with: parts at the object
