@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,6 +36,11 @@ func TestEveryKindOfStoreDoesTheSame(t *testing.T) {
 	t.Run("folder", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "file://" + t.TempDir()}), "s") })
 	t.Run("memory", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "mem://"}), "s") })
 	t.Run("sftp", func(t *testing.T) {
+		server := startSFTP(t)
+		storestest.Run(t, open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
+	})
+	t.Run("sftp without extensions", func(t *testing.T) {
+		plainSFTP(t)
 		server := startSFTP(t)
 		storestest.Run(t, open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
 	})
@@ -76,7 +82,8 @@ type sftpServer struct {
 	t        *testing.T
 	listener net.Listener
 	key      ssh.Signer
-	user     ssh.Signer // may log in
+	user     ssh.Signer     // may log in
+	handlers *sftp.Handlers // nil: the files of this machine
 	conns    chan net.Conn
 	logins   atomic.Int32
 }
@@ -146,6 +153,10 @@ func (s *sftpServer) serve(conn net.Conn) {
 			}
 		}()
 		go func() {
+			if s.handlers != nil {
+				_ = sftp.NewRequestServer(channel, *s.handlers).Serve()
+				return
+			}
 			server, err := sftp.NewServer(channel)
 			if err == nil {
 				_ = server.Serve()
@@ -310,5 +321,122 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 		write(t, p, 3)
 		require.NoError(t, p.Commit())
 		assert.Equal(t, string(content), committed(t))
+	})
+}
+
+// plainSFTP has servers offer no rename but SFTP's own, until the test ends.
+func plainSFTP(t *testing.T) {
+	t.Helper()
+	require.NoError(t, sftp.SetSFTPExtensions())
+	t.Cleanup(func() {
+		require.NoError(t, sftp.SetSFTPExtensions("hardlink@openssh.com", "posix-rename@openssh.com", "statvfs@openssh.com"))
+	})
+}
+
+// fragile fails the calls that it is told to.
+type fragile struct {
+	sftp.FileCmder
+	fails func(method, file string) bool
+}
+
+func (f *fragile) Filecmd(r *sftp.Request) error {
+	if f.fails != nil && f.fails(r.Method, r.Filepath) {
+		return errors.New("disk trouble")
+	}
+	return f.FileCmder.Filecmd(r)
+}
+
+// startFragileSFTP has its files in memory, and a rename that does not replace.
+func startFragileSFTP(t *testing.T) (*sftpServer, *fragile) {
+	t.Helper()
+	plainSFTP(t)
+	handlers := sftp.InMemHandler()
+	disk := &fragile{FileCmder: handlers.FileCmd}
+	handlers.FileCmd = disk
+	server := startSFTP(t)
+	server.handlers = &handlers
+	return server, disk
+}
+
+// To take a file for missing that was only to be replaced is to begin it anew, without what it held.
+func TestAFailedReplacementOverSFTPLosesNothing(t *testing.T) {
+	const ref = "s/audit.jsonl"
+	write := func(t *testing.T, s *stores.Stores, text string) error {
+		w, err := s.Create(t.Context(), ref)
+		require.NoError(t, err)
+		_, err = io.WriteString(w, text)
+		require.NoError(t, err)
+		return w.Commit()
+	}
+	read := func(t *testing.T, s *stores.Stores) string {
+		r, err := s.Open(t.Context(), ref)
+		require.NoError(t, err)
+		defer r.Close()
+		text, err := io.ReadAll(r)
+		require.NoError(t, err)
+		return string(text)
+	}
+	naming := func(method, file string) bool { return method == "Rename" && filepath.Ext(file) == ".part" }
+	puttingBack := func(method, file string) bool { return method == "Rename" && filepath.Ext(file) == ".replaced" }
+	begin := func(t *testing.T) (*stores.Stores, *fragile) {
+		server, disk := startFragileSFTP(t)
+		s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+		require.NoError(t, write(t, s, "old"))
+		return s, disk
+	}
+	// cutOff leaves what a worker leaves that dies between the two renames.
+	cutOff := func(t *testing.T) *stores.Stores {
+		s, disk := begin(t)
+		disk.fails = func(method, file string) bool { return naming(method, file) || puttingBack(method, file) }
+		require.Error(t, write(t, s, "new"))
+		for info, err := range s.List(t.Context(), "s/") {
+			require.NoError(t, err)
+			t.Errorf("%s is listed", info.Ref)
+		}
+		_, err := s.Open(t.Context(), ref)
+		require.NotErrorIs(t, err, fs.ErrNotExist, "it is there, if out of reach")
+		disk.fails = nil
+		return s
+	}
+	t.Run("when the new file cannot be named", func(t *testing.T) {
+		s, disk := begin(t)
+		disk.fails = naming
+		require.ErrorContains(t, write(t, s, "new"), "disk trouble")
+		assert.Equal(t, "old", read(t, s))
+		disk.fails = nil
+		require.NoError(t, write(t, s, "new"))
+		assert.Equal(t, "new", read(t, s))
+	})
+	t.Run("for one who reads next", func(t *testing.T) { assert.Equal(t, "old", read(t, cutOff(t))) })
+	t.Run("for one who looks next", func(t *testing.T) {
+		info, err := cutOff(t).Stat(t.Context(), ref)
+		require.NoError(t, err)
+		assert.EqualValues(t, 3, info.Size)
+	})
+	t.Run("for one who writes next", func(t *testing.T) {
+		s := cutOff(t)
+		require.NoError(t, write(t, s, "newer"))
+		assert.Equal(t, "newer", read(t, s))
+		require.NoError(t, write(t, s, "newest"))
+		assert.Equal(t, "newest", read(t, s))
+	})
+	t.Run("when the old file cannot be dropped", func(t *testing.T) {
+		s, disk := begin(t)
+		disk.fails = func(method, file string) bool { return method == "Remove" && filepath.Ext(file) == ".replaced" }
+		require.ErrorContains(t, write(t, s, "new"), "disk trouble", "or it might come back one day")
+		assert.Equal(t, "new", read(t, s))
+		disk.fails = nil
+		require.NoError(t, write(t, s, "newer"))
+		assert.Equal(t, "newer", read(t, s))
+	})
+	t.Run("when it is a folder", func(t *testing.T) {
+		server, _ := startFragileSFTP(t)
+		s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+		w, err := s.Create(t.Context(), ref+"/x.csv")
+		require.NoError(t, err)
+		require.NoError(t, w.Commit())
+		require.ErrorContains(t, write(t, s, "new"), "is a folder")
+		_, err = s.Stat(t.Context(), ref+"/x.csv")
+		require.NoError(t, err)
 	})
 }

@@ -110,6 +110,11 @@ func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOpt
 	if err != nil {
 		return err
 	}
+	if !s.replacesAtOnce() {
+		if err := s.removeAny(aside(b.place(key))); err != nil { // or it would come back
+			return err
+		}
+	}
 	return s.Remove(b.place(key))
 }
 
@@ -118,7 +123,7 @@ func (b *sftpBucket) Attributes(ctx context.Context, key string) (*driver.Attrib
 	if err != nil {
 		return nil, err
 	}
-	info, err := regular(s.Stat(b.place(key)))
+	info, err := regular(standing(s, b.place(key), s.Stat))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +151,7 @@ func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, len
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.Open(b.place(key))
+	file, err := standing(s, b.place(key), s.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +232,7 @@ func (w *sftpWriter) Close() error {
 		err = errors.Join(err, w.file.Close())
 	}
 	if err != nil {
-		return errors.Join(err, w.session.Remove(w.draft))
+		return errors.Join(err, w.session.removeAny(w.draft))
 	}
 	return nil
 }
@@ -246,7 +251,7 @@ func (d *sftpDraft) commit(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = d.rename()
+		err = d.session.replace(d.draft, d.final)
 	}
 	return err
 }
@@ -256,20 +261,6 @@ func (d *sftpDraft) sync() error {
 		return nil
 	}
 	return d.file.Sync()
-}
-
-// rename replaces what stands under the name. SFTP's own rename does not; servers other than
-// OpenSSH's may offer nothing better, so that for a moment nothing stands there.
-func (d *sftpDraft) rename() error {
-	if _, ok := d.session.HasExtension("posix-rename@openssh.com"); ok {
-		return d.session.PosixRename(d.draft, d.final)
-	}
-	if _, err := d.session.Lstat(d.final); err == nil {
-		if err := d.session.Remove(d.final); err != nil {
-			return err
-		}
-	}
-	return d.session.Rename(d.draft, d.final)
 }
 
 func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver.ListPage, error) {
