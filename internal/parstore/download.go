@@ -240,7 +240,7 @@ func (t *download) run(ctx context.Context) (Received, error) {
 	defer stop(nil)
 	t.moved.Store(t.state.Done)
 	t.Progress(t.state.Done, t.object.size)
-	t.next = int(t.state.Done/t.state.PartSize) + 1
+	t.next = int(quotient(t.state.Done, t.state.PartSize)) + 1 // behind the last part too, which may be a short one
 	lanes, order := t.lanes(ctx), newLane(ctx, t.next)
 	saved := newSaver(t.Save, t.snapshot)
 	err := t.c.inParallel(ctx, min(t.state.PartSize, t.object.size-t.state.Done), func(ctx context.Context, buffer []byte) (bool, error) {

@@ -571,6 +571,39 @@ func TestADownloadIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+func TestADownloadWhoseCommitFailedIsNotReceivedAgain(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	for name, size := range map[string]int{
+		"the last part is a short one": 5*testPart + 100,
+		"the last part is a whole one": 5 * testPart,
+		"there is one part":            100,
+	} {
+		t.Run(name, func(t *testing.T) {
+			content := noise(size)
+			url := n.upload(content)
+			receive := func(to *draft, digest Digest, state *notes) Received {
+				got, err := n.objects.Download(t.Context(), url, Download{Target: to, Digest: digest, Resume: state.last, Save: state.save})
+				require.NoError(t, err)
+				return got
+			}
+			to, state := &draft{}, &notes{}
+			first := receive(to, sha256.New().(Digest), state)
+			gets, _, _ := n.count("object-get")
+
+			to, digest := to.later(), sha256.New()
+			got := receive(to, digest.(Digest), state)
+			assert.Equal(t, int64(size), got.Resumed)
+			got.Resumed = 0
+			assert.Equal(t, first, got)
+			assert.Equal(t, sha(content), got.SHA256)
+			assert.Equal(t, sha(content), hex.EncodeToString(digest.Sum(nil)))
+			assert.True(t, bytes.Equal(content, to.Bytes()))
+			after, _, _ := n.count("object-get")
+			assert.Equal(t, gets, after)
+		})
+	}
+}
+
 func TestDownloadFaults(t *testing.T) {
 	tests := map[string]struct {
 		fault simulator.Fault
