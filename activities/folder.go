@@ -166,6 +166,14 @@ func (a *Activities) putOne(ctx context.Context, conn *connection, in PutFolderI
 
 func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
 	name := path.Base(file.Ref)
+	// A look at one file may tell its time in seconds where the list has milliseconds: two looks are compared.
+	before, err := a.stores.Stat(ctx, file.Ref)
+	if err != nil {
+		return SentFile{}, err
+	}
+	if before.Size != file.Size {
+		return SentFile{}, fmt.Errorf("%s changed since it was listed (%d bytes then, %d now); the next attempt lists it again", file.Ref, file.Size, before.Size)
+	}
 	if err := conn.folderPace.Wait(ctx); err != nil {
 		return SentFile{}, err
 	}
@@ -182,7 +190,7 @@ func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolder
 	if err != nil {
 		return SentFile{}, err
 	}
-	if now.Size != file.Size || !now.ModTime.Equal(file.ModTime) {
+	if now.Size != before.Size || !now.ModTime.Equal(before.ModTime) || now.ETag != before.ETag {
 		return SentFile{}, fmt.Errorf("%s changed while it was being sent; the next attempt sends it again", file.Ref)
 	}
 	if conn.config.ScanAfterUpload {
@@ -193,6 +201,7 @@ func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolder
 			return SentFile{}, err
 		}
 	}
+	// The time is the list's: openSentList compares it with a later list's.
 	return SentFile{File: file.Ref, FileID: par.FileID, Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag, Modified: file.ModTime}, nil
 }
 

@@ -1,0 +1,124 @@
+package activities
+
+import (
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/testsuite"
+	"golang.org/x/time/rate"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+)
+
+// withService are activities with one store, inbox, and a simulated service behind the connection
+// prod, which takes files of 128 KiB and more in parts of 64 KiB.
+func withService(t *testing.T, inbox stores.Place) (*Activities, *simulator.Simulator) {
+	t.Helper()
+	sim, err := simulator.Start(simulator.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sim.Close() })
+	opts := sim.Options()
+	service, err := pbsm.New(pbsm.Config{
+		BaseURL: sim.BaseURL(), TokenURL: sim.TokenURL(), TenantID: opts.Tenant, ServiceID: opts.ServiceID, WorkspaceID: opts.WorkspaceID,
+		RemoteUser: opts.RemoteUser, Locale: "en-US", AppID: opts.AppID, ClientID: opts.ClientID, ClientSecret: opts.ClientSecret,
+		Username: opts.Username, Password: opts.Password, CAFile: sim.CAFile(), Timeout: 10 * time.Second, MaxFileSize: 1 << 40,
+		DynamicParams: pbsm.DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
+	})
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(sim.CAPEM())
+	objects, err := parstore.New(parstore.Options{RootCAs: roots, PARHosts: []string{"127.0.0.1"}, PartSize: 64 << 10, Threshold: 128 << 10})
+	require.NoError(t, err)
+	t.Cleanup(objects.Close)
+	opened, err := stores.Open(t.Context(), map[string]stores.Place{"inbox": inbox})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	conn := &connection{
+		service: service, objects: objects, sealer: parstore.NewSealer("secret", "prod"), seen: newObserver(client.MetricsNopHandler, "prod"),
+		folderPace: rate.NewLimiter(rate.Inf, 1), config: config.Connection{MaxFileSize: 1 << 40},
+	}
+	return &Activities{
+		stores: opened, connections: map[string]*connection{"prod": conn}, poll: config.Poll{Ratio: 0.05, Min: time.Second, Max: time.Minute},
+	}, sim
+}
+
+func activityEnv(a *Activities) *testsuite.TestActivityEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a)
+	return env
+}
+
+// bucket answers like a server whose list has milliseconds, and whose look at one file has seconds.
+type bucket struct {
+	listed string                 // the size of in/gl.csv in the list
+	etag   func(looks int) string // of in/gl.csv
+	looks  int
+}
+
+const glText = "ID,B\n1,2\n"
+
+func (b *bucket) start(t *testing.T) stores.Place {
+	t.Helper()
+	at := time.Date(2026, 10, 31, 1, 2, 3, 456e6, time.UTC)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("list-type") == "2":
+			_, _ = fmt.Fprintf(w, `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>in/gl.csv</Key><LastModified>%s</LastModified><ETag>"a"</ETag><Size>%s</Size></Contents></ListBucketResult>`,
+				at.Format("2006-01-02T15:04:05.000Z"), b.listed)
+		case strings.HasSuffix(r.URL.Path, "/in/gl.csv"):
+			if r.Method == http.MethodHead {
+				b.looks++
+			}
+			w.Header().Set("ETag", `"`+b.etag(b.looks)+`"`)
+			http.ServeContent(w, r, "", at, strings.NewReader(glText))
+		case r.Method == http.MethodPut:
+			_, _ = io.Copy(io.Discard, r.Body)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `<Error><Code>NoSuchKey</Code></Error>`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return stores.Place{URL: "s3://bucket?region=x&endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"}
+}
+
+func TestAFileOfAFolderThatChangesIsNotSent(t *testing.T) {
+	same := func(int) string { return "a" }
+	for _, c := range []struct {
+		name   string
+		bucket bucket
+		want   string // of the error; empty: it is sent
+		files  int    // at the service
+	}{
+		{"its time is told more exactly in the list", bucket{listed: "9", etag: same}, "", 1},
+		{"another size than in the list", bucket{listed: "8", etag: same}, "inbox/in/gl.csv changed since it was listed (8 bytes then, 9 now)", 0},
+		{"replaced meanwhile by one of the same size", bucket{listed: "9", etag: func(looks int) string { return fmt.Sprint(looks) }},
+			"inbox/in/gl.csv changed while it was being sent", fileAttempts},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, sim := withService(t, c.bucket.start(t))
+			_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+			require.Len(t, sim.Files(), c.files)
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			failed := applicationError(t, err)
+			require.Equal(t, Unavailable, failed.Type())
+			require.ErrorContains(t, failed, c.want)
+		})
+	}
+}
