@@ -182,8 +182,12 @@ func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolder
 		return SentFile{}, err
 	}
 	rows := newRows(name)
-	sent, err := conn.objects.Upload(ctx, par.PAR.Expose(), parstore.Upload{Source: fileInStore{a.stores, file.Ref}, Size: file.Size, Digest: rows})
+	var left lastState
+	sent, err := conn.objects.Upload(ctx, par.PAR.Expose(), parstore.Upload{
+		Source: fileInStore{a.stores, file.Ref}, Size: file.Size, Digest: rows, Save: left.save,
+	})
 	if err != nil {
+		conn.discard(ctx, left.state)
 		return SentFile{}, fmt.Errorf("%s: %w", file.Ref, err)
 	}
 	now, err := a.stores.Stat(ctx, file.Ref)
@@ -203,6 +207,30 @@ func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolder
 	}
 	// The time is the list's: openSentList compares it with a later list's.
 	return SentFile{File: file.Ref, FileID: par.FileID, Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag, Modified: file.ModTime}, nil
+}
+
+// lastState is what an upload saved last.
+type lastState struct {
+	mu    sync.Mutex
+	state []byte
+}
+
+func (l *lastState) save(state []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state = state
+}
+
+// discardTimeout bounds the dropping of one upload's parts: the error behind it waits.
+const discardTimeout = 10 * time.Second
+
+// discard drops the parts of an upload that failed. No later attempt goes on with them, since it has
+// another file id, and a store keeps them, at a price, until somebody does. It is done as well as
+// possible, also when the attempt is over: the error that matters is the upload's.
+func (c *connection) discard(ctx context.Context, state []byte) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+	defer cancel()
+	_ = c.objects.Discard(ctx, state)
 }
 
 // ListSentFiles answers once the service lists every file of a list.

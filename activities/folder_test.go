@@ -1,11 +1,14 @@
 package activities
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +122,52 @@ func TestAFileOfAFolderThatChangesIsNotSent(t *testing.T) {
 			failed := applicationError(t, err)
 			require.Equal(t, Unavailable, failed.Type())
 			require.ErrorContains(t, failed, c.want)
+		})
+	}
+}
+
+func TestAFileOfAFolderThatFailsLeavesNoParts(t *testing.T) {
+	refused := func(call string, after int) simulator.Fault {
+		return simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: http.StatusBadRequest, After: after}
+	}
+	for _, c := range []struct {
+		name   string
+		fault  simulator.Fault
+		cancel bool
+	}{
+		{"the store refuses a part", refused("part-put", 3), false},
+		{"the parts cannot be put together", refused("multipart-commit", 0), false},
+		{"the attempt is over", simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayAfter, Delay: time.Minute, After: 2}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			put(t, dir, map[string]string{"gl.dat": strings.Repeat("x", 1<<20)})
+			a, sim := withService(t, stores.Place{URL: "file://" + dir})
+			sim.Inject(c.fault)
+			calls := func(call string) (n int) {
+				for _, e := range sim.Journal() {
+					if e.Call == call {
+						n++
+					}
+				}
+				return n
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := a.putOnce(ctx, a.connections["prod"], PutFolderInput{}, stores.Info{Ref: "inbox/gl.dat", Size: 1 << 20})
+				ended <- err
+			}()
+			if c.cancel {
+				require.Eventually(t, func() bool { return calls("part-put") >= 2 }, 10*time.Second, time.Millisecond)
+				cancel()
+			}
+			require.ErrorContains(t, <-ended, "inbox/gl.dat")
+			require.Equal(t, 1, calls("multipart-abort"))
+			left, err := os.ReadDir(filepath.Join(filepath.Dir(sim.CAFile()), "objects"))
+			require.NoError(t, err)
+			require.Empty(t, left)
 		})
 	}
 }
