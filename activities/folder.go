@@ -2,7 +2,6 @@ package activities
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -252,8 +251,12 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 		return a.watching(ctx, in.Since, err)
 	}
 	defer list.Close()
+	sent, err := readSentList(list)
+	if err != nil {
+		return a.watching(ctx, in.Since, fmt.Errorf("read the list of what was sent, %s: %w; if it stays so, send the folder again", in.ListTo, err))
+	}
 	missing, first := 0, SentFile{}
-	for _, file := range readSentList(list) {
+	for _, file := range sent {
 		if !known[file.FileID] {
 			if missing == 0 {
 				first = file
@@ -289,7 +292,10 @@ func (a *Activities) openSentList(ctx context.Context, ref, key string, files []
 		there[file.Ref] = file
 	}
 	held, _ := draft.Held()
-	before := readSentList(held)
+	before, err := readSentList(held)
+	if err != nil && !errors.Is(err, errBadLine) { // a worker may have died while it wrote the last one
+		return nil, errors.Join(fmt.Errorf("read what was sent before, %s: %w", ref, err), draft.Leave())
+	}
 	err = draft.Truncate(0)
 	for _, line := range before {
 		file, ok := there[line.File]
@@ -304,14 +310,22 @@ func (a *Activities) openSentList(ctx context.Context, ref, key string, files []
 	return l, nil
 }
 
-// readSentList reads the whole lines: a worker may have died while it wrote the last one.
-func readSentList(r io.Reader) []SentFile {
+var errBadLine = errors.New("is cut off or damaged")
+
+// readSentList reads a list to its end. Where a line is bad, those before it are right all the same.
+func readSentList(r io.Reader) ([]SentFile, error) {
 	var files []SentFile
 	for lines := bufio.NewReader(r); ; {
 		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			return files, nil
+		}
+		if err != nil && err != io.EOF {
+			return files, err
+		}
 		var file SentFile
-		if err != nil || json.Unmarshal(bytes.TrimSpace(line), &file) != nil {
-			return files
+		if err == io.EOF || json.Unmarshal(line, &file) != nil {
+			return files, fmt.Errorf("line %d %w", len(files)+1, errBadLine)
 		}
 		files = append(files, file)
 	}

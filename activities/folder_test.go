@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -170,4 +172,68 @@ func TestAFileOfAFolderThatFailsLeavesNoParts(t *testing.T) {
 			require.Empty(t, left)
 		})
 	}
+}
+
+func TestAListOfWhatWasSentIsReadToItsEnd(t *testing.T) {
+	line := `{"file":"inbox/in/gl.csv","file_id":"1","bytes":9}` + "\n"
+	for _, c := range []struct {
+		name  string
+		list  io.Reader
+		lines int
+		wrong string
+	}{
+		{"whole", strings.NewReader(line + line), 2, ""},
+		{"empty", strings.NewReader(""), 0, ""},
+		{"cut off", strings.NewReader(line + line[:20]), 1, "line 2 is cut off or damaged"},
+		{"cut off before the end of its line", strings.NewReader(line + strings.TrimSpace(line)), 1, "line 2 is cut off or damaged"},
+		{"damaged", strings.NewReader(line + "\x00\x00\n" + line), 1, "line 2 is cut off or damaged"},
+		{"the store fails", io.MultiReader(strings.NewReader(line+line[:20]), iotest.ErrReader(errors.New("disk trouble"))), 1, "disk trouble"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files, err := readSentList(c.list)
+			require.Len(t, files, c.lines)
+			if c.wrong == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.wrong)
+		})
+	}
+}
+
+func TestAListThatCannotBeReadWholeProvesNothing(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), map[string]string{"gl.csv": glText})
+	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	env := activityEnv(a)
+	_, err := env.ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+	require.NoError(t, err)
+	look := ListSentFilesInput{Connection: "prod", ListTo: "inbox/in.sent.jsonl"}
+	_, err = env.ExecuteActivity(a.ListSentFiles, look)
+	require.NoError(t, err)
+
+	name := filepath.Join(dir, "in.sent.jsonl")
+	list, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name, append(list, list[:20]...), 0o600))
+	_, err = env.ExecuteActivity(a.ListSentFiles, look)
+	failed := applicationError(t, err)
+	require.Equal(t, Unavailable, failed.Type())
+	require.ErrorContains(t, failed, "inbox/in.sent.jsonl: line 2 is cut off")
+}
+
+func TestAnAttemptThatDiedWithinALineIsGoneOnWith(t *testing.T) {
+	a, _ := withInbox(t)
+	at := time.Date(2026, 10, 31, 1, 2, 3, 0, time.UTC)
+	list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", "key")
+	require.NoError(t, err)
+	_, err = io.WriteString(list, `{"file":"inbox/in/a.csv","file_id":"1","bytes":9,"modified":"2026-10-31T01:02:03Z"}`+"\n"+`{"file":"inbox/in/b.csv"`)
+	require.NoError(t, err)
+	require.NoError(t, list.Leave())
+	files := []stores.Info{{Ref: "inbox/in/a.csv", Size: 9, ModTime: at}, {Ref: "inbox/in/b.csv", Size: 9, ModTime: at}}
+	later, err := a.openSentList(t.Context(), "inbox/in.sent.jsonl", "key", files)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, later.draft.Abort()) }()
+	require.Equal(t, map[string]bool{"inbox/in/a.csv": true}, later.sent)
 }
