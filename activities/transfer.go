@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -93,6 +94,9 @@ func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (Moved, error
 // sameVersion fails when a file is not the version that was found.
 func (a *Activities) sameVersion(ctx context.Context, found FileInfo) error {
 	info, err := a.stores.Stat(ctx, found.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fileMissing("%s is not in its store any more: put it there, then retry", found.File)
+	}
 	if err != nil {
 		return err
 	}

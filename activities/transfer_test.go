@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -72,4 +73,16 @@ func TestAFileIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 			assert.True(t, bytes.Equal(content, text))
 		})
 	}
+}
+
+func TestAFileThatIsGoneIsNotWaitedFor(t *testing.T) {
+	a, _ := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	conn := a.connections["prod"]
+	par, err := conn.service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
+	require.NoError(t, err)
+	_, err = activityEnv(a).ExecuteActivity(a.PutFile, PutFileInput{Connection: "prod", File: FileInfo{File: "inbox/gl.csv", Size: 9}, PAR: conn.seal(par.PAR)})
+	failed := applicationError(t, err)
+	require.Equal(t, FileMissing, failed.Type())
+	require.True(t, failed.NonRetryable())
+	require.Equal(t, "inbox/gl.csv is not in its store any more: put it there, then retry", failed.Message())
 }
