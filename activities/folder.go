@@ -114,7 +114,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolderInput) (files []stores.Info, total int64, err error) {
 	for file, err := range a.stores.List(ctx, in.Folder) {
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, looked(ctx, err)
 		}
 		if file.Ref != in.ListTo && !strings.Contains(strings.TrimPrefix(file.Ref, in.Folder), "/") {
 			files = append(files, file)
@@ -284,7 +284,7 @@ type sentList struct {
 func (a *Activities) openSentList(ctx context.Context, ref, key string, files []stores.Info) (*sentList, error) {
 	draft, err := a.stores.Draft(ctx, ref, key)
 	if err != nil {
-		return nil, err
+		return nil, looked(ctx, err)
 	}
 	l := &sentList{draft: draft, sent: map[string]bool{}, hash: sha256.New()}
 	there := map[string]stores.Info{}

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 // PreparePipelineInput names a pipeline of the worker's folder, or holds one whole.
@@ -119,6 +120,16 @@ func away(ctx context.Context, faults ...string) error {
 		return temporal.NewApplicationError(strings.Join(faults, "; "), Unavailable)
 	}
 	return InvalidInputError(faults...)
+}
+
+// looked is the error of a job's first look at a store. A store that this worker does not have may be
+// in the configuration of one that is deployed right now; a name that is wrong stays wrong.
+func looked(ctx context.Context, err error) error {
+	var wrong *stores.ReferenceError
+	if errors.As(err, &wrong) {
+		return away(ctx, wrong.Message)
+	}
+	return err
 }
 
 // storeFaults looks at every store that the pipeline uses, before anything is moved.

@@ -14,6 +14,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 func TestADefinitionIsTextOrAnObject(t *testing.T) {
@@ -27,29 +30,36 @@ func TestADefinitionIsTextOrAnObject(t *testing.T) {
 	}
 }
 
-// A pipeline that cannot be read is tried for a moment, and then refused: a night that waits for it
-// before it has begun would be seen by nobody.
-func TestAPipelineThatCannotBeRead(t *testing.T) {
-	const name = "PreparePipeline"
-	a, dir := withInbox(t)
-	a.pipelines = dir
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "nightly.yaml"), 0o700)) // readable by nobody, not even root
+// refusedAfterAWhile carries an activity out as workflows do, until it is final.
+func refusedAfterAWhile(t *testing.T, fn, in any) *temporal.ApplicationError {
+	t.Helper()
+	const name = "Activity"
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
-	env.RegisterActivityWithOptions(a.PreparePipeline, activity.RegisterOptions{Name: name})
+	env.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		began := workflow.Now(ctx)
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			StartToCloseTimeout: time.Minute, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+			StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 		})
-		err := workflow.ExecuteActivity(ctx, name, PreparePipelineInput{Name: "nightly", AsOfDate: "2026-10-31"}).Get(ctx, nil)
+		err := workflow.ExecuteActivity(ctx, name, in).Get(ctx, nil)
 		require.GreaterOrEqual(t, workflow.Now(ctx).Sub(began), 15*time.Second)
 		require.Less(t, workflow.Now(ctx).Sub(began), time.Minute)
 		return err
 	})
 	failed := applicationError(t, env.GetWorkflowError())
 	require.Equal(t, InvalidInput, failed.Type())
+	return failed
+}
+
+// A pipeline that cannot be read is tried for a moment, and then refused: a night that waits for it
+// before it has begun would be seen by nobody.
+func TestAPipelineThatCannotBeRead(t *testing.T) {
+	a, dir := withInbox(t)
+	a.pipelines = dir
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "nightly.yaml"), 0o700)) // readable by nobody, not even root
+	failed := refusedAfterAWhile(t, a.PreparePipeline, PreparePipelineInput{Name: "nightly", AsOfDate: "2026-10-31"})
 	require.Contains(t, failed.Message(), "nightly.yaml")
 }
 
@@ -62,5 +72,21 @@ func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
 	for pipelines, has := range map[string]string{folder: "close, month-end", t.TempDir(): "none"} {
 		_, err := (&Activities{pipelines: pipelines}).pipelineText(t.Context(), PreparePipelineInput{Name: "clsoe"})
 		require.ErrorContains(t, err, `pipeline "clsoe" is not in the worker's pipelines folder (worker.pipelines), which has `+has)
+	}
+}
+
+func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
+	a, _ := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	par, err := a.connections["prod"].service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ fn, in any }{
+		"a file to send": {a.StatFile, StatFileInput{File: "inbux/gl.csv"}},
+		"a folder":       {a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbux/in/", ListTo: "inbox/in.sent.jsonl"}},
+		"a file to save": {a.GetFile, GetFileInput{Connection: "prod", SaveTo: "inbux/gl.csv", PAR: a.connections["prod"].seal(par.PAR)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failed := refusedAfterAWhile(t, c.fn, c.in)
+			require.Equal(t, `there is no store "inbux"; known: inbox`, failed.Message())
+		})
 	}
 }

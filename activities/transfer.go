@@ -133,7 +133,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error
 	return t.run(func(ctx context.Context) (Moved, error) {
 		parts, err := a.stores.Parts(ctx, in.SaveTo, key, t.saved.Parts)
 		if err != nil {
-			return Moved{}, err
+			return Moved{}, looked(ctx, err)
 		}
 		t.parts = parts
 		rows := newRows(in.SaveTo)

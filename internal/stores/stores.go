@@ -46,6 +46,11 @@ type Reader interface {
 	Size() int64
 }
 
+// ReferenceError is of a reference that leads to no store of this configuration.
+type ReferenceError struct{ Message string }
+
+func (e *ReferenceError) Error() string { return e.Message }
+
 // Open opens every store, given by name. Servers are not contacted; see
 // [Stores.Check]. The error names every store that cannot be opened.
 func Open(ctx context.Context, places map[string]Place) (*Stores, error) {
@@ -130,7 +135,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 		_, _, err := pipeline.ParseRef(strings.TrimSuffix(prefix, "/"))
 		switch {
 		case !ok || start != "" && err != nil:
-			yield(Info{}, fmt.Errorf("%q is not the beginning of a reference; write STORE/FOLDER/", prefix))
+			yield(Info{}, &ReferenceError{fmt.Sprintf("%q is not the beginning of a reference; write STORE/FOLDER/", prefix)})
 			return
 		case !known:
 			yield(Info{}, s.unknown(name))
@@ -263,7 +268,7 @@ func (w *Writer) Abort() error {
 func (s *Stores) find(ref string) (opened, string, error) {
 	name, path, err := pipeline.ParseRef(ref)
 	if err != nil {
-		return opened{}, "", fmt.Errorf("file: %w", err)
+		return opened{}, "", &ReferenceError{fmt.Sprintf("file: %v", err)}
 	}
 	bucket, ok := s.buckets[name]
 	if !ok {
@@ -273,7 +278,7 @@ func (s *Stores) find(ref string) (opened, string, error) {
 }
 
 func (s *Stores) unknown(name string) error {
-	return fmt.Errorf("there is no store %q; known: %s", name, strings.Join(s.Names(), ", "))
+	return &ReferenceError{fmt.Sprintf("there is no store %q; known: %s", name, strings.Join(s.Names(), ", "))}
 }
 
 // fault names the file. What any store says of one that is missing, or not for us, is the one of io/fs.

@@ -157,6 +157,22 @@ func TestUnknownStoresAreNamedWithTheKnownOnes(t *testing.T) {
 	assert.ErrorContains(t, s.Check(t.Context(), "outbox"), "there is no store")
 }
 
+func TestAReferenceThatLeadsNowhereIsToldFromAFailure(t *testing.T) {
+	s, _ := folder(t)
+	for ref, want := range map[string]bool{"outbox/x": true, "inbox": true, "inbox/../x": true, "inbox/x": false} {
+		_, err := s.Stat(t.Context(), ref)
+		require.Error(t, err, ref)
+		var wrong *ReferenceError
+		assert.Equal(t, want, errors.As(err, &wrong), ref)
+	}
+	for _, prefix := range []string{"outbox/", "inbox", "inbox/../"} {
+		for _, err := range s.List(t.Context(), prefix) {
+			var wrong *ReferenceError
+			assert.ErrorAs(t, err, &wrong, prefix)
+		}
+	}
+}
+
 func TestCheckNoticesAFolderThatIsGone(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, s.Check(t.Context(), "inbox"))
