@@ -50,6 +50,7 @@ type table struct {
 	sums    []*sum // of each column; nil where none is wanted
 	columns map[string]*sum
 
+	mark    int // bytes of a byte order mark that the file began with so far; -1 behind it, or where there is none
 	state   state
 	cr      bool // a carriage return whose successor is not known yet
 	records int64
@@ -73,7 +74,28 @@ func (t *table) fault(format string, args ...any) error {
 	return &FormatError{Line: t.line, Message: fmt.Sprintf(format, args...)}
 }
 
+const byteOrderMark = "\ufeff"
+
 func (t *table) take(piece []byte) error {
+	if t.mark < 0 {
+		return t.read(piece)
+	}
+	begun := byteOrderMark[:t.mark] + string(piece[:min(len(piece), len(byteOrderMark)-t.mark)])
+	switch {
+	case begun == byteOrderMark: // it goes before the header: a quote behind it is a field's first character
+		piece = piece[len(byteOrderMark)-t.mark:]
+	case strings.HasPrefix(byteOrderMark, begun):
+		t.mark = len(begun)
+		return nil
+	default:
+		piece = append([]byte(byteOrderMark[:t.mark]), piece...)
+	}
+	t.mark = -1
+	return t.read(piece)
+}
+
+// read takes what is behind the mark.
+func (t *table) read(piece []byte) error {
 	for i := 0; i < len(piece); {
 		if !t.cr && (t.state == plain || t.state == quoted) {
 			start := i
@@ -197,7 +219,6 @@ func (t *table) endLine() error {
 }
 
 func (t *table) findColumns() error {
-	t.header[0] = strings.TrimPrefix(t.header[0], "\ufeff")
 	for i, name := range t.header {
 		t.header[i] = strings.TrimSpace(name)
 	}
@@ -219,6 +240,11 @@ func (t *table) findColumns() error {
 }
 
 func (t *table) end(into *Figures) error {
+	if t.mark > 0 { // the file ends within what might have been one
+		if err := t.read([]byte(byteOrderMark[:t.mark])); err != nil {
+			return err
+		}
+	}
 	t.cr = false // encoding/csv drops it, too
 	if t.state == quoted {
 		return t.fault("the file ends within quotes")

@@ -36,10 +36,16 @@ func TestMeasure(t *testing.T) {
 		{name: "cents that floats lose", text: "ID,BALANCE\n1,0.1\n2,0.2\n3,9007199254740993.01\n", form: totals("BALANCE"), rows: 3, totals: map[string]string{"BALANCE": "9007199254740993.31"}},
 		{name: "signs, space, empty values, quotes", text: "A,B\n-1.50,+2\n\" 1.5 \",\n.5,\"3\"\n", form: totals("A", "B"), rows: 3, totals: map[string]string{"A": "0.50", "B": "5"}},
 		{name: "a byte order mark", text: "\ufeffA\n1\n", form: totals("A"), rows: 1, totals: map[string]string{"A": "1"}},
+		{name: "a byte order mark before a quote", text: "\ufeff\"A\",\"B\"\r\n\"1\",\"2.50\"\r\n", form: totals("A", "B"), rows: 1, totals: map[string]string{"A": "1", "B": "2.50"}},
+		{name: "a byte order mark before an empty line", text: "\ufeff\nA\n1\n", form: totals("A"), rows: 1, totals: map[string]string{"A": "1"}},
+		{name: "nothing behind a byte order mark", text: "\ufeff", form: totals()},
+		{name: "the beginning of a byte order mark is text", text: "\xef\xbbA,B\n1,2\n", form: totals("\xef\xbbA"), rows: 1, totals: map[string]string{"\xef\xbbA": "1"}},
+		{name: "nothing behind the beginning of one", text: "\xef\xbb", form: totals("\xef\xbb"), totals: map[string]string{"\xef\xbb": "0"}},
 		{name: "another delimiter", text: "A|B\n1|2,5\n", form: Form{CSV: true, Delimiter: '|', Columns: []string{"A"}}, rows: 1, totals: map[string]string{"A": "1"}},
 		{name: "no rows", text: "A\n", form: totals("A"), totals: map[string]string{"A": "0"}},
 		{name: "a trailer with the column", text: "K,A\nD,1\nT,1,end\n", form: totals("A"), rows: 2, totals: map[string]string{"A": "2"}},
 
+		{name: "a second byte order mark is text", text: "\ufeff\ufeff\"A\"\n", form: totals(), fault: "line 1: a quote stands"},
 		{name: "no such column", text: "A,B\n1,2\n", form: totals("C"), fault: "line 1: there is no column C; the header has A, B"},
 		{name: "a column twice", text: "A,A\n1,2\n", form: totals("A"), fault: "line 1: the header has the column A twice"},
 		{name: "a short row", text: "A,B\n1,2\n\n3\n", form: totals("B"), fault: "line 4: has 1 of the 2 columns"},
@@ -152,7 +158,7 @@ func FuzzParseManifest(f *testing.F) {
 
 // The table agrees with encoding/csv on records and with math/big on totals.
 func FuzzTable(f *testing.F) {
-	for _, seed := range []string{"a,b\n1,2\n", "a\r\n\"1\"\r\n", "a\n\"1\n\"\n\r\r\n", "a\n\"1\"\"\n", "a,b\n,\n\"\",1", "\r\r", "a\"\n", "\"a\"\r", "a\n 1 \n-.5\n"} {
+	for _, seed := range []string{"a,b\n1,2\n", "a\r\n\"1\"\r\n", "a\n\"1\n\"\n\r\r\n", "a\n\"1\"\"\n", "a,b\n,\n\"\",1", "\r\r", "a\"\n", "\"a\"\r", "a\n 1 \n-.5\n", "\xef\xbb", "\xef\xbba\n1\n"} {
 		f.Add([]byte(seed), 3)
 	}
 	f.Fuzz(func(t *testing.T, text []byte, size int) {
