@@ -1,0 +1,48 @@
+package workflows
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/verify"
+)
+
+// The check reads a file as the table it is; the transfer counts its line ends.
+func TestAnUploadTellsTheRowsThatWereChecked(t *testing.T) {
+	const sum = "ab"
+	for name, c := range map[string]struct {
+		expect *Expect
+		rows   int64
+	}{
+		"checked":     {&Expect{MinRows: new(int64)}, 2},
+		"not checked": {nil, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+				return activities.FileInfo{File: in.File, Size: 21}, nil
+			}, activityName("StatFile"))
+			env.RegisterActivityWithOptions(func(context.Context, activities.VerifyFileInput) (verify.Figures, error) {
+				return verify.Figures{Bytes: 21, Rows: 2, SHA256: sum}, nil
+			}, activityName("VerifyFile"))
+			env.RegisterActivityWithOptions(func(context.Context, activities.CreateUploadPARInput) (activities.UploadPAR, error) {
+				return activities.UploadPAR{FileID: "7"}, nil
+			}, activityName("CreateUploadPAR"))
+			env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.Moved, error) {
+				return activities.Moved{Bytes: 21, Rows: 3, SHA256: sum}, nil
+			}, activityName("PutFile"))
+			env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
+				return activities.File{}, nil
+			}, activityName("ListFiles"))
+			env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/gl.dat", Expect: c.expect})
+			require.NoError(t, env.GetWorkflowError())
+			var result FileResult
+			require.NoError(t, env.GetWorkflowResult(&result))
+			require.Equal(t, c.rows, result.Rows)
+			require.Equal(t, c.expect != nil, result.Verified)
+		})
+	}
+}
