@@ -36,6 +36,8 @@ type PutFolderInput struct {
 	Prefix   string `json:"prefix,omitempty"`
 	// ListTo is the "store/path" of the list of what was sent: a SentFile a line.
 	ListTo string `json:"list_to"`
+	// Marker is the "store/path" of the file that says that the folder is complete. It is not sent.
+	Marker string `json:"marker,omitempty"`
 }
 
 // SentFile is a line of the list of what was sent.
@@ -116,7 +118,7 @@ func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolder
 		if err != nil {
 			return nil, 0, looked(ctx, err)
 		}
-		if file.Ref != in.ListTo && !strings.Contains(strings.TrimPrefix(file.Ref, in.Folder), "/") {
+		if file.Ref != in.ListTo && file.Ref != in.Marker && !strings.Contains(strings.TrimPrefix(file.Ref, in.Folder), "/") {
 			files = append(files, file)
 			total += file.Size
 		}

@@ -237,3 +237,22 @@ func TestAnAttemptThatDiedWithinALineIsGoneOnWith(t *testing.T) {
 	defer func() { require.NoError(t, later.draft.Abort()) }()
 	require.Equal(t, map[string]bool{"inbox/in/a.csv": true}, later.sent)
 }
+
+func TestAFoldersMarkerWithinIsNotSent(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"an empty one":       {"gl.csv": glText, "DONE": ""},
+		"one that says more": {"gl.csv": glText, "DONE": "ok\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+			put(t, filepath.Join(dir, "in"), files)
+			a, sim := withService(t, stores.Place{URL: "file://" + dir})
+			in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl", Marker: "inbox/in/DONE"}
+			_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
+			require.NoError(t, err)
+			require.Len(t, sim.Files(), 1)
+			require.Equal(t, "gl.csv", sim.Files()[0].Name)
+		})
+	}
+}

@@ -113,6 +113,7 @@ type UploadFileInput struct {
 	// long, as a Go duration ("30s").
 	StableFor string `json:"stable_for,omitempty"`
 	// Marker is the "store/path" of a file whose presence says that File is complete.
+	// One in the folder that is sent stays behind.
 	Marker string `json:"marker,omitempty"`
 	// Expect is what the file must hold before it is sent.
 	Expect   *Expect   `json:"expect,omitempty"`

@@ -46,3 +46,19 @@ func TestAnUploadTellsTheRowsThatWereChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestAFoldersMarkerIsNamedToWhoSendsItsFiles(t *testing.T) {
+	env := newEnv(t)
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+		return activities.FileInfo{File: in.File}, nil
+	}, activityName("StatFile"))
+	var sent activities.PutFolderInput
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.Moved, error) {
+		sent = in
+		return activities.Moved{Files: 1}, nil
+	}, activityName("PutFolder"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.ListSentFilesInput) error { return nil }, activityName("ListSentFiles"))
+	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE"})
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, "inbox/in/DONE", sent.Marker)
+}

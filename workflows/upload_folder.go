@@ -26,7 +26,7 @@ func (j *job) uploadFolder(ctx workflow.Context, in UploadFileInput) (FileResult
 	}
 	var moved activities.Moved
 	err := j.do(ctx, transferOptions, "send the files of "+in.File, act.PutFolder, activities.PutFolderInput{
-		Connection: in.Connection, Folder: in.File, MimeType: in.MimeType, Prefix: in.Prefix, ListTo: listTo,
+		Connection: in.Connection, Folder: in.File, MimeType: in.MimeType, Prefix: in.Prefix, ListTo: listTo, Marker: in.Marker,
 	}, &moved)
 	if err != nil {
 		return result, err

@@ -149,6 +149,7 @@ type Upload struct {
 	// StableFor says when the file is complete: once its size and time have not changed for so long.
 	StableFor Duration `json:"stable_for,omitempty"`
 	// Marker is a file whose presence says that File is complete. The manifest of Expect can be it.
+	// One in the folder that is sent stays behind.
 	Marker string `json:"marker,omitempty" jsonschema:"format=store/path"`
 	// OnMissing is what becomes of the step when the file did not come, or not wholly: a person
 	// decides, the night goes on without it, or the step fails.
