@@ -93,7 +93,11 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 		b.tracker.failure = errorType(err)
 		_ = b.enter(ctx, Failed, reason(err))
 	}
-	b.desk.close(ctx, fmt.Sprintf("%s is over: %s", b.in.Code, b.tracker.status.Summary))
+	over := fmt.Sprintf("%s is over: %s", b.in.Code, b.tracker.status.Summary)
+	for _, r := range b.asked { // the run was not seen to stop: without an answer, close would wait for ever
+		r.refuse("%s", over)
+	}
+	b.desk.close(ctx, over)
 	b.tracker.awaitLastNotification(ctx)
 	return b.result, err
 }
@@ -184,10 +188,10 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 		return nil, err
 	}
 	b.tracker.posting = false
+	p.request.refused(err)
 	if deadlineHit(err) {
 		return b.end(ctx, Failed, DeadlinePassed, fmt.Sprintf("the deadline passed before the %s could be sent", p.what))
 	}
-	p.request.refused(err)
 	if p.what == "trigger" {
 		return b.end(ctx, Failed, BatchFailed, fmt.Sprintf("the trigger was refused: %s", reason(err)))
 	}

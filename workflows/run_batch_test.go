@@ -29,6 +29,7 @@ type scheduler struct {
 	// interrupted is set once the interrupt took effect.
 	interrupted bool
 	slow        bool // an interrupt never takes effect
+	mute        bool // after an interrupt the status is refused
 	statusError error
 	calls       map[string]int
 	earlier     activities.EarlierPosting
@@ -58,6 +59,10 @@ func accepted() (activities.Run, error) { return activities.Run{RunID: runID}, n
 
 func lostAnswer() (activities.Run, error) {
 	return activities.Run{}, temporal.NewNonRetryableApplicationError("the answer was lost", activities.OutcomeUnknown, nil, activities.Refusal{})
+}
+
+func notSent() (activities.Run, error) {
+	return activities.Run{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
 }
 
 func refusedWith(code string) func() (activities.Run, error) {
@@ -98,6 +103,9 @@ func (s *scheduler) interrupt(context.Context, activities.RunInput) (activities.
 		return refusedWith("-8")()
 	}
 	s.interrupted = !s.slow
+	if s.mute {
+		_, s.statusError = refusedWith("-3")()
+	}
 	return activities.Run{RunID: runID}, nil
 }
 
@@ -197,6 +205,35 @@ func TestRunBatch(t *testing.T) {
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1},
+		},
+		{
+			name:      "a run that does not stop before the deadline; the interrupt is answered",
+			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
+			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
+			said:      []said{{after: time.Hour, name: InterruptSignal, refused: "the deadline passed; the job may still run"}},
+			state:     Failed,
+			errorType: DeadlinePassed,
+			calls:     map[string]int{"trigger": 1, "interrupt": 1},
+		},
+		{
+			name:    "given up while a run is not seen to stop; the interrupt is answered",
+			service: scheduler{mute: true, ends: []stretch{{"0", 10 * time.Hour}}},
+			said: []said{
+				{after: time.Hour, name: InterruptSignal, refused: "given up"},
+				{after: 2 * time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}},
+			},
+			state:     Failed,
+			errorType: GivenUp,
+			calls:     map[string]int{"trigger": 1, "interrupt": 1},
+		},
+		{
+			name:      "a restart that cannot be sent before the deadline; the person is answered",
+			service:   scheduler{restart: notSent, ends: []stretch{{"-1", minute}}},
+			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
+			said:      []said{{after: time.Hour, name: RestartSignal, refused: "no answer in time"}},
+			state:     Failed,
+			errorType: DeadlinePassed,
+			calls:     map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
 			name:      "given up by a person",
