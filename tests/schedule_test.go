@@ -232,11 +232,16 @@ func (s shell) inList(id string) map[string]any {
 func TestNightsInWhichTheClocksChange(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
-	for _, c := range []struct{ pipeline, at, note string }{
-		{"spring", "02:30", "the clocks skip 02:30"}, {"autumn", "01:30", "the clocks show 01:30 twice"},
+	for _, c := range []struct {
+		pipeline, zone, at, note string
+		ticks                    int
+	}{
+		{"spring", "America/New_York", "02:30", "the clocks skip 02:30", 1},
+		{"autumn", "America/New_York", "01:30", "the clocks show 01:30 twice; starts at the first", 2},
+		{"london", "Europe/London", "01:30", "the clocks show 01:30 twice; starts at the second", 1},
 	} {
 		s.Write(s.Pipelines, c.pipeline+".yaml", strings.Replace(scheduledYAML, "night", c.pipeline, 1))
-		created := s.json(0, "schedule", "create", "-c", s.Connection, "-p", c.pipeline, "--at", c.at, "--on", "daily", "--as-of", "day-1", "--nights", "400")
+		created := s.json(0, "schedule", "create", "-c", s.Connection, "-p", c.pipeline, "--time-zone", c.zone, "--at", c.at, "--on", "daily", "--as-of", "day-1", "--nights", "400")
 		s.want(0, "schedule", "pause", workflows.ScheduleID(s.Connection, c.pipeline))
 		var change map[string]any
 		for _, entry := range created["nights"].([]any) {
@@ -255,15 +260,14 @@ func TestNightsInWhichTheClocksChange(t *testing.T) {
 		require.NoError(t, handle.Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 			Start: start.Add(-12 * time.Hour), End: start.Add(12 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
 		}}}))
-		ticks := map[string]int{"spring": 1, "autumn": 2}[c.pipeline]
-		all := s.ticks(c.pipeline, ticks)
+		all := s.ticks(c.pipeline, c.ticks)
 		require.Equal(t, []string{change["night"].(string), change["as_of_date"].(string), "succeeded"}, []string{all[0].night, all[0].asOf, string(all[0].state)})
-		if ticks == 2 {
+		if c.ticks == 2 {
 			require.Equal(t, workflows.Skipped, all[1].state)
 			require.Contains(t, all[1].summary, "a second time")
 		}
 	}
-	require.Len(t, s.Calls("trigger"), 2)
+	require.Len(t, s.Calls("trigger"), 3)
 }
 
 // failedResult is what a scheduled close that failed says about its end.

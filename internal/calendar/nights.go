@@ -132,10 +132,14 @@ func (p *Plan) asOfDate(day, monthEnd time.Time) time.Time {
 }
 
 // start is the moment at which a night begins. Where the clocks are put forward over its time it
-// is the moment of the change; where they are put back over it, the first of the two.
+// is the moment of the change. Where they are put back over it, it is the one of the two at which
+// Temporal ticks: the one that Go's time.Date takes, east of Greenwich often the second.
 func (p *Plan) start(day time.Time) time.Time {
 	clock, _ := time.Parse("15:04", p.clock)
 	about := time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), 0, 0, p.location)
+	if about.Format("15:04") == p.clock {
+		return about
+	}
 	start, _ := pipeline.ResolveDeadline(about.Add(-12*time.Hour), p.clock, p.location)
 	return start.In(p.location)
 }
@@ -144,13 +148,13 @@ func (p *Plan) clockNote(start time.Time) string {
 	if shown := start.Format("15:04"); shown != p.clock {
 		return fmt.Sprintf("the clocks skip %s; starts at %s", p.clock, shown)
 	}
-	if _, end := start.ZoneBounds(); !end.IsZero() && end.Sub(start) < 3*time.Hour {
-		_, before := start.Zone()
-		_, after := end.Zone()
-		again := start.Add(time.Duration(before-after) * time.Second)
-		if before > after && !again.Before(end) && again.Format("15:04") == p.clock {
-			return fmt.Sprintf("the clocks show %s twice; starts at the first", p.clock)
-		}
+	first, _ := pipeline.ResolveDeadline(start.Add(-12*time.Hour), p.clock, p.location)
+	next, _ := pipeline.ResolveDeadline(start, p.clock, p.location)
+	switch {
+	case first.Before(start):
+		return fmt.Sprintf("the clocks show %s twice; starts at the second", p.clock)
+	case next.Sub(start) < 12*time.Hour:
+		return fmt.Sprintf("the clocks show %s twice; starts at the first", p.clock)
 	}
 	return ""
 }
@@ -160,10 +164,10 @@ func (p *Plan) clockNote(start time.Time) string {
 func (p *Plan) At(scheduled time.Time) Verdict {
 	local := scheduled.In(p.location)
 	day := midnight(local)
-	switch {
-	case p.start(day).Equal(scheduled):
+	switch start := p.start(day); {
+	case start.Equal(scheduled):
 		return p.On(day)
-	case local.Format("15:04:05") == p.clock+":00":
+	case start.Before(scheduled) && local.Format("15:04:05") == p.clock+":00":
 		return Verdict{Date: day, Why: "the clocks show " + p.clock + " a second time; the night began at the first"}
 	}
 	for range maxGap {

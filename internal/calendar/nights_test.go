@@ -130,7 +130,16 @@ Mon 2026-03-09 02:30 EDT 09T06:30Z as of 2026-03-08`},
 Sun 2026-11-01 01:30 EDT 01T05:30Z as of 2026-10-31 (the clocks show 01:30 twice; starts at the first)
 Mon 2026-11-02 01:30 EST 02T06:30Z as of 2026-11-01`},
 		{"half an hour, far away", Rule{On: Daily, At: "01:45", TimeZone: "Australia/Lord_Howe", AsOf: Day}, "2026-04-04T00:00:00Z", 1, `
-Sun 2026-04-05 01:45 +11 04T14:45Z as of 2026-04-05 (the clocks show 01:45 twice; starts at the first)`},
+Sun 2026-04-05 01:45 +1030 04T15:15Z as of 2026-04-05 (the clocks show 01:45 twice; starts at the second)`},
+		{"twice in London", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London", AsOf: Day}, "2026-10-24T12:00:00Z", 2, `
+Sun 2026-10-25 01:30 GMT 25T01:30Z as of 2026-10-25 (the clocks show 01:30 twice; starts at the second)
+Mon 2026-10-26 01:30 GMT 26T01:30Z as of 2026-10-26`},
+		{"twice in Berlin", Rule{On: Daily, At: "02:30", TimeZone: "Europe/Berlin", AsOf: Day}, "2026-10-24T12:00:00Z", 1, `
+Sun 2026-10-25 02:30 CET 25T01:30Z as of 2026-10-25 (the clocks show 02:30 twice; starts at the second)`},
+		{"twice in Jerusalem", Rule{On: Daily, At: "01:30", TimeZone: "Asia/Jerusalem", AsOf: Day}, "2026-10-24T12:00:00Z", 1, `
+Sun 2026-10-25 01:30 IST 24T23:30Z as of 2026-10-25 (the clocks show 01:30 twice; starts at the second)`},
+		{"twice in Sydney", Rule{On: Daily, At: "02:30", TimeZone: "Australia/Sydney", AsOf: Day}, "2026-04-04T00:00:00Z", 1, `
+Sun 2026-04-05 02:30 AEST 04T16:30Z as of 2026-04-05 (the clocks show 02:30 twice; starts at the second)`},
 		{"midnight that does not exist", Rule{On: Daily, At: "00:00", TimeZone: "Africa/Cairo", AsOf: Day}, "2026-04-23T12:00:00Z", 1, `
 Fri 2026-04-24 01:00 EEST 23T22:00Z as of 2026-04-24 (the clocks skip 00:00; starts at 01:00)`},
 	} {
@@ -165,6 +174,8 @@ func TestScheduledTimes(t *testing.T) {
 		{"a month's other days", Rule{On: MonthEnd, At: "22:00"}, "2026-11-26T03:00:00Z", "Wed 2026-11-25 - not a night of month-end"},
 		{"the first of two", Rule{On: Daily, At: "01:30"}, "2026-11-01T05:30:00Z", "Sun 2026-11-01 01:30 EDT 01T05:30Z as of 2026-10-30 (the clocks show 01:30 twice; starts at the first)"},
 		{"the second of two", Rule{On: Daily, At: "01:30"}, "2026-11-01T06:30:00Z", "Sun 2026-11-01 - the clocks show 01:30 a second time; the night began at the first"},
+		{"the one of two at which Temporal ticks", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T01:30:00Z", "Sun 2026-10-25 01:30 GMT 25T01:30Z as of 2026-10-23 (the clocks show 01:30 twice; starts at the second)"},
+		{"a trigger at the first of two, before the night begins", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T00:30:00Z", "Sat 2026-10-24 01:30 BST 24T00:30Z as of 2026-10-23"},
 		{"where the clocks go forward", Rule{On: Daily, At: "02:30"}, "2026-03-08T07:00:00Z", "Sun 2026-03-08 03:00 EDT 08T07:00Z as of 2026-03-06 (the clocks skip 02:30; starts at 03:00)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
