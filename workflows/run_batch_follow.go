@@ -123,8 +123,12 @@ func (b *batchRun) interrupt(ctx workflow.Context, r *request) (phase, error) {
 
 // statusNow reads the status once, whatever it is.
 func (b *batchRun) statusNow(ctx workflow.Context) (activities.BatchStatus, error) {
+	return b.statusUntil(ctx, b.deadline())
+}
+
+func (b *batchRun) statusUntil(ctx workflow.Context, deadline time.Time) (activities.BatchStatus, error) {
 	var seen activities.BatchStatus
-	err := b.calls.execute(ctx, callOptions, b.deadline(), "look at "+b.result.RunID, act.BatchStatus,
+	err := b.calls.execute(ctx, callOptions, deadline, "look at "+b.result.RunID, act.BatchStatus,
 		activities.BatchStatusInput{RunInput: b.ref(), Watch: activities.Watch{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
 	return seen, err
 }
@@ -136,8 +140,27 @@ func (b *batchRun) leave(ctx workflow.Context) (phase, error) {
 	switch {
 	case b.result.RunID == "":
 		return b.end(ctx, Cancelled, "", "cancelled before a run id was known: look on the service's screens whether a run started")
+	case b.tracker.posting && workflow.GetVersion(ctx, lookBeforeLeaving, workflow.DefaultVersion, 1) != workflow.DefaultVersion:
+		return b.leaveUndecided(ctx)
 	case pbsm.StatusCode(b.seen.Code).Terminal():
 		return b.end(ctx, Cancelled, "", fmt.Sprintf("cancelled; %s was over", b.result.RunID))
 	}
+	return b.interrupt(ctx, nil)
+}
+
+// leavePatience is how long a cancelled workflow tries to learn whether there is a run to interrupt.
+const leavePatience = 10 * time.Minute
+
+// leaveUndecided leaves a run of which nobody knows whether it was started again. A restart goes on
+// under the same run id and is seen; a rerun has another, which only the service's screens show.
+func (b *batchRun) leaveUndecided(ctx workflow.Context) (phase, error) {
+	seen, err := b.statusUntil(ctx, workflow.Now(ctx).Add(leavePatience))
+	switch {
+	case err != nil:
+		return b.end(ctx, Cancelled, "", fmt.Sprintf("cancelled; it is not known whether %s was started again and goes on, look on the service's screens: %s", b.result.RunID, reason(err)))
+	case pbsm.StatusCode(seen.Code).Terminal():
+		return b.end(ctx, Cancelled, "", fmt.Sprintf("cancelled; %s is over, but it is not known whether it was started again under another run id: look on the service's screens", b.result.RunID))
+	}
+	b.seen, b.tracker.posting = seen, false
 	return b.interrupt(ctx, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -393,6 +394,50 @@ func TestRunBatch(t *testing.T) {
 			status := queryStatus(t, env)
 			require.Equal(t, c.state, status.State)
 			require.Nil(t, status.Waiting)
+		})
+	}
+}
+
+// A run of which nobody knows whether it was started again is not left to run unsaid.
+func TestACancelAfterALostAnswer(t *testing.T) {
+	_, notTold := refusedWith("-3")()
+	_, away := unavailable()
+	for _, c := range []struct {
+		name       string
+		word       string
+		lost       error // what the service says of the status when the answer is lost
+		left       error // the same, when the workflow is cancelled
+		ends       []stretch
+		interrupts int
+		summary    string
+	}{
+		{"a restart that took effect is interrupted", RestartSignal, notTold, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
+		{"a restart of which the service tells nothing", RestartSignal, notTold, notTold, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a restart while the service is away", RestartSignal, notTold, away, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a rerun, which has a run id that nobody knows", RerunSignal, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: look on the service's screens"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := newEnv(t)
+			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
+			s.restart = func() (activities.Run, error) {
+				s.statusError = c.lost
+				return lostAnswer()
+			}
+			s.register()
+			env.OnActivity("RerunBatch", mock.Anything, mock.Anything).Return(func(context.Context, activities.RunInput) (activities.Run, error) { return lostAnswer() })
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.word, Steering{By: "alice"}) }, time.Hour)
+			env.RegisterDelayedCallback(func() {
+				require.Equal(t, Waiting, queryStatus(t, env).State)
+				s.statusError = c.left
+				env.CancelWorkflow()
+			}, 2*time.Hour)
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, input)
+			require.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
+			status := queryStatus(t, env)
+			require.Equal(t, Cancelled, status.State)
+			require.Contains(t, status.Summary, c.summary)
+			require.Equal(t, c.interrupts, s.calls["interrupt"])
 		})
 	}
 }

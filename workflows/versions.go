@@ -8,4 +8,7 @@ const (
 	// notifyOfUnplanned tells of a night that could not be planned. Histories of ScheduledClose whose
 	// calendar was unknown, from before people were told of anything.
 	notifyOfUnplanned = "notify-of-unplanned"
+	// lookBeforeLeaving looks at a run before it is left, where nobody knows whether it was started
+	// again. No history is from before: none was cancelled there.
+	lookBeforeLeaving = "look-before-leaving"
 )
