@@ -54,8 +54,25 @@ func reason(err error) string {
 		return failed.Message()
 	case errors.As(err, &timeout):
 		return "no answer in time (" + timeoutName(timeout) + ")"
+	case temporal.IsCanceledError(err):
+		return "cancelled"
 	}
 	return err.Error()
+}
+
+// detailsOf reads the result that a workflow's error carries. It tells whether there was one.
+func detailsOf(err error, result any) bool {
+	var (
+		failed    *temporal.ApplicationError
+		cancelled *temporal.CanceledError
+	)
+	switch {
+	case errors.As(err, &failed):
+		return failed.HasDetails() && failed.Details(result) == nil
+	case errors.As(err, &cancelled):
+		return cancelled.HasDetails() && cancelled.Details(result) == nil
+	}
+	return false
 }
 
 func timeoutName(t *temporal.TimeoutError) string {

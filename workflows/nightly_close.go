@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -133,7 +134,7 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 	case Succeeded:
 		return result, nil
 	case Cancelled:
-		return result, ctx.Err()
+		return result, temporal.NewCanceledError(result)
 	}
 	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", n.plan.Name, n.in.AsOfDate, n.tracker.status.Summary), result)
 }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -39,7 +38,7 @@ func (s *step) run(ctx workflow.Context) {
 			s.end(ctx, Succeeded, s.outcome())
 			return
 		case ctx.Err() != nil:
-			s.end(ctx, Cancelled, reason(err))
+			s.end(ctx, Cancelled, s.why(err))
 			return
 		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
 			s.fail(ctx, errorType(err), reason(err))
@@ -47,10 +46,19 @@ func (s *step) run(ctx workflow.Context) {
 		case s.endWithoutFile(ctx, err):
 			return
 		}
-		if again := s.park(ctx, reason(err)); !again {
+		if again := s.park(ctx, s.why(err)); !again {
 			return
 		}
 	}
+}
+
+// why is what a person should read of an error that ended the step. What became of a run whose
+// workflow was cancelled, only the batch's own log says.
+func (s *step) why(err error) string {
+	if b := s.result.Batch; b != nil && len(b.Log) > 0 && temporal.IsCanceledError(err) {
+		return b.Log[len(b.Log)-1].What
+	}
+	return reason(err)
 }
 
 // endWithoutFile ends an upload whose file did not come, where the pipeline says how.
@@ -192,14 +200,7 @@ func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
 	s.following, s.told = true, 0
 	result, err := carryOutBatch(ctx, in)
 	s.following, s.waiting = false, nil
-	var failed *temporal.ApplicationError
-	var cancelled *temporal.CanceledError
-	switch {
-	case errors.As(err, &failed) && failed.HasDetails():
-		_ = failed.Details(&result)
-	case errors.As(err, &cancelled) && cancelled.HasDetails():
-		_ = cancelled.Details(&result)
-	}
+	detailsOf(err, &result)
 	s.result.Batch = &result
 	return err
 }

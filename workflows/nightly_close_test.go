@@ -187,6 +187,44 @@ func TestNightlyClose(t *testing.T) {
 	}
 }
 
+// What became of the runs of a cancelled close reaches whoever awaits it.
+func TestACancelledCloseSaysWhatBecameOfItsRuns(t *testing.T) {
+	const said = "cancelled; c_1 could not be interrupted and may still run"
+	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
+		_ = workflow.Sleep(ctx, time.Hour)
+		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: said}}})
+	}}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	var cancelled *temporal.CanceledError
+	require.True(t, asError(night.env.GetWorkflowError(), &cancelled))
+	var result NightlyCloseResult
+	require.NoError(t, cancelled.Details(&result))
+	require.Equal(t, Cancelled, result.State)
+	require.Equal(t, said, result.Steps[0].Error)
+	require.Equal(t, said, queryStatus(t, night.env).Steps[0].Detail)
+}
+
+// Somebody cancels the batch's own workflow: the close goes on, and asks with the words of the batch.
+func TestABatchThatIsCancelledByItselfAsks(t *testing.T) {
+	const said = "cancelled; c_1 ended as Interrupted"
+	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: said}}})
+	}}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.RegisterDelayedCallback(func() {
+		require.Equal(t, said, queryStatus(t, night.env).Steps[0].Waiting.Why)
+		night.env.SignalWorkflow(DecideSignal, Steering{By: "alice", Choice: GiveUp})
+	}, time.Hour)
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
+}
+
 func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
 	night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a")), uploads: 1}
 	night.register()

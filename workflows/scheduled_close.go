@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"time"
 
@@ -122,12 +121,14 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 		return r, shown
 	}
 	t.awaitLastNotification(ctx)
-	if r.State != Failed {
-		return r, err
-	}
-	var failed *temporal.ApplicationError
-	if !errors.As(err, &failed) || !failed.HasDetails() || failed.Details(r.Close) != nil {
+	if err != nil && !detailsOf(err, r.Close) {
 		r.Close = nil
+	}
+	switch {
+	case r.State == Cancelled && temporal.IsCanceledError(err):
+		return r, temporal.NewCanceledError(r)
+	case r.State != Failed:
+		return r, err
 	}
 	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -90,6 +91,24 @@ func TestAScheduledCloseFailsWithItsClose(t *testing.T) {
 	require.NoError(t, failed.Details(&result))
 	require.Equal(t, &lost, result.Close)
 	require.Equal(t, Failed, queryStatus(t, env).State)
+}
+
+func TestACancelledScheduledCloseHasWhatItsCloseSaid(t *testing.T) {
+	left := NightlyCloseResult{AsOfDate: "2026-10-30", State: Cancelled, Steps: []StepResult{{ID: "c", State: Cancelled, Error: "cancelled; c_1 was over"}}}
+	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, nil)
+	env.OnWorkflow(NightlyCloseType, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ NightlyCloseInput) (NightlyCloseResult, error) {
+		_ = workflow.Sleep(ctx, time.Hour)
+		return NightlyCloseResult{}, temporal.NewCanceledError(left)
+	})
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+	atScheduledTime(t, env, start)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	var cancelled *temporal.CanceledError
+	require.True(t, asError(env.GetWorkflowError(), &cancelled))
+	var result ScheduledCloseResult
+	require.NoError(t, cancelled.Details(&result))
+	require.Equal(t, Cancelled, result.State)
+	require.Equal(t, &left, result.Close)
 }
 
 func TestAScheduledCloseNamesEveryFault(t *testing.T) {
