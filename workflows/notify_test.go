@@ -156,6 +156,30 @@ func TestACloseTells(t *testing.T) {
 	require.Equal(t, "every step is done", n.messages[2].What)
 }
 
+// A batch that asks something else while it waits has its close ask that.
+func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
+	env := newEnv(t)
+	n := new(told).register(env)
+	p := plan(batchStep("ALLOC"))
+	p.NotifyOn = notify.DefaultEvents()
+	env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) { return &p, nil }, activityName("PreparePipeline"))
+	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"5", time.Minute}}}
+	s.register()
+	env.RegisterWorkflow(RunBatch)
+	env.RegisterDelayedCallback(func() { _, s.statusError = refusedWith("-3")() }, time.Hour)
+	env.RegisterDelayedCallback(func() {
+		status := queryStatus(t, env)
+		require.Contains(t, status.Steps[0].Waiting.Why, "the service does not tell the status")
+		require.Contains(t, status.Waiting.Choices, DecideSignal+" "+Adopt)
+		env.CancelWorkflow()
+	}, 5*time.Hour)
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(NightlyClose, in)
+	require.True(t, temporal.IsCanceledError(env.GetWorkflowError()))
+	require.Equal(t, []string{"waiting ALLOC", "waiting ALLOC"}, n.events())
+}
+
 // A close that is cancelled tells so, though its context is no more.
 func TestACancelledCloseTells(t *testing.T) {
 	env := newEnv(t)

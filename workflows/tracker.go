@@ -83,6 +83,7 @@ func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
 	before := t.status.Waiting
 	change(&t.status)
 	t.stampQuestions(workflow.Now(ctx), before)
+	t.tellOtherQuestion(ctx, before)
 	err := t.show(ctx)
 	t.notify(ctx)
 	return err
@@ -138,6 +139,18 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 		}
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, attributes...)
+}
+
+// tellOtherQuestion tells the close that another question took the place of the one before. The
+// state does not change with it, so that show does not tell.
+func (t *tracker) tellOtherQuestion(ctx workflow.Context, before *WaitingFor) {
+	now := t.status.Waiting
+	if now == nil || before == nil || now.Why == before.Why || t.status.State != t.shown.state || t.status.Type != RunBatchType || !startedByClose(ctx) {
+		return
+	}
+	if workflow.GetVersion(ctx, tellOtherQuestions, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		t.tellClose(ctx)
+	}
 }
 
 // tellClose tells the close that started this batch, if one did, how it stands now. Nobody

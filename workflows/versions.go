@@ -8,6 +8,9 @@ const (
 	// notifyOfUnplanned tells of a night that could not be planned. Histories of ScheduledClose whose
 	// calendar was unknown, from before people were told of anything.
 	notifyOfUnplanned = "notify-of-unplanned"
+	// tellOtherQuestions tells a close when its batch asks something else than before. No history is
+	// from before: no batch of a close asked two things in a row.
+	tellOtherQuestions = "tell-other-questions"
 	// lookBeforeLeaving looks at a run before it is left, where nobody knows whether it was started
 	// again. No history is from before: none was cancelled there.
 	lookBeforeLeaving = "look-before-leaving"
