@@ -57,8 +57,9 @@ func connect(ctx workflow.Context, connection string, t *tracker) (calls, error)
 	var found activities.FoundConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, findOptions), "FindConnection",
 		activities.FindConnectionInput{Connection: connection, TaskQueue: c.queue}).Get(ctx, &found)
+	t.wanted = found.NotifyOn
 	if !startedByClose(ctx) { // else the close tells
-		t.notifier.on = found.NotifyOn
+		t.notifier.on = t.wanted
 	}
 	return c, err
 }

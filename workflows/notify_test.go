@@ -7,9 +7,11 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
@@ -178,6 +180,42 @@ func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
 	env.ExecuteWorkflow(NightlyClose, in)
 	require.True(t, temporal.IsCanceledError(env.GetWorkflowError()))
 	require.Equal(t, []string{"waiting ALLOC", "waiting ALLOC"}, n.events())
+}
+
+// A batch goes on when its close was terminated, and then tells people itself.
+func TestABatchWhoseCloseIsGoneTells(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		gone time.Duration // when
+		want []string
+	}{
+		{"from its question on", 30 * time.Second, []string{"waiting", "failed"}},
+		{"its end, when it learns of it only then", 119 * time.Minute, []string{"failed"}},
+		{"nothing, while its close is there", 3 * time.Hour, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			env := newEnv(t)
+			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
+			s.register()
+			n := new(told).register(env)
+			channelsWant(env, notify.DefaultEvents())
+			env.RegisterWorkflow(RunBatch)
+			env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
+				in := input
+				in.Deadline = start.Add(2 * time.Hour)
+				ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: in.WorkflowID(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON})
+				workflow.ExecuteChildWorkflow(ctx, RunBatch, in)
+				return workflow.Sleep(ctx, c.gone)
+			}, workflow.RegisterOptions{Name: "close"})
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				id := CloseWorkflowID("prod", "nightly", "2026-10-31")
+				workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: id}), "close")
+				return workflow.Sleep(ctx, 9*time.Hour)
+			})
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, c.want, n.events())
+		})
+	}
 }
 
 // A close that is cancelled tells so, though its context is no more.

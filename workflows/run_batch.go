@@ -98,6 +98,7 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 		r.refuse("%s", over)
 	}
 	b.desk.close(ctx, over)
+	b.tracker.awaitClose(ctx)
 	b.tracker.awaitLastNotification(ctx)
 	return b.result, err
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ type tracker struct {
 	// posting: a post is under way, or its outcome is not known.
 	posting bool
 	told    int // how often the close was told
+	telling int // how much of that is on its way
+	// wanted is what people want to be told of: by the close, and by the batch itself once that is gone.
+	wanted []string
 	// waitingSince is when a person was asked.
 	waitingSince time.Time
 	// deadline is what the end is measured against. Zero: there is none.
@@ -153,18 +157,46 @@ func (t *tracker) tellOtherQuestion(ctx workflow.Context, before *WaitingFor) {
 	}
 }
 
-// tellClose tells the close that started this batch, if one did, how it stands now. Nobody
-// waits for the answer: a close that is gone need not know.
+// tellClose tells the close that started this batch, if one did, how it stands now. The work does
+// not wait for the answer.
 func (t *tracker) tellClose(ctx workflow.Context) {
 	if !startedByClose(ctx) {
 		return
 	}
 	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
 	t.told++
-	workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
+	told := workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
 		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Sequence: t.told,
 		State: t.status.State, Summary: t.status.Summary, Waiting: t.status.Waiting,
 	})
+	t.telling++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		err := told.Get(ctx, nil)
+		t.telling--
+		t.tellWithoutClose(ctx, err)
+	})
+}
+
+// tellWithoutClose tells people from here when the close is gone, such as one that was terminated:
+// else nobody would learn that its batch waits, or how it ended.
+func (t *tracker) tellWithoutClose(ctx workflow.Context, err error) {
+	var gone *temporal.UnknownExternalWorkflowExecutionError
+	if len(t.notifier.on) > 0 || len(t.wanted) == 0 || !errors.As(err, &gone) {
+		return
+	}
+	if workflow.GetVersion(ctx, tellWithoutClose, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		t.notifier.on = t.wanted
+		t.notify(ctx)
+	}
+}
+
+// awaitClose waits until it is known whether the close took the last of what it was told.
+func (t *tracker) awaitClose(ctx workflow.Context) {
+	if t.telling == 0 || len(t.wanted) == 0 || workflow.GetVersion(ctx, tellWithoutClose, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	_ = workflow.Await(ctx, func() bool { return t.telling == 0 })
 }
 
 // redirect answers for a workflow whose work is done under another id.

@@ -11,6 +11,9 @@ const (
 	// tellOtherQuestions tells a close when its batch asks something else than before. No history is
 	// from before: no batch of a close asked two things in a row.
 	tellOtherQuestions = "tell-other-questions"
+	// tellWithoutClose tells people of a batch whose close is gone, and waits at the end to learn
+	// whether it is. No history is from before: none of a batch of a close has channels.
+	tellWithoutClose = "tell-without-close"
 	// lookBeforeLeaving looks at a run before it is left, where nobody knows whether it was started
 	// again. No history is from before: none was cancelled there.
 	lookBeforeLeaving = "look-before-leaving"
