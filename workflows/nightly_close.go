@@ -83,6 +83,7 @@ type step struct {
 	waiting *WaitingFor // what a person is asked, by the step itself or by its batch
 	choices []string    // what a person can say to the step itself
 	failure string      // the type of the error with which the step failed
+	late    string      // the warning, from when it is late until it ends
 	word    *request    // what the person said
 	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
 	following bool
@@ -193,11 +194,22 @@ func (n *night) show(ctx workflow.Context, s *step) {
 				status.Waiting = &WaitingFor{Why: other.Step.ID + ": " + w.Why, Choices: w.Choices, Deadline: w.Deadline}
 			}
 		}
-		status.Summary = n.summary(*status)
+		status.Summary, status.Late = n.summary(*status), n.late()
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the status could not be shown", "error", err)
 	}
+}
+
+// late says which steps are late now.
+func (n *night) late() string {
+	var warnings []string
+	for _, s := range n.steps {
+		if s.late != "" {
+			warnings = append(warnings, s.late)
+		}
+	}
+	return strings.Join(warnings, "; ")
 }
 
 func (n *night) summary(s Status) string {

@@ -28,7 +28,11 @@ func (s *step) run(ctx workflow.Context) {
 	s.note(s.event(audit.StepStarted, s.result.StartedAt, s.summary()))
 	working, over := workflow.WithCancel(ctx)
 	defer over()
-	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) { s.night.tracker.warn(ctx, warning) })
+	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) {
+		s.night.tracker.warn(ctx, warning)
+		s.late = warning
+		s.night.show(ctx, s)
+	})
 	for {
 		s.set(ctx, Running, "")
 		err := s.carryOut(ctx)
@@ -152,7 +156,7 @@ func (s *step) set(ctx workflow.Context, state State, detail string) {
 }
 
 func (s *step) end(ctx workflow.Context, state State, detail string) {
-	s.result.EndedAt = workflow.Now(ctx)
+	s.result.EndedAt, s.late = workflow.Now(ctx), ""
 	if state == Failed || state == Cancelled {
 		s.result.Error = detail
 	}

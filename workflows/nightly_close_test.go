@@ -225,6 +225,27 @@ func TestABatchThatIsCancelledByItselfAsks(t *testing.T) {
 	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
 }
 
+// A step is called late until it ends, not for the rest of the night.
+func TestAStepThatEndedIsLateNoMore(t *testing.T) {
+	ledger, allocate := batchStep("ledger"), batchStep("allocate", "ledger")
+	ledger.Deadline, allocate.Deadline = start.Add(61*time.Minute), start.Add(130*time.Minute)
+	night := fakeNight{env: newEnv(t), plan: plan(ledger, allocate), batch: succeeds}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	var seen []string
+	for _, after := range []time.Duration{50, 70, 119} {
+		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).Late) }, after*time.Minute)
+	}
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.NoError(t, night.env.GetWorkflowError())
+	seen = append(seen, queryStatus(t, night.env).Late)
+	require.Equal(t, []string{
+		"late: step ledger is not over, and its deadline is 2026-11-01T02:01:00Z", "",
+		"late: step allocate is not over, and its deadline is 2026-11-01T03:10:00Z", "",
+	}, seen)
+}
+
 func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
 	night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a")), uploads: 1}
 	night.register()

@@ -21,7 +21,7 @@ type Status struct {
 	Summary   string    `json:"summary"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
-	// Late is set once a deadline is near and the work is not over.
+	// Late is set while a deadline is near, or has passed, and the work is not over.
 	Late string `json:"late,omitempty"`
 	// Waiting is set while a person is asked; of a close, about the first step that waits.
 	Waiting *WaitingFor `json:"waiting,omitempty"`

@@ -166,4 +166,5 @@ func TestALateJobIsWarnedOfOnce(t *testing.T) {
 		}
 	}
 	require.Equal(t, []time.Time{in.Deadline.Add(-lateWarning)}, warned)
+	require.Empty(t, queryStatus(t, env).Late, "it is over")
 }

@@ -86,6 +86,9 @@ func track(ctx workflow.Context, initial Status) (*tracker, error) {
 func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
 	before := t.status.Waiting
 	change(&t.status)
+	if t.status.State.Done() { // what is over is late no more; the log still says that it was
+		t.status.Late = ""
+	}
 	t.stampQuestions(workflow.Now(ctx), before)
 	t.tellOtherQuestion(ctx, before)
 	err := t.show(ctx)
