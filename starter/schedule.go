@@ -256,13 +256,7 @@ func (s schedule) options(plan *calendar.Plan, now time.Time, taskQueue string) 
 	spec := client.ScheduleSpec{TimeZoneName: s.input.TimeZone, Calendars: []client.ScheduleCalendarSpec{{
 		Hour: at(hour), Minute: at(minute), Comment: "every day; the calendar decides: " + s.input.On + " of " + s.input.Calendar,
 	}}}
-	// Temporal takes the clock literally: where it is put forward over the time of day, nothing would start.
-	for _, start := range plan.Starts(now, now.AddDate(skippedYears, 0, 0)) {
-		spec.Calendars = append(spec.Calendars, client.ScheduleCalendarSpec{
-			Year: at(start.Year()), Month: at(int(start.Month())), DayOfMonth: at(start.Day()), Hour: at(start.Hour()), Minute: at(start.Minute()),
-			Comment: fmt.Sprintf("the clocks skip %02d:%02d", hour, minute),
-		})
-	}
+	spec.Calendars = append(spec.Calendars, skipped(plan, now, now.AddDate(skippedYears, 0, 0))...)
 	s.input.StartedBy = s.id()
 	return client.ScheduleOptions{
 		ID: s.id(), Spec: spec, Overlap: overlaps[s.overlap], CatchupWindow: s.catchUp, PauseOnFailure: s.pauseOnFailure, Note: s.note,
@@ -274,6 +268,20 @@ func (s schedule) options(plan *calendar.Plan, now time.Time, taskQueue string) 
 			Memo:          map[string]any{"started_by": s.id()},
 		},
 	}
+}
+
+// skipped are the nights between two dates whose time of day the clocks skip. Temporal takes the
+// clock literally: where it is put forward over the time of day, nothing would start.
+func skipped(plan *calendar.Plan, first, last time.Time) []client.ScheduleCalendarSpec {
+	var nights []client.ScheduleCalendarSpec
+	hour, minute := plan.Clock()
+	for _, start := range plan.Starts(first, last) {
+		nights = append(nights, client.ScheduleCalendarSpec{
+			Year: at(start.Year()), Month: at(int(start.Month())), DayOfMonth: at(start.Day()), Hour: at(start.Hour()), Minute: at(start.Minute()),
+			Comment: fmt.Sprintf("the clocks skip %02d:%02d", hour, minute),
+		})
+	}
+	return nights
 }
 
 func at(n int) []client.ScheduleRange { return []client.ScheduleRange{{Start: n}} }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -343,7 +344,7 @@ func (s *session) backfill(ctx context.Context, handle client.ScheduleHandle, de
 		End:     midnight(last.AddDate(0, 0, 1), plan.Location()).Add(-time.Second),
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
 	}
-	own := backfillOptions(handle.GetID(), description, in, past)
+	own := backfillOptions(handle.GetID(), description, in, plan, past)
 	_, err = s.client.ScheduleClient().Create(ctx, own)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) { // the same nights before: those that failed are run again
 		err = s.client.ScheduleClient().GetHandle(ctx, own.ID).Backfill(ctx, client.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill})
@@ -360,11 +361,12 @@ func (s *session) backfill(ctx context.Context, handle client.ScheduleHandle, de
 const backfillMark = "/backfill/"
 
 // backfillOptions are a schedule beside the nights' own that has nothing but a past, and the
-// lower priority.
-func backfillOptions(id string, description *client.ScheduleDescription, in workflows.ScheduledCloseInput, past client.ScheduleBackfill) client.ScheduleOptions {
+// lower priority. The nights' own schedule has those that the clocks skip only from its creation on.
+func backfillOptions(id string, description *client.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past client.ScheduleBackfill) client.ScheduleOptions {
 	id, _, _ = strings.Cut(id, backfillMark)
 	spec := *description.Schedule.Spec
 	spec.EndAt = past.End
+	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(plan, past.Start, past.End)...)
 	action := *description.Schedule.Action.(*client.ScheduleWorkflowAction)
 	action.Priority = workflows.Priority(in.Connection, workflows.BackfillPriority)
 	from, to := past.Start.Format(time.DateOnly), past.End.Format(time.DateOnly)

@@ -140,3 +140,17 @@ func TestAScheduleForTemporal(t *testing.T) {
 	in.StartedBy = "schedule/prod/late"
 	assert.Equal(t, []any{in}, action.Args, "a schedule, not a person, starts the nights: who made it may approve their steps")
 }
+
+// A backfill has the nights that the clocks skip also from before its schedule was made.
+func TestABackfillOfANightThatTheClocksSkip(t *testing.T) {
+	known, err := calendar.Known(nil)
+	require.NoError(t, err)
+	s := schedule{input: workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "late", Calendar: "us-bank", TimeZone: "America/New_York", At: "02:30", On: "daily"}}
+	plan, err := known.Compile(rule(s.input))
+	require.NoError(t, err)
+	created := s.options(plan, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
+	past := client.ScheduleBackfill{Start: midnight(time.Date(2026, 3, 7, 0, 0, 0, 0, time.UTC), plan.Location()), End: midnight(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC), plan.Location())}
+	own := backfillOptions(created.ID, &client.ScheduleDescription{Schedule: client.Schedule{Spec: &created.Spec, Action: created.Action}}, s.input, plan, past)
+	assert.Contains(t, own.Spec.Calendars, client.ScheduleCalendarSpec{Year: at(2026), Month: at(3), DayOfMonth: at(8), Hour: at(3), Minute: at(0), Comment: "the clocks skip 02:30"})
+	assert.Len(t, created.Spec.Calendars, 11, "the schedule itself stays as it is")
+}

@@ -268,6 +268,12 @@ func TestNightsInWhichTheClocksChange(t *testing.T) {
 		}
 	}
 	require.Len(t, s.Calls("trigger"), 3)
+
+	// The same of a spring from before the schedule was made.
+	s.ledgers("2025-03-08")
+	s.want(0, "schedule", "backfill", workflows.ScheduleID(s.Connection, "spring"), "--from", "2025-03-09", "--to", "2025-03-09")
+	all := s.ticks("spring", 2)
+	require.Equal(t, []string{"2025-03-09", "2025-03-08", "succeeded"}, []string{all[0].night, all[0].asOf, string(all[0].state)})
 }
 
 // failedResult is what a scheduled close that failed says about its end.
