@@ -123,6 +123,14 @@ var scenes = []scene{
 			s.Sim.Inject(simulator.Fault{Call: "restart", Match: s.code, Times: 1, Kind: simulator.FaultCloseAfter})
 			return s.batch(workflows.RunBatchInput{Restarts: 1, RestartDelay: "100ms"})
 		}},
+	{name: "RunBatch-lost-cancelled", batch: fails, ends: "cancelled", what: "a rerun's answer is lost; the workflow is cancelled while a person is asked, and the run is looked at first",
+		play: func(s *stage) client.WorkflowRun {
+			run := s.waiting(s.batch(workflows.RunBatchInput{}))
+			s.Sim.Inject(simulator.Fault{Call: "rerun", Match: s.code, Times: 1, Kind: simulator.FaultCloseAfter})
+			s.signals(run, workflows.RerunSignal, workflows.Steering{})
+			s.asked(run, workflows.DecideSignal+" "+workflows.Adopt)
+			return s.cancels(run)
+		}},
 	{name: "RunBatch-refused", ends: "failed BatchFailed", what: "the service refuses the trigger: it does not know the batch",
 		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{Code: "PBSM_NOWHERE"}) }},
 	{name: "RunBatch-deadline", batch: hangs, ends: "failed DeadlinePassed", what: "the run goes on at its deadline; it was called late before",
@@ -180,6 +188,20 @@ var scenes = []scene{
 			night := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
 			require.NoError(s.t, s.Await(s.says(night, workflows.RestartSignal, workflows.Steering{}), nil))
 			return s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), "")
+		}},
+	{name: "RunBatch-asks-anew", batch: held, ends: "succeeded", what: "a close's batch is held, and then its status is not told: the close learns of the other question",
+		play: func(s *stage) client.WorkflowRun {
+			night := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
+			s.Sim.Inject(simulator.Fault{Call: "status", Match: s.code, Times: 1, Kind: simulator.FaultStatus, Status: 400})
+			s.asked(night, workflows.DecideSignal+" "+workflows.Retry)
+			s.decides(night, workflows.Retry)
+			return s.released(s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), ""))
+		}},
+	{name: "RunBatch-left-by-its-close", told: true, batch: fails, ends: "failed GivenUp", what: "a close is terminated while its batch waits; the batch tells people itself",
+		play: func(s *stage) client.WorkflowRun {
+			night := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
+			s.terminates(night)
+			return s.decides(s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), ""), workflows.GiveUp)
 		}},
 
 	{name: "RunBatch-told", told: true, batch: fails, ends: "failed GivenUp", what: "people are told that the run failed, and that a person gave up",

@@ -8,13 +8,13 @@ const (
 	// notifyOfUnplanned tells of a night that could not be planned. Histories of ScheduledClose whose
 	// calendar was unknown, from before people were told of anything.
 	notifyOfUnplanned = "notify-of-unplanned"
-	// tellOtherQuestions tells a close when its batch asks something else than before. No history is
-	// from before: no batch of a close asked two things in a row.
+	// tellOtherQuestions tells a close when its batch asks something else than before. Only
+	// RunBatch-asks-anew comes there.
 	tellOtherQuestions = "tell-other-questions"
 	// tellWithoutClose tells people of a batch whose close is gone, and waits at the end to learn
-	// whether it is. No history is from before: none of a batch of a close has channels.
+	// whether it is. Only RunBatch-left-by-its-close comes there.
 	tellWithoutClose = "tell-without-close"
 	// lookBeforeLeaving looks at a run before it is left, where nobody knows whether it was started
-	// again. No history is from before: none was cancelled there.
+	// again. Only RunBatch-lost-cancelled comes there.
 	lookBeforeLeaving = "look-before-leaving"
 )
