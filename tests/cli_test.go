@@ -152,7 +152,7 @@ func TestStarterClose(t *testing.T) {
 		require.Equal(t, 1.0, document["exit_code"])
 		s.want(3, s.night()...) // a close that failed is started anew
 		s.want(0, "close", "cancel", id)
-		s.want(4, "close", "status", id)
+		require.Contains(t, s.json(4, "close", "status", id), "result", "what became of each step")
 		s.want(3, s.night()...)
 		require.Contains(t, s.want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can begin all the same")
 		s.want(0, "close", "status", id, "--follow")
