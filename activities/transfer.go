@@ -154,7 +154,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error
 	})
 }
 
-var errMayBeOver = errors.New("Temporal does not say that this attempt still counts, so the file is not put under its name")
+var errMayBeOver = errors.New("not known from Temporal whether this attempt still counts, so the file is not put under its name")
 
 // stillCounts asks Temporal for leave to commit. An attempt that Temporal has given up may still
 // reach the store, where another one writes a draft of the same name: to commit would put that
