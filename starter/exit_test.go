@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -107,6 +111,53 @@ func TestACallThatEndsWithCtrlCIsStopped(t *testing.T) {
 	cancel()
 	assert.Equal(t, exitInterrupted, asProblem(stopped(ctx, err)).code)
 	assert.Equal(t, exitUsage, asProblem(stopped(ctx, usage("bad"))).code)
+}
+
+// cuttingTemporal cuts each long poll after a while, so many times; there tells whether it answers short questions.
+type cuttingTemporal struct {
+	client.Client
+	client.WorkflowRun
+	cuts  int
+	after time.Duration
+	there bool
+}
+
+func (c *cuttingTemporal) GetWorkflow(context.Context, string, string) client.WorkflowRun { return c }
+
+func (c *cuttingTemporal) Get(context.Context, any) error {
+	if c.cuts == 0 {
+		return nil
+	}
+	c.cuts--
+	time.Sleep(c.after)
+	return serviceerror.NewCanceled("stream terminated by RST_STREAM with error code: CANCEL")
+}
+
+func (c *cuttingTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	if !c.there {
+		return nil, serviceerror.NewUnavailable("gone")
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{}, nil
+}
+
+// Long polls that are cut hours apart are no silence of Temporal's; only one that goes on ends the following.
+func TestFollowingGoesOnWhileTemporalAnswers(t *testing.T) {
+	for name, test := range map[string]struct {
+		temporal cuttingTemporal
+		goesOn   bool
+	}{
+		"cut every hour": {cuttingTemporal{cuts: 8, after: time.Hour, there: true}, true},
+		"away a moment":  {cuttingTemporal{cuts: 8, after: time.Second}, true},
+		"away for good":  {cuttingTemporal{cuts: 1000, after: time.Second}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &session{client: &test.temporal}
+				err := s.await(t.Context(), started{id: "id"}, nil)
+				assert.Equal(t, test.goesOn, err == nil, "%v", err)
+			})
+		})
+	}
 }
 
 func TestAdviceFitsTheEnd(t *testing.T) {

@@ -88,10 +88,12 @@ func (s *session) await(ctx context.Context, run started, result any) error {
 		if ctx.Err() != nil || !temporary(err) {
 			return err
 		}
-		if gone.IsZero() {
+		switch {
+		case s.answersFor(ctx, run.id): // only the call was cut, as happens every now and then in a long night
+			gone = time.Time{}
+		case gone.IsZero():
 			gone = time.Now()
-		}
-		if time.Since(gone) > maxSilence {
+		case time.Since(gone) > maxSilence:
 			return err
 		}
 		select {
@@ -99,6 +101,13 @@ func (s *session) await(ctx context.Context, run started, result any) error {
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// answersFor tells whether Temporal is there, and knows the workflow.
+func (s *session) answersFor(ctx context.Context, id string) bool {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return s.exists(ctx, id)
 }
 
 func leaving(ctx context.Context, id string) error {
