@@ -15,6 +15,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 func TestErrorsAreClassifiedOnce(t *testing.T) {
@@ -82,4 +83,26 @@ func TestTextsDoNotChangeAFingerprint(t *testing.T) {
 	require.NotEqual(t, status.Fingerprint(), other.Fingerprint())
 	over, all := status.Progress()
 	require.Equal(t, []int{1, 2}, []int{over, all})
+}
+
+// A short report may be over in the answer to its request: its end is known before the first look.
+func TestAReportsEndIsToldEvenWhenItIsKnown(t *testing.T) {
+	for code, word := range map[string]string{"RPT_FAIL_ONCE": "FAIL", "RPT002": "COMPLETE"} {
+		t.Run(word, func(t *testing.T) {
+			a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+			env := activityEnv(a)
+			answer, err := env.ExecuteActivity(a.GenerateReport, GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"})
+			require.NoError(t, err)
+			var report Report
+			require.NoError(t, answer.Get(&report))
+			sim.Advance(time.Hour)
+			answer, err = env.ExecuteActivity(a.ReportStatus, ReportStatusInput{
+				Connection: "prod", Code: code, InstanceID: report.InstanceID, Watch: Watch{Since: time.Now(), Known: word},
+			})
+			require.NoError(t, err)
+			require.NoError(t, answer.Get(&report))
+			require.Equal(t, word, report.Status)
+			require.True(t, report.Done || report.Failed)
+		})
+	}
 }

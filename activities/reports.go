@@ -16,7 +16,7 @@ type GenerateReportInput struct {
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 }
 
-// ReportStatusInput asks for a report's status once it differs from Watch.Known. Source: chapter 9.
+// ReportStatusInput asks for a report's status once it differs from Watch.Known or is an end. Source: chapter 9.
 type ReportStatusInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
@@ -51,7 +51,7 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 	return conn.newReport(instance), nil
 }
 
-// ReportStatus answers when the report's status differs from what the workflow knows.
+// ReportStatus answers when the report is over, or its status differs from what the workflow knows.
 func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Report, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -61,10 +61,12 @@ func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Re
 	if err != nil {
 		return Report{}, a.watching(ctx, in.Since, err)
 	}
-	if instance.Status == in.Known {
+	report := conn.newReport(instance)
+	// An end is an end even when it is known: a short report may have been over in the answer to its request.
+	if !report.Done && !report.Failed && report.Status == in.Known {
 		return Report{}, a.stillWaiting(ctx, in.Since, "report %s, instance %s: %s", in.Code, in.InstanceID, instance.Status)
 	}
-	return conn.newReport(instance), nil
+	return report, nil
 }
 
 func (c *connection) newReport(r pbsm.ReportInstance) Report {
