@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -103,6 +107,36 @@ func TestAReportsEndIsToldEvenWhenItIsKnown(t *testing.T) {
 			require.NoError(t, answer.Get(&report))
 			require.Equal(t, word, report.Status)
 			require.True(t, report.Done || report.Failed)
+		})
+	}
+}
+
+// Temporal may take the mark that goes before a post, and its answer be lost. Nothing was sent then,
+// and the next attempt must not ask a person.
+func TestAMarkThatWasNotConfirmedDoesNotStopThePost(t *testing.T) {
+	for name, answer := range map[string]error{
+		"lost":   serviceerror.NewUnavailable("connection closed"),
+		"paused": activity.ErrActivityPaused,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+			var taken Posting
+			server := mocks.NewClient(t)
+			server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).
+				Run(func(args mock.Arguments) { taken = args.Get(2).(Posting) }).
+				Return(func(context.Context, []byte, ...any) error { return answer })
+			a.temporal = server
+			trigger := TriggerBatchInput{Connection: "prod", Code: "PBSM_QUICK"}
+			_, err := activityEnv(a).ExecuteActivity(a.TriggerBatch, trigger)
+			require.Equal(t, Unavailable, applicationError(t, err).Type())
+			require.Empty(t, sim.Runs())
+
+			answer = nil
+			next := activityEnv(a)
+			next.SetHeartbeatDetails(taken)
+			_, err = next.ExecuteActivity(a.TriggerBatch, trigger)
+			require.NoError(t, err)
+			require.Len(t, sim.Runs(), 1)
 		})
 	}
 }

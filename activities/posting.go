@@ -53,6 +53,8 @@ func (a *Activities) postOnce(ctx context.Context, what string, send func(contex
 	if err := a.mark(ctx, Posting{Phase: PhaseSending}); temporal.IsCanceledError(err) {
 		return Run{}, err
 	} else if err != nil {
+		// Temporal may have taken the mark all the same: its answer was lost, or says that the activity is paused.
+		a.markNotSent(ctx)
 		return Run{}, temporal.NewApplicationErrorWithCause(what+" was not sent: Temporal did not confirm the mark that goes before it", Unavailable, err)
 	}
 	// The request is not abandoned halfway when the worker stops or the activity is cancelled.
@@ -65,17 +67,24 @@ func (a *Activities) postOnce(ctx context.Context, what string, send func(contex
 	if err != nil {
 		var refused *pbsm.Error
 		if errors.As(err, &refused) && refused.NotProcessed {
-			_ = a.mark(context.WithoutCancel(ctx), Posting{Phase: PhaseNotSent}) // lost, it costs a person's look, never a second post
+			a.markNotSent(ctx)
 		}
 		return Run{}, postedOnce(err)
 	}
 	run := newRun(answered)
-	_ = a.mark(context.WithoutCancel(ctx), Posting{Phase: PhaseAnswered, Run: &run}) // the same
+	_ = a.mark(context.WithoutCancel(ctx), Posting{Phase: PhaseAnswered, Run: &run}) // lost, it costs a person's look, too
 	return run, nil
 }
 
 func (a *Activities) mark(ctx context.Context, p Posting) error {
 	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, p)
+}
+
+// markNotSent lets the next attempt post. Lost, it costs a person's look, never a second post.
+func (a *Activities) markNotSent(ctx context.Context) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
+	defer cancel()
+	_ = a.mark(limited, Posting{Phase: PhaseNotSent})
 }
 
 func (a *Activities) keepMarking(ctx context.Context) {
