@@ -54,8 +54,15 @@ func InvalidInputError(faults ...string) error {
 // repeatable classifies the error of a call that is safe to repeat.
 func repeatable(err error) error { return classify(err, true, 0) }
 
-// watching classifies the error of a status call: repeated no sooner than the next look is due.
+// watching classifies the error of a status call: repeated when the next look is due, or when the
+// service asks for it, but once more before the timeout. Temporal ends at once what is to be repeated later.
 func (a *Activities) watching(ctx context.Context, since time.Time, err error) error {
+	var service *pbsm.Error
+	if errors.As(err, &service) {
+		inTime := *service // a refused login is shared by all calls
+		inTime.RetryAfter = beforeTimeout(ctx, service.RetryAfter)
+		err = &inTime
+	}
 	return classify(err, true, a.nextLook(ctx, since))
 }
 

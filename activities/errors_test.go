@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"syscall"
 	"testing"
 	"time"
@@ -13,12 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -139,4 +144,27 @@ func TestAMarkThatWasNotConfirmedDoesNotStopThePost(t *testing.T) {
 			require.Len(t, sim.Runs(), 1)
 		})
 	}
+}
+
+// A gateway in maintenance may ask for an hour of patience, and be back in a minute. Temporal does not
+// repeat what would come after the deadline: the watch would end with its error while there is time left.
+func TestAServicesDelayDoesNotEndAWatchBeforeItsDeadline(t *testing.T) {
+	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_QUICK", Type: pbsm.Batch})
+	require.NoError(t, err)
+	sim.Advance(time.Hour)
+	sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, RetryAfter: "3600", Times: 1})
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(a)
+	env.ExecuteWorkflow(func(ctx workflow.Context) (seen BatchStatus, err error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 20 * time.Minute})
+		err = workflow.ExecuteActivity(ctx, a.BatchStatus, BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Watch: Watch{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
+		return seen, err
+	})
+	require.NoError(t, env.GetWorkflowError())
+	var seen BatchStatus
+	require.NoError(t, env.GetWorkflowResult(&seen))
+	require.Equal(t, "0", seen.Code)
 }

@@ -26,7 +26,11 @@ const lastLook = 2 * time.Second
 // nextLook is the pause before the next look: a share of the time waited so far
 // within the configured bounds, cut short so that one look falls just before the timeout.
 func (a *Activities) nextLook(ctx context.Context, since time.Time) time.Duration {
-	delay := pause(a.poll, time.Since(since))
+	return beforeTimeout(ctx, pause(a.poll, time.Since(since)))
+}
+
+// beforeTimeout cuts a delay short so that what comes after it falls just before the timeout.
+func beforeTimeout(ctx context.Context, delay time.Duration) time.Duration {
 	info := activity.GetInfo(ctx)
 	if info.ScheduleToCloseTimeout > 0 {
 		left := time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastLook
