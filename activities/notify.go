@@ -83,7 +83,7 @@ func (a *Activities) deliver(ctx context.Context, name string, m notify.Message,
 		_ = marks.set(name, delivery{Phase: PhaseAnswered})
 	case !errors.As(err, &failed):
 		_ = marks.set(name, delivery{PhaseRefused, err.Error()})
-	case failed.NotTaken && !failed.Temporary:
+	case failed.Partly, failed.NotTaken && !failed.Temporary:
 		_ = marks.set(name, delivery{PhaseRefused, failed.Text})
 	case failed.NotTaken || a.channels.Recognises(name):
 		_ = marks.set(name, delivery{PhaseNotSent, failed.Text})

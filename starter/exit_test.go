@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -165,6 +166,23 @@ func TestAdviceFitsTheEnd(t *testing.T) {
 	late := ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
 	assert.Contains(t, late.next[0], "may still run")
 	assert.Contains(t, late.next[1], "--run-id A_1_1")
+}
+
+func TestAChannelThatWasTriedSaysWhatIsNotKnown(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  notify.Error
+		want string
+		not  string
+	}{
+		"partly":  {notify.Error{Partly: true, Text: "not every address has the message: a@b.example: no such mailbox"}, "a@b.example", "it is not known"},
+		"unknown": {notify.Error{Text: "closed without an answer"}, "it is not known", "Check"},
+		"refused": {notify.Error{NotTaken: true, Text: "it answered 404"}, "404", "it is not known"},
+	} {
+		p := asProblem(notTaken("night", &test.err))
+		assert.Equal(t, exitFailed, p.code, name)
+		assert.Contains(t, p.message, test.want, name)
+		assert.NotContains(t, p.message, test.not, name)
+	}
 }
 
 func TestWithField(t *testing.T) {

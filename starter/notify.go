@@ -27,7 +27,7 @@ run it where the worker runs. Temporal is not needed.
 
 Exit codes:
   0  the receiver took the message
-  1  it did not, or it is not known whether it did
+  1  it did not, or not for every address of a mail, or it is not known whether it did
   2  bad usage, or faults in the configuration`,
 		Example: "  starter notify test night-shift",
 		Args:    oneArg("channel"),
@@ -68,6 +68,8 @@ func notTaken(name string, err error) error {
 	p := &problem{code: exitFailed, message: fmt.Sprintf("channel %s: %v", name, err)}
 	var failed *notify.Error
 	switch {
+	case errors.As(err, &failed) && failed.Partly:
+		p.next = []string{"Check the channel's addresses in the configuration."}
 	case errors.As(err, &failed) && !failed.NotTaken:
 		p.message += "; it is not known whether it took the message: look there"
 	case errors.As(err, &failed) && !failed.Temporary:

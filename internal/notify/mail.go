@@ -133,18 +133,24 @@ func (s *mailer) send(ctx context.Context, m Message) error {
 	if !errors.Is(err, errAddress) || len(s.to) == 1 {
 		return err
 	}
-	taken := false
+	var refused []string
 	for _, address := range s.to { // one that is gone does not keep it from the others
 		one := post(address)
-		taken = taken || one == nil
-		if one != nil && !errors.Is(one, errAddress) {
+		if one == nil {
+			continue
+		}
+		refused = append(refused, fmt.Sprintf("%s: %v", address, one))
+		if !errors.Is(one, errAddress) {
 			err = one
 		}
 	}
-	if taken {
+	switch len(refused) {
+	case 0:
 		return nil
+	case len(s.to):
+		return err
 	}
-	return err
+	return &Error{Partly: true, Text: "not every address has the message: " + strings.Join(refused, "; ")}
 }
 
 // errAddress is an address that the server does not take.

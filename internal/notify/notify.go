@@ -182,6 +182,8 @@ func (c *Channels) Send(ctx context.Context, name string, m Message) error {
 type Error struct {
 	// NotTaken: it is certain that the receiver does not have the message.
 	NotTaken bool
+	// Partly: some of the mail's addresses have the message, and Text says which do not. It is not to go out again.
+	Partly bool
 	// Temporary: it makes sense to try again.
 	Temporary bool
 	// RetryAfter is how long the receiver asks to wait; 0 when it does not.

@@ -87,10 +87,15 @@ func TestAMailThatDoesNotArrive(t *testing.T) {
 	}
 }
 
-// One address of several that is gone does not keep the mail from the others.
+// One address of several that is gone does not keep the mail from the others, and does not stay unknown.
 func TestAMailArrivesAtWhoIsStillThere(t *testing.T) {
 	p := newPost(t)
 	p.channel.To = []string{"nobody@bank.example", "night@bank.example"}
-	require.NoError(t, p.send(t))
+	var failed *notify.Error
+	require.ErrorAs(t, p.send(t), &failed)
 	require.Len(t, p.box.Mails(), 1)
+	require.True(t, failed.Partly)
+	require.False(t, failed.NotTaken || failed.Temporary, "a second mail would reach those who have it")
+	require.Contains(t, failed.Text, "nobody@bank.example: ")
+	require.NotContains(t, failed.Text, "night@bank.example: ")
 }
