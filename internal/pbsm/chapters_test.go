@@ -354,7 +354,7 @@ func TestCalls(t *testing.T) {
 			if sent.body != "" {
 				require.True(t, json.Valid([]byte(sent.body)))
 			}
-			require.Equal(t, sent.body != "", sent.header.Get("Content-Type") == "application/json")
+			require.Equal(t, sent.method != http.MethodGet, sent.header.Get("Content-Type") == "application/json", "chapter 1: required for POST and PUT requests")
 			common := map[string]string{"Authorization": "Bearer token-1", "Accept": "application/json", "ofs_remote_user": "cneadmin", "locale": "en-US", "ofs_tenant_id": "aaitestdev1001-prd", "ofs_workspace_id": "WS001"}
 			for _, header := range []map[string]string{common, tt.header} {
 				for name, value := range header {

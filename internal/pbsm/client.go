@@ -436,7 +436,7 @@ func (c *Client) request(ctx context.Context, r call, body []byte, token string)
 		set(name, value)
 	}
 	set("Accept", "application/json")
-	if body != nil {
+	if r.method != http.MethodGet { // required even without a body. Source: chapter 1, Supported Headers
 		set("Content-Type", "application/json")
 	}
 	set("Authorization", "Bearer "+token)

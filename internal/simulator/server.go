@@ -169,7 +169,7 @@ func (s *Simulator) check(c *call) (response, bool) {
 	if accept := h.Get("Accept"); accept != "" && !strings.Contains(accept, "application/json") && !strings.Contains(accept, "*/*") {
 		return fail(406, "Only application/json can be answered.")
 	}
-	if media, _, _ := mime.ParseMediaType(h.Get("Content-Type")); len(c.body) > 0 && media != "application/json" {
+	if media, _, _ := mime.ParseMediaType(h.Get("Content-Type")); c.r.Method != http.MethodGet && media != "application/json" { // Table 1-1: required for POST and PUT
 		return fail(415, "Content-Type must be application/json.")
 	}
 	if text := s.wrongHeaders(route, h); text != "" {
