@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,21 @@ func TestOtherJobs(t *testing.T) {
 			assert.Equal(t, test.input, got.start.input)
 			assert.False(t, got.start.once)
 		})
+	}
+}
+
+// What a script gives for a variable that is not set does not turn a command into another.
+func TestAFlagThatMustNotBeEmptyIsRefused(t *testing.T) {
+	run := []string{"batch", "run", "-c", "prod", "--code", "A", "--as-of", "2026-10-31"}
+	answer := []string{"close", "decide", "close/prod/nightly-close/2026-10-31", "--choice", "skip"}
+	for flag, args := range map[string][]string{
+		"run-id": run, "again": run, "key": run, "include-task": run, "exclude-task": run, "hold-task": run, "step": answer,
+		"sha256": {"audit", "verify", "audit.jsonl"},
+	} {
+		got := invoke(t, append(slices.Clone(args), "--"+flag, "")...)
+		assert.Equal(t, exitUsage, got.code, flag)
+		assert.Contains(t, got.stderr, "--"+flag+" is empty", flag)
+		assert.Empty(t, got.start.id, "nothing is started")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -55,11 +56,11 @@ the keys of encryption where the worker has some.
 		SilenceErrors: true,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if a.output != "text" && a.output != "json" {
 				return usage("--output %q is neither text nor json", a.output)
 			}
-			return nil
+			return checkNotEmpty(cmd.Flags())
 		},
 	}
 	flags := root.PersistentFlags()
@@ -111,6 +112,27 @@ func fitHelp(root *cobra.Command, width int) {
 }
 
 func (a *app) json() bool { return a.output == "json" }
+
+// neverEmpty are flags without which a command does something else, such as to post a batch rather than to follow its
+// run. Given empty, as by a script whose variable is not set, they are not taken for left out.
+var neverEmpty = []string{"again", "exclude-task", "hold-task", "include-task", "key", "run-id", "sha256", "step"}
+
+func checkNotEmpty(flags *pflag.FlagSet) error {
+	var faults []string
+	for _, name := range neverEmpty {
+		flag := flags.Lookup(name)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		if text := flag.Value.String(); text == "" || text == "[]" {
+			faults = append(faults, fmt.Sprintf("--%s is empty: give it a value, or leave it out", name))
+		}
+	}
+	if len(faults) > 0 {
+		return &problem{code: exitUsage, message: "the command has faults", faults: faults}
+	}
+	return nil
+}
 
 // noArgs refuses words that are no command.
 func noArgs(cmd *cobra.Command, args []string) error {
