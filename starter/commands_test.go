@@ -180,6 +180,11 @@ func TestOtherJobs(t *testing.T) {
 			`^upload/prod/gl.csv/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
 			workflows.UploadFileInput{Connection: "prod", File: "inbox/sub/gl.csv", Prefix: "p"},
 		},
+		"upload of a name that a shell would take apart": {
+			[]string{"file", "upload", "inbox/gl (1) $x;y.csv", "-c", "prod"},
+			`^upload/prod/gl_1_x_y.csv/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
+			workflows.UploadFileInput{Connection: "prod", File: "inbox/gl (1) $x;y.csv"},
+		},
 		"download": {
 			[]string{"file", "download", "-c", "prod", "--file-id", "5025", "--save-to", "reports/gl.csv"},
 			`^download/prod/5025/\d{8}T\d{6}Z-[0-9a-f]{4}$`,

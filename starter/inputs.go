@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +18,15 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// uniqueID is the id of a job that may be done any number of times at once.
+// notInID is what a shell could take for something else, where an id is printed in a command to copy.
+var notInID = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// uniqueID is the id of a job that may be done any number of times at once. A part can be the name of a file, with
+// spaces and the like in it.
 func uniqueID(now time.Time, parts ...string) string {
+	for i, part := range parts {
+		parts[i] = notInID.ReplaceAllString(part, "_")
+	}
 	tail := make([]byte, 2)
 	_, _ = rand.Read(tail) // never fails, by its documentation
 	stamp := now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(tail)
