@@ -333,7 +333,7 @@ type call struct {
 }
 
 // do sends a request with a valid token, once more with a new one if the
-// service answers 401, and returns what came back. It fails when there is no
+// service answers 401 and does not hint that it acted, and returns what came back. It fails when there is no
 // HTTP answer; whether an answer is a success is the chapter's to judge.
 func (c *Client) do(ctx context.Context, r call) (*answer, error) {
 	var body []byte
@@ -348,7 +348,7 @@ func (c *Client) do(ctx context.Context, r call) (*answer, error) {
 		return nil, r.withoutToken(err)
 	}
 	a, err := c.exchange(ctx, r, body, token)
-	if err != nil || a.status != http.StatusUnauthorized {
+	if err != nil || a.status != http.StatusUnauthorized || r.once && a.said().actedOn(r) {
 		return a, err
 	}
 	if token, err = c.tokens.renew(ctx, token); err != nil {

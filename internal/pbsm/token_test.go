@@ -312,6 +312,23 @@ func TestOnly401OnceReplayed(t *testing.T) {
 	require.Equal(t, []string{"password", "refresh_token"}, s.grants())
 }
 
+// The scheduler may relay the 401 of a service behind it, when there is a run already.
+func Test401ThatNamesARunIsNotReplayed(t *testing.T) {
+	for _, body := range []string{
+		`{"statusCode":"-1","batchRunId":"B2001_1"}`,
+		`{"statusCode":"0"}`,
+	} {
+		s := newService(t)
+		s.respond(grant("a1", "r1", 3600), grant("a2", "r2", 3600))
+		s.answer = reply(401, body)
+		_, err := trigger(t.Context(), s.client(t))
+		e := asError(t, err)
+		require.False(t, e.NotProcessed)
+		require.Equal(t, adviceUnknown, e.Advice)
+		require.Equal(t, 1, s.count("calls"), body)
+	}
+}
+
 func TestLate401TakesTheTokenThatOthersRenewed(t *testing.T) {
 	s := newService(t)
 	c := s.client(t)
