@@ -2,6 +2,7 @@ package pbsm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -166,6 +167,7 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		if err == nil {
 			return token, nil
 		}
+		readRefusal(err)
 		refusal := oauthRefusal(err)
 		if refusal != "invalid_grant" || troubled(err) {
 			failed := t.fail(ctx, err, refusal == "invalid_client" || refusal == "unauthorized_client")
@@ -178,9 +180,26 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 	}
 	token, err := t.conf.PasswordCredentialsToken(ctx, t.username, t.password)
 	if err != nil {
+		readRefusal(err)
 		return nil, t.fail(ctx, err, oauthRefusal(err) != "")
 	}
 	return token, nil
+}
+
+// readRefusal reads an answer that does not say that it is JSON, which oauth2 then does not read as such: a refusal
+// that is taken for an outage is tried again, and locks the user out.
+func readRefusal(err error) {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) || answer.ErrorCode != "" {
+		return
+	}
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(answer.Body, &body) == nil {
+		answer.ErrorCode, answer.ErrorDescription = body.Error, body.Description
+	}
 }
 
 // forgetRefresh leaves the access token in place: it may still be good.

@@ -207,6 +207,7 @@ func TestTokenTrouble(t *testing.T) {
 		"refused client is never tried again":     {token: []http.HandlerFunc{invalidClient, good}, calls: 5, code: "invalid_client", grants: []string{password}},
 		"bare 401 to a password is a refusal":     {token: []http.HandlerFunc{reply(401, ``), good}, calls: 3, grants: []string{password}},
 		"refusal with HTTP 200 is a refusal":      {token: []http.HandlerFunc{reply(200, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
+		"refusal labelled as text is a refusal":   {token: []http.HandlerFunc{reply(400, `{"error":"invalid_grant"}`, "Content-Type", "text/plain"), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
 		"refusal with HTTP 500 is a refusal":      {token: []http.HandlerFunc{reply(500, `{"error":"invalid_grant"}`), good}, calls: 3, code: "invalid_grant", grants: []string{password}},
 		"wrong token URL":                         {token: []http.HandlerFunc{reply(404, `{}`), good}, calls: 1, grants: []string{password, password}, recovers: true},
 		"redirect of the token request":           {token: []http.HandlerFunc{reply(302, ``, "Location", "/x"), good}, calls: 1, grants: []string{password, password}, recovers: true},
