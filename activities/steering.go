@@ -39,17 +39,22 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	err = a.temporal.GetWorkflow(ctx, in.WorkflowID, "").Get(ctx, &result)
 	var ended *temporal.WorkflowExecutionError
 	if errors.As(err, &ended) {
-		return nil, relay(ended)
+		return nil, relay(in.WorkflowID, ended)
 	}
 	return result, a.watching(ctx, in.Since, err)
 }
 
-// relay keeps the type and the details with which a workflow failed.
-func relay(ended *temporal.WorkflowExecutionError) error {
+// relay keeps the type and the details with which a workflow failed. What became of the run of one that
+// was cancelled, its own status says.
+func relay(id string, ended *temporal.WorkflowExecutionError) error {
 	var failed *temporal.ApplicationError
-	if errors.As(ended, &failed) {
+	var cancelled *temporal.CanceledError
+	switch {
+	case errors.As(ended, &failed):
 		return temporal.NewApplicationErrorWithOptions(failed.Message(), failed.Type(),
 			temporal.ApplicationErrorOptions{NonRetryable: true, Cause: ended, Details: []any{rawDetails(failed)}})
+	case errors.As(ended, &cancelled):
+		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("somebody cancelled %s; what became of its run: starter status %s", id, id), Refused, ended)
 	}
 	return temporal.NewNonRetryableApplicationError(ended.Error(), Refused, ended)
 }

@@ -1,0 +1,59 @@
+package activities
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	sdk "go.temporal.io/sdk/workflow"
+)
+
+// ended is how a workflow ends with an error, as its client has it.
+func ended(t *testing.T, err error) error {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.ExecuteWorkflow(func(sdk.Context) error { return err })
+	require.Error(t, env.GetWorkflowError())
+	return env.GetWorkflowError()
+}
+
+// Who joins a workflow that somebody else started learns how it ended in its own words.
+func TestTheEndOfAWorkflowThatWasStartedElsewhere(t *testing.T) {
+	const id = "batch/prod/PBSM_ALLOC/2026-10-31"
+	for name, c := range map[string]struct {
+		end     error
+		kind    string
+		message string
+	}{
+		"failed":    {temporal.NewNonRetryableApplicationError("PBSM_ALLOC_1 failed", "BatchFailed", nil, map[string]string{"run_id": "PBSM_ALLOC_1"}), "BatchFailed", "PBSM_ALLOC_1 failed"},
+		"cancelled": {temporal.NewCanceledError(), Refused, "somebody cancelled " + id + "; what became of its run: starter status " + id},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := mocks.NewWorkflowRun(t)
+			run.On("Get", mock.Anything, mock.Anything).Return(ended(t, c.end))
+			server := mocks.NewClient(t)
+			server.On("DescribeWorkflowExecution", mock.Anything, id, "").Return(&workflowservice.DescribeWorkflowExecutionResponse{
+				WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{Status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED},
+			}, nil)
+			server.On("GetWorkflow", mock.Anything, id, "").Return(run)
+			a := &Activities{temporal: server}
+			_, err := activityEnv(a).ExecuteActivity(a.AwaitWorkflow, AwaitWorkflowInput{WorkflowID: id})
+			failed := applicationError(t, err)
+			require.Equal(t, c.kind, failed.Type())
+			require.Equal(t, c.message, failed.Message())
+			require.True(t, failed.NonRetryable())
+			if name == "failed" {
+				var details map[string]string
+				require.NoError(t, failed.Details(&details))
+				require.Equal(t, "PBSM_ALLOC_1", details["run_id"])
+			}
+		})
+	}
+}
