@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,30 +15,10 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/mocks"
-	"go.uber.org/zap"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
-	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
-
-// A worker that stops has postings under way. By default SIGHUP ends the process, here the test's.
-func TestSIGHUPDoesNotEndAWorkerThatStops(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	loads := make(chan struct{}, 1)
-	reloadLevel(ctx, zap.NewAtomicLevel(), slog.New(slog.DiscardHandler), func() (*config.Config, error) {
-		loads <- struct{}{}
-		return &config.Config{}, nil
-	})
-	hangup := func() { require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP)) }
-	hangup()
-	<-loads
-	stop()
-	time.Sleep(100 * time.Millisecond) // until it has noticed
-	hangup()
-	time.Sleep(100 * time.Millisecond) // until the signal is there
-	require.Empty(t, loads, "nothing is read any more")
-}
 
 // The latest night is the calendar's: over a weekend it is Friday's, and of a new schedule there is none.
 func TestLastNight(t *testing.T) {

@@ -40,8 +40,8 @@ func newLogger(cfg config.Log) (*slog.Logger, zap.AtomicLevel, func(), error) {
 
 // reloadLevel takes the log level from the configuration anew at each SIGHUP, until ctx is
 // done. From then on SIGHUP does nothing: by default it would end the process, and with it what
-// may still finish, such as a posting whose answer is awaited. A signal comes from the worker's own host and user only; the address of /metrics,
-// which is open to more, changes nothing.
+// may still finish, such as a posting whose answer is awaited. A signal comes from the worker's own
+// host and user only; the address of /metrics, which is open to more, changes nothing.
 func reloadLevel(ctx context.Context, level zap.AtomicLevel, logger *slog.Logger, load func() (*config.Config, error)) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
