@@ -28,6 +28,9 @@ const (
 	faultPerCall  = 0.45 // chance that a request that is safe to repeat meets one
 	faultPerPost  = 0.3
 	faultPerToken = 0.25
+
+	// Pauses between attempts double up to a minute, and some close of a hundred meets ten faults in a row.
+	closePatience = 10 * time.Minute
 )
 
 // Kinds of faults by what is safe: any call that is repeated, calls about bytes, posts that happen once, logins.
@@ -183,7 +186,7 @@ func closeThroughTheStorm(t *testing.T, e *harness.Env, name, ledger, report str
 	in := workflows.NightlyCloseInput{Connection: e.Connection, Definition: definition, AsOfDate: dateOf(name)}
 	run := e.Start(workflows.CloseWorkflowID(e.Connection, name, in.AsOfDate), workflows.NightlyClose, in)
 	var result workflows.NightlyCloseResult
-	if !requireNoError(t, e.Await(run, &result)) {
+	if !requireNoError(t, e.AwaitWithin(closePatience, run, &result)) {
 		if status, ok := e.Status(run.GetID()); ok {
 			t.Logf("%s", status.Markdown())
 		}

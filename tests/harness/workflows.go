@@ -2,6 +2,8 @@ package harness
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -19,11 +21,37 @@ func (e *Env) Start(id string, workflow, input any) client.WorkflowRun {
 	return run
 }
 
-// Await waits for a workflow's result, at most two minutes.
+// Await waits for a workflow's result, at most four minutes.
 func (e *Env) Await(run client.WorkflowRun, result any) error {
-	ctx, cancel := context.WithTimeout(e.T.Context(), 4*time.Minute)
+	return e.AwaitWithin(4*time.Minute, run, result)
+}
+
+// AwaitWithin waits for a workflow's result for so long. The error of one that goes on says what it does.
+func (e *Env) AwaitWithin(wait time.Duration, run client.WorkflowRun, result any) error {
+	ctx, cancel := context.WithTimeout(e.T.Context(), wait)
 	defer cancel()
-	return run.Get(ctx, result)
+	err := run.Get(ctx, result)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s goes on after %s%s: %w", run.GetID(), wait, e.underWay(run.GetID()), err)
+	}
+	return err
+}
+
+// underWay names the pending activities of a workflow and its children: attempts, last failure, what comes next.
+func (e *Env) underWay(id string) string {
+	described, err := e.Temporal.DescribeWorkflowExecution(e.T.Context(), id, "")
+	if err != nil {
+		return ""
+	}
+	var text strings.Builder
+	for _, activity := range described.GetPendingActivities() {
+		fmt.Fprintf(&text, "\n%s: %s, %s, attempt %d, scheduled for %s, last failure: %s", id, activity.GetActivityType().GetName(),
+			activity.GetState(), activity.GetAttempt(), activity.GetScheduledTime().AsTime().Format(time.RFC3339), activity.GetLastFailure().GetMessage())
+	}
+	for _, child := range described.GetPendingChildren() {
+		text.WriteString(e.underWay(child.GetWorkflowId()))
+	}
+	return text.String()
 }
 
 // StartBatch starts a posting under its id.
