@@ -93,6 +93,18 @@ func classify(err error, safeToRepeat bool, delay time.Duration) error {
 	}
 }
 
+// reworded is an error in other words, with more details behind what was said; its kind stays.
+func reworded(known *temporal.ApplicationError, message string, more ...any) error {
+	var said Refusal
+	if known.HasDetails() {
+		_ = known.Details(&said)
+	}
+	return temporal.NewApplicationErrorWithOptions(message, known.Type(), temporal.ApplicationErrorOptions{
+		NonRetryable: known.NonRetryable(), NextRetryDelay: known.NextRetryDelay(), Cause: errors.Unwrap(known),
+		Details: append([]any{said}, more...),
+	})
+}
+
 func classifyService(e *pbsm.Error, safeToRepeat bool, delay time.Duration) error {
 	options := temporal.ApplicationErrorOptions{
 		Details: []any{Refusal{Call: e.Call, Subject: e.Subject, HTTPStatus: e.HTTPStatus, Code: e.Code, Text: e.Text}},

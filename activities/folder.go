@@ -63,15 +63,15 @@ type ListSentFilesInput struct {
 const folderStreams = 8
 
 // PutFolder sends the files of a folder, several at once, and notes each in a list as it
-// arrives. A later attempt goes on behind what the list says (see [stores.Draft]); files that it does not
-// name yet are sent again, under new ids.
+// arrives. A later attempt goes on behind what the list says (see [stores.Draft]), and sends what is
+// missing of large files; other files that the list does not name yet are sent again, under new ids.
 func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Moved{}, err
 	}
 	key := activity.GetInfo(ctx).WorkflowExecution.ID
-	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.ListTo, Key: key}, "")
+	t := a.newTransfer(ctx, conn, savedTransfer{Folder: in.Folder, SaveTo: in.ListTo, Key: key}, "")
 	return t.run(func(ctx context.Context) (Moved, error) {
 		files, total, err := a.filesOf(ctx, conn, in)
 		if err != nil {
@@ -82,8 +82,8 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 			return Moved{}, err
 		}
 		defer func() { _ = list.draft.Leave() }() // harmless after the commit
-		t.moved(list.sum.Bytes, total)
-		t.save([]byte(`{}`)) // what is done is in the list: a worker that stops need not wait for the end
+		progress := newFolderProgress(t, list.sum.Bytes, total)
+		progress.dropAllBut(ctx, files, list.sent)
 		group, sending := errgroup.WithContext(ctx)
 		group.SetLimit(max(folderStreams, 2*int(conn.config.Transfer.Parallel)))
 		for _, file := range files {
@@ -94,12 +94,12 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 				if sending.Err() != nil {
 					return context.Cause(sending)
 				}
-				sent, err := a.putOne(sending, conn, in, file)
+				sent, err := a.putOne(sending, progress, in, file)
 				if err != nil {
 					return err
 				}
 				done, err := list.add(sent)
-				t.moved(done, total)
+				progress.sent(file.Ref, done)
 				return err
 			})
 		}
@@ -149,12 +149,21 @@ const maxFaults = 20
 const fileAttempts = 3
 
 // putOne sends one file. What may work later is tried again here: a file is small beside its folder.
-func (a *Activities) putOne(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
+func (a *Activities) putOne(ctx context.Context, progress *folderProgress, in PutFolderInput, file stores.Info) (SentFile, error) {
 	for attempt := 1; ; attempt++ {
-		sent, err := a.putOnce(ctx, conn, in, file)
+		sent, err := a.putOnce(ctx, progress, in, file)
 		var known *temporal.ApplicationError
-		again := errors.As(repeatable(err), &known) && (!known.NonRetryable() || known.Type() == PARExpired)
-		if err == nil || !again || attempt == fileAttempts || ctx.Err() != nil {
+		if !errors.As(repeatable(err), &known) {
+			return sent, err
+		}
+		if !strings.Contains(known.Message(), file.Ref) {
+			err = reworded(known, file.Ref+": "+known.Message())
+		}
+		expired := known.Type() == PARExpired
+		if expired {
+			progress.drop(ctx, file.Ref)
+		}
+		if known.NonRetryable() && !expired || attempt == fileAttempts || ctx.Err() != nil {
 			return sent, err
 		}
 		select {
@@ -165,73 +174,69 @@ func (a *Activities) putOne(ctx context.Context, conn *connection, in PutFolderI
 	}
 }
 
-func (a *Activities) putOnce(ctx context.Context, conn *connection, in PutFolderInput, file stores.Info) (SentFile, error) {
-	name := path.Base(file.Ref)
+func (a *Activities) putOnce(ctx context.Context, progress *folderProgress, in PutFolderInput, file stores.Info) (SentFile, error) {
 	// A look at one file may tell its time in seconds where the list has milliseconds: two looks are compared.
-	before, err := a.stores.Stat(ctx, file.Ref)
+	before, err := a.versionOf(ctx, file.Ref)
 	if err != nil {
 		return SentFile{}, err
 	}
 	if before.Size != file.Size {
 		return SentFile{}, fmt.Errorf("%s changed since it was listed (%d bytes then, %d now); the next attempt lists it again", file.Ref, file.Size, before.Size)
 	}
-	if err := conn.folderPace.Wait(ctx); err != nil {
-		return SentFile{}, err
-	}
-	par, err := conn.service.CreateUploadPAR(ctx, pbsm.UploadRequest{FileName: name, FileSize: file.Size, MimeType: in.MimeType, Prefix: in.Prefix})
+	conn := progress.t.conn
+	underWay, err := a.underWay(ctx, progress, in, before)
 	if err != nil {
 		return SentFile{}, err
 	}
-	rows := newRows(name)
-	var left lastState
-	sent, err := conn.objects.Upload(ctx, par.PAR.Expose(), parstore.Upload{
-		Source: fileInStore{a.stores, file.Ref}, Size: file.Size, Digest: rows, Save: left.save,
+	rows := newRows(path.Base(file.Ref))
+	sent, err := conn.objects.Upload(ctx, underWay.PAR, parstore.Upload{
+		Source: fileInStore{a.stores, file.Ref}, Size: file.Size, Digest: rows, Resume: underWay.Engine,
+		Save: func(state []byte) { progress.saved(file.Ref, state) }, Progress: func(done int64) { progress.moved(file.Ref, done) },
 	})
 	if err != nil {
-		conn.discard(ctx, left.state)
-		return SentFile{}, fmt.Errorf("%s: %w", file.Ref, err)
+		return SentFile{}, err
 	}
-	now, err := a.stores.Stat(ctx, file.Ref)
+	now, err := a.versionOf(ctx, file.Ref)
 	if err != nil {
 		return SentFile{}, err
 	}
-	if now.Size != before.Size || !now.ModTime.Equal(before.ModTime) || now.ETag != before.ETag {
+	if !now.same(before) {
 		return SentFile{}, fmt.Errorf("%s changed while it was being sent; the next attempt sends it again", file.Ref)
 	}
 	if conn.config.ScanAfterUpload {
 		if err := conn.folderPace.Wait(ctx); err != nil {
 			return SentFile{}, err
 		}
-		if _, err := conn.service.ScanFile(ctx, par.FileID); err != nil {
+		if _, err := conn.service.ScanFile(ctx, underWay.FileID); err != nil {
 			return SentFile{}, err
 		}
 	}
 	// The time is the list's: openSentList compares it with a later list's.
-	return SentFile{File: file.Ref, FileID: par.FileID, Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag, Modified: file.ModTime}, nil
+	return SentFile{File: file.Ref, FileID: underWay.FileID, Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag, Modified: file.ModTime}, nil
 }
 
-// lastState is what an upload saved last.
-type lastState struct {
-	mu    sync.Mutex
-	state []byte
+func (a *Activities) versionOf(ctx context.Context, ref string) (FileInfo, error) {
+	info, err := a.stores.Stat(ctx, ref)
+	return FileInfo{File: ref, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}, err
 }
 
-func (l *lastState) save(state []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.state = state
-}
-
-// discardTimeout bounds the dropping of one upload's parts: the error behind it waits.
-const discardTimeout = 10 * time.Second
-
-// discard drops the parts of an upload that failed. No later attempt goes on with them, since it has
-// another file id, and a store keeps them, at a price, until somebody does. It is done as well as
-// possible, also when the attempt is over: the error that matters is the upload's.
-func (c *connection) discard(ctx context.Context, state []byte) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
-	defer cancel()
-	_ = c.objects.Discard(ctx, state)
+// underWay is what was sent before of a version of a file, or nothing yet, with a new URL and id.
+func (a *Activities) underWay(ctx context.Context, progress *folderProgress, in PutFolderInput, version FileInfo) (fileUnderWay, error) {
+	if file, ok := progress.of(version); ok {
+		return file, nil
+	}
+	progress.drop(ctx, version.File)
+	conn := progress.t.conn
+	if err := conn.folderPace.Wait(ctx); err != nil {
+		return fileUnderWay{}, err
+	}
+	par, err := conn.service.CreateUploadPAR(ctx, pbsm.UploadRequest{FileName: path.Base(version.File), FileSize: version.Size, MimeType: in.MimeType, Prefix: in.Prefix})
+	if err != nil {
+		return fileUnderWay{}, err
+	}
+	file := fileUnderWay{Version: version, FileID: par.FileID, PAR: par.PAR.Expose()}
+	progress.begin(file)
+	return file, nil
 }
 
 // ListSentFiles answers once the service lists every file of a list.

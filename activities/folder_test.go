@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -128,24 +129,26 @@ func TestAFileOfAFolderThatChangesIsNotSent(t *testing.T) {
 	}
 }
 
-func TestAFileOfAFolderThatFailsLeavesNoParts(t *testing.T) {
+// A large file of a folder goes on where it was, on the next attempt; where there is none, its parts are dropped.
+func TestAFileOfAFolderIsGoneOnWithOrDropped(t *testing.T) {
+	const parts, underWayAtOnce = 16, parstore.DefaultParallel
 	refused := func(call string, after int) simulator.Fault {
-		return simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: http.StatusBadRequest, After: after}
+		return simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: http.StatusBadRequest, After: after, Times: 1}
 	}
 	for _, c := range []struct {
-		name   string
-		fault  simulator.Fault
-		cancel bool
+		name  string
+		fault simulator.Fault
 	}{
-		{"the store refuses a part", refused("part-put", 3), false},
-		{"the parts cannot be put together", refused("multipart-commit", 0), false},
-		{"the attempt is over", simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayAfter, Delay: time.Minute, After: 2}, true},
+		{"the store refuses a part", refused("part-put", 3)},
+		{"the parts cannot be put together", refused("multipart-commit", 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			put(t, dir, map[string]string{"gl.dat": strings.Repeat("x", 1<<20)})
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("x", parts*64<<10)})
 			a, sim := withService(t, stores.Place{URL: "file://" + dir})
-			sim.Inject(c.fault)
+			moves := &moves{MetricsHandler: client.MetricsNopHandler}
+			a.connections["prod"].seen.metrics = moves
 			calls := func(call string) (n int) {
 				for _, e := range sim.Journal() {
 					if e.Call == call {
@@ -154,26 +157,79 @@ func TestAFileOfAFolderThatFailsLeavesNoParts(t *testing.T) {
 				}
 				return n
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			ended := make(chan error, 1)
-			go func() {
-				_, err := a.putOnce(ctx, a.connections["prod"], PutFolderInput{}, stores.Info{Ref: "inbox/gl.dat", Size: 1 << 20})
-				ended <- err
-			}()
-			if c.cancel {
-				require.Eventually(t, func() bool { return calls("part-put") >= 2 }, 10*time.Second, time.Millisecond)
-				cancel()
+			in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"}
+			interrupted := func() SealedTransfer {
+				sim.Inject(c.fault)
+				_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
+				var said Refusal
+				var left SealedTransfer
+				failed := applicationError(t, err)
+				require.True(t, failed.NonRetryable())
+				require.NoError(t, failed.Details(&said, &left))
+				require.ErrorContains(t, failed, "inbox/in/gl.dat")
+				return left
 			}
-			require.ErrorContains(t, <-ended, "inbox/gl.dat")
+
+			again := activityEnv(a)
+			again.SetHeartbeatDetails(TransferProgress{State: interrupted()})
+			value, err := again.ExecuteActivity(a.PutFolder, in)
+			require.NoError(t, err)
+			var moved Moved
+			require.NoError(t, value.Get(&moved))
+			require.EqualValues(t, 1, moved.Files)
+			require.Equal(t, 1, calls("multipart-create"), "the parts that were there were used")
+			require.LessOrEqual(t, calls("part-put"), parts+underWayAtOnce)
+			require.Equal(t, 1, calls("upload-par"))
+			require.Len(t, sim.Files(), 1)
+			require.GreaterOrEqual(t, moves.bytes(directionUpload), int64(parts*64<<10))
+			require.LessOrEqual(t, moves.bytes(directionUpload), int64((parts+underWayAtOnce)*64<<10), "what was there is not counted anew")
+			require.Zero(t, moves.bytes(directionDownload))
+
+			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("y", parts*64<<10)})
+			_, err = activityEnv(a).ExecuteActivity(a.DropTransfer, DropTransferInput{Connection: "prod", Left: interrupted()})
+			require.NoError(t, err)
 			require.Equal(t, 1, calls("multipart-abort"))
-			require.Eventually(t, func() bool {
-				left, err := os.ReadDir(filepath.Join(filepath.Dir(sim.CAFile()), "objects"))
-				return err == nil && len(left) == 0
-			}, 10*time.Second, 10*time.Millisecond, "a part may still have been on its way")
+
+			left := interrupted()
+			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("z", parts*64<<10+1)})
+			again = activityEnv(a)
+			again.SetHeartbeatDetails(TransferProgress{State: left})
+			_, err = again.ExecuteActivity(a.PutFolder, in)
+			require.NoError(t, err)
+			require.Equal(t, 2, calls("multipart-abort"), "the file has changed")
 		})
 	}
 }
+
+// moves keeps what is counted of bytes, by direction.
+type moves struct {
+	client.MetricsHandler
+	counters sync.Map
+}
+
+func (m *moves) WithTags(tags map[string]string) client.MetricsHandler {
+	if direction, ok := tags["direction"]; ok {
+		counter, _ := m.counters.LoadOrStore(direction, &moveCounter{})
+		return counter.(*moveCounter)
+	}
+	return m
+}
+
+func (m *moves) bytes(direction string) int64 {
+	counter, ok := m.counters.Load(direction)
+	if !ok {
+		return 0
+	}
+	return counter.(*moveCounter).Load()
+}
+
+type moveCounter struct {
+	client.MetricsHandler
+	atomic.Int64
+}
+
+func (c *moveCounter) Counter(string) client.MetricsCounter { return c }
+func (c *moveCounter) Inc(bytes int64)                      { c.Add(bytes) }
 
 func TestAListOfWhatWasSentIsReadToItsEnd(t *testing.T) {
 	line := `{"file":"inbox/in/gl.csv","file_id":"1","bytes":9}` + "\n"

@@ -93,14 +93,13 @@ func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (Moved, error
 
 // sameVersion fails when a file is not the version that was found.
 func (a *Activities) sameVersion(ctx context.Context, found FileInfo) error {
-	info, err := a.stores.Stat(ctx, found.File)
+	now, err := a.versionOf(ctx, found.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fileMissing("%s is not in its store any more: put it there, then retry", found.File)
 	}
 	if err != nil {
 		return err
 	}
-	now := FileInfo{File: found.File, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}
 	if found.ETag == "" { // of an input that was made before versions were noted
 		now.ETag = ""
 	}
@@ -183,7 +182,7 @@ func (a *Activities) stillCounts(ctx context.Context, t *transfer) error {
 }
 
 // DropTransfer removes what a transfer left that nobody will go on with: parts at the object
-// store, or a part of a file beside its final name.
+// store, or a part of a file beside its final name. Of a folder the list of what was sent stays.
 func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) error {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -192,6 +191,9 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	left, err := conn.openTransfer(in.Left)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
+	}
+	if left.Folder != "" {
+		return repeatable(conn.dropUnderWay(ctx, left.Engine))
 	}
 	if left.SaveTo == "" {
 		return repeatable(conn.objects.Discard(ctx, left.Engine))

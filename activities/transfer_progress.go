@@ -33,14 +33,15 @@ type TransferProgress struct {
 // savedTransfer is what SealedTransfer holds.
 type savedTransfer struct {
 	File   FileInfo        `json:"file,omitzero"`     // of an upload
+	Folder string          `json:"folder,omitempty"`  // of a folder's; SaveTo is the list of what was sent
 	SaveTo string          `json:"save_to,omitempty"` // of a download, and the key of its draft
 	Key    string          `json:"key,omitempty"`
 	Parts  json.RawMessage `json:"parts,omitempty"`  // what the store needs to find the draft
-	Engine json.RawMessage `json:"engine,omitempty"` // parstore's
+	Engine json.RawMessage `json:"engine,omitempty"` // parstore's; of a folder the files under way
 }
 
 func (s savedTransfer) sameAs(other savedTransfer) bool {
-	return s.File.same(other.File) && s.SaveTo == other.SaveTo && s.Key == other.Key
+	return s.File.same(other.File) && s.Folder == other.Folder && s.SaveTo == other.SaveTo && s.Key == other.Key
 }
 
 const transferPurpose = "transfer"
@@ -85,7 +86,7 @@ func (a *Activities) newTransfer(ctx context.Context, conn *connection, about sa
 		t.saved = saved
 	}
 	direction := directionUpload
-	if about.SaveTo != "" {
+	if about.SaveTo != "" && about.Folder == "" {
 		direction = directionDownload
 	}
 	t.counted.counter, t.counted.resumes = conn.seen.transferred(direction), len(t.saved.Engine) > 0
@@ -155,14 +156,7 @@ func (t *transfer) failed(err error) error {
 	if !errors.As(err, &known) || known.Type() == InvalidInput || t.left() == "" {
 		return err
 	}
-	var said Refusal
-	if known.HasDetails() {
-		_ = known.Details(&said)
-	}
-	return temporal.NewApplicationErrorWithOptions(known.Message(), known.Type(), temporal.ApplicationErrorOptions{
-		NonRetryable: known.NonRetryable(), NextRetryDelay: known.NextRetryDelay(), Cause: errors.Unwrap(known),
-		Details: []any{said, t.left()},
-	})
+	return reworded(known, known.Message(), t.left())
 }
 
 func (t *transfer) left() SealedTransfer {

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -395,6 +396,12 @@ var scenes = []scene{
 			for _, name := range []string{"a", "b", "c"} {
 				s.Write(s.Inbox, s.name+"/"+s.name+"-"+name+".csv", harness.Ledger(2))
 			}
+			return s.Start(s.name, workflows.UploadFile, workflows.UploadFileInput{Connection: s.Connection, File: "inbox/" + s.name + "/"})
+		}},
+	{name: "UploadFile-folder-refused", ends: "failed Refused", what: "the store refuses a file of a folder",
+		play: func(s *stage) client.WorkflowRun {
+			s.Write(s.Inbox, s.name+"/"+s.name+".csv", harness.Ledger(2))
+			s.Sim.Inject(simulator.Fault{Call: "object-put", Match: s.name + ".csv", Kind: simulator.FaultStatus, Status: http.StatusBadRequest})
 			return s.Start(s.name, workflows.UploadFile, workflows.UploadFileInput{Connection: s.Connection, File: "inbox/" + s.name + "/"})
 		}},
 	{name: "DownloadFile-by-id", ends: "succeeded", what: "a file is brought down by its id",

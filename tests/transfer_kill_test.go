@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -122,5 +123,47 @@ func TestATransferOutlivesItsWorker(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, left, 1, "nothing but the file is left")
 		})
+	}
+}
+
+// So does a folder with large files: each goes on where it was.
+func TestLargeFilesOfAFolderOutliveTheirWorker(t *testing.T) {
+	t.Parallel()
+	const files, size = 2, 12 * partSize
+	e := harness.New(t, harness.Options{Settings: map[string]string{
+		"connection.transfer.parallel":  strconv.Itoa(parallel),
+		"connection.transfer.part_size": strconv.Itoa(partSize),
+		"connection.transfer.bandwidth": strconv.Itoa(files * size / killSpeed),
+	}})
+	t.Cleanup(func() { _ = os.RemoveAll(e.Inbox) })
+	require.NoError(t, os.MkdirAll(filepath.Join(e.Inbox, "in"), 0o755))
+	var sum string
+	for i := range files {
+		sum = writeNoise(t, filepath.Join(e.Inbox, "in", fmt.Sprintf("%d.dat", i)), size)
+	}
+	sent := func() (bytes int64) {
+		for _, entry := range e.Calls("part-put") {
+			bytes += entry.In
+		}
+		return bytes
+	}
+	var up workflows.FileResult
+	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/in/"})
+	e.Until("half of it is there", func() bool { return sent() >= files*size/2 })
+	e.Worker.Kill()
+	e.StartWorker()
+	require.NoError(t, e.Await(run, &up))
+	t.Logf("%d bytes sent of %d: %+.1f parts", sent(), files*size, float64(sent()-files*size)/partSize)
+	require.LessOrEqual(t, sent(), int64(files*size+parallel*partSize), "more than one part per stream was sent twice")
+	require.EqualValues(t, files, up.Files)
+	require.Len(t, e.Calls("multipart-create"), files)
+	require.Len(t, e.Calls("upload-par"), files)
+	for _, file := range e.Sim.Files() {
+		object, err := e.Sim.Object(file.ID)
+		require.NoError(t, err)
+		got := sha256.New()
+		_, err = io.Copy(got, object)
+		require.NoError(t, errors.Join(err, object.Close()))
+		require.Equal(t, sum, hex.EncodeToString(got.Sum(nil)))
 	}
 }

@@ -176,4 +176,17 @@ func TestACancelledTransferLeavesNothing(t *testing.T) {
 	require.Error(t, e.Await(run, nil))
 	require.Len(t, e.Calls("multipart-abort", harness.Processed), 1)
 	require.Empty(t, e.Calls("multipart-commit"))
+
+	// The same of a folder, and with the worker gone that sent its file.
+	require.NoError(t, os.MkdirAll(filepath.Join(e.Inbox, "in"), 0o755))
+	writeNoise(t, filepath.Join(e.Inbox, "in", "large.dat"), 3*inThreeParts)
+	run = e.Start(t.Name()+"/folder", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/in/"})
+	before := len(e.Calls("part-put", harness.Processed))
+	e.Until("a part of the folder's file is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > before })
+	e.Worker.Kill()
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
+	e.StartWorker()
+	require.Error(t, e.Await(run, nil))
+	require.Len(t, e.Calls("multipart-abort", harness.Processed), 2)
+	require.Empty(t, e.Calls("multipart-commit"))
 }

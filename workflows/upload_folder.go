@@ -29,6 +29,9 @@ func (j *job) uploadFolder(ctx workflow.Context, in UploadFileInput) (FileResult
 		Connection: in.Connection, Folder: in.File, MimeType: in.MimeType, Prefix: in.Prefix, ListTo: listTo, Marker: in.Marker,
 	}, &moved)
 	if err != nil {
+		if workflow.GetVersion(ctx, dropOfFolder, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			j.drop(ctx, in.Connection, leftBy(err))
+		}
 		return result, err
 	}
 	result.Files, result.Bytes, result.Rows, result.SHA256, result.ListedIn = moved.Files, moved.Bytes, moved.Rows, moved.SHA256, listTo

@@ -3,7 +3,7 @@ package workflows
 // Ids of changes that workflows which began before them do not meet.
 const (
 	// connectionQueues: the connection is looked for at the start, and its activities have a queue
-	// of their own. Every history but *-on-its-queue and *-unknown-connection began before.
+	// of their own. Most histories began before; *-on-its-queue, *-unknown-connection and later ones did not.
 	connectionQueues = "connection-queues"
 	// notifyOfUnplanned tells of a night that could not be planned. Histories of ScheduledClose whose
 	// calendar was unknown, from before people were told of anything.
@@ -17,4 +17,7 @@ const (
 	// lookBeforeLeaving looks at a run before it is left, where nobody knows whether it was started
 	// again. Only RunBatch-lost-cancelled comes there.
 	lookBeforeLeaving = "look-before-leaving"
+	// dropOfFolder drops what a folder that failed left of large files. Only UploadFile-folder-refused
+	// comes there.
+	dropOfFolder = "drop-of-folder"
 )
