@@ -22,8 +22,10 @@ type fileUnderWay struct {
 // folderProgress is how far the files of a folder are that are neither to be begun nor in the list of
 // what was sent. Those that go in parts are saved with the transfer, for the next attempt.
 type folderProgress struct {
-	t        *transfer
-	total    int64 // bytes of all files
+	t      *transfer
+	total  int64      // bytes of all files
+	saving sync.Mutex // one heartbeat at a time; it may take long, which must not hold up the files
+
 	mu       sync.Mutex
 	listed   int64 // bytes of the files in the list
 	underWay map[string]fileUnderWay
@@ -33,8 +35,6 @@ type folderProgress struct {
 // wait for the end: what is done is saved.
 func newFolderProgress(t *transfer, listed, total int64) *folderProgress {
 	p := &folderProgress{t: t, total: total, listed: listed, underWay: openUnderWay(t.saved.Engine)}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.tell()
 	p.save()
 	return p
@@ -65,8 +65,6 @@ func (p *folderProgress) moved(ref string, bytes int64) {
 // saved notes what the next attempt needs of a file, and returns when Temporal has it.
 func (p *folderProgress) saved(ref string, engine []byte) {
 	p.change(ref, func(file *fileUnderWay) { file.Engine = engine })
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.save()
 }
 
@@ -82,10 +80,9 @@ func (p *folderProgress) change(ref string, change func(*fileUnderWay)) {
 // sent takes a file off that is in the list now, whose bytes are given with those before it.
 func (p *folderProgress) sent(ref string, listed int64) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.listed = max(p.listed, listed)
+	p.mu.Unlock()
 	p.take(ref)
-	p.tell()
 }
 
 // drop gives up what was sent of a file, since nothing goes on with it. That the store may keep the parts is
@@ -95,8 +92,6 @@ func (p *folderProgress) drop(ctx context.Context, ref string) {
 	file := p.underWay[ref]
 	p.mu.Unlock()
 	_ = p.t.conn.objects.Discard(ctx, file.Engine)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if ctx.Err() == nil {
 		p.take(ref)
 	}
@@ -115,10 +110,12 @@ func (p *folderProgress) dropAllBut(ctx context.Context, files []stores.Info, do
 	}
 }
 
-// take is called with the lock held.
 func (p *folderProgress) take(ref string) {
+	p.mu.Lock()
 	inParts := p.underWay[ref].Engine != nil
 	delete(p.underWay, ref)
+	p.tell()
+	p.mu.Unlock()
 	if inParts {
 		p.save()
 	}
@@ -133,14 +130,17 @@ func (p *folderProgress) tell() {
 	p.t.moved(done, p.total)
 }
 
-// save is called with the lock held.
 func (p *folderProgress) save() {
+	p.saving.Lock()
+	defer p.saving.Unlock()
 	inParts := map[string]fileUnderWay{}
+	p.mu.Lock()
 	for ref, file := range p.underWay {
 		if file.Engine != nil {
 			inParts[ref] = file
 		}
 	}
+	p.mu.Unlock()
 	text, err := json.Marshal(inParts)
 	if err != nil {
 		p.t.stop(err)
