@@ -14,7 +14,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-const nightPatience = 6 * time.Minute
+// nightPatience leaves room for pauses that double up to a minute: of 450 nights the longest took nearly five.
+const nightPatience = 9 * time.Minute
 
 // night is a close on its way through the chaos.
 type night struct {
