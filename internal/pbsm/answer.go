@@ -48,19 +48,22 @@ func newAnswer(r call, status int, header http.Header, content []byte, readErr e
 		a.problem = fmt.Errorf("the answer cannot be read: %w", readErr)
 	case len(content) == 0:
 		a.problem = errEmpty
-	case media == "text/html" || content[0] == '<':
+	case content[0] == '<', media == "text/html" && !structured(content): // a servlet that sets no type labels its JSON so
 		a.html = true
 		a.problem = errors.New("the answer is a page, not JSON: a gateway spoke, not the service")
 		a.excerpt = pageTitle(content)
 	default:
 		if a.body = mend(content); a.body == nil {
-			a.damaged = content[0] == '{' || content[0] == '['
+			a.damaged = structured(content)
 			a.problem = errors.New("the answer is not JSON")
 			a.excerpt = string(content)
 		}
 	}
 	return a
 }
+
+// structured tells that a text begins as a JSON object or array does.
+func structured(content []byte) bool { return content[0] == '{' || content[0] == '[' }
 
 var errEmpty = errors.New("the answer is empty")
 

@@ -374,6 +374,7 @@ func TestAnswers(t *testing.T) {
 		status       int
 		reply        string
 		header       []string
+		labelled     string // the answer's Content-Type, when it is another one
 		want         any
 		code         string
 		notProcessed bool
@@ -477,6 +478,8 @@ func TestAnswers(t *testing.T) {
 		"trigger: array":                           unknown(trigger, 200, `[]`, ""),
 		"trigger: page with 200":                   unknown(trigger, 200, page, ""),
 		"trigger: page with 502":                   unknown(trigger, 502, page, ""),
+		"trigger: JSON labelled as a page":         {call: trigger, status: 201, reply: `{"statusCode":"0","batchRunId":"B1"}`, labelled: "text/html;charset=UTF-8", want: Run{ID: "B1"}},
+		"trigger: page without a bracket":          {call: trigger, status: 404, reply: "No healthy upstream", labelled: "text/html", notProcessed: true, temporary: temporary},
 		"trigger: JSON cut off":                    unknown(trigger, 200, sampleTrigger[:120], ""),
 		"trigger: two answers in one":              unknown(trigger, 200, sampleTrigger+sampleTrigger, ""),
 		"trigger: 500":                             unknown(trigger, 500, `{"message":"x"}`, ""),
@@ -521,7 +524,11 @@ func TestAnswers(t *testing.T) {
 	for name, tt := range rows {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
-			s.answer = reply(tt.status, tt.reply, tt.header...)
+			header := tt.header
+			if tt.labelled != "" {
+				header = append(header, "Content-Type", tt.labelled)
+			}
+			s.answer = reply(tt.status, tt.reply, header...)
 			got, err := tt.call(t.Context(), s.client(t))
 			require.Equal(t, 1, s.count("calls"))
 			if tt.want != nil {

@@ -327,6 +327,11 @@ func Test401ThatNamesARunIsNotReplayed(t *testing.T) {
 		require.False(t, e.NotProcessed)
 		require.Equal(t, adviceUnknown, e.Advice)
 		require.Equal(t, 1, s.count("calls"), body)
+
+		s.answer = reply(401, body, "Content-Type", "text/html")
+		_, err = trigger(t.Context(), s.client(t))
+		require.False(t, asError(t, err).NotProcessed)
+		require.Equal(t, 2, s.count("calls"), "labelled as a page: "+body)
 	}
 }
 
