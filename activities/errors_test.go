@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -92,6 +93,40 @@ func TestTextsDoNotChangeAFingerprint(t *testing.T) {
 	require.NotEqual(t, status.Fingerprint(), other.Fingerprint())
 	over, all := status.Progress()
 	require.Equal(t, []int{1, 2}, []int{over, all})
+}
+
+// The document promises no order of tasks and members, and a look that differs from what is known is followed
+// by the next one at once.
+func TestAnotherOrderIsNoChange(t *testing.T) {
+	a, b := TaskStatus{Code: "t1", StatusCode: "0"}, TaskStatus{Code: "t2", StatusCode: "2"}
+	first, second := BatchStatus{RunID: "m1", Code: "2", Tasks: []TaskStatus{a, b}}, BatchStatus{RunID: "m2", Code: "1"}
+	status := BatchStatus{RunID: "r", Code: "2", Tasks: []TaskStatus{a, b}, Batches: []BatchStatus{first, second}}
+	other := status
+	first.Tasks = []TaskStatus{b, a}
+	other.Tasks, other.Batches = []TaskStatus{b, a}, []BatchStatus{second, first}
+	require.True(t, sameFingerprint(status.Fingerprint(), other.Fingerprint()))
+	second.Code = "2"
+	other.Batches = []BatchStatus{second, first}
+	require.False(t, sameFingerprint(status.Fingerprint(), other.Fingerprint()))
+	require.False(t, sameFingerprint(status.Fingerprint(), ""))
+}
+
+// The looks at a run whose tasks come in another order each time wait as those at any other.
+func TestALookAtAnotherOrderWaits(t *testing.T) {
+	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_ALLOC", Type: pbsm.Batch})
+	require.NoError(t, err)
+	sim.Advance(time.Second)
+	watch := BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Watch: Watch{Since: time.Now()}}
+	answer, err := activityEnv(a).ExecuteActivity(a.BatchStatus, watch)
+	require.NoError(t, err)
+	var seen BatchStatus
+	require.NoError(t, answer.Get(&seen))
+	require.Greater(t, len(seen.Tasks), 1)
+	slices.Reverse(seen.Tasks)
+	watch.Known = seen.Fingerprint()
+	_, err = activityEnv(a).ExecuteActivity(a.BatchStatus, watch)
+	require.Equal(t, StillWaiting, applicationError(t, err).Type())
 }
 
 // A short report may be over in the answer to its request: its end is known before the first look.

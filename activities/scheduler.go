@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +86,22 @@ func (s BatchStatus) fingerprint(b *strings.Builder) {
 		b.WriteString(";")
 		m.fingerprint(b)
 	}
+}
+
+// sameFingerprint compares regardless of order, of which the document promises none. Fingerprint itself keeps
+// the order: a worker of an earlier version may compare what a later one made.
+func sameFingerprint(a, b string) bool { return a == b || inOrder(a) == inOrder(b) }
+
+// inOrder sorts a fingerprint's members, and the tasks of each behind its code.
+func inOrder(fingerprint string) string {
+	runs := strings.Split(fingerprint, ";")
+	for i, run := range runs {
+		parts := strings.Split(run, ",")
+		slices.Sort(parts[1:])
+		runs[i] = strings.Join(parts, ",")
+	}
+	slices.Sort(runs[1:])
+	return strings.Join(runs, ";")
 }
 
 // Progress counts the tasks (of a group, the batches) that are over, and all of them.
@@ -169,7 +186,7 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 		return BatchStatus{}, a.watching(ctx, in.Since, err)
 	}
 	status := newBatchStatus(seen)
-	if status.Fingerprint() == in.Known {
+	if sameFingerprint(status.Fingerprint(), in.Known) {
 		over, all := status.Progress()
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
 			in.RunID, pbsm.StatusCode(status.Code).Text(), time.Since(in.Since).Round(time.Second), over, all)
