@@ -280,10 +280,10 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	single := &http.Client{Transport: newTransport(tlsConf.Clone(), true), CheckRedirect: sameHostGET}
+	single := &http.Client{Transport: newTransport(tlsConf.Clone(), true, cfg.Timeout), CheckRedirect: sameHostGET}
 	return &Client{
 		cfg:    cfg,
-		pooled: &http.Client{Transport: newTransport(tlsConf.Clone(), false), CheckRedirect: sameHostGET},
+		pooled: &http.Client{Transport: newTransport(tlsConf.Clone(), false, cfg.Timeout), CheckRedirect: sameHostGET},
 		single: single,
 		tokens: newTokens(cfg, &http.Client{Transport: observed{single.Transport, cfg}, CheckRedirect: sameHostGET}),
 	}, nil
@@ -296,13 +296,18 @@ func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "pbsm.Clien
 // sent twice, one fresh HTTP/1.1 connection per request. On a fresh connection
 // the transport never repeats a request by itself, and no idle connection that
 // the server has just closed can make the outcome uncertain.
-func newTransport(conf *tls.Config, fresh bool) *http.Transport {
+//
+// All calls share one HTTP/2 connection. One that a firewall has forgotten would
+// be used until the system gives it up, after a quarter of an hour: it is pinged
+// when it is silent, and given up before a call on it runs out of time.
+func newTransport(conf *tls.Config, fresh bool, timeout time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    15 * time.Second,
 		ForceAttemptHTTP2:      !fresh,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: timeout / 4, PingTimeout: timeout / 4},
 		DisableKeepAlives:      fresh,
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        30 * time.Second,

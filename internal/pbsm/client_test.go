@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -463,4 +464,52 @@ func TestPathSegment(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
+}
+
+// A firewall that forgets a connection lets nothing through it, and tells nobody.
+func TestADeadConnectionIsNotUsedForLong(t *testing.T) {
+	s := newService(t)
+	s.answer = reply(200, `{"payload":[]}`)
+	through, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = through.Close() }()
+	var made, dead atomic.Int32
+	go func() {
+		for {
+			near, err := through.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", s.Listener.Addr().String())
+			if err != nil {
+				return
+			}
+			number := made.Add(1)
+			pass := func(to, from net.Conn) {
+				defer func() { _ = to.Close() }()
+				buffer := make([]byte, 32<<10)
+				for {
+					n, err := from.Read(buffer)
+					if number <= dead.Load() && err == nil {
+						continue
+					}
+					if _, failed := to.Write(buffer[:n]); err != nil || failed != nil {
+						return
+					}
+				}
+			}
+			go pass(near, far)
+			go pass(far, near)
+		}
+	}()
+	c := s.client(t, func(c *Config) {
+		c.BaseURL, c.Timeout = "https://"+through.Addr().String(), 500*time.Millisecond
+	})
+	_, err = list(t.Context(), c)
+	require.NoError(t, err)
+	dead.Store(made.Load())
+	_, err = list(t.Context(), c)
+	require.True(t, asError(t, err).Temporary)
+	_, err = list(t.Context(), c)
+	require.NoError(t, err)
 }
