@@ -37,8 +37,8 @@ type answer struct {
 
 func newAnswer(r call, status int, header http.Header, content []byte, readErr error) *answer {
 	a := &answer{call: r, status: status, retryAfter: retryAfter(header, time.Now()), redact: redactPatterns}
-	if readErr == nil && len(content) > maxBody {
-		readErr = errors.New("it is larger than 8 MiB")
+	if readErr == nil && len(content) > r.limit() {
+		readErr = fmt.Errorf("it is larger than %d MiB", r.limit()>>20)
 	}
 	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\ufeff")))
 	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))

@@ -710,3 +710,18 @@ func TestOneLine(t *testing.T) {
 		require.Equal(t, want, oneLine(in, 20))
 	}
 }
+
+// Nothing in the source document deletes a file: the list of a tenant that uploads folders grows for years.
+func TestAFileListMayBeLong(t *testing.T) {
+	const files = 100_000
+	entries := make([]string, files)
+	for i := range entries {
+		entries[i] = fmt.Sprintf(`{"v_file_name":"general_ledger_%06d.csv","n_file_id":%d,"d_upload_date":"31-JAN-23 06:33:43 AM","v_stripe_name":"default"}`, i, i)
+	}
+	s := newService(t)
+	s.answer = reply(200, `{"payload":[`+strings.Join(entries, ",")+`],"count":2}`)
+	got, err := s.client(t).ListFiles(t.Context(), "")
+	require.NoError(t, err)
+	require.Len(t, got, files)
+	require.Equal(t, "99999", got[files-1].ID)
+}

@@ -15,6 +15,7 @@ package pbsm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,6 +95,7 @@ type Exchange struct {
 const (
 	defaultMaxFileSize = 10_000_000_000_000 - 1
 	maxBody            = 8 << 20
+	maxFileList        = 256 << 20 // two million files
 	maxRedirects       = 5
 )
 
@@ -335,6 +337,7 @@ type call struct {
 	scheduler     bool              // a call of chapter 10
 	once          bool              // posting it twice does harm
 	runID         string            // the run that the request names
+	maxAnswer     int               // in bytes; maxBody when 0
 }
 
 // do sends a request with a valid token, once more with a new one if the
@@ -362,6 +365,8 @@ func (c *Client) do(ctx context.Context, r call) (*answer, error) {
 	return c.exchange(ctx, r, body, token)
 }
 
+func (r call) limit() int { return cmp.Or(r.maxAnswer, maxBody) }
+
 func (r call) withoutToken(err error) error {
 	return fmt.Errorf("%s was not sent: %w", strings.TrimSpace(r.name+" "+r.subject), err)
 }
@@ -388,7 +393,7 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 		return nil, r.transportError(endedBy(ctx, err), sendable.Load())
 	}
 	defer resp.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	content, err := io.ReadAll(io.LimitReader(resp.Body, int64(r.limit())+1))
 	a := newAnswer(r, resp.StatusCode, resp.Header, content, endedBy(ctx, err))
 	a.redact = c.tokens.redact
 	return a, nil

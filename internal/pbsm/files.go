@@ -218,6 +218,7 @@ func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
 	r := call{
 		name: "file list", subject: "of stripe " + stripe,
 		method: http.MethodGet, path: "/utils-service/v1/listfiles", query: url.Values{"stripeName": {stripe}},
+		maxAnswer: maxFileList, // it is not paged, and no call of the document deletes a file
 	}
 	if err := r.invalid(checkHeaderValue("stripe", stripe)); err != nil {
 		return nil, err
