@@ -159,8 +159,9 @@ func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
 }
 
 // obtain refreshes, and logs in with the password when there is nothing to
-// refresh or the refresh token is no longer good. A refresh that fails in any
-// other way never leads to a password attempt.
+// refresh, the refresh token is no longer good or the server does not let this
+// client refresh. A refresh that fails in any other way never leads to a password
+// attempt.
 func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error) {
 	if old != nil && old.RefreshToken != "" {
 		token, err := t.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
@@ -169,8 +170,8 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		}
 		readRefusal(err)
 		refusal := oauthRefusal(err)
-		if refusal != "invalid_grant" || troubled(err) {
-			failed := t.fail(ctx, err, refusal == "invalid_client" || refusal == "unauthorized_client")
+		if refusal == "" || refusal == "401" || refusal == "invalid_client" || troubled(err) {
+			failed := t.fail(ctx, err, refusal == "invalid_client")
 			if refusal == "" { // a damaged answer says nothing of the refresh token, and asking again locks nobody out
 				failed.Temporary, failed.Advice = true, ""
 			}
