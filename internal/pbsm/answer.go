@@ -114,10 +114,18 @@ type said struct {
 
 func (a *answer) said() said {
 	s := said{excerpt: a.excerpt}
-	if a.body != nil {
-		_ = json.Unmarshal(a.body, &s) // another shape says nothing
+	if a.body == nil {
+		return s
 	}
-	return s
+	_ = json.Unmarshal(a.body, &s) // another shape says nothing
+	if s.code() != "" || s.String() != "" {
+		return s
+	}
+	var wrapped struct { // as the calls about files answer
+		Payload said `json:"payload"`
+	}
+	_ = json.Unmarshal(a.body, &wrapped)
+	return wrapped.Payload
 }
 
 func (s said) code() text {

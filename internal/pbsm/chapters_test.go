@@ -557,6 +557,19 @@ func TestUnknownOutcomeNamesTheRunItSaw(t *testing.T) {
 	require.ErrorContains(t, err, "not known whether the service acted")
 }
 
+// The calls about files answer in a payload, also when they say no.
+func TestWhatIsSaidInAPayloadIsShown(t *testing.T) {
+	s := newService(t)
+	for _, status := range []int{200, 400} {
+		s.answer = reply(status, `{"payload":{"status":"failed","errorCode":"OBJ-7","errorMessage":"The bucket is full."}}`)
+		for _, call := range []func(context.Context, *Client) (any, error){upload, byID, scan} {
+			_, err := call(t.Context(), s.client(t))
+			require.ErrorContains(t, err, `"The bucket is full."`)
+			require.ErrorContains(t, err, "code OBJ-7")
+		}
+	}
+}
+
 // A request with faults is not sent, and every fault is named.
 func TestRequestFaults(t *testing.T) {
 	s := newService(t)
