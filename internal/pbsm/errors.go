@@ -123,6 +123,13 @@ const adviceUnknown = "it is not known whether the service acted: look at its ba
 
 func (a *answer) fail(why string) *Error { return a.fault(errors.New(why)) }
 
+// failed is for an answer that says that what was asked for failed: trying again would end alike.
+func (a *answer) failed(why string) *Error {
+	e := a.fail(why)
+	e.Temporary = false
+	return e
+}
+
 // fault makes the error of an answer that is not a proven success. What is not
 // a documented refusal is neither final nor certain. why may be nil.
 func (a *answer) fault(why error) *Error {

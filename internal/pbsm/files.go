@@ -204,7 +204,7 @@ func (a *answer) scan() (Scan, error) {
 		told = *wrapped.Payload
 	}
 	if failed := strings.ToLower(string(told.Status)); strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err") {
-		return Scan{}, a.fail("the scan failed")
+		return Scan{}, a.failed("the scan failed")
 	}
 	return Scan{Status: a.text(string(told.Status)), Message: a.text(told.String())}, nil
 }
