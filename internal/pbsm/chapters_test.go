@@ -442,6 +442,8 @@ func TestAnswers(t *testing.T) {
 		// Chapters 8 and 9
 		"report: id as a number":                 ok(report, 200, `{"status":"PENDING","requestInstanceId":100}`, ReportInstance{ID: "100", State: ReportPending, Status: "PENDING"}),
 		"report: no id":                          unknown(report, 200, `{"status":"PENDING"}`, ""),
+		"report: failed at once, no id":          {call: report, status: 200, reply: `{"status":"FAILED","errorMessage":"The report code does not exist."}`, temporary: final},
+		"report: failed at once at 500":          unknown(report, 500, `{"status":"FAILED"}`, ""),
 		"report: id null":                        unknown(report, 200, `{"status":"PENDING","requestInstanceId":null}`, ""),
 		"report: id without status":              unknown(report, 200, `{"requestInstanceId":"100"}`, ""),
 		"report: 500 with an id":                 unknown(report, 500, sampleReportPending, ""),

@@ -116,6 +116,8 @@ func (a *answer) reportGenerated() (ReportInstance, error) {
 	switch {
 	case !a.ok():
 		return ReportInstance{}, a.fault(nil)
+	case instance.ID == "" && instance.State == ReportFailed:
+		return ReportInstance{}, a.failed("the report was not started")
 	case instance.ID == "" || body.Status == "":
 		return ReportInstance{}, a.fail("the answer holds no status or no instance id of the report")
 	}
