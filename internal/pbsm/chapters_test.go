@@ -425,6 +425,8 @@ func TestAnswers(t *testing.T) {
 		"export: plain text at 400":                 refused(export, 400, `Bad Request`, ""),
 		"export: no such code":                      refused(export, 400, sampleMigrationInvalid, "INVALID_INPUT"),
 		"export: no such code at 200":               refused(export, 200, sampleMigrationInvalid, "INVALID_INPUT"),
+		"export: refused by another code at 200":    {call: export, status: 200, reply: `{"errorMessage":"locked by a user","statusCode":"EXPORT_LOCKED","status":"FAILED"}`, code: "EXPORT_LOCKED", temporary: final},
+		"export: internal error at 200":             unknown(export, 200, sampleMigrationInternal, "INTERNAL_ERROR"),
 		"export: internal error":                    unknown(export, 500, sampleMigrationInternal, "INTERNAL_ERROR"),
 		"export: success at 500":                    unknown(export, 500, sampleMigrationTriggered, "TRIGGERED_SUCCESS"),
 		"export: empty object":                      unknown(export, 200, `{}`, ""),

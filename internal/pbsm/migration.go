@@ -90,7 +90,11 @@ func (a *answer) migrationStarted(d direction) (Migration, error) {
 		m.State = MigrationTriggered
 		return m, nil
 	}
-	return Migration{}, a.fail("the migration was not started")
+	const why = "the migration was not started"
+	if m.Status == "FAILED" && a.ok() && !faultOfCall[MigrationCode(m.StatusCode)] {
+		return Migration{}, a.failed(why)
+	}
+	return Migration{}, a.fail(why)
 }
 
 func (a *answer) migrationStatus(d direction) (Migration, error) {
