@@ -52,22 +52,42 @@ func InvalidInputError(faults ...string) error {
 }
 
 // repeatable classifies the error of a call that is safe to repeat.
-func repeatable(err error) error { return classify(err, true, 0) }
+func repeatable(ctx context.Context, err error) error {
+	return classify(inTime(ctx, err, halfway), true, 0)
+}
 
 // watching classifies the error of a status call: repeated when the next look is due, or when the
-// service asks for it, but once more before the timeout. Temporal ends at once what is to be repeated later.
+// service asks for it, but once more before the timeout.
 func (a *Activities) watching(ctx context.Context, since time.Time, err error) error {
-	var service *pbsm.Error
-	if errors.As(err, &service) {
-		inTime := *service // a refused login is shared by all calls
-		inTime.RetryAfter = beforeTimeout(ctx, service.RetryAfter)
-		err = &inTime
-	}
-	return classify(err, true, a.nextLook(ctx, since))
+	return classify(inTime(ctx, err, beforeTimeout), true, a.nextLook(ctx, since))
 }
 
 // postedOnce classifies the error of a call that must not be repeated unless it was certainly not processed.
-func postedOnce(err error) error { return classify(err, false, 0) }
+func postedOnce(ctx context.Context, err error) error {
+	return classify(inTime(ctx, err, halfway), false, 0)
+}
+
+// inTime cuts short the delay that the other side asks for: Temporal ends at once what is to be repeated
+// after the timeout.
+func inTime(ctx context.Context, err error, cut func(context.Context, time.Duration) time.Duration) error {
+	var (
+		service *pbsm.Error
+		objects *parstore.Error
+		known   *temporal.ApplicationError
+	)
+	switch {
+	case errors.As(err, &known):
+	case errors.As(err, &service) && service.RetryAfter > 0:
+		copied := *service // a refused login is shared by all calls
+		copied.RetryAfter = cut(ctx, service.RetryAfter)
+		return &copied
+	case errors.As(err, &objects) && objects.RetryAfter > 0:
+		copied := *objects
+		copied.RetryAfter = cut(ctx, objects.RetryAfter)
+		return &copied
+	}
+	return err
+}
 
 func classify(err error, safeToRepeat bool, delay time.Duration) error {
 	var (

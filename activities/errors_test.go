@@ -203,3 +203,31 @@ func TestAServicesDelayDoesNotEndAWatchBeforeItsDeadline(t *testing.T) {
 	require.NoError(t, env.GetWorkflowResult(&seen))
 	require.Equal(t, "0", seen.Code)
 }
+
+// The same holds for every other call: what is safe to send again is sent again while there is time left.
+func TestAServicesDelayDoesNotEndACallBeforeItsDeadline(t *testing.T) {
+	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	server := mocks.NewClient(t)
+	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(nil)
+	a.temporal = server
+	for call, c := range map[string]struct {
+		activity, input any
+		status          int
+	}{
+		"trigger":    {a.TriggerBatch, TriggerBatchInput{Connection: "prod", Code: "PBSM_QUICK"}, 429},
+		"upload-par": {a.CreateUploadPAR, CreateUploadPARInput{Connection: "prod", Name: "gl.csv", Size: 2}, 503},
+	} {
+		t.Run(call, func(t *testing.T) {
+			sim.Inject(simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: c.status, RetryAfter: "3600", Times: 2})
+			var suite testsuite.WorkflowTestSuite
+			suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+			env := suite.NewTestWorkflowEnvironment()
+			env.RegisterActivity(a)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 20 * time.Minute})
+				return workflow.ExecuteActivity(ctx, c.activity, c.input).Get(ctx, nil)
+			})
+			require.NoError(t, env.GetWorkflowError())
+		})
+	}
+}

@@ -71,7 +71,7 @@ func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInpu
 		FileName: in.Name, FileSize: in.Size, MimeType: in.MimeType, Prefix: in.Prefix,
 	})
 	if err != nil {
-		return UploadPAR{}, repeatable(err)
+		return UploadPAR{}, repeatable(ctx, err)
 	}
 	return UploadPAR{PAR: conn.seal(par.PAR), FileID: par.FileID, CreateDate: par.CreateDate, Scan: conn.config.ScanAfterUpload}, nil
 }
@@ -96,7 +96,7 @@ func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, erro
 		return Scan{}, err
 	}
 	scan, err := conn.service.ScanFile(ctx, in.FileID)
-	return Scan{Status: scan.Status}, repeatable(err)
+	return Scan{Status: scan.Status}, repeatable(ctx, err)
 }
 
 // ListFiles answers with a file's entry once the service lists it.
@@ -127,7 +127,7 @@ func (a *Activities) CreateDownloadPARByName(ctx context.Context, in CreateDownl
 		FileName: in.Name, StripeName: in.Stripe, Prefix: in.Prefix,
 	})
 	if err != nil {
-		return "", repeatable(err)
+		return "", repeatable(ctx, err)
 	}
 	return conn.seal(par), nil
 }
@@ -140,7 +140,7 @@ func (a *Activities) CreateDownloadPARByID(ctx context.Context, in CreateDownloa
 	}
 	par, err := conn.service.CreateDownloadPARByID(ctx, in.FileID)
 	if err != nil {
-		return "", repeatable(err)
+		return "", repeatable(ctx, err)
 	}
 	return conn.seal(par), nil
 }

@@ -153,7 +153,7 @@ func (a *Activities) putOne(ctx context.Context, progress *folderProgress, in Pu
 	for attempt := 1; ; attempt++ {
 		sent, err := a.putOnce(ctx, progress, in, file)
 		var known *temporal.ApplicationError
-		if !errors.As(repeatable(err), &known) {
+		if !errors.As(repeatable(ctx, err), &known) {
 			return sent, err
 		}
 		if !strings.Contains(known.Message(), file.Ref) {

@@ -59,7 +59,7 @@ func (a *Activities) migrate(ctx context.Context, in MigrationInput, call migrat
 		return Migration{}, err
 	}
 	m, err := call(conn.service, ctx, in.Code)
-	return newMigration(m), repeatable(err)
+	return newMigration(m), repeatable(ctx, err)
 }
 
 func (a *Activities) awaitMigration(ctx context.Context, in MigrationStatusInput, call migrationCall) (Migration, error) {

@@ -69,7 +69,7 @@ func (a *Activities) postOnce(ctx context.Context, what string, send func(contex
 		if errors.As(err, &refused) && refused.NotProcessed {
 			a.markNotSent(ctx)
 		}
-		return Run{}, postedOnce(err)
+		return Run{}, postedOnce(ctx, err)
 	}
 	run := newRun(answered)
 	_ = a.mark(context.WithoutCancel(ctx), Posting{Phase: PhaseAnswered, Run: &run}) // lost, it costs a person's look, too

@@ -46,7 +46,7 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 		FilterCriteria: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
 	})
 	if err != nil {
-		return Report{}, repeatable(err)
+		return Report{}, repeatable(ctx, err)
 	}
 	return conn.newReport(instance), nil
 }

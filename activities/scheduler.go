@@ -172,7 +172,7 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 		return Run{}, err
 	}
 	run, err := conn.service.Interrupt(ctx, in.ref())
-	return newRun(run), repeatable(err)
+	return newRun(run), repeatable(ctx, err)
 }
 
 // BatchStatus answers when the run's status differs from what the workflow knows.

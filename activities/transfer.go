@@ -193,16 +193,16 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
 	if left.Folder != "" {
-		return repeatable(conn.dropUnderWay(ctx, left.Engine))
+		return repeatable(ctx, conn.dropUnderWay(ctx, left.Engine))
 	}
 	if left.SaveTo == "" {
-		return repeatable(conn.objects.Discard(ctx, left.Engine))
+		return repeatable(ctx, conn.objects.Discard(ctx, left.Engine))
 	}
 	parts, err := a.stores.Parts(ctx, left.SaveTo, left.Key, left.Parts)
 	if err != nil {
-		return repeatable(err)
+		return repeatable(ctx, err)
 	}
-	return repeatable(parts.Abort())
+	return repeatable(ctx, parts.Abort())
 }
 
 func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string, error) {

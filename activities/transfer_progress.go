@@ -151,7 +151,7 @@ func (t *transfer) failed(err error) error {
 	if t.activity.Err() != nil {
 		return temporal.NewCanceledError(Refusal{}, t.left())
 	}
-	err = repeatable(err)
+	err = repeatable(t.activity, err)
 	var known *temporal.ApplicationError
 	if !errors.As(err, &known) || known.Type() == InvalidInput || t.left() == "" {
 		return err

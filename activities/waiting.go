@@ -31,14 +31,27 @@ func (a *Activities) nextLook(ctx context.Context, since time.Time) time.Duratio
 
 // beforeTimeout cuts a delay short so that what comes after it falls just before the timeout.
 func beforeTimeout(ctx context.Context, delay time.Duration) time.Duration {
-	info := activity.GetInfo(ctx)
-	if info.ScheduleToCloseTimeout > 0 {
-		left := time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastLook
-		if left > 0 {
-			delay = min(delay, left)
-		}
+	if left := timeLeft(ctx); left > 0 {
+		delay = min(delay, left)
 	}
 	return delay
+}
+
+// halfway cuts a delay short so that half of the time is left for what comes after it.
+func halfway(ctx context.Context, delay time.Duration) time.Duration {
+	if left := timeLeft(ctx); left > 0 {
+		delay = min(delay, left/2)
+	}
+	return delay
+}
+
+// timeLeft is the time until the last look, 0 without a timeout.
+func timeLeft(ctx context.Context) time.Duration {
+	info := activity.GetInfo(ctx)
+	if info.ScheduleToCloseTimeout <= 0 {
+		return 0
+	}
+	return time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastLook
 }
 
 // stillWaiting asks Temporal to run the activity again after the next pause.
