@@ -56,7 +56,7 @@ func newAnswer(r call, status int, header http.Header, content []byte, readErr e
 		if a.body = mend(content); a.body == nil {
 			a.damaged = structured(content)
 			a.problem = errors.New("the answer is not JSON")
-			a.excerpt = string(content)
+			a.excerpt = strings.ReplaceAll(string(content), `\/`, "/") // as some write JSON: a URL must be known for one
 		}
 	}
 	return a

@@ -415,7 +415,7 @@ func TestErrorsCarryNoSecrets(t *testing.T) {
 	require.NoError(t, err)
 	for name, body := range map[string]string{
 		"JSON": string(asJSON), "plain text": echo, "HTML": "<html><title>" + echo + "</title>" + echo,
-		"broken JSON": `{"details":"` + echo, "long": strings.Repeat("token-1 ", 10000),
+		"broken JSON": `{"details":"` + echo, "broken JSON with its slashes escaped": `{"details":"` + strings.ReplaceAll(echo, "/", `\/`), "long": strings.Repeat("token-1 ", 10000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
