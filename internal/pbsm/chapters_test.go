@@ -742,3 +742,16 @@ func TestAFileListMayBeLong(t *testing.T) {
 	require.Len(t, got, files)
 	require.Equal(t, "99999", got[files-1].ID)
 }
+
+// The document has the path of the status in two spellings, and an export has been taken when its status is asked for.
+func TestAStatusPathThatIsNotThereIsNamed(t *testing.T) {
+	s := newService(t)
+	s.answer = reply(404, `{"error":"Not Found"}`)
+	c := s.client(t)
+	for _, call := range []func(context.Context, *Client) (any, error){exportS, importS} {
+		_, err := call(t.Context(), c)
+		require.ErrorContains(t, err, "check migration_status_path")
+	}
+	_, err := export(t.Context(), c)
+	require.ErrorContains(t, err, "check base_url and the name or id")
+}

@@ -338,6 +338,7 @@ type call struct {
 	once          bool              // posting it twice does harm
 	runID         string            // the run that the request names
 	maxAnswer     int               // in bytes; maxBody when 0
+	notFound      string            // what to check at 404; base_url and the name or id when empty
 }
 
 // do sends a request with a valid token, once more with a new one if the

@@ -186,6 +186,8 @@ func advice(e *Error, r call) string {
 		return "map remote_user to the function BATCH_EXEC"
 	case e.HTTPStatus == http.StatusForbidden:
 		return "check the roles of remote_user"
+	case e.HTTPStatus == http.StatusNotFound && r.notFound != "":
+		return "check " + r.notFound
 	case e.HTTPStatus == http.StatusNotFound || e.HTTPStatus/100 == 3:
 		return "check base_url and the name or id"
 	}

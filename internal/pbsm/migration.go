@@ -64,7 +64,7 @@ func (c *Client) migrate(ctx context.Context, d direction, code string) (Migrati
 }
 
 func (c *Client) migrationStatus(ctx context.Context, d direction, code string) (Migration, error) {
-	r := call{name: string(d) + " status", subject: code, method: http.MethodGet}
+	r := call{name: string(d) + " status", subject: code, method: http.MethodGet, notFound: "migration_status_path and the code"}
 	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*answer).migrationStatus)
 }
 
