@@ -313,3 +313,23 @@ func TestAFoldersMarkerWithinIsNotSent(t *testing.T) {
 		})
 	}
 }
+
+// A folder may hold thousands of files, and the service knows them by ids that are noted nowhere yet.
+func TestTheFileOfAFolderThatFailsIsNamed(t *testing.T) {
+	for _, call := range []string{"upload-par", "object-put", "scan-file"} {
+		for status, kind := range map[int]string{400: Refused, 503: Unavailable} {
+			t.Run(fmt.Sprint(call, " ", status), func(t *testing.T) {
+				dir := t.TempDir()
+				require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+				put(t, filepath.Join(dir, "in"), map[string]string{"gl.csv": glText, "fx.csv": glText})
+				a, sim := withService(t, stores.Place{URL: "file://" + dir})
+				a.connections["prod"].config.ScanAfterUpload = true
+				sim.Inject(simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: status, Match: "gl.csv", Times: fileAttempts})
+				_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+				failed := applicationError(t, err)
+				require.Equal(t, kind, failed.Type())
+				require.ErrorContains(t, failed, "inbox/in/gl.csv")
+			})
+		}
+	}
+}
