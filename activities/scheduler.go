@@ -104,6 +104,18 @@ func inOrder(fingerprint string) string {
 	return strings.Join(runs, ";")
 }
 
+// State is where the run stands, in the document's word where it has one for the code. The
+// service's own texts may wander.
+func (s BatchStatus) State() string {
+	if text := pbsm.StatusCode(s.Code).Text(); text != "" {
+		return text
+	}
+	if s.Text == "" {
+		return "in a state that is not known, code " + s.Code
+	}
+	return fmt.Sprintf("in a state that is not known, code %s (%s)", s.Code, s.Text)
+}
+
 // Progress counts the tasks (of a group, the batches) that are over, and all of them.
 func (s BatchStatus) Progress() (over, all int) {
 	count := func(code string) {
@@ -189,7 +201,7 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	if sameFingerprint(status.Fingerprint(), in.Known) {
 		over, all := status.Progress()
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
-			in.RunID, pbsm.StatusCode(status.Code).Text(), time.Since(in.Since).Round(time.Second), over, all)
+			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), over, all)
 	}
 	return status, nil
 }

@@ -46,7 +46,7 @@ func held(s activities.BatchStatus) bool {
 }
 
 func progressText(s activities.BatchStatus) string {
-	return strings.ToLower(pbsm.StatusCode(s.Code).Text()) + countText(s)
+	return strings.ToLower(s.State()) + countText(s)
 }
 
 // countText says how much of a run is done, behind what it is.

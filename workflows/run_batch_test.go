@@ -518,3 +518,11 @@ func TestSearchAttributesAreKeywords(t *testing.T) {
 	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, stateAttribute.GetValueType())
 	require.Len(t, SearchAttributes(), 5)
 }
+
+// A release may know codes that the document does not list.
+func TestAnUnknownCodeIsShown(t *testing.T) {
+	tasks := []activities.TaskStatus{{Code: "t1", StatusCode: "0"}, {Code: "t2", StatusCode: "7"}}
+	require.Equal(t, "ongoing, 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "2", Text: "On going", Tasks: tasks}))
+	require.Equal(t, "in a state that is not known, code 7 (paused), 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "7", Text: "PAUSED", Tasks: tasks}))
+	require.Equal(t, "in a state that is not known, code 7", progressText(activities.BatchStatus{Code: "7"}))
+}
