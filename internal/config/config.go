@@ -85,7 +85,8 @@ type Connection struct {
 	CAFile string `koanf:"ca_file"`
 	// Insecure leaves certificates unverified. Never in production.
 	Insecure bool `koanf:"insecure"`
-	// Timeout is how long one call to the service may take, more than 0.
+	// Timeout is how long one call to the service may take, more than 0. More than 80s is of no use:
+	// Temporal ends an attempt after 90 seconds. Of a transfer it is how long no byte may move.
 	Timeout time.Duration `koanf:"timeout"`
 	// Rate is in calls to the service per second, 0.1 to 1000, over all workers together: every
 	// call and each look at a status. 0: as many as there are. The files of a folder are sent
