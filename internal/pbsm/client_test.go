@@ -503,7 +503,7 @@ func TestADeadConnectionIsNotUsedForLong(t *testing.T) {
 		}
 	}()
 	c := s.client(t, func(c *Config) {
-		c.BaseURL, c.Timeout = "https://"+through.Addr().String(), 500*time.Millisecond
+		c.BaseURL, c.Timeout = "https://"+through.Addr().String(), 2*time.Second
 	})
 	_, err = list(t.Context(), c)
 	require.NoError(t, err)
