@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -158,7 +160,7 @@ func (s codecServer) run(ctx context.Context, a *app) error {
 // codecHandler answers /encode and /decode as Temporal's tools ask for it, and /healthz. Who asks,
 // from where and for how much is logged, never what.
 func codecHandler(codec converter.PayloadCodec, origins []string, logger *slog.Logger) http.Handler {
-	payloads := http.MaxBytesHandler(converter.NewPayloadCodecHTTPHandler(codec), maxCodecRequest)
+	payloads := http.MaxBytesHandler(converter.NewPayloadCodecHTTPHandler(lenientCodec{codec, logger}), maxCodecRequest)
 	logged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		logger.Info("asked", "path", r.URL.Path, "from", r.RemoteAddr, "origin", r.Header.Get("Origin"), "namespace", r.Header.Get("X-Namespace"), "bytes", r.ContentLength)
 		payloads.ServeHTTP(w, r)
@@ -168,6 +170,30 @@ func codecHandler(codec converter.PayloadCodec, origins []string, logger *slog.L
 	mux.Handle("/encode", forOrigins(origins, logged))
 	mux.Handle("/decode", forOrigins(origins, logged))
 	return mux
+}
+
+// lenientCodec gives a payload back as it is where it cannot be opened, and logs why. With an error
+// who asks would have none of the others: the temporal command gives up a whole list or history.
+type lenientCodec struct {
+	converter.PayloadCodec
+	logger *slog.Logger
+}
+
+func (c lenientCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	opened := slices.Clone(payloads)
+	left := map[string]int{} // by why
+	for i := range payloads {
+		one, err := c.PayloadCodec.Decode(payloads[i : i+1])
+		if err != nil {
+			left[err.Error()]++
+			continue
+		}
+		opened[i] = one[0]
+	}
+	for _, why := range slices.Sorted(maps.Keys(left)) {
+		c.logger.Warn("payloads could not be opened and are given back as they are", "payloads", left[why], "error", why)
+	}
+	return opened, nil
 }
 
 // forOrigins lets pages of these origins ask. A page of another one is refused, not only kept from

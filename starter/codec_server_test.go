@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
@@ -51,9 +52,29 @@ func TestTheCodecServerOpensAndSeals(t *testing.T) {
 	assert.Contains(t, log.String(), "namespace=default")
 	assert.NotContains(t, log.String(), "planted")
 
+}
+
+// A payload that cannot be opened is given back as it is: an error would keep the others from who
+// asks, and the temporal command would show nothing of a list or a history with one such in it.
+func TestTheCodecServerGivesBackWhatItCannotOpen(t *testing.T) {
+	url, keys, log := startCodec(t)
+	remote := converter.NewRemotePayloadCodec(converter.RemotePayloadCodecOptions{Endpoint: url})
+	plain, err := converter.GetDefaultDataConverter().ToPayloads("planted", "planted", "planted")
+	require.NoError(t, err)
+	sealed, err := keys.Encode(plain.Payloads)
+	require.NoError(t, err)
 	sealed[0].Metadata["encryption-key-id"] = []byte("lost")
-	_, err = remote.Decode(sealed)
-	assert.ErrorContains(t, err, `sealed with key "lost"`, "the UI shows why it cannot be read")
+	sealed[1].Data[0] ^= 1
+	opened, err := remote.Decode(sealed)
+	require.NoError(t, err)
+	assert.True(t, proto.Equal(sealed[0], opened[0]))
+	assert.True(t, proto.Equal(sealed[1], opened[1]))
+	assert.Equal(t, `"planted"`, string(opened[2].Data))
+	assert.Contains(t, log.String(), "could not be opened")
+	assert.Contains(t, log.String(), "payloads=1")
+	assert.Contains(t, log.String(), `sealed with key \"lost\"`)
+	assert.Contains(t, log.String(), "the sealed payload is damaged")
+	assert.NotContains(t, log.String(), "planted")
 }
 
 func TestTheCodecServerAnswersItsOriginsOnly(t *testing.T) {
