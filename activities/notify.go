@@ -44,7 +44,7 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (Notified, er
 	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
 	m.WorkflowID = info.WorkflowExecution.ID
 	m.Link = temporalclient.WorkflowURL(a.temporalUI, info.Namespace, m.WorkflowID)
-	marks := &deliveries{mark: func(of map[string]delivery) error {
+	marks := &deliveries{mark: func(ctx context.Context, of map[string]delivery) error {
 		return a.temporal.RecordActivityHeartbeat(ctx, info.TaskToken, of)
 	}, of: map[string]delivery{}}
 	if activity.HasHeartbeatDetails(ctx) {
@@ -69,34 +69,37 @@ func (a *Activities) deliver(ctx context.Context, name string, m notify.Message,
 	case earlier.Phase == PhaseAnswered, earlier.Phase == PhaseRefused:
 		return 0
 	case earlier.Phase == PhaseSending && !a.channels.Recognises(name):
-		_ = marks.set(name, delivery{PhaseRefused, "it is not known whether it has the message: a worker stopped while it was on its way"})
+		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether it has the message: a worker stopped while it was on its way"})
 		return 0
 	}
-	if err := marks.set(name, delivery{Phase: PhaseSending}); err != nil {
-		marks.note(name, delivery{PhaseNotSent, "Temporal did not confirm the mark that goes before a message"})
+	err := marks.set(ctx, name, delivery{Phase: PhaseSending})
+	ctx = context.WithoutCancel(ctx)
+	if err != nil {
+		// Temporal may have taken the mark all the same: its answer was lost, or says that the activity is paused.
+		_ = marks.set(ctx, name, delivery{PhaseNotSent, "Temporal did not confirm the mark that goes before a message"})
 		return 0
 	}
-	err := a.channels.Send(context.WithoutCancel(ctx), name, m)
+	err = a.channels.Send(ctx, name, m)
 	var failed *notify.Error
 	switch {
 	case err == nil:
-		_ = marks.set(name, delivery{Phase: PhaseAnswered})
+		_ = marks.set(ctx, name, delivery{Phase: PhaseAnswered})
 	case !errors.As(err, &failed):
-		_ = marks.set(name, delivery{PhaseRefused, err.Error()})
+		_ = marks.set(ctx, name, delivery{PhaseRefused, err.Error()})
 	case failed.Partly, failed.NotTaken && !failed.Temporary:
-		_ = marks.set(name, delivery{PhaseRefused, failed.Text})
+		_ = marks.set(ctx, name, delivery{PhaseRefused, failed.Text})
 	case failed.NotTaken || a.channels.Recognises(name):
-		_ = marks.set(name, delivery{PhaseNotSent, failed.Text})
+		_ = marks.set(ctx, name, delivery{PhaseNotSent, failed.Text})
 		return failed.RetryAfter
 	default:
-		_ = marks.set(name, delivery{PhaseRefused, "it is not known whether it has the message: " + failed.Text})
+		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether it has the message: " + failed.Text})
 	}
 	return 0
 }
 
 // deliveries are how far a message is with each channel, kept in the heartbeat.
 type deliveries struct {
-	mark func(map[string]delivery) error
+	mark func(context.Context, map[string]delivery) error
 
 	mutex sync.Mutex // also while a mark is on its way: the last one holds all of them
 	of    map[string]delivery
@@ -108,20 +111,13 @@ func (d *deliveries) get(name string) delivery {
 	return d.of[name]
 }
 
-// note keeps how far it is without telling Temporal.
-func (d *deliveries) note(name string, now delivery) {
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	d.of[name] = now
-}
-
 // set keeps how far it is and returns once Temporal has confirmed it. A mark that is lost behind
 // a message costs a look at the log, never a second message.
-func (d *deliveries) set(name string, now delivery) error {
+func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.of[name] = now
-	return d.mark(maps.Clone(d.of))
+	return d.mark(ctx, maps.Clone(d.of))
 }
 
 // result is an error that is repeated while a channel is to be tried again.

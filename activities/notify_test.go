@@ -1,0 +1,53 @@
+package activities
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/mocks"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+)
+
+// Temporal may take the mark that goes before a message, and its answer be lost. Nothing was sent
+// then, and the next attempt sends it.
+func TestAMarkThatWasNotConfirmedDoesNotStopTheMessage(t *testing.T) {
+	for name, answer := range map[string]error{
+		"lost":   serviceerror.NewUnavailable("connection closed"),
+		"paused": activity.ErrActivityPaused,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := 0
+			chat := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent++ }))
+			defer chat.Close()
+			channels, err := notify.Open(map[string]notify.Channel{"chat": {Kind: "slack", URL: chat.URL, On: notify.Events()}})
+			require.NoError(t, err)
+			var taken map[string]delivery
+			server := mocks.NewClient(t)
+			server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).
+				Run(func(args mock.Arguments) { taken = args.Get(2).(map[string]delivery) }).
+				Return(func(context.Context, []byte, ...any) error { return answer })
+			a := &Activities{temporal: server, channels: channels}
+			message := notify.Message{Event: notify.Failed, Subject: "nightly-close", What: "it failed"}
+			_, err = activityEnv(a).ExecuteActivity(a.Notify, message)
+			require.Equal(t, Unavailable, applicationError(t, err).Type())
+			require.Zero(t, sent)
+
+			answer = nil
+			next := activityEnv(a)
+			next.SetHeartbeatDetails(taken)
+			result, err := next.ExecuteActivity(a.Notify, message)
+			require.NoError(t, err)
+			var told Notified
+			require.NoError(t, result.Get(&told))
+			require.Equal(t, Notified{Sent: []string{"chat"}}, told)
+			require.Equal(t, 1, sent)
+		})
+	}
+}
