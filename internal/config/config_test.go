@@ -238,8 +238,11 @@ func TestFaults(t *testing.T) {
 		"a key":               {add: "    ca_file: key.pem", want: "holds a PRIVATE KEY"},
 		"choice":              {add: "    dynamic_params: xml", want: `connections.prod.dynamic_params: "xml" is not one of json, string`},
 		"status path":         {add: "    migration_status_path: ../x", want: "must be a path such as /public/status"},
+		"dot in status path":  {add: "    migration_status_path: /public/../status", want: "connections.prod.migration_status_path: must be a path such as /public/status"},
 		"header name":         {add: "    extra_headers: {'a b': c}", want: `connections.prod.extra_headers.a b: "a b" is not a header's name`},
 		"own header":          {add: "    extra_headers: {authorization: c}", want: "connections.prod.extra_headers.authorization: is set by the client itself"},
+		"header of a body":    {add: "    extra_headers: {Content-Type: text/plain}", want: "connections.prod.extra_headers.Content-Type: is set by the client itself"},
+		"header of a tenant":  {add: "    extra_headers: {OFS_TENANT_ID: x}", want: "connections.prod.extra_headers.OFS_TENANT_ID: is set by the client itself"},
 		"connection's name":   {add: strings.Replace(minimal, "prod", "Prod", 1), want: `connections.Prod: "Prod" is not a name`},
 		"null connection":     {add: "connections: {prod: }", want: "connections.prod.base_url: is missing"},
 		"text for connection": {add: "connections: {prod: x}", want: "connections.prod: must be keys and values"},
@@ -271,6 +274,8 @@ func TestFaults(t *testing.T) {
 		"secret not set": {env: "PASSWORD__ENV=NOT_SET", want: "connections.prod.password: the environment variable NOT_SET is not set"},
 		"secret no file": {env: "PASSWORD__FILE=missing", want: "connections.prod.password: open "},
 		"secret empty":   {env: "PASSWORD__FILE=empty", want: "empty is empty"},
+		"secret space":   {env: "PASSWORD= " + canary, want: "connections.prod.password: holds control characters or space around it"},
+		"secret tab":     {env: "CLIENT_SECRET=\t" + canary, want: "connections.prod.client_secret: holds control characters or space around it"},
 		"secret lines":   {env: "PASSWORD__FILE=two-lines", want: "connections.prod.password: holds more than one line"},
 	}
 	for name, tt := range tests {

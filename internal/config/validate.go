@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,11 +15,11 @@ import (
 	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
 var (
 	namePattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 )
 
@@ -39,7 +38,7 @@ var Forms = map[string]Form{
 	"name":      {namePattern.String(), nameRule},
 	"https-url": {`^https://[^/?#@]+(/[^?#]*)?$`, "an https URL with neither user nor query"},
 	"text":      {`^\S([^\x00-\x1f\x7f]*\S)?$`, "a text"},
-	"path":      {pathPattern.String(), "a path such as /public/status"},
+	"path":      {pbsm.PathPattern.String(), "a path such as /public/status"},
 	"header":    {headerPattern.String(), "the name of an HTTP header"},
 	"date":      {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd"},
 	"holiday":   {`^[0-9]{4}-[0-9]{2}-[0-9]{2}( .*)?$`, "a date, yyyy-mm-dd; a name may follow"},
@@ -115,6 +114,9 @@ func (v *checker) connection(key string, c *Connection) {
 	}
 	for name, secret := range map[string]*Secret{"client_secret": &c.ClientSecret, "password": &c.Password} {
 		value, err := secret.read(v.folder, v.lookup)
+		if err == nil {
+			err = checkText(value.Expose())
+		}
 		v.check(key+"."+name, err)
 		*secret = value
 	}
@@ -132,7 +134,7 @@ func (v *checker) connection(key string, c *Connection) {
 	}
 	v.oneOf(key+".dynamic_params", c.DynamicParams, "json", "string")
 	v.oneOf(key+".report_status_body", c.ReportStatusBody, "none", "object")
-	v.want(pathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path", "must be a path such as /public/status")
+	v.want(pbsm.PathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path", "must be a path such as /public/status")
 	for _, name := range slices.Sorted(maps.Keys(c.ExtraHeaders)) {
 		v.check(key+".extra_headers."+name, checkHeader(name, c.ExtraHeaders[name]))
 	}
@@ -241,7 +243,7 @@ func checkURL(text, example string) error {
 	return nil
 }
 
-// checkText is for values that go out as headers.
+// checkText is for values that go out as headers, or in a login.
 func checkText(text string) error {
 	if text == "" {
 		return errors.New("is missing")
@@ -252,13 +254,11 @@ func checkText(text string) error {
 	return nil
 }
 
-var ownHeaders = []string{"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection"}
-
 func checkHeader(name, value string) error {
 	switch {
 	case !headerPattern.MatchString(name):
 		return fmt.Errorf("%q is not a header's name", name)
-	case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+	case pbsm.IsOwnHeader(name):
 		return errors.New("is set by the client itself")
 	}
 	return checkText(value)

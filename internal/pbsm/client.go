@@ -155,7 +155,7 @@ func (c Config) Validate() error {
 	if c.ReportStatusBody != ReportStatusBodyNone && c.ReportStatusBody != ReportStatusBodyObject {
 		faults = append(faults, fmt.Errorf("report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject))
 	}
-	if !pathPattern.MatchString(c.MigrationStatusPath) {
+	if !PathPattern.MatchString(c.MigrationStatusPath) {
 		faults = append(faults, fmt.Errorf("migration status path %q is not a path such as /public/status", c.MigrationStatusPath))
 	}
 	for name, value := range c.ExtraHeaders {
@@ -165,10 +165,10 @@ func (c Config) Validate() error {
 	return errors.Join(append(faults, err)...)
 }
 
-var (
-	pathPattern   = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
-	headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-)
+// PathPattern is the form of Config.MigrationStatusPath.
+var PathPattern = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
+
+var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
 func checkURL(name, raw string) error {
 	if raw == "" {
@@ -215,11 +215,14 @@ var ownHeaders = map[string]bool{
 	"reportcode": true, "reporttype": true, "appid": true, "reportdeftype": true, "reportinstanceid": true,
 }
 
+// IsOwnHeader tells whether a header cannot be among Config.ExtraHeaders.
+func IsOwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
+
 func checkExtraHeader(name, value string) error {
 	switch {
 	case !headerPattern.MatchString(name):
 		return fmt.Errorf("extra header %q is not a header name", name)
-	case ownHeaders[strings.ToLower(name)]:
+	case IsOwnHeader(name):
 		return fmt.Errorf("extra header %q is the client's own", name)
 	}
 	return checkHeaderValue("extra header "+name, value)
