@@ -257,6 +257,8 @@ func TestFaults(t *testing.T) {
 		"health":              {add: minimal + "worker: {health: '9090'}", want: "worker.health: must be an address"},
 		"cached workflows":    {add: minimal + "worker: {cached_workflows: 0}", want: "worker.cached_workflows: must be at least 1"},
 		"stop timeout":        {add: minimal + "worker: {stop_timeout: -1s}", want: "worker.stop_timeout: must be more than 0"},
+		"health's port":       {add: minimal + "worker: {health: ':99999'}", want: "worker.health: must be an address"},
+		"health's name":       {add: minimal + "worker: {health: ':metric'}", want: "worker.health: must be an address"},
 		"no queue":            {add: minimal + "worker: {task_queue: ''}", want: "worker.task_queue: is missing"},
 
 		"http":           {env: "BASE_URL=http://host/t", want: "connections.prod.base_url: must be an https URL"},

@@ -210,7 +210,10 @@ func (v *checker) worker(w *Worker) {
 	if v.want(w.Pipelines != "", "worker.pipelines", "is missing") {
 		w.Pipelines = within(v.folder, w.Pipelines)
 	}
-	_, _, err := net.SplitHostPort(w.Health)
+	_, port, err := net.SplitHostPort(w.Health)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
 	if w.TemporalUI != "" {
 		u, err := url.Parse(w.TemporalUI)
