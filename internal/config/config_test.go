@@ -266,6 +266,7 @@ func TestFaults(t *testing.T) {
 		"query in URL":   {env: "BASE_URL=https://host/t?key=" + canary, want: "connections.prod.base_url: must be an https URL"},
 		"not a URL":      {env: "BASE_URL=https://%zz" + canary, want: "connections.prod.base_url: must be an https URL"},
 		"env unknown":    {env: "BASE_URI=x", want: "connections.prod.base_uri: unknown key"},
+		"# in URL":       {env: "BASE_URL=https://host/t#", want: "connections.prod.base_url: must be an https URL"},
 		"env type":       {env: "INSECURE=" + canary, want: "connections.prod.insecure: must be true or false"},
 		"env level":      {env: "__X=y", want: `PBSM_CONNECTIONS__PROD____X: a level is empty`},
 		"env too deep":   {env: "BASE_URL__X=y", want: "connections.prod.base_url: must be a text"},

@@ -240,7 +240,7 @@ func checkURL(text, example string) error {
 		return errors.New("is missing")
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "?#") {
 		return fmt.Errorf("must be an https URL such as %s, with neither user nor query", example)
 	}
 	return nil
