@@ -85,8 +85,9 @@ type Connection struct {
 	CAFile string `koanf:"ca_file"`
 	// Insecure leaves certificates unverified. Never in production.
 	Insecure bool `koanf:"insecure"`
-	// Timeout is how long one call to the service may take, more than 0. More than 80s is of no use:
-	// Temporal ends an attempt after 90 seconds. Of a transfer it is how long no byte may move.
+	// Timeout is how long one call to the service may take, more than 0, at most 4m. A batch's trigger,
+	// rerun or restart may take all of it; most other calls end after 90 seconds, whatever this says.
+	// Of a transfer it is how long no byte may move.
 	Timeout time.Duration `koanf:"timeout"`
 	// Rate is in calls to the service per second, 0.1 to 1000, over all workers together: every
 	// call and each look at a status. 0: as many as there are. The files of a folder are sent
@@ -98,7 +99,7 @@ type Connection struct {
 	PARHosts []string `koanf:"par_hosts" jsonschema:"minItems=1"`
 	// MaxFileSize is in bytes: larger files are refused before they are sent. The service's
 	// documentation says less than 10 TB; releases set it lower.
-	MaxFileSize int64 `koanf:"max_file_size" jsonschema:"minimum=2"`
+	MaxFileSize int64 `koanf:"max_file_size" jsonschema:"minimum=2,maximum=9999999999999"`
 	// Transfer says how the connection's files move.
 	Transfer Transfer `koanf:"transfer"`
 
@@ -289,7 +290,7 @@ func connectionDefaults() map[string]any {
 		"app_id":                "PBSMCS",
 		"timeout":               "60s",
 		"par_hosts":             []any{"objectstorage.*.oraclecloud.com"},
-		"max_file_size":         int64(10_000_000_000_000 - 1),
+		"max_file_size":         int64(maxFileSize),
 		"dynamic_params":        "json",
 		"migration_status_path": "/public/status",
 		"report_status_body":    "none",

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -124,9 +125,9 @@ func (v *checker) connection(key string, c *Connection) {
 		c.CAFile = within(v.folder, c.CAFile)
 		v.check(key+".ca_file", checkCertificates(c.CAFile))
 	}
-	v.want(c.Timeout > 0, key+".timeout", "must be more than 0")
+	v.want(c.Timeout > 0 && c.Timeout <= maxTimeout, key+".timeout", "must be more than 0 and at most %s", maxTimeout)
 	v.want(c.Rate == 0 || c.Rate >= minRate && c.Rate <= maxRate, key+".rate", "must be 0 (not limited) or %g to %d calls per second", minRate, maxRate)
-	v.want(c.MaxFileSize > 1, key+".max_file_size", "must be more than 1 byte")
+	v.want(c.MaxFileSize > 1 && c.MaxFileSize <= maxFileSize, key+".max_file_size", "must be 2 to %d bytes, which is less than 10 TB", int64(maxFileSize))
 	v.transfer(key+".transfer", c.Transfer)
 	v.want(len(c.PARHosts) > 0, key+".par_hosts", "is missing: at least one host is needed")
 	for i, pattern := range c.PARHosts {
@@ -141,6 +142,8 @@ func (v *checker) connection(key string, c *Connection) {
 }
 
 const (
+	maxTimeout   = 4 * time.Minute // beyond, the activity of a post would end before its call
+	maxFileSize  = 10_000_000_000_000 - 1
 	minRate      = 0.1 // below, a night's few calls would take longer than the night
 	maxRate      = 1000
 	maxParallel  = 64
