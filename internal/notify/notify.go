@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -87,6 +88,8 @@ func (c Channel) Faults() []Fault {
 		add("kind", "%q is not one of %s", c.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	case err != nil:
 		add("url", "is not a URL") // the parser's error would repeat it
+	case u.Port() != "" && !isPort(u.Port()):
+		add("url", "has a port that is none; ports are 1 to 65535")
 	default:
 		if err := k.check(u); err != nil {
 			add("url", "%v", err)
@@ -111,6 +114,11 @@ func (c Channel) Faults() []Fault {
 		}
 	}
 	return faults
+}
+
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0
 }
 
 // Channels are the configured ones, by name.
