@@ -337,6 +337,24 @@ worker: {tasks: 1, poll: {min: 5}}
 	assert.Equal(t, want, strings.Split(err.Error(), "\n"))
 }
 
+// A variable is written in upper case and without a "-"; it means the header that the file has.
+func TestTheEnvironmentOverridesAHeader(t *testing.T) {
+	path := folder(t, minimal+"    extra_headers: {X-Gateway-Key: abc, X-Other: x}\n")
+	cfg, err := Load(path, []string{"PBSM_CONNECTIONS__PROD__EXTRA_HEADERS__X_GATEWAY_KEY=def"})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"X-Gateway-Key": "def", "X-Other": "x"}, cfg.Connections["prod"].ExtraHeaders)
+}
+
+// A variable that two names would have is refused: it would set the password of the wrong one.
+func TestAVariableOfTwoNames(t *testing.T) {
+	text := minimal + strings.Replace(strings.TrimPrefix(minimal, "\nconnections:\n"), "prod:", "us_prod:", 1)
+	text = strings.Replace(text, "  prod:", "  us-prod:", 1)
+	_, err := Load(folder(t, text), nil)
+	require.NoError(t, err)
+	_, err = Load(folder(t, text), []string{"PBSM_CONNECTIONS__US_PROD__PASSWORD=x"})
+	require.ErrorContains(t, err, "PBSM_CONNECTIONS__US_PROD__PASSWORD: is meant for us-prod or for us_prod, and nobody can tell")
+}
+
 func TestBothFormsOfAnOverrideAreAFault(t *testing.T) {
 	_, err := Load(folder(t, minimal), []string{"PBSM_CONNECTIONS__PROD__PASSWORD=x", "PBSM_CONNECTIONS__PROD__PASSWORD__FILE=secrets/password"})
 	assert.ErrorContains(t, err, "connections.prod.password: is set by both PBSM_CONNECTIONS__PROD__PASSWORD and PBSM_CONNECTIONS__PROD__PASSWORD__FILE")

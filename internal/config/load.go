@@ -177,12 +177,32 @@ func (l *loader) keyOf(variable string) []string {
 	if section == "encryption" {
 		section, named = "encryption.keys", 2
 	}
-	for _, name := range l.k.MapKeys(section) {
-		if named < len(key) && strings.ReplaceAll(name, "-", "_") == key[named] {
-			key[named] = name
-		}
+	l.spell(variable, key, section, named)
+	if key[0] == "connections" && len(key) == 4 && key[2] == "extra_headers" {
+		l.spell(variable, key, strings.Join(key[:3], "."), 3)
 	}
 	return key
+}
+
+// spell gives a part of a key the spelling of the name in that section which it means, if there is one.
+func (l *loader) spell(variable string, key []string, section string, part int) {
+	if part >= len(key) {
+		return
+	}
+	names := l.meant(section, key[part])
+	if len(names) > 1 {
+		l.fault(variable, "is meant for %s, and nobody can tell; give them names that differ by more", strings.Join(names, " or for "))
+	}
+	if len(names) > 0 {
+		key[part] = names[0]
+	}
+}
+
+// meant are the names of a section that a part of a variable stands for.
+func (l *loader) meant(section, part string) []string {
+	return slices.DeleteFunc(l.k.MapKeys(section), func(name string) bool {
+		return strings.ToLower(strings.ReplaceAll(name, "-", "_")) != part
+	})
 }
 
 func (l *loader) override() {
