@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -353,6 +355,21 @@ func TestAVariableOfTwoNames(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Load(folder(t, text), []string{"PBSM_CONNECTIONS__US_PROD__PASSWORD=x"})
 	require.ErrorContains(t, err, "PBSM_CONNECTIONS__US_PROD__PASSWORD: is meant for us-prod or for us_prod, and nobody can tell")
+}
+
+// A passphrase that is not there says nothing against its key.
+func TestAMissingPassphraseIsOneFault(t *testing.T) {
+	path := folder(t, minimal+"stores: {a: {url: 'sftp://u@h/x', key_file: id, key_passphrase: {env: NOT_SET}, fingerprint: 'SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8'}}\n")
+	_, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	locked, err := ssh.MarshalPrivateKeyWithPassphrase(private, "", []byte(canary))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "id"), pem.EncodeToMemory(locked), 0o600))
+	_, err = Load(path, []string{"NOT_SET=" + canary})
+	require.NoError(t, err)
+	_, err = Load(path, nil)
+	require.ErrorContains(t, err, "stores.a.key_passphrase: the environment variable NOT_SET is not set")
+	assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one fault, named once: %s", err)
 }
 
 func TestBothFormsOfAnOverrideAreAFault(t *testing.T) {

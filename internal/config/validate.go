@@ -182,6 +182,9 @@ func (v *checker) store(key string, s *Store) {
 		}
 	}
 	for _, fault := range s.place().Faults() {
+		if fault.Key == "key_file" && s.KeyPassphrase == (Secret{value: redacted}) {
+			continue // it cannot be opened without what is missing
+		}
 		v.check(key+"."+fault.Key, errors.New(fault.Message))
 	}
 	if u, err := url.Parse(s.URL); err == nil && u.Scheme == "file" && u.Host == "." {
