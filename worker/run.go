@@ -50,7 +50,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 		return err
 	}
 	defer temporal.Close()
-	if err := checkSearchAttributes(ctx, temporal, options.Namespace); err != nil {
+	if err := checkSearchAttributes(ctx, temporal, options.Namespace, logger); err != nil {
 		return err
 	}
 	acts, err := activities.New(ctx, cfg, temporal, metrics)
@@ -144,12 +144,12 @@ const (
 )
 
 // checkSearchAttributes refuses to start where a workflow would be stuck at its first task.
-func checkSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+func checkSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
 	defer cancel()
 	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
-		slog.Warn("the search attributes of the namespace could not be checked", "namespace", namespace, "error", err)
+		logger.Warn("the search attributes of the namespace could not be checked", "namespace", namespace, "error", err)
 		return nil // not every deployment lets a worker ask
 	}
 	var missing []string

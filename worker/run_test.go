@@ -1,0 +1,34 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/mocks"
+	"google.golang.org/grpc"
+)
+
+// silentOperator does not say which search attributes there are.
+type silentOperator struct {
+	operatorservice.OperatorServiceClient
+}
+
+func (silentOperator) ListSearchAttributes(context.Context, *operatorservice.ListSearchAttributesRequest, ...grpc.CallOption) (*operatorservice.ListSearchAttributesResponse, error) {
+	return nil, serviceerror.NewPermissionDenied("not you", "")
+}
+
+// Where Temporal does not let a worker ask, it starts, and says so in its log like everything else.
+func TestSearchAttributesThatCannotBeAskedFor(t *testing.T) {
+	temporal := mocks.NewClient(t)
+	temporal.On("OperatorService").Return(silentOperator{})
+	var log bytes.Buffer
+	require.NoError(t, checkSearchAttributes(t.Context(), temporal, "default", slog.New(slog.NewJSONHandler(&log, nil))))
+	require.True(t, json.Valid(log.Bytes()), log.String())
+	require.Contains(t, log.String(), "could not be checked")
+}
