@@ -54,3 +54,9 @@ func TestFaultsOfNotificationsAreAllNamed(t *testing.T) {
 	}
 	require.NotContains(t, err.Error(), canary)
 }
+
+// Who never wrote worker.temporal_ui is told where it comes from.
+func TestAFaultOfTEMPORAL_UIIsNamedAsSuch(t *testing.T) {
+	_, err := Load(folder(t, minimal), []string{"TEMPORAL_UI=temporal.example.com:8080"})
+	require.ErrorContains(t, err, "worker.temporal_ui: must be an address such as https://temporal.bank.example; without the key TEMPORAL_UI is taken")
+}

@@ -224,7 +224,7 @@ func (v *checker) worker(w *Worker) {
 	if w.TemporalUI != "" {
 		u, err := url.Parse(w.TemporalUI)
 		v.want(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
-			"worker.temporal_ui", "must be an address such as https://temporal.bank.example")
+			"worker.temporal_ui", "must be an address such as https://temporal.bank.example; without the key TEMPORAL_UI is taken")
 	}
 	v.want(w.StopTimeout > 0, "worker.stop_timeout", "must be more than 0")
 	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
