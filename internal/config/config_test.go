@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
@@ -405,6 +406,8 @@ func TestSecretsShowThemselvesToNobody(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	f.Add(complete, "PBSM_WORKER__LOG__LEVEL=warn")
+	f.Add(minimal, "PBSM_CONNECTIONS__PROD__EXTRA_HEADERS__ACCEPT=x")
+	f.Add(channels, "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://mail.example.com:70000?tls=none")
 	f.Add("connections: {1: {2: 3}, x: [], ~: y}", "PBSM_STORES__=")
 	f.Add("connections: &a {prod: {base_url: *a}}", "PBSM_CONNECTIONS__A.B__C.D=x")
 	f.Fuzz(func(t *testing.T, text, env string) {
@@ -412,5 +415,13 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		cfg, err := Load(path, []string{env})
 		require.True(t, (cfg == nil) != (err == nil))
+		if err != nil {
+			return
+		}
+		for _, connection := range cfg.Connections {
+			require.NoError(t, connection.Client().Validate(), "what is valid here is valid where it is used")
+		}
+		_, err = notify.Open(cfg.NotifyChannels())
+		require.NoError(t, err)
 	})
 }
