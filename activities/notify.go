@@ -59,7 +59,7 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (Notified, er
 		group.Go(func() { pauses.Store(name, a.deliver(ctx, name, m, marks)) })
 	}
 	group.Wait()
-	return marks.result(channels, &pauses)
+	return marks.result(ctx, channels, &pauses)
 }
 
 // deliver sends a message through one channel, unless an earlier attempt did. It gives the pause
@@ -121,7 +121,7 @@ func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
 }
 
 // result is an error that is repeated while a channel is to be tried again.
-func (d *deliveries) result(channels []string, pauses *sync.Map) (Notified, error) {
+func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync.Map) (Notified, error) {
 	told := Notified{}
 	var again []string
 	var pause time.Duration
@@ -139,7 +139,7 @@ func (d *deliveries) result(channels []string, pauses *sync.Map) (Notified, erro
 	}
 	if len(again) > 0 {
 		return Notified{}, temporal.NewApplicationErrorWithOptions(strings.Join(append(again, told.NotSent...), "; "), Unavailable,
-			temporal.ApplicationErrorOptions{NextRetryDelay: pause})
+			temporal.ApplicationErrorOptions{NextRetryDelay: beforeTimeout(ctx, pause)})
 	}
 	return told, nil
 }

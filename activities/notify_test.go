@@ -2,15 +2,20 @@ package activities
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
@@ -50,4 +55,33 @@ func TestAMarkThatWasNotConfirmedDoesNotStopTheMessage(t *testing.T) {
 			require.Equal(t, 1, sent)
 		})
 	}
+}
+
+// A receiver may ask for more patience than there is left, and be back before. Temporal does not
+// repeat what would come after the deadline: nobody would be told, with time left.
+func TestAReceiversDelayDoesNotEndAMessageBeforeItsDeadline(t *testing.T) {
+	asked := 0
+	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked == 1 {
+			w.Header().Set("Retry-After", "600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer chat.Close()
+	channels, err := notify.Open(map[string]notify.Channel{"chat": {Kind: "slack", URL: chat.URL, On: notify.Events()}})
+	require.NoError(t, err)
+	server := mocks.NewClient(t)
+	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(nil)
+	a := &Activities{temporal: server, channels: channels}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(a)
+	env.ExecuteWorkflow(func(ctx workflow.Context) (told Notified, err error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 5 * time.Minute})
+		err = workflow.ExecuteActivity(ctx, a.Notify, notify.Message{Event: notify.Failed, Subject: "nightly-close"}).Get(ctx, &told)
+		return told, err
+	})
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 2, asked)
 }
