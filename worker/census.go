@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -249,6 +251,9 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 			continue
 		}
 		is, err := c.temporal.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
+		if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
+			continue // the list is a moment behind
+		}
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -193,11 +194,23 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 	require.False(t, closed(), "a new night")
 }
 
-// withSchedule is a Temporal that has one schedule.
+// The list of schedules has one for a moment after it was deleted. That is no fault of Temporal's.
+func TestAScheduleThatIsGoneIsNone(t *testing.T) {
+	temporal := withSchedule(t, workflows.ScheduleID("prod", "nightly"), nil)
+	found := map[pipelineKey]scheduleFindings{}
+	require.NoError(t, (&census{temporal: temporal, connections: []string{"prod"}}).schedules(t.Context(), found))
+	require.Empty(t, found)
+}
+
+// withSchedule is a Temporal that has one schedule in its list; without a description it is gone.
 func withSchedule(t *testing.T, id string, is *client.ScheduleDescription) *mocks.Client {
 	t.Helper()
 	handle := mocks.NewScheduleHandle(t)
-	handle.On("Describe", mock.Anything).Return(is, nil)
+	if is == nil {
+		handle.On("Describe", mock.Anything).Return(nil, serviceerror.NewNotFound("schedule not found"))
+	} else {
+		handle.On("Describe", mock.Anything).Return(is, nil)
+	}
 	schedules := mocks.NewScheduleClient(t)
 	schedules.On("List", mock.Anything, mock.Anything).Return(func(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
 		list := mocks.NewScheduleListIterator(t)
