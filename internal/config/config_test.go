@@ -373,6 +373,21 @@ func TestAMissingPassphraseIsOneFault(t *testing.T) {
 	assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one fault, named once: %s", err)
 }
 
+// A password that YAML takes for something else does not come back in what the parser says of it.
+func TestFaultsOfYAMLHoldNoSecret(t *testing.T) {
+	for _, password := range []string{"*" + canary, "*" + canary + " x", "!!int " + canary, "!!bool " + canary, "!" + canary, "!<" + canary, "&" + canary, "{" + canary, "@" + canary, `"\` + canary + `"`} {
+		_, err := Load(folder(t, strings.Replace(minimal, "password: "+canary, "password: "+password, 1)), nil)
+		require.Error(t, err, password)
+		assert.NotContains(t, err.Error(), canary)
+	}
+	_, err := Load(folder(t, strings.Replace(minimal, "password: "+canary, "password: *"+canary, 1)), nil)
+	assert.ErrorContains(t, err, "is not YAML: a value has a form that it cannot have; a text that begins with *, & or ! needs quotes")
+	_, err = Load(folder(t, minimal+"    [\n"), nil)
+	assert.ErrorContains(t, err, "is not YAML: line 13: ")
+	_, err = Load(folder(t, minimal+"# \x01\n"), nil)
+	assert.ErrorContains(t, err, "is not YAML: control characters are not allowed")
+}
+
 func TestBothFormsOfAnOverrideAreAFault(t *testing.T) {
 	_, err := Load(folder(t, minimal), []string{"PBSM_CONNECTIONS__PROD__PASSWORD=x", "PBSM_CONNECTIONS__PROD__PASSWORD__FILE=secrets/password"})
 	assert.ErrorContains(t, err, "connections.prod.password: is set by both PBSM_CONNECTIONS__PROD__PASSWORD and PBSM_CONNECTIONS__PROD__PASSWORD__FILE")

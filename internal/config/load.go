@@ -130,6 +130,7 @@ func (l *loader) failed(key string) bool {
 func (l *loader) readFile() error {
 	err := l.k.Load(file.Provider(l.file), yamlparser.Parser())
 	var faults *yaml.TypeError
+	var unread *fs.PathError
 	switch {
 	case err == nil:
 		return nil
@@ -137,8 +138,10 @@ func (l *loader) readFile() error {
 		return l.withoutFile()
 	case errors.As(err, &faults):
 		return fmt.Errorf("the configuration (%s) is not YAML with unique keys%s", l.file, repeatedKeys(faults))
+	case errors.As(err, &unread):
+		return fmt.Errorf("read the configuration: %w", err)
 	}
-	return fmt.Errorf("read the configuration: %w", err)
+	return fmt.Errorf("the configuration (%s) is not YAML: %s", l.file, wrongForm(err))
 }
 
 func (l *loader) withoutFile() error {
@@ -148,6 +151,16 @@ func (l *loader) withoutFile() error {
 		}
 	}
 	return ErrNone
+}
+
+// ofTheForm are messages of the parser that quote one character at most.
+var ofTheForm = regexp.MustCompile("^yaml: (line \\d+: ([^'\"`]|'.')*|[A-Za-z0-9 -]+)$")
+
+func wrongForm(err error) string {
+	if found := ofTheForm.FindStringSubmatch(err.Error()); found != nil {
+		return found[1]
+	}
+	return "a value has a form that it cannot have; a text that begins with *, & or ! needs quotes"
 }
 
 // Other messages of the parser quote values, which may be secrets.
