@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"io"
 	"os"
@@ -27,14 +26,13 @@ func TestCommand(t *testing.T) {
 	catalog := filepath.Join(dir, "catalog.yaml")
 	require.NoError(t, os.WriteFile(catalog, []byte("batches: [{code: ONE, tasks: [{code: T}]}]"), 0o600))
 	cmd := exec.Command(binary, "--write-config", filepath.Join(dir, "config"), "--catalog", catalog, "--quirk", "codes-as-numbers", "--speed", "60")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	require.NoError(t, err, stderr.String())
+	require.NoError(t, err)
 	var ready struct {
 		BaseURL    string `json:"base_url"`
 		TokenURL   string `json:"token_url"`
@@ -70,7 +68,7 @@ func TestCommand(t *testing.T) {
 	require.EqualValues(t, 0o600, info.Mode().Perm())
 
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, cmd.Wait(), stderr.String())
+	require.NoError(t, cmd.Wait())
 	require.NoFileExists(t, ready.CAFile, "the temporary folder is removed")
 	require.Error(t, exec.Command(binary, "healthcheck", strings.TrimSuffix(ready.ControlURL, "/_simulator")).Run())
 }
