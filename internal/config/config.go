@@ -166,6 +166,9 @@ type Channel struct {
 	// URL is where to send to: https, or for mail smtp://USER:PASSWORD@HOST:587 (STARTTLS),
 	// smtps://USER:PASSWORD@HOST:465 or smtp://HOST:25?tls=none.
 	URL Secret `koanf:"url" jsonschema:"required"`
+	// SigningKey signs what a webhook gets, as standardwebhooks.com says: 24 to 64 bytes as base64,
+	// with or without whsec_ before them. Without it nothing is signed.
+	SigningKey Secret `koanf:"signing_key"`
 	// From is the address that mail comes from.
 	From string `koanf:"from"`
 	// To are the addresses that mail goes to.
@@ -249,7 +252,7 @@ func (c *Config) NotifyChannels() map[string]notify.Channel {
 
 func (c Channel) channel() notify.Channel {
 	return notify.Channel{
-		Kind: c.Kind, URL: c.URL.Expose(), From: c.From, To: c.To, CAFile: c.CAFile, On: c.On, Connections: c.Connections,
+		Kind: c.Kind, URL: c.URL.Expose(), SigningKey: c.SigningKey.Expose(), From: c.From, To: c.To, CAFile: c.CAFile, On: c.On, Connections: c.Connections,
 	}
 }
 

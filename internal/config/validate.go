@@ -197,6 +197,11 @@ func (v *checker) channel(key string, c *Channel, known map[string]Connection) {
 	value, err := c.URL.read(v.folder, v.lookup)
 	v.check(key+".url", err)
 	c.URL = value
+	if c.SigningKey != (Secret{}) {
+		value, err := c.SigningKey.read(v.folder, v.lookup)
+		v.check(key+".signing_key", err)
+		c.SigningKey = value
+	}
 	if c.CAFile != "" {
 		c.CAFile = within(v.folder, c.CAFile)
 	}

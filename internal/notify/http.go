@@ -3,6 +3,7 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
@@ -37,6 +40,7 @@ type poster struct {
 	url    string
 	client *http.Client
 	body   func(Message) any
+	signer *standardwebhooks.Webhook // nil where nothing is signed
 }
 
 // open makes a poster on fresh connections: on those the transport never sends a request a
@@ -47,7 +51,11 @@ func open(body func(Message) any) func(Channel) (sender, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &poster{url: c.URL, body: body, client: &http.Client{
+		signer, err := c.signer()
+		if err != nil {
+			return nil, err
+		}
+		return &poster{url: c.URL, body: body, signer: signer, client: &http.Client{
 			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}, nil
@@ -67,9 +75,9 @@ func (p *poster) send(ctx context.Context, m Message) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "pbsmflow/"+version.Version)
-	// Under this name receivers of webhooks look for what tells a repeated message; see standardwebhooks.com.
-	request.Header.Set("webhook-id", m.ID)
-	request.Header.Set("webhook-timestamp", strconv.FormatInt(m.At.Unix(), 10))
+	if err := p.identify(request.Header, m.ID, text); err != nil {
+		return &Error{NotTaken: true, Text: err.Error()}
+	}
 	answer, err := p.client.Do(request)
 	if err != nil {
 		return &Error{NotTaken: !connected.Load(), Temporary: true, Text: withoutURL(err)}
@@ -84,6 +92,37 @@ func (p *poster) send(ctx context.Context, m Message) error {
 		Text: fmt.Sprintf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)),
 	}
 }
+
+// identify sets the headers by which a receiver tells a repeated message, one that was recorded and is
+// played back, and one that somebody else sent. The time is the attempt's: receivers refuse an old one.
+func (p *poster) identify(header http.Header, id string, body []byte) error {
+	now := time.Now()
+	header.Set(standardwebhooks.HeaderWebhookID, id)
+	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	if p.signer == nil {
+		return nil
+	}
+	signature, err := p.signer.Sign(id, now, body)
+	header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	return err
+}
+
+// signer is nil where the channel has no key.
+func (c Channel) signer() (*standardwebhooks.Webhook, error) {
+	if c.SigningKey == "" {
+		return nil, nil
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(c.SigningKey, "whsec_"))
+	if err != nil || len(key) < minSigningKey || len(key) > maxSigningKey {
+		return nil, fmt.Errorf("is not %d to %d bytes as base64, such as `openssl rand -base64 32` prints", minSigningKey, maxSigningKey)
+	}
+	return standardwebhooks.NewWebhookRaw(key)
+}
+
+const (
+	minSigningKey = 24
+	maxSigningKey = 64
+)
 
 // temporary: what is wrong with the receiver passes; what is wrong with the URL does not.
 func temporary(status int) bool {

@@ -39,6 +39,9 @@ type Channel struct {
 	//	smtps://USER:PASSWORD@HOST:465     mail, encrypted from the start
 	//	smtp://HOST:25?tls=none            mail without encryption, and without a password
 	URL string
+	// SigningKey, a secret, signs what a webhook gets: 24 to 64 bytes as base64, with or without whsec_ before
+	// them. Empty: nothing is signed. Source: the specification at standardwebhooks.com, "Signature scheme".
+	SigningKey string
 	// From and To are addresses of mail.
 	From string
 	To   []string
@@ -99,6 +102,13 @@ func (c Channel) Faults() []Fault {
 		c.mailFaults(add)
 	} else if c.From != "" || len(c.To) > 0 {
 		add("to", "from and to are for mail only")
+	}
+	switch _, err := c.signer(); {
+	case c.SigningKey == "":
+	case c.Kind != "webhook":
+		add("signing_key", "is for a webhook only")
+	case err != nil:
+		add("signing_key", "%v", err)
 	}
 	if len(c.On) == 0 {
 		add("on", "is empty: leave it out for %s", strings.Join(DefaultEvents(), ", "))

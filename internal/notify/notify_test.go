@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 )
 
@@ -111,6 +113,45 @@ func TestWhatReceiversGet(t *testing.T) {
 			})
 			require.NoError(t, send(t, c))
 			check(t, body)
+		})
+	}
+}
+
+// A receiver can tell who sent a message, and that it was not recorded and played back.
+func TestAWebhookIsSigned(t *testing.T) {
+	const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	verifier, err := standardwebhooks.NewWebhook(key)
+	require.NoError(t, err)
+	var verified []error
+	_, c := receiver(t, "webhook", func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		verified = append(verified, verifier.Verify(text, r.Header), verifier.Verify(append(text, ' '), r.Header))
+	})
+	c.SigningKey = key
+	require.NoError(t, send(t, c)) // of an event some weeks ago
+	require.Len(t, verified, 2)
+	require.NoError(t, verified[0])
+	require.ErrorIs(t, verified[1], standardwebhooks.ErrNoMatchingSignature)
+}
+
+func TestFaultsOfASigningKey(t *testing.T) {
+	for name, c := range map[string]struct{ kind, key, want string }{
+		"a key":                 {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 24)), ""},
+		"not base64":            {"webhook", "whsec_secret!", "is not 24 to 64 bytes as base64"},
+		"too short to be safe":  {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 23)), "is not 24 to 64 bytes as base64"},
+		"too long":              {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 65)), "is not 24 to 64 bytes as base64"},
+		"nobody would check it": {"slack", base64.StdEncoding.EncodeToString(make([]byte, 24)), "is for a webhook only"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			faults := Channel{Kind: c.kind, URL: "https://bank.example/x", SigningKey: c.key, On: Events()}.Faults()
+			if c.want == "" {
+				require.Empty(t, faults)
+				return
+			}
+			require.Len(t, faults, 1)
+			require.Equal(t, "signing_key", faults[0].Key)
+			require.Contains(t, faults[0].Message, c.want)
+			require.NotContains(t, faults[0].Message, c.key)
 		})
 	}
 }

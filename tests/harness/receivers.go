@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
@@ -27,6 +30,7 @@ type Webhook struct {
 	// Fault answers instead of it, once it has read the message, and tells whether it did.
 	Fault func(w http.ResponseWriter, attempt int) bool
 
+	verifier *standardwebhooks.Webhook // nil: what is not signed is taken
 	mutex    sync.Mutex
 	attempts int
 	taken    []notify.Message
@@ -62,10 +66,22 @@ func (w *Webhook) receive(answer http.ResponseWriter, r *http.Request) {
 	defer w.mutex.Unlock()
 	w.attempts++
 	w.ids = append(w.ids, r.Header.Get("webhook-id"))
+	if w.verifier != nil && w.verifier.Verify(text, r.Header) != nil {
+		answer.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	if w.Fault != nil && w.Fault(answer, w.attempts) {
 		return
 	}
 	w.taken = append(w.taken, m)
+}
+
+// Sign has the webhook refuse from now on what is not signed with the key that it gives.
+func (w *Webhook) Sign() (key string) {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret)
+	w.verifier, _ = standardwebhooks.NewWebhookRaw(secret)
+	return base64.StdEncoding.EncodeToString(secret)
 }
 
 // Taken are the messages that were taken, those that came twice among them.
