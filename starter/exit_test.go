@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +160,51 @@ func TestFollowingGoesOnWhileTemporalAnswers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// cuttingUpdates cuts the calls about an update so many times, in turn the request and the wait for its answer.
+type cuttingUpdates struct {
+	cuttingTemporal
+	client.WorkflowUpdateHandle
+	ids []string
+}
+
+func (c *cuttingUpdates) UpdateWorkflow(_ context.Context, update client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	c.ids = append(c.ids, update.UpdateID)
+	if len(c.ids)%2 == 1 {
+		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(c.cuttingTemporal.Get(nil, nil))
+	}
+	return c, nil
+}
+
+func (c *cuttingUpdates) Get(_ context.Context, answer any) error {
+	if err := c.cuttingTemporal.Get(nil, nil); err != nil {
+		return err
+	}
+	answer.(*workflows.SteeringResult).Message = "it has stopped"
+	return nil
+}
+
+// A request whose call was cut may be in effect: it is taken up again, never made a second time.
+func TestARequestWhoseCallIsCutIsTakenUpAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		temporal := &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 3, after: time.Minute, there: true}}
+		answer, err := (&session{client: temporal}).ask(t.Context(), "id", workflows.InterruptSignal, workflows.Steering{})
+		require.NoError(t, err)
+		assert.Equal(t, "it has stopped", answer.Message)
+		require.Len(t, temporal.ids, 4)
+		assert.NotEmpty(t, temporal.ids[0])
+		assert.Len(t, slices.Compact(temporal.ids), 1, "one id is one request")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := &session{client: &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 1000, after: time.Minute}}}
+		_, err := s.ask(t.Context(), "id", workflows.InterruptSignal, workflows.Steering{})
+		require.Error(t, err, "Temporal is away")
+		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptSignal, err))
+		assert.Equal(t, exitUnreachable, p.code)
+		assert.Contains(t, p.message, "may be in effect")
+		assert.Contains(t, p.next[0], "starter status id")
+	})
 }
 
 func TestAdviceFitsTheEnd(t *testing.T) {

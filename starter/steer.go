@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -175,13 +177,7 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 		s.note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the request.")
 	})
 	defer patience.Stop()
-	var answer workflows.SteeringResult
-	handle, err := s.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: id, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err == nil {
-		err = handle.Get(ctx, &answer)
-	}
+	answer, err := s.ask(ctx, id, name, asked)
 	if err != nil {
 		return s.unsteered(ctx, id, name, err)
 	}
@@ -193,7 +189,29 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 	return nil
 }
 
-// unsteered says why a request had no effect.
+// ask sends an update until it is answered: one id stands for one request, so to send it again takes up the same one
+// where only the call was cut, as proxies do to long ones.
+func (s *session) ask(ctx context.Context, id, name string, asked workflows.Steering) (workflows.SteeringResult, error) {
+	var answer workflows.SteeringResult
+	update := client.UpdateWorkflowOptions{
+		UpdateID: rand.Text(), WorkflowID: id, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	}
+	for {
+		handle, err := s.client.UpdateWorkflow(ctx, update)
+		if err == nil {
+			err = handle.Get(ctx, &answer)
+		}
+		if ctx.Err() != nil || !temporary(err) || !s.answersFor(ctx, id) {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// unsteered says why a request had no effect, or that it is not known whether it has.
 func (s *session) unsteered(ctx context.Context, id, name string, err error) error {
 	var refused *temporal.ApplicationError
 	switch {
@@ -203,6 +221,11 @@ func (s *session) unsteered(ctx context.Context, id, name string, err error) err
 		return &problem{code: exitInterrupted, id: id, message: "the " + name + " was sent; its effect was not waited for", next: []string{"See how it stands: starter status " + id}}
 	case notFound(err):
 		return s.missing(ctx, id)
+	case temporary(err):
+		return &problem{
+			code: exitUnreachable, id: id, message: fmt.Sprintf("Temporal does not answer (%s): it is not known whether the %s arrived, it may be in effect", temporalclient.Reason(err), name),
+			next: []string{"See how it stands before it is sent again: starter status " + id, temporalclient.WhatToCheck},
+		}
 	}
 	return fmt.Errorf("%s %s: %w", name, id, err)
 }
