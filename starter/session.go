@@ -165,7 +165,7 @@ func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
 	case run.done:
 		return s.alreadyDone(ctx, run, j.againHint)
 	case f.detach:
-		s.detached(ctx, run)
+		s.detached(ctx, run, run.news())
 		return nil
 	}
 	s.announce(run)
@@ -194,7 +194,15 @@ type detachedDocument struct {
 	URL      string `json:"url,omitempty"`
 }
 
-func (s *session) detached(ctx context.Context, run started) {
+// news is what a start found that was not asked for.
+func (r started) news() string {
+	if !r.attached {
+		return ""
+	}
+	return "It was running already, since " + r.at.Local().Format("Mon 15:04:05") + "."
+}
+
+func (s *session) detached(ctx context.Context, run started, note string) {
 	if s.json() {
 		s.printJSON(detachedDocument{WorkflowID: run.id, RunID: run.runID, Attached: run.attached, URL: s.link(run.id)})
 	} else {
@@ -202,8 +210,8 @@ func (s *session) detached(ctx context.Context, run started) {
 		if link := s.link(run.id); link != "" {
 			s.print(link)
 		}
-		if run.attached {
-			s.note("It was running already, since %s.", run.at.Local().Format("Mon 15:04:05"))
+		if note != "" {
+			s.note("%s", note)
 		}
 	}
 	s.noteIdle(ctx)

@@ -294,7 +294,7 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), at: info.GetStartTime().AsTime()}
 	switch {
 	case newResult(run.workflowType) == nil:
-		return usage("%s is a workflow of type %s, which is none of ours", id, run.workflowType)
+		return foreign(run)
 	case info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		result := newResult(run.workflowType)
 		if err := s.ending(run, s.await(ctx, run, result)); err != nil {
@@ -308,6 +308,11 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 		return s.follow(ctx, run, wait)
 	}
 	return s.snapshot(ctx, run, info)
+}
+
+// foreign refuses a workflow of another program.
+func foreign(run started) error {
+	return usage("%s is a workflow of type %s, which is none of ours", run.id, run.workflowType)
 }
 
 // snapshot shows a running job once.
@@ -361,6 +366,10 @@ func (a *app) cancel(ctx context.Context, id string, detach bool) error {
 		return err
 	}
 	defer s.close()
+	return s.cancel(ctx, id, detach)
+}
+
+func (s *session) cancel(ctx context.Context, id string, detach bool) error {
 	info, err := s.describe(ctx, id)
 	if err != nil {
 		return err
@@ -369,16 +378,23 @@ func (a *app) cancel(ctx context.Context, id string, detach bool) error {
 		return s.missing(ctx, id)
 	}
 	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), attached: true, at: info.GetStartTime().AsTime()}
+	if newResult(run.workflowType) == nil {
+		return foreign(run)
+	}
 	switch err := s.client.CancelWorkflow(ctx, id, run.runID); {
 	case notFound(err):
 		return s.missing(ctx, id)
 	case err != nil:
 		return fmt.Errorf("cancel %s: %w", id, err)
 	case detach:
-		s.detached(ctx, run)
+		s.detached(ctx, run, "The cancel was sent. See how it stands: starter status "+id)
 		return nil
 	}
-	return s.cancelled(s.follow(ctx, run, true))
+	err = s.cancelled(s.follow(ctx, run, true))
+	if p := (*problem)(nil); ctx.Err() != nil && errors.As(err, &p) && !p.over {
+		p.message, p.next = "the cancel was sent; its end was not waited for", []string{"See how it stands: starter status " + id}
+	}
+	return err
 }
 
 // cancelled turns the end of a job that was to be cancelled into success.

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// runningTemporal has one workflow that runs, for ever.
+type runningTemporal struct {
+	client.Client
+	client.WorkflowRun
+	info   workflowpb.WorkflowExecutionInfo
+	asked  error // what a question to it ends with
+	cancel func()
+	mu     sync.Mutex
+	queues []string // that were looked at
+}
+
+func newRunning(workflowType, queue string) *runningTemporal {
+	return &runningTemporal{asked: serviceerror.NewUnavailable("nobody"), info: workflowpb.WorkflowExecutionInfo{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: "id", RunId: "run"}, Type: &commonpb.WorkflowType{Name: workflowType},
+		Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, TaskQueue: queue,
+	}}
+}
+
+func (r *runningTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &r.info}, nil
+}
+
+func (r *runningTemporal) DescribeTaskQueue(_ context.Context, queue string, _ enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queues = append(r.queues, queue)
+	return &workflowservice.DescribeTaskQueueResponse{}, nil
+}
+
+func (r *runningTemporal) CancelWorkflow(context.Context, string, string) error {
+	r.cancel()
+	return nil
+}
+
+func (r *runningTemporal) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {
+	return nil, r.asked
+}
+
+func (r *runningTemporal) GetWorkflow(context.Context, string, string) client.WorkflowRun { return r }
+
+func (r *runningTemporal) Get(ctx context.Context, _ any) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func sessionWith(temporal client.Client) (s *session, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	return &session{app: &app{terminal: terminalOf(0, stdout, stderr), taskQueue: "pbsm"}, client: temporal}, stdout, stderr
+}
+
+func TestAWorkflowOfAnotherProgramIsNotCancelled(t *testing.T) {
+	temporal := newRunning("MonthEnd", "pbsm")
+	temporal.cancel = func() { t.Error("it was cancelled") }
+	s, _, _ := sessionWith(temporal)
+	p := asProblem(s.cancel(t.Context(), "id", true))
+	assert.Equal(t, exitUsage, p.code)
+	assert.Contains(t, p.message, "MonthEnd, which is none of ours")
+}
+
+func TestACancelThatIsNotWaitedForSaysThatItWasSent(t *testing.T) {
+	temporal := newRunning(workflows.RunBatchType, "pbsm")
+	temporal.cancel = func() {}
+	s, stdout, stderr := sessionWith(temporal)
+	require.NoError(t, s.cancel(t.Context(), "id", true))
+	assert.Equal(t, "id\n", stdout.String())
+	assert.Contains(t, stderr.String(), "The cancel was sent")
+	assert.NotContains(t, stderr.String(), "already")
+
+	ctx, stop := context.WithCancel(t.Context())
+	temporal.cancel = stop // Ctrl-C, right afterwards
+	s, _, _ = sessionWith(temporal)
+	p := asProblem(s.cancel(ctx, "id", false))
+	assert.Equal(t, exitInterrupted, p.code)
+	assert.Contains(t, p.message, "the cancel was sent")
+	assert.NotContains(t, p.next[0], "cancel")
+}
