@@ -69,8 +69,8 @@ func (a *app) promote(ctx context.Context, name, buildID string, percent float32
 		_, err = handle.SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: buildID})
 	}
 	if err != nil {
-		return &problem{code: exitFailed, message: fmt.Sprintf("version %s of %s cannot be promoted: %v", buildID, name, err),
-			next: []string{"See which versions there are: starter deployment list --deployment " + name}}
+		return answered(err, &problem{code: exitFailed, message: fmt.Sprintf("version %s of %s cannot be promoted: %v", buildID, name, err),
+			next: []string{"See which versions there are: starter deployment list --deployment " + name}})
 	}
 	return s.listVersions(ctx, name)
 }

@@ -79,6 +79,15 @@ func (d *doctor) bad(code int, check, do string, err error) {
 	d.add(finding{Check: check, Detail: err.Error(), Do: do, code: code})
 }
 
+// refused is what Temporal did not tell, or that it is away by now.
+func (d *doctor) refused(check, do string, err error) {
+	code := exitFailed
+	if temporary(err) {
+		code, do = exitUnreachable, temporalclient.WhatToCheck
+	}
+	d.bad(code, check, do, err)
+}
+
 // add shows a finding as soon as it is there.
 func (d *doctor) add(f finding) {
 	d.findings = append(d.findings, f)
@@ -327,14 +336,14 @@ func (d *doctor) temporal(ctx context.Context) {
 	defer cancel()
 	described, err := s.client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: s.namespace})
 	if err != nil {
-		d.bad(exitFailed, "namespace "+s.namespace, "Set TEMPORAL_NAMESPACE to one that exists, or create it: temporal operator namespace create -n "+s.namespace, err)
+		d.refused("namespace "+s.namespace, "Set TEMPORAL_NAMESPACE to one that exists, or create it: temporal operator namespace create -n "+s.namespace, err)
 		return
 	}
 	d.ok("namespace "+s.namespace, "keeps what has ended for %s", days(described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()))
 	missing, err := s.missingSearchAttributes(ctx)
 	switch {
 	case err != nil:
-		d.bad(exitFailed, "search attributes", "Ask who runs Temporal.", err)
+		d.refused("search attributes", "Ask who runs Temporal.", err)
 	case len(missing) > 0:
 		d.bad(exitFailed, "search attributes", "Register them: starter search-attributes create", fmt.Errorf("missing: %s", strings.Join(missing, ", ")))
 	default:
@@ -348,7 +357,7 @@ func (d *doctor) workers(ctx context.Context, s *session) {
 	last, err := s.polls(ctx, s.taskQueue)
 	switch {
 	case err != nil:
-		d.bad(exitFailed, "workers", "Ask who runs Temporal.", err)
+		d.refused("workers", "Ask who runs Temporal.", err)
 		return
 	case last.idle():
 		d.bad(exitFailed, "workers", startWorker, errors.New(last.text()))

@@ -89,6 +89,14 @@ func temporary(err error) bool {
 	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &busy) || errors.As(err, &cut) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// answered is the problem of what Temporal refused. Where it did not answer, that is the problem.
+func answered(err error, refused *problem) error {
+	if temporary(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return refused
+}
+
 // stopped makes of a call that ended with ctx the end of ctx: the SDK tells it like one that the server cut.
 func stopped(ctx context.Context, err error) error {
 	var cut *serviceerror.Canceled

@@ -106,6 +106,13 @@ func TestOtherErrorsHaveExitCodes(t *testing.T) {
 	}
 }
 
+func TestWhatTemporalRefusesIsNoSilence(t *testing.T) {
+	refused := usage("refused")
+	assert.Equal(t, exitUsage, asProblem(answered(serviceerror.NewFailedPrecondition("no pollers"), refused)).code)
+	assert.Equal(t, exitUnreachable, asProblem(answered(serviceerror.NewUnavailable("gone"), refused)).code)
+	assert.Equal(t, exitInterrupted, asProblem(answered(fmt.Errorf("x: %w", context.Canceled), refused)).code)
+}
+
 func TestACallThatEndsWithCtrlCIsStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := fmt.Errorf("start x: %w", serviceerror.NewCanceled("context canceled"))

@@ -51,8 +51,8 @@ func (a *app) createSearchAttributes(ctx context.Context) error {
 			Namespace: s.namespace, SearchAttributes: attributes,
 		})
 		if err != nil {
-			return &problem{code: exitFailed, message: fmt.Sprintf("register search attributes in namespace %s: %v", s.namespace, err),
-				next: []string{"Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: " + strings.Join(missing, ", ")}}
+			return answered(err, &problem{code: exitFailed, message: fmt.Sprintf("register search attributes in namespace %s: %v", s.namespace, err),
+				next: []string{"Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: " + strings.Join(missing, ", ")}})
 		}
 	}
 	if a.json() {
@@ -71,7 +71,7 @@ func (a *app) createSearchAttributes(ctx context.Context) error {
 func (s *session) missingSearchAttributes(ctx context.Context) ([]string, error) {
 	known, err := s.client.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: s.namespace})
 	if err != nil {
-		return nil, &problem{code: exitFailed, message: fmt.Sprintf("read the search attributes of namespace %s: %v", s.namespace, err)}
+		return nil, fmt.Errorf("read the search attributes of namespace %s: %w", s.namespace, err)
 	}
 	missing, wrong := []string{}, []string{}
 	for _, name := range workflows.SearchAttributes() {
