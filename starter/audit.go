@@ -46,7 +46,8 @@ the result of the close, or give that one as --sha256.
 
 Exit codes:
   0  sound, and with --sha256 the file that is meant
-  1  a line does not fit; the first one is named
+  1  a line does not fit, and the first one is named; or the final hash is another, be it
+     that a later close of the same night was written behind the one that is meant
   2  bad usage, or the file cannot be read`,
 		Example: `  starter audit verify reports/2026-10-31/audit.jsonl --sha256 5f70bf18...`,
 		Args:    oneArg("file"),
@@ -54,6 +55,17 @@ Exit codes:
 	}
 	cmd.Flags().StringVar(&want, "sha256", "", "the final `hash` that the file must have")
 	return cmd
+}
+
+// otherHash says of a sound file what it is, if not the one whose final hash is wanted.
+func otherHash(found audit.Report, want string) string {
+	for i, end := range found.Seals {
+		if strings.EqualFold(end.SHA256, want) {
+			return fmt.Sprintf("its lines fit, but %s is the hash of close %d of the %d in it: up to line %d it is the file that is meant; what follows was written by a later close, whose final hash %s is to be compared, too",
+				want, i+1, found.Closes, end.Lines+1, found.SHA256)
+		}
+	}
+	return fmt.Sprintf("its lines fit, but its final hash is %s, not %s: it is another file than the one that is meant", found.SHA256, want)
 }
 
 func (a *app) verifyAudit(path, want string) error {
@@ -73,7 +85,7 @@ func (a *app) verifyAudit(path, want string) error {
 	case err != nil:
 		return usage("the audit file: %v", err)
 	case want != "" && !strings.EqualFold(want, found.SHA256):
-		why := fmt.Sprintf("its lines fit, but its final hash is %s, not %s: it is another file than the one that is meant", found.SHA256, want)
+		why := otherHash(found, want)
 		return &problem{
 			code: exitFailed, message: path + ": " + why,
 			document: auditDocument{File: path, Report: found, Why: why},

@@ -36,7 +36,7 @@ func TestARecordIsAChain(t *testing.T) {
 	file, end := written(t, nil, night("run-1"))
 	report, err := Verify(iotest.OneByteReader(bytes.NewReader(file)))
 	require.NoError(t, err)
-	assert.Equal(t, Report{Lines: 6, Closes: 1, SHA256: end.SHA256}, report)
+	assert.Equal(t, Report{Lines: 6, Closes: 1, SHA256: end.SHA256, Seals: []Seal{end}}, report)
 	assert.EqualValues(t, 5, end.Lines)
 
 	lines := strings.Split(strings.TrimSuffix(string(file), "\n"), "\n")
@@ -55,12 +55,12 @@ func TestARetryWritesTheSameBytes(t *testing.T) {
 }
 
 func TestACloseThatIsRunAgainGoesOnWithTheChain(t *testing.T) {
-	first, _ := written(t, nil, night("run-1"))
+	first, before := written(t, nil, night("run-1"))
 	second, end := written(t, first, night("run-2"))
 	assert.True(t, bytes.HasPrefix(second, first))
 	report, err := Verify(bytes.NewReader(second))
 	require.NoError(t, err)
-	assert.Equal(t, Report{Lines: 12, Closes: 2, SHA256: end.SHA256}, report)
+	assert.Equal(t, Report{Lines: 12, Closes: 2, SHA256: end.SHA256, Seals: []Seal{before, end}}, report)
 	again, _ := written(t, second, night("run-2"))
 	assert.Equal(t, string(second), string(again))
 }

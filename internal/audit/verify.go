@@ -24,6 +24,7 @@ type Report struct {
 	Lines  int64  `json:"lines"`  // seals among them
 	Closes int    `json:"closes"` // records, each with its seal
 	SHA256 string `json:"sha256"` // the last seal's
+	Seals  []Seal `json:"-"`      // of each record
 }
 
 const maxLine = 16 << 20 // bytes
@@ -124,6 +125,7 @@ func (v *verifier) seal(body []byte, execution string) error {
 	}
 	v.Closes++
 	v.SHA256 = end.SHA256
+	v.Seals = append(v.Seals, end)
 	return nil
 }
 
