@@ -164,6 +164,28 @@ func TestBatchRunRefuses(t *testing.T) {
 	}
 }
 
+// What is printed to be copied has the flags without which it would do something else.
+func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	a := &app{terminal: terminalOf(0, &stdout, &stderr)}
+	root := newRoot(a)
+	wants := &problem{code: exitWaiting, message: "stop", next: []string{"Come back: starter status close/a --follow, or starter inbox"}}
+	a.launch = func(context.Context, start, following) error {
+		a.print("Follow it: starter status batch/b")
+		return wants
+	}
+	root.SetArgs([]string{"close", "-c", "prod", "-p", "nightly-close", "--as-of", "2026-10-31", "--config", "my night/it's.yaml", "--task-queue", "second"})
+	a.report(asProblem(root.Execute()))
+	const given = `starter --config 'my night/it'\''s.yaml' --task-queue second`
+	assert.Equal(t, "Follow it: "+given+" status batch/b\n", stdout.String())
+	assert.Contains(t, stderr.String(), "Come back: "+given+" status close/a --follow, or "+given+" inbox\n")
+	asks := a.asks(view.Job{ID: "batch/b", Status: workflows.Status{Type: workflows.RunBatchType, Waiting: &workflows.WaitingFor{Choices: []string{"restart"}}}})
+	assert.Equal(t, []string{given + ` batch restart batch/b --reason "..."`}, asks[0].Commands)
+
+	got := invoke(t, "--config", "x.yaml", "--task-queue", "second", "pipeline", "check", writeDefinition(t, "a.yaml", definitionText))
+	assert.Zero(t, got.code, "they may stand before the command: %s", got.stderr)
+}
+
 func TestOtherJobs(t *testing.T) {
 	for name, test := range map[string]struct {
 		args  []string

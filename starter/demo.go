@@ -246,7 +246,7 @@ func (d *demonstration) isolate() error {
 			}
 		}
 	}
-	d.config, d.taskQueue = d.path("pbsm.yaml"), workflows.TaskQueue
+	d.config, d.taskQueue, d.given = d.path("pbsm.yaml"), workflows.TaskQueue, ""
 	empty := d.path("temporal.toml")
 	return errors.Join(os.WriteFile(empty, nil, 0o600), os.Setenv("TEMPORAL_CONFIG_FILE", empty))
 }

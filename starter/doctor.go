@@ -90,6 +90,7 @@ func (d *doctor) refused(check, do string, err error) {
 
 // add shows a finding as soon as it is there.
 func (d *doctor) add(f finding) {
+	f.Do = d.complete(f.Do)
 	d.findings = append(d.findings, f)
 	if d.json() {
 		return

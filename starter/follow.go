@@ -162,9 +162,17 @@ type waitingDocument struct {
 	Notes []string   `json:"notes,omitempty"`
 }
 
+func (a *app) asks(job view.Job) []view.Ask {
+	asks := view.Asks(job)
+	for i := range asks {
+		asks[i].Commands = a.completeAll(asks[i].Commands)
+	}
+	return asks
+}
+
 // waits ends the following of a job that needs a person.
 func (s *session) waits(job view.Job) error {
-	asks := view.Asks(job)
+	asks := s.asks(job)
 	if !s.json() {
 		s.print(s.standing(job)...)
 		s.print("", "Afterwards: starter status "+job.ID+" --follow")
@@ -197,7 +205,7 @@ func (p *progress) update(job view.Job) {
 	switch {
 	case p.screen != nil && (job.Status.Type != "" || len(job.Notes) > 0):
 		width, height := p.screen.Size()
-		_ = p.screen.Draw(p.session.style.Live(job, width, height))
+		_ = p.screen.Draw(p.session.completeAll(p.session.style.Live(job, width, height)))
 	case p.session.json():
 		p.notes(job)
 	case p.screen == nil:

@@ -44,6 +44,9 @@ func (a *app) inbox(ctx context.Context, connection string) error {
 		return err
 	}
 	waiters := append([]view.Waiter{}, view.Inbox(s.lookAtAll(ctx, ids))...)
+	for i := range waiters {
+		waiters[i].Commands = s.completeAll(waiters[i].Commands)
+	}
 	document := inboxDocument{Waiting: waiters}
 	if !a.json() {
 		a.print(a.style.Inbox(waiters, time.Now(), a.width())...)

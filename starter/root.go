@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,8 @@ type app struct {
 	taskQueue string
 	output    string
 	verbose   bool
+	given     string         // of the flags config and task-queue, as they were typed, before a command
+	commands  *regexp.Regexp // the starter's commands in a text
 	// launch starts a workflow and follows it, as asked.
 	launch func(context.Context, start, following) error
 }
@@ -60,6 +63,7 @@ the keys of encryption where the worker has some.
 			if a.output != "text" && a.output != "json" {
 				return usage("--output %q is neither text nor json", a.output)
 			}
+			a.given = givenOf(cmd.Flags())
 			return checkNotEmpty(cmd.Flags())
 		},
 	}
@@ -92,8 +96,60 @@ the keys of encryption where the worker has some.
 		}
 	}
 	root.AddCommand(newVersionCommand(a))
+	a.commands = commandsIn(root)
 	fitHelp(root, a.width())
 	return root
+}
+
+func commandsIn(root *cobra.Command) *regexp.Regexp {
+	var names []string
+	for _, command := range root.Commands() {
+		names = append(names, command.Name())
+	}
+	return regexp.MustCompile(`\bstarter (` + strings.Join(names, "|") + `)\b`)
+}
+
+func givenOf(flags *pflag.FlagSet) (given string) {
+	for _, name := range []string{"config", "task-queue"} {
+		if flag := flags.Lookup(name); flag.Changed {
+			given += " --" + name + " " + quoted(flag.Value.String())
+		}
+	}
+	return given
+}
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if notInWord.MatchString(word) || word == "" {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+var notInWord = regexp.MustCompile(`[^A-Za-z0-9._/:=@,+-]`)
+
+// complete makes the commands in a text such as do the same when they are copied: with the flags that were given here.
+func (a *app) complete(text string) string {
+	if a.given == "" {
+		return text
+	}
+	return a.commands.ReplaceAllStringFunc(text, func(command string) string {
+		return "starter" + a.given + strings.TrimPrefix(command, "starter")
+	})
+}
+
+func (a *app) completeAll(texts []string) []string {
+	completed := make([]string, 0, len(texts))
+	for _, text := range texts {
+		completed = append(completed, a.complete(text))
+	}
+	return completed
+}
+
+func (a *app) print(lines ...string) { a.terminal.print(a.completeAll(lines)...) }
+
+func (a *app) note(format string, args ...any) {
+	a.terminal.note("%s", a.complete(fmt.Sprintf(format, args...)))
 }
 
 // fitHelp sets the help of all commands for a terminal. 0 is no limit.
@@ -164,6 +220,7 @@ func oneArg(what string) cobra.PositionalArgs {
 
 // report shows a problem and gives its exit code.
 func (a *app) report(p *problem) int {
+	p.next = a.completeAll(p.next)
 	if a.json() {
 		if p.document == nil {
 			p.document = problemJSON(p)

@@ -17,7 +17,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
-	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -325,7 +324,7 @@ func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.Wo
 	}
 	waiting := job.Status.State == workflows.Waiting
 	if s.json() {
-		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: view.Asks(job), Notes: job.Notes}
+		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: s.asks(job), Notes: job.Notes}
 		if !waiting {
 			s.printJSON(document)
 			return nil
@@ -404,6 +403,7 @@ func (s *session) cancelled(err error) error {
 		return err
 	}
 	if s.json() {
+		p.next = s.completeAll(p.next)
 		s.printJSON(problemJSON(p))
 		return nil
 	}
