@@ -226,7 +226,7 @@ func (d *doctor) connection(ctx context.Context, name string, conn config.Connec
 		d.bad(exitFailed, name+" call", "Check tenant_id, service_id, workspace_id, remote_user and the user's roles.", err)
 		return
 	}
-	d.ok(name+" call", "the service lists %d files", len(files))
+	d.ok(name+" call", "the service lists %s", view.Plural(len(files), "file"))
 }
 
 func host(raw string) string {
@@ -376,7 +376,7 @@ func (d *doctor) workers(ctx context.Context, s *session) {
 
 func days(d time.Duration) string {
 	if d >= 24*time.Hour {
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
+		return view.Plural(int(d/(24*time.Hour)), "day")
 	}
 	return d.String()
 }

@@ -18,7 +18,7 @@ func (s Style) Result(result any, width int) []string {
 	case *workflows.GenerateReportResult:
 		return s.fileResult("report "+r.Code+", instance "+r.InstanceID, r.File)
 	case *workflows.FileResult:
-		return s.fileResult(r.Name+suffix(", file id ", r.FileID), *r)
+		return s.fileResult(named(r.Name, r.FileID), *r)
 	case *workflows.ScheduledCloseResult:
 		return s.scheduledResult(r, width)
 	case *workflows.MigrateResult:
@@ -73,6 +73,8 @@ func stepOutcome(step workflows.StepResult) string {
 		return oneLine(step.Error)
 	case step.Batch != nil:
 		return batchOutcome(step.Batch)
+	case step.Upload != nil && step.Upload.Files > 0:
+		return fmt.Sprintf("%s, %s, listed in %s", Plural(step.Upload.Files, "file"), Volume(*step.Upload), step.Upload.ListedIn)
 	case step.Upload != nil:
 		return fmt.Sprintf("file id %s, %s", step.Upload.FileID, Volume(*step.Upload))
 	case step.Download != nil:
@@ -127,6 +129,13 @@ func (s Style) words(log []workflows.LogEntry, width int) []string {
 }
 
 func (s Style) fileResult(what string, f workflows.FileResult) []string {
+	if f.Files > 0 { // of a folder, the sum is the list's
+		return []string{
+			s.heading(workflows.Succeeded, Plural(f.Files, "file")+" of "+f.File, f.StartedAt, f.EndedAt),
+			"  " + Volume(f),
+			"  listed in " + f.ListedIn + ", SHA-256 " + f.SHA256,
+		}
+	}
 	return []string{
 		s.heading(workflows.Succeeded, what, f.StartedAt, f.EndedAt),
 		fmt.Sprintf("  %s  %s", f.File, Volume(f)),
@@ -134,7 +143,18 @@ func (s Style) fileResult(what string, f workflows.FileResult) []string {
 	}
 }
 
+// named is a file of the service, of which not both need to be known.
+func named(name, id string) string {
+	switch {
+	case id == "":
+		return name
+	case name == "":
+		return "file id " + id
+	}
+	return name + ", file id " + id
+}
+
 // Volume is how much a file holds: 24.1 MB, 250,000 rows.
 func Volume(f workflows.FileResult) string {
-	return fmt.Sprintf("%s, %s rows", Bytes(f.Bytes), Count(f.Rows))
+	return Bytes(f.Bytes) + ", " + Plural(f.Rows, "row")
 }

@@ -146,7 +146,7 @@ func Count(n int64) string {
 }
 
 // Plural is "1 step", "2 steps".
-func Plural(n int, what string) string {
+func Plural[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

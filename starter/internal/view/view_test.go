@@ -159,6 +159,17 @@ func TestResult(t *testing.T) {
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
+func TestAFileIsCalledByWhatIsKnownOfIt(t *testing.T) {
+	file := workflows.FileResult{File: "inbox/gl.csv", FileID: "7", Bytes: 32, Rows: 1, SHA256: "ab12"}
+	assert.Equal(t, []string{"+ file id 7  succeeded", "  inbox/gl.csv  32 B, 1 row", "  SHA-256 ab12"}, Style{}.Result(&file, 80))
+	file.Name = "gl.csv"
+	assert.Equal(t, "+ gl.csv, file id 7  succeeded", Style{}.Result(&file, 80)[0])
+
+	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: 1200, SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
+	assert.Equal(t, []string{"+ 12 files of inbox/extracts/  succeeded", "  4.0 MB, 1,200 rows", "  listed in reports/sent.jsonl, SHA-256 cd34"}, Style{}.Result(&folder, 80))
+	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{Upload: &folder}))
+}
+
 func TestATransferSaysHowFastItIs(t *testing.T) {
 	assert.Equal(t, "12.4 MB", Style{}.transfer(Transfer{Done: 12_400_000}))
 	text := Style{}.transfer(Transfer{Done: 12_400_000, Total: 40_000_000, Rate: 2_000_000, Left: 14 * time.Second})
