@@ -287,7 +287,7 @@ func (s *session) status(ctx context.Context, id string) (workflows.Status, erro
 
 // silence says why there was no answer. The job itself is not touched by it.
 func (w *watch) silence(ctx context.Context, err error) []string {
-	workers, unreachable := w.polls(ctx, w.taskQueue)
+	workers, unreachable := w.polls(ctx, w.run.queue)
 	var notReady *serviceerror.WorkflowNotReady
 	switch {
 	case ctx.Err() != nil:

@@ -163,7 +163,7 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	shown.Created = true
 	a.showNights(shown, "created")
 	a.hintMorning(plan, shown)
-	session.noteIdle(ctx)
+	session.noteIdle(ctx, a.taskQueue)
 	return nil
 }
 

@@ -76,6 +76,7 @@ type start struct {
 // started is a workflow that was started, now or before.
 type started struct {
 	id, runID, workflowType string
+	queue                   string
 	attached                bool // it was running already
 	done                    bool // it had succeeded already
 	at                      time.Time
@@ -105,7 +106,7 @@ func (s *session) start(ctx context.Context, j start) (started, error) {
 	case err != nil:
 		return started{}, fmt.Errorf("start %s: %w", j.id, err)
 	}
-	return started{id: run.GetID(), runID: run.GetRunID(), workflowType: j.workflowType, at: time.Now()}, nil
+	return started{id: run.GetID(), runID: run.GetRunID(), workflowType: j.workflowType, queue: s.taskQueue, at: time.Now()}, nil
 }
 
 // exists tells that there is or was a workflow with an id.
@@ -121,6 +122,7 @@ func (s *session) found(ctx context.Context, j start, runID string) (started, er
 		return started{}, fmt.Errorf("look at %s: %w", j.id, err)
 	}
 	info := described.GetWorkflowExecutionInfo()
+	found.queue = s.queueOf(info)
 	if name := info.GetType().GetName(); name != j.workflowType {
 		return started{}, usage("%s is taken by a workflow of type %s", j.id, name)
 	}
@@ -214,7 +216,7 @@ func (s *session) detached(ctx context.Context, run started, note string) {
 			s.note("%s", note)
 		}
 	}
-	s.noteIdle(ctx)
+	s.noteIdle(ctx, run.queue)
 }
 
 // alreadyDone shows what an earlier workflow of the same id achieved.

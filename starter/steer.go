@@ -170,7 +170,8 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 	}
 	defer s.close()
 	patience := time.AfterFunc(askTimeout, func() {
-		if s.noteIdle(ctx) {
+		info, err := s.describe(ctx, id)
+		if err == nil && s.noteIdle(ctx, s.queueOf(info)) {
 			return
 		}
 		s.note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the request.")
@@ -290,7 +291,7 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 	if err != nil {
 		return err
 	}
-	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), at: info.GetStartTime().AsTime()}
+	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), queue: s.queueOf(info), at: info.GetStartTime().AsTime()}
 	switch {
 	case newResult(run.workflowType) == nil:
 		return foreign(run)
@@ -376,7 +377,7 @@ func (s *session) cancel(ctx context.Context, id string, detach bool) error {
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return s.missing(ctx, id)
 	}
-	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), attached: true, at: info.GetStartTime().AsTime()}
+	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), queue: s.queueOf(info), attached: true, at: info.GetStartTime().AsTime()}
 	if newResult(run.workflowType) == nil {
 		return foreign(run)
 	}

@@ -78,6 +78,18 @@ func TestAWorkflowOfAnotherProgramIsNotCancelled(t *testing.T) {
 	assert.Contains(t, p.message, "MonthEnd, which is none of ours")
 }
 
+// Whatever queue the starter is told, only the workers of the job's own can tell how it stands.
+func TestAJobIsAskedAboutOnItsOwnQueue(t *testing.T) {
+	temporal := newRunning(workflows.RunBatchType, "second")
+	s, _, _ := sessionWith(temporal)
+	info, err := s.describe(t.Context(), "id")
+	require.NoError(t, err)
+	p := asProblem(s.snapshot(t.Context(), started{id: "id", queue: s.queueOf(info)}, info))
+	assert.Equal(t, exitUnreachable, p.code)
+	assert.Contains(t, p.message, `no worker has polled the task queue "second" lately`)
+	assert.Equal(t, []string{"second", "second"}, temporal.queues)
+}
+
 func TestACancelThatIsNotWaitedForSaysThatItWasSent(t *testing.T) {
 	temporal := newRunning(workflows.RunBatchType, "pbsm")
 	temporal.cancel = func() {}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,8 @@ func (p polls) text() string {
 const startWorker = "Start one: worker --config pbsm.yaml"
 
 // noteIdle says on stderr that nothing happens for want of a worker.
-func (s *session) noteIdle(ctx context.Context) bool {
-	p, err := s.polls(ctx, s.taskQueue)
+func (s *session) noteIdle(ctx context.Context, queue string) bool {
+	p, err := s.polls(ctx, queue)
 	if err != nil || !p.idle() {
 		return false
 	}
@@ -76,8 +77,11 @@ func (s *session) noteIdle(ctx context.Context) bool {
 }
 
 func (s *session) idleText(p polls) string {
-	return fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s; or name another queue: --task-queue.",
-		p.queue, s.namespace, s.address, startWorker)
+	text := fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s", p.queue, s.namespace, s.address, startWorker)
+	if p.queue == s.taskQueue {
+		text += "; or name another queue: --task-queue."
+	}
+	return text
 }
 
 // served refuses a connection that nobody has, as a worker would, but before there is a job that
@@ -115,6 +119,11 @@ func (s *session) servedOf(ctx context.Context, connections []string) (served []
 	return served
 }
 
+// queueOf is the task queue whose workers carry out a job: the one on which it was started, whatever the flag says.
+func (s *session) queueOf(info *workflowpb.WorkflowExecutionInfo) string {
+	return cmp.Or(info.GetTaskQueue(), s.taskQueue)
+}
+
 // untold is the problem of a running job that nobody tells of. How it stands is not known, so
 // it is none of the job's own ends.
 func (s *session) untold(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, silence error) error {
@@ -128,7 +137,7 @@ func (s *session) untold(ctx context.Context, info *workflowpb.WorkflowExecution
 		p.message = fmt.Sprintf("%s; how it stands cannot be told: %v", known, silence)
 		return p
 	}
-	last, err := s.polls(ctx, s.taskQueue)
+	last, err := s.polls(ctx, s.queueOf(info))
 	if err != nil {
 		p.message = fmt.Sprintf("%s; Temporal at %s does not tell more: %v", known, s.address, err)
 		return p
