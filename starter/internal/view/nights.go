@@ -38,30 +38,56 @@ type Schedule struct {
 	Missed, Skipped int
 }
 
-// Schedules is the list of schedules.
+// Schedules is the list of schedules: a table where it fits, else a paragraph for each, in which nothing is cut.
 func (s Style) Schedules(list []Schedule, width int) []string {
 	rows := [][]string{{"SCHEDULE", "STATE", "NEXT NIGHT"}}
+	var paragraphs []string
 	for _, schedule := range list {
 		state := s.paint(green, "active")
 		if schedule.Paused {
 			state = s.paint(yellow, "paused")
 		}
 		rows = append(rows, []string{schedule.ID, state, schedule.Next})
-		for _, detail := range []string{suffix("note: ", schedule.Note), suffix("last: ", schedule.Last)} {
-			if detail != "" {
-				rows = append(rows, []string{"", "", s.paint(faint, oneLine(detail))})
+		paragraphs = append(paragraphs, schedule.ID+"  "+state)
+		add := func(color, text string) {
+			for _, line := range Wrap(text, width-2) {
+				paragraphs = append(paragraphs, "  "+s.paint(color, line))
 			}
 		}
-		for _, lost := range []struct {
-			n   int
-			why string
-		}{{schedule.Missed, "too late for the catch-up"}, {schedule.Skipped, "the one before was not over"}} {
-			if lost.n > 0 {
-				rows = append(rows, []string{"", "", s.paint(yellow, Plural(lost.n, "scheduled time")+" not started: "+lost.why)})
-			}
+		if schedule.Next != "" {
+			add("", "next: "+schedule.Next)
+		}
+		for _, d := range schedule.details() {
+			rows = append(rows, []string{"", "", s.paint(d.color, d.text)})
+			add(d.color, d.text)
 		}
 	}
-	return Table([]Column{{}, {}, {}}, rows, width)
+	table := Table([]Column{{}, {}, {}}, rows, 0)
+	for _, line := range table {
+		if width > 0 && Width(line) > width {
+			return paragraphs
+		}
+	}
+	return table
+}
+
+type painted struct{ color, text string }
+
+func (schedule Schedule) details() (details []painted) {
+	add := func(color, text string) { details = append(details, painted{color, oneLine(text)}) }
+	if schedule.Note != "" {
+		add(faint, "note: "+schedule.Note)
+	}
+	if schedule.Last != "" {
+		add(faint, "last: "+schedule.Last)
+	}
+	if schedule.Missed > 0 {
+		add(yellow, Plural(schedule.Missed, "scheduled time")+" not started: too late for the catch-up")
+	}
+	if schedule.Skipped > 0 {
+		add(yellow, Plural(schedule.Skipped, "scheduled time")+" not started: the one before was not over")
+	}
+	return details
 }
 
 func (s Style) scheduledResult(r *workflows.ScheduledCloseResult, width int) []string {

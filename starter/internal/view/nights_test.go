@@ -23,6 +23,20 @@ schedule/prod/month-end      paused  not known here
                                      1 scheduled time not started: too late for the catch-up`, strings.Join(lines, "\n"))
 }
 
+// Why the last night did not begin is read on any terminal.
+func TestSchedulesOnATerminalThatIsTooNarrow(t *testing.T) {
+	lines := Style{}.Schedules([]Schedule{
+		{ID: "schedule/prod/nightly-close", Next: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline \"nightly-close\" is not in the worker's pipelines folder"},
+		{ID: "schedule/prod/month-end", Paused: true, Missed: 1},
+	}, 80)
+	assert.Equal(t, `schedule/prod/nightly-close  active
+  next: Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30
+  last: night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline
+  "nightly-close" is not in the worker's pipelines folder
+schedule/prod/month-end  paused
+  1 scheduled time not started: too late for the catch-up`, strings.Join(lines, "\n"))
+}
+
 func TestTheResultOfAScheduledTime(t *testing.T) {
 	assert.Equal(t, []string{"~ no close on Thu 2026-11-26: Thanksgiving Day"},
 		Style{}.Result(&workflows.ScheduledCloseResult{State: workflows.Skipped, Summary: "no close on Thu 2026-11-26: Thanksgiving Day"}, 0))
