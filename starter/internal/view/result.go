@@ -51,9 +51,25 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 		}
 		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step)})
 	}
-	lines = append(lines, Table(stepColumns, rows, width)...)
+	table := Table(stepColumns, rows, width)
+	lines = append(lines, table...)
+	lines = append(lines, s.cutErrors(r.Steps, table, width)...)
 	lines = append(lines, s.words(r.Log, width)...)
 	return append(lines, auditLines(r.Audit)...)
+}
+
+// cutErrors are the errors that had no room in the table of the steps, whole.
+func (s Style) cutErrors(steps []workflows.StepResult, table []string, width int) []string {
+	var lines []string
+	for i, step := range steps {
+		if text := oneLine(step.Error); !strings.Contains(table[i], text) {
+			lines = append(lines, "", "  "+s.glyph(step.State)+" "+s.paint(bold, step.ID))
+			for _, line := range Wrap(text, width-4) {
+				lines = append(lines, "    "+line)
+			}
+		}
+	}
+	return lines
 }
 
 func auditLines(a *workflows.AuditResult) []string {
@@ -119,11 +135,11 @@ func (s Style) words(log []workflows.LogEntry, width int) []string {
 		if len(lines) == 0 {
 			lines = append(lines, "")
 		}
-		line := "  " + e.At.Local().Format("15:04:05") + "  " + logLine(e)
-		if width > 0 {
-			line = Clip(line, width)
+		head := "  " + e.At.Local().Format("15:04:05") + "  "
+		for _, line := range Wrap(logLine(e), width-len(head)) {
+			lines = append(lines, head+line)
+			head = strings.Repeat(" ", len(head))
 		}
-		lines = append(lines, line)
 	}
 	return lines
 }

@@ -159,6 +159,30 @@ func TestResult(t *testing.T) {
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
+// The runbook sends people here for what the service said, and what was said to the close.
+func TestWhyAStepFailedIsReadOnAnyTerminal(t *testing.T) {
+	result := &workflows.NightlyCloseResult{
+		Pipeline: "nightly-close", Connection: "prod", AsOfDate: "2026-10-31", State: workflows.Failed,
+		Steps: []workflows.StepResult{
+			{ID: "ledger", Kind: "upload", State: workflows.Failed, Error: "it is missing"},
+			{ID: "extract", Kind: "report", State: workflows.Failed, Error: `given up: report NOPE: HTTP 400 (missing or invalid information): "The report code does not exist."`},
+		},
+		Log: []workflows.LogEntry{{At: now, By: "ann", What: "extract: decide give_up", Why: "the controller was called at 2:13 and does not need it tonight"}},
+	}
+	lines := Style{}.Result(result, 60)
+	for _, line := range lines {
+		assert.LessOrEqual(t, Width(line), 60)
+	}
+	text := strings.Join(lines, "\n")
+	assert.Contains(t, text, `
+  x extract
+    given up: report NOPE: HTTP 400 (missing or invalid
+    information): "The report code does not exist."`)
+	assert.Equal(t, 1, strings.Count(text, "it is missing"), "what has room is told once")
+	assert.Contains(t, text, "tonight")
+	assert.NotContains(t, strings.Join(Style{}.Result(result, 0), "\n"), "\n  x extract\n")
+}
+
 func TestAFileIsCalledByWhatIsKnownOfIt(t *testing.T) {
 	file := workflows.FileResult{File: "inbox/gl.csv", FileID: "7", Bytes: 32, Rows: 1, SHA256: "ab12"}
 	assert.Equal(t, []string{"+ file id 7  succeeded", "  inbox/gl.csv  32 B, 1 row", "  SHA-256 ab12"}, Style{}.Result(&file, 80))
