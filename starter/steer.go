@@ -215,6 +215,8 @@ func (s *session) ask(ctx context.Context, id, name string, asked workflows.Stee
 func (s *session) unsteered(ctx context.Context, id, name string, err error) error {
 	var refused *temporal.ApplicationError
 	switch {
+	case errors.As(err, &refused) && refused.Type() != workflows.Refused:
+		return s.takesNoWord(ctx, id, name, refused)
 	case errors.As(err, &refused):
 		return &problem{code: exitUsage, id: id, message: refused.Message(), next: []string{"See how it stands: starter status " + id}}
 	case ctx.Err() != nil:
@@ -228,6 +230,22 @@ func (s *session) unsteered(ctx context.Context, id, name string, err error) err
 		}
 	}
 	return fmt.Errorf("%s %s: %w", name, id, err)
+}
+
+// takesNoWord says of a workflow that does not know a request what it is.
+func (s *session) takesNoWord(ctx context.Context, id, name string, refused *temporal.ApplicationError) error {
+	info, err := s.describe(ctx, id)
+	if err != nil {
+		return err
+	}
+	p := &problem{code: exitUsage, id: id, message: refused.Message(), next: []string{"See how it stands: starter status " + id}}
+	switch kind := info.GetType().GetName(); {
+	case newResult(kind) == nil:
+		return foreign(started{id: id, workflowType: kind})
+	case kind != workflows.NightlyCloseType && kind != workflows.RunBatchType:
+		p.message = fmt.Sprintf("it is of type %s, and only a close or a batch takes %s; any job can be cancelled", kind, name)
+	}
+	return p
 }
 
 func notFound(err error) bool {

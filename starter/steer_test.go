@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
@@ -76,6 +77,21 @@ func TestAWorkflowOfAnotherProgramIsNotCancelled(t *testing.T) {
 	p := asProblem(s.cancel(t.Context(), "id", true))
 	assert.Equal(t, exitUsage, p.code)
 	assert.Contains(t, p.message, "MonthEnd, which is none of ours")
+}
+
+func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
+	unknown := sent(errors.New("unknown update interrupt. KnownUpdates=[]"))
+	for workflowType, want := range map[string]string{
+		workflows.UploadFileType:     "only a close or a batch takes interrupt",
+		workflows.ScheduledCloseType: "it is of type ScheduledClose",
+		"MonthEnd":                   "none of ours",
+		workflows.RunBatchType:       "unknown update interrupt",
+	} {
+		s, _, _ := sessionWith(newRunning(workflowType, "pbsm"))
+		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptSignal, unknown))
+		assert.Equal(t, exitUsage, p.code)
+		assert.Contains(t, p.message, want)
+	}
 }
 
 // Whatever queue the starter is told, only the workers of the job's own can tell how it stands.
