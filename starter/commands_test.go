@@ -164,6 +164,13 @@ func TestBatchRunRefuses(t *testing.T) {
 	}
 }
 
+func TestAWordThatIsAlmostACommandIsKnown(t *testing.T) {
+	got := invoke(t, "statsu", "close/a")
+	assert.Equal(t, exitUsage, got.code)
+	assert.Contains(t, got.stderr, "Did you mean: starter status")
+	assert.Contains(t, invoke(t, "close", "interupt", "close/a").stderr, "Did you mean: starter close interrupt")
+}
+
 // What is printed to be copied has the flags without which it would do something else.
 func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
 	var stdout, stderr bytes.Buffer

@@ -190,12 +190,16 @@ func checkNotEmpty(flags *pflag.FlagSet) error {
 	return nil
 }
 
+// typos is how many letters may be wrong in a word that is taken for a command's.
+const typos = 2
+
 // noArgs refuses words that are no command.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	p := usage("%s: unknown command or argument %q", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = typos
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		p.next = append(p.next, "Did you mean: "+cmd.CommandPath()+" "+strings.Join(near, ", "))
 	}
