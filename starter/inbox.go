@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,10 @@ func (a *app) inbox(ctx context.Context, connection string) error {
 		return err
 	}
 	defer s.close()
+	return s.inbox(ctx, connection)
+}
+
+func (s *session) inbox(ctx context.Context, connection string) error {
 	ids, err := s.waitingIDs(ctx, connection)
 	if err != nil {
 		return err
@@ -48,13 +53,16 @@ func (a *app) inbox(ctx context.Context, connection string) error {
 		waiters[i].Commands = s.completeAll(waiters[i].Commands)
 	}
 	document := inboxDocument{Waiting: waiters}
-	if !a.json() {
-		a.print(a.style.Inbox(waiters, time.Now(), a.width())...)
+	if !s.json() {
+		s.print(s.style.Inbox(waiters, time.Now(), s.width())...)
 	} else if len(waiters) == 0 {
-		a.printJSON(document)
+		s.printJSON(document)
 	}
 	if len(waiters) > 0 {
 		return &problem{code: exitWaiting, shown: true, document: document}
+	}
+	if unknown := (*problem)(nil); connection != "" && errors.As(s.served(ctx, connection), &unknown) {
+		s.note("Is the name right? %s.", unknown.message) // it may have been taken out: that nothing waits on it is an answer
 	}
 	return nil
 }

@@ -4,18 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -29,6 +33,7 @@ type runningTemporal struct {
 	cancel func()
 	mu     sync.Mutex
 	queues []string // that were looked at
+	polled map[string]time.Time
 }
 
 func newRunning(workflowType, queue string) *runningTemporal {
@@ -46,7 +51,11 @@ func (r *runningTemporal) DescribeTaskQueue(_ context.Context, queue string, _ e
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.queues = append(r.queues, queue)
-	return &workflowservice.DescribeTaskQueueResponse{}, nil
+	answer := &workflowservice.DescribeTaskQueueResponse{}
+	if at, ok := r.polled[queue]; ok {
+		answer.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
+	}
+	return answer, nil
 }
 
 func (r *runningTemporal) CancelWorkflow(context.Context, string, string) error {
@@ -77,6 +86,22 @@ func TestAWorkflowOfAnotherProgramIsNotCancelled(t *testing.T) {
 	p := asProblem(s.cancel(t.Context(), "id", true))
 	assert.Equal(t, exitUsage, p.code)
 	assert.Contains(t, p.message, "MonthEnd, which is none of ours")
+}
+
+func (r *runningTemporal) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+}
+
+// That nothing waits on a connection whose name is mistyped is no good news.
+func TestAnInboxOfAConnectionThatNobodyHasSaysSo(t *testing.T) {
+	temporal := newRunning(workflows.RunBatchType, "pbsm")
+	temporal.polled = map[string]time.Time{"pbsm": time.Now(), "pbsm/prod": time.Now()}
+	for connection, asks := range map[string]bool{"": false, "prod": false, "prd": true} {
+		s, stdout, stderr := sessionWith(temporal)
+		require.NoError(t, s.inbox(t.Context(), connection))
+		assert.Equal(t, "Nothing waits for a person.\n", stdout.String())
+		assert.Equal(t, asks, strings.Contains(stderr.String(), `no worker has the connection "prd"`), connection)
+	}
 }
 
 func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
