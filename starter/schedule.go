@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,7 @@ type schedule struct {
 	dryRun         bool
 	nights         int
 	from           string
+	pipelines      string // the folder here
 }
 
 func (s schedule) id() string { return workflows.ScheduleID(s.input.Connection, s.input.Pipeline) }
@@ -141,7 +143,7 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	shown := nights{ID: s.id(), Rule: s.input, verdicts: plan.From(after, s.nights)}
 	if s.dryRun {
 		a.showNights(shown, "")
-		a.hintMorning(plan, shown)
+		a.hints(s, plan, shown)
 		return nil
 	}
 	session, err := a.connect(ctx)
@@ -162,9 +164,35 @@ func (a *app) createSchedule(ctx context.Context, s schedule) error {
 	}
 	shown.Created = true
 	a.showNights(shown, "created")
-	a.hintMorning(plan, shown)
+	a.hints(s, plan, shown)
 	session.noteIdle(ctx, a.taskQueue)
 	return nil
+}
+
+func (a *app) hints(s schedule, plan *calendar.Plan, n nights) {
+	if others := otherPipelines(s.pipelines, s.input.Pipeline); len(others) > 0 {
+		a.note("There is no pipeline %s in %s, which has %s. Where the workers' folder has none either, no night begins.", s.input.Pipeline, s.pipelines, strings.Join(others, ", "))
+	}
+	a.hintMorning(plan, n)
+}
+
+// otherPipelines are those that a folder has, where it lacks the one that is named. The workers' may be another folder.
+func otherPipelines(folder, name string) (others []string) {
+	files, err := os.ReadDir(folder)
+	if folder == "" || err != nil {
+		return nil
+	}
+	for _, file := range files {
+		ending := filepath.Ext(file.Name())
+		switch known := strings.TrimSuffix(file.Name(), ending); {
+		case file.IsDir() || !slices.Contains(pipeline.Endings, ending):
+		case known == name:
+			return nil
+		default:
+			others = append(others, known)
+		}
+	}
+	return others
 }
 
 // hintMorning tells of a close after midnight that is for the day which has just begun.
@@ -184,6 +212,7 @@ func (a *app) planSchedule(s *schedule) (*calendar.Plan, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	s.pipelines = known.Pipelines
 	var faults []string
 	if err := inputProblem(s.input.Validate()); err != nil {
 		faults = append(faults, asProblem(err).faults...)

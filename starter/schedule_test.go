@@ -154,3 +154,13 @@ func TestABackfillOfANightThatTheClocksSkip(t *testing.T) {
 	assert.Contains(t, own.Spec.Calendars, client.ScheduleCalendarSpec{Year: at(2026), Month: at(3), DayOfMonth: at(8), Hour: at(3), Minute: at(0), Comment: "the clocks skip 02:30"})
 	assert.Len(t, created.Spec.Calendars, 11, "the schedule itself stays as it is")
 }
+
+// A schedule of a pipeline that nobody has begins no night, and says so only at the first.
+func TestAScheduleOfAPipelineThatIsNotHereSaysSo(t *testing.T) {
+	cfg := scheduleConfig(t)
+	args := []string{"schedule", "create", "--dry-run", "--config", cfg, "-c", "prod", "--at", "22:00", "--calendar", "us-bank", "--time-zone", "UTC", "-p"}
+	assert.Contains(t, invoke(t, append(args, "nightly-clos")...).stderr, "which has broken, nightly-close")
+	assert.Empty(t, invoke(t, append(args, "nightly-close")...).stderr)
+	require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(cfg), "pipelines")))
+	assert.Empty(t, invoke(t, append(args, "nightly-clos")...).stderr, "the definitions are elsewhere")
+}
