@@ -160,15 +160,19 @@ func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
 		return err
 	}
 	j.startedBy, j.priority = f.by, f.priority
+	return s.startAndFollow(ctx, j, f)
+}
+
+func (s *session) startAndFollow(ctx context.Context, j start, f following) error {
 	run, err := s.start(ctx, j)
 	switch {
 	case err != nil:
 		return err
-	case run.done:
-		return s.alreadyDone(ctx, run, j.againHint)
-	case f.detach:
+	case f.detach: // scripts take the id from it, also where there is nothing to be started
 		s.detached(ctx, run, run.news())
 		return nil
+	case run.done:
+		return s.alreadyDone(ctx, run, j.againHint)
 	}
 	s.announce(run)
 	return s.follow(ctx, run, f.wait)
@@ -192,21 +196,26 @@ type detachedDocument struct {
 	WorkflowID string `json:"workflow_id"`
 	RunID      string `json:"run_id"`
 	// Attached: it was running already.
-	Attached bool   `json:"attached,omitempty"`
-	URL      string `json:"url,omitempty"`
+	Attached bool `json:"attached,omitempty"`
+	// AlreadyDone: it had succeeded, and nothing was started.
+	AlreadyDone bool   `json:"already_done,omitempty"`
+	URL         string `json:"url,omitempty"`
 }
 
 // news is what a start found that was not asked for.
 func (r started) news() string {
-	if !r.attached {
-		return ""
+	switch {
+	case r.done:
+		return "It was already done, on " + r.at.Local().Format("Mon 2006-01-02 15:04:05") + ". It is not run again."
+	case r.attached:
+		return "It was running already, since " + r.at.Local().Format("Mon 15:04:05") + "."
 	}
-	return "It was running already, since " + r.at.Local().Format("Mon 15:04:05") + "."
+	return ""
 }
 
 func (s *session) detached(ctx context.Context, run started, note string) {
 	if s.json() {
-		s.printJSON(detachedDocument{WorkflowID: run.id, RunID: run.runID, Attached: run.attached, URL: s.link(run.id)})
+		s.printJSON(detachedDocument{WorkflowID: run.id, RunID: run.runID, Attached: run.attached, AlreadyDone: run.done, URL: s.link(run.id)})
 	} else {
 		s.print(run.id)
 		if link := s.link(run.id); link != "" {
@@ -216,7 +225,9 @@ func (s *session) detached(ctx context.Context, run started, note string) {
 			s.note("%s", note)
 		}
 	}
-	s.noteIdle(ctx, run.queue)
+	if !run.done {
+		s.noteIdle(ctx, run.queue)
+	}
 }
 
 // alreadyDone shows what an earlier workflow of the same id achieved.

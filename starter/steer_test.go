@@ -104,6 +104,26 @@ func TestAnInboxOfAConnectionThatNobodyHasSaysSo(t *testing.T) {
 	}
 }
 
+func (r *runningTemporal) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+	return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("there is one", "", "run")
+}
+
+// A script takes the id from --detach, whatever there was.
+func TestDetachPrintsTheIdOfAJobThatIsDone(t *testing.T) {
+	temporal := newRunning(workflows.NightlyCloseType, "pbsm")
+	temporal.info.Status = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	done := start{id: "close/prod/a/2026-10-31", workflowType: workflows.NightlyCloseType}
+	s, stdout, stderr := sessionWith(temporal)
+	require.NoError(t, s.startAndFollow(t.Context(), done, following{detach: true}))
+	assert.Equal(t, done.id+"\n", stdout.String())
+	assert.Contains(t, stderr.String(), "It was already done")
+
+	s, stdout, _ = sessionWith(temporal)
+	s.output = "json"
+	require.NoError(t, s.startAndFollow(t.Context(), done, following{detach: true}))
+	assert.JSONEq(t, `{"workflow_id": "close/prod/a/2026-10-31", "run_id": "run", "already_done": true}`, stdout.String())
+}
+
 func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
 	unknown := sent(errors.New("unknown update interrupt. KnownUpdates=[]"))
 	for workflowType, want := range map[string]string{
