@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,6 +213,22 @@ func TestARequestWhoseCallIsCutIsTakenUpAgain(t *testing.T) {
 		assert.Contains(t, p.message, "may be in effect")
 		assert.Contains(t, p.next[0], "starter status id")
 	})
+}
+
+// A script that is told that a job failed starts it again.
+func TestAnErrorThatIsNotTheJobsIsNoEndOfIt(t *testing.T) {
+	s, _, _ := sessionWith(nil)
+	run := started{id: "id", workflowType: workflows.RunBatchType}
+	for _, err := range []error{serviceerror.NewPermissionDenied("Request unauthorized.", ""), serviceerror.NewInternal("broken"), errors.New("payload item 0: unable to decode: no key k1")} {
+		p := asProblem(s.ending(run, err))
+		assert.Equal(t, exitUnreachable, p.code)
+		assert.Contains(t, p.message, err.Error())
+		assert.False(t, p.over)
+		assert.NotContains(t, strings.Join(p.next, "\n"), "posts the batch again")
+	}
+	p := asProblem(s.ending(run, &temporal.WorkflowExecutionError{}))
+	assert.Equal(t, exitFailed, p.code)
+	assert.True(t, p.over)
 }
 
 func TestAdviceFitsTheEnd(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -129,6 +130,12 @@ func (s *session) ending(run started, err error) error {
 		return &problem{
 			code: exitUnreachable, id: run.id, message: fmt.Sprintf("Temporal has not answered for %s; the job goes on when it is back (%v)", maxSilence, err),
 			next: []string{"Come back: starter status " + run.id + " --follow"},
+		}
+	}
+	if over := (*temporal.WorkflowExecutionError)(nil); !errors.As(err, &over) {
+		return &problem{
+			code: exitUnreachable, id: run.id, message: fmt.Sprintf("how it stands, or ended, cannot be told here: %v; the job itself is not touched by that", err),
+			next: []string{"Check the TLS and API key settings, and that the configuration has the keys of encryption that the worker's has.", "Come back: starter status " + run.id + " --follow"},
 		}
 	}
 	p := ended(run.id, run.workflowType, err)

@@ -234,7 +234,7 @@ func (s *session) detached(ctx context.Context, run started, note string) {
 func (s *session) alreadyDone(ctx context.Context, run started, againHint string) error {
 	result := newResult(run.workflowType)
 	if err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result); err != nil {
-		return fmt.Errorf("the result of %s: %w", run.id, err)
+		return s.ending(run, err)
 	}
 	if s.json() {
 		document, err := withField(result, "already_done", true)

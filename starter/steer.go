@@ -288,7 +288,7 @@ func newStatusCommand(a *app, noun string) *cobra.Command {
 		Use: "status ID", Short: "Show how a job stands, or follow it", Args: oneArg("workflow id"),
 		Long: `Show how a job stands. The exit code says it too: 0 while it runs well and when it
 is done, 1 failed, 3 waits for a person, 4 interrupted or cancelled, 5 not known, as no
-worker or no Temporal answers.`,
+worker or no Temporal answers, or what they answer cannot be read here.`,
 		Example: strings.ReplaceAll(fmt.Sprintf("  starter %s status %s --follow", noun, exampleID(noun)), "  status", " status"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.status(cmd.Context(), args[0], follow, wait)
