@@ -303,6 +303,8 @@ func (w *watch) silence(ctx context.Context, err error) []string {
 		return []string{fmt.Sprintf("Temporal at %s does not answer since %s; trying again. The job does not need this program.", w.address, w.heard.Format("15:04:05"))}
 	case workers.idle():
 		return []string{w.idleText(workers)}
+	case !nobodyAnswered(err):
+		return []string{fmt.Sprintf("How it stands cannot be told here: %v. What was started at the service goes on.", err)}
 	case errors.As(err, &notReady) || time.Since(w.heard) < 2*askTimeout:
 		return w.last.Notes
 	}

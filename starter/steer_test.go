@@ -151,6 +151,17 @@ func TestAJobIsAskedAboutOnItsOwnQueue(t *testing.T) {
 	assert.Equal(t, []string{"second", "second"}, temporal.queues)
 }
 
+func TestAnAnswerThatCannotBeReadIsNoSilence(t *testing.T) {
+	temporal := newRunning(workflows.RunBatchType, "pbsm")
+	temporal.polled = map[string]time.Time{"pbsm": time.Now()}
+	temporal.asked = errors.New(`the payload is sealed with key "k1", and there is none here`)
+	s, _, _ := sessionWith(temporal)
+	w := &watch{session: s, run: started{id: "id", queue: "pbsm"}, heard: time.Now()}
+	w.look(t.Context())
+	require.Len(t, w.last.Notes, 1)
+	assert.Contains(t, w.last.Notes[0], `sealed with key "k1"`)
+}
+
 func TestACancelThatIsNotWaitedForSaysThatItWasSent(t *testing.T) {
 	temporal := newRunning(workflows.RunBatchType, "pbsm")
 	temporal.cancel = func() {}
