@@ -54,7 +54,7 @@ func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandle
 }
 
 // wrapping is what Temporal's client, gRPC and Go put around the reason why nothing answers.
-var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = |"?transport: |Error while dialing: |dial tcp \S+: |connect: |"$`)
+var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = "?|"?transport: |Error while dialing: |dial tcp \S+: |connect: |"$`)
 
 // Reason is why there is no connection, without the layers that said so.
 func Reason(err error) string {

@@ -24,7 +24,8 @@ func TestWhyNothingAnswersIsSaidShort(t *testing.T) {
 		"no address is known for this name": fmt.Errorf("failed reaching server: no children to pick from"),
 		"authentication handshake failed: tls: first record does not look like a TLS handshake": fmt.Errorf(
 			`failed reaching server: connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`),
-		"Request unauthorized.": fmt.Errorf("failed reaching server: Request unauthorized."),
+		"error reading server preface: connection reset by peer": fmt.Errorf(`failed reaching server: connection error: desc = "error reading server preface: connection reset by peer"`),
+		"Request unauthorized.":                                  fmt.Errorf("failed reaching server: Request unauthorized."),
 	} {
 		assert.Equal(t, want, Reason(err))
 	}
