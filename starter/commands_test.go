@@ -171,6 +171,18 @@ func TestAWordThatIsAlmostACommandIsKnown(t *testing.T) {
 	assert.Contains(t, invoke(t, "close", "interupt", "close/a").stderr, "Did you mean: starter close interrupt")
 }
 
+func TestCtrlCIsNoFailure(t *testing.T) {
+	cfg := writeDefinition(t, "pbsm.yaml", `connections: {prod: {base_url: "https://localhost:1/t", token_url: "https://localhost:1/oauth2/v1/token", tenant_id: t, service_id: s, workspace_id: w, remote_user: u, client_id: c, client_secret: x, username: u, password: p}}`)
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"inbox"}, {"doctor"}, {"file", "list"}} {
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, terminalOf(0, &stdout, &stderr), append(args, "--config", cfg))
+		assert.Equal(t, exitInterrupted, code, "%v: %s", args, stderr.String())
+	}
+}
+
 // What is printed to be copied has the flags without which it would do something else.
 func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
 	var stdout, stderr bytes.Buffer

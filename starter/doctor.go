@@ -46,6 +46,9 @@ Temporal is amiss and it cannot be reached, else 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{app: a, saveCert: saveCert}
 			d.examine(cmd.Context(), connection)
+			if err := cmd.Context().Err(); err != nil {
+				return err // what was not tried any more did not fail
+			}
 			return d.verdict()
 		},
 	}

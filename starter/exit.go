@@ -100,7 +100,7 @@ func answered(err error, refused *problem) error {
 // stopped makes of a call that ended with ctx the end of ctx: the SDK tells it like one that the server cut.
 func stopped(ctx context.Context, err error) error {
 	var cut *serviceerror.Canceled
-	if ctx.Err() != nil && errors.As(err, &cut) {
+	if ctx.Err() != nil && (errors.As(err, &cut) || errors.Is(err, temporalclient.ErrUnreachable)) {
 		return ctx.Err()
 	}
 	return err

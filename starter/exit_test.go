@@ -121,6 +121,7 @@ func TestACallThatEndsWithCtrlCIsStopped(t *testing.T) {
 	cancel()
 	assert.Equal(t, exitInterrupted, asProblem(stopped(ctx, err)).code)
 	assert.Equal(t, exitUsage, asProblem(stopped(ctx, usage("bad"))).code)
+	assert.Equal(t, exitInterrupted, asProblem(stopped(ctx, fmt.Errorf("%w at here: context canceled", temporalclient.ErrUnreachable))).code)
 }
 
 // cuttingTemporal cuts each long poll after a while, so many times; there tells whether it answers short questions.

@@ -154,6 +154,9 @@ func (a *app) listFiles(ctx context.Context, connection, stripe string) ([]liste
 		return nil, usage("connection %s: %v", name, err)
 	}
 	listed, err := service.ListFiles(ctx, stripe)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, &problem{code: exitFailed, message: fmt.Sprintf("connection %s: %v", name, err), next: []string{"See what is wrong: starter doctor --connection " + name}}
 	}
