@@ -183,7 +183,10 @@ func (s *session) announce(run started) {
 		return
 	}
 	how := "started"
-	if run.attached {
+	switch {
+	case run.done: // the demo's, in a folder where it ran before
+		how = "was already done, on " + run.at.Local().Format("Mon 2006-01-02 15:04:05")
+	case run.attached:
 		how = "runs since " + run.at.Local().Format("Mon 15:04:05") + "; following it"
 	}
 	s.print(run.id + " " + how)

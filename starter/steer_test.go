@@ -124,6 +124,12 @@ func TestDetachPrintsTheIdOfAJobThatIsDone(t *testing.T) {
 	assert.JSONEq(t, `{"workflow_id": "close/prod/a/2026-10-31", "run_id": "run", "already_done": true}`, stdout.String())
 }
 
+func TestWhatIsDoneAlreadyIsNotCalledStarted(t *testing.T) {
+	s, stdout, _ := sessionWith(nil)
+	s.announce(started{id: "id", done: true})
+	assert.Contains(t, stdout.String(), "id was already done")
+}
+
 func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
 	unknown := sent(errors.New("unknown update interrupt. KnownUpdates=[]"))
 	for workflowType, want := range map[string]string{
