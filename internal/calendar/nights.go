@@ -167,6 +167,8 @@ func (p *Plan) At(scheduled time.Time) Verdict {
 	switch start := p.start(day); {
 	case start.Equal(scheduled):
 		return p.On(day)
+	case p.start(day.AddDate(0, 0, -1)).Equal(scheduled): // the clocks skip from before midnight to it
+		return p.On(day.AddDate(0, 0, -1))
 	case start.Before(scheduled) && local.Format("15:04:05") == p.clock+":00":
 		return Verdict{Date: day, Why: "the clocks show " + p.clock + " a second time; the night began at the first"}
 	}

@@ -177,6 +177,8 @@ func TestScheduledTimes(t *testing.T) {
 		{"the one of two at which Temporal ticks", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T01:30:00Z", "Sun 2026-10-25 01:30 GMT 25T01:30Z as of 2026-10-23 (the clocks show 01:30 twice; starts at the second)"},
 		{"a trigger at the first of two, before the night begins", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T00:30:00Z", "Sat 2026-10-24 01:30 BST 24T00:30Z as of 2026-10-23"},
 		{"where the clocks go forward", Rule{On: Daily, At: "02:30"}, "2026-03-08T07:00:00Z", "Sun 2026-03-08 03:00 EDT 08T07:00Z as of 2026-03-06 (the clocks skip 02:30; starts at 03:00)"},
+		{"where they go forward to midnight, a Saturday's", Rule{On: BusinessDays, At: "23:30", TimeZone: "America/Nuuk"}, "2026-03-29T01:00:00Z", "Sat 2026-03-28 - Saturday"},
+		{"where they go forward to midnight, a night's", Rule{On: Daily, At: "23:30", TimeZone: "America/Nuuk"}, "2026-03-29T01:00:00Z", "Sun 2026-03-29 00:00 -01 29T01:00Z as of 2026-03-27 (the clocks skip 23:30; starts at 00:00)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			at, err := time.Parse(time.RFC3339, c.at)
