@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 func (in UploadFileInput) isFolder() bool { return strings.HasSuffix(in.File, "/") }
@@ -15,7 +16,7 @@ func (in UploadFileInput) isFolder() bool { return strings.HasSuffix(in.File, "/
 // uploadFolder moves all files of a folder into the service. The history holds one activity for
 // all of them, and what became of each is in a list beside the folder, or where the input says.
 func (j *job) uploadFolder(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
-	listTo := cmp.Or(in.ListTo, strings.TrimSuffix(in.File, "/")+".sent.jsonl")
+	listTo := cmp.Or(in.ListTo, pipeline.SentList(in.File))
 	result := FileResult{Connection: in.Connection, File: in.File, StartedAt: j.started}
 	if in.Marker != "" {
 		marker := in

@@ -140,7 +140,8 @@ const (
 type Upload struct {
 	// File is what is sent. With a "/" at its end it is a folder, all of whose files are sent.
 	File string `json:"file" jsonschema:"format=store/path/"`
-	// ListTo is where the list of what was sent is saved; only of a folder.
+	// ListTo is where the list of what was sent is saved; only of a folder. Where it is left out:
+	// beside the folder, as its name with .sent.jsonl. Two steps must not write one list.
 	ListTo string `json:"list_to,omitempty" jsonschema:"format=store/path"`
 	// Name is what the file is called in the service; as in the store where it is left out.
 	Name string `json:"name,omitempty" jsonschema:"format=file-name"`
@@ -173,6 +174,9 @@ const (
 
 // IsFolder says that File is a folder.
 func (u *Upload) IsFolder() bool { return strings.HasSuffix(u.File, "/") }
+
+// SentList is where the list of what a folder's upload sent is saved, unless it says so itself.
+func SentList(folder string) string { return strings.TrimSuffix(folder, "/") + ".sent.jsonl" }
 
 // Batch runs one batch.
 //

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -224,13 +225,13 @@ func (v checker) want(ok bool, path, format string, args ...any) bool {
 }
 
 // folder checks what goes with a folder and what with one file.
-func (v checker) folder(u *Upload, path string) {
-	if u.ListTo != "" {
-		v.ref(u.ListTo, path+".list_to")
-	}
+func (v checker) folder(id string, u *Upload, path string) {
 	if !u.IsFolder() {
 		v.want(u.ListTo == "", path+".list_to", "is for a folder: end file with a /")
 		return
+	}
+	if list := cmp.Or(u.ListTo, SentList(u.File)); !v.covers(path + ".file") {
+		v.save(id, list, path+".list_to")
 	}
 	v.want(u.Name == "", path+".name", "is for one file, and file is a folder")
 	v.want(u.StableFor == 0, path+".stable_for", "is for one file, and file is a folder")
@@ -245,7 +246,7 @@ func (v checker) step(s Step, path string) {
 	switch s.Kind() {
 	case KindUpload:
 		v.ref(strings.TrimSuffix(s.Upload.File, "/"), path+".file")
-		v.folder(s.Upload, path)
+		v.folder(s.ID, s.Upload, path)
 		if s.Upload.Name != "" { // it comes from the file when that is sound
 			v.remoteName(s.Upload.Name, path+".name")
 		}
@@ -270,12 +271,12 @@ func (v checker) step(s Step, path string) {
 		v.want(s.Report.DefType == "" || codePattern.MatchString(s.Report.DefType), path+".def_type", "%q is not a definition type; use for example V", s.Report.DefType)
 		v.plain(s.Report.Filter, path+".filter")
 		v.plain(s.Report.PlaceholderFilter, path+".placeholder_filter")
-		v.save(s.ID, s.Report.SaveTo, path)
+		v.save(s.ID, s.Report.SaveTo, path+".save_to")
 	case KindDownload:
 		v.source(s.Download, path)
 		v.prefix(s.Download.Prefix, path)
 		v.want(codePattern.MatchString(s.Download.Stripe), path+".stripe", "%q is not a stripe name", s.Download.Stripe)
-		v.save(s.ID, s.Download.SaveTo, path)
+		v.save(s.ID, s.Download.SaveTo, path+".save_to")
 	case KindExport:
 		v.code(s.Export.Code, path+".code")
 	case KindImport:
@@ -351,7 +352,6 @@ func (v checker) source(d *Download, path string) {
 }
 
 func (v checker) save(id, ref, path string) {
-	path += ".save_to"
 	if !v.ref(ref, path) {
 		return
 	}
