@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxDefinition {
 		return nil, Faults{{Message: fmt.Sprintf("the definition has %d bytes; %d are allowed", len(text), maxDefinition)}}
 	}
+	if json.Valid(text) {
+		text = escapes.ReplaceAllFunc(text, unescape)
+	}
 	var document, more yaml.Node
 	reader := yaml.NewDecoder(bytes.NewReader(text))
 	err := reader.Decode(&document)
@@ -56,6 +60,19 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 		return nil, Faults{{Message: "the text holds more than one document; a definition is one"}}
 	}
 	return document.Content[0], nil
+}
+
+// escapes are those of a JSON text: the halves of a character beyond 16 bits, and any other.
+var escapes = regexp.MustCompile(`\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)`)
+
+// unescape writes out those that the YAML library does not know.
+func unescape(escape []byte) []byte {
+	var text string
+	known := len(escape) == 2 && escape[1] != '/'
+	if known || json.Unmarshal(slices.Concat([]byte{'"'}, escape, []byte{'"'}), &text) != nil {
+		return escape
+	}
+	return []byte(text)
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)

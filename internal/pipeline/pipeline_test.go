@@ -120,6 +120,20 @@ func TestRenderFillsInValuesAndDefaults(t *testing.T) {
 	assert.Equal(t, KindImport, s[8].Kind())
 }
 
+// What other languages write as JSON is a definition as well.
+func TestTheEscapesOfJSON(t *testing.T) {
+	p, err := Parse([]byte("{\"name\": \"x\",\n\t\"steps\": [{\"id\": \"a\", \"approve\": {\"message\": \"" + `\ud83d\uDE00 \u00e9 \\/ \\ud83d \"in\/out\" {{\"\/\"}}` + "\"}}]}"))
+	require.NoError(t, err)
+	night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+	require.NoError(t, err)
+	assert.Equal(t, "\U0001F600 é \\/ \\ud83d \"in/out\" /", night.Steps[0].Approve.Message)
+	_, err = Parse([]byte("{\"name\": \"x\",\n\"steps\": [{\"id\": \"a\", \"report\": {\"code\": \"\\ud83d\", \"save_to\": \"out\\/x\"}}]}"))
+	assert.EqualError(t, err, "line 2: steps.a.report.code: \"\uFFFD\" is not a code; use letters, digits, \"_\", \".\" and \"-\"")
+	yaml, err := Parse([]byte("name: x\nsteps: [{id: a, approve: {message: 'a\\/b'}}]"))
+	require.NoError(t, err)
+	assert.Equal(t, `a\/b`, yaml.Steps[0].Approve.Message)
+}
+
 // Each row is the text of a definition's steps (or of all of it, when it
 // starts with "name:") and what must be said about it.
 func TestFaults(t *testing.T) {
