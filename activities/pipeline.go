@@ -177,7 +177,7 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 }
 
 func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) ([]byte, error) {
-	if len(in.Definition) > 0 {
+	if len(in.Definition) > 0 && string(in.Definition) != "null" { // which is how some languages leave a key out
 		return definitionText(in.Definition)
 	}
 	if !pipelineName.MatchString(in.Name) {

@@ -63,6 +63,16 @@ func TestAPipelineThatCannotBeRead(t *testing.T) {
 	require.Contains(t, failed.Message(), "nightly.yaml")
 }
 
+func TestADefinitionThatIsNullIsLeftOut(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "close.yaml"), []byte("name: close"), 0o600))
+	var in PreparePipelineInput
+	require.NoError(t, json.Unmarshal([]byte(`{"name": "close", "definition": null}`), &in))
+	text, err := (&Activities{pipelines: folder}).pipelineText(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, "name: close", string(text))
+}
+
 func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
 	folder := t.TempDir()
 	for _, file := range []string{"month-end.json", "close.yaml", "close.yml", "notes.txt", ".hidden.yaml"} {
