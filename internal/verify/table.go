@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // lines counts lines; the last one may lack its end.
@@ -176,11 +177,25 @@ func (t *table) keep(text []byte) error {
 		}
 	case t.field >= len(t.sums) || t.sums[t.field] == nil:
 		return nil
-	case len(t.kept)+len(text) > maxNumber+64: // with space around it
-		return t.fault("column %s: %.40q... is not a decimal number", t.header[t.field], append(t.kept, text...))
 	}
 	t.kept = append(t.kept, text...)
+	if t.records == 0 || len(t.kept) <= maxNumber+64 {
+		return nil
+	}
+	if t.kept = narrow(t.kept); len(t.kept) > maxNumber+64 {
+		return t.fault("column %s: %.40q... is not a decimal number", t.header[t.field], t.kept)
+	}
 	return nil
+}
+
+// narrow leaves none of the space before a number, and one blank of what is behind it, for more may follow.
+func narrow(text []byte) []byte {
+	text = bytes.TrimLeftFunc(text, unicode.IsSpace)
+	number := bytes.TrimRightFunc(text, unicode.IsSpace)
+	if len(number) < len(text) {
+		number = append(number, ' ')
+	}
+	return number
 }
 
 func (t *table) endField() error {

@@ -19,6 +19,7 @@ import (
 func n(value int64) *int64 { return &value }
 
 func TestMeasure(t *testing.T) {
+	blanks := strings.Repeat(" ", 300)
 	totals := func(columns ...string) Form { return Form{CSV: true, Delimiter: ',', Columns: columns} }
 	for _, c := range []struct {
 		name, text string
@@ -35,6 +36,7 @@ func TestMeasure(t *testing.T) {
 		{name: "a line break within quotes", text: "h,i\n\"a\nb\",1\n", form: totals("i"), rows: 1, totals: map[string]string{"i": "1"}},
 		{name: "cents that floats lose", text: "ID,BALANCE\n1,0.1\n2,0.2\n3,9007199254740993.01\n", form: totals("BALANCE"), rows: 3, totals: map[string]string{"BALANCE": "9007199254740993.31"}},
 		{name: "signs, space, empty values, quotes", text: "A,B\n-1.50,+2\n\" 1.5 \",\n.5,\"3\"\n", form: totals("A", "B"), rows: 3, totals: map[string]string{"A": "0.50", "B": "5"}},
+		{name: "columns of a fixed width", text: "A,B\n" + blanks + "1" + blanks + "," + blanks + "\n\"" + blanks + "-2\"," + blanks + blanks + "\n", form: totals("A", "B"), rows: 2, totals: map[string]string{"A": "-1", "B": "0"}},
 		{name: "a byte order mark", text: "\ufeffA\n1\n", form: totals("A"), rows: 1, totals: map[string]string{"A": "1"}},
 		{name: "a byte order mark before a quote", text: "\ufeff\"A\",\"B\"\r\n\"1\",\"2.50\"\r\n", form: totals("A", "B"), rows: 1, totals: map[string]string{"A": "1", "B": "2.50"}},
 		{name: "a byte order mark before an empty line", text: "\ufeff\nA\n1\n", form: totals("A"), rows: 1, totals: map[string]string{"A": "1"}},
@@ -50,6 +52,7 @@ func TestMeasure(t *testing.T) {
 		{name: "a column twice", text: "A,A\n1,2\n", form: totals("A"), fault: "line 1: the header has the column A twice"},
 		{name: "a short row", text: "A,B\n1,2\n\n3\n", form: totals("B"), fault: "line 4: has 1 of the 2 columns"},
 		{name: "not a number", text: "A\n\"1\n\"\n1e5\n", form: totals("A"), fault: `line 4: column A: "1e5" is not a decimal number`},
+		{name: "two numbers far apart", text: "A\n1" + blanks + "2" + blanks + "\n", form: totals("A"), fault: `is not a decimal number`},
 		{name: "thousands", text: "A\n\"1,000.00\"\n", form: totals("A"), fault: `"1,000.00" is not a decimal number`},
 		{name: "infinity", text: "A\nInfinity\n", form: totals("A"), fault: `is not a decimal number`},
 		{name: "a number without end", text: "A\n" + strings.Repeat("1", 10_000) + "\n", form: totals("A"), fault: `is not a decimal number`},
@@ -221,7 +224,7 @@ func totalOf(records [][]string, name string) (*big.Rat, bool) {
 		if text == "" {
 			continue
 		}
-		if len(record[0]) > maxNumber || !isNumber(text) {
+		if len(text) > maxNumber || !isNumber(text) {
 			return nil, false
 		}
 		value, ok := new(big.Rat).SetString(text)
