@@ -209,6 +209,8 @@ func TestFaults(t *testing.T) {
 		"remote dots": {"- {id: a, download: {file: a..b, save_to: out/x}}", []string{`"a..b" is not a file name`}},
 		"bad prefix":  {"- {id: a, upload: {file: i/a, prefix: a/../b}}", []string{`"a/../b" is not a prefix`}},
 		"bad mime":    {"- {id: a, upload: {file: i/a, mime_type: 'a\nb'}}", []string{"steps.a.upload.mime_type:"}},
+		"other mime":  {"- {id: a, upload: {file: i/a.json, mime_type: application/json}}", []string{`steps.a.upload.mime_type: "application/json" is not one of the types that the service takes: Text/CSV, Text/plain, DAT`}},
+		"param names": {"- {id: a, batch: {code: B, params: {\" X\": x, \"Y\\nZ\": y}}}", []string{`" X" is not a parameter`, `"Y\nZ" is not a parameter`}},
 
 		"template syntax":   {`- {id: a, upload: {file: "i/{{.AsOfDate"}}`, []string{"steps.a.upload.file: template: unclosed action"}},
 		"template value":    {`- {id: a, upload: {file: "i/{{.Asof}}"}}`, []string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Pipeline"}},

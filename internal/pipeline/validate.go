@@ -37,7 +37,7 @@ var (
 	codePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 	remotePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$`)
-	mimePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+-]*(/[A-Za-z0-9][A-Za-z0-9.+-]*)?$`)
+	mimePattern   = regexp.MustCompile(`^([Tt][Ee][Xx][Tt]/([Cc][Ss][Vv]|[Pp][Ll][Aa][Ii][Nn])|[Dd][Aa][Tt])$`) // see pbsm.UploadRequest
 	digits        = regexp.MustCompile(`^[0-9]{1,19}$`)
 )
 
@@ -67,7 +67,7 @@ var Forms = map[string]Form{
 	"file-name":   {remotePattern.String(), `letters, digits, ".", "_" and "-", at most 255, a letter or digit first, no ".."`, false},
 	"number":      {digits.String(), "digits, at most 19", false},
 	"prefix":      {prefixPattern.String(), `letters, digits, ".", "_", "-" and "/", no ".."`, false},
-	"type":        {mimePattern.String(), "a type such as Text/CSV", false},
+	"type":        {mimePattern.String(), "Text/CSV, Text/plain or DAT", false},
 	"date":        {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd", false},
 	"decimal":     {`^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*$`, "a decimal such as 1234567.89", false},
 	"sha256":      {`^[0-9A-Fa-f]{64}$`, "64 hex digits", false},
@@ -257,7 +257,7 @@ func (v checker) step(s Step, path string) {
 			"%q is not one of %s, %s, %s", s.Upload.OnMissing, WaitForPerson, SkipStep, FailStep)
 		v.prefix(s.Upload.Prefix, path)
 		v.want(s.Upload.MimeType == "" || mimePattern.MatchString(s.Upload.MimeType), path+".mime_type",
-			"%q is not a type; the service takes Text/CSV, Text/plain and DAT", s.Upload.MimeType)
+			"%q is not one of the types that the service takes: Text/CSV, Text/plain, DAT", s.Upload.MimeType)
 	case KindBatch:
 		v.run(s.ID, s.Batch.Code, s.Batch.Key, path)
 		v.params(s.Batch.Params, path)
@@ -308,7 +308,8 @@ func (v checker) run(id, code, key, path string) {
 func (v checker) params(params map[string]string, path string) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		at := path + ".params." + name
-		v.want(name != "" && isPlain(name) && !strings.Contains(name, "{{"), at, "%q is not a parameter's name", name)
+		trimmed := name == strings.TrimSpace(name) && !strings.ContainsAny(name, "\n\t")
+		v.want(name != "" && isPlain(name) && trimmed && !strings.Contains(name, "{{"), at, "%q is not a parameter's name", name)
 		v.plain(params[name], at)
 	}
 	_, err := ParseDate(params[ParamAsOf])
