@@ -172,3 +172,14 @@ func requireTampered(t *testing.T, e *harness.Env, text []byte) {
 	said = e.Run("audit", "verify", filepath.Join(e.Dir, "nowhere.jsonl"))
 	require.Equal(t, 2, said.Code, said)
 }
+
+// A file in another encoding than UTF-8 can be spoken of: Temporal takes no other text.
+func TestAWrongFileOfAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "latin.yaml", "name: latin\nsteps:\n  - {id: ledger, upload: {file: inbox/gl.csv, expect: {totals: {Betrag: \"1\"}}}}\n")
+	e.Write(e.Inbox, "gl.csv", "Gr\xf6\xdfe,Betr\xe4ge\n1,1\n")
+	run := e.StartClose("latin")
+	status := e.AwaitState(run.GetID(), workflows.Waiting)
+	require.Contains(t, status.Waiting.Why, "there is no column Betrag; the header has Gr\uFFFDe, Betr\uFFFDge")
+}

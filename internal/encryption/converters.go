@@ -3,6 +3,7 @@ package encryption
 import (
 	"context"
 	"errors"
+	"strings"
 
 	commonpb "go.temporal.io/api/common/v1"
 	failurepb "go.temporal.io/api/failure/v1"
@@ -81,7 +82,7 @@ func insist(err error) error {
 }
 
 // failureConverter does not let a failure pass whose text cannot be opened: the SDK's own would
-// hand on "Encoded failure" for it.
+// hand on "Encoded failure" for it. Nor one that Temporal does not take.
 type failureConverter struct {
 	converter.FailureConverter
 	keys     *Keyring
@@ -97,6 +98,16 @@ func (c *failureConverter) FailureToError(failure *failurepb.Failure) error {
 		}
 	}
 	return c.FailureConverter.FailureToError(failure)
+}
+
+// ErrorToFailure writes what is no UTF-8, such as a name in a file of another encoding, so that it can
+// be sent: the SDK's own would leave a failure that never leaves the worker, and is tried for ever.
+func (c *failureConverter) ErrorToFailure(err error) *failurepb.Failure {
+	failure := c.FailureConverter.ErrorToFailure(err)
+	for f := failure; f != nil; f = f.GetCause() {
+		f.Message, f.StackTrace = strings.ToValidUTF8(f.Message, "\uFFFD"), strings.ToValidUTF8(f.StackTrace, "\uFFFD")
+	}
+	return failure
 }
 
 // said has the failure say why its text cannot be read.

@@ -206,3 +206,20 @@ func FuzzOpen(f *testing.F) {
 		_ = k.ForClient().data.ToString(p)
 	})
 }
+
+func TestAFailureInAnotherEncodingCanBeSent(t *testing.T) {
+	err := temporal.NewApplicationError("no column; the header has Gr\xf6\xdfe", "X", errors.New("caused by \xe4"))
+	for _, k := range []*Keyring{ring(t, ""), ring(t, "key-1", "key-1")} {
+		for _, converters := range []Converters{k.ForClient(), k.ForWorker()} {
+			var options client.Options
+			converters.Apply(&options)
+			failure := options.FailureConverter.ErrorToFailure(err)
+			_, wrong := proto.Marshal(failure)
+			require.NoError(t, wrong)
+			assert.ErrorContains(t, options.FailureConverter.FailureToError(failure), "no column; the header has Gr\uFFFD")
+		}
+	}
+	var options client.Options
+	ring(t, "").ForWorker().Apply(&options)
+	assert.Nil(t, options.FailureConverter.ErrorToFailure(nil))
+}
