@@ -48,7 +48,31 @@ type Refusal struct {
 
 // InvalidInputError is the final error of an input with faults.
 func InvalidInputError(faults ...string) error {
+	faults = fitting(faults)
 	return temporal.NewNonRetryableApplicationError(strings.Join(faults, "; "), InvalidInput, nil, faults)
+}
+
+// Bytes of one fault, and of all. An error that is larger than a message to Temporal would never get there,
+// and the activity be tried for ever.
+const (
+	maxFaultSize  = 4 << 10
+	maxFaultsSize = 64 << 10
+)
+
+// fitting are the first of many faults, and how many more there are.
+func fitting(faults []string) []string {
+	var first []string
+	size := 0
+	for i, fault := range faults {
+		if len(fault) > maxFaultSize {
+			fault = strings.ToValidUTF8(fault[:maxFaultSize], "") + "..."
+		}
+		if size += len(fault); size > maxFaultsSize {
+			return append(first, fmt.Sprintf("and %d more", len(faults)-i))
+		}
+		first = append(first, fault)
+	}
+	return first
 }
 
 // repeatable classifies the error of a call that is safe to repeat.

@@ -2,14 +2,17 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
@@ -230,4 +233,26 @@ func TestAServicesDelayDoesNotEndACallBeforeItsDeadline(t *testing.T) {
 			require.NoError(t, env.GetWorkflowError())
 		})
 	}
+}
+
+// What is larger than a message to Temporal never gets there.
+func TestAnInputWithFaultsWithoutEndIsRefused(t *testing.T) {
+	text := []byte("name: x\nsteps: [{id: " + strings.Repeat("ä", 20_000) + "}]\n")
+	for i := range 20_000 {
+		text = fmt.Appendf(text, "k%d: 1\n", i)
+	}
+	definition, err := json.Marshal(string(text))
+	require.NoError(t, err)
+	a, _ := withInbox(t)
+	a.connections = map[string]*connection{"prod": {}}
+	_, err = activityEnv(a).ExecuteActivity(a.PreparePipeline, PreparePipelineInput{Connection: "prod", Definition: definition, AsOfDate: "2026-10-31"})
+	failed := applicationError(t, err)
+	require.Equal(t, InvalidInput, failed.Type())
+	var faults []string
+	require.NoError(t, failed.Details(&faults))
+	require.Less(t, len(failed.Message()), 100<<10)
+	require.Less(t, len(strings.Join(faults, "")), 100<<10)
+	require.True(t, utf8.ValidString(failed.Message()))
+	require.Contains(t, failed.Message(), "line 3: k0: unknown key")
+	require.Regexp(t, `^and \d{5} more$`, faults[len(faults)-1])
 }
