@@ -74,6 +74,7 @@ type census struct {
 	mu          sync.Mutex
 	last        findings
 	up          bool
+	failing     bool             // so it was said; before the first census it is neither
 	storeFaults map[string]error // nil for one that can be reached
 }
 
@@ -125,10 +126,10 @@ func (c *census) take(ctx context.Context) {
 		maps.DeleteFunc(c.last.successes, func(k pipelineKey, at time.Time) bool { return found.successes[k].After(at) })
 		maps.Copy(found.successes, c.last.successes) // what Temporal has forgotten since was seen all the same
 		c.last = found
-	} else if c.up && ctx.Err() != context.Canceled {
+	} else if !c.failing && ctx.Err() != context.Canceled {
 		c.logger.Warn("Temporal could not be asked what waits for a person", "error", err)
 	}
-	c.up = err == nil
+	c.up, c.failing = err == nil, err != nil
 }
 
 func (c *census) lookAtStores(ctx context.Context) {

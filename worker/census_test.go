@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +146,19 @@ func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
 			require.Fail(t, "Temporal is not asked any more")
 		}
 	}
+}
+
+// A worker whose first census fails says why, and says it once: its measures only tell that Temporal does not answer.
+func TestACensusThatFailsFromTheStartSaysWhy(t *testing.T) {
+	schedules := mocks.NewScheduleClient(t)
+	schedules.On("List", mock.Anything, mock.Anything).Return(nil, errors.New("the role may not list schedules"))
+	temporal := mocks.NewClient(t)
+	temporal.On("ScheduleClient").Return(schedules)
+	var log bytes.Buffer
+	c := &census{temporal: temporal, logger: slog.New(slog.NewTextHandler(&log, nil))}
+	c.take(t.Context())
+	c.take(t.Context())
+	require.Equal(t, 1, strings.Count(log.String(), "the role may not list schedules"), log.String())
 }
 
 // A night is closed by the close of its own as-of date, also by one before its time, and not by that of
