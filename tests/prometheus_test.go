@@ -58,6 +58,7 @@ func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Pr
 
 	e.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultStatus, Status: 429, Times: 1})
 	e.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, Times: 2})
+	e.Sim.Inject(simulator.Fault{Call: "object-put", Kind: simulator.FaultStatus, Status: 503, Times: 1})
 	approval = e.StartClose("observed")
 	e.Start("unknown", "NoSuchWorkflow", nil)
 	e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(4 * time.Second)})
