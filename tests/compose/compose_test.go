@@ -224,6 +224,19 @@ func TestWhatIsMountedExists(t *testing.T) {
 	}
 }
 
+// Who steers from a container is who called compose: its image knows no names, and the record of the night would say "unknown".
+func TestTheStarterKnowsWhoAsks(t *testing.T) {
+	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(deploy), cli.WithEnv([]string{"USER=nightshift"}), cli.WithDefaultProfiles("tools")}
+	o, err := cli.NewProjectOptions([]string{filepath.Join(deploy, "docker-compose.yaml")}, options...)
+	require.NoError(t, err)
+	project, err := o.LoadProject(t.Context())
+	require.NoError(t, err)
+	env := environment(t, project.Services["starter"].Environment)
+	assert.Equal(t, "nightshift", env["USER"])
+	assert.Equal(t, "/etc/pbsm/pbsm.yaml", env["PBSM_CONFIG"])
+	assert.NotContains(t, environment(t, project.Services["worker"].Environment), "USER")
+}
+
 // The database is for Temporal alone; the outside cannot be reached from its network.
 func TestTheDatabaseIsApart(t *testing.T) {
 	project := everything(t)
