@@ -124,6 +124,9 @@ func TestEachVersionHasABudget(t *testing.T) {
 	require.True(t, selector.Matches(labels.Set(pod)))
 	pod["app.kubernetes.io/version"] = "1-2-3"
 	require.False(t, selector.Matches(labels.Set(pod)))
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	require.Contains(t, string(page), "`kubectl delete -k 1-2-3`", "it goes with its workers: one that is left alone asks for a worker for ever")
 }
 
 // The policy holds for the workers of every version.
