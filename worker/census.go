@@ -34,6 +34,7 @@ const (
 	nightsMissedCounter = "pbsm_schedule_nights_missed"
 	schedulePausedGauge = "pbsm_schedule_paused"
 	lastNightGauge      = "pbsm_schedule_last_night_timestamp"
+	nightBegunGauge     = "pbsm_schedule_last_night_begun"
 	nightClosedGauge    = "pbsm_schedule_last_night_closed"
 	loginRefusedGauge   = "pbsm_login_refused"
 	storeUpGauge        = "pbsm_store_up"
@@ -94,7 +95,7 @@ type scheduleFindings struct {
 	paused              bool
 	tooLate, overlapped int
 	lastNight           *calendar.Night // nil when there was none yet, or its calendar is not known here
-	closed              bool            // whether the close of lastNight has succeeded
+	begun, closed       bool            // whether there is a close of lastNight, and whether one has succeeded
 }
 
 // run takes the census until ctx is done. The stores are looked at by themselves: one that hangs holds up no other word.
@@ -259,32 +260,39 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 			return err
 		}
 		key, night := pipelineKey{parts[1], parts[2]}, c.lastNight(is, time.Now())
-		closed, err := c.closed(ctx, key, night)
+		begun, closed, err := c.became(ctx, key, night)
 		if err != nil {
 			return err
 		}
 		into[key] = scheduleFindings{
 			paused: is.Schedule.State.Paused, tooLate: is.Info.NumActionsMissedCatchupWindow, overlapped: is.Info.NumActionsSkippedOverlap,
-			lastNight: night, closed: closed,
+			lastNight: night, begun: begun, closed: closed,
 		}
 	}
 	return nil
 }
 
-// closed tells whether the close of a night has succeeded, whoever started it, and when. What was seen once
-// is not asked again: Temporal forgets it when its retention is over.
-func (c *census) closed(ctx context.Context, key pipelineKey, night *calendar.Night) (bool, error) {
+// became tells whether there is a close of a night, and whether it has succeeded, whoever started it, and when. What was
+// seen to succeed is not asked again: Temporal forgets it when its retention is over.
+func (c *census) became(ctx context.Context, key pipelineKey, night *calendar.Night) (begun, closed bool, err error) {
 	if night == nil {
-		return false, nil
+		return false, false, nil
 	}
 	before := c.last.schedules[key] // only this goroutine changes it
 	if before.closed && before.lastNight.AsOf.Equal(night.AsOf) {
-		return true, nil
+		return true, true, nil
 	}
 	id := workflows.CloseWorkflowID(key.connection, key.pipeline, night.AsOf.Format(time.DateOnly))
-	count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
-		Namespace: c.namespace, Query: fmt.Sprintf("WorkflowId = %s AND ExecutionStatus = 'Completed'", strconv.Quote(id)), // one that does not succeed fails
-	})
+	closes := "WorkflowId = " + strconv.Quote(id)
+	if closed, err = c.exists(ctx, closes+" AND ExecutionStatus = 'Completed'"); closed || err != nil { // one that does not succeed fails
+		return closed, closed, err
+	}
+	begun, err = c.exists(ctx, closes)
+	return begun, false, err
+}
+
+func (c *census) exists(ctx context.Context, query string) (bool, error) {
+	count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: c.namespace, Query: query})
 	return count.GetCount() > 0, err
 }
 
@@ -314,10 +322,11 @@ func (c *census) observe(meter metric.Meter) error {
 	missed, err4 := meter.Int64ObservableCounter(nightsMissedCounter)
 	paused, err5 := meter.Int64ObservableGauge(schedulePausedGauge)
 	night, err7 := meter.Float64ObservableGauge(lastNightGauge, metric.WithUnit("s"))
+	begun, err10 := meter.Int64ObservableGauge(nightBegunGauge)
 	closed, err9 := meter.Int64ObservableGauge(nightClosedGauge)
 	refused, err6 := meter.Int64ObservableGauge(loginRefusedGauge)
 	store, err8 := meter.Int64ObservableGauge(storeUpGauge)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9} {
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {
 		if err != nil {
 			return err
 		}
@@ -347,11 +356,12 @@ func (c *census) observe(meter metric.Meter) error {
 			o.ObserveInt64(missed, int64(s.overlapped), key.attributes(attribute.String("reason", "overlap")))
 			if s.lastNight != nil {
 				o.ObserveFloat64(night, seconds(s.lastNight.Start), key.attributes())
+				o.ObserveInt64(begun, number(s.begun), key.attributes())
 				o.ObserveInt64(closed, number(s.closed), key.attributes())
 			}
 		}
 		return nil
-	}, waiting, up, success, missed, paused, night, closed, refused, store)
+	}, waiting, up, success, missed, paused, night, begun, closed, refused, store)
 	return err
 }
 

@@ -173,12 +173,13 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 		Schedule: client.Schedule{State: &client.ScheduleState{}},
 		Memo:     &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.ScheduleInputMemo: payload}},
 	})
-	succeeded := map[string]bool{}
+	succeeded := map[string]bool{} // by id; one that did not is there all the same
 	temporal.On("CountWorkflow", mock.Anything, mock.Anything).Return(
 		func(_ context.Context, q *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
 			answer := &workflowservice.CountWorkflowExecutionsResponse{}
-			for id := range succeeded {
-				if q.Query == "WorkflowId = \""+id+"\" AND ExecutionStatus = 'Completed'" {
+			for id, did := range succeeded {
+				query := "WorkflowId = \"" + id + "\""
+				if q.Query == query || did && q.Query == query+" AND ExecutionStatus = 'Completed'" {
 					answer.Count++
 				}
 			}
@@ -199,10 +200,15 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 	night, older := workflows.CloseWorkflowID("prod", "nightly", asOf.Format(time.DateOnly)), workflows.CloseWorkflowID("prod", "nightly", asOf.AddDate(0, 0, -1).Format(time.DateOnly))
 	succeeded[older] = true
 	require.False(t, closed(), "a backfill of an older date")
+	require.False(t, c.last.schedules[key].begun)
+	succeeded[night] = false
+	require.False(t, closed(), "it failed")
+	require.True(t, c.last.schedules[key].begun)
 	succeeded[night] = true
 	require.True(t, closed())
 	clear(succeeded)
 	require.True(t, closed(), "its retention is over")
+	require.True(t, c.last.schedules[key].begun)
 	before := *c.last.schedules[key].lastNight
 	before.AsOf = asOf.AddDate(0, 0, -2)
 	c.last.schedules[key] = scheduleFindings{lastNight: &before, closed: true}

@@ -38,6 +38,7 @@ var measures = map[string]measure{
 	nightsMissedCounter: {"Days that a schedule did not start, as Temporal counts them: days that are no night by the calendar, too. The same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
 	schedulePausedGauge: {"Whether a schedule is paused, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	lastNightGauge:      {"When the latest night of a schedule was to begin, by its calendar, whatever became of it; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
+	nightBegunGauge:     {"Whether there is a close of the schedule's last night, whoever started it and however it ended, as Temporal says.", []attribute.Key{"connection", "pipeline"}},
 	nightClosedGauge:    {"Whether the close of the schedule's last night has succeeded, whoever started it, as Temporal says; a worker remembers it of that night.", []attribute.Key{"connection", "pipeline"}},
 	storeUpGauge:        {"Whether this worker could reach the store when it last looked.", []attribute.Key{"store"}},
 	loginRefusedGauge:   {"Whether the service refused the connection's credentials; this worker does not try them again.", []attribute.Key{"connection"}},
