@@ -82,8 +82,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 			return Moved{}, err
 		}
 		defer func() { _ = list.draft.Leave() }() // harmless after the commit
-		progress := newFolderProgress(t, list.sum.Bytes, total)
-		progress.dropAllBut(ctx, files, list.sent)
+		progress := newFolderProgress(ctx, t, files, total, list)
 		group, sending := errgroup.WithContext(ctx)
 		group.SetLimit(max(folderStreams, 2*int(conn.config.Transfer.Parallel)))
 		for _, file := range files {
@@ -98,8 +97,8 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 				if err != nil {
 					return err
 				}
-				done, err := list.add(sent)
-				progress.sent(file.Ref, done)
+				err = list.add(sent)
+				progress.sent(sent)
 				return err
 			})
 		}
@@ -308,7 +307,7 @@ func (a *Activities) openSentList(ctx context.Context, ref, key string, files []
 		file, ok := there[line.File]
 		if ok && err == nil && file.Size == line.Bytes && file.ModTime.Equal(line.Modified) && !l.sent[line.File] {
 			l.sent[line.File] = true
-			_, err = l.add(line)
+			err = l.add(line)
 		}
 	}
 	if err != nil {
@@ -338,11 +337,10 @@ func readSentList(r io.Reader) ([]SentFile, error) {
 	}
 }
 
-// add notes a file and gives the bytes of all so far.
-func (l *sentList) add(file SentFile) (int64, error) {
+func (l *sentList) add(file SentFile) error {
 	line, err := json.Marshal(file)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	line = append(line, '\n')
 	l.mu.Lock()
@@ -352,7 +350,7 @@ func (l *sentList) add(file SentFile) (int64, error) {
 	l.sum.Bytes += file.Bytes
 	l.sum.Rows += file.Rows
 	_, err = l.draft.Write(line)
-	return l.sum.Bytes, err
+	return err
 }
 
 func (l *sentList) commit() error {

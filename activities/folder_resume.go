@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"sync"
 
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -31,10 +30,11 @@ type folderProgress struct {
 	underWay map[string]fileUnderWay
 }
 
-// newFolderProgress goes on where an earlier attempt was. Its heartbeat tells a worker that stops not to
-// wait for the end: what is done is saved.
-func newFolderProgress(t *transfer, listed, total int64) *folderProgress {
-	p := &folderProgress{t: t, total: total, listed: listed, underWay: openUnderWay(t.saved.Engine)}
+// newFolderProgress goes on where an earlier attempt was, and drops what is not to be sent any more. Its
+// heartbeat tells a worker that stops not to wait for the end: what is done is saved.
+func newFolderProgress(ctx context.Context, t *transfer, files []stores.Info, total int64, list *sentList) *folderProgress {
+	p := &folderProgress{t: t, total: total, listed: list.sum.Bytes, underWay: openUnderWay(t.saved.Engine)}
+	p.dropAllBut(ctx, files, list.sent)
 	p.tell()
 	p.save()
 	return p
@@ -77,13 +77,8 @@ func (p *folderProgress) change(ref string, change func(*fileUnderWay)) {
 	p.tell()
 }
 
-// sent takes a file off that is in the list now, whose bytes are given with those before it.
-func (p *folderProgress) sent(ref string, listed int64) {
-	p.mu.Lock()
-	p.listed = max(p.listed, listed)
-	p.mu.Unlock()
-	p.take(ref)
-}
+// sent takes a file off that is in the list now.
+func (p *folderProgress) sent(file SentFile) { p.take(file.File, file.Bytes) }
 
 // drop gives up what was sent of a file, since nothing goes on with it. That the store may keep the parts is
 // no failure of the folder.
@@ -93,26 +88,34 @@ func (p *folderProgress) drop(ctx context.Context, ref string) {
 	p.mu.Unlock()
 	_ = p.t.conn.objects.Discard(ctx, file.Engine)
 	if ctx.Err() == nil {
-		p.take(ref)
+		p.take(ref, 0)
 	}
 }
 
-// dropAllBut drops the files that are not to be sent any more.
+// dropAllBut drops the files that are not to be sent any more, and those of another size, before anything is
+// told: they would be counted beyond the whole.
 func (p *folderProgress) dropAllBut(ctx context.Context, files []stores.Info, done map[string]bool) {
-	wanted := map[string]bool{}
+	wanted := map[string]int64{}
 	for _, file := range files {
-		wanted[file.Ref] = !done[file.Ref]
+		if !done[file.Ref] {
+			wanted[file.Ref] = file.Size
+		}
 	}
-	for ref := range maps.Clone(p.underWay) {
-		if !wanted[ref] {
-			p.drop(ctx, ref)
+	for ref, file := range p.underWay {
+		if size, ok := wanted[ref]; ok && size == file.Version.Size {
+			continue
+		}
+		_ = p.t.conn.objects.Discard(ctx, file.Engine)
+		if ctx.Err() == nil {
+			delete(p.underWay, ref)
 		}
 	}
 }
 
-func (p *folderProgress) take(ref string) {
+func (p *folderProgress) take(ref string, listed int64) {
 	p.mu.Lock()
 	inParts := p.underWay[ref].Engine != nil
+	p.listed += listed
 	delete(p.underWay, ref)
 	p.tell()
 	p.mu.Unlock()

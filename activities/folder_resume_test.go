@@ -1,0 +1,88 @@
+package activities
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/pbsmflow/pbsmflow/internal/stores"
+)
+
+func TestAFolderIsNeverToldToBeMoreThanItIs(t *testing.T) {
+	var most int64
+	conn := &connection{}
+	progress := &folderProgress{total: 30, underWay: map[string]fileUnderWay{}, t: &transfer{conn: conn}}
+	progress.t.counted.counter = &moveCounter{}
+	told := func() { most = max(most, progress.t.bytes.Load()) }
+	list := &sentList{draft: nowhere{}, sent: map[string]bool{}, hash: sha256.New()}
+	a, b := SentFile{File: "inbox/in/a.csv", Bytes: 10}, SentFile{File: "inbox/in/b.csv", Bytes: 20}
+	for _, file := range []SentFile{a, b} {
+		progress.begin(fileUnderWay{Version: FileInfo{File: file.File}})
+		progress.moved(file.File, file.Bytes)
+		told()
+	}
+	require.EqualValues(t, 30, most)
+	require.NoError(t, list.add(a))
+	require.NoError(t, list.add(b))
+	progress.sent(b) // before the other one, which came into the list before it
+	told()
+	progress.sent(a)
+	told()
+	require.EqualValues(t, 30, most)
+	require.EqualValues(t, 30, progress.t.counted.counter.(*moveCounter).Load())
+}
+
+// nowhere is a draft that takes everything.
+type nowhere struct{ stores.Draft }
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// A worker may die between the line of a file in the list and the heartbeat that takes the file off.
+func TestAFileThatCameIntoTheListBeforeItsWorkerDiedIsToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	text := strings.Repeat("x", 256<<10)
+	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": text, "b.dat": glText})
+	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	conn := a.connections["prod"]
+	const key = "default-test-workflow-id"
+	files := map[string]stores.Info{}
+	for file, err := range a.stores.List(t.Context(), "inbox/in/") {
+		require.NoError(t, err)
+		files[file.Ref] = file
+	}
+	sent := files["inbox/in/a.dat"]
+	line, err := json.Marshal(SentFile{File: sent.Ref, FileID: "1", Bytes: sent.Size, Modified: sent.ModTime})
+	require.NoError(t, err)
+	list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", key)
+	require.NoError(t, err)
+	_, err = list.Write(append(line, '\n'))
+	require.NoError(t, err)
+	require.NoError(t, list.Leave())
+	engine, err := json.Marshal(map[string]fileUnderWay{sent.Ref: {Version: FileInfo{File: sent.Ref, Size: sent.Size}, Bytes: sent.Size, Engine: json.RawMessage(`{}`)}})
+	require.NoError(t, err)
+	saved, err := json.Marshal(savedTransfer{Folder: "inbox/in/", SaveTo: "inbox/in.sent.jsonl", Key: key, Engine: engine})
+	require.NoError(t, err)
+
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a)
+	env.SetHeartbeatDetails(TransferProgress{State: SealedTransfer(conn.sealer.Seal(string(saved), transferPurpose))})
+	var most int64
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		var p TransferProgress
+		require.NoError(t, details.Get(&p))
+		most = max(most, p.Done)
+	})
+	_, err = env.ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+	require.NoError(t, err)
+	require.LessOrEqual(t, most, int64(len(text)+len(glText)))
+}
