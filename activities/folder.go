@@ -93,13 +93,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 				if sending.Err() != nil {
 					return context.Cause(sending)
 				}
-				sent, err := a.putOne(sending, progress, in, file)
-				if err != nil {
-					return err
-				}
-				err = list.add(sent)
-				progress.sent(sent)
-				return err
+				return a.putAndList(sending, progress, list, in, file)
 			})
 		}
 		if err := group.Wait(); err != nil {
@@ -140,6 +134,17 @@ func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolder
 		return nil, 0, InvalidInputError(faults...)
 	}
 	return files, total, nil
+}
+
+func (a *Activities) putAndList(ctx context.Context, progress *folderProgress, list *sentList, in PutFolderInput, file stores.Info) error {
+	sent, err := a.putOne(ctx, progress, in, file)
+	if err == nil {
+		err = list.add(sent)
+	}
+	if err == nil { // otherwise the next attempt must find that all of it is there
+		progress.sent(sent)
+	}
+	return err
 }
 
 // maxFaults is how many files are named that cannot be sent.

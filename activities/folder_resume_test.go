@@ -3,8 +3,10 @@ package activities
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,4 +87,40 @@ func TestAFileThatCameIntoTheListBeforeItsWorkerDiedIsToldOnce(t *testing.T) {
 	_, err = env.ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
 	require.NoError(t, err)
 	require.LessOrEqual(t, most, int64(len(text)+len(glText)))
+}
+
+// full is a draft on a disk that is full.
+type full struct{ stores.Draft }
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestAFileWhoseLineCannotBeWrittenIsNotSentAnew(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("x", 512<<10)})
+	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	var told TransferProgress
+	transfer := &transfer{activity: t.Context(), conn: a.connections["prod"], saved: savedTransfer{Folder: "inbox/in/"}}
+	transfer.beat = func(p TransferProgress) error {
+		told = p
+		return nil
+	}
+	transfer.counted.counter = &moveCounter{}
+	files := slices.Collect(func(yield func(stores.Info) bool) {
+		for file, err := range a.stores.List(t.Context(), "inbox/in/") {
+			require.NoError(t, err)
+			yield(file)
+		}
+	})
+	try := func(draft stores.Draft) error {
+		list := &sentList{draft: draft, sent: map[string]bool{}, hash: sha256.New()}
+		progress := newFolderProgress(t.Context(), transfer, files, 512<<10, list)
+		return a.putAndList(t.Context(), progress, list, PutFolderInput{Connection: "prod", Folder: "inbox/in/"}, files[0])
+	}
+	require.ErrorContains(t, try(full{}), "no space left")
+	var err error
+	transfer.saved, err = transfer.conn.openTransfer(told.State)
+	require.NoError(t, err)
+	require.NoError(t, try(nowhere{}))
+	require.Len(t, sim.Files(), 1, "it was there already")
 }
