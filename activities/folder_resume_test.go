@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -55,23 +57,12 @@ func TestAFileThatCameIntoTheListBeforeItsWorkerDiedIsToldOnce(t *testing.T) {
 	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": text, "b.dat": glText})
 	a, _ := withService(t, stores.Place{URL: "file://" + dir})
 	conn := a.connections["prod"]
-	const key = "default-test-workflow-id"
-	files := map[string]stores.Info{}
-	for file, err := range a.stores.List(t.Context(), "inbox/in/") {
-		require.NoError(t, err)
-		files[file.Ref] = file
-	}
-	sent := files["inbox/in/a.dat"]
-	line, err := json.Marshal(SentFile{File: sent.Ref, FileID: "1", Bytes: sent.Size, Modified: sent.ModTime})
+	const sent = "inbox/in/a.dat"
+	require.NoError(t, listed(t, a, sent).Leave())
+	engine, err := json.Marshal(map[string]fileUnderWay{
+		sent: {Version: FileInfo{File: sent, Size: int64(len(text))}, Bytes: int64(len(text)), Engine: json.RawMessage(`{}`)}})
 	require.NoError(t, err)
-	list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", key)
-	require.NoError(t, err)
-	_, err = list.Write(append(line, '\n'))
-	require.NoError(t, err)
-	require.NoError(t, list.Leave())
-	engine, err := json.Marshal(map[string]fileUnderWay{sent.Ref: {Version: FileInfo{File: sent.Ref, Size: sent.Size}, Bytes: sent.Size, Engine: json.RawMessage(`{}`)}})
-	require.NoError(t, err)
-	saved, err := json.Marshal(savedTransfer{Folder: "inbox/in/", SaveTo: "inbox/in.sent.jsonl", Key: key, Engine: engine})
+	saved, err := json.Marshal(savedTransfer{Folder: "inbox/in/", SaveTo: "inbox/in.sent.jsonl", Key: testKey, Engine: engine})
 	require.NoError(t, err)
 
 	var suite testsuite.WorkflowTestSuite
@@ -123,4 +114,38 @@ func TestAFileWhoseLineCannotBeWrittenIsNotSentAnew(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, try(nowhere{}))
 	require.Len(t, sim.Files(), 1, "it was there already")
+}
+
+// While Temporal is away for longer than the heartbeat's timeout, an attempt does not learn that the next one begins.
+func TestTheListOfAnAttemptThatLearnsLateThatItIsOverIsGoneOnWith(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText, "b.dat": glText})
+	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"}
+	late := listed(t, a, "inbox/in/a.dat")
+	time.AfterFunc(time.Second, func() { assert.NoError(t, late.Leave()) })
+	_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
+	require.NoError(t, err)
+	require.Len(t, sim.Files(), 1, "a.dat was sent before")
+}
+
+// testKey is the key of what an activity's test leaves.
+const testKey = "default-test-workflow-id"
+
+// listed is the list of what was sent of inbox/in/, as an attempt has it after one file.
+func listed(t *testing.T, a *Activities, ref string) stores.Draft {
+	t.Helper()
+	for file, err := range a.stores.List(t.Context(), ref) {
+		require.NoError(t, err)
+		line, err := json.Marshal(SentFile{File: file.Ref, FileID: "1", Bytes: file.Size, Modified: file.ModTime})
+		require.NoError(t, err)
+		list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", testKey)
+		require.NoError(t, err)
+		_, err = list.Write(append(line, '\n'))
+		require.NoError(t, err)
+		return list
+	}
+	t.Fatal(ref, "is not there")
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob/fileblob"
 )
@@ -57,7 +58,7 @@ func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
 	at := place{ref, path, key}
 	store, _, _ := strings.Cut(ref, "/")
 	if dir, ok := s.folders[store]; ok && !escaped(path) {
-		return draftInFolder(dir, at)
+		return draftInFolder(ctx, dir, at)
 	}
 	return draftInBucket(ctx, bucket, at)
 }
@@ -94,14 +95,26 @@ func draftName(base, key string) string {
 	return "." + base + "." + hex.EncodeToString(sum[:8]) + ".part"
 }
 
-// draftInFolder gives way to an attempt that has not noticed yet that it is over.
-func draftInFolder(dir string, at place) (*folderDraft, error) {
+// draftPatience is how long an attempt that has not noticed yet that it is over may keep its draft: Temporal's
+// client tells it within 16 seconds.
+var draftPatience = 20 * time.Second
+
+// draftInFolder waits for an attempt that has not noticed yet that it is over, for what it did would be done
+// again; and gives way to one that never notices.
+func draftInFolder(ctx context.Context, dir string, at place) (*folderDraft, error) {
 	final := filepath.Join(dir, filepath.FromSlash(at.path))
-	d, err := openDraft(at.ref, final, at.key)
-	if err != nil || d != nil {
-		return d, err
+	for until := time.Now().Add(draftPatience); time.Now().Before(until); {
+		d, err := openDraft(at.ref, final, at.key)
+		if err != nil || d != nil {
+			return d, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fault("write", at.ref, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	d, err = openDraft(at.ref, final, at.key+rand.Text())
+	d, err := openDraft(at.ref, final, at.key+rand.Text())
 	switch {
 	case err != nil:
 		return nil, err
@@ -209,7 +222,7 @@ type folderParts struct {
 
 func partsInFolder(dir string) func(context.Context, place, []byte) (Parts, error) {
 	return func(ctx context.Context, at place, _ []byte) (Parts, error) {
-		d, err := draftInFolder(dir, at)
+		d, err := draftInFolder(ctx, dir, at)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func init() { draftPatience = time.Second }
+
 func TestASectionIsAPartOfAFile(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("0123456789"), 0o600))
