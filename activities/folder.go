@@ -99,6 +99,9 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 		if err := group.Wait(); err != nil {
 			return Moved{}, err
 		}
+		if err := a.stillCounts(ctx, t); err != nil {
+			return Moved{}, err
+		}
 		err = list.commit()
 		return list.sum, err
 	})

@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -148,4 +151,27 @@ func listed(t *testing.T, a *Activities, ref string) stores.Draft {
 	}
 	t.Fatal(ref, "is not there")
 	return nil
+}
+
+// What an attempt that is over lists would replace the list of the one that counts, whose files have other ids.
+func TestAListIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText})
+	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	send := func(answer error) error {
+		temporal := mocks.NewClient(t)
+		temporal.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(answer)
+		a.temporal = temporal
+		_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+		return err
+	}
+	failed := applicationError(t, send(serviceerror.NewNotFound("activity not found")))
+	require.Equal(t, Unavailable, failed.Type())
+	require.ErrorContains(t, failed, "not known from Temporal whether this attempt still counts")
+	require.NoFileExists(t, filepath.Join(dir, "in.sent.jsonl"))
+
+	require.NoError(t, send(nil))
+	require.FileExists(t, filepath.Join(dir, "in.sent.jsonl"))
+	require.Len(t, sim.Files(), 1, "the list was left")
 }
