@@ -69,7 +69,8 @@ type transfer struct {
 
 	counted      bytesCounter
 	bytes, total atomic.Int64
-	mu           sync.Mutex // one heartbeat at a time: they must not overtake each other
+	begun        atomic.Bool // bytes has what was there before, too
+	mu           sync.Mutex  // one heartbeat at a time: they must not overtake each other
 	state        SealedTransfer
 	meter        meter
 }
@@ -209,12 +210,16 @@ func (t *transfer) moved(done, total int64) {
 	t.counted.moved(done)
 	t.bytes.Store(done)
 	t.total.Store(total)
+	t.begun.Store(true)
 }
 
 // tell is called with the lock held.
 func (t *transfer) tell() {
+	begun := t.begun.Load()
 	p := TransferProgress{Done: t.bytes.Load(), Total: t.total.Load(), State: t.state}
-	p.Rate = t.meter.rate(time.Now(), p.Done)
+	if begun {
+		p.Rate = t.meter.rate(time.Now(), p.Done)
+	}
 	if p.Rate > 0 && p.Total > p.Done {
 		p.SecondsLeft = (p.Total - p.Done + p.Rate - 1) / p.Rate
 	}
