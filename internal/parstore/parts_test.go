@@ -375,6 +375,29 @@ func TestUploadFaults(t *testing.T) {
 	}
 }
 
+// Whether a commit whose answer was lost was carried out is asked for again, where the store cannot say now.
+func TestACommittedUploadIsNotSentAgainWhileTheStoreIsBusy(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	const parts = 6
+	content := noise(parts * testPart)
+	id, url := n.announce(int64(len(content)))
+	n.Inject(simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1},
+		simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 2 * attempts})
+	state := &notes{}
+	for range 2 {
+		_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Resume: state.last})
+		e := requireError(t, err)
+		require.True(t, e.Temporary)
+		require.False(t, e.Expired)
+	}
+	sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	require.NoError(t, err)
+	assert.Equal(t, sha(content), sent.SHA256)
+	assert.True(t, bytes.Equal(content, n.stored(id)))
+	puts, _, _ := n.count("part-put")
+	assert.Equal(t, parts, puts)
+}
+
 func TestAURLForWritingOnlyIsEnough(t *testing.T) {
 	n := newTenant(t, simulator.Options{Quirks: simulator.Quirks{simulator.UploadPARWriteOnly}})
 	content := noise(5 * testPart)

@@ -466,14 +466,15 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 	case err == nil:
 		want.ETag = object.etag
 		return want, nil
-	case refused != nil: // an earlier attempt may have committed, but nobody can tell
+	}
+	if e := (*Error)(nil); !errors.As(err, &e) || e.Temporary {
+		return Sent{}, err
+	}
+	if refused != nil { // an earlier attempt may have committed, but nobody can tell
 		return Sent{}, refused
 	}
 	// A URL that is good for writing only, or no longer, tells nothing. What the
 	// store says to the commit, and to each part's Content-MD5, has to do.
-	if e := (*Error)(nil); !errors.As(err, &e) || e.Temporary {
-		return Sent{}, err
-	}
 	if got := answer.Get("opc-multipart-md5"); got != "" && got != want.MD5 {
 		return Sent{}, t.lost(corrupt("commit upload", t.u, http.StatusOK, "opc-multipart-md5 is %s, sent was %s", oneLine(got, 40), want.MD5))
 	}
