@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -39,7 +40,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, repeatable(ctx, err)
 	}
 	defer source.Close()
-	found, err := verify.Measure(source, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
+	found, err := verify.Measure(untilDone{ctx, source}, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):
@@ -52,6 +53,19 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return found, verificationFailed(in, wrong...)
 	}
 	return found, nil
+}
+
+// untilDone reads no further once its context has ended: a folder's files do not heed it.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(p)
 }
 
 // manifest reads what the file's sender promises. Without one nothing is promised.

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -146,4 +148,19 @@ func TestStatFileKnowsWhenAFileIsComplete(t *testing.T) {
 			require.InDelta(t, c.delay.Seconds(), failed.NextRetryDelay().Seconds(), 0.5)
 		})
 	}
+}
+
+func TestACheckThatIsCancelledEnds(t *testing.T) {
+	a, dir := withInbox(t)
+	put(t, dir, map[string]string{"gl.csv": "ID,BALANCE\n" + strings.Repeat("1,10.10\n", 1<<20)})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
+	env.RegisterActivity(a)
+	rows := int64(1)
+	_, err := env.ExecuteActivity(a.VerifyFile, VerifyFileInput{File: "inbox/gl.csv", Expect: verify.Expect{Rows: &rows}})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "is not what is expected", "it was not read to its end")
 }
