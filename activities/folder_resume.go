@@ -35,6 +35,7 @@ type folderProgress struct {
 func newFolderProgress(ctx context.Context, t *transfer, files []stores.Info, total int64, list *sentList) *folderProgress {
 	p := &folderProgress{t: t, total: total, listed: list.sum.Bytes, underWay: openUnderWay(t.saved.Engine)}
 	p.dropAllBut(ctx, files, list.sent)
+	t.counted.resumes = true // the list may be an earlier run's
 	p.tell()
 	p.save()
 	return p

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/testsuite"
@@ -174,4 +175,18 @@ func TestAListIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 	require.NoError(t, send(nil))
 	require.FileExists(t, filepath.Join(dir, "in.sent.jsonl"))
 	require.Len(t, sim.Files(), 1, "the list was left")
+}
+
+// A second run of the same workflow goes on with the list of the first.
+func TestWhatAnEarlierRunSentIsNotMeasuredAgain(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText, "b.dat": glText})
+	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	moves := &moves{MetricsHandler: client.MetricsNopHandler}
+	a.connections["prod"].seen.metrics = moves
+	require.NoError(t, listed(t, a, "inbox/in/a.dat").Leave())
+	_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+	require.NoError(t, err)
+	require.EqualValues(t, len(glText), moves.bytes(directionUpload))
 }
