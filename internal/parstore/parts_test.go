@@ -284,6 +284,27 @@ func TestAnUploadIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// What was saved may be of a worker of another release.
+func TestAStateThatCannotBeReadLeavesNothingInTheDigest(t *testing.T) {
+	n := newTenant(t, simulator.Options{})
+	content := noise(4 * testPart)
+	_, url := n.announce(int64(len(content)))
+	state := &notes{}
+	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Digest: sha256.New().(Digest)})
+	require.NoError(t, err)
+	var old uploadState
+	require.NoError(t, json.Unmarshal(state.last, &old))
+	old.SHA256 = []byte("another form")
+	left, err := json.Marshal(old)
+	require.NoError(t, err)
+	for range 10 { // the digests are read in no order
+		digest := sha256.New()
+		_, err = n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: left, Digest: digest.(Digest)})
+		require.NoError(t, err)
+		require.Equal(t, sha(content), hex.EncodeToString(digest.Sum(nil)))
+	}
+}
+
 // Parts that arrived before an earlier one did are not sent again.
 func TestPartsThatAreAheadAreNotSentAgain(t *testing.T) {
 	n := newTenant(t, simulator.Options{})

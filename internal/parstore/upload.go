@@ -96,9 +96,9 @@ func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, er
 		if e := (*Error)(nil); !errors.As(err, &e) || !e.Expired {
 			return sent, err
 		}
-		if err := up.Digest.UnmarshalBinary(fresh); err != nil {
-			return Sent{}, err
-		}
+	}
+	if err := up.Digest.UnmarshalBinary(fresh); err != nil { // it may have taken in what is not gone on with
+		return Sent{}, err
 	}
 	t, err := c.beginUpload(ctx, u, up)
 	if err != nil {
