@@ -74,6 +74,9 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 	t := a.newTransfer(ctx, conn, savedTransfer{Folder: in.Folder, SaveTo: in.ListTo, Key: key}, "")
 	return t.run(func(ctx context.Context) (Moved, error) {
 		files, total, err := a.filesOf(ctx, conn, in)
+		if refused := (*temporal.ApplicationError)(nil); errors.As(err, &refused) && refused.Type() == InvalidInput {
+			_ = conn.dropUnderWay(ctx, t.saved.Engine) // the error has the faults, and no room for what is left
+		}
 		if err != nil {
 			return Moved{}, err
 		}

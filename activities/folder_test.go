@@ -197,6 +197,15 @@ func TestAFileOfAFolderIsGoneOnWithOrDropped(t *testing.T) {
 			_, err = again.ExecuteActivity(a.PutFolder, in)
 			require.NoError(t, err)
 			require.Equal(t, 2, calls("multipart-abort"), "the file has changed")
+
+			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("a", parts*64<<10)})
+			left = interrupted()
+			put(t, filepath.Join(dir, "in"), map[string]string{"no name of the service.dat": glText})
+			again = activityEnv(a)
+			again.SetHeartbeatDetails(TransferProgress{State: left})
+			_, err = again.ExecuteActivity(a.PutFolder, in)
+			require.Equal(t, InvalidInput, applicationError(t, err).Type())
+			require.Equal(t, 3, calls("multipart-abort"), "nobody goes on with it")
 		})
 	}
 }
