@@ -24,8 +24,10 @@ type folderProgress struct {
 	t      *transfer
 	total  int64      // bytes of all files
 	saving sync.Mutex // one heartbeat at a time; it may take long, which must not hold up the files
+	inLast int        // how many of the changes are in the last one
 
 	mu       sync.Mutex
+	changes  int   // that are to be saved
 	listed   int64 // bytes of the files in the list
 	underWay map[string]fileUnderWay
 }
@@ -134,11 +136,20 @@ func (p *folderProgress) tell() {
 	p.t.moved(done, p.total)
 }
 
+// save returns when Temporal has what is known now. Files that save while a heartbeat is under way share the next.
 func (p *folderProgress) save() {
+	p.mu.Lock()
+	p.changes++
+	wanted := p.changes
+	p.mu.Unlock()
 	p.saving.Lock()
 	defer p.saving.Unlock()
+	if p.inLast >= wanted {
+		return
+	}
 	inParts := map[string]fileUnderWay{}
 	p.mu.Lock()
+	p.inLast = p.changes
 	for ref, file := range p.underWay {
 		if file.Engine != nil {
 			inParts[ref] = file

@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -189,4 +192,28 @@ func TestWhatAnEarlierRunSentIsNotMeasuredAgain(t *testing.T) {
 	_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
 	require.NoError(t, err)
 	require.EqualValues(t, len(glText), moves.bytes(directionUpload))
+}
+
+// While Temporal is away a heartbeat takes ten seconds, and each part waits for one that tells of it.
+func TestPartsOfAFolderThatEndTogetherShareAHeartbeat(t *testing.T) {
+	const slow = 200 * time.Millisecond
+	transfer := &transfer{conn: &connection{sealer: parstore.NewSealer("secret", "prod")}}
+	transfer.counted.counter = &moveCounter{}
+	var told SealedTransfer
+	transfer.beat = func(p TransferProgress) error {
+		time.Sleep(slow)
+		told = p.State
+		return nil
+	}
+	progress := &folderProgress{t: transfer, underWay: map[string]fileUnderWay{}}
+	began := time.Now()
+	var ending sync.WaitGroup
+	for i := range 20 {
+		ending.Go(func() { progress.saved(fmt.Sprint(i), json.RawMessage(`{}`)) })
+	}
+	ending.Wait()
+	require.LessOrEqual(t, time.Since(began), 5*slow)
+	saved, err := transfer.conn.openTransfer(told)
+	require.NoError(t, err)
+	require.Len(t, openUnderWay(saved.Engine), 20)
 }
