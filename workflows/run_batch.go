@@ -173,6 +173,10 @@ func (b *batchRun) rerun(r *request) posting {
 
 func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 	b.stopping = false
+	if b.tooLate(ctx) {
+		p.request.refused(failure(DeadlinePassed, "the deadline passed"))
+		return b.endTooLate(ctx, p)
+	}
 	b.tracker.posting = true
 	err := b.enter(ctx, Running, p.what+" is on its way", InterruptSignal)
 	if err != nil {
@@ -191,13 +195,23 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 	b.tracker.posting = false
 	p.request.refused(err)
 	if deadlineHit(err) {
-		return b.end(ctx, Failed, DeadlinePassed, fmt.Sprintf("the deadline passed before the %s could be sent", p.what))
+		return b.endTooLate(ctx, p)
 	}
 	if p.what == "trigger" {
 		return b.end(ctx, Failed, BatchFailed, fmt.Sprintf("the trigger was refused: %s", reason(err)))
 	}
 	why := fmt.Sprintf("the %s was refused: %s", p.what, reason(err))
 	return func(ctx workflow.Context) (phase, error) { return b.park(ctx, why) }, nil
+}
+
+// tooLate tells that a run would begin that nobody waits for: an activity gets a second even behind the deadline.
+func (b *batchRun) tooLate(ctx workflow.Context) bool {
+	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline) &&
+		workflow.GetVersion(ctx, noLatePost, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+}
+
+func (b *batchRun) endTooLate(ctx workflow.Context, p posting) (phase, error) {
+	return b.end(ctx, Failed, DeadlinePassed, fmt.Sprintf("the deadline passed before the %s could be sent", p.what))
 }
 
 func (b *batchRun) posted(ctx workflow.Context, p posting, run activities.Run) (phase, error) {

@@ -208,6 +208,22 @@ func TestRunBatch(t *testing.T) {
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
+			name:      "the deadline passed before anything was posted",
+			service:   scheduler{ends: []stretch{{"0", time.Hour}}},
+			input:     func(in *RunBatchInput) { in.Deadline = start.Add(-minute) },
+			state:     Failed,
+			errorType: DeadlinePassed,
+			calls:     map[string]int{},
+		},
+		{
+			name:      "the deadline passes in the pause before a restart",
+			service:   scheduler{ends: []stretch{{"-1", minute}, {"0", time.Hour}}},
+			input:     func(in *RunBatchInput) { in.Restarts, in.Deadline = 1, start.Add(90*time.Second) },
+			state:     Failed,
+			errorType: DeadlinePassed,
+			calls:     map[string]int{"trigger": 1},
+		},
+		{
 			name:      "a run that does not stop before the deadline; the interrupt is answered",
 			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },

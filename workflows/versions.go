@@ -20,4 +20,6 @@ const (
 	// dropOfFolder drops what a folder that failed left of large files. Only UploadFile-folder-refused
 	// comes there.
 	dropOfFolder = "drop-of-folder"
+	// noLatePost posts nothing behind the deadline. No recorded history comes there.
+	noLatePost = "no-late-post"
 )
