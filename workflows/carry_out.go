@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -15,13 +16,14 @@ import (
 // posting is going on or has succeeded already, whoever started it, its result is awaited instead.
 func carryOutBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	var result RunBatchResult
-	err := carryOut(ctx, in.WorkflowID(), in.reusePolicy(), fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
+	err := carryOut(ctx, in.WorkflowID(), in.reusePolicy(), in.Deadline, fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
 	return result, err
 }
 
-// carryOut runs a workflow as a child under a given id, or awaits the one that has it.
+// carryOut runs a workflow as a child under a given id, or awaits the one that has it, until the
+// deadline: a child keeps its own, and of the other one nobody knows whether it has any.
 // The child outlives a parent that is terminated: a run goes on being watched.
-func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePolicy, summary string, child, input, result any) error {
+func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePolicy, deadline time.Time, summary string, child, input, result any) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            id,
 		WorkflowIDReusePolicy: reuse,
@@ -35,8 +37,12 @@ func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePoli
 		return err
 	}
 	workflow.GetLogger(ctx).Info("started elsewhere; awaiting its result", "workflowID", id)
-	awaiting := options(ctx, watchOptions, noDeadline, "await "+id)
-	return workflow.ExecuteActivity(awaiting, act.AwaitWorkflow, activities.AwaitWorkflowInput{
+	awaiting := options(ctx, watchOptions, deadline, "await "+id)
+	err = workflow.ExecuteActivity(awaiting, act.AwaitWorkflow, activities.AwaitWorkflowInput{
 		WorkflowID: id, Watch: activities.Watch{Since: workflow.Now(ctx)},
 	}).Get(ctx, result)
+	if deadlineHit(err) {
+		return failure(DeadlinePassed, "the deadline passed before "+id+" was over, which was started elsewhere")
+	}
+	return err
 }

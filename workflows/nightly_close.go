@@ -38,7 +38,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 			return NightlyCloseResult{}, err
 		}
 		var result NightlyCloseResult
-		err := carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		err := carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
 		return result, err
 	}
 	if err := in.fourEyes(plan); err != nil {

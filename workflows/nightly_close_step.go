@@ -212,7 +212,7 @@ func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
 func (s *step) child(ctx workflow.Context, child, input, result any) error {
 	id := StepWorkflowID(workflow.GetInfo(ctx).WorkflowExecution.ID, s.Step.ID)
 	s.childID(ctx, id)
-	return carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.summary(), child, input, result)
+	return carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.deadline(), s.summary(), child, input, result)
 }
 
 func (s *step) childID(ctx workflow.Context, id string) {

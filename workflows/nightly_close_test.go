@@ -295,6 +295,31 @@ func TestASecondCloseTakesUpABatchThatIsThere(t *testing.T) {
 	require.Equal(t, "batch/prod/c/2026-10-31", result.Steps[0].Batch.WorkflowID)
 }
 
+// A batch that somebody else started may have no deadline; the step has.
+func TestAStepEndsAtItsDeadlineAlsoWithABatchOfSomebodyElse(t *testing.T) {
+	step := batchStep("c")
+	step.Deadline = start.Add(2 * time.Hour)
+	night := fakeNight{env: newEnv(t), plan: plan(step)}
+	night.register()
+	night.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (json.RawMessage, error) {
+		if night.env.Now().After(start.Add(5 * time.Hour)) {
+			return json.RawMessage(`{"state": "succeeded"}`), nil
+		}
+		return nil, temporal.NewApplicationErrorWithOptions("goes on", activities.StillWaiting, temporal.ApplicationErrorOptions{
+			NextRetryDelay: time.Hour, Category: temporal.ApplicationErrorCategoryBenign,
+		})
+	}, activityName("AwaitWorkflow"))
+	night.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
+	require.LessOrEqual(t, night.env.Now().Sub(start), 2*time.Hour)
+	status := queryStatus(t, night.env).Steps[0]
+	require.Equal(t, Failed, status.State)
+	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31 was over, which was started elsewhere", status.Detail)
+}
+
 func TestTheAuditTellsWhatHappened(t *testing.T) {
 	for _, c := range []struct {
 		name    string
