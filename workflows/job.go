@@ -43,7 +43,7 @@ func (j *job) doUntil(ctx workflow.Context, deadline time.Time, profile workflow
 func (j *job) end(ctx workflow.Context, summary string, err error) error {
 	state := Succeeded
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil: // what succeeded all the same is a success
 		state, summary = Cancelled, "cancelled"
 	case deadlineHit(err):
 		state = Failed

@@ -108,7 +108,7 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 		in.Pipeline+" for "+r.AsOfDate, NightlyClose, night, r.Close)
 	r.State, r.Summary = Succeeded, fmt.Sprintf("night of %s, as of %s: done by workflow %s", weekday(r.Night), r.AsOfDate, r.WorkflowID)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		r.State, r.Summary = Cancelled, "cancelled"
 	case err != nil:
 		r.State, r.Summary = Failed, fmt.Sprintf("night of %s: %s", weekday(r.Night), reason(err))

@@ -111,6 +111,24 @@ func TestACancelledScheduledCloseHasWhatItsCloseSaid(t *testing.T) {
 	require.Equal(t, &left, result.Close)
 }
 
+// A close of which nothing was left to cancel has succeeded, and so has the schedule's night.
+func TestAScheduledCloseThatIsCancelledTooLateSucceeded(t *testing.T) {
+	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, nil)
+	env.OnWorkflow(NightlyCloseType, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ NightlyCloseInput) (NightlyCloseResult, error) {
+		_ = workflow.Sleep(ctx, time.Hour)
+		return NightlyCloseResult{AsOfDate: "2026-10-30", State: Succeeded}, nil
+	})
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
+	atScheduledTime(t, env, start)
+	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
+	require.NoError(t, env.GetWorkflowError())
+	var result ScheduledCloseResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, Succeeded, result.State)
+	require.Equal(t, "night of Fri 2026-10-30, as of 2026-10-30: done by workflow close/prod/nightly-close/2026-10-30", result.Summary)
+	require.Equal(t, Succeeded, queryStatus(t, env).State)
+}
+
 func TestAScheduledCloseNamesEveryFault(t *testing.T) {
 	env, asked := scheduledEnv(t, activities.PlannedNight{}, nil)
 	env.ExecuteWorkflow(ScheduledClose, ScheduledCloseInput{Connection: "a/b"})
