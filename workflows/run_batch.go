@@ -108,6 +108,9 @@ func (b *batchRun) begin(ctx workflow.Context) (_ phase, err error) {
 		return nil, err
 	}
 	if b.in.RunID != "" {
+		if fault := b.in.notOwn(b.in.RunID); fault != "" && workflow.GetVersion(ctx, ownRunsOnly, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			return nil, failure(InvalidInput, fault, []string{fault})
+		}
 		return b.follow, b.adopt(ctx, b.in.RunID, "taken over")
 	}
 	var earlier activities.EarlierPosting

@@ -145,8 +145,8 @@ func awaitUntil(ctx workflow.Context, deadline time.Time, summary string, condit
 
 // adoptWord follows the run that a person named, if it exists and belongs to this batch.
 func (b *batchRun) adoptWord(ctx workflow.Context, r *request, otherwise phase) (phase, error) {
-	if !strings.HasPrefix(r.RunID, b.in.Code+"_") {
-		r.refuse("run %q does not belong to %s: its run ids begin with %s_", r.RunID, b.in.Code, b.in.Code)
+	if fault := b.in.notOwn(r.RunID); fault != "" {
+		r.refuse("%s", fault)
 		return otherwise, nil
 	}
 	before := b.result.RunID
@@ -159,6 +159,14 @@ func (b *batchRun) adoptWord(ctx workflow.Context, r *request, otherwise phase) 
 	b.seen = activities.BatchStatus{}
 	b.decided(ctx, r, r.RunID+" is adopted")
 	return b.follow, b.adopt(ctx, r.RunID, "")
+}
+
+// notOwn says why a run cannot be one of this batch; empty when it can.
+func (in RunBatchInput) notOwn(runID string) string {
+	if strings.HasPrefix(runID, in.Code+"_") {
+		return ""
+	}
+	return fmt.Sprintf("run %q does not belong to %s: its run ids begin with %s_", runID, in.Code, in.Code)
 }
 
 func (b *batchRun) lookAgain(ctx workflow.Context, r *request) (phase, error) {

@@ -530,6 +530,23 @@ func TestInputFaultsAreNamedAtOnce(t *testing.T) {
 	require.Len(t, named, 7, "%q", named)
 }
 
+// The run of another batch would pass for this one, which would count as done for the night.
+func TestTheRunOfAnotherBatchIsNotTakenOver(t *testing.T) {
+	env := newEnv(t)
+	s := &scheduler{env: env, ends: []stretch{{"0", time.Minute}}}
+	s.register()
+	in := input
+	in.RunID = "FX_2026-10-31_1_1"
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, in)
+	require.Equal(t, InvalidInput, errorType(env.GetWorkflowError()))
+	require.ErrorContains(t, env.GetWorkflowError(), "its run ids begin with ALLOC_")
+	status := queryStatus(t, env)
+	require.Equal(t, Failed, status.State)
+	require.Empty(t, status.RunID)
+	require.Empty(t, s.calls)
+}
+
 func TestSearchAttributesAreKeywords(t *testing.T) {
 	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, stateAttribute.GetValueType())
 	require.Len(t, SearchAttributes(), 5)

@@ -22,4 +22,6 @@ const (
 	dropOfFolder = "drop-of-folder"
 	// noLatePost posts nothing behind the deadline. No recorded history comes there.
 	noLatePost = "no-late-post"
+	// ownRunsOnly refuses to take over the run of another batch. No recorded history comes there.
+	ownRunsOnly = "own-runs-only"
 )
