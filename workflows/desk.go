@@ -99,9 +99,8 @@ func openDesk(ctx workflow.Context, applies func(*request) error, dropped func(*
 				return SteeringResult{}, err
 			}
 			d.queue = append(d.queue, r)
-			err := workflow.Await(ctx, func() bool { return r.done })
-			if err != nil {
-				return SteeringResult{}, err
+			if workflow.Await(ctx, func() bool { return r.done }) != nil {
+				return SteeringResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled: what comes of %s is not waited for", r.choice()))
 			}
 			return r.answer, r.err
 		}, workflow.UpdateHandlerOptions{

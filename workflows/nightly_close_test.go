@@ -208,6 +208,25 @@ func TestACancelledCloseSaysWhatBecameOfItsRuns(t *testing.T) {
 	require.Equal(t, said, queryStatus(t, night.env).Steps[0].Detail)
 }
 
+// A word to a close that is being cancelled is not answered with "canceled", as if the word were.
+func TestAWordToACloseThatIsBeingCancelled(t *testing.T) {
+	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
+		_ = workflow.Sleep(ctx, 10*time.Hour)
+		stopping, _ := workflow.NewDisconnectedContext(ctx)
+		_ = workflow.Sleep(stopping, time.Hour)
+		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled})
+	}}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
+	answered := 0
+	say(t, night.env, "late", said{after: 2 * time.Minute, name: InterruptSignal, refused: "is being cancelled"}, &answered)
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.Equal(t, 1, answered)
+	require.True(t, temporal.IsCanceledError(night.env.GetWorkflowError()))
+}
+
 // Somebody cancels the batch's own workflow: the close goes on, and asks with the words of the batch.
 func TestABatchThatIsCancelledByItselfAsks(t *testing.T) {
 	const said = "cancelled; c_1 ended as Interrupted"
