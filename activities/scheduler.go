@@ -193,6 +193,9 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	if err != nil {
 		return BatchStatus{}, err
 	}
+	if lookedJustNow(ctx, in.Watch) {
+		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s has just been looked at", in.RunID)
+	}
 	seen, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
 	if err != nil {
 		return BatchStatus{}, a.watching(ctx, in.Since, err)

@@ -65,6 +65,12 @@ func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format s
 	})
 }
 
+// lookedJustNow tells that a watch goes on behind a change: its first look waits like every other. Else one
+// look follows the other for as long as something changes, and each leaves all that it saw in the history.
+func lookedJustNow(ctx context.Context, w Watch) bool {
+	return w.Known != "" && activity.GetInfo(ctx).Attempt == 1 && timeLeft(ctx) >= 0
+}
+
 // pause is the poll's share of the time waited so far, within its bounds.
 func pause(poll config.Poll, waited time.Duration) time.Duration {
 	share := time.Duration(poll.Ratio * float64(waited))
