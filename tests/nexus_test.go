@@ -130,6 +130,9 @@ func TestNexus(t *testing.T) {
 		require.Equal(t, "quick", result.Steps[0].ID)
 		closeID := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
 		require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), closeID, ""), nil), "it ran under the night's own id")
+		var again treasuryResult
+		require.NoError(t, e.Await(run(treasuryRuns, "nightly_close", input), &again))
+		require.Equal(t, result, again, "one that succeeded is not done again: its result is given")
 	})
 	t.Run("a batch, and the same again", func(t *testing.T) {
 		input := map[string]any{"connection": e.Connection, "code": "PBSM_SHORT", "as_of_date": harness.AsOf}

@@ -96,6 +96,12 @@ func TestStartFromAClient(t *testing.T) {
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(one, &result))
 	require.Equal(t, 1, result.Steps[0].Batch.Restarts)
+	done, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
+	require.NoError(t, err)
+	require.Equal(t, one.GetRunID(), done.GetRunID(), "a close that succeeded is not done again")
+	var same workflows.NightlyCloseResult
+	require.NoError(t, e.Await(e.Start("typed-by-hand", workflows.NightlyCloseType, night), &same))
+	require.Equal(t, result, same, "under another id neither: its result is given")
 }
 
 // The Go API for other teams: from a workflow, on a task queue of its own.

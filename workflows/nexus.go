@@ -16,7 +16,8 @@ import (
 // NexusService is the name of the Nexus service that every worker offers, so that other teams'
 // namespaces run and steer closes without sharing code. Its operations:
 //
-//	nightly_close  NightlyCloseInput -> NightlyCloseResult; cancelling it cancels the close
+//	nightly_close  NightlyCloseInput -> NightlyCloseResult; cancelling it cancels the close. One that
+//	               succeeded before answers with its result at once
 //	run_batch      RunBatchInput -> RunBatchResult; cancelling it interrupts the run. One that
 //	               succeeded before answers with its result at once, unless again gives a reason
 //	steer          NexusSteering -> nothing; a signal to a close or a batch
@@ -40,7 +41,7 @@ type NexusStatus struct {
 func NewNexusService() (*nexus.Service, error) {
 	service := nexus.NewService(NexusService)
 	err := service.Register(
-		temporalnexus.NewWorkflowRunOperation("nightly_close", NightlyClose,
+		onceOperation[NightlyCloseInput, NightlyCloseResult]{temporalnexus.NewWorkflowRunOperation("nightly_close", NightlyClose,
 			func(_ context.Context, in NightlyCloseInput, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
 				if err := in.Validate(); err != nil {
 					return client.StartWorkflowOptions{}, badRequest(err)
@@ -49,8 +50,8 @@ func NewNexusService() (*nexus.Service, error) {
 					return client.StartWorkflowOptions{}, badRequest(fmt.Errorf("pipeline is missing: with a definition, repeat its name, for it is a part of the close's id"))
 				}
 				return in.StartOptions(""), nil
-			}),
-		batchOperation{temporalnexus.NewWorkflowRunOperation("run_batch", RunBatch,
+			})},
+		onceOperation[RunBatchInput, RunBatchResult]{temporalnexus.NewWorkflowRunOperation("run_batch", RunBatch,
 			func(_ context.Context, in RunBatchInput, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
 				if err := in.Validate(); err != nil {
 					return client.StartWorkflowOptions{}, badRequest(err)
@@ -63,22 +64,22 @@ func NewNexusService() (*nexus.Service, error) {
 	return service, err
 }
 
-// batchOperation answers a posting that succeeded before with the result that it had.
-type batchOperation struct {
-	nexus.Operation[RunBatchInput, RunBatchResult]
+// onceOperation answers what succeeded before with the result that it had.
+type onceOperation[I interface{ WorkflowID() string }, O any] struct {
+	nexus.Operation[I, O]
 }
 
-func (o batchOperation) Start(ctx context.Context, in RunBatchInput, options nexus.StartOperationOptions) (nexus.HandlerStartOperationResult[RunBatchResult], error) {
+func (o onceOperation[I, O]) Start(ctx context.Context, in I, options nexus.StartOperationOptions) (nexus.HandlerStartOperationResult[O], error) {
 	started, err := o.Operation.Start(ctx, in, options)
 	var done *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &done) {
 		return started, err
 	}
-	var result RunBatchResult
+	var result O
 	if err := temporalnexus.GetClient(ctx).GetWorkflow(ctx, in.WorkflowID(), done.RunId).Get(ctx, &result); err != nil {
 		return nil, fmt.Errorf("the result of %s: %w", in.WorkflowID(), err)
 	}
-	return &nexus.HandlerStartOperationResultSync[RunBatchResult]{Value: result}, nil
+	return &nexus.HandlerStartOperationResultSync[O]{Value: result}, nil
 }
 
 func steerByNexus(ctx context.Context, in NexusSteering, _ nexus.StartOperationOptions) (nexus.NoValue, error) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -38,7 +37,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 			return NightlyCloseResult{}, err
 		}
 		var result NightlyCloseResult
-		err := carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		err := carryOut(ctx, id, closeReusePolicy, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
 		return result, err
 	}
 	if err := in.fourEyes(plan); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -104,7 +103,7 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseInput, t *tracker, notifyOn []string) (ScheduledCloseResult, error) {
 	r.Close = &NightlyCloseResult{}
 	night := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
-	err := carryOut(ctx, r.WorkflowID, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY, noDeadline,
+	err := carryOut(ctx, r.WorkflowID, closeReusePolicy, noDeadline,
 		in.Pipeline+" for "+r.AsOfDate, NightlyClose, night, r.Close)
 	r.State, r.Summary = Succeeded, fmt.Sprintf("night of %s, as of %s: done by workflow %s", weekday(r.Night), r.AsOfDate, r.WorkflowID)
 	switch {

@@ -30,11 +30,15 @@ func (in RunBatchInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
 	return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 }
 
-// StartOptions start the close under its own id, or attach to the one that is going on.
+// closeReusePolicy: a close that succeeded is not done again.
+const closeReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+
+// StartOptions start the close under its own id, or attach to the one that is going on, or that succeeded.
 // taskQueue is TaskQueue where the workers are not configured otherwise.
 func (in NightlyCloseInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
 		ID: in.WorkflowID(), TaskQueue: taskQueue,
+		WorkflowIDReusePolicy:    closeReusePolicy,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            in.Pipeline + " for " + in.AsOfDate + " on " + in.Connection,
 		Priority:                 Priority(in.Connection, 0),
@@ -54,8 +58,8 @@ func (in RunBatchInput) StartOptions(taskQueue string) client.StartWorkflowOptio
 	}
 }
 
-// StartClose starts a close, or attaches to the one of this night that is going on. The run's
-// Get gives a NightlyCloseResult.
+// StartClose starts a close, or attaches to the one of this night that is going on or that
+// succeeded. The run's Get gives a NightlyCloseResult.
 func StartClose(ctx context.Context, c client.Client, taskQueue string, in NightlyCloseInput) (client.WorkflowRun, error) {
 	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), NightlyCloseType, in)
 }
@@ -68,9 +72,11 @@ func StartBatch(ctx context.Context, c client.Client, taskQueue string, in RunBa
 
 // ExecuteClose runs a close as a child of a workflow in the same namespace. Cancelling the
 // parent cancels the close and waits for it; a parent that is terminated leaves it going on.
+// One that is going on or succeeded before is temporal.ChildWorkflowExecutionAlreadyStartedError.
 func ExecuteClose(ctx workflow.Context, taskQueue string, in NightlyCloseInput) workflow.ChildWorkflowFuture {
-	ctx = workflow.WithChildOptions(ctx, childOptions(taskQueue, in.WorkflowID(), in.Connection))
-	return workflow.ExecuteChildWorkflow(ctx, NightlyCloseType, in)
+	options := childOptions(taskQueue, in.WorkflowID(), in.Connection)
+	options.WorkflowIDReusePolicy = closeReusePolicy
+	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), NightlyCloseType, in)
 }
 
 // ExecuteBatch runs a posting as a child of a workflow in the same namespace. One that is going
