@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -130,6 +132,7 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 	result.Audit = n.audit(ctx, result)
 	n.tracker.awaitLastNotification(ctx)
 	result.Log = n.tracker.status.Log
+	result = result.fitting()
 	switch result.State {
 	case Succeeded:
 		return result, nil
@@ -137,6 +140,25 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 		return result, temporal.NewCanceledError(result)
 	}
 	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", n.plan.Name, n.in.AsOfDate, n.tracker.status.Summary), result)
+}
+
+// maxResult is well below the 2 MB that Temporal takes: a workflow with a larger result cannot end.
+const maxResult = 1 << 20
+
+// fitting leaves out of a result that is too large what the batches' own workflows have, too.
+func (r NightlyCloseResult) fitting() NightlyCloseResult {
+	if text, err := json.Marshal(r); err != nil || len(text) <= maxResult {
+		return r
+	}
+	r.Steps = slices.Clone(r.Steps)
+	for i, s := range r.Steps {
+		if s.Batch != nil {
+			short := *s.Batch
+			short.Tasks, short.Batches, short.Log = nil, nil, nil
+			r.Steps[i].Batch = &short
+		}
+	}
+	return r
 }
 
 // close sums the night up.

@@ -339,6 +339,29 @@ func TestAStepEndsAtItsDeadlineAlsoWithABatchOfSomebodyElse(t *testing.T) {
 	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31 was over, which was started elsewhere", status.Detail)
 }
 
+// Temporal takes no result beyond 2 MB: a close with many long batches could not end.
+func TestTheResultOfALargeCloseFits(t *testing.T) {
+	large := plan()
+	for i := range 300 {
+		large.Steps = append(large.Steps, batchStep(fmt.Sprintf("s%03d", i)))
+	}
+	night := fakeNight{env: newEnv(t), plan: large, batch: func(_ workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+		return RunBatchResult{RunID: in.Code + "_1", State: Succeeded, Tasks: slices.Repeat([]Task{{Code: "ALLOCATE_INTEREST_EXPENSE", StatusCode: "0", Status: "SUCCESSFUL"}}, 120)}, nil
+	}}
+	night.register()
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
+	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	night.env.ExecuteWorkflow(NightlyClose, in)
+	require.NoError(t, night.env.GetWorkflowError())
+	var result NightlyCloseResult
+	require.NoError(t, night.env.GetWorkflowResult(&result))
+	text, err := json.Marshal(result)
+	require.NoError(t, err)
+	require.Less(t, len(text), 2<<20)
+	require.Len(t, result.Steps, 300)
+	require.Equal(t, "s299_1", result.Steps[299].Batch.RunID)
+}
+
 func TestTheAuditTellsWhatHappened(t *testing.T) {
 	for _, c := range []struct {
 		name    string

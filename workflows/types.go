@@ -280,7 +280,8 @@ type StepResult struct {
 	Migration  *MigrateResult        `json:"migration,omitempty"`
 }
 
-// NightlyCloseResult says how a night ended.
+// NightlyCloseResult says how a night ended. Beyond 1 MB it is without the tasks, members and logs of
+// its batches: those are in the results of their own workflows.
 type NightlyCloseResult struct {
 	Connection string       `json:"connection"`
 	Pipeline   string       `json:"pipeline"`
