@@ -35,11 +35,13 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	}
 	id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate)
 	if workflow.GetInfo(ctx).WorkflowExecution.ID != id {
-		if err := redirect(ctx, in.Connection, plan.Name, id); err != nil {
+		over, err := redirect(ctx, in.Connection, plan.Name, id)
+		if err != nil {
 			return NightlyCloseResult{}, err
 		}
 		var result NightlyCloseResult
-		err := carryOut(ctx, id, closeReusePolicy, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		err = carryOut(ctx, id, closeReusePolicy, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		over(err)
 		return result, err
 	}
 	if err := in.fourEyes(plan); err != nil {

@@ -28,10 +28,13 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{}, endEarly(ctx, in.Connection, err)
 	}
 	if workflow.GetInfo(ctx).WorkflowExecution.ID != in.WorkflowID() {
-		if err := redirect(ctx, in.Connection, in.Code, in.WorkflowID()); err != nil {
+		over, err := redirect(ctx, in.Connection, in.Code, in.WorkflowID())
+		if err != nil {
 			return RunBatchResult{}, err
 		}
-		return carryOutBatch(ctx, in)
+		result, err := carryOutBatch(ctx, in)
+		over(err)
+		return result, err
 	}
 	b, err := newBatchRun(ctx, in)
 	if err != nil {

@@ -516,6 +516,20 @@ func TestAWrongIDIsCarriedOutUnderTheRightOne(t *testing.T) {
 	require.NoError(t, env.GetWorkflowResult(&result))
 	require.Equal(t, "batch/prod/ALLOC/2026-10-31", result.WorkflowID)
 	require.Equal(t, 1, service.calls["trigger"])
+	require.Equal(t, Succeeded, queryStatus(t, env).State, "what is over does not run")
+}
+
+func TestAWrongIDFailsWithTheRightOne(t *testing.T) {
+	env := newEnv(t)
+	service := scheduler{env: env, triggers: []func() (activities.Run, error){refusedWith("-5")}}
+	service.register()
+	env.RegisterWorkflow(RunBatch)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "typed-by-hand"})
+	env.ExecuteWorkflow(RunBatch, input)
+	require.Equal(t, BatchFailed, errorType(env.GetWorkflowError()))
+	status := queryStatus(t, env)
+	require.Equal(t, Failed, status.State)
+	require.Contains(t, status.Summary, "carried out by workflow batch/prod/ALLOC/2026-10-31: ALLOC for 2026-10-31: the trigger was refused")
 }
 
 func TestInputFaultsAreNamedAtOnce(t *testing.T) {

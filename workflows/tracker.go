@@ -202,14 +202,25 @@ func (t *tracker) awaitClose(ctx workflow.Context) {
 	_ = workflow.Await(ctx, func() bool { return t.telling == 0 })
 }
 
-// redirect answers for a workflow whose work is done under another id.
-func redirect(ctx workflow.Context, connection, subject, id string) error {
+// redirect answers for a workflow whose work is done under another id. over is told how that ended.
+func redirect(ctx workflow.Context, connection, subject, id string) (over func(error), err error) {
 	status := Status{
 		Type: workflow.GetInfo(ctx).WorkflowType.Name, Connection: connection, Subject: subject, State: Running,
 		Summary: "carried out by workflow " + id, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime, ChangedAt: workflow.Now(ctx),
 	}
 	workflow.SetCurrentDetails(ctx, status.Markdown())
-	return workflow.SetQueryHandler(ctx, StatusQuery, func() (Status, error) { return status, nil })
+	over = func(err error) {
+		status.State, status.ChangedAt = Succeeded, workflow.Now(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			status.State = Cancelled
+		case err != nil:
+			status.State = Failed
+			status.Summary += ": " + reason(err)
+		}
+		workflow.SetCurrentDetails(ctx, status.Markdown())
+	}
+	return over, workflow.SetQueryHandler(ctx, StatusQuery, func() (Status, error) { return status, nil })
 }
 
 // warnWhenLate is the warning of a job of its own. The steps of a close are the close's to warn of.
