@@ -29,7 +29,11 @@ type AwaitWorkflowInput struct {
 // way to await a workflow that is not a child, and a second start of a posting is just that.
 func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (json.RawMessage, error) {
 	described, err := a.temporal.DescribeWorkflowExecution(ctx, in.WorkflowID, "")
-	if err != nil {
+	var gone *serviceerror.NotFound
+	switch {
+	case errors.As(err, &gone):
+		return nil, temporal.NewNonRetryableApplicationError(in.WorkflowID+" was deleted from Temporal while it was waited for: look at the service for what became of it before it is started again", Refused, err)
+	case err != nil:
 		return nil, a.watching(ctx, in.Since, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {

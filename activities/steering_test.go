@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/mocks"
@@ -56,4 +57,17 @@ func TestTheEndOfAWorkflowThatWasStartedElsewhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A workflow that was deleted never ends: nobody waits for it for ever.
+func TestAWorkflowThatWasDeletedIsNotWaitedFor(t *testing.T) {
+	const id = "batch/prod/PBSM_ALLOC/2026-10-31"
+	server := mocks.NewClient(t)
+	server.On("DescribeWorkflowExecution", mock.Anything, id, "").Return(nil, serviceerror.NewNotFound("workflow not found"))
+	a := &Activities{temporal: server}
+	_, err := activityEnv(a).ExecuteActivity(a.AwaitWorkflow, AwaitWorkflowInput{WorkflowID: id})
+	failed := applicationError(t, err)
+	require.True(t, failed.NonRetryable(), "%v", failed)
+	require.Equal(t, Refused, failed.Type())
+	require.Contains(t, failed.Message(), id+" was deleted from Temporal")
 }
