@@ -116,7 +116,11 @@ func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.Fi
 	stat := activities.StatFileInput{File: in.File, Marker: in.Marker, StableFor: stableFor, Watch: activities.Watch{Since: j.started}}
 	if in.WaitUntil.After(j.started) {
 		stat.Wait = true
-		err = j.doUntil(ctx, in.WaitUntil, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
+		until := in.WaitUntil
+		if !j.deadline.IsZero() && j.deadline.Before(until) {
+			until = j.deadline
+		}
+		err = j.doUntil(ctx, until, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
 		if !deadlineHit(err) {
 			return file, err
 		}

@@ -3,8 +3,10 @@ package workflows
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -61,4 +63,20 @@ func TestAFoldersMarkerIsNamedToWhoSendsItsFiles(t *testing.T) {
 	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE"})
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, "inbox/in/DONE", sent.Marker)
+}
+
+// A file is not waited for behind the deadline, which may be that of the whole close.
+func TestAFileIsWaitedForUntilTheDeadlineAtMost(t *testing.T) {
+	env := newEnv(t)
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+		if in.Last {
+			return activities.FileInfo{}, temporal.NewNonRetryableApplicationError("inbox/gl.csv did not come", activities.FileMissing, nil)
+		}
+		return activities.FileInfo{}, temporal.NewApplicationErrorWithOptions("not there", activities.StillWaiting, temporal.ApplicationErrorOptions{
+			NextRetryDelay: 30 * time.Minute, Category: temporal.ApplicationErrorCategoryBenign,
+		})
+	}, activityName("StatFile"))
+	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/gl.csv", WaitUntil: start.Add(4 * time.Hour), Deadline: start.Add(time.Hour)})
+	require.Equal(t, activities.FileMissing, errorType(env.GetWorkflowError()))
+	require.LessOrEqual(t, env.Now().Sub(start), time.Hour+time.Minute)
 }
