@@ -37,7 +37,7 @@ func newTold(t *testing.T, o harness.Options) *told {
 		"worker.temporal_ui":      "https://temporal.bank.example",
 		"notifications.hook.kind": "webhook", "notifications.hook.url": n.hook.URL + hookSecret, "notifications.hook.ca_file": ca("hook"), "notifications.hook.on": all,
 		"notifications.hook.signing_key": n.hook.Sign(),
-		"notifications.chat.kind": "slack", "notifications.chat.url": n.chat.URL + hookSecret, "notifications.chat.ca_file": ca("chat"), "notifications.chat.on": all,
+		"notifications.chat.kind":        "slack", "notifications.chat.url": n.chat.URL + hookSecret, "notifications.chat.ca_file": ca("chat"), "notifications.chat.on": all,
 		"notifications.box.kind": "mail", "notifications.box.ca_file": ca("box"), "notifications.box.on": all,
 		"notifications.box.url":  "smtp://pbsmflow%40bank.example:" + n.box.Password + "@" + n.box.Address,
 		"notifications.box.from": "pbsmflow@bank.example", "notifications.box.to": "night@bank.example",

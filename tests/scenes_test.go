@@ -138,6 +138,10 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun {
 			return s.batch(workflows.RunBatchInput{Deadline: time.Now().Add(5 * time.Second)})
 		}},
+	{name: "RunBatch-too-late", ends: "failed DeadlinePassed", what: "its deadline has passed when it begins; nothing is posted",
+		play: func(s *stage) client.WorkflowRun {
+			return s.batch(workflows.RunBatchInput{Deadline: time.Now().Add(-time.Minute)})
+		}},
 	{name: "RunBatch-late", batch: held, ends: "succeeded", what: "the run is called late, and ends in time all the same",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.batch(workflows.RunBatchInput{Deadline: time.Now().Add(16 * time.Second)})
@@ -159,6 +163,8 @@ var scenes = []scene{
 			s.asked(run, "decide adopt")
 			return s.decides(run, workflows.GiveUp)
 		}},
+	{name: "RunBatch-anothers-run", ends: "failed InvalidInput", what: "the run to take over is another batch's",
+		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{RunID: "PBSM_OTHER_1"}) }},
 	{name: "RunBatch-taken-up", batch: held, ends: "succeeded", what: "an earlier start was terminated; the next one takes up the run that goes on",
 		play: func(s *stage) client.WorkflowRun {
 			s.terminates(s.waiting(s.batch(workflows.RunBatchInput{})))

@@ -20,8 +20,8 @@ const (
 	// dropOfFolder drops what a folder that failed left of large files. Only UploadFile-folder-refused
 	// comes there.
 	dropOfFolder = "drop-of-folder"
-	// noLatePost posts nothing behind the deadline. No recorded history comes there.
+	// noLatePost posts nothing behind the deadline. Only RunBatch-too-late comes there.
 	noLatePost = "no-late-post"
-	// ownRunsOnly refuses to take over the run of another batch. No recorded history comes there.
+	// ownRunsOnly refuses to take over the run of another batch. Only RunBatch-anothers-run comes there.
 	ownRunsOnly = "own-runs-only"
 )

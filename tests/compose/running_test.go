@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,7 @@ func TestANightInContainers(t *testing.T) {
 	copied("gl", 0o644)
 	id := "close/demo/nightly-close/" + asOf
 	d.starter(0, "close", "decide", id, "--step", "ledger", "--choice", "retry")
+	d.until("status", id, "PBSM_ALLOC_"+asOf) // killed over a post they would ask whether it was carried out
 	d.must("kill", "worker", "postgres")
 	d.must("up", "--wait")
 
@@ -93,6 +95,15 @@ func (d demo) starter(code int, args ...string) string {
 	require.ErrorAs(d.t, err, &exit)
 	require.Equal(d.t, code, exit.ExitCode())
 	return out
+}
+
+// until repeats a command of the starter until it prints a text.
+func (d demo) until(command, id, text string) {
+	d.t.Helper()
+	require.Eventually(d.t, func() bool {
+		out, err := d.compose(d.t.Context(), "run", "--rm", "--no-deps", "--no-TTY", "starter", command, id)
+		return err == nil && strings.Contains(out, text)
+	}, time.Minute, time.Second)
 }
 
 func freePort(t *testing.T) string {
