@@ -178,16 +178,16 @@ type cuttingUpdates struct {
 	ids []string
 }
 
-func (c *cuttingUpdates) UpdateWorkflow(_ context.Context, update client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+func (c *cuttingUpdates) UpdateWorkflow(ctx context.Context, update client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	c.ids = append(c.ids, update.UpdateID)
 	if len(c.ids)%2 == 1 {
-		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(c.cuttingTemporal.Get(nil, nil))
+		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(c.cuttingTemporal.Get(ctx, nil))
 	}
 	return c, nil
 }
 
-func (c *cuttingUpdates) Get(_ context.Context, answer any) error {
-	if err := c.cuttingTemporal.Get(nil, nil); err != nil {
+func (c *cuttingUpdates) Get(ctx context.Context, answer any) error {
+	if err := c.cuttingTemporal.Get(ctx, nil); err != nil {
 		return err
 	}
 	answer.(*workflows.SteeringResult).Message = "it has stopped"
