@@ -232,6 +232,65 @@ func TestAnErrorThatIsNotTheJobsIsNoEndOfIt(t *testing.T) {
 	assert.True(t, p.over)
 }
 
+// answering is a Temporal that answers every question for a result with an error.
+type answering struct {
+	client.Client
+	client.WorkflowRun
+	get func() error
+}
+
+func (a *answering) GetWorkflow(context.Context, string, string) client.WorkflowRun { return a }
+
+func (a *answering) Get(context.Context, any) error { return a.get() }
+
+func TestWhoLooksAtWhatIsDoneAndStopsIsNotToldOfTemporal(t *testing.T) {
+	cut := serviceerror.NewCanceled("context canceled") // as the SDK has it
+	run := started{id: "id", workflowType: workflows.RunBatchType, done: true}
+	for name, look := range map[string]func(context.Context, *session) error{
+		"start":  func(ctx context.Context, s *session) error { return s.alreadyDone(ctx, run, "") },
+		"status": func(ctx context.Context, s *session) error { return s.ending(run, s.await(ctx, run, nil)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, err := range []error{cut, context.Canceled} {
+				ctx, cancel := context.WithCancel(t.Context())
+				s, _, _ := sessionWith(&answering{get: func() error {
+					cancel()
+					return err
+				}})
+				assert.Equal(t, exitInterrupted, asProblem(stopped(ctx, look(ctx, s))).code)
+			}
+		})
+	}
+	s, _, _ := sessionWith(&answering{get: func() error { return serviceerror.NewUnavailable("gone") }})
+	p := asProblem(s.alreadyDone(t.Context(), run, ""))
+	assert.Equal(t, exitUnreachable, p.code)
+	assert.NotContains(t, p.message, "the job goes on", "it is over, and nobody waited for Temporal")
+}
+
+// writing is called before each write.
+type writing func()
+
+func (w writing) Write(p []byte) (int, error) {
+	w()
+	return len(p), nil
+}
+
+// Ctrl-C may come while something is printed: then the waiting has ended as well when it is noticed.
+func TestWhoStopsFollowingIsNeverToldOfTemporal(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			s, _, _ := sessionWith(newRunning(workflows.RunBatchType, "pbsm"))
+			s.stdout = writing(func() {
+				cancel()
+				time.Sleep(time.Second)
+			})
+			err := s.follow(ctx, started{id: "id", workflowType: workflows.RunBatchType, queue: "pbsm"}, true)
+			require.Equal(t, exitInterrupted, asProblem(err).code, "%v", err)
+		})
+	}
+}
+
 func TestAdviceFitsTheEnd(t *testing.T) {
 	assert.Contains(t, ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).next[0], "batches that succeeded are not run again")
 	late := ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))

@@ -59,6 +59,10 @@ func (s *session) followTo(ctx context.Context, run started, wait bool, result a
 			show.finish()
 			return leaving(ctx, run.id)
 		case err := <-ends:
+			if errors.Is(err, context.Canceled) { // of the waiting, not of the job
+				show.finish()
+				return leaving(ctx, run.id)
+			}
 			show.last(job)
 			return s.ending(run, err)
 		case job = <-jobs:
@@ -87,7 +91,7 @@ func (s *session) await(ctx context.Context, run started, result any) error {
 	for {
 		err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result)
 		if ctx.Err() != nil || !temporary(err) {
-			return err
+			return stopped(ctx, err)
 		}
 		switch {
 		case s.answersFor(ctx, run.id): // only the call was cut, as happens every now and then in a long night
@@ -123,8 +127,8 @@ func leaving(ctx context.Context, id string) error {
 
 // ending is the problem of a workflow that did not end well.
 func (s *session) ending(run started, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
 	}
 	if temporary(err) {
 		return &problem{

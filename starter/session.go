@@ -236,7 +236,10 @@ func (s *session) detached(ctx context.Context, run started, note string) {
 // alreadyDone shows what an earlier workflow of the same id achieved.
 func (s *session) alreadyDone(ctx context.Context, run started, againHint string) error {
 	result := newResult(run.workflowType)
-	if err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result); err != nil {
+	switch err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result); {
+	case temporary(err):
+		return fmt.Errorf("the result of %s: %w", run.id, err)
+	case err != nil:
 		return s.ending(run, err)
 	}
 	if s.json() {
