@@ -180,6 +180,7 @@ func (b *batchRun) rerun(r *request) posting {
 func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 	b.stopping = false
 	if b.tooLate(ctx) {
+		b.tracker.posting = false // a person said so, if it was not known
 		p.request.refused(failure(DeadlinePassed, "the deadline passed"))
 		return b.endTooLate(ctx, p)
 	}

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 )
@@ -412,6 +413,33 @@ func TestRunBatch(t *testing.T) {
 			require.Nil(t, status.Waiting)
 		})
 	}
+}
+
+// A person's word may come at the deadline, when workers were away: that nothing had started is known then.
+func TestWhatNothingStartedSaysIsKeptBehindTheDeadline(t *testing.T) {
+	env := newEnv(t)
+	known := "none"
+	env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
+		if value, ok := args.Get(0).(temporal.SearchAttributes).GetKeyword(runIDAttribute); ok {
+			known = value
+		}
+	}).Return(nil)
+	late := input
+	late.Deadline = start.Add(-time.Minute)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		b, err := newBatchRun(ctx, late)
+		if err != nil {
+			return err
+		}
+		b.tracker.posting = true // its outcome was not known
+		if err := b.tracker.update(ctx, func(s *Status) { s.State = Waiting }); err != nil {
+			return err
+		}
+		_, err = b.post(ctx, posting{what: "trigger"})
+		return err
+	})
+	require.Equal(t, DeadlinePassed, kindOf(env.GetWorkflowError()))
+	require.Empty(t, known, "a later start need ask nobody")
 }
 
 // A run of which nobody knows whether it was started again is not left to run unsaid.
