@@ -192,7 +192,7 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
-	if left.Folder != "" {
+	if left.Folder != "" || string(left.Engine) == "{}" { // as a folder's was saved before Folder was
 		return repeatable(ctx, conn.dropUnderWay(ctx, left.Engine))
 	}
 	if left.SaveTo == "" {
