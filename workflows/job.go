@@ -43,7 +43,7 @@ func (j *job) doUntil(ctx workflow.Context, deadline time.Time, profile workflow
 func (j *job) end(ctx workflow.Context, summary string, err error) error {
 	state := Succeeded
 	switch {
-	case err != nil && ctx.Err() != nil: // what succeeded all the same is a success
+	case ctx.Err() != nil && (err != nil || !succeededAllTheSame(ctx)):
 		state, summary = Cancelled, "cancelled"
 	case deadlineHit(err):
 		state = Failed
@@ -58,4 +58,9 @@ func (j *job) end(ctx workflow.Context, summary string, err error) error {
 	}
 	j.awaitLastNotification(ctx)
 	return err
+}
+
+// succeededAllTheSame tells that what was cancelled too late is told as the success that it is.
+func succeededAllTheSame(ctx workflow.Context) bool {
+	return workflow.GetVersion(ctx, cancelledTooLate, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }

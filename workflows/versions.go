@@ -24,4 +24,7 @@ const (
 	noLatePost = "no-late-post"
 	// ownRunsOnly refuses to take over the run of another batch. Only RunBatch-anothers-run comes there.
 	ownRunsOnly = "own-runs-only"
+	// cancelledTooLate calls a job that succeeded while it was cancelled a success, which may be told to others than
+	// a cancellation. No recorded history comes there; a test makes one.
+	cancelledTooLate = "cancelled-too-late"
 )
