@@ -30,7 +30,7 @@ const exitCodesHelp = `Exit codes:
   2  bad usage or input, or a request that does not apply
   3  the job waits for a person
   4  interrupted or cancelled; with Ctrl-C only the following ended, the job goes on
-  5  cannot reach Temporal, or no worker answers`
+  5  cannot reach Temporal, or no worker answers, or the answer cannot be read here`
 
 // problem is an error as the operator gets to see it.
 type problem struct {
