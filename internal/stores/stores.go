@@ -151,7 +151,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 				yield(Info{}, fault("list", prefix, err))
 				return
 			}
-			if file.IsDir || hidden(file.Key) || s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key) {
+			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key) {
 				continue
 			}
 			if !yield(Info{Ref: name + "/" + file.Key, Size: file.Size, ModTime: file.ModTime, MD5: file.MD5}, nil) {
@@ -163,6 +163,9 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 
 // uncommitted is the name under which the library writes into a folder.
 var uncommitted = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
+
+// placeholder tells that an object stands for a folder, as consoles make them where one asks for a folder in a bucket.
+func placeholder(key string) bool { return key == "" || strings.HasSuffix(key, "/") }
 
 func hidden(key string) bool { return key[0] == '.' || strings.Contains(key, "/.") }
 

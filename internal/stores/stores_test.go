@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gocloud.dev/blob"
 )
 
 func folder(t *testing.T) (*Stores, string) {
@@ -242,4 +243,21 @@ func places(urls map[string]string) map[string]Place {
 		all[name] = Place{URL: url}
 	}
 	return all
+}
+
+// Consoles make such objects, which no reference reaches: one made the whole folder be refused, one of the store's prefix a panic.
+func TestAnObjectThatStandsForAFolderIsNoFile(t *testing.T) {
+	s, _ := folder(t)
+	for _, key := range []string{"night/", "night/gl/", "night/gl/a.csv"} {
+		require.NoError(t, s.buckets["memory"].WriteAll(t.Context(), key, nil, nil))
+	}
+	s.buckets["memory"] = opened{Bucket: blob.PrefixedBucket(s.buckets["memory"].Bucket, "night/")}
+	for _, prefix := range []string{"memory/", "memory/gl/"} {
+		var refs []string
+		for info, err := range s.List(t.Context(), prefix) {
+			require.NoError(t, err)
+			refs = append(refs, info.Ref)
+		}
+		assert.Equal(t, []string{"memory/gl/a.csv"}, refs)
+	}
 }
