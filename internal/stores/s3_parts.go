@@ -216,6 +216,14 @@ func isGone(err error) bool {
 	return errors.As(err, &answer) && answer.ErrorCode() == "NoSuchUpload"
 }
 
+// refusals are what a bucket says of a key that may not do this, or that it does not know.
+var refusals = []string{"AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+
+func refusedByBucket(err error) bool {
+	var answer smithy.APIError
+	return errors.As(err, &answer) && slices.Contains(refusals, answer.ErrorCode())
+}
+
 func (p *bucketParts) Leave() error {
 	p.ended = true
 	return nil

@@ -289,7 +289,7 @@ func fault(doing, ref string, err error) error {
 	switch code := gcerrors.Code(err); {
 	case code == gcerrors.NotFound:
 		return fmt.Errorf("%s %s: %w", doing, ref, fs.ErrNotExist)
-	case code == gcerrors.PermissionDenied && !errors.Is(err, fs.ErrPermission):
+	case (code == gcerrors.PermissionDenied || refusedByBucket(err)) && !errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s %s: %w: %w", doing, ref, fs.ErrPermission, err)
 	}
 	return fmt.Errorf("%s %s: %w", doing, ref, err)
