@@ -108,12 +108,21 @@ func hash(text []byte) string {
 
 // Append gives the file with a record at its end, after the records that it holds already:
 // a close that is run again goes on with the chain. The same record appended once more, as
-// a retry does, gives the same bytes. The error is a [Broken] where the file is not sound.
+// a retry does, gives the same bytes, and so it does when other records have come behind it
+// meanwhile. The error is a [Broken] where the file is not sound.
 func Append(file []byte, r Record) ([]byte, Seal, error) {
-	file, err := before(file, r.Execution)
+	before, behind, err := around(file, r.Execution)
 	if err != nil {
 		return nil, Seal{}, err
 	}
+	with, end, err := appended(before, r)
+	if err != nil || len(behind) == 0 || bytes.HasPrefix(file, with) {
+		return append(with, behind...), end, err
+	}
+	return appended(file, r) // it says something else than before, and what is behind it must stay
+}
+
+func appended(file []byte, r Record) ([]byte, Seal, error) {
 	w := &writer{file: slices.Clone(file), lines: int64(bytes.Count(file, []byte{'\n'})), prev: lastHash(file)}
 	events := slices.Clone(r.Events)
 	slices.SortStableFunc(events, func(a, b Event) int { return a.At.Compare(b.At) })
@@ -124,7 +133,7 @@ func Append(file []byte, r Record) ([]byte, Seal, error) {
 		}
 	}
 	end := Seal{Lines: w.lines, SHA256: hash(w.file)}
-	err = w.add(sealLine{Seq: w.lines + 1, Prev: w.prev, Execution: r.Execution, Event: seal, Seal: end})
+	err := w.add(sealLine{Seq: w.lines + 1, Prev: w.prev, Execution: r.Execution, Event: seal, Seal: end})
 	return w.file, end, err
 }
 
@@ -154,28 +163,33 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
 }
 
-// before is what a sound file holds before an execution's record.
-func before(file []byte, execution string) ([]byte, error) {
+// around is what a sound file holds before an execution's last record, and behind it.
+func around(file []byte, execution string) (before, behind []byte, err error) {
 	if len(file) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if _, err := Verify(bytes.NewReader(file)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	at := 0
+	begin, end, at, within := len(file), len(file), 0, false
 	for text := range bytes.Lines(file) {
 		var l struct {
 			Execution string `json:"execution"`
+			Event     string `json:"event"`
 		}
 		if err := json.Unmarshal(text, &l); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if l.Execution == execution {
-			return file[:at], nil
+		if !within && l.Execution == execution {
+			begin = at
 		}
 		at += len(text)
+		within = l.Event != seal
+		if l.Execution == execution {
+			end = at
+		}
 	}
-	return file, nil
+	return file[:begin], file[end:], nil
 }
 
 func lastHash(file []byte) string {

@@ -65,6 +65,28 @@ func TestACloseThatIsRunAgainGoesOnWithTheChain(t *testing.T) {
 	assert.Equal(t, string(second), string(again))
 }
 
+// An attempt that hung comes back when the close was run again; so does a run that is reset.
+func TestARecordThatComesOnceMoreDropsNoneBehindIt(t *testing.T) {
+	first, sealed := written(t, nil, night("run-1"))
+	second, end := written(t, first, night("run-2"))
+	again, seal := written(t, second, night("run-1"))
+	assert.Equal(t, string(second), string(again))
+	assert.Equal(t, sealed, seal)
+
+	other := night("run-1")
+	other.Events = other.Events[:3]
+	more, _ := written(t, second, other)
+	assert.True(t, bytes.HasPrefix(more, second))
+	again, _ = written(t, more, other)
+	assert.Equal(t, string(more), string(again))
+	again, seal = written(t, more, night("run-2"))
+	assert.Equal(t, string(more), string(again))
+	assert.Equal(t, end, seal)
+	report, err := Verify(bytes.NewReader(more))
+	require.NoError(t, err)
+	assert.Equal(t, 3, report.Closes)
+}
+
 func TestNothingIsAppendedToAFileThatIsNotSound(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	_, _, err := Append(bytes.Replace(file, []byte("alice"), []byte("mallory"), 1), night("run-2"))
