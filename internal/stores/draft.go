@@ -32,8 +32,8 @@ func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) 
 }
 
 // Draft is a small file on its way into a store, written from its first byte to
-// its last; a large one is written in [Parts]. It ends with Commit, Abort or Leave; Abort after any of them is
-// harmless. What is left is found by a later draft of the same file and key: in a folder on any worker that
+// its last; a large one is written in [Parts]. It ends with Abort, Leave or a Commit that succeeds; Abort after any
+// of them is harmless. A Commit that fails is followed by one of the others. What is left is found by a later draft of the same file and key: in a folder on any worker that
 // shares it, elsewhere on any worker at all. One that dies leaves what it wrote until then, in a folder to the
 // last byte, elsewhere until some seconds before.
 type Draft interface {
@@ -177,7 +177,7 @@ func (d *folderDraft) Commit() error {
 		return fmt.Errorf("write %s: the file was ended before", d.ref)
 	}
 	if err := d.Sync(); err != nil {
-		return errors.Join(fault("write", d.ref, err), d.Abort())
+		return fault("write", d.ref, err)
 	}
 	d.ended = true
 	// Renamed while the lock is held, so that nobody takes up a draft that is done.
@@ -261,5 +261,9 @@ func (d folderParts) Commit() error {
 	if err := d.ctx.Err(); err != nil {
 		return fault("write", d.ref, err)
 	}
-	return d.folderDraft.Commit()
+	err := d.folderDraft.Commit()
+	if err != nil && !d.ended { // the disk may have lost what it took, and reads show it all the same
+		err = errors.Join(err, d.Abort())
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package stores
 
 import (
+	"context"
 	"io"
 	"io/fs"
 	"os"
@@ -99,4 +100,38 @@ func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
 	require.Eventually(t, func() bool { return held() == "abc\ndef\n" }, 20*time.Second, 100*time.Millisecond)
 	_, err = s.Stat(t.Context(), "memory/a.csv")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// The list of what was sent is such a draft: what is not left of it is sent again, under other ids.
+func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
+	s, _ := folder(t)
+	begin := func(ctx context.Context, ref, want string) Draft {
+		d, err := s.Draft(ctx, ref, "key")
+		require.NoError(t, err)
+		held, _ := d.Held()
+		text, err := io.ReadAll(held)
+		require.NoError(t, err)
+		require.Equal(t, want, string(text))
+		return d
+	}
+	t.Run("in a bucket", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		d := begin(ctx, "memory/a.csv", "")
+		_, err := io.WriteString(d, "abc\n")
+		require.NoError(t, err)
+		cancel()
+		require.Error(t, d.Commit())
+		require.NoError(t, d.Leave())
+		require.NoError(t, d.Abort())
+		require.NoError(t, begin(t.Context(), "memory/a.csv", "abc\n").Commit())
+	})
+	t.Run("on a full disk", func(t *testing.T) {
+		d := begin(t.Context(), "inbox/a.csv", "")
+		_, err := io.WriteString(d, "abc\n")
+		require.NoError(t, err)
+		require.NoError(t, d.(*folderDraft).Close()) // nor does a file that is closed come to the disk
+		require.Error(t, d.Commit())
+		_ = d.Leave()
+		require.NoError(t, begin(t.Context(), "inbox/a.csv", "abc\n").Commit())
+	})
 }

@@ -33,6 +33,7 @@ type savedDraft struct {
 	text   []byte
 	over   chan struct{} // closed at the end
 	saving sync.WaitGroup
+	quiet  bool // over is closed
 	ended  bool
 }
 
@@ -105,36 +106,47 @@ func (d *savedDraft) put(ctx context.Context, path string, text []byte) error {
 	return w.Commit()
 }
 
-// end waits for a save that is under way. It tells whether the draft had been ended before.
-func (d *savedDraft) end() bool {
-	if d.ended {
-		return true
+// settle waits for a save that is under way, and has no other begin.
+func (d *savedDraft) settle() {
+	if !d.quiet {
+		close(d.over)
+		d.quiet = true
 	}
-	close(d.over)
 	d.saving.Wait()
-	d.ended = true
-	return false
 }
 
+// Commit ends the draft only where it succeeds: else what was written since the last save can still be left.
 func (d *savedDraft) Commit() error {
-	if d.end() {
+	if d.ended {
 		return fmt.Errorf("write %s: the file was ended before", d.ref)
 	}
+	d.settle()
 	if err := d.put(d.ctx, d.path, d.text); err != nil {
 		return err
 	}
-	return d.drop()
+	if err := d.drop(); err != nil {
+		return err
+	}
+	d.ended = true
+	return nil
 }
 
 func (d *savedDraft) Abort() error {
-	if d.end() {
+	if d.ended {
 		return nil
 	}
+	d.ended = true
+	d.settle()
 	return d.drop()
 }
 
 func (d *savedDraft) Leave() error {
-	if d.end() || len(d.text) == 0 {
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	d.settle()
+	if len(d.text) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastSaveTimeout)
