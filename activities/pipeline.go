@@ -124,12 +124,16 @@ func away(ctx context.Context, faults ...string) error {
 
 // looked is the error of a job's first look at a store. A store that this worker does not have may be
 // in the configuration of one that is deployed right now; a name that is wrong stays wrong.
+// Behind the attempt at which that is refused the worker is wrong, not the name: another one had the store.
 func looked(ctx context.Context, err error) error {
 	var wrong *stores.ReferenceError
-	if errors.As(err, &wrong) {
-		return away(ctx, wrong.Message)
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case activity.GetInfo(ctx).Attempt > storeAttempts:
+		return temporal.NewApplicationError(wrong.Message, Unavailable)
 	}
-	return err
+	return away(ctx, wrong.Message)
 }
 
 // storeFaults looks at every store that the pipeline uses, before anything is moved.

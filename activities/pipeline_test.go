@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
@@ -99,4 +101,37 @@ func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
 			require.Equal(t, `there is no store "inbux"; known: inbox`, failed.Message())
 		})
 	}
+}
+
+// A file is waited for through many looks. One of them may be that of a worker that is being replaced.
+func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
+	dir := t.TempDir()
+	open := func(name string) *stores.Stores {
+		opened, err := stores.Open(t.Context(), map[string]stores.Place{name: {URL: "file://" + dir}})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, opened.Close()) })
+		return opened
+	}
+	a := &Activities{poll: config.Poll{Ratio: 0.05, Min: time.Second, Max: time.Minute}}
+	right, wrong := open("inbox"), open("reports")
+	look := func(ctx context.Context, in StatFileInput) (FileInfo, error) {
+		a.stores = right
+		switch activity.GetInfo(ctx).Attempt {
+		case 8:
+			a.stores = wrong
+		case 10:
+			put(t, dir, map[string]string{"gl.csv": glText})
+		}
+		return a.StatFile(ctx, in)
+	}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivityWithOptions(look, activity.RegisterOptions{Name: "look"})
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour})
+		in := StatFileInput{File: "inbox/gl.csv", Wait: true, Watch: Watch{Since: workflow.Now(ctx)}}
+		return workflow.ExecuteActivity(ctx, "look", in).Get(ctx, nil)
+	})
+	require.NoError(t, env.GetWorkflowError())
 }
