@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,6 +23,7 @@ func openS3(ctx context.Context, u *url.URL, p Place) (opened, error) {
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
 		config.WithRegion(q.Get("region")),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(notForEver)),
 	}
 	if profile := q.Get("profile"); profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,4 +47,37 @@ func TestABucketThatRefusesAKeySaysSoOfEveryCall(t *testing.T) {
 			require.ErrorIs(t, p.Restart(t.Context(), 1), fs.ErrPermission)
 		})
 	}
+}
+
+// A transfer tells that it lives while a server hangs: without an end of its own it would hang for a day.
+func TestABucketThatHangsIsNotWaitedForForEver(t *testing.T) {
+	patience := stallTimeout
+	stallTimeout = 200 * time.Millisecond
+	t.Cleanup(func() { stallTimeout = patience })
+	hung := make(chan struct{})
+	s := inS3(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Length", "1000")
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+			_, _ = io.WriteString(w, "half")
+			w.(http.Flusher).Flush()
+		}
+		<-hung
+	})
+	t.Cleanup(func() { close(hung) })
+	t.Run("in the middle of a file that is read", func(t *testing.T) {
+		r, err := s.Section(t.Context(), "s/x.csv", 0, 1000)
+		require.NoError(t, err)
+		defer r.Close()
+		_, err = io.ReadAll(r)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	})
+	t.Run("over a file that is written", func(t *testing.T) {
+		w, err := s.Create(t.Context(), "s/x.csv")
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 8<<20))
+		require.NoError(t, err)
+		require.ErrorIs(t, w.Commit(), os.ErrDeadlineExceeded)
+	})
 }

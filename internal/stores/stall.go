@@ -1,0 +1,53 @@
+package stores
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// stallTimeout is how long a server may move no byte of what it was asked for. Heartbeats go on meanwhile, so that
+// nobody else would end a transfer that hangs. It leaves the time that a bucket takes to put a large file together.
+var stallTimeout = 5 * time.Minute
+
+// notForEver ends the connections of an HTTP client that stand still. One connection has one exchange at a time.
+func notForEver(t *http.Transport) {
+	dial := t.DialContext
+	t.ForceAttemptHTTP2 = false
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return movingConn{conn, stallTimeout}, nil
+	}
+}
+
+// movingConn is for as long as bytes move: one in either direction gives both more time.
+type movingConn struct {
+	net.Conn
+	patience time.Duration
+}
+
+func (c movingConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+// writtenAtOnce is so little that even a slow line takes it in time.
+const writtenAtOnce = 64 << 10
+
+func (c movingConn) Write(p []byte) (written int, err error) {
+	for rest := p; err == nil && len(rest) > 0; rest = p[written:] {
+		if err = c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+			break
+		}
+		var n int
+		n, err = c.Conn.Write(rest[:min(len(rest), writtenAtOnce)])
+		written += n
+	}
+	return written, err
+}
