@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pkg/sftp"
 	"github.com/stretchr/testify/assert"
@@ -439,4 +440,55 @@ func TestAFailedReplacementOverSFTPLosesNothing(t *testing.T) {
 		_, err = s.Stat(t.Context(), ref+"/x.csv")
 		require.NoError(t, err)
 	})
+}
+
+// hanging answers neither reads nor writes of what is in a file.
+type hanging struct {
+	sftp.FileReader
+	sftp.FileWriter
+	sftp.FileCmder
+	sftp.FileLister
+	over chan struct{}
+}
+
+func (h hanging) Fileread(r *sftp.Request) (io.ReaderAt, error) { return h, nil }
+
+func (h hanging) Filewrite(r *sftp.Request) (io.WriterAt, error) { return h, nil }
+
+func (h hanging) ReadAt([]byte, int64) (int, error) { return h.WriteAt(nil, 0) }
+
+func (h hanging) WriteAt([]byte, int64) (int, error) {
+	<-h.over
+	return 0, io.EOF
+}
+
+// A transfer tells that it lives while a server hangs: without an end of its own it would hang for a day.
+func TestAnSFTPServerThatHangsIsNotWaitedForForEver(t *testing.T) {
+	stores.Stall(t, 500*time.Millisecond)
+	disk := sftp.InMemHandler()
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	server := startSFTP(t)
+	server.handlers = &disk
+	s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+	w, err := s.Create(t.Context(), "s/x.csv")
+	require.NoError(t, err)
+	_, err = io.WriteString(w, "0123456789")
+	require.NoError(t, err)
+	require.NoError(t, w.Commit())
+	h := hanging{FileCmder: disk.FileCmd, FileLister: disk.FileList, over: over}
+	server.handlers = &sftp.Handlers{FileGet: h, FilePut: h, FileCmd: disk.FileCmd, FileList: disk.FileList}
+	require.NoError(t, (<-server.conns).Close())
+	require.Eventually(t, func() bool { return s.Check(t.Context(), "s") == nil }, 5*time.Second, 10*time.Millisecond)
+
+	r, err := s.Section(t.Context(), "s/x.csv", 0, 10)
+	require.NoError(t, err)
+	_, err = io.ReadAll(r)
+	require.ErrorContains(t, err, "the server did not answer for 500ms")
+	_ = r.Close()
+	require.Eventually(t, func() bool { return s.Check(t.Context(), "s") == nil }, 5*time.Second, 10*time.Millisecond)
+	p, err := s.Parts(t.Context(), "s/gl.dat", "key", nil)
+	require.NoError(t, err)
+	require.ErrorContains(t, p.WritePart(t.Context(), 1, 0, make([]byte, 100)), "the server did not answer for 500ms")
+	_ = p.Abort()
 }

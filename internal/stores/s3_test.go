@@ -51,9 +51,7 @@ func TestABucketThatRefusesAKeySaysSoOfEveryCall(t *testing.T) {
 
 // A transfer tells that it lives while a server hangs: without an end of its own it would hang for a day.
 func TestABucketThatHangsIsNotWaitedForForEver(t *testing.T) {
-	patience := stallTimeout
-	stallTimeout = 200 * time.Millisecond
-	t.Cleanup(func() { stallTimeout = patience })
+	Stall(t, 200*time.Millisecond)
 	hung := make(chan struct{})
 	s := inS3(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {

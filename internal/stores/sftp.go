@@ -105,11 +105,12 @@ func (b *sftpBucket) SignedURL(context.Context, string, *driver.SignedURLOptions
 	return "", errNotForFiles
 }
 
-func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOptions) error {
+func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOptions) (err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return err
 	}
+	defer s.watch(&err)()
 	if !s.replacesAtOnce() {
 		if err := s.removeAny(aside(b.place(key))); err != nil { // or it would come back
 			return err
@@ -118,11 +119,12 @@ func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOpt
 	return s.Remove(b.place(key))
 }
 
-func (b *sftpBucket) Attributes(ctx context.Context, key string) (*driver.Attributes, error) {
+func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attributes, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer s.watch(&err)()
 	info, err := regular(standing(s, b.place(key), s.Stat))
 	if err != nil {
 		return nil, err
@@ -146,11 +148,12 @@ func regular(info os.FileInfo, err error) (os.FileInfo, error) {
 // fit into it are on their way together.
 const sftpBuffer = 1 << 20
 
-func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (driver.Reader, error) {
+func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (_ driver.Reader, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer s.watch(&err)()
 	file, err := standing(s, b.place(key), s.Open)
 	if err != nil {
 		return nil, err
@@ -166,35 +169,42 @@ func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, len
 	if length >= 0 {
 		source = io.LimitReader(file, length)
 	}
-	return &sftpReader{ctx, file, bufio.NewReaderSize(source, sftpBuffer), info}, nil
+	return &sftpReader{ctx, s, file, bufio.NewReaderSize(source, sftpBuffer), info}, nil
 }
 
 type sftpReader struct {
-	ctx  context.Context
-	file *sftp.File
+	ctx     context.Context
+	session *session
+	file    *sftp.File
 	*bufio.Reader
 	info os.FileInfo
 }
 
-func (r *sftpReader) Read(p []byte) (int, error) {
+func (r *sftpReader) Read(p []byte) (n int, err error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.Reader.Read(p)
+	defer r.session.watch(&err)()
+	return r.Reader.Read(p[:min(len(p), sftpBuffer)])
 }
 
-func (r *sftpReader) Close() error { return r.file.Close() }
-func (r *sftpReader) As(any) bool  { return false }
+func (r *sftpReader) Close() (err error) {
+	defer r.session.watch(&err)()
+	return r.file.Close()
+}
+
+func (r *sftpReader) As(any) bool { return false }
 func (r *sftpReader) Attributes() *driver.ReaderAttributes {
 	return &driver.ReaderAttributes{ModTime: r.info.ModTime(), Size: r.info.Size()}
 }
 
 // NewTypedWriter writes beside the final name, under one that no reference reaches.
-func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *driver.WriterOptions) (driver.Writer, error) {
+func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *driver.WriterOptions) (_ driver.Writer, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer s.watch(&err)()
 	final := b.place(key)
 	if err := s.MkdirAll(path.Dir(final)); err != nil {
 		return nil, err
@@ -213,16 +223,26 @@ type sftpWriter struct {
 	buffer *bufio.Writer
 }
 
-func (w *sftpWriter) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
+func (w *sftpWriter) Write(p []byte) (written int, err error) {
+	for err == nil && written < len(p) {
+		if err = w.ctx.Err(); err == nil {
+			var n int
+			n, err = w.write(p[written:min(written+sftpAtOnce, len(p))])
+			written += n
+		}
 	}
-	return w.buffer.Write(p)
+	return written, err
+}
+
+func (w *sftpWriter) write(some []byte) (_ int, err error) {
+	defer w.session.watch(&err)()
+	return w.buffer.Write(some)
 }
 
 // Close puts the file under its name, unless its context has ended.
-func (w *sftpWriter) Close() error {
-	err := w.ctx.Err()
+func (w *sftpWriter) Close() (err error) {
+	defer w.session.watch(&err)()
+	err = w.ctx.Err()
 	if err == nil {
 		err = w.buffer.Flush()
 	}

@@ -25,11 +25,12 @@ type sftpParts struct {
 	ended bool
 }
 
-func (b *sftpBucket) parts(ctx context.Context, at place, _ []byte) (Parts, error) {
+func (b *sftpBucket) parts(ctx context.Context, at place, _ []byte) (_ Parts, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, fault("write", at.ref, err)
 	}
+	defer s.watch(&err)()
 	final := b.place(at.path)
 	if err := s.MkdirAll(path.Dir(final)); err != nil {
 		return nil, fault("write", at.ref, err)
@@ -53,14 +54,23 @@ func (p *sftpParts) open(more int) (err error) {
 
 // Keep reads back what the server has: it may have lost what was not yet on its disk.
 func (p *sftpParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
-	lost, err = verifyLeft(p.file, size, sum)
+	lost, err = verifyLeft(watchedFile{p}, size, sum)
 	p.size.Store(size)
 	return lost, p.fault(err)
 }
 
-func (p *sftpParts) Restart(context.Context, int) error {
+// watchedFile is read bit by bit, so that it is noticed where the server hangs.
+type watchedFile struct{ *sftpParts }
+
+func (w watchedFile) Read(p []byte) (n int, err error) {
+	defer w.session.watch(&err)()
+	return w.file.Read(p)
+}
+
+func (p *sftpParts) Restart(context.Context, int) (err error) {
+	defer p.session.watch(&err)()
 	p.size.Store(0)
-	err := errors.Join(p.file.Close(), p.session.Remove(p.draft))
+	err = errors.Join(p.file.Close(), p.session.Remove(p.draft))
 	if err == nil {
 		err = p.open(os.O_EXCL)
 	}
@@ -71,11 +81,19 @@ func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []b
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	_, err := p.file.WriteAt(part, offset)
-	if err == nil {
-		p.reaches(offset + int64(len(part)))
+	for at := 0; at < len(part); at += sftpAtOnce {
+		if err := p.writeAt(offset+int64(at), part[at:min(at+sftpAtOnce, len(part))]); err != nil {
+			return p.fault(err)
+		}
 	}
-	return p.fault(err)
+	p.reaches(offset + int64(len(part)))
+	return nil
+}
+
+func (p *sftpParts) writeAt(offset int64, some []byte) (err error) {
+	defer p.session.watch(&err)()
+	_, err = p.file.WriteAt(some, offset)
+	return err
 }
 
 func (p *sftpParts) reaches(end int64) {
@@ -103,7 +121,8 @@ func (p *sftpParts) settle() error {
 
 func (*sftpParts) Left() []byte { return nil }
 
-func (p *sftpParts) Commit() error {
+func (p *sftpParts) Commit() (err error) {
+	defer p.session.watch(&err)()
 	if p.ended {
 		return fmt.Errorf("write %s: the file was ended before", p.ref)
 	}
@@ -120,12 +139,13 @@ func (p *sftpParts) Commit() error {
 	return nil
 }
 
-func (p *sftpParts) Abort() error {
+func (p *sftpParts) Abort() (err error) {
 	if p.ended {
 		return nil
 	}
 	p.ended = true
-	err := p.session.Remove(p.draft)
+	defer p.session.watch(&err)()
+	err = p.session.Remove(p.draft)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -135,10 +155,11 @@ func (p *sftpParts) Abort() error {
 	return nil
 }
 
-func (p *sftpParts) Leave() error {
+func (p *sftpParts) Leave() (err error) {
 	if p.ended {
 		return nil
 	}
+	defer p.session.watch(&err)()
 	p.ended = true
 	return p.fault(p.close())
 }

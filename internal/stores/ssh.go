@@ -30,7 +30,12 @@ type session struct {
 
 // close ends the connection, and with it what runs over it: to take leave of a server that does
 // not answer would take for ever.
-func (s *session) close() error { return s.conn.Close() }
+func (s *session) close() error {
+	if err := s.conn.Close(); !errors.Is(err, net.ErrClosed) { // it may have been ended before, and not be known as lost yet
+		return err
+	}
+	return nil
+}
 
 func (s *session) isLost() bool {
 	select {

@@ -2,8 +2,10 @@ package stores
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,4 +52,23 @@ func (c movingConn) Write(p []byte) (written int, err error) {
 		written += n
 	}
 	return written, err
+}
+
+// sftpAtOnce is how much is written to an SFTP server at once: on a slow line a whole part may take longer than a
+// server may be silent.
+const sftpAtOnce = 8 << 20
+
+// watch ends the connection when what is done until the call of stop takes too long: it must be little.
+func (s *session) watch(err *error) (stop func()) {
+	var stalled atomic.Bool
+	timer := time.AfterFunc(stallTimeout, func() {
+		stalled.Store(true)
+		_ = s.close()
+	})
+	return func() {
+		timer.Stop()
+		if *err != nil && stalled.Load() {
+			*err = fmt.Errorf("the server did not answer for %s: %w", stallTimeout, *err)
+		}
+	}
 }
