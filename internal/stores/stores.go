@@ -12,9 +12,11 @@ import (
 	"iter"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"gocloud.dev/blob"
@@ -141,6 +143,10 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			yield(Info{}, s.unknown(name))
 			return
 		}
+		if err := s.readable(name, start); err != nil {
+			yield(Info{}, fault("list", prefix, err))
+			return
+		}
 		files := bucket.List(&blob.ListOptions{Prefix: start})
 		for {
 			file, err := files.Next(ctx)
@@ -159,6 +165,19 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			}
 		}
 	}
+}
+
+// readable is about the folder in which a list begins: the library takes one that it cannot read for empty.
+func (s *Stores) readable(store, start string) error {
+	dir, ok := s.folders[store]
+	if !ok || escaped(start) {
+		return nil
+	}
+	_, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(start[:strings.LastIndex(start, "/")+1])))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // no such folder has no files, but there must be a store
+		_, err = os.ReadDir(dir)
+	}
+	return err
 }
 
 // uncommitted is the name under which the library writes into a folder.
