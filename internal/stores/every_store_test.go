@@ -492,3 +492,37 @@ func TestAnSFTPServerThatHangsIsNotWaitedForForEver(t *testing.T) {
 	require.ErrorContains(t, p.WritePart(t.Context(), 1, 0, make([]byte, 100)), "the server did not answer for 500ms")
 	_ = p.Abort()
 }
+
+// closed is a disk with a folder that the user may not read, such as lost+found.
+type closed struct{ sftp.FileLister }
+
+func (c closed) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
+	if r.Method == "List" && filepath.Base(r.Filepath) == "lost+found" {
+		return nil, sftp.ErrSSHFxPermissionDenied
+	}
+	return c.FileLister.Filelist(r)
+}
+
+func TestAFolderOverSFTPIsListedWithoutWhatIsNotForUs(t *testing.T) {
+	disk := sftp.InMemHandler()
+	server := startSFTP(t)
+	server.handlers = &disk
+	s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+	for _, ref := range []string{"s/in/a.csv", "s/in/lost+found/x.csv", "s/in/z.csv"} {
+		w, err := s.Create(t.Context(), ref)
+		require.NoError(t, err)
+		require.NoError(t, w.Commit())
+	}
+	server.handlers = &sftp.Handlers{FileGet: disk.FileGet, FilePut: disk.FilePut, FileCmd: disk.FileCmd, FileList: closed{disk.FileList}}
+	require.NoError(t, (<-server.conns).Close())
+	require.Eventually(t, func() bool { return s.Check(t.Context(), "s") == nil }, 5*time.Second, 10*time.Millisecond)
+	var refs []string
+	for info, err := range s.List(t.Context(), "s/in/") {
+		require.NoError(t, err)
+		refs = append(refs, info.Ref)
+	}
+	require.Equal(t, []string{"s/in/a.csv", "s/in/z.csv"}, refs)
+	for _, err := range s.List(t.Context(), "s/in/lost+found/") {
+		require.ErrorIs(t, err, fs.ErrPermission)
+	}
+}

@@ -346,7 +346,11 @@ func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error
 		if key <= l.after && !strings.HasPrefix(l.after, key) {
 			return nil
 		}
-		return l.folder(ctx, key)
+		err := l.folder(ctx, key)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) { // one that is not for us, such as lost+found, or is gone by now
+			return nil
+		}
+		return err
 	}
 	if key <= l.after {
 		return nil
