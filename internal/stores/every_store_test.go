@@ -207,6 +207,7 @@ func TestAnSFTPServerIsKnownBeforeAnythingIsSaidToIt(t *testing.T) {
 			}
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "secret")
+			require.Equal(t, name == "wrong password", errors.Is(err, fs.ErrPermission), "to try it again and again locks the user out")
 			require.Equal(t, before, server.logins.Load())
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -152,7 +153,8 @@ func explained(address string, err error) error {
 	case errors.As(err, &unknown):
 		return fmt.Errorf("the server %s shows another key than the one in known_hosts: somebody may stand in between: %w", address, err)
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		return fmt.Errorf("the server %s does not accept the user with this key or password: %w", address, err)
+		// To try it again and again would lock the user out.
+		return fmt.Errorf("the server %s does not accept the user with this key or password: %w: %w", address, fs.ErrPermission, err)
 	}
 	return err
 }
