@@ -160,7 +160,7 @@ func (s *session) showResult(result any) {
 // standing is the whole status, once; a log has told most of it already.
 func (s *session) standing(job view.Job) []string {
 	if s.live {
-		return s.style.Live(job, s.width(), len(job.Status.Steps)+maxStatusLines)
+		return s.style.Snapshot(job, s.width())
 	}
 	return s.style.Questions(job, s.width())
 }

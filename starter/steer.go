@@ -350,7 +350,7 @@ func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.Wo
 		}
 		return &problem{code: exitWaiting, document: document}
 	}
-	s.print(s.style.Live(job, s.width(), len(job.Status.Steps)+maxStatusLines)...)
+	s.print(s.style.Snapshot(job, s.width())...)
 	if link := s.link(run.id); link != "" {
 		s.print("", link)
 	}
@@ -359,9 +359,6 @@ func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.Wo
 	}
 	return nil
 }
-
-// maxStatusLines leaves room for everything: a status that is printed once is never folded.
-const maxStatusLines = 1000
 
 func newCancelCommand(a *app, noun string) *cobra.Command {
 	var detach bool

@@ -14,8 +14,8 @@ func Changes(before, after Job) []string {
 	say := func(what string, state workflows.State, text string) {
 		lines = append(lines, trimRight(fmt.Sprintf("%-16s %-10s %s", what, state, text)))
 	}
-	for _, note := range after.Notes {
-		if !slices.Contains(before.Notes, note) {
+	for _, note := range after.notes() {
+		if !slices.Contains(before.notes(), note) {
 			lines = append(lines, "note: "+note)
 		}
 	}

@@ -39,6 +39,15 @@ func (s Style) Live(j Job, width, height int) []string {
 // minID is how much of an id is shown at least.
 const minID = 8
 
+// Snapshot is the job as it is printed once: nothing is folded, and it says what happened so far.
+func (s Style) Snapshot(j Job, width int) []string {
+	lines := append(s.head(j, width), s.notes(j, width)...)
+	lines = append(lines, "")
+	lines = append(lines, s.body(j, width, len(j.Status.Steps))...)
+	lines = append(lines, s.happened(j.Status.Log, width)...)
+	return append(lines, s.Questions(j, width)...)
+}
+
 func (s Style) head(j Job, width int) []string {
 	state := s.glyph(j.Status.State) + " " + s.state(j.Status.State)
 	if !j.Status.StartedAt.IsZero() {
@@ -65,10 +74,18 @@ func (j Job) end() time.Time {
 	return j.Now
 }
 
+// notes are what a person should know before all else.
+func (j Job) notes() []string {
+	if j.Status.Late == "" {
+		return j.Notes
+	}
+	return append([]string{j.Status.Late}, j.Notes...)
+}
+
 // notes come first: whatever else has no room, they are seen.
 func (s Style) notes(j Job, width int) []string {
 	var lines []string
-	for _, note := range j.Notes {
+	for _, note := range j.notes() {
 		for _, line := range Wrap(note, width-2) {
 			lines = append(lines, s.paint(yellow, "  "+line))
 		}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,11 +128,13 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 
 // words are what people did.
 func (s Style) words(log []workflows.LogEntry, width int) []string {
+	byPeople := slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool { return e.By == "" })
+	return s.happened(byPeople, width)
+}
+
+func (s Style) happened(log []workflows.LogEntry, width int) []string {
 	var lines []string
 	for _, e := range log {
-		if e.By == "" {
-			continue
-		}
 		if len(lines) == 0 {
 			lines = append(lines, "")
 		}

@@ -120,6 +120,24 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// At 2 a.m. a status shows what the web interface shows: that the night is late, and what happened,
+// also what no person did.
+func TestStatusTellsLatenessAndWhatHappened(t *testing.T) {
+	j := waitingNight()
+	j.Status.Late = "late: step allocate is not over, and its deadline is 2026-11-01T05:00:00Z"
+	j.Status.Log = []workflows.LogEntry{
+		{At: now, What: "not everybody could be told (waiting): night-shift: 404"},
+		{At: now, By: "ann", What: "allocate: decide skip ignored: it does not apply", Why: "no time"},
+	}
+	text := strings.Join(Style{}.Snapshot(j, 200), "\n")
+	assert.Contains(t, text, j.Status.Late)
+	assert.Contains(t, text, "not everybody could be told (waiting): night-shift: 404")
+	assert.Contains(t, text, "decide skip ignored: it does not apply, by ann: no time")
+	assert.Less(t, strings.Index(text, "by ann"), strings.Index(text, "starter close restart"), "the commands come last")
+	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.Late)
+	assert.Contains(t, Changes(waitingNight(), j), "note: "+j.Status.Late)
+}
+
 func golden(t *testing.T, name string, lines []string) {
 	t.Helper()
 	got := strings.Join(lines, "\n") + "\n"
