@@ -56,16 +56,9 @@ func exampleID(noun string) string {
 
 func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 	var asked workflows.Steering
-	example := fmt.Sprintf("  starter %s %s %s", noun, name, exampleID(noun))
-	if noun == "close" {
-		example += " --step allocate"
-	}
-	if name == workflows.DecideSignal {
-		example += " --choice " + workflows.NothingStarted
-	}
 	cmd := &cobra.Command{
 		Use: name + " ID", Short: short, Long: long, Args: oneArg("workflow id"),
-		Example: example + ` --reason "table space was full"`,
+		Example: steeringExample(noun, name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkSteering(name, asked); err != nil {
 				return err
@@ -88,6 +81,24 @@ func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd
+}
+
+// steeringExample is harmless where it is copied in a hurry: none posts again what may be running.
+func steeringExample(noun, name string) string {
+	example := map[string]struct{ step, rest string }{
+		workflows.InterruptSignal: {"allocate", `--reason "wrong rates loaded"`},
+		workflows.RestartSignal:   {"allocate", `--reason "table space was full"`},
+		workflows.RerunSignal:     {"allocate", `--reason "rates were corrected"`},
+		workflows.DecideSignal:    {"ledger", `--choice retry --reason "the file came late"`},
+		workflows.ApproveSignal:   {"sign-off", `--reason "the figures agree"`},
+	}[name]
+	if noun == "close" {
+		return fmt.Sprintf("  starter close %s %s --step %s %s", name, exampleID(noun), example.step, example.rest)
+	}
+	if name == workflows.DecideSignal {
+		example.rest = `--choice retry --reason "mended on the service's screens"`
+	}
+	return fmt.Sprintf("  starter batch %s %s %s", name, exampleID(noun), example.rest)
 }
 
 var choices = []string{workflows.Adopt, workflows.NothingStarted, workflows.Retry, workflows.Skip, workflows.GiveUp}

@@ -185,3 +185,15 @@ func TestACancelThatIsNotWaitedForSaysThatItWasSent(t *testing.T) {
 	assert.Contains(t, p.message, "the cancel was sent")
 	assert.NotContains(t, p.next[0], "cancel")
 }
+
+// A help's example is copied in a hurry: that of decide posted the batch a second time.
+func TestExamplesOfSteeringAreHarmlessAndFit(t *testing.T) {
+	for _, noun := range []string{"close", "batch"} {
+		for _, s := range steering {
+			example := steeringExample(noun, s.name)
+			assert.NotContains(t, example, workflows.NothingStarted)
+			assert.Equal(t, s.name == workflows.RestartSignal, strings.Contains(example, "table space"), example)
+		}
+	}
+	assert.Contains(t, steeringExample("close", workflows.ApproveSignal), "--step sign-off")
+}
