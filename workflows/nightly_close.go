@@ -24,13 +24,20 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err := in.Validate(); err != nil {
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
+	over, err := tell(ctx, Status{
+		Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: in.Pipeline, State: Pending, Summary: "the pipeline is read and checked",
+	})
+	if err != nil {
+		return NightlyCloseResult{}, err
+	}
 	var plan activities.Plan
-	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
+	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read and check the pipeline"), act.PreparePipeline,
 		activities.PreparePipelineInput{
 			Connection: in.Connection, Name: in.Pipeline, Definition: in.Definition, AsOfDate: in.AsOfDate,
 			StartedAt: workflow.GetInfo(ctx).WorkflowStartTime,
 		}).Get(ctx, &plan)
 	if err != nil {
+		over(err)
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate)
@@ -45,6 +52,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 		return result, err
 	}
 	if err := in.fourEyes(plan); err != nil {
+		over(err)
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	n, err := newNight(ctx, in, plan)

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -450,4 +452,22 @@ func requireEvents(t *testing.T, events []audit.Event, want []string) {
 		}
 	}
 	require.Empty(t, want, strings.Join(texts, "\n"))
+}
+
+// Until its pipeline is read, which lasts longer where a store does not answer,
+// a close said nothing: the status was an error, and the web interface showed no details.
+func TestNightlyCloseTellsHowItStandsBeforeItsPipelineIsRead(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {
+		return nil, temporal.NewNonRetryableApplicationError("no store", activities.InvalidInput, nil)
+	}, activityName("PreparePipeline"))
+	var seen Status
+	env.SetOnActivityStartedListener(func(*activity.Info, context.Context, converter.EncodedValues) { seen = queryStatus(t, env) })
+	env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "ann"})
+	require.Equal(t, Pending, seen.State)
+	require.Equal(t, "nightly", seen.Subject)
+	require.Equal(t, "the pipeline is read and checked", seen.Summary)
+	require.Equal(t, Failed, queryStatus(t, env).State)
+	require.Contains(t, queryStatus(t, env).Summary, "no store")
 }

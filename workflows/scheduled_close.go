@@ -73,10 +73,15 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	case err != nil:
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
+	over, err := tell(ctx, Status{Connection: in.Connection, Subject: in.Pipeline, State: Pending, Summary: "the calendar is asked"})
+	if err != nil {
+		return ScheduledCloseResult{}, err
+	}
 	var planned activities.PlannedNight
-	err := workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
+	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
 		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
 	if err != nil {
+		over(err)
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
 	result := ScheduledCloseResult{

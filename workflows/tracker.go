@@ -204,10 +204,13 @@ func (t *tracker) awaitClose(ctx workflow.Context) {
 
 // redirect answers for a workflow whose work is done under another id. over is told how that ended.
 func redirect(ctx workflow.Context, connection, subject, id string) (over func(error), err error) {
-	status := Status{
-		Type: workflow.GetInfo(ctx).WorkflowType.Name, Connection: connection, Subject: subject, State: Running,
-		Summary: "carried out by workflow " + id, StartedAt: workflow.GetInfo(ctx).WorkflowStartTime, ChangedAt: workflow.Now(ctx),
-	}
+	return tell(ctx, Status{Connection: connection, Subject: subject, State: Running, Summary: "carried out by workflow " + id})
+}
+
+// tell answers for a workflow that has no tracker, or none yet. over is told how it ended.
+func tell(ctx workflow.Context, status Status) (over func(error), err error) {
+	info := workflow.GetInfo(ctx)
+	status.Type, status.StartedAt, status.ChangedAt = info.WorkflowType.Name, info.WorkflowStartTime, workflow.Now(ctx)
 	workflow.SetCurrentDetails(ctx, status.Markdown())
 	over = func(err error) {
 		status.State, status.ChangedAt = Succeeded, workflow.Now(ctx)
