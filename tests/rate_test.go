@@ -151,8 +151,10 @@ func TestWorkersNeedNotHaveTheSameConnections(t *testing.T) {
 // A month's backfill has queued up on a connection whose rate is low; the close of tonight overtakes it.
 func TestTonightOvertakesABackfill(t *testing.T) {
 	t.Parallel()
-	const nights = 20
-	backfilled := func(i int) string { return fmt.Sprintf("2026-09-%02d", i+1) }
+	const nights = 40 // some are over before the starter has begun, on a slow machine
+	backfilled := func(i int) string {
+		return time.Date(2026, 9, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+	}
 	e := harness.New(t, harness.Options{NoWorker: true, Settings: map[string]string{"connection.rate": "3"}})
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")
 	s := shell{Env: e, t: t}
