@@ -14,13 +14,50 @@ import (
 func TestAFileThatIsNotForUs(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("a\n"), 0o000))
-	if os.Geteuid() == 0 { // root may read everything, but not this thread
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		require.NoError(t, syscall.Setfsuid(65532))
-		defer func() { require.NoError(t, syscall.Setfsuid(0)) }()
-	}
+	defer asNobody(t)()
 	_, err := s.Open(t.Context(), "inbox/gl.csv")
 	require.ErrorIs(t, err, fs.ErrPermission)
 	require.ErrorContains(t, err, "read inbox/gl.csv")
+}
+
+// Of a folder that is not for us nobody may be told that it is empty, and that files are to be put there.
+func TestAFolderThatIsNotForUsIsNotEmpty(t *testing.T) {
+	s, dir := folder(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "gl"), 0o000))
+	defer asNobody(t)()
+	said := 0
+	for _, err := range s.List(t.Context(), "inbox/gl/") {
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.ErrorContains(t, err, "list inbox/gl/")
+		said++
+	}
+	require.Equal(t, 1, said)
+}
+
+func TestAFolderThatIsGoneIsNotEmpty(t *testing.T) {
+	s, dir := folder(t)
+	for _, err := range s.List(t.Context(), "inbox/none/") {
+		require.NoError(t, err)
+	}
+	require.NoError(t, os.Remove(dir))
+	said := 0
+	for _, err := range s.List(t.Context(), "inbox/none/") {
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		said++
+	}
+	require.Equal(t, 1, said)
+}
+
+// asNobody has this thread read like a user who may not read everything, until back is called: root may.
+func asNobody(t *testing.T) (back func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return func() {}
+	}
+	runtime.LockOSThread()
+	require.NoError(t, syscall.Setfsuid(65532))
+	return func() {
+		require.NoError(t, syscall.Setfsuid(0))
+		runtime.UnlockOSThread()
+	}
 }
