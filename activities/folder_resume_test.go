@@ -93,10 +93,7 @@ type full struct{ stores.Draft }
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestAFileWhoseLineCannotBeWrittenIsNotSentAnew(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("x", 512<<10)})
-	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	a, sim, _ := withFolder(t, map[string]string{"gl.dat": strings.Repeat("x", 512<<10)})
 	var told TransferProgress
 	transfer := &transfer{activity: t.Context(), conn: a.connections["prod"], saved: savedTransfer{Folder: "inbox/in/"}}
 	transfer.beat = func(p TransferProgress) error {
@@ -125,10 +122,7 @@ func TestAFileWhoseLineCannotBeWrittenIsNotSentAnew(t *testing.T) {
 
 // While Temporal is away for longer than the heartbeat's timeout, an attempt does not learn that the next one begins.
 func TestTheListOfAnAttemptThatLearnsLateThatItIsOverIsGoneOnWith(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText, "b.dat": glText})
-	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	a, sim, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
 	in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"}
 	late := listed(t, a, "inbox/in/a.dat")
 	time.AfterFunc(time.Second, func() { assert.NoError(t, late.Leave()) })
@@ -159,10 +153,7 @@ func listed(t *testing.T, a *Activities, ref string) stores.Draft {
 
 // What an attempt that is over lists would replace the list of the one that counts, whose files have other ids.
 func TestAListIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText})
-	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	a, sim, dir := withFolder(t, map[string]string{"a.dat": glText})
 	send := func(answer error) error {
 		temporal := mocks.NewClient(t)
 		temporal.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(answer)
@@ -182,10 +173,7 @@ func TestAListIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 
 // A worker from before Folder was saved may have begun the upload that fails, or is cancelled, after an upgrade.
 func TestTheListOfAnUploadThatAnEarlierVersionBeganIsLeft(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText, "b.dat": glText})
-	a, sim := withService(t, stores.Place{URL: "file://" + dir})
+	a, sim, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
 	require.NoError(t, listed(t, a, "inbox/in/a.dat").Leave())
 	left := SealedTransfer(a.connections["prod"].sealer.Seal(`{"save_to":"inbox/in.sent.jsonl","key":"`+testKey+`","engine":{}}`, transferPurpose))
 	_, err := activityEnv(a).ExecuteActivity(a.DropTransfer, DropTransferInput{Connection: "prod", Left: left})
@@ -197,10 +185,7 @@ func TestTheListOfAnUploadThatAnEarlierVersionBeganIsLeft(t *testing.T) {
 
 // A second run of the same workflow goes on with the list of the first.
 func TestWhatAnEarlierRunSentIsNotMeasuredAgain(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": glText, "b.dat": glText})
-	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	a, _, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
 	moves := &moves{MetricsHandler: client.MetricsNopHandler}
 	a.connections["prod"].seen.metrics = moves
 	require.NoError(t, listed(t, a, "inbox/in/a.dat").Leave())

@@ -60,6 +60,16 @@ func withService(t *testing.T, inbox stores.Place) (*Activities, *simulator.Simu
 	}, sim
 }
 
+// withFolder are those of withService, whose inbox is a folder, dir, with a folder in it that is called in and has files.
+func withFolder(t *testing.T, files map[string]string) (a *Activities, sim *simulator.Simulator, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, filepath.Join(dir, "in"), files)
+	a, sim = withService(t, stores.Place{URL: "file://" + dir})
+	return a, sim, dir
+}
+
 func activityEnv(a *Activities) *testsuite.TestActivityEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
@@ -143,10 +153,7 @@ func TestAFileOfAFolderIsGoneOnWithOrDropped(t *testing.T) {
 		{"the parts cannot be put together", refused("multipart-commit", 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("x", parts*64<<10)})
-			a, sim := withService(t, stores.Place{URL: "file://" + dir})
+			a, sim, dir := withFolder(t, map[string]string{"gl.dat": strings.Repeat("x", parts*64<<10)})
 			moves := &moves{MetricsHandler: client.MetricsNopHandler}
 			a.connections["prod"].seen.metrics = moves
 			calls := func(call string) (n int) {
@@ -268,10 +275,7 @@ func TestAListOfWhatWasSentIsReadToItsEnd(t *testing.T) {
 }
 
 func TestAListThatCannotBeReadWholeProvesNothing(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-	put(t, filepath.Join(dir, "in"), map[string]string{"gl.csv": glText})
-	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	a, _, dir := withFolder(t, map[string]string{"gl.csv": glText})
 	env := activityEnv(a)
 	_, err := env.ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
 	require.NoError(t, err)
@@ -310,10 +314,7 @@ func TestAFoldersMarkerWithinIsNotSent(t *testing.T) {
 		"one that says more": {"gl.csv": glText, "DONE": "ok\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-			put(t, filepath.Join(dir, "in"), files)
-			a, sim := withService(t, stores.Place{URL: "file://" + dir})
+			a, sim, _ := withFolder(t, files)
 			in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl", Marker: "inbox/in/DONE"}
 			_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
 			require.NoError(t, err)
@@ -328,10 +329,7 @@ func TestTheFileOfAFolderThatFailsIsNamed(t *testing.T) {
 	for _, call := range []string{"upload-par", "object-put", "scan-file"} {
 		for status, kind := range map[int]string{400: Refused, 503: Unavailable} {
 			t.Run(fmt.Sprint(call, " ", status), func(t *testing.T) {
-				dir := t.TempDir()
-				require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
-				put(t, filepath.Join(dir, "in"), map[string]string{"gl.csv": glText, "fx.csv": glText})
-				a, sim := withService(t, stores.Place{URL: "file://" + dir})
+				a, sim, _ := withFolder(t, map[string]string{"gl.csv": glText, "fx.csv": glText})
 				a.connections["prod"].config.ScanAfterUpload = true
 				sim.Inject(simulator.Fault{Call: call, Kind: simulator.FaultStatus, Status: status, Match: "gl.csv", Times: fileAttempts})
 				_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
