@@ -106,11 +106,10 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 	other := status
 	first.Tasks = []TaskStatus{b, a}
 	other.Tasks, other.Batches = []TaskStatus{b, a}, []BatchStatus{second, first}
-	require.True(t, sameFingerprint(status.Fingerprint(), other.Fingerprint()))
+	require.Equal(t, status.Fingerprint(), other.Fingerprint())
 	second.Code = "2"
 	other.Batches = []BatchStatus{second, first}
-	require.False(t, sameFingerprint(status.Fingerprint(), other.Fingerprint()))
-	require.False(t, sameFingerprint(status.Fingerprint(), ""))
+	require.NotEqual(t, status.Fingerprint(), other.Fingerprint())
 }
 
 // The looks at a run whose tasks come in another order each time wait as those at any other.
@@ -119,7 +118,7 @@ func TestALookAtAnotherOrderWaits(t *testing.T) {
 	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_ALLOC", Type: pbsm.Batch})
 	require.NoError(t, err)
 	sim.Advance(time.Second)
-	watch := BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Watch: Watch{Since: time.Now()}}
+	watch := BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Poll: Poll{Since: time.Now()}}
 	answer, err := activityEnv(a).ExecuteActivity(a.BatchStatus, watch)
 	require.NoError(t, err)
 	var seen BatchStatus
@@ -154,7 +153,7 @@ func TestALookBehindAChangeWaits(t *testing.T) {
 	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_ALLOC", Type: pbsm.Batch})
 	require.NoError(t, err)
 	sim.Advance(time.Hour)
-	watch := BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Watch: Watch{Since: time.Now(), Known: "something else"}}
+	watch := BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Poll: Poll{Since: time.Now(), Known: "something else"}}
 	require.Equal(t, StillWaiting, applicationError(t, looksAt(a, watch, 1)).Type())
 	require.NoError(t, looksAt(a, watch, 2))
 }
@@ -171,7 +170,7 @@ func TestAReportsEndIsToldEvenWhenItIsKnown(t *testing.T) {
 			require.NoError(t, answer.Get(&report))
 			sim.Advance(time.Hour)
 			answer, err = env.ExecuteActivity(a.ReportStatus, ReportStatusInput{
-				Connection: "prod", Code: code, InstanceID: report.InstanceID, Watch: Watch{Since: time.Now(), Known: word},
+				Connection: "prod", Code: code, InstanceID: report.InstanceID, Poll: Poll{Since: time.Now(), Known: word},
 			})
 			require.NoError(t, err)
 			require.NoError(t, answer.Get(&report))
@@ -190,10 +189,10 @@ func TestAMarkThatWasNotConfirmedDoesNotStopThePost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
-			var taken Posting
+			var taken SubmissionHeartbeat
 			server := mocks.NewClient(t)
 			server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).
-				Run(func(args mock.Arguments) { taken = args.Get(2).(Posting) }).
+				Run(func(args mock.Arguments) { taken = args.Get(2).(SubmissionHeartbeat) }).
 				Return(func(context.Context, []byte, ...any) error { return answer })
 			a.temporal = server
 			trigger := TriggerBatchInput{Connection: "prod", Code: "PBSM_QUICK"}
@@ -225,7 +224,7 @@ func TestAServicesDelayDoesNotEndAWatchBeforeItsDeadline(t *testing.T) {
 	env.RegisterActivity(a)
 	env.ExecuteWorkflow(func(ctx workflow.Context) (seen BatchStatus, err error) {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 20 * time.Minute})
-		err = workflow.ExecuteActivity(ctx, a.BatchStatus, BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Watch: Watch{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
+		err = workflow.ExecuteActivity(ctx, a.BatchStatus, BatchStatusInput{RunInput: RunInput{Connection: "prod", RunID: run.ID}, Poll: Poll{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
 		return seen, err
 	})
 	require.NoError(t, env.GetWorkflowError())

@@ -36,7 +36,7 @@ type ListFilesInput struct {
 	Stripe string `json:"stripe,omitempty"`
 	// FileID is the file that is looked for: a list can be longer than a history should hold.
 	FileID string `json:"file_id"`
-	Watch
+	Poll
 }
 
 // File is an uploaded file. Its identity is the id: names and dates differ in spelling.

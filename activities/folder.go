@@ -55,7 +55,7 @@ type SentFile struct {
 type ListSentFilesInput struct {
 	Connection string `json:"connection"`
 	ListTo     string `json:"list_to"`
-	Watch
+	Poll
 }
 
 // folderStreams is how many files of a folder are under way at least: each takes several
@@ -65,24 +65,24 @@ const folderStreams = 8
 // PutFolder sends the files of a folder, several at once, and notes each in a list as it
 // arrives. A later attempt goes on behind what the list says (see [stores.Draft]), and sends what is
 // missing of large files; other files that the list does not name yet are sent again, under new ids.
-func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, error) {
+func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (TransferResult, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
-		return Moved{}, err
+		return TransferResult{}, err
 	}
 	key := activity.GetInfo(ctx).WorkflowExecution.ID
 	t := a.newTransfer(ctx, conn, savedTransfer{Folder: in.Folder, SaveTo: in.ListTo, Key: key}, "")
-	return t.run(func(ctx context.Context) (Moved, error) {
+	return t.run(func(ctx context.Context) (TransferResult, error) {
 		files, total, err := a.filesOf(ctx, conn, in)
 		if refused := (*temporal.ApplicationError)(nil); errors.As(err, &refused) && refused.Type() == InvalidInput {
 			_ = conn.dropUnderWay(ctx, t.saved.Engine) // the error has the faults, and no room for what is left
 		}
 		if err != nil {
-			return Moved{}, err
+			return TransferResult{}, err
 		}
 		list, err := a.openSentList(ctx, in.ListTo, key, files)
 		if err != nil {
-			return Moved{}, err
+			return TransferResult{}, err
 		}
 		defer func() { _ = list.draft.Leave() }() // harmless after the commit
 		progress := newFolderProgress(ctx, t, files, total, list)
@@ -100,10 +100,10 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Moved, e
 			})
 		}
 		if err := group.Wait(); err != nil {
-			return Moved{}, err
+			return TransferResult{}, err
 		}
 		if err := a.stillCounts(ctx, t); err != nil {
-			return Moved{}, err
+			return TransferResult{}, err
 		}
 		err = list.commit()
 		return list.sum, err
@@ -292,7 +292,7 @@ type sentList struct {
 	mu    sync.Mutex
 	draft stores.Draft
 	sent  map[string]bool // by an earlier attempt
-	sum   Moved
+	sum   TransferResult
 	hash  hash.Hash
 }
 

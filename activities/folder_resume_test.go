@@ -171,18 +171,6 @@ func TestAListIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 	require.Len(t, sim.Files(), 1, "the list was left")
 }
 
-// A worker from before Folder was saved may have begun the upload that fails, or is cancelled, after an upgrade.
-func TestTheListOfAnUploadThatAnEarlierVersionBeganIsLeft(t *testing.T) {
-	a, sim, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
-	require.NoError(t, listed(t, a, "inbox/in/a.dat").Leave())
-	left := SealedTransfer(a.connections["prod"].sealer.Seal(`{"save_to":"inbox/in.sent.jsonl","key":"`+testKey+`","engine":{}}`, transferPurpose))
-	_, err := activityEnv(a).ExecuteActivity(a.DropTransfer, DropTransferInput{Connection: "prod", Left: left})
-	require.NoError(t, err)
-	_, err = activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
-	require.NoError(t, err)
-	require.Len(t, sim.Files(), 1, "a.dat was sent before")
-}
-
 // A second run of the same workflow goes on with the list of the first.
 func TestWhatAnEarlierRunSentIsNotMeasuredAgain(t *testing.T) {
 	a, _, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})

@@ -181,7 +181,7 @@ func TestAFileOfAFolderIsGoneOnWithOrDropped(t *testing.T) {
 			again.SetHeartbeatDetails(TransferProgress{State: interrupted()})
 			value, err := again.ExecuteActivity(a.PutFolder, in)
 			require.NoError(t, err)
-			var moved Moved
+			var moved TransferResult
 			require.NoError(t, value.Get(&moved))
 			require.EqualValues(t, 1, moved.Files)
 			require.Equal(t, 1, calls("multipart-create"), "the parts that were there were used")

@@ -110,9 +110,9 @@ func (c *bytesCounter) moved(done int64) {
 
 var errNoAnswer = errors.New("does not answer")
 
-// StoreFaults tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
+// StoreProblems tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
 // whatever a store does.
-func StoreFaults(ctx context.Context, a *Activities) map[string]error {
+func StoreProblems(ctx context.Context, a *Activities) map[string]error {
 	return a.storeChecks.faults(ctx, a.stores.Names(), a.stores.Check)
 }
 
@@ -149,8 +149,8 @@ func (c *storeChecks) faults(ctx context.Context, names []string, check func(con
 	return faults
 }
 
-// LoginsRefused tells of each connection whether the service refused its credentials.
-func LoginsRefused(a *Activities) map[string]bool {
+// RefusedLogins tells of each connection whether the service refused its credentials.
+func RefusedLogins(a *Activities) map[string]bool {
 	refused := map[string]bool{}
 	for name, c := range a.connections {
 		refused[name] = c.service.LoginRefused()

@@ -47,5 +47,5 @@ func TestAStoreThatHangsIsDown(t *testing.T) {
 // The stores that are asked are those of the activities.
 func TestStoreFaults(t *testing.T) {
 	a, _ := withInbox(t)
-	require.Equal(t, map[string]error{"inbox": nil}, StoreFaults(t.Context(), a))
+	require.Equal(t, map[string]error{"inbox": nil}, StoreProblems(t.Context(), a))
 }

@@ -15,7 +15,7 @@ type MigrationInput struct {
 // MigrationStatusInput asks for a migration's status once it is no longer in progress.
 type MigrationStatusInput struct {
 	MigrationInput
-	Watch
+	Poll
 }
 
 // Migration is the service's answer about a migration.

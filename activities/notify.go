@@ -15,11 +15,11 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 )
 
-// Notified says which channels have a message, and why others have not.
-type Notified struct {
+// NotifyResult says which channels have a message, and why others have not.
+type NotifyResult struct {
 	Sent []string `json:"sent,omitempty"`
-	// NotSent says "channel: why", and is final.
-	NotSent []string `json:"not_sent,omitempty"`
+	// Undelivered says "channel: why", and is final.
+	Undelivered []string `json:"not_sent,omitempty"`
 }
 
 // PhaseRefused: a receiver said no, and would say so again. Or nobody knows whether it has the
@@ -39,7 +39,7 @@ type delivery struct {
 // As with a posting, Temporal must have confirmed "sending" before a message goes out. After
 // that it goes out again only when the receiver certainly does not have it, or knows it again by
 // its id, as a webhook does: otherwise a message could come twice.
-func (a *Activities) Notify(ctx context.Context, m notify.Message) (Notified, error) {
+func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult, error) {
 	info := activity.GetInfo(ctx)
 	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
 	m.WorkflowID = info.WorkflowExecution.ID
@@ -49,7 +49,7 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (Notified, er
 	}, of: map[string]delivery{}}
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &marks.of); err != nil {
-			return Notified{}, temporal.NewNonRetryableApplicationError("what an earlier attempt told is unreadable", OutcomeUnknown, nil)
+			return NotifyResult{}, temporal.NewNonRetryableApplicationError("what an earlier attempt told is unreadable", OutcomeUnknown, nil)
 		}
 	}
 	channels := a.channels.For(m.Event, m.Connection)
@@ -121,8 +121,8 @@ func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
 }
 
 // result is an error that is repeated while a channel is to be tried again.
-func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync.Map) (Notified, error) {
-	told := Notified{}
+func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync.Map) (NotifyResult, error) {
+	told := NotifyResult{}
 	var again []string
 	var pause time.Duration
 	for _, name := range channels {
@@ -134,11 +134,11 @@ func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync
 			asked, _ := pauses.Load(name)
 			pause = max(pause, asked.(time.Duration))
 		default:
-			told.NotSent = append(told.NotSent, name+": "+now.Why)
+			told.Undelivered = append(told.Undelivered, name+": "+now.Why)
 		}
 	}
 	if len(again) > 0 {
-		return Notified{}, temporal.NewApplicationErrorWithOptions(strings.Join(append(again, told.NotSent...), "; "), Unavailable,
+		return NotifyResult{}, temporal.NewApplicationErrorWithOptions(strings.Join(append(again, told.Undelivered...), "; "), Unavailable,
 			temporal.ApplicationErrorOptions{NextRetryDelay: beforeTimeout(ctx, pause)})
 	}
 	return told, nil

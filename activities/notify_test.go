@@ -49,9 +49,9 @@ func TestAMarkThatWasNotConfirmedDoesNotStopTheMessage(t *testing.T) {
 			next.SetHeartbeatDetails(taken)
 			result, err := next.ExecuteActivity(a.Notify, message)
 			require.NoError(t, err)
-			var told Notified
+			var told NotifyResult
 			require.NoError(t, result.Get(&told))
-			require.Equal(t, Notified{Sent: []string{"chat"}}, told)
+			require.Equal(t, NotifyResult{Sent: []string{"chat"}}, told)
 			require.Equal(t, 1, sent)
 		})
 	}
@@ -77,7 +77,7 @@ func TestAReceiversDelayDoesNotEndAMessageBeforeItsDeadline(t *testing.T) {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterActivity(a)
-	env.ExecuteWorkflow(func(ctx workflow.Context) (told Notified, err error) {
+	env.ExecuteWorkflow(func(ctx workflow.Context) (told NotifyResult, err error) {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 5 * time.Minute})
 		err = workflow.ExecuteActivity(ctx, a.Notify, notify.Message{Event: notify.Failed, Subject: "nightly-close"}).Get(ctx, &told)
 		return told, err

@@ -130,7 +130,7 @@ func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
 	env.RegisterActivityWithOptions(look, activity.RegisterOptions{Name: "look"})
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour})
-		in := StatFileInput{File: "inbox/gl.csv", Wait: true, Watch: Watch{Since: workflow.Now(ctx)}}
+		in := StatFileInput{File: "inbox/gl.csv", Wait: true, Poll: Poll{Since: workflow.Now(ctx)}}
 		return workflow.ExecuteActivity(ctx, "look", in).Get(ctx, nil)
 	})
 	require.NoError(t, env.GetWorkflowError())

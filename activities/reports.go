@@ -16,12 +16,12 @@ type GenerateReportInput struct {
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 }
 
-// ReportStatusInput asks for a report's status once it differs from Watch.Known or is an end. Source: chapter 9.
+// ReportStatusInput asks for a report's status once it differs from Poll.Known or is an end. Source: chapter 9.
 type ReportStatusInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
 	InstanceID string `json:"instance_id"`
-	Watch
+	Poll
 }
 
 // Report is where the generation of a report stands.

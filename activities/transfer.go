@@ -45,8 +45,8 @@ type GetFileInput struct {
 	Resume SealedTransfer `json:"resume,omitempty"`
 }
 
-// Moved is a file that arrived and was checked.
-type Moved struct {
+// TransferResult is a file that arrived and was checked.
+type TransferResult struct {
 	Bytes  int64  `json:"bytes"`
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
@@ -69,15 +69,15 @@ type DropTransferInput struct {
 // The parts go to a URL of the upload's own, which may be good for longer than the one it
 // began with. When neither is, the error is PARExpired: a new one is for a new file id, so
 // that all of the file is sent again.
-func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (Moved, error) {
+func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (TransferResult, error) {
 	conn, url, err := a.opened(in.Connection, in.PAR)
 	if err != nil {
-		return Moved{}, err
+		return TransferResult{}, err
 	}
 	t := a.newTransfer(ctx, conn, savedTransfer{File: in.File}, "")
-	return t.run(func(ctx context.Context) (Moved, error) {
+	return t.run(func(ctx context.Context) (TransferResult, error) {
 		if err := a.sameVersion(ctx, in.File); err != nil {
-			return Moved{}, err
+			return TransferResult{}, err
 		}
 		rows := newRows(in.File.File)
 		sent, err := conn.objects.Upload(ctx, url, parstore.Upload{
@@ -87,7 +87,7 @@ func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (Moved, error
 		if err == nil {
 			err = a.sameVersion(ctx, in.File)
 		}
-		return Moved{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
+		return TransferResult{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
 	})
 }
 
@@ -99,9 +99,6 @@ func (a *Activities) sameVersion(ctx context.Context, found FileInfo) error {
 	}
 	if err != nil {
 		return err
-	}
-	if found.ETag == "" { // of an input that was made before versions were noted
-		now.ETag = ""
 	}
 	if now.same(found) {
 		return nil
@@ -122,17 +119,17 @@ func (f fileInStore) Section(ctx context.Context, offset, length int64) (io.Read
 // GetFile saves what is behind a pre-authenticated URL, in parallel ranges when it is large.
 // Under the final name stands nothing, or the whole file. A later attempt goes on with what was
 // received: in a folder on any worker that shares it, on an SFTP server and in a bucket on any.
-func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error) {
+func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResult, error) {
 	conn, url, err := a.opened(in.Connection, in.PAR)
 	if err != nil {
-		return Moved{}, err
+		return TransferResult{}, err
 	}
 	key := activity.GetInfo(ctx).WorkflowExecution.ID
 	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.SaveTo, Key: key}, in.Resume)
-	return t.run(func(ctx context.Context) (Moved, error) {
+	return t.run(func(ctx context.Context) (TransferResult, error) {
 		parts, err := a.stores.Parts(ctx, in.SaveTo, key, t.saved.Parts)
 		if err != nil {
-			return Moved{}, looked(ctx, err)
+			return TransferResult{}, looked(ctx, err)
 		}
 		t.parts = parts
 		rows := newRows(in.SaveTo)
@@ -149,7 +146,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (Moved, error
 			err = errors.Join(err, parts.Leave()) // an attempt that has taken over may be writing to what has this name
 		}
 		_ = parts.Abort() // harmless after either
-		return Moved{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
+		return TransferResult{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
 	})
 }
 
@@ -192,7 +189,7 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
-	if left.Folder != "" || string(left.Engine) == "{}" { // as a folder's was saved before Folder was
+	if left.Folder != "" {
 		return repeatable(ctx, conn.dropUnderWay(ctx, left.Engine))
 	}
 	if left.SaveTo == "" {

@@ -131,7 +131,7 @@ var errWorkerStops = errors.New("this worker stops; the next attempt goes on whe
 
 // run moves the file, with heartbeats, until it is there or the attempt is over. An error
 // carries what is left of the transfer behind what was said.
-func (t *transfer) run(move func(ctx context.Context) (Moved, error)) (Moved, error) {
+func (t *transfer) run(move func(ctx context.Context) (TransferResult, error)) (TransferResult, error) {
 	ctx, stop := context.WithCancelCause(t.activity)
 	t.stop = stop
 	var beating sync.WaitGroup
@@ -145,7 +145,7 @@ func (t *transfer) run(move func(ctx context.Context) (Moved, error)) (Moved, er
 	if err == nil {
 		return moved, nil
 	}
-	return Moved{}, t.failed(err)
+	return TransferResult{}, t.failed(err)
 }
 
 func (t *transfer) failed(err error) error {

@@ -198,7 +198,7 @@ func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
 	const given = `starter --config 'my night/it'\''s.yaml' --task-queue second`
 	assert.Equal(t, "Follow it: "+given+" status batch/b\n", stdout.String())
 	assert.Contains(t, stderr.String(), "Come back: "+given+" status close/a --follow, or "+given+" inbox\n")
-	asks := a.asks(view.Job{ID: "batch/b", Status: workflows.Status{Type: workflows.RunBatchType, Waiting: &workflows.WaitingFor{Choices: []string{"restart"}}}})
+	asks := a.asks(view.Job{ID: "batch/b", Status: workflows.Status{Type: workflows.RunBatchType, Question: &workflows.Question{Choices: []string{"restart"}}}})
 	assert.Equal(t, []string{given + ` batch restart batch/b --reason "..."`}, asks[0].Commands)
 
 	got := invoke(t, "--config", "x.yaml", "--task-queue", "second", "pipeline", "check", writeDefinition(t, "a.yaml", definitionText))
@@ -292,10 +292,10 @@ func TestDecideIsCheckedBeforeItIsSent(t *testing.T) {
 }
 
 func TestTheDecisionsThatAJobTakes(t *testing.T) {
-	ask := func(choices ...string) *workflows.WaitingFor { return &workflows.WaitingFor{Choices: choices} }
+	ask := func(choices ...string) *workflows.Question { return &workflows.Question{Choices: choices} }
 	night := workflows.Status{
-		Waiting: ask("decide retry", "decide skip"),
-		Steps:   []workflows.StepStatus{{ID: "a", Waiting: ask("decide retry", "decide skip")}, {ID: "b"}, {ID: "c", Waiting: ask("restart", "decide retry", "decide adopt")}},
+		Question: ask("decide retry", "decide skip"),
+		Steps:    []workflows.StepStatus{{ID: "a", Question: ask("decide retry", "decide skip")}, {ID: "b"}, {ID: "c", Question: ask("restart", "decide retry", "decide adopt")}},
 	}
 	for _, test := range []struct {
 		status     workflows.Status
@@ -305,7 +305,7 @@ func TestTheDecisionsThatAJobTakes(t *testing.T) {
 		{night, "c", "step c takes retry, adopt"},
 		{night, "b", `no step "b" waits for a decision now`},
 		{night, "x", `no step "x" waits for a decision now`},
-		{workflows.Status{Waiting: ask("rerun", "decide give_up")}, "", "it takes give_up"},
+		{workflows.Status{Question: ask("rerun", "decide give_up")}, "", "it takes give_up"},
 		{workflows.Status{}, "", "nothing waits for a decision now"},
 	} {
 		assert.Equal(t, test.want, decisions(test.status, test.step))

@@ -28,7 +28,7 @@ const exitCodesHelp = `Exit codes:
   0  done, or done already
   1  the job failed
   2  bad usage or input, or a request that does not apply
-  3  the job waits for a person
+  3  the job waits for an operator
   4  interrupted or cancelled; with Ctrl-C only the following ended, the job goes on
   5  cannot reach Temporal, or no worker answers, or the answer cannot be read here`
 

@@ -190,7 +190,7 @@ func (c *cuttingUpdates) Get(ctx context.Context, answer any) error {
 	if err := c.cuttingTemporal.Get(ctx, nil); err != nil {
 		return err
 	}
-	answer.(*workflows.SteeringResult).Message = "it has stopped"
+	answer.(*workflows.CommandResult).Message = "it has stopped"
 	return nil
 }
 
@@ -198,7 +198,7 @@ func (c *cuttingUpdates) Get(ctx context.Context, answer any) error {
 func TestARequestWhoseCallIsCutIsTakenUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		temporal := &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 3, after: time.Minute, there: true}}
-		answer, err := (&session{client: temporal}).ask(t.Context(), "id", workflows.InterruptSignal, workflows.Steering{})
+		answer, err := (&session{client: temporal}).ask(t.Context(), "id", workflows.InterruptCommand, workflows.Command{})
 		require.NoError(t, err)
 		assert.Equal(t, "it has stopped", answer.Message)
 		require.Len(t, temporal.ids, 4)
@@ -207,9 +207,9 @@ func TestARequestWhoseCallIsCutIsTakenUpAgain(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		s := &session{client: &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 1000, after: time.Minute}}}
-		_, err := s.ask(t.Context(), "id", workflows.InterruptSignal, workflows.Steering{})
+		_, err := s.ask(t.Context(), "id", workflows.InterruptCommand, workflows.Command{})
 		require.Error(t, err, "Temporal is away")
-		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptSignal, err))
+		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptCommand, err))
 		assert.Equal(t, exitUnreachable, p.code)
 		assert.Contains(t, p.message, "may be in effect")
 		assert.Contains(t, p.next[0], "starter status id")

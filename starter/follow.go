@@ -27,7 +27,7 @@ const (
 	maxAtOnce = 8
 )
 
-// follow shows a workflow's progress until it ends, waits for a person, or ctx
+// follow shows a workflow's progress until it ends, waits for an operator, or ctx
 // ends; then it shows the result.
 func (s *session) follow(ctx context.Context, run started, wait bool) error {
 	result := newResult(run.workflowType)
@@ -165,7 +165,7 @@ func (s *session) standing(job view.Job) []string {
 	return s.style.Questions(job, s.width())
 }
 
-// waitingDocument is what --output json prints of a job that runs, or waits for a person.
+// waitingDocument is what --output json prints of a job that runs, or waits for an operator.
 type waitingDocument struct {
 	WorkflowID string `json:"workflow_id"`
 	workflows.Status
@@ -192,7 +192,7 @@ func (s *session) waits(job view.Job) error {
 		}
 	}
 	return &problem{
-		code: exitWaiting, id: job.ID, message: "waits for a person", shown: !s.json(),
+		code: exitWaiting, id: job.ID, message: "waits for an operator", shown: !s.json(),
 		document: waitingDocument{WorkflowID: job.ID, Status: job.Status, Asks: asks, Notes: job.Notes},
 	}
 }
@@ -338,7 +338,7 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 			if transfer, moving := workflows.ProgressOf(described, w.payloads); moving {
 				transfers[id] = transfer
 			}
-			if failure := workflows.TriedAgain(described, w.failures); failure != "" {
+			if failure := workflows.RetryReason(described, w.failures); failure != "" {
 				failures[id] = failure
 			}
 			return nil

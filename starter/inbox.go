@@ -18,8 +18,8 @@ func newInboxCommand(a *app) *cobra.Command {
 	var connection string
 	cmd := &cobra.Command{
 		Use:   "inbox",
-		Short: "Show what waits for a person, and the commands that answer",
-		Long: `Show everything that waits for a person: why, since when, until when, and as commands to
+		Short: "Show every question to an operator, and what answers it",
+		Long: `Show everything that waits for an operator: why, since when, until when, and as commands to
 copy what can be done about it. The exit code is 0 when nothing waits and 3 when something does.`,
 		Example: "  starter inbox\n  starter inbox --connection prod --output json",
 		Args:    noArgs,
@@ -97,7 +97,7 @@ func (s *session) lookAtAll(ctx context.Context, ids []string) []view.Job {
 			jobs[i].ID = id
 			status, err := s.status(ctx, id)
 			if err != nil {
-				jobs[i].Notes = []string{fmt.Sprintf("it waits for a person, but nobody tells for what: %v", err)}
+				jobs[i].Notes = []string{fmt.Sprintf("it waits for an operator, but nobody tells for what: %v", err)}
 				return nil
 			}
 			jobs[i].Status = status

@@ -22,24 +22,24 @@ import (
 
 // steering are the requests that a close or a batch takes.
 var steering = []struct{ name, short, long string }{
-	{workflows.InterruptSignal, "Stop the remote run; it can be restarted or rerun afterwards",
+	{workflows.InterruptCommand, "Stop the remote run; it can be restarted or rerun afterwards",
 		"Stop the remote run. The answer comes when the service says that it has stopped."},
-	{workflows.RestartSignal, "Continue a failed or interrupted run from the task that failed", ""},
-	{workflows.RerunSignal, "Run a failed or interrupted run again from its first task", ""},
-	{workflows.DecideSignal, "Answer what the job asks", `Answer what the job asks. starter status ID shows the question and which choices apply:
+	{workflows.RestartCommand, "Continue a failed or interrupted run from the task that failed", ""},
+	{workflows.RerunCommand, "Run a failed or interrupted run again from its first task", ""},
+	{workflows.DecideCommand, "Answer what the job asks", `Answer what the job asks. starter status ID shows the question and which choices apply:
   adopt            the posting did start, as the run in --run-id: follow that run
   nothing_started  you have seen on the service's screens that no run exists: post again
   retry            look again, or do the failed step again
   skip             go on without the failed step
   give_up          end as failed`},
-	{workflows.ApproveSignal, "Approve a step that waits for it", "Approve a step that waits for it. The one who started the close cannot."},
+	{workflows.ApproveCommand, "Approve a step that waits for it", "Approve a step that waits for it. The one who started the close cannot."},
 }
 
 // steeringCommands are the commands that steer a close or a batch.
 func steeringCommands(a *app, noun string) []*cobra.Command {
 	commands := []*cobra.Command{newStatusCommand(a, noun), newCancelCommand(a, noun)}
 	for _, s := range steering {
-		if s.name == workflows.ApproveSignal && noun != "close" {
+		if s.name == workflows.ApproveCommand && noun != "close" {
 			continue
 		}
 		commands = append(commands, newSteeringCommand(a, noun, s.name, s.short, s.long))
@@ -55,7 +55,7 @@ func exampleID(noun string) string {
 }
 
 func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
-	var asked workflows.Steering
+	var asked workflows.Command
 	cmd := &cobra.Command{
 		Use: name + " ID", Short: short, Long: long, Args: oneArg("workflow id"),
 		Example: steeringExample(noun, name),
@@ -63,7 +63,7 @@ func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 			if err := checkSteering(name, asked); err != nil {
 				return err
 			}
-			if name == workflows.DecideSignal && !slices.Contains(choices, asked.Choice) {
+			if name == workflows.DecideCommand && !slices.Contains(choices, asked.Choice) {
 				return a.unknownChoice(cmd.Context(), args[0], asked)
 			}
 			return a.steer(cmd.Context(), args[0], name, asked)
@@ -75,7 +75,7 @@ func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 	if noun == "close" {
 		flags.StringVar(&asked.Step, "step", "", "the `step` that is meant, where several could be")
 	}
-	if name == workflows.DecideSignal {
+	if name == workflows.DecideCommand {
 		flags.StringVar(&asked.Choice, "choice", "", "the `word`: "+strings.Join(choices, ", "))
 		flags.StringVar(&asked.RunID, "run-id", "", "the `run` to adopt")
 		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
@@ -86,16 +86,16 @@ func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
 // steeringExample is harmless where it is copied in a hurry: none posts again what may be running.
 func steeringExample(noun, name string) string {
 	example := map[string]struct{ step, rest string }{
-		workflows.InterruptSignal: {"allocate", `--reason "wrong rates loaded"`},
-		workflows.RestartSignal:   {"allocate", `--reason "table space was full"`},
-		workflows.RerunSignal:     {"allocate", `--reason "rates were corrected"`},
-		workflows.DecideSignal:    {"ledger", `--choice retry --reason "the file came late"`},
-		workflows.ApproveSignal:   {"sign-off", `--reason "the figures agree"`},
+		workflows.InterruptCommand: {"allocate", `--reason "wrong rates loaded"`},
+		workflows.RestartCommand:   {"allocate", `--reason "table space was full"`},
+		workflows.RerunCommand:     {"allocate", `--reason "rates were corrected"`},
+		workflows.DecideCommand:    {"ledger", `--choice retry --reason "the file came late"`},
+		workflows.ApproveCommand:   {"sign-off", `--reason "the figures agree"`},
 	}[name]
 	if noun == "close" {
 		return fmt.Sprintf("  starter close %s %s --step %s %s", name, exampleID(noun), example.step, example.rest)
 	}
-	if name == workflows.DecideSignal {
+	if name == workflows.DecideCommand {
 		example.rest = `--choice retry --reason "mended on the service's screens"`
 	}
 	return fmt.Sprintf("  starter batch %s %s %s", name, exampleID(noun), example.rest)
@@ -103,8 +103,8 @@ func steeringExample(noun, name string) string {
 
 var choices = []string{workflows.Adopt, workflows.NothingStarted, workflows.Retry, workflows.Skip, workflows.GiveUp}
 
-func checkSteering(name string, asked workflows.Steering) error {
-	if name != workflows.DecideSignal {
+func checkSteering(name string, asked workflows.Command) error {
+	if name != workflows.DecideCommand {
 		return nil
 	}
 	switch {
@@ -118,7 +118,7 @@ func checkSteering(name string, asked workflows.Steering) error {
 
 // unknownChoice refuses a decide without a word that there is, and names those that the job takes
 // now, or all that there are where nobody tells.
-func (a *app) unknownChoice(ctx context.Context, id string, asked workflows.Steering) *problem {
+func (a *app) unknownChoice(ctx context.Context, id string, asked workflows.Command) *problem {
 	fault := "--choice is missing"
 	if asked.Choice != "" {
 		fault = fmt.Sprintf("--choice %q is unknown", asked.Choice)
@@ -140,11 +140,11 @@ func (a *app) unknownChoice(ctx context.Context, id string, asked workflows.Stee
 func decisions(status workflows.Status, step string) string {
 	var takes []string
 	for _, s := range status.Steps {
-		if words := decideWords(s.Waiting); len(words) > 0 && (step == "" || s.ID == step) {
+		if words := decideWords(s.Question); len(words) > 0 && (step == "" || s.ID == step) {
 			takes = append(takes, fmt.Sprintf("step %s takes %s", s.ID, strings.Join(words, ", ")))
 		}
 	}
-	if words := decideWords(status.Waiting); len(words) > 0 && len(status.Steps) == 0 {
+	if words := decideWords(status.Question); len(words) > 0 && len(status.Steps) == 0 {
 		takes = append(takes, "it takes "+strings.Join(words, ", "))
 	}
 	switch {
@@ -156,12 +156,12 @@ func decisions(status workflows.Status, step string) string {
 	return "nothing waits for a decision now"
 }
 
-func decideWords(asks *workflows.WaitingFor) (words []string) {
+func decideWords(asks *workflows.Question) (words []string) {
 	if asks == nil {
 		return nil
 	}
 	for _, choice := range asks.Choices {
-		if word, ok := strings.CutPrefix(choice, workflows.DecideSignal+" "); ok {
+		if word, ok := strings.CutPrefix(choice, workflows.DecideCommand+" "); ok {
 			words = append(words, word)
 		}
 	}
@@ -170,11 +170,11 @@ func decideWords(asks *workflows.WaitingFor) (words []string) {
 
 type steeredDocument struct {
 	WorkflowID string `json:"workflow_id"`
-	workflows.SteeringResult
+	workflows.CommandResult
 }
 
 // steer sends an update and shows the answer, which comes when it took effect.
-func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steering) error {
+func (a *app) steer(ctx context.Context, id, name string, asked workflows.Command) error {
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 		return s.unsteered(ctx, id, name, err)
 	}
 	if a.json() {
-		a.printJSON(steeredDocument{WorkflowID: id, SteeringResult: answer})
+		a.printJSON(steeredDocument{WorkflowID: id, CommandResult: answer})
 		return nil
 	}
 	a.print(fmt.Sprintf("%s: %s", id, answer.Message), "Follow it: starter status "+id+" --follow")
@@ -202,8 +202,8 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Steeri
 
 // ask sends an update until it is answered: one id stands for one request, so to send it again takes up the same one
 // where only the call was cut, as proxies do to long ones.
-func (s *session) ask(ctx context.Context, id, name string, asked workflows.Steering) (workflows.SteeringResult, error) {
-	var answer workflows.SteeringResult
+func (s *session) ask(ctx context.Context, id, name string, asked workflows.Command) (workflows.CommandResult, error) {
+	var answer workflows.CommandResult
 	update := client.UpdateWorkflowOptions{
 		UpdateID: rand.Text(), WorkflowID: id, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	}
@@ -298,7 +298,7 @@ func newStatusCommand(a *app, noun string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status ID", Short: "Show how a job stands, or follow it", Args: oneArg("workflow id"),
 		Long: `Show how a job stands. The exit code says it too: 0 while it runs well and when it
-is done, 1 failed, 3 waits for a person, 4 interrupted or cancelled, 5 not known, as no
+is done, 1 failed, 3 waits for an operator, 4 interrupted or cancelled, 5 not known, as no
 worker or no Temporal answers, or what they answer cannot be read here.`,
 		Example: strings.ReplaceAll(fmt.Sprintf("  starter %s status %s --follow", noun, exampleID(noun)), "  status", " status"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -99,7 +99,7 @@ func TestAnInboxOfAConnectionThatNobodyHasSaysSo(t *testing.T) {
 	for connection, asks := range map[string]bool{"": false, "prod": false, "prd": true} {
 		s, stdout, stderr := sessionWith(temporal)
 		require.NoError(t, s.inbox(t.Context(), connection))
-		assert.Equal(t, "Nothing waits for a person.\n", stdout.String())
+		assert.Equal(t, "Nothing waits for an operator.\n", stdout.String())
 		assert.Equal(t, asks, strings.Contains(stderr.String(), `no worker has the connection "prd"`), connection)
 	}
 }
@@ -139,7 +139,7 @@ func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
 		workflows.RunBatchType:       "unknown update interrupt",
 	} {
 		s, _, _ := sessionWith(newRunning(workflowType, "pbsm"))
-		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptSignal, unknown))
+		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptCommand, unknown))
 		assert.Equal(t, exitUsage, p.code)
 		assert.Contains(t, p.message, want)
 	}
@@ -192,8 +192,8 @@ func TestExamplesOfSteeringAreHarmlessAndFit(t *testing.T) {
 		for _, s := range steering {
 			example := steeringExample(noun, s.name)
 			assert.NotContains(t, example, workflows.NothingStarted)
-			assert.Equal(t, s.name == workflows.RestartSignal, strings.Contains(example, "table space"), example)
+			assert.Equal(t, s.name == workflows.RestartCommand, strings.Contains(example, "table space"), example)
 		}
 	}
-	assert.Contains(t, steeringExample("close", workflows.ApproveSignal), "--step sign-off")
+	assert.Contains(t, steeringExample("close", workflows.ApproveCommand), "--step sign-off")
 }

@@ -162,7 +162,7 @@ func nobodyAnswered(err error) bool {
 func (s *session) answers(ctx context.Context, queue string) (job string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*askTimeout)
 	defer cancel()
-	page, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1, Query: workflows.JobsQuery(queue)})
+	page, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1, Query: workflows.WorkflowsQuery(queue)})
 	if err != nil || len(page.GetExecutions()) == 0 {
 		return "", err
 	}

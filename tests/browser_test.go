@@ -160,7 +160,7 @@ func TestBrowser(t *testing.T) {
 	b.details(batch, "ONGOING")
 	b.shot("batch-details")
 
-	b.signals(batch, workflows.InterruptSignal, `{"by": "alice", "why": "wrong rates loaded"}`)
+	b.signals(batch, workflows.InterruptCommand, `{"by": "alice", "why": "wrong rates loaded"}`)
 	e.AwaitState(batch, workflows.Waiting) // the page shows the details as they were when it was opened
 	b.details(batch, "A person is asked")
 	b.shot("interrupted")
@@ -172,7 +172,7 @@ func TestBrowser(t *testing.T) {
 	b.shot("what-waits")
 
 	e.Sim.SetSpeed(600)
-	b.signals(batch, workflows.RestartSignal, `{"by": "alice", "why": "rates reloaded"}`)
+	b.signals(batch, workflows.RestartCommand, `{"by": "alice", "why": "rates reloaded"}`)
 	require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), in.WorkflowID(), ""), nil))
 	b.open("/workflows/" + url.PathEscape(in.WorkflowID()))
 	b.until("the badge", `find("*", "Completed")`)

@@ -166,23 +166,23 @@ func chapterGroup(t *testing.T, e *harness.Env) {
 // steerThrough interrupts, restarts, interrupts, reruns, interrupts and gives up.
 func steerThrough(t *testing.T, e *harness.Env, in workflows.RunBatchInput) {
 	run := e.StartBatch(in)
-	steer := func(name string, word workflows.Steering) workflows.SteeringResult {
+	steer := func(name string, word workflows.Command) workflows.CommandResult {
 		word.By, word.Why = "operator", "test"
 		answer, err := e.Steer(run.GetID(), name, word)
 		require.NoError(t, err, name)
 		return answer
 	}
 	e.Until(in.Code+" runs", func() bool { s, _ := e.Status(run.GetID()); return s.StatusCode == "2" })
-	for _, again := range []string{workflows.RestartSignal, workflows.RerunSignal} {
-		steer(workflows.InterruptSignal, workflows.Steering{})
+	for _, again := range []string{workflows.RestartCommand, workflows.RerunCommand} {
+		steer(workflows.InterruptCommand, workflows.Command{})
 		e.AwaitState(run.GetID(), workflows.Waiting)
-		answer := steer(again, workflows.Steering{})
+		answer := steer(again, workflows.Command{})
 		require.NotEmpty(t, answer.RunID)
 		e.Until(in.Code+" runs again", func() bool { s, _ := e.Status(run.GetID()); return s.StatusCode == "2" && s.RunID == answer.RunID })
 	}
-	steer(workflows.InterruptSignal, workflows.Steering{})
+	steer(workflows.InterruptCommand, workflows.Command{})
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	steer(workflows.DecideSignal, workflows.Steering{Choice: workflows.GiveUp})
+	steer(workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp})
 	require.ErrorContains(t, e.Await(run, nil), "given up")
 	status, ok := e.Status(run.GetID())
 	require.True(t, ok)

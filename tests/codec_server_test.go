@@ -32,7 +32,7 @@ func TestTheUIReadsEncryptedPayloads(t *testing.T) {
 	b.until("the input", `document.body.innerText.includes("quokka who starts it")`)
 	b.shot("decoded")
 	b.details(id, "signed")
-	b.signals(id, workflows.ApproveSignal, `{"by": "alice", "why": "quokka typed this", "step": "signed"}`)
+	b.signals(id, workflows.ApproveCommand, `{"by": "alice", "why": "quokka typed this", "step": "signed"}`)
 	require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), id, ""), nil))
 	for _, event := range e.History(id, "") {
 		for _, p := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {

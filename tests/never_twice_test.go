@@ -55,11 +55,11 @@ func TestALostAnswerIsNeverPostedAgain(t *testing.T) {
 				e.StartWorker()
 			}
 			status := e.AwaitState(run.GetID(), workflows.Waiting)
-			require.Equal(t, undecided, status.Waiting.Choices)
+			require.Equal(t, undecided, status.Question.Choices)
 			e.RestartWorker() // the question outlives the worker
 			status = e.AwaitState(run.GetID(), workflows.Waiting)
-			require.Equal(t, undecided, status.Waiting.Choices)
-			word := workflows.Steering{By: "night shift", Why: "looked on the screens", Choice: workflows.NothingStarted}
+			require.Equal(t, undecided, status.Question.Choices)
+			word := workflows.Command{By: "night shift", Why: "looked on the screens", Choice: workflows.NothingStarted}
 			triggers := 2
 			if lost.processed {
 				require.Len(t, e.Sim.Runs(), 1)
@@ -67,7 +67,7 @@ func TestALostAnswerIsNeverPostedAgain(t *testing.T) {
 				triggers = 1
 			}
 			require.LessOrEqual(t, len(e.Calls("trigger")), 1, "the trigger was posted again without a person's word")
-			_, err := e.Steer(run.GetID(), workflows.DecideSignal, word)
+			_, err := e.Steer(run.GetID(), workflows.DecideCommand, word)
 			require.NoError(t, err)
 			var result workflows.RunBatchResult
 			require.NoError(t, e.Await(run, &result))

@@ -84,11 +84,11 @@ func TestANightTellsOnce(t *testing.T) {
 		status, _ := n.Status(run.GetID())
 		return len(status.Steps) == 2 && status.Steps[1].State == workflows.Failed
 	})
-	_, err := n.Steer(run.GetID(), workflows.DecideSignal, workflows.Steering{By: "ann", Choice: workflows.GiveUp, Step: "allocate"})
+	_, err := n.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "ann", Choice: workflows.GiveUp, Step: "allocate"})
 	require.NoError(t, err)
 	require.Error(t, n.Await(run, nil))
 
-	want := []string{"failed", "late", "waiting allocate", "waiting sign-off"}
+	want := []string{"at_risk", "failed", "waiting allocate", "waiting sign-off"}
 	n.Until("all is told", func() bool { return n.least() >= len(want) })
 	got := events(n.hook)
 	slices.Sort(got)

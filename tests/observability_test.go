@@ -124,7 +124,7 @@ func TestMeasures(t *testing.T) {
 	// Not with the starter, which asks for the status meanwhile: the SDK may carry the last task out anew to answer, and count again.
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), parked.GetID(), ""))
 	require.Error(t, e.Await(parked, nil))
-	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	_, err := e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Until("nothing waits", func() bool {
@@ -148,9 +148,9 @@ func TestMeasures(t *testing.T) {
 		require.Len(t, ended, 1, "the series that began with zero is the one that counts")
 		assert.EqualValues(t, c.count, ended[0].GetCounter().GetValue(), "%v", c.labels)
 	}
-	assert.EqualValues(t, 2, series(page["pbsm_lateness_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 2, series(page["pbsm_overdue_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
 	assert.Empty(t, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.RunBatchType}), "the batch that kept its deadline was another worker's")
-	assert.EqualValues(t, 2, series(page["pbsm_person_wait_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 2, series(page["pbsm_operator_wait_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
 	assert.EqualValues(t, 1, page["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
 	assert.EqualValues(t, 0, page["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())
@@ -294,7 +294,7 @@ func TestTracesAreConnected(t *testing.T) {
 	e.Until("the batch's spans arrived", func() bool { return r.has("RunWorkflow:RunBatch") })
 	e.Worker.Kill()
 	e.StartWorker(variables...)
-	_, err := e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	_, err := e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Worker.Stop()

@@ -120,7 +120,7 @@ func TestInputsOnPagesAreValid(t *testing.T) {
 	words := inLanguage(blocks, "json")
 	require.Len(t, words, 2)
 	for _, b := range words {
-		decodeInput(t, new(workflows.Steering), b.text)
+		decodeInput(t, new(workflows.Command), b.text)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestExampleRuns(t *testing.T) {
 	tell(bad, example.Books{Controller: "carla", Why: "the rates are wrong"})
 	e.AwaitState(id, workflows.Waiting)
 	require.Len(t, e.Calls("interrupt", harness.Processed), 1)
-	_, err := e.Steer(id, workflows.DecideSignal, workflows.Steering{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
+	_, err := e.Steer(id, workflows.DecideCommand, workflows.Command{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Await(bad, nil), "allocate failed")
 }

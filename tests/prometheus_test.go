@@ -90,10 +90,10 @@ func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	begins := nextMinute()
 	e, p, approval, stuck := watchedNight(t, begins)
-	waits := map[string]string{"alertname": "PBSMWaitsForPerson", "connection": e.Connection, "severity": "critical"}
+	waits := map[string]string{"alertname": "PBSMWaitsForOperator", "connection": e.Connection, "severity": "critical"}
 	e.Until("the batch that waits wakes somebody", func() bool { _, ok := p.Firing(waits); return ok })
 	alert, _ := p.Firing(waits)
-	assert.Equal(t, e.Connection+": the night waits for a person", alert.Annotations["summary"])
+	assert.Equal(t, e.Connection+": the night waits for an operator", alert.Annotations["summary"])
 	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
 	for _, name := range []string{"PBSMCloseFailed", "PBSMLate", "PBSMNightNotBegun"} {
 		e.Until(name, func() bool {
@@ -113,14 +113,14 @@ func TestPrometheus(t *testing.T) {
 	require.Len(t, awake, 1, "who mistyped a close is told of it, not woken")
 	require.Equal(t, "error", awake[0].Labels["reason"])
 
-	_, err = e.Steer(stuck.GetID(), workflows.DecideSignal, workflows.Steering{By: "carla", Choice: workflows.GiveUp})
+	_, err = e.Steer(stuck.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	e.Until("the alert ends, though a close waits for its approval", func() bool { _, ok := p.Firing(waits); return !ok })
-	_, err = e.Steer(approval.GetID(), workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+	_, err = e.Steer(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(approval, nil))
 	e.Until("the success is scraped", func() bool { return present(t, p, "pbsm_close_last_success_timestamp_seconds") })
-	e.Until("the missed deadline is scraped", func() bool { return present(t, p, "pbsm_lateness_seconds_count") })
+	e.Until("the missed deadline is scraped", func() bool { return present(t, p, "pbsm_overdue_seconds_count") })
 	for _, name := range []string{"PBSMNoWorker", "PBSMTemporalUnreachable", "PBSMLoginRefused", "PBSMConnectionGone", "PBSMNightMissed"} {
 		_, ok := p.Firing(map[string]string{"alertname": name})
 		assert.False(t, ok, name)

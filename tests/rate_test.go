@@ -60,7 +60,7 @@ func TestTheRateOfAConnectionIsThatOfAllWorkers(t *testing.T) {
 
 		// An interrupt does not wait behind everybody's looks.
 		before := len(calls(e))
-		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), workflows.BatchWorkflowID(e.Connection, hangBatch, harness.AsOf, "7"), "", workflows.InterruptSignal, workflows.Steering{By: "ann"}))
+		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), workflows.BatchWorkflowID(e.Connection, hangBatch, harness.AsOf, "7"), "", workflows.InterruptCommand, workflows.Command{By: "ann"}))
 		e.Until("the interrupt arrives", func() bool { return len(e.Calls("interrupt")) > 0 })
 		looks := len(calls(e)) - before
 		t.Logf("the interrupt came behind %d looks of %d that waited", looks, batches-1)
@@ -270,7 +270,7 @@ func TestASchedulesBackfillIsBesideItsNights(t *testing.T) {
 	require.Nil(t, s.inList(backfill["schedule_id"].(string))["next"], "it has no night to come")
 	s.want(0, "schedule", "delete", backfill["schedule_id"].(string))
 	approve := func(asOf string) {
-		_, err := s.Steer(night(asOf), workflows.ApproveSignal, workflows.Steering{By: "carla"})
+		_, err := s.Steer(night(asOf), workflows.ApproveCommand, workflows.Command{By: "carla"})
 		require.NoError(t, err)
 		s.AwaitState(night(asOf), workflows.Succeeded)
 	}

@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -30,7 +32,7 @@ import (
 var record = flag.Bool("record", false, "write the histories of TestRecordHistories to the folder histories")
 
 const (
-	historiesFolder = "histories"
+	historiesFolder = "histories/v1"
 	scenesAtOnce    = 16
 )
 
@@ -113,12 +115,24 @@ func (s scene) keep(t *testing.T, e *harness.Env, dir string) {
 	requireNoSecret(t, &own, history)
 	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, s.name+".json"), append(text, '\n'), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, s.name+".json.gz"), compressed(t, append(text, '\n')), 0o644))
+}
+
+// compressed has no time and no name in it: the same history is the same file.
+func compressed(t *testing.T, text []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	require.NoError(t, err)
+	_, err = w.Write(text)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return b.Bytes()
 }
 
 func emptyOfHistories(t *testing.T, dir string) {
 	t.Helper()
-	old, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	old, err := filepath.Glob(filepath.Join(dir, "*.json.gz"))
 	require.NoError(t, err)
 	for _, path := range old {
 		require.NoError(t, os.Remove(path))
@@ -137,6 +151,7 @@ After a change that new starts only will meet, or that is guarded by ` + "`workf
 look at the difference; ` + "`make build`" + ` first:
 
     cd tests && go test -run TestRecordHistories -record .
+    gunzip --stdout histories/v1/RunBatch-succeeded.json.gz # reads one
 
 The table is written by the recorder; the replay compares it with the files.
 

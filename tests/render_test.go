@@ -72,7 +72,7 @@ func beBusy(t *testing.T, e *harness.Env, closeID string) {
 		e.Start(fmt.Sprintf("report-%d", i), workflows.GenerateReport,
 			workflows.GenerateReportInput{Connection: e.Connection, Code: "RPT001", Type: "CSV", SaveTo: fmt.Sprintf("reports/%d.csv", i)})
 		if i == 12 {
-			_, err := e.Steer(closeID, workflows.ApproveSignal, workflows.Steering{By: "carla", Step: "books"})
+			_, err := e.Steer(closeID, workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 			require.NoError(t, err)
 		}
 		time.Sleep(4 * time.Second)

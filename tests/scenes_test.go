@@ -31,8 +31,6 @@ var (
 var scenes = []scene{
 	{name: "RunBatch-succeeded", ends: "succeeded", what: "the batch runs through",
 		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{}) }},
-	{name: "RunBatch-on-its-queue", ends: "succeeded", what: "the same since the calls of a connection have a queue of their own",
-		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{}) }},
 	{name: "RunBatch-unknown-connection", ends: "failed InvalidInput", what: "no worker has the connection",
 		play: func(s *stage) client.WorkflowRun { return s.batch(workflows.RunBatchInput{Connection: "nobodys"}) }},
 	{name: "RunBatch-group", ends: "succeeded", what: "a batch group runs through",
@@ -47,15 +45,15 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun {
 			run := s.batch(workflows.RunBatchInput{Restarts: 1, RestartDelay: "10m"})
 			s.Until("the pause", func() bool { status, _ := s.Status(run.GetID()); return status.StatusCode == "-1" })
-			return s.says(run, workflows.RestartSignal, workflows.Steering{})
+			return s.says(run, workflows.RestartCommand, workflows.Command{})
 		}},
 	{name: "RunBatch-parked-restart", batch: failsOnce, ends: "succeeded", what: "a task fails; a person restarts the run",
 		play: func(s *stage) client.WorkflowRun {
-			return s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RestartSignal, workflows.Steering{})
+			return s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RestartCommand, workflows.Command{})
 		}},
 	{name: "RunBatch-parked-rerun", batch: failsOnce, ends: "succeeded", what: "a task fails; a person has the run done again",
 		play: func(s *stage) client.WorkflowRun {
-			return s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RerunSignal, workflows.Steering{})
+			return s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RerunCommand, workflows.Command{})
 		}},
 	{name: "RunBatch-parked-retry", batch: failsOnce, ends: "succeeded", what: "a task fails; somebody restarts the run on the service's screens, and a person says to look again",
 		play: func(s *stage) client.WorkflowRun {
@@ -75,19 +73,19 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun { return s.cancels(s.waiting(s.batch(workflows.RunBatchInput{}))) }},
 	{name: "RunBatch-aborted", batch: aborts, ends: "failed GivenUp", what: "the run is aborted (3); a person restarts in vain, then gives up",
 		play: func(s *stage) client.WorkflowRun {
-			run := s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RestartSignal, workflows.Steering{})
+			run := s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.RestartCommand, workflows.Command{})
 			return s.decides(s.waiting(run), workflows.GiveUp)
 		}},
 	{name: "RunBatch-interrupted-restart", batch: held, ends: "succeeded", what: "a person interrupts the run, and restarts it",
 		play: func(s *stage) client.WorkflowRun {
-			run := s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.InterruptSignal, workflows.Steering{})
-			s.asked(run, workflows.RestartSignal)
-			s.says(run, workflows.RestartSignal, workflows.Steering{})
+			run := s.says(s.waiting(s.batch(workflows.RunBatchInput{})), workflows.InterruptCommand, workflows.Command{})
+			s.asked(run, workflows.RestartCommand)
+			s.says(run, workflows.RestartCommand, workflows.Command{})
 			return s.released(run)
 		}},
 	{name: "RunBatch-interrupted-given-up", batch: hangs, ends: "failed GivenUp", what: "a person interrupts the run, and leaves it so",
 		play: func(s *stage) client.WorkflowRun {
-			run := s.says(s.running(s.batch(workflows.RunBatchInput{})), workflows.InterruptSignal, workflows.Steering{})
+			run := s.says(s.running(s.batch(workflows.RunBatchInput{})), workflows.InterruptCommand, workflows.Command{})
 			return s.decides(s.waiting(run), workflows.GiveUp)
 		}},
 	{name: "RunBatch-interrupted-elsewhere", batch: hangs, ends: "failed GivenUp", what: "somebody interrupts the run on the service's screens; a person gives up",
@@ -99,19 +97,19 @@ var scenes = []scene{
 	{name: "RunBatch-signals", batch: hangs, ends: "failed GivenUp", what: "a burst of signals: some apply once, most not at all",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.running(s.batch(workflows.RunBatchInput{}))
-			for _, name := range []string{workflows.RestartSignal, workflows.InterruptSignal, workflows.InterruptSignal, workflows.RerunSignal, workflows.ApproveSignal} {
-				s.signals(run, name, workflows.Steering{})
+			for _, name := range []string{workflows.RestartCommand, workflows.InterruptCommand, workflows.InterruptCommand, workflows.RerunCommand, workflows.ApproveCommand} {
+				s.signals(run, name, workflows.Command{})
 			}
 			s.waiting(run)
-			s.signals(run, workflows.DecideSignal, workflows.Steering{Choice: workflows.Skip})
-			return s.signals(run, workflows.DecideSignal, workflows.Steering{Choice: workflows.GiveUp})
+			s.signals(run, workflows.DecideCommand, workflows.Command{Choice: workflows.Skip})
+			return s.signals(run, workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp})
 		}},
 	{name: "RunBatch-lost-adopt", ends: "succeeded", what: "the trigger's answer is lost; a person finds the run and has it adopted",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.lost(simulator.FaultCloseAfter)
-			_, err := s.Steer(run.GetID(), workflows.DecideSignal, workflows.Steering{By: somebody, Choice: workflows.Adopt, RunID: "OTHER_1"})
+			_, err := s.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: somebody, Choice: workflows.Adopt, RunID: "OTHER_1"})
 			require.ErrorContains(s.t, err, "does not belong")
-			return s.says(run, workflows.DecideSignal, workflows.Steering{Choice: workflows.Adopt, RunID: s.remote()})
+			return s.says(run, workflows.DecideCommand, workflows.Command{Choice: workflows.Adopt, RunID: s.remote()})
 		}},
 	{name: "RunBatch-lost-nothing-started", ends: "succeeded", what: "the trigger's answer is lost; a person sees that nothing started, and it is posted again",
 		play: func(s *stage) client.WorkflowRun {
@@ -128,8 +126,8 @@ var scenes = []scene{
 		play: func(s *stage) client.WorkflowRun {
 			run := s.waiting(s.batch(workflows.RunBatchInput{}))
 			s.Sim.Inject(simulator.Fault{Call: "rerun", Match: s.code, Times: 1, Kind: simulator.FaultCloseAfter})
-			s.signals(run, workflows.RerunSignal, workflows.Steering{})
-			s.asked(run, workflows.DecideSignal+" "+workflows.Adopt)
+			s.signals(run, workflows.RerunCommand, workflows.Command{})
+			s.asked(run, workflows.DecideCommand+" "+workflows.Adopt)
 			return s.cancels(run)
 		}},
 	{name: "RunBatch-refused", ends: "failed BatchFailed", what: "the service refuses the trigger: it does not know the batch",
@@ -145,7 +143,7 @@ var scenes = []scene{
 	{name: "RunBatch-late", batch: held, ends: "succeeded", what: "the run is called late, and ends in time all the same",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.batch(workflows.RunBatchInput{Deadline: time.Now().Add(16 * time.Second)})
-			s.Until("it is late", func() bool { status, _ := s.Status(run.GetID()); return status.Late != "" })
+			s.Until("it is late", func() bool { status, _ := s.Status(run.GetID()); return status.AtRisk != "" })
 			return s.released(run)
 		}},
 	{name: "RunBatch-cancelled", batch: hangs, ends: "cancelled", what: "the workflow is cancelled; the run is interrupted and its stop awaited",
@@ -193,14 +191,14 @@ var scenes = []scene{
 	{name: "RunBatch-of-a-close", batch: failsOnce, ends: "succeeded", what: "the workflow of a close's batch, restarted through the close",
 		play: func(s *stage) client.WorkflowRun {
 			night := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
-			require.NoError(s.t, s.Await(s.says(night, workflows.RestartSignal, workflows.Steering{}), nil))
+			require.NoError(s.t, s.Await(s.says(night, workflows.RestartCommand, workflows.Command{}), nil))
 			return s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), "")
 		}},
 	{name: "RunBatch-asks-anew", batch: held, ends: "succeeded", what: "a close's batch is held, and then its status is not told: the close learns of the other question",
 		play: func(s *stage) client.WorkflowRun {
 			night := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
 			s.Sim.Inject(simulator.Fault{Call: "status", Match: s.code, Times: 1, Kind: simulator.FaultStatus, Status: 400})
-			s.asked(night, workflows.DecideSignal+" "+workflows.Retry)
+			s.asked(night, workflows.DecideCommand+" "+workflows.Retry)
 			s.decides(night, workflows.Retry)
 			return s.released(s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), ""))
 		}},
@@ -296,8 +294,8 @@ var scenes = []scene{
 	{name: "NightlyClose-approved", ends: "succeeded", what: "the one who started may not approve; somebody else does",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.waiting(s.night("  - id: sign-off\n    approve: {message: Are the books good}\n"))
-			s.signals(run, workflows.ApproveSignal, workflows.Steering{By: "starter"})
-			return s.says(run, workflows.ApproveSignal, workflows.Steering{})
+			s.signals(run, workflows.ApproveCommand, workflows.Command{By: "starter"})
+			return s.says(run, workflows.ApproveCommand, workflows.Command{})
 		}},
 	{name: "NightlyClose-not-approved", ends: "failed CloseFailed", what: "the approval is refused",
 		play: func(s *stage) client.WorkflowRun {
@@ -306,11 +304,11 @@ var scenes = []scene{
 	{name: "NightlyClose-steered", batch: held, ends: "succeeded", what: "a word that does not apply is refused; the batch is interrupted and restarted through the close",
 		play: func(s *stage) client.WorkflowRun {
 			run := s.waiting(s.night("  - id: allocate\n    batch: {code: " + s.code + "}\n"))
-			_, err := s.Steer(run.GetID(), workflows.RestartSignal, workflows.Steering{By: somebody})
+			_, err := s.Steer(run.GetID(), workflows.RestartCommand, workflows.Command{By: somebody})
 			require.ErrorContains(s.t, err, "does not apply")
-			s.says(run, workflows.InterruptSignal, workflows.Steering{Step: "allocate"})
-			s.asked(run, workflows.RestartSignal)
-			s.says(run, workflows.RestartSignal, workflows.Steering{})
+			s.says(run, workflows.InterruptCommand, workflows.Command{Step: "allocate"})
+			s.asked(run, workflows.RestartCommand)
+			s.says(run, workflows.RestartCommand, workflows.Command{})
 			s.released(s.Temporal.GetWorkflow(s.t.Context(), workflows.BatchWorkflowID(s.Connection, s.code, harness.AsOf, ""), ""))
 			return run
 		}},
@@ -348,11 +346,6 @@ var scenes = []scene{
 	{name: "GenerateReport-failed", ends: "failed StepFailed", what: "the service cannot generate the report",
 		play: func(s *stage) client.WorkflowRun { return s.report("RPT_FAIL") }},
 	{name: "UploadFile-succeeded", ends: "succeeded", what: "the file goes up and is listed",
-		play: func(s *stage) client.WorkflowRun {
-			s.ledger()
-			return s.upload(workflows.UploadFileInput{})
-		}},
-	{name: "UploadFile-on-its-queue", ends: "succeeded", what: "the same since the calls of a connection have a queue of their own",
 		play: func(s *stage) client.WorkflowRun {
 			s.ledger()
 			return s.upload(workflows.UploadFileInput{})
@@ -557,11 +550,11 @@ func (s *stage) waiting(run client.WorkflowRun) client.WorkflowRun {
 func (s *stage) asked(run client.WorkflowRun, choice string) {
 	s.Until(choice+" is offered", func() bool {
 		status, _ := s.Status(run.GetID())
-		return status.Waiting != nil && status.Waiting.Choices[0] != workflows.InterruptSignal && slices.Contains(status.Waiting.Choices, choice)
+		return status.Question != nil && status.Question.Choices[0] != workflows.InterruptCommand && slices.Contains(status.Question.Choices, choice)
 	})
 }
 
-func (s *stage) says(run client.WorkflowRun, name string, word workflows.Steering) client.WorkflowRun {
+func (s *stage) says(run client.WorkflowRun, name string, word workflows.Command) client.WorkflowRun {
 	word.By, word.Why = somebody, "the scene wants it"
 	_, err := s.Steer(run.GetID(), name, word)
 	require.NoError(s.t, err)
@@ -569,10 +562,10 @@ func (s *stage) says(run client.WorkflowRun, name string, word workflows.Steerin
 }
 
 func (s *stage) decides(run client.WorkflowRun, choice string) client.WorkflowRun {
-	return s.says(run, workflows.DecideSignal, workflows.Steering{Choice: choice})
+	return s.says(run, workflows.DecideCommand, workflows.Command{Choice: choice})
 }
 
-func (s *stage) signals(run client.WorkflowRun, name string, word workflows.Steering) client.WorkflowRun {
+func (s *stage) signals(run client.WorkflowRun, name string, word workflows.Command) client.WorkflowRun {
 	if word.By == "" {
 		word.By = somebody
 	}

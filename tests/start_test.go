@@ -22,11 +22,11 @@ func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyC
 		return workflows.NightlyCloseResult{}, err
 	}
 	// This word comes before it applies, and is dropped.
-	if err := workflows.SignalSteering(ctx, batch.WorkflowID(), workflows.RestartSignal, workflows.Steering{By: "week end"}).Get(ctx, nil); err != nil {
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.RestartCommand, workflows.Command{By: "week end"}).Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
 	workflow.GetSignalChannel(ctx, "enough").Receive(ctx, nil)
-	if err := workflows.SignalSteering(ctx, batch.WorkflowID(), workflows.DecideSignal, workflows.Steering{By: "week end", Choice: workflows.GiveUp}).Get(ctx, nil); err != nil {
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.DecideCommand, workflows.Command{By: "week end", Choice: workflows.GiveUp}).Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
 	var failed *temporal.ApplicationError
@@ -52,18 +52,18 @@ func TestStartFromAClient(t *testing.T) {
 	require.Equal(t, first.GetRunID(), second.GetRunID(), "the second start attaches to the first")
 	e.Until("it runs", func() bool { s, _ := e.Status(first.GetID()); return s.StatusCode == "2" })
 
-	word := workflows.Steering{By: "api", Why: "test"}
-	_, err = workflows.Steer(ctx, e.Temporal, first.GetID(), workflows.RestartSignal, word)
+	word := workflows.Command{By: "api", Why: "test"}
+	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.RestartCommand, word)
 	var refused *temporal.ApplicationError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, workflows.Refused, refused.Type())
 	require.ErrorContains(t, err, "What applies: interrupt")
-	answer, err := workflows.Steer(ctx, e.Temporal, first.GetID(), workflows.InterruptSignal, word)
+	answer, err := workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.InterruptCommand, word)
 	require.NoError(t, err)
 	require.Contains(t, answer.Message, "Interrupted", "answered when the service confirmed it")
 	word.Choice = workflows.GiveUp
 	e.AwaitState(first.GetID(), workflows.Waiting)
-	_, err = workflows.Steer(ctx, e.Temporal, first.GetID(), workflows.DecideSignal, word)
+	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.DecideCommand, word)
 	require.NoError(t, err)
 	require.Error(t, e.Await(first, nil))
 
@@ -91,7 +91,7 @@ func TestStartFromAClient(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, one.GetRunID(), other.GetRunID())
 	e.AwaitState(one.GetID(), workflows.Waiting)
-	_, err = workflows.Steer(ctx, e.Temporal, one.GetID(), workflows.RestartSignal, workflows.Steering{By: "api", Step: "fail-once"})
+	_, err = workflows.SendCommand(ctx, e.Temporal, one.GetID(), workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(one, &result))

@@ -41,7 +41,7 @@ var (
 	manifest    = `{"file": "gl.csv", "rows": 2, "totals": {"amount": "37.01"}}`
 )
 
-// A file that does not hold what its sender promises is not sent: the step waits for a person with both
+// A file that does not hold what its sender promises is not sent: the step waits for an operator with both
 // figures. What happened that night is in the audit file, and nobody can change it there.
 func TestANightThatVerifiesItsFiles(t *testing.T) {
 	t.Parallel()
@@ -60,17 +60,17 @@ func TestANightThatVerifiesItsFiles(t *testing.T) {
 	e.Write(e.Inbox, "gl.done", "")
 
 	status := e.AwaitState(run.GetID(), workflows.Waiting)
-	require.Contains(t, status.Waiting.Why, "total amount: expected 37.01 (inbox/gl.manifest.json), found 37.00")
-	require.NotContains(t, status.Waiting.Why, "rows")
+	require.Contains(t, status.Question.Why, "total amount: expected 37.01 (inbox/gl.manifest.json), found 37.00")
+	require.NotContains(t, status.Question.Why, "rows")
 	require.Empty(t, e.Calls("upload-par"), "nothing is sent before it is checked")
 
 	e.Write(e.Inbox, "gl.csv", ledgerText)
-	_, err := e.Steer(run.GetID(), workflows.DecideSignal, workflows.Steering{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
+	_, err := e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
 	require.NoError(t, err)
 
-	e.Until("the report waits for a person", func() bool { return stepOf(e, run.GetID(), "report").State == workflows.Waiting })
-	require.Contains(t, stepOf(e, run.GetID(), "report").Waiting.Why, "rows: expected at most 2, found ")
-	_, err = e.Steer(run.GetID(), workflows.DecideSignal, workflows.Steering{By: "carol", Why: "the limit is old", Choice: workflows.Skip})
+	e.Until("the report waits for an operator", func() bool { return stepOf(e, run.GetID(), "report").State == workflows.Waiting })
+	require.Contains(t, stepOf(e, run.GetID(), "report").Question.Why, "rows: expected at most 2, found ")
+	_, err = e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "carol", Why: "the limit is old", Choice: workflows.Skip})
 	require.NoError(t, err)
 
 	var result workflows.NightlyCloseResult
@@ -111,7 +111,7 @@ func TestTheAuditOfACancelledNight(t *testing.T) {
 
 	run = e.StartClose("asking")
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	_, err = e.Steer(run.GetID(), workflows.ApproveSignal, workflows.Steering{By: "bob"})
+	_, err = e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))
@@ -181,5 +181,5 @@ func TestAWrongFileOfAnotherEncoding(t *testing.T) {
 	e.Write(e.Inbox, "gl.csv", "Gr\xf6\xdfe,Betr\xe4ge\n1,1\n")
 	run := e.StartClose("latin")
 	status := e.AwaitState(run.GetID(), workflows.Waiting)
-	require.Contains(t, status.Waiting.Why, "there is no column Betrag; the header has Gr\uFFFDe, Betr\uFFFDge")
+	require.Contains(t, status.Question.Why, "there is no column Betrag; the header has Gr\uFFFDe, Betr\uFFFDge")
 }

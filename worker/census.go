@@ -128,7 +128,7 @@ func (c *census) take(ctx context.Context) {
 		maps.Copy(found.successes, c.last.successes) // what Temporal has forgotten since was seen all the same
 		c.last = found
 	} else if !c.failing && ctx.Err() != context.Canceled {
-		c.logger.Warn("Temporal could not be asked what waits for a person", "error", err)
+		c.logger.Warn("Temporal could not be asked what waits for an operator", "error", err)
 	}
 	c.up, c.failing = err == nil, err != nil
 }

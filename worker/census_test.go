@@ -75,11 +75,11 @@ func TestLastNight(t *testing.T) {
 // A close that waits for nothing but approvals is told from the others; one that does not answer in
 // time may wait for a decision, and holds nothing up.
 func TestWhatIsAsked(t *testing.T) {
-	approve, decide := []string{workflows.ApproveSignal, "decide give_up"}, []string{"decide retry", "decide give_up"}
+	approve, decide := []string{workflows.ApproveCommand, "decide give_up"}, []string{"decide retry", "decide give_up"}
 	asks := func(choices ...[]string) workflows.Status {
 		status := workflows.Status{State: workflows.Waiting}
 		for _, c := range choices {
-			status.Steps = append(status.Steps, workflows.StepStatus{Waiting: &workflows.WaitingFor{Choices: c}})
+			status.Steps = append(status.Steps, workflows.StepStatus{Question: &workflows.Question{Choices: c}})
 		}
 		return status
 	}

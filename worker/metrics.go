@@ -25,14 +25,14 @@ type measure struct {
 // docs/metrics.md is the same list; a test compares it with the page.
 var measures = map[string]measure{
 	"pbsm_workflows_ended": {"Workflows that ended, by how; reason says why one failed.", []attribute.Key{"connection", "workflow_type", "state", "reason"}},
-	"pbsm_person_wait":     {"How long a workflow waited for a person, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_lateness":        {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_operator_wait":     {"How long a workflow waited for an operator, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_overdue":        {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_deadline_margin": {"How long before its deadline a workflow succeeded that had one.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_late_warnings":   {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_at_risk":   {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
 	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},
 
-	waitingGauge:        {"Workflows that wait for a person now, as Temporal says, by what is asked; the same from every worker.", []attribute.Key{"connection", "workflow_type", "asked"}},
+	waitingGauge:        {"Workflows that wait for an operator now, as Temporal says, by what is asked; the same from every worker.", []attribute.Key{"connection", "workflow_type", "asked"}},
 	temporalUpGauge:     {"Whether Temporal answered this worker's last census.", nil},
 	lastSuccessGauge:    {"When a close of the pipeline last succeeded, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
 	nightsMissedCounter: {"Days that a schedule did not start, as Temporal counts them: days that are no night by the calendar, too. The same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},

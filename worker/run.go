@@ -83,8 +83,8 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 	workflows.CountFromZero(metrics, connections)
 	found := &census{
 		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CensusInterval,
-		refused:     func() map[string]bool { return activities.LoginsRefused(acts) },
-		checkStores: func(ctx context.Context) map[string]error { return activities.StoreFaults(ctx, acts) },
+		refused:     func() map[string]bool { return activities.RefusedLogins(acts) },
+		checkStores: func(ctx context.Context) map[string]error { return activities.StoreProblems(ctx, acts) },
 		calendars:   calendars, payloads: cfg.Encryption.Keyring().DataConverter(), logger: logger,
 	}
 	if err := found.observe(meter); err != nil {

@@ -49,7 +49,7 @@ func newWorkers(temporal client.Client, cfg *config.Config, acts *activities.Act
 		all = append(all, worker.New(temporal, workflows.ConnectionTaskQueue(queue, name), own))
 	}
 	for _, w := range all {
-		w.RegisterActivity(acts) // on the main queue as well: nights from before there were others
+		w.RegisterActivity(acts)
 	}
 	return all, nil
 }

@@ -54,7 +54,7 @@ func (j *job) downloadPAR(ctx workflow.Context, in DownloadFileInput) (par activ
 // save moves the bytes behind a pre-authenticated URL to result.File. It goes on with what a
 // transfer left whose URL is no longer good.
 func (j *job) save(ctx workflow.Context, connection string, par activities.SealedPAR, left activities.SealedTransfer, result *FileResult) error {
-	var moved activities.Moved
+	var moved activities.TransferResult
 	err := j.do(ctx, transferOptions, "save "+result.File, act.GetFile,
 		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Resume: left}, &moved)
 	if moved.StartOver != "" {

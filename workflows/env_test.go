@@ -30,16 +30,16 @@ func newMeasuredEnv(t *testing.T, metrics client.MetricsHandler) *testsuite.Test
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(start)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the tests share their machine
-	env.RegisterActivityWithOptions(findConnection, activityName("FindConnection"))
+	env.RegisterActivityWithOptions(resolveConnection, activityName("ResolveConnection"))
 	return env
 }
 
-// findConnection knows every connection but one.
-func findConnection(_ context.Context, in activities.FindConnectionInput) (activities.FoundConnection, error) {
+// resolveConnection knows every connection but one.
+func resolveConnection(_ context.Context, in activities.ResolveConnectionInput) (activities.ResolvedConnection, error) {
 	if in.Connection == "unknown" {
-		return activities.FoundConnection{}, activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
+		return activities.ResolvedConnection{}, activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
 	}
-	return activities.FoundConnection{}, nil
+	return activities.ResolvedConnection{}, nil
 }
 
 func activityName(name string) activity.RegisterOptions { return activity.RegisterOptions{Name: name} }

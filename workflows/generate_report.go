@@ -55,7 +55,7 @@ func (j *job) awaitReport(ctx workflow.Context, in GenerateReportInput, report a
 		var seen activities.Report
 		err := j.do(ctx, watchOptions, "wait for report "+in.Code+", instance "+report.InstanceID, act.ReportStatus, activities.ReportStatusInput{
 			Connection: in.Connection, Code: in.Code, InstanceID: report.InstanceID,
-			Watch: activities.Watch{Since: since, Known: known},
+			Poll: activities.Poll{Since: since, Known: known},
 		}, &seen)
 		switch {
 		case err != nil || seen.Done:

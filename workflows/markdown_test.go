@@ -11,8 +11,8 @@ import (
 func TestMarkdownShowsHowToAnswer(t *testing.T) {
 	t.Parallel()
 	asked := time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC)
-	w := &WaitingFor{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: asked, Deadline: asked.Add(3 * time.Hour)}
-	batch := Status{State: Waiting, Subject: "ALLOC", Summary: w.Why, Waiting: w}.Markdown()
+	w := &Question{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: asked, Deadline: asked.Add(3 * time.Hour)}
+	batch := Status{State: Waiting, Subject: "ALLOC", Summary: w.Why, Question: w}.Markdown()
 	require.Equal(t, "**waiting** ALLOC\n\n"+
 		"**A person is asked**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
 		"R_1 ended as Failure\n\n"+
@@ -21,9 +21,9 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 		"| `restart` | `{\"by\": \"you\", \"why\": \"\"}` |\n"+
 		"| `decide` | `{\"by\": \"you\", \"why\": \"\", \"choice\": \"adopt\", \"run_id\": \"\"}` |\n", batch)
 
-	approve := &WaitingFor{Why: "Are the books good", Choices: []string{"approve"}}
-	night := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Waiting: &WaitingFor{Why: "a: R_1"}, Steps: []StepStatus{
-		{ID: "a", State: Waiting, Waiting: w}, {ID: "b", State: Waiting, Waiting: approve},
+	approve := &Question{Why: "Are the books good", Choices: []string{"approve"}}
+	night := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Question: &Question{Why: "a: R_1"}, Steps: []StepStatus{
+		{ID: "a", State: Waiting, Question: w}, {ID: "b", State: Waiting, Question: approve},
 	}}.Markdown()
 	require.Contains(t, night, "**A person is asked about a**")
 	require.Contains(t, night, "**A person is asked about b**:\n\nAre the books good")
@@ -35,14 +35,14 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 func TestAQuestionKeepsItsTime(t *testing.T) {
 	t.Parallel()
 	first, later := start, start.Add(time.Hour)
-	step := &WaitingFor{Why: "R_1 ended"}
+	step := &Question{Why: "R_1 ended"}
 	at := func(now time.Time, why string, tr *tracker) time.Time {
-		before := tr.status.Waiting
-		tr.status.Waiting = &WaitingFor{Why: why}
+		before := tr.status.Question
+		tr.status.Question = &Question{Why: why}
 		tr.stampQuestions(now, before)
-		return tr.status.Waiting.Since
+		return tr.status.Question.Since
 	}
-	tr := &tracker{status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Waiting: step}}}}
+	tr := &tracker{status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Question: step}}}}
 	require.Equal(t, first, at(first, "held", tr))
 	require.Equal(t, first, at(later, "held", tr))
 	require.Equal(t, later, at(later, "R_1 ended", tr))

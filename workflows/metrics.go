@@ -12,10 +12,10 @@ import (
 // the workflow type to each. docs/metrics.md says what they mean.
 const (
 	endedMeasure       = "pbsm_workflows_ended"
-	personWaitMeasure  = "pbsm_person_wait"
-	latenessMeasure    = "pbsm_lateness"
+	operatorWaitMetric  = "pbsm_operator_wait"
+	latenessMeasure    = "pbsm_overdue"
 	marginMeasure      = "pbsm_deadline_margin"
-	lateWarningMeasure = "pbsm_late_warnings"
+	lateWarningMeasure = "pbsm_at_risk"
 )
 
 // failureReasons are the label reason of what ended as failed, by the type of its error. Whoever
@@ -48,7 +48,7 @@ func (t *tracker) measure(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	handler := t.measures(ctx)
 	if t.shown.state == Waiting {
-		handler.Timer(personWaitMeasure).Record(now.Sub(t.waitingSince))
+		handler.Timer(operatorWaitMetric).Record(now.Sub(t.waitingSince))
 	}
 	if t.status.State == Waiting {
 		t.waitingSince = now

@@ -87,13 +87,13 @@ func TestACloseSaysWhyItFailed(t *testing.T) {
 			return RunBatchResult{}, failure(kind, "it did not go well")
 		}
 	}
-	decides := func(choice string) []Steering { return []Steering{{By: "ann", Step: "c", Choice: choice}} }
+	decides := func(choice string) []Command { return []Command{{By: "ann", Step: "c", Choice: choice}} }
 	for _, c := range []struct {
 		name     string
 		plan     activities.Plan
 		uploads  int
 		batch    func(workflow.Context, RunBatchInput) (RunBatchResult, error)
-		decides  []Steering
+		decides  []Command
 		deadline bool
 		cancel   bool
 		ended    string
@@ -103,7 +103,7 @@ func TestACloseSaysWhyItFailed(t *testing.T) {
 		{name: "its step was given up", plan: plan(batchStep("c")), batch: fails(BatchFailed), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "its approval was refused", plan: plan(approveStep("c")), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "a step was skipped, another given up", plan: plan(batchStep("c"), approveStep("d")), batch: fails(BatchFailed),
-			decides: append(decides(Skip), Steering{By: "ann", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
+			decides: append(decides(Skip), Command{By: "ann", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
 		{name: "nobody approved", plan: plan(approveStep("c")), deadline: true, ended: "failed deadline_passed"},
 		{name: "nobody decided", plan: plan(batchStep("c")), batch: fails(BatchFailed), deadline: true, ended: "failed deadline_passed"},
 		{name: "one was given up, of the other nobody knows", plan: plan(approveStep("c"), approveStep("d")), decides: decides(GiveUp), deadline: true,
@@ -121,7 +121,7 @@ func TestACloseSaysWhyItFailed(t *testing.T) {
 			}
 			night.register()
 			for _, word := range c.decides {
-				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideSignal, word) }, time.Hour)
+				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideCommand, word) }, time.Hour)
 			}
 			if c.cancel {
 				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Hour)
@@ -208,9 +208,9 @@ func TestANightThatDoesNotBeginIsCounted(t *testing.T) {
 			m, metrics := newMeter(t)
 			env := newMeasuredEnv(t, metrics)
 			before := map[string]int{}
-			n := &told{answer: func() (activities.Notified, error) {
+			n := &told{answer: func() (activities.NotifyResult, error) {
 				before = m.ended()
-				return activities.Notified{}, nil
+				return activities.NotifyResult{}, nil
 			}}
 			n.register(env)
 			env.RegisterActivityWithOptions(func(context.Context, activities.PlanNightInput) (*activities.PlannedNight, error) {
@@ -248,7 +248,7 @@ func TestDeadlinesThatAreKeptAndMissed(t *testing.T) {
 		{name: "kept", ends: stretch{"0", time.Hour}, kept: 1, by: time.Hour},
 		{name: "missed: it still runs, and is looked at next after the deadline", ends: stretch{"0", 10 * time.Hour}, missed: 1},
 		{name: "missed: nobody decides", ends: stretch{"-1", time.Minute}, missed: 1},
-		{name: "neither: given up before it", ends: stretch{"-1", time.Minute}, said: []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}}}},
+		{name: "neither: given up before it", ends: stretch{"-1", time.Minute}, said: []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, metrics := newMeter(t)
@@ -256,7 +256,7 @@ func TestDeadlinesThatAreKeptAndMissed(t *testing.T) {
 			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{c.ends}}
 			s.register()
 			for _, w := range c.said {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Steering) }, w.after)
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Command) }, w.after)
 			}
 			in := input
 			in.Deadline = start.Add(deadline)

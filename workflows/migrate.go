@@ -32,7 +32,7 @@ func (j *job) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, err
 	err := j.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &seen)
 	if err == nil && !seen.Done && !seen.Failed {
 		err = j.do(ctx, watchOptions, "wait for the "+in.Direction+" of "+in.Code, status,
-			activities.MigrationStatusInput{MigrationInput: migration, Watch: activities.Watch{Since: workflow.Now(ctx)}}, &seen)
+			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &seen)
 	}
 	if err == nil && seen.Failed {
 		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says %s (%s)", in.Direction, in.Code, seen.StatusCode, seen.Message))

@@ -20,16 +20,16 @@ import (
 //	               succeeded before answers with its result at once
 //	run_batch      RunBatchInput -> RunBatchResult; cancelling it interrupts the run. One that
 //	               succeeded before answers with its result at once, unless again gives a reason
-//	steer          NexusSteering -> nothing; a signal to a close or a batch
+//	steer          NexusCommand -> nothing; a signal to a close or a batch
 //	status         NexusStatus -> Status
 const NexusService = "pbsm"
 
-// NexusSteering is a signal to a workflow.
-type NexusSteering struct {
+// NexusCommand is a signal to a workflow.
+type NexusCommand struct {
 	WorkflowID string `json:"workflow_id"`
 	// Signal is interrupt, rerun, restart, decide or approve.
 	Signal string `json:"signal"`
-	Steering
+	Command
 }
 
 // NexusStatus asks how a workflow stands.
@@ -82,17 +82,17 @@ func (o onceOperation[I, O]) Start(ctx context.Context, in I, options nexus.Star
 	return &nexus.HandlerStartOperationResultSync[O]{Value: result}, nil
 }
 
-func steerByNexus(ctx context.Context, in NexusSteering, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
+func steerByNexus(ctx context.Context, in NexusCommand, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
 	var f faults
 	f.require("workflow_id", in.WorkflowID)
-	names := []string{InterruptSignal, RerunSignal, RestartSignal, DecideSignal, ApproveSignal}
+	names := []string{InterruptCommand, RerunCommand, RestartCommand, DecideCommand, ApproveCommand}
 	if !slices.Contains(names, in.Signal) {
 		f.add("signal %q is none of %s", in.Signal, strings.Join(names, ", "))
 	}
 	if err := f.err(); err != nil {
 		return nil, badRequest(err)
 	}
-	return nil, about(in.WorkflowID, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Steering))
+	return nil, about(in.WorkflowID, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Command))
 }
 
 func statusByNexus(ctx context.Context, in NexusStatus, _ nexus.StartOperationOptions) (Status, error) {

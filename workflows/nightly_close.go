@@ -91,11 +91,11 @@ type step struct {
 	place   int
 	result  StepResult
 	detail  string
-	waiting *WaitingFor // what a person is asked, by the step itself or by its batch
-	choices []string    // what a person can say to the step itself
-	failure string      // the type of the error with which the step failed
-	late    string      // the warning, from when it is late until it ends
-	word    *request    // what the person said
+	waiting *Question // what a person is asked, by the step itself or by its batch
+	choices []string  // what a person can say to the step itself
+	failure string    // the type of the error with which the step failed
+	late    string    // the warning, from when it is late until it ends
+	word    *request  // what the person said
 	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
 	following bool
 	told      int // what the batch's workflow told last
@@ -192,7 +192,7 @@ func (n *night) close(ctx workflow.Context) NightlyCloseResult {
 		result.State, summary = Failed, strings.Join(failed, ", ")
 		n.tracker.failure = n.failure()
 	}
-	_ = n.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = result.State, summary, nil })
+	_ = n.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Question = result.State, summary, nil })
 	return result
 }
 
@@ -216,16 +216,16 @@ func (n *night) failure() string {
 func (n *night) show(ctx workflow.Context, s *step) {
 	err := n.tracker.update(ctx, func(status *Status) {
 		line := &status.Steps[s.place]
-		line.State, line.Detail, line.Waiting = s.result.State, s.detail, s.waiting
+		line.State, line.Detail, line.Question = s.result.State, s.detail, s.waiting
 		line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
-		status.State, status.Waiting = Running, nil
+		status.State, status.Question = Running, nil
 		for _, other := range n.steps {
-			if w := other.waiting; w != nil && status.Waiting == nil {
+			if w := other.waiting; w != nil && status.Question == nil {
 				status.State = Waiting
-				status.Waiting = &WaitingFor{Why: other.Step.ID + ": " + w.Why, Choices: w.Choices, Deadline: w.Deadline}
+				status.Question = &Question{Why: other.Step.ID + ": " + w.Why, Choices: w.Choices, Deadline: w.Deadline}
 			}
 		}
-		status.Summary, status.Late = n.summary(*status), n.late()
+		status.Summary, status.AtRisk = n.summary(*status), n.late()
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the status could not be shown", "error", err)

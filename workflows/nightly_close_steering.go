@@ -16,10 +16,10 @@ func (n *night) applies(r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.name == ApproveSignal && strings.TrimSpace(r.By) == "" {
+	if r.name == ApproveCommand && strings.TrimSpace(r.By) == "" {
 		return failure(Refused, "approve needs the name of who approves in by")
 	}
-	if r.name == ApproveSignal && strings.EqualFold(strings.TrimSpace(r.By), strings.TrimSpace(n.in.StartedBy)) {
+	if r.name == ApproveCommand && strings.EqualFold(strings.TrimSpace(r.By), strings.TrimSpace(n.in.StartedBy)) {
 		return failure(Refused, fmt.Sprintf("%s started this close: somebody else approves step %s", r.By, s.Step.ID))
 	}
 	return nil
@@ -58,7 +58,7 @@ func (s *step) takes(r *request) bool {
 	if s.result.State == Waiting && slices.Contains(s.choices, r.choice()) {
 		return true
 	}
-	return s.following && r.name != ApproveSignal
+	return s.following && r.name != ApproveCommand
 }
 
 func (n *night) stepIDs(match func(*step) bool) string {
@@ -95,9 +95,9 @@ func (n *night) attend(ctx workflow.Context) {
 
 // passOn sends a request to the step's own workflow and answers with what came of it.
 func (s *step) passOn(ctx workflow.Context, r *request) {
-	var answer SteeringResult
-	err := workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SteerWorkflow,
-		activities.SteerWorkflowInput{WorkflowID: s.result.WorkflowID, Update: r.name, Steering: r.Steering}).Get(ctx, &answer)
+	var answer CommandResult
+	err := workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SendCommand,
+		activities.SendCommandInput{WorkflowID: s.result.WorkflowID, Update: r.name, Command: r.Command}).Get(ctx, &answer)
 	entry := LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why}
 	if err != nil {
 		r.refused(err)
@@ -114,10 +114,10 @@ const stepStateSignal = "step_state"
 type stepState struct {
 	WorkflowID string `json:"workflow_id"`
 	// Sequence counts what this workflow told: signals may overtake each other.
-	Sequence int         `json:"sequence"`
-	State    State       `json:"state"`
-	Summary  string      `json:"summary"`
-	Waiting  *WaitingFor `json:"waiting,omitempty"`
+	Sequence int       `json:"sequence"`
+	State    State     `json:"state"`
+	Summary  string    `json:"summary"`
+	Question *Question `json:"question,omitempty"`
 }
 
 // listen takes in what the batches' workflows tell.
@@ -132,7 +132,7 @@ func (n *night) listen(ctx workflow.Context) {
 		}
 		for _, s := range n.steps {
 			if s.following && s.result.WorkflowID == state.WorkflowID && state.Sequence > s.told && !state.State.Done() {
-				s.told, s.waiting = state.Sequence, state.Waiting
+				s.told, s.waiting = state.Sequence, state.Question
 				s.set(ctx, state.State, state.Summary)
 			}
 		}

@@ -102,7 +102,7 @@ func (s *step) needsMet() bool {
 
 // park asks a person about a step that failed. It tells whether the step is to be done again.
 func (s *step) park(ctx workflow.Context, why string) bool {
-	r := s.ask(ctx, why, DecideSignal+" "+Retry, DecideSignal+" "+Skip, DecideSignal+" "+GiveUp)
+	r := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DecideCommand+" "+GiveUp)
 	switch {
 	case r == nil && ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
@@ -119,16 +119,16 @@ func (s *step) park(ctx workflow.Context, why string) bool {
 	return false
 }
 
-// ask waits for a person's word to this step: nil when the deadline passed or the night is cancelled.
+// ask waits for an operator's word to this step: nil when the deadline passed or the night is cancelled.
 func (s *step) ask(ctx workflow.Context, why string, choices ...string) *request {
 	s.choices, s.word = choices, nil
-	s.waiting = &WaitingFor{Why: why, Choices: choices, Deadline: s.deadline()}
+	s.waiting = &Question{Why: why, Choices: choices, Deadline: s.deadline()}
 	s.set(ctx, Waiting, why)
-	_, _ = awaitUntil(ctx, s.deadline(), s.Step.ID+" waits for a person", func() bool { return s.word != nil })
+	_, _ = awaitUntil(ctx, s.deadline(), s.Step.ID+" waits for an operator", func() bool { return s.word != nil })
 	s.choices, s.waiting = nil, nil
 	if r := s.word; r != nil {
 		s.night.tracker.log(ctx, LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why})
-		r.reply(SteeringResult{State: Running, Message: s.Step.ID + " " + followsFrom[r.choice()]})
+		r.reply(CommandResult{State: Running, Message: s.Step.ID + " " + followsFrom[r.choice()]})
 		return r
 	}
 	return nil
@@ -136,10 +136,10 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *request
 
 // followsFrom is what happens to a step after a person's word.
 var followsFrom = map[string]string{
-	ApproveSignal:               "is approved; what needs it can begin",
-	DecideSignal + " " + Retry:  "is tried again",
-	DecideSignal + " " + Skip:   "is skipped; what needs it can begin all the same",
-	DecideSignal + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
+	ApproveCommand:               "is approved; what needs it can begin",
+	DecideCommand + " " + Retry:  "is tried again",
+	DecideCommand + " " + Skip:   "is skipped; what needs it can begin all the same",
+	DecideCommand + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
 }
 
 // deadline is the step's, or else the close's.
@@ -221,13 +221,13 @@ func (s *step) childID(ctx workflow.Context, id string) {
 }
 
 func (s *step) approve(ctx workflow.Context) error {
-	r := s.ask(ctx, s.Step.Approve.Message, ApproveSignal, DecideSignal+" "+GiveUp)
+	r := s.ask(ctx, s.Step.Approve.Message, ApproveCommand, DecideCommand+" "+GiveUp)
 	switch {
 	case r == nil && ctx.Err() != nil:
 		return ctx.Err()
 	case r == nil:
 		return failure(DeadlinePassed, "nobody approved before the deadline")
-	case r.name == ApproveSignal:
+	case r.name == ApproveCommand:
 		return nil
 	}
 	return failure(GivenUp, "refused"+prefixed(" by ", r.By)+prefixed(": ", r.Why))

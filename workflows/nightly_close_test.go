@@ -98,13 +98,13 @@ func TestNightlyClose(t *testing.T) {
 			steps: map[string]State{"a": Succeeded, "b": Succeeded, "c": Succeeded},
 		},
 		{
-			name:  "a failed step waits for a person and is done again",
+			name:  "a failed step waits for an operator and is done again",
 			night: fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 1},
 			said: []said{
-				{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Retry, Step: "c"}, refused: "step c is pending"},
-				{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Retry, Step: "x"}, refused: "the steps are a, c"},
-				{after: time.Hour, name: RestartSignal, refused: "no step takes restart now"},
-				{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Retry}},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "c"}, refused: "step c is pending"},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "x"}, refused: "the steps are a, c"},
+				{after: time.Hour, name: RestartCommand, refused: "no step takes restart now"},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry}},
 			},
 			state: Succeeded,
 			steps: map[string]State{"a": Succeeded, "c": Succeeded},
@@ -112,7 +112,7 @@ func TestNightlyClose(t *testing.T) {
 		{
 			name:  "a failed step is skipped, and the night goes on",
 			night: fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
-			said:  []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Skip, Step: "a", Why: "came by mail"}}},
+			said:  []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Skip, Step: "a", Why: "came by mail"}}},
 			state: Succeeded,
 			steps: map[string]State{"a": Skipped, "c": Succeeded},
 		},
@@ -138,10 +138,10 @@ func TestNightlyClose(t *testing.T) {
 			name:  "one person starts, another approves",
 			night: fakeNight{plan: plan(uploadStep("a"), approveStep("ok", "a"), batchStep("c", "ok")), batch: succeeds},
 			said: []said{
-				{after: time.Second, name: ApproveSignal, Steering: Steering{By: "bob"}, refused: "no step takes approve now"},
-				{after: time.Hour, name: ApproveSignal, Steering: Steering{By: "alice"}, refused: "somebody else approves"},
-				{after: time.Hour, name: ApproveSignal, refused: "needs the name"},
-				{after: time.Hour, name: ApproveSignal, Steering: Steering{By: "bob"}},
+				{after: time.Second, name: ApproveCommand, Command: Command{By: "bob"}, refused: "no step takes approve now"},
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "somebody else approves"},
+				{after: time.Hour, name: ApproveCommand, refused: "needs the name"},
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
 			},
 			state: Succeeded,
 			steps: map[string]State{"a": Succeeded, "ok": Succeeded, "c": Succeeded},
@@ -223,7 +223,7 @@ func TestAWordToACloseThatIsBeingCancelled(t *testing.T) {
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
 	answered := 0
-	say(t, night.env, "late", said{after: 2 * time.Minute, name: InterruptSignal, refused: "is being cancelled"}, &answered)
+	say(t, night.env, "late", said{after: 2 * time.Minute, name: InterruptCommand, refused: "is being cancelled"}, &answered)
 	night.env.ExecuteWorkflow(NightlyClose, in)
 	require.Equal(t, 1, answered)
 	require.True(t, temporal.IsCanceledError(night.env.GetWorkflowError()))
@@ -239,8 +239,8 @@ func TestABatchThatIsCancelledByItselfAsks(t *testing.T) {
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	night.env.RegisterDelayedCallback(func() {
-		require.Equal(t, said, queryStatus(t, night.env).Steps[0].Waiting.Why)
-		night.env.SignalWorkflow(DecideSignal, Steering{By: "alice", Choice: GiveUp})
+		require.Equal(t, said, queryStatus(t, night.env).Steps[0].Question.Why)
+		night.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: GiveUp})
 	}, time.Hour)
 	night.env.ExecuteWorkflow(NightlyClose, in)
 	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
@@ -256,11 +256,11 @@ func TestAStepThatEndedIsLateNoMore(t *testing.T) {
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	var seen []string
 	for _, after := range []time.Duration{50, 70, 119} {
-		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).Late) }, after*time.Minute)
+		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).AtRisk) }, after*time.Minute)
 	}
 	night.env.ExecuteWorkflow(NightlyClose, in)
 	require.NoError(t, night.env.GetWorkflowError())
-	seen = append(seen, queryStatus(t, night.env).Late)
+	seen = append(seen, queryStatus(t, night.env).AtRisk)
 	require.Equal(t, []string{
 		"late: step ledger is not over, and its deadline is 2026-11-01T02:01:00Z", "",
 		"late: step allocate is not over, and its deadline is 2026-11-01T03:10:00Z", "",
@@ -274,7 +274,7 @@ func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	night.env.RegisterDelayedCallback(func() {
 		for range 5 {
-			night.env.SignalWorkflow(DecideSignal, Steering{By: "alice", Choice: Retry})
+			night.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: Retry})
 		}
 	}, time.Hour)
 	night.env.ExecuteWorkflow(NightlyClose, in)
@@ -380,7 +380,7 @@ func TestTheAuditTellsWhatHappened(t *testing.T) {
 			batch: func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 				return RunBatchResult{Code: in.Code, RunIDs: []string{"c_1"}, State: Succeeded, StatusCode: "0", Log: []LogEntry{{At: workflow.Now(ctx), What: "trigger accepted as c_1"}}}, nil
 			},
-			said: []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Retry, By: "bob", Why: "mended"}}},
+			said: []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "mended"}}},
 			want: []string{
 				"close_started by alice", "step_started a inbox/a", "step_failed a inbox/a is not in its store",
 				"noted a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",

@@ -58,18 +58,18 @@ func (t *tracker) notify(ctx workflow.Context) {
 // question is what people are asked about a step, or about the work itself.
 type question struct {
 	step string
-	*WaitingFor
+	*Question
 }
 
 func (s Status) asks() []question {
 	var all []question
 	for _, step := range s.Steps {
-		if step.Waiting != nil {
-			all = append(all, question{step.ID, step.Waiting})
+		if step.Question != nil {
+			all = append(all, question{step.ID, step.Question})
 		}
 	}
-	if len(all) == 0 && s.Waiting != nil {
-		all = append(all, question{"", s.Waiting})
+	if len(all) == 0 && s.Question != nil {
+		all = append(all, question{"", s.Question})
 	}
 	return all
 }
@@ -77,7 +77,7 @@ func (s Status) asks() []question {
 func (t *tracker) askMessage(ctx workflow.Context, q question) notify.Message {
 	m := notify.Message{Event: notify.Waiting, Step: q.step, What: q.Why, Deadline: q.Deadline}
 	for _, choice := range q.Choices {
-		m.Commands = append(m.Commands, SteeringCommand(t.status.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
+		m.Commands = append(m.Commands, CommandLine(t.status.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
 	}
 	return m
 }
@@ -137,9 +137,9 @@ func (t *tracker) send(ctx workflow.Context, m notify.Message, patience time.Dur
 	defer stop()
 	m.At, m.WorkflowType = workflow.Now(ctx), t.status.Type
 	m.Connection, m.Subject, m.AsOfDate, m.RunID = t.status.Connection, t.status.Subject, t.status.AsOfDate, t.status.RunID
-	var told activities.Notified
+	var told activities.NotifyResult
 	err := workflow.ExecuteActivity(options(ctx, notifyOptions, m.At.Add(patience), "tell people: "+m.Event), act.Notify, m).Get(ctx, &told)
-	why := strings.Join(told.NotSent, "; ")
+	why := strings.Join(told.Undelivered, "; ")
 	if err != nil {
 		why = reason(err)
 	}

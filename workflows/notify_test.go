@@ -21,16 +21,16 @@ import (
 type told struct {
 	messages []notify.Message
 	at       []time.Time
-	answer   func() (activities.Notified, error)
+	answer   func() (activities.NotifyResult, error)
 }
 
 func (n *told) register(env *testsuite.TestWorkflowEnvironment) *told {
-	env.RegisterActivityWithOptions(func(_ context.Context, m notify.Message) (activities.Notified, error) {
+	env.RegisterActivityWithOptions(func(_ context.Context, m notify.Message) (activities.NotifyResult, error) {
 		n.messages, n.at = append(n.messages, m), append(n.at, env.Now())
 		if n.answer != nil {
 			return n.answer()
 		}
-		return activities.Notified{Sent: []string{"chat"}}, nil
+		return activities.NotifyResult{Sent: []string{"chat"}}, nil
 	}, activityName("Notify"))
 	return n
 }
@@ -45,7 +45,7 @@ func (n *told) events() []string {
 
 // channelsWant says which events on the connection there are channels for.
 func channelsWant(env *testsuite.TestWorkflowEnvironment, events []string) {
-	env.OnActivity("FindConnection", mock.Anything, mock.Anything).Return(activities.FoundConnection{NotifyOn: events}, nil)
+	env.OnActivity("ResolveConnection", mock.Anything, mock.Anything).Return(activities.ResolvedConnection{NotifyOn: events}, nil)
 }
 
 func TestABatchTells(t *testing.T) {
@@ -61,15 +61,15 @@ func TestABatchTells(t *testing.T) {
 	}{
 		{name: "nothing, where no channel is", ends: []stretch{{"0", time.Minute}}},
 		{name: "its end", on: notify.Events(), ends: []stretch{{"0", time.Minute}}, events: []string{"succeeded"}},
-		{name: "what is wanted", on: []string{notify.Late}, ends: []stretch{{"0", time.Minute}}},
-		{name: "that it is late, once", on: notify.Events(), ends: []stretch{{"0", 59 * time.Minute}}, deadline: time.Hour, events: []string{"late", "succeeded"}},
-		{name: "that nobody answered", on: notify.Events(), ends: []stretch{{"-1", time.Minute}}, deadline: time.Hour, events: []string{"waiting", "late", "failed"}},
+		{name: "what is wanted", on: []string{notify.AtRisk}, ends: []stretch{{"0", time.Minute}}},
+		{name: "that it is late, once", on: notify.Events(), ends: []stretch{{"0", 59 * time.Minute}}, deadline: time.Hour, events: []string{"at_risk", "succeeded"}},
+		{name: "that nobody answered", on: notify.Events(), ends: []stretch{{"-1", time.Minute}}, deadline: time.Hour, events: []string{"waiting", "at_risk", "failed"}},
 		{name: "a question anew after a quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
-			said: []said{{after: 10 * time.Minute, name: RestartSignal}, {after: 3 * time.Hour, name: RestartSignal}}},
+			said: []said{{after: 10 * time.Minute, name: RestartCommand}, {after: 3 * time.Hour, name: RestartCommand}}},
 		{name: "a question that came back too soon a little later", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
-			said: []said{{after: 2 * time.Minute, name: RestartSignal}, {after: time.Hour, name: RestartSignal}}},
+			said: []said{{after: 2 * time.Minute, name: RestartCommand}, {after: time.Hour, name: RestartCommand}}},
 		{name: "no question that is answered within the quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "succeeded"},
-			said: []said{{after: 2 * time.Minute, name: RestartSignal}, {after: 5 * time.Minute, name: RestartSignal}}},
+			said: []said{{after: 2 * time.Minute, name: RestartCommand}, {after: 5 * time.Minute, name: RestartCommand}}},
 		{name: "that it was cancelled", on: notify.Events(), ends: []stretch{{"0", time.Hour}}, cancel: 10 * time.Minute, events: []string{"cancelled"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestABatchTells(t *testing.T) {
 			s.register()
 			channelsWant(env, c.on)
 			for _, w := range c.said {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Steering) }, w.after)
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Command) }, w.after)
 			}
 			if c.cancel > 0 {
 				env.RegisterDelayedCallback(env.CancelWorkflow, c.cancel)
@@ -108,7 +108,7 @@ func TestAMessageSaysHowToAnswer(t *testing.T) {
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	env.ExecuteWorkflow(RunBatch, in)
 	m := n.messages[0]
-	require.Equal(t, "ALLOC 2026-10-31 on prod waits for a person", m.Title())
+	require.Equal(t, "ALLOC 2026-10-31 on prod waits for an operator", m.Title())
 	require.Equal(t, runID, m.RunID)
 	require.True(t, in.Deadline.Equal(m.Deadline))
 	require.Contains(t, m.What, runID)
@@ -120,8 +120,8 @@ func TestAMessageSaysHowToAnswer(t *testing.T) {
 // message for a while and no longer.
 func TestChannelsThatAreDown(t *testing.T) {
 	env := newEnv(t)
-	down := &told{answer: func() (activities.Notified, error) {
-		return activities.Notified{}, temporal.NewApplicationError("chat: it answered 503", activities.Unavailable)
+	down := &told{answer: func() (activities.NotifyResult, error) {
+		return activities.NotifyResult{}, temporal.NewApplicationError("chat: it answered 503", activities.Unavailable)
 	}}
 	down.register(env)
 	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}}}
@@ -147,8 +147,8 @@ func TestACloseTells(t *testing.T) {
 	night := fakeNight{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
 	night.plan.NotifyOn = notify.Events()
 	night.register()
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideSignal, Steering{By: "ann", Choice: Retry}) }, time.Hour)
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveSignal, Steering{By: "ann"}) }, 2*time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideCommand, Command{By: "ann", Choice: Retry}) }, time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveCommand, Command{By: "ann"}) }, 2*time.Hour)
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	env.ExecuteWorkflow(NightlyClose, in)
@@ -171,8 +171,8 @@ func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
 	env.RegisterDelayedCallback(func() { _, s.statusError = refusedWith("-3")() }, time.Hour)
 	env.RegisterDelayedCallback(func() {
 		status := queryStatus(t, env)
-		require.Contains(t, status.Steps[0].Waiting.Why, "the service does not tell the status")
-		require.Contains(t, status.Waiting.Choices, DecideSignal+" "+Adopt)
+		require.Contains(t, status.Steps[0].Question.Why, "the service does not tell the status")
+		require.Contains(t, status.Question.Choices, DecideCommand+" "+Adopt)
 		env.CancelWorkflow()
 	}, 5*time.Hour)
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}

@@ -26,8 +26,8 @@ func SucceededQuery(connection string) string {
 		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, NightlyCloseType)
 }
 
-// JobsQuery is the visibility query of the workflows on a task queue that answer StatusQuery.
-func JobsQuery(taskQueue string) string {
+// WorkflowsQuery is the visibility query of the workflows on a task queue that answer StatusQuery.
+func WorkflowsQuery(taskQueue string) string {
 	types := []string{NightlyCloseType, RunBatchType, GenerateReportType, UploadFileType, DownloadFileType, MigrateType}
 	return fmt.Sprintf("TaskQueue = %s AND WorkflowType IN ('%s')", strconv.Quote(taskQueue), strings.Join(types, "', '"))
 }

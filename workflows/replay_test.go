@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"compress/gzip"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-const histories = "../tests/histories"
+const histories = "../tests/histories/v1"
 
 var historyRow = regexp.MustCompile(`(?m)^\| (\w+-[\w-]+) \| ([\w ]+) \|`)
 
@@ -38,10 +39,12 @@ func recorded(t *testing.T) (names []string, ends map[string]string) {
 
 func readHistory(t *testing.T, name string) *historypb.History {
 	t.Helper()
-	file, err := os.Open(filepath.Join(histories, name+".json"))
+	file, err := os.Open(filepath.Join(histories, name+".json.gz"))
 	require.NoError(t, err)
 	defer file.Close()
-	history, err := client.HistoryFromJSON(file, client.HistoryJSONOptions{})
+	unpacked, err := gzip.NewReader(file)
+	require.NoError(t, err)
+	history, err := client.HistoryFromJSON(unpacked, client.HistoryJSONOptions{})
 	require.NoError(t, err)
 	return history
 }
@@ -78,10 +81,10 @@ func replay(t *testing.T, history *historypb.History) error {
 // A night that is under way goes on with the code of today.
 func TestRecordedHistoriesReplay(t *testing.T) {
 	names, ends := recorded(t)
-	files, err := filepath.Glob(filepath.Join(histories, "*.json"))
+	files, err := filepath.Glob(filepath.Join(histories, "*.json.gz"))
 	require.NoError(t, err)
 	for i, file := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(file), ".json")
+		files[i] = strings.TrimSuffix(filepath.Base(file), ".json.gz")
 	}
 	require.ElementsMatch(t, names, files, "the table in README.md and the files beside it")
 	types := map[string]bool{}

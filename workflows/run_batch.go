@@ -111,14 +111,14 @@ func (b *batchRun) begin(ctx workflow.Context) (_ phase, err error) {
 		return nil, err
 	}
 	if b.in.RunID != "" {
-		if fault := b.in.notOwn(b.in.RunID); fault != "" && workflow.GetVersion(ctx, ownRunsOnly, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		if fault := b.in.notOwn(b.in.RunID); fault != "" {
 			return nil, failure(InvalidInput, fault, []string{fault})
 		}
 		return b.follow, b.adopt(ctx, b.in.RunID, "taken over")
 	}
-	var earlier activities.EarlierPosting
-	err = b.calls.execute(ctx, callOptions, b.in.Deadline, "look for an earlier start", act.EarlierPosting,
-		activities.EarlierPostingInput{WorkflowID: b.in.WorkflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
+	var earlier activities.EarlierSubmission
+	err = b.calls.execute(ctx, callOptions, b.in.Deadline, "look for an earlier start", act.EarlierSubmission,
+		activities.EarlierSubmissionInput{WorkflowID: b.in.WorkflowID(), RunIDAttribute: runIDAttribute.GetName()}).Get(ctx, &earlier)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 		return b.endTooLate(ctx, p)
 	}
 	b.tracker.posting = true
-	err := b.enter(ctx, Running, p.what+" is on its way", InterruptSignal)
+	err := b.enter(ctx, Running, p.what+" is on its way", InterruptCommand)
 	if err != nil {
 		return nil, err
 	}
@@ -213,8 +213,7 @@ func (b *batchRun) post(ctx workflow.Context, p posting) (phase, error) {
 
 // tooLate tells that a run would begin that nobody waits for: an activity gets a second even behind the deadline.
 func (b *batchRun) tooLate(ctx workflow.Context) bool {
-	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline) &&
-		workflow.GetVersion(ctx, noLatePost, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
 }
 
 func (b *batchRun) endTooLate(ctx workflow.Context, p posting) (phase, error) {
@@ -261,7 +260,7 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 
 func (b *batchRun) enter(ctx workflow.Context, state State, summary string, choices ...string) error {
 	b.choices = choices
-	return b.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = state, summary, nil })
+	return b.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Question = state, summary, nil })
 }
 
 // end is the last phase. A success is a success even when the workflow was being cancelled.
@@ -271,7 +270,7 @@ func (b *batchRun) end(ctx workflow.Context, state State, errorType, summary str
 	b.tracker.log(ctx, LogEntry{What: summary})
 	b.result.Log = b.tracker.status.Log
 	b.tracker.failure = errorType
-	err := b.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Waiting = state, summary, nil })
+	err := b.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Question = state, summary, nil })
 	switch {
 	case err != nil:
 		return nil, err
@@ -283,8 +282,8 @@ func (b *batchRun) end(ctx workflow.Context, state State, errorType, summary str
 	return nil, nil
 }
 
-func (b *batchRun) answer(message string) SteeringResult {
-	return SteeringResult{State: b.tracker.status.State, RunID: b.result.RunID, Message: message}
+func (b *batchRun) answer(message string) CommandResult {
+	return CommandResult{State: b.tracker.status.State, RunID: b.result.RunID, Message: message}
 }
 
 func (b *batchRun) ref() activities.RunInput {
@@ -318,6 +317,6 @@ func unknown(err error) bool {
 	if !errors.As(err, &timeout) {
 		return errorType(err) == activities.OutcomeUnknown
 	}
-	var last activities.Posting
+	var last activities.SubmissionHeartbeat
 	return timeout.HasLastHeartbeatDetails() && (timeout.LastHeartbeatDetails(&last) != nil || last.Phase == activities.PhaseSending)
 }

@@ -38,7 +38,7 @@ func (b *batchRun) follow(ctx workflow.Context) (phase, error) {
 	}
 }
 
-var followChoices = []string{InterruptSignal}
+var followChoices = []string{InterruptCommand}
 
 func (b *batchRun) look(ctx workflow.Context) workflow.Future {
 	known := ""
@@ -46,7 +46,7 @@ func (b *batchRun) look(ctx workflow.Context) workflow.Future {
 		known = b.seen.Fingerprint()
 	}
 	return b.calls.execute(ctx, watchOptions, b.deadline(), "wait for "+b.result.RunID, act.BatchStatus,
-		activities.BatchStatusInput{RunInput: b.ref(), Watch: activities.Watch{Since: b.since, Known: known}})
+		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: b.since, Known: known}})
 }
 
 // deadline is the job's, except while leaving: then the stop of the run is awaited without one.
@@ -69,10 +69,10 @@ func (b *batchRun) saw(ctx workflow.Context, seen activities.BatchStatus) (phase
 	}
 	err := b.tracker.update(ctx, func(s *Status) {
 		s.State, s.StatusCode, s.Tasks, s.Batches = state, seen.Code, b.result.Tasks, b.result.Batches
-		s.Summary, s.Waiting = progressText(seen), nil
+		s.Summary, s.Question = progressText(seen), nil
 		if held(seen) {
 			s.State = Waiting
-			s.Waiting = &WaitingFor{Why: "the service holds the run, or a task of it: release it on the service's screens", Choices: followChoices, Deadline: b.in.Deadline}
+			s.Question = &Question{Why: "the service holds the run, or a task of it: release it on the service's screens", Choices: followChoices, Deadline: b.in.Deadline}
 		}
 	})
 	switch {
@@ -129,7 +129,7 @@ func (b *batchRun) statusNow(ctx workflow.Context) (activities.BatchStatus, erro
 func (b *batchRun) statusUntil(ctx workflow.Context, deadline time.Time) (activities.BatchStatus, error) {
 	var seen activities.BatchStatus
 	err := b.calls.execute(ctx, callOptions, deadline, "look at "+b.result.RunID, act.BatchStatus,
-		activities.BatchStatusInput{RunInput: b.ref(), Watch: activities.Watch{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
+		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: workflow.Now(ctx)}}).Get(ctx, &seen)
 	return seen, err
 }
 
@@ -140,7 +140,7 @@ func (b *batchRun) leave(ctx workflow.Context) (phase, error) {
 	switch {
 	case b.result.RunID == "":
 		return b.end(ctx, Cancelled, "", "cancelled before a run id was known: look on the service's screens whether a run started")
-	case b.tracker.posting && workflow.GetVersion(ctx, lookBeforeLeaving, workflow.DefaultVersion, 1) != workflow.DefaultVersion:
+	case b.tracker.posting:
 		return b.leaveUndecided(ctx)
 	case pbsm.StatusCode(b.seen.Code).Terminal():
 		return b.end(ctx, Cancelled, "", fmt.Sprintf("cancelled; %s was over", b.result.RunID))

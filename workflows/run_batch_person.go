@@ -37,7 +37,7 @@ func (b *batchRun) stuck(ctx workflow.Context) (phase, error) {
 	return b.post(ctx, b.restart(nil))
 }
 
-var parkedChoices = []string{RestartSignal, RerunSignal, DecideSignal + " " + Retry, DecideSignal + " " + GiveUp}
+var parkedChoices = []string{RestartCommand, RerunCommand, DecideCommand + " " + Retry, DecideCommand + " " + GiveUp}
 
 // park asks a person what becomes of a run that is over.
 func (b *batchRun) park(ctx workflow.Context, why string) (phase, error) {
@@ -46,11 +46,11 @@ func (b *batchRun) park(ctx workflow.Context, why string) (phase, error) {
 		return next, err
 	}
 	switch r.choice() {
-	case RestartSignal:
+	case RestartCommand:
 		return b.post(ctx, b.restart(r))
-	case RerunSignal:
+	case RerunCommand:
 		return b.post(ctx, b.rerun(r))
-	case DecideSignal + " " + Retry:
+	case DecideCommand + " " + Retry:
 		return b.lookAgain(ctx, r)
 	}
 	return b.giveUp(ctx, r, why)
@@ -66,7 +66,7 @@ func (b *batchRun) undecided(ctx workflow.Context, p posting, cause error) (phas
 		}
 	}
 	p.request.refused(cause)
-	choices := []string{DecideSignal + " " + Adopt, DecideSignal + " " + NothingStarted, DecideSignal + " " + GiveUp}
+	choices := []string{DecideCommand + " " + Adopt, DecideCommand + " " + NothingStarted, DecideCommand + " " + GiveUp}
 	r, next, err := b.ask(ctx, reason(cause)+". Look on the service's screens whether a run started", choices...)
 	if r == nil {
 		return next, err
@@ -90,7 +90,7 @@ func (b *batchRun) undecided(ctx workflow.Context, p posting, cause error) (phas
 
 // lost is a run whose status the service will not tell.
 func (b *batchRun) lost(ctx workflow.Context, cause error) (phase, error) {
-	choices := []string{DecideSignal + " " + Retry, DecideSignal + " " + Adopt, DecideSignal + " " + GiveUp}
+	choices := []string{DecideCommand + " " + Retry, DecideCommand + " " + Adopt, DecideCommand + " " + GiveUp}
 	if b.leaving {
 		return b.end(ctx, Cancelled, "", fmt.Sprintf("cancelled; the service does not tell the status of %s: %s", b.result.RunID, reason(cause)))
 	}
@@ -112,7 +112,7 @@ func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*re
 	b.choices = choices
 	err := b.tracker.update(ctx, func(s *Status) {
 		s.State, s.Summary = Waiting, why
-		s.Waiting = &WaitingFor{Why: why, Choices: choices, Deadline: b.in.Deadline}
+		s.Question = &Question{Why: why, Choices: choices, Deadline: b.in.Deadline}
 	})
 	if err != nil {
 		return nil, nil, err
@@ -127,7 +127,7 @@ func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*re
 			return nil, next, err
 		}
 		if r := b.desk.take(); r != nil {
-			b.tracker.status.Waiting = nil
+			b.tracker.status.Question = nil
 			return r, nil, nil
 		}
 	}

@@ -34,7 +34,7 @@ type scheduler struct {
 	mute        bool // after an interrupt the status is refused
 	statusError error
 	calls       map[string]int
-	earlier     activities.EarlierPosting
+	earlier     activities.EarlierSubmission
 }
 
 type stretch struct {
@@ -47,7 +47,7 @@ func (s *scheduler) register() {
 	for name, f := range map[string]any{
 		"TriggerBatch": s.trigger, "RestartBatch": s.restartBatch, "RerunBatch": s.rerun,
 		"InterruptBatch": s.interrupt, "BatchStatus": s.status,
-		"EarlierPosting": func(context.Context, activities.EarlierPostingInput) (activities.EarlierPosting, error) {
+		"EarlierSubmission": func(context.Context, activities.EarlierSubmissionInput) (activities.EarlierSubmission, error) {
 			return s.earlier, nil
 		},
 	} {
@@ -149,7 +149,7 @@ var input = RunBatchInput{Connection: "prod", Code: "ALLOC", AsOfDate: "2026-10-
 type said struct {
 	after time.Duration
 	name  string
-	Steering
+	Command
 	refused string // what the refusal holds; empty: it must be accepted
 }
 
@@ -179,16 +179,16 @@ func TestRunBatch(t *testing.T) {
 			calls:   map[string]int{"trigger": 1, "restart": 2},
 		},
 		{
-			name:    "a failed run waits for a person, who restarts it",
+			name:    "a failed run waits for an operator, who restarts it",
 			service: scheduler{ends: []stretch{{"-1", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: RestartSignal}},
+			said:    []said{{after: time.Hour, name: RestartCommand}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
 			name:    "a rerun's new id is followed",
 			service: scheduler{ends: []stretch{{"-1", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: RerunSignal}},
+			said:    []said{{after: time.Hour, name: RerunCommand}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "rerun": 1},
 		},
@@ -228,7 +228,7 @@ func TestRunBatch(t *testing.T) {
 			name:      "a run that does not stop before the deadline; the interrupt is answered",
 			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: InterruptSignal, refused: "the deadline passed; the job may still run"}},
+			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the job may still run"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
@@ -237,8 +237,8 @@ func TestRunBatch(t *testing.T) {
 			name:    "given up while a run is not seen to stop; the interrupt is answered",
 			service: scheduler{mute: true, ends: []stretch{{"0", 10 * time.Hour}}},
 			said: []said{
-				{after: time.Hour, name: InterruptSignal, refused: "given up"},
-				{after: 2 * time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}},
+				{after: time.Hour, name: InterruptCommand, refused: "given up"},
+				{after: 2 * time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}},
 			},
 			state:     Failed,
 			errorType: GivenUp,
@@ -248,7 +248,7 @@ func TestRunBatch(t *testing.T) {
 			name:      "a restart that cannot be sent before the deadline; the person is answered",
 			service:   scheduler{restart: notSent, ends: []stretch{{"-1", minute}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: RestartSignal, refused: "no answer in time"}},
+			said:      []said{{after: time.Hour, name: RestartCommand, refused: "no answer in time"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "restart": 1},
@@ -256,7 +256,7 @@ func TestRunBatch(t *testing.T) {
 		{
 			name:      "given up by a person",
 			service:   scheduler{ends: []stretch{{"-1", minute}}},
-			said:      []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}}},
+			said:      []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
 			state:     Failed,
 			errorType: GivenUp,
 		},
@@ -271,9 +271,9 @@ func TestRunBatch(t *testing.T) {
 			name:    "a lost answer: the run is adopted",
 			service: scheduler{triggers: []func() (activities.Run, error){lostAnswer}, ends: []stretch{{"0", 2 * time.Hour}}},
 			said: []said{
-				{after: minute, name: RestartSignal, refused: "does not apply"},
-				{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Adopt, RunID: "OTHER_1"}, refused: "does not belong"},
-				{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: Adopt, RunID: runID}},
+				{after: minute, name: RestartCommand, refused: "does not apply"},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Adopt, RunID: "OTHER_1"}, refused: "does not belong"},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Adopt, RunID: runID}},
 			},
 			state: Succeeded,
 			calls: map[string]int{"trigger": 1},
@@ -281,7 +281,7 @@ func TestRunBatch(t *testing.T) {
 		{
 			name:    "a lost answer: nothing had started",
 			service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", minute}}},
-			said:    []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: NothingStarted}}},
+			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 2},
 		},
@@ -304,9 +304,9 @@ func TestRunBatch(t *testing.T) {
 			service: scheduler{ends: []stretch{{"0", 10 * time.Hour}, {"0", minute}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 2 },
 			said: []said{
-				{after: time.Hour, name: InterruptSignal},
-				{after: 2 * time.Hour, name: InterruptSignal, refused: "does not apply"},
-				{after: 2 * time.Hour, name: RestartSignal},
+				{after: time.Hour, name: InterruptCommand},
+				{after: 2 * time.Hour, name: InterruptCommand, refused: "does not apply"},
+				{after: 2 * time.Hour, name: RestartCommand},
 			},
 			state: Succeeded,
 			calls: map[string]int{"trigger": 1, "interrupt": 1, "restart": 1},
@@ -320,7 +320,7 @@ func TestRunBatch(t *testing.T) {
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
 		},
 		{
-			name:      "cancelled while it waits for a person",
+			name:      "cancelled while it waits for an operator",
 			service:   scheduler{ends: []stretch{{"-1", minute}}},
 			cancel:    time.Hour,
 			state:     Cancelled,
@@ -330,39 +330,39 @@ func TestRunBatch(t *testing.T) {
 		{
 			name:    "an unknown code is never a success",
 			service: scheduler{ends: []stretch{{"7", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: InterruptSignal, refused: "-8"}, {after: 2 * time.Hour, name: InterruptSignal, refused: "-8"}},
+			said:    []said{{after: time.Hour, name: InterruptCommand, refused: "-8"}, {after: 2 * time.Hour, name: InterruptCommand, refused: "-8"}},
 			cancel:  3 * time.Hour,
 			state:   Cancelled, errorType: "canceled",
 		},
 		{
 			name:    "the service no longer knows the run",
 			service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", minute}}},
-			said:    []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: GiveUp}}},
+			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
 			state:   Failed, errorType: GivenUp,
 		},
 		{
 			name:    "an earlier start left a run that goes on",
-			service: scheduler{earlier: activities.EarlierPosting{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
+			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},
 		{
 			name:    "an earlier start left a run that failed",
-			service: scheduler{earlier: activities.EarlierPosting{RunID: runID}, ends: []stretch{{"-1", 0}, {"0", time.Hour}}},
-			said:    []said{{after: time.Hour, name: RestartSignal}},
+			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"-1", 0}, {"0", time.Hour}}},
+			said:    []said{{after: time.Hour, name: RestartCommand}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
 			name:    "an earlier start left an unknown outcome",
-			service: scheduler{earlier: activities.EarlierPosting{RunID: "?"}, ends: []stretch{{"0", time.Hour}}},
-			said:    []said{{after: time.Hour, name: DecideSignal, Steering: Steering{Choice: NothingStarted}}},
+			service: scheduler{earlier: activities.EarlierSubmission{RunID: "?"}, ends: []stretch{{"0", time.Hour}}},
+			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1},
 		},
 		{
 			name:    "an earlier start left a restart of unknown outcome that took effect",
-			service: scheduler{earlier: activities.EarlierPosting{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
+			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},
@@ -410,7 +410,7 @@ func TestRunBatch(t *testing.T) {
 			require.Equal(t, len(c.said), answered)
 			status := queryStatus(t, env)
 			require.Equal(t, c.state, status.State)
-			require.Nil(t, status.Waiting)
+			require.Nil(t, status.Question)
 		})
 	}
 }
@@ -455,10 +455,10 @@ func TestACancelAfterALostAnswer(t *testing.T) {
 		interrupts int
 		summary    string
 	}{
-		{"a restart that took effect is interrupted", RestartSignal, notTold, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
-		{"a restart of which the service tells nothing", RestartSignal, notTold, notTold, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a restart while the service is away", RestartSignal, notTold, away, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a rerun, which has a run id that nobody knows", RerunSignal, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: look on the service's screens"},
+		{"a restart that took effect is interrupted", RestartCommand, notTold, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
+		{"a restart of which the service tells nothing", RestartCommand, notTold, notTold, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a restart while the service is away", RestartCommand, notTold, away, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a rerun, which has a run id that nobody knows", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: look on the service's screens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)
@@ -469,7 +469,7 @@ func TestACancelAfterALostAnswer(t *testing.T) {
 			}
 			s.register()
 			env.OnActivity("RerunBatch", mock.Anything, mock.Anything).Return(func(context.Context, activities.RunInput) (activities.Run, error) { return lostAnswer() })
-			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.word, Steering{By: "alice"}) }, time.Hour)
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.word, Command{By: "alice"}) }, time.Hour)
 			env.RegisterDelayedCallback(func() {
 				require.Equal(t, Waiting, queryStatus(t, env).State)
 				s.statusError = c.left
@@ -505,7 +505,7 @@ func say(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s said
 					require.ErrorContains(t, err, s.refused)
 				}
 			},
-		}, s.Steering)
+		}, s.Command)
 	}, s.after)
 }
 

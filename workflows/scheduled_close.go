@@ -140,7 +140,7 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 // endUnplanned counts and tells of a night that does not begin, for nobody knows which one it is.
 func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) error {
 	_ = endEarly(ctx, in.Connection, err)
-	if ctx.Err() != nil || workflow.GetVersion(ctx, notifyOfUnplanned, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if ctx.Err() != nil {
 		return err
 	}
 	t := &tracker{status: Status{

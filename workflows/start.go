@@ -95,21 +95,21 @@ func childOptions(taskQueue, id, connection string) workflow.ChildWorkflowOption
 	}
 }
 
-// Steer sends one of the steering updates (InterruptSignal and so on) and answers when it took
+// SendCommand sends one of the steering updates (InterruptCommand and so on) and answers when it took
 // effect. What does not apply is an application error of type Refused, with the reason.
-func Steer(ctx context.Context, c client.Client, workflowID, name string, asked Steering) (SteeringResult, error) {
+func SendCommand(ctx context.Context, c client.Client, workflowID, name string, asked Command) (CommandResult, error) {
 	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflowID, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err != nil {
-		return SteeringResult{}, err
+		return CommandResult{}, err
 	}
-	var answer SteeringResult
+	var answer CommandResult
 	return answer, handle.Get(ctx, &answer)
 }
 
-// SignalSteering sends one of the steering signals from another workflow. The future tells that
+// SignalCommand sends one of the steering signals from another workflow. The future tells that
 // it arrived; what came of it shows in the status.
-func SignalSteering(ctx workflow.Context, workflowID, name string, asked Steering) workflow.Future {
+func SignalCommand(ctx workflow.Context, workflowID, name string, asked Command) workflow.Future {
 	return workflow.SignalExternalWorkflow(ctx, workflowID, "", name, asked)
 }

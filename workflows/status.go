@@ -21,10 +21,10 @@ type Status struct {
 	Summary   string    `json:"summary"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
-	// Late is set while a deadline is near, or has passed, and the work is not over.
-	Late string `json:"late,omitempty"`
-	// Waiting is set while a person is asked; of a close, about the first step that waits.
-	Waiting *WaitingFor `json:"waiting,omitempty"`
+	// AtRisk is set while a deadline is near, or has passed, and the work is not over.
+	AtRisk string `json:"at_risk,omitempty"`
+	// Question is set while a person is asked; of a close, about the first step that waits.
+	Question *Question `json:"question,omitempty"`
 	// RunID, StatusCode, Tasks and Batches are a run's.
 	RunID      string      `json:"run_id,omitempty"`
 	StatusCode string      `json:"status_code,omitempty"`
@@ -44,14 +44,14 @@ type StepStatus struct {
 	// WorkflowID is the step's own workflow, which answers the same query with more detail.
 	WorkflowID string `json:"workflow_id,omitempty"`
 	Detail     string `json:"detail,omitempty"`
-	// Waiting is set while a person is asked about this step.
-	Waiting   *WaitingFor `json:"waiting,omitempty"`
-	StartedAt time.Time   `json:"started_at,omitzero"`
-	EndedAt   time.Time   `json:"ended_at,omitzero"`
+	// Question is set while a person is asked about this step.
+	Question  *Question `json:"question,omitempty"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
 
-// WaitingFor says what a person is asked, and until when.
-type WaitingFor struct {
+// Question says what a person is asked, and until when.
+type Question struct {
 	// Why is what happened.
 	Why string `json:"why"`
 	// Choices are the signals (and updates) that apply, for example "restart" or "decide adopt".
@@ -66,7 +66,7 @@ type WaitingFor struct {
 func (s Status) AwaitsApproval() bool {
 	asks := s.asks()
 	for _, q := range asks {
-		if !slices.Contains(q.Choices, ApproveSignal) {
+		if !slices.Contains(q.Choices, ApproveCommand) {
 			return false
 		}
 	}

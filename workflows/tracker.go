@@ -84,10 +84,10 @@ func track(ctx workflow.Context, initial Status) (*tracker, error) {
 
 // update changes the status and shows it.
 func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
-	before := t.status.Waiting
+	before := t.status.Question
 	change(&t.status)
 	if t.status.State.Done() { // what is over is late no more; the log still says that it was
-		t.status.Late = ""
+		t.status.AtRisk = ""
 	}
 	t.stampQuestions(workflow.Now(ctx), before)
 	t.tellOtherQuestion(ctx, before)
@@ -97,13 +97,13 @@ func (t *tracker) update(ctx workflow.Context, change func(*Status)) error {
 }
 
 // stampQuestions notes since when a person is asked. The same question asked again is the old one.
-func (t *tracker) stampQuestions(now time.Time, before *WaitingFor) {
+func (t *tracker) stampQuestions(now time.Time, before *Question) {
 	for _, step := range t.status.Steps {
-		if w := step.Waiting; w != nil && w.Since.IsZero() {
+		if w := step.Question; w != nil && w.Since.IsZero() {
 			w.Since = now
 		}
 	}
-	if w := t.status.Waiting; w != nil && w.Since.IsZero() {
+	if w := t.status.Question; w != nil && w.Since.IsZero() {
 		w.Since = now
 		if before != nil && before.Why == w.Why {
 			w.Since = before.Since
@@ -150,14 +150,12 @@ func (t *tracker) show(ctx workflow.Context, attributes ...temporal.SearchAttrib
 
 // tellOtherQuestion tells the close that another question took the place of the one before. The
 // state does not change with it, so that show does not tell.
-func (t *tracker) tellOtherQuestion(ctx workflow.Context, before *WaitingFor) {
-	now := t.status.Waiting
+func (t *tracker) tellOtherQuestion(ctx workflow.Context, before *Question) {
+	now := t.status.Question
 	if now == nil || before == nil || now.Why == before.Why || t.status.State != t.shown.state || t.status.Type != RunBatchType || !startedByClose(ctx) {
 		return
 	}
-	if workflow.GetVersion(ctx, tellOtherQuestions, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
-		t.tellClose(ctx)
-	}
+	t.tellClose(ctx)
 }
 
 // tellClose tells the close that started this batch, if one did, how it stands now. The work does
@@ -170,7 +168,7 @@ func (t *tracker) tellClose(ctx workflow.Context) {
 	t.told++
 	told := workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, stepState{
 		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Sequence: t.told,
-		State: t.status.State, Summary: t.status.Summary, Waiting: t.status.Waiting,
+		State: t.status.State, Summary: t.status.Summary, Question: t.status.Question,
 	})
 	t.telling++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -187,15 +185,13 @@ func (t *tracker) tellWithoutClose(ctx workflow.Context, err error) {
 	if len(t.notifier.on) > 0 || len(t.wanted) == 0 || !errors.As(err, &gone) {
 		return
 	}
-	if workflow.GetVersion(ctx, tellWithoutClose, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
-		t.notifier.on = t.wanted
-		t.notify(ctx)
-	}
+	t.notifier.on = t.wanted
+	t.notify(ctx)
 }
 
 // awaitClose waits until it is known whether the close took the last of what it was told.
 func (t *tracker) awaitClose(ctx workflow.Context) {
-	if t.telling == 0 || len(t.wanted) == 0 || workflow.GetVersion(ctx, tellWithoutClose, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+	if t.telling == 0 || len(t.wanted) == 0 {
 		return
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
@@ -242,8 +238,8 @@ func (t *tracker) warnWhenLate(ctx workflow.Context, deadline time.Time) {
 func (t *tracker) warn(ctx workflow.Context, warning string) {
 	t.log(ctx, LogEntry{What: warning})
 	t.countLateWarning(ctx)
-	_ = t.update(ctx, func(s *Status) { s.Late = warning })
-	t.sendBeside(ctx, notify.Message{Event: notify.Late, What: warning}, notifyPatience)
+	_ = t.update(ctx, func(s *Status) { s.AtRisk = warning })
+	t.sendBeside(ctx, notify.Message{Event: notify.AtRisk, What: warning}, notifyPatience)
 }
 
 func startedByClose(ctx workflow.Context) bool {
@@ -274,11 +270,11 @@ func warnWhenLate(ctx workflow.Context, deadline time.Time, what string, warn fu
 func (s Status) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** %s\n", s.State, s.Subject)
-	if s.Waiting == nil || s.Waiting.Why != s.Summary {
+	if s.Question == nil || s.Question.Why != s.Summary {
 		fmt.Fprintf(&b, "\n%s\n", s.Summary)
 	}
-	if s.Late != "" {
-		fmt.Fprintf(&b, "\n**%s**\n", s.Late)
+	if s.AtRisk != "" {
+		fmt.Fprintf(&b, "\n**%s**\n", s.AtRisk)
 	}
 	if s.RunID != "" {
 		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
@@ -301,7 +297,7 @@ func (s Status) questions(b *strings.Builder) {
 }
 
 // question says what is asked, and how it is answered with the signal dialog of the UI.
-func (w WaitingFor) question(b *strings.Builder, step string) {
+func (w Question) question(b *strings.Builder, step string) {
 	b.WriteString("\n**A person is asked" + prefixed(" about ", step) + "**")
 	if !w.Since.IsZero() {
 		b.WriteString(", since " + w.Since.UTC().Format("15:04 MST"))

@@ -51,7 +51,7 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	if err := find(); err != nil {
 		return result, err
 	}
-	var moved activities.Moved
+	var moved activities.TransferResult
 	var par activities.UploadPAR
 	err := j.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
 		j.drop(ctx, in.Connection, left) // a new URL is for a new file id
@@ -100,7 +100,7 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 func (j *job) confirmListed(ctx workflow.Context, connection, fileID string) error {
 	now := workflow.Now(ctx)
 	err := j.doUntil(ctx, now.Add(listedWithin), watchOptions, "look for file id "+fileID+" in the service's list", act.ListFiles,
-		activities.ListFilesInput{Connection: connection, FileID: fileID, Watch: activities.Watch{Since: now}}, nil)
+		activities.ListFilesInput{Connection: connection, FileID: fileID, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
 		return failure(StepFailed, fmt.Sprintf("file id %s was sent, but the service does not list it after %s: look at its file screen, then upload again", fileID, listedWithin))
 	}
@@ -113,7 +113,7 @@ func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.Fi
 	if err != nil {
 		return file, err
 	}
-	stat := activities.StatFileInput{File: in.File, Marker: in.Marker, StableFor: stableFor, Watch: activities.Watch{Since: j.started}}
+	stat := activities.StatFileInput{File: in.File, Marker: in.Marker, StableFor: stableFor, Poll: activities.Poll{Since: j.started}}
 	if in.WaitUntil.After(j.started) {
 		stat.Wait = true
 		until := in.WaitUntil

@@ -33,8 +33,8 @@ func TestAnUploadTellsTheRowsThatWereChecked(t *testing.T) {
 			env.RegisterActivityWithOptions(func(context.Context, activities.CreateUploadPARInput) (activities.UploadPAR, error) {
 				return activities.UploadPAR{FileID: "7"}, nil
 			}, activityName("CreateUploadPAR"))
-			env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.Moved, error) {
-				return activities.Moved{Bytes: 21, Rows: 3, SHA256: sum}, nil
+			env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.TransferResult, error) {
+				return activities.TransferResult{Bytes: 21, Rows: 3, SHA256: sum}, nil
 			}, activityName("PutFile"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
 				return activities.File{}, nil
@@ -55,9 +55,9 @@ func TestAFoldersMarkerIsNamedToWhoSendsItsFiles(t *testing.T) {
 		return activities.FileInfo{File: in.File}, nil
 	}, activityName("StatFile"))
 	var sent activities.PutFolderInput
-	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.Moved, error) {
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.TransferResult, error) {
 		sent = in
-		return activities.Moved{Files: 1}, nil
+		return activities.TransferResult{Files: 1}, nil
 	}, activityName("PutFolder"))
 	env.RegisterActivityWithOptions(func(context.Context, activities.ListSentFilesInput) error { return nil }, activityName("ListSentFiles"))
 	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE"})

@@ -25,20 +25,18 @@ func (j *job) uploadFolder(ctx workflow.Context, in UploadFileInput) (FileResult
 			return result, err
 		}
 	}
-	var moved activities.Moved
+	var moved activities.TransferResult
 	err := j.do(ctx, transferOptions, "send the files of "+in.File, act.PutFolder, activities.PutFolderInput{
 		Connection: in.Connection, Folder: in.File, MimeType: in.MimeType, Prefix: in.Prefix, ListTo: listTo, Marker: in.Marker,
 	}, &moved)
 	if err != nil {
-		if workflow.GetVersion(ctx, dropOfFolder, workflow.DefaultVersion, 1) != workflow.DefaultVersion {
-			j.drop(ctx, in.Connection, leftBy(err))
-		}
+		j.drop(ctx, in.Connection, leftBy(err))
 		return result, err
 	}
 	result.Files, result.Bytes, result.Rows, result.SHA256, result.ListedIn = moved.Files, moved.Bytes, moved.Rows, moved.SHA256, listTo
 	now := workflow.Now(ctx)
 	err = j.doUntil(ctx, now.Add(listedWithin), watchOptions, fmt.Sprintf("look for %d files in the service's list", moved.Files), act.ListSentFiles,
-		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Watch: activities.Watch{Since: now}}, nil)
+		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
 		err = failure(StepFailed, fmt.Sprintf("the files of %s were sent, but the service does not list all of them after %s: compare its file screen with %s", in.File, listedWithin, listTo))
 	}

@@ -50,7 +50,7 @@ func (j *job) verify(ctx workflow.Context, expect *Expect, result *FileResult) e
 }
 
 // sentAsVerified proves that the bytes that went up are those that were checked.
-func sentAsVerified(result FileResult, sent activities.Moved) error {
+func sentAsVerified(result FileResult, sent activities.TransferResult) error {
 	if result.Verified && result.SHA256 != sent.SHA256 {
 		return failure(VerificationFailed, fmt.Sprintf("%s changed between the check and the upload: SHA-256 %s when it was checked, %s when it was sent; retry once it is complete",
 			result.File, result.SHA256, sent.SHA256))

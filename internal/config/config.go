@@ -201,7 +201,7 @@ type Worker struct {
 	CachedWorkflows int64 `koanf:"cached_workflows" jsonschema:"minimum=1"`
 	// Poll says how often a job is asked for its state.
 	Poll Poll `koanf:"poll"`
-	// CensusInterval is how often Temporal is asked what waits for a person, for /metrics, more than 0.
+	// CensusInterval is how often Temporal is asked what waits for an operator, for /metrics, more than 0.
 	CensusInterval time.Duration `koanf:"census_interval"`
 }
 

@@ -30,7 +30,7 @@ func TestNotifications(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, map[string]notify.Channel{
-		"night-shift": {Kind: "slack", URL: "https://hooks.example.com/" + canary, On: []string{"waiting", "late", "failed"}},
+		"night-shift": {Kind: "slack", URL: "https://hooks.example.com/" + canary, On: []string{"waiting", "at_risk", "failed"}},
 		"controllers": {Kind: "mail", URL: "smtp://u:" + canary + "@mail.example.com", From: "a@b.example", To: []string{"x@y.example"},
 			On: []string{"succeeded"}, Connections: []string{"prod"}},
 	}, cfg.NotifyChannels())
@@ -44,7 +44,7 @@ func TestFaultsOfNotificationsAreAllNamed(t *testing.T) {
 	})
 	require.Error(t, err)
 	for _, fault := range []string{
-		`notifications.night-shift.on: "parked" is not one of waiting, late, failed, cancelled, succeeded`,
+		`notifications.night-shift.on: "parked" is not one of waiting, at_risk, failed, cancelled, succeeded`,
 		`notifications.night-shift.connections.0: "uat" is not among the connections`,
 		`notifications.controllers.url: must be such as smtp://`,
 		`notifications.other.url: is missing`,

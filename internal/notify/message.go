@@ -34,7 +34,7 @@ type Message struct {
 }
 
 var eventTexts = map[string]string{
-	Waiting: "waits for a person", Late: "is late", Failed: "failed", Cancelled: "was cancelled", Succeeded: "is done",
+	Waiting: "waits for an operator", AtRisk: "is at risk", Failed: "failed", Cancelled: "was cancelled", Succeeded: "is done",
 }
 
 // Title is one line: the subject of a mail, the head of a chat message.

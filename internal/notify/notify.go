@@ -16,17 +16,17 @@ import (
 // What people are told of, as a channel's configuration names it.
 const (
 	Waiting   = "waiting"   // a person is asked
-	Late      = "late"      // a deadline comes near
+	AtRisk    = "at_risk"   // a deadline will probably be missed
 	Failed    = "failed"    // it ended without success
 	Cancelled = "cancelled" // it was cancelled, or interrupted for good
 	Succeeded = "succeeded" // it is done
 )
 
 // Events are all of them.
-func Events() []string { return []string{Waiting, Late, Failed, Cancelled, Succeeded} }
+func Events() []string { return []string{Waiting, AtRisk, Failed, Cancelled, Succeeded} }
 
 // DefaultEvents are those that somebody should look at.
-func DefaultEvents() []string { return []string{Waiting, Late, Failed} }
+func DefaultEvents() []string { return []string{Waiting, AtRisk, Failed} }
 
 // Channel is where messages go.
 type Channel struct {

@@ -30,7 +30,7 @@ var asked = Message{
 }
 
 func TestText(t *testing.T) {
-	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for a person", asked.Title())
+	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for an operator", asked.Title())
 	require.Equal(t, `ALLOC_1 ended <!channel> as Failure
 Until Sun 2026-11-01 05:00 -05:00
 
@@ -76,7 +76,7 @@ func TestWhatReceiversGet(t *testing.T) {
 		"slack": func(t *testing.T, body string) {
 			var got struct{ Text string }
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for a person*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "nobody is mentioned by the service's words")
+			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "nobody is mentioned by the service's words")
 			require.Contains(t, got.Text, "```\nstarter close decide X --choice retry\n```")
 		},
 		"teams": func(t *testing.T, body string) {
@@ -100,7 +100,7 @@ func TestWhatReceiversGet(t *testing.T) {
 			require.True(t, asked.Deadline.Equal(got.Deadline))
 			got.Deadline = asked.Deadline
 			require.Equal(t, asked, got)
-			require.Contains(t, body, `"title":"nightly-close 2026-10-31 on prod: allocate waits for a person"`)
+			require.Contains(t, body, `"title":"nightly-close 2026-10-31 on prod: allocate waits for an operator"`)
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {

@@ -21,7 +21,7 @@
 //	  wait_until: "01:30"
 //	  stable_for: 30s
 //	  marker: "inbox/gl_{{.AsOfDate}}.done"
-//	  on_missing: skip                       # or fail; default: wait_for_person
+//	  on_missing: skip                       # or fail; default: wait_for_operator
 //	  expect:
 //	    manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"
 //	    totals: {BALANCE: "123.45"}          # also bytes, rows, min_rows, max_rows, sha256, delimiter
@@ -103,7 +103,7 @@ type Step struct {
 	Export *Migration `json:"export,omitempty" jsonschema:"oneof_required=export"`
 	// Import imports a migration definition.
 	Import *Migration `json:"import,omitempty" jsonschema:"oneof_required=import"`
-	// Approve waits for a person.
+	// Approve waits for an operator.
 	Approve *Approve `json:"approve,omitempty" jsonschema:"oneof_required=approve"`
 }
 
@@ -154,7 +154,7 @@ type Upload struct {
 	Marker string `json:"marker,omitempty" jsonschema:"format=store/path"`
 	// OnMissing is what becomes of the step when the file did not come, or not wholly: a person
 	// decides, the night goes on without it, or the step fails.
-	OnMissing OnMissing `json:"on_missing,omitempty" jsonschema:"enum=wait_for_person,enum=skip,enum=fail,default=wait_for_person"`
+	OnMissing OnMissing `json:"on_missing,omitempty" jsonschema:"enum=wait_for_operator,enum=skip,enum=fail,default=wait_for_operator"`
 	// Expect is what the file must hold before it is sent.
 	Expect *verify.Expect `json:"expect,omitempty"`
 	// MimeType is sent with the file: Text/CSV, Text/plain or DAT; by the name's ending where it is left out.
@@ -167,7 +167,7 @@ type Upload struct {
 type OnMissing string
 
 const (
-	WaitForPerson OnMissing = "wait_for_person" // the default: a person decides
+	WaitForOperator OnMissing = "wait_for_operator" // the default: a person decides
 	SkipStep      OnMissing = "skip"            // the night goes on without it
 	FailStep      OnMissing = "fail"            // the step ends, and what needs it is not run
 )
@@ -200,7 +200,7 @@ type Batch struct {
 	Restarts int `json:"restarts,omitempty" jsonschema:"minimum=0,maximum=100"`
 	// RestartDelay is the time before each restart.
 	RestartDelay Duration `json:"restart_delay,omitempty"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 	// Key tells apart two runs of one code in one night.
@@ -234,7 +234,7 @@ type Group struct {
 	Restarts int `json:"restarts,omitempty" jsonschema:"minimum=0,maximum=100"`
 	// RestartDelay is the time before each restart.
 	RestartDelay Duration `json:"restart_delay,omitempty"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 	// Key tells apart two runs of one code in one night.
@@ -280,7 +280,7 @@ type Report struct {
 	SaveTo string `json:"save_to" jsonschema:"format=store/path"`
 	// Expect is what the saved file must hold.
 	Expect *verify.Expect `json:"expect,omitempty"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
@@ -312,7 +312,7 @@ type Download struct {
 	Stripe string `json:"stripe,omitempty" jsonschema:"format=code,default=default"`
 	// Expect is what the saved file must hold.
 	Expect *verify.Expect `json:"expect,omitempty"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
@@ -327,19 +327,19 @@ type Download struct {
 type Migration struct {
 	// Code is the migration definition's code.
 	Code string `json:"code" jsonschema:"format=code"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }
 
-// Approve waits for a person's approval of what the message says. Who started the close cannot
+// Approve waits for an operator's approval of what the message says. Who started the close cannot
 // approve it.
 //
 //	approve: {message: "Is the ledger complete?", deadline: "23:30"}
 type Approve struct {
 	// Message is what the approver approves.
 	Message string `json:"message" jsonschema:"minLength=1"`
-	// Deadline is when the step ends as failed, if it still works or waits for a person; what runs
+	// Deadline is when the step ends as failed, if it still works or waits for an operator; what runs
 	// in the service is left alone.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 }

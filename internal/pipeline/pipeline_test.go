@@ -152,7 +152,7 @@ func TestFaults(t *testing.T) {
 		"same folder":      {"- {id: a, upload: {file: inbox/a/, prefix: p}}\n- {id: b, upload: {file: inbox/a/}}", []string{"line 4: steps.b.upload.list_to: step a saves to inbox/a.sent.jsonl as well"}},
 		"list and report":  {"- {id: a, report: {code: R, save_to: out/l}}\n- {id: b, upload: {file: inbox/b/, list_to: out/l}}", []string{"b.upload.list_to: step a saves to out/l as well"}},
 		"two slashes":      {`- {id: a, upload: {file: inbox/x//}}`, []string{"leaves its store or is hidden"}},
-		"late":             {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`, []string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a reference`, `a.upload.on_missing: "later" is not one of wait_for_person, skip, fail`}},
+		"late":             {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`, []string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a reference`, `a.upload.on_missing: "later" is not one of wait_for_operator, skip, fail`}},
 		"expects":          {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`, []string{"a.upload.expect.rows: cannot be less", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
 		"expects nothing":  {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`, []string{"a.download.expect: expects nothing"}},
 		"rows of text":     {`- {id: a, report: {code: R, save_to: out/x, expect: {rows: many}}}`, []string{`a.report.expect.rows: must be a whole number, not "many"`}},

@@ -253,8 +253,8 @@ func (v checker) step(s Step, path string) {
 		if s.Upload.Marker != "" {
 			v.ref(s.Upload.Marker, path+".marker")
 		}
-		v.want(slices.Contains([]OnMissing{"", WaitForPerson, SkipStep, FailStep}, s.Upload.OnMissing), path+".on_missing",
-			"%q is not one of %s, %s, %s", s.Upload.OnMissing, WaitForPerson, SkipStep, FailStep)
+		v.want(slices.Contains([]OnMissing{"", WaitForOperator, SkipStep, FailStep}, s.Upload.OnMissing), path+".on_missing",
+			"%q is not one of %s, %s, %s", s.Upload.OnMissing, WaitForOperator, SkipStep, FailStep)
 		v.prefix(s.Upload.Prefix, path)
 		v.want(s.Upload.MimeType == "" || mimePattern.MatchString(s.Upload.MimeType), path+".mime_type",
 			"%q is not one of the types that the service takes: Text/CSV, Text/plain, DAT", s.Upload.MimeType)

@@ -173,10 +173,10 @@ func (v verdict) checkRestarts() {
 	spokenReruns, spokenAll := 0, 0
 	for _, w := range v.said(v.workflowID) {
 		switch strings.TrimSpace(w.choice) {
-		case workflows.RerunSignal, "decide nothing_started":
+		case workflows.RerunCommand, "decide nothing_started":
 			spokenReruns++
 			spokenAll++
-		case workflows.RestartSignal, "decide adopt": // a restart that was adopted is not one that the workflow counted
+		case workflows.RestartCommand, "decide adopt": // a restart that was adopted is not one that the workflow counted
 			spokenAll++
 		}
 	}

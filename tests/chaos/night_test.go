@@ -169,15 +169,15 @@ const bursting = "somebody in a hurry"
 func (n *night) burst(ctx context.Context, random *rand.Rand, careless bool) {
 	type spoken struct{ name, choice string }
 	words := []spoken{
-		{workflows.InterruptSignal, ""}, {workflows.InterruptSignal, ""}, {workflows.RestartSignal, ""}, {workflows.RerunSignal, ""},
-		{workflows.ApproveSignal, ""}, {workflows.DecideSignal, workflows.Retry}, {workflows.DecideSignal, workflows.Adopt}, {workflows.DecideSignal, "no such choice"},
+		{workflows.InterruptCommand, ""}, {workflows.InterruptCommand, ""}, {workflows.RestartCommand, ""}, {workflows.RerunCommand, ""},
+		{workflows.ApproveCommand, ""}, {workflows.DecideCommand, workflows.Retry}, {workflows.DecideCommand, workflows.Adopt}, {workflows.DecideCommand, "no such choice"},
 	}
 	if careless {
-		words = append(words, spoken{workflows.DecideSignal, workflows.NothingStarted}, spoken{workflows.DecideSignal, workflows.GiveUp}, spoken{workflows.DecideSignal, workflows.Skip})
+		words = append(words, spoken{workflows.DecideCommand, workflows.NothingStarted}, spoken{workflows.DecideCommand, workflows.GiveUp}, spoken{workflows.DecideCommand, workflows.Skip})
 	}
 	for range 4 + random.IntN(12) {
 		one, batch := words[random.IntN(len(words))], n.postings[random.IntN(len(n.postings))]
-		asked := workflows.Steering{By: bursting, Why: "at random", Choice: one.choice}
+		asked := workflows.Command{By: bursting, Why: "at random", Choice: one.choice}
 		if one.choice == workflows.Adopt {
 			asked.RunID = batch.code + "_2020-01-01_1_1"
 		}

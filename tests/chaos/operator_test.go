@@ -83,14 +83,14 @@ func (o *operator) release(id string) {
 type question struct {
 	wanted
 	key     string
-	waiting workflows.WaitingFor
+	waiting workflows.Question
 	status  workflows.Status
 	random  *rand.Rand
 }
 
 func (o *operator) attend(ctx context.Context, id, runID, kind string) {
 	status, err := o.status(ctx, id, runID)
-	if err != nil || status.Waiting == nil {
+	if err != nil || status.Question == nil {
 		return
 	}
 	if kind == workflows.NightlyCloseType {
@@ -102,21 +102,21 @@ func (o *operator) attend(ctx context.Context, id, runID, kind string) {
 		o.wrong("nobody ordered the posting %s", id)
 		return
 	}
-	q := question{wanted: p, key: fmt.Sprintf("%s %s %d", id, runID, status.ChangedAt.UnixNano()), waiting: *status.Waiting, status: status}
+	q := question{wanted: p, key: fmt.Sprintf("%s %s %d", id, runID, status.ChangedAt.UnixNano()), waiting: *status.Question, status: status}
 	// The night and how far it has come decide, not the clock.
 	q.random = rand.New(rand.NewPCG(uint64(o.seed), hash(fmt.Sprintf("%s %d", id, len(status.Log)))))
-	asked := func(choice string) bool { return slices.Contains(status.Waiting.Choices, choice) }
+	asked := func(choice string) bool { return slices.Contains(status.Question.Choices, choice) }
 	switch {
 	case asked("decide nothing_started"):
 		o.undecided(ctx, q)
 	case asked("decide adopt"):
-		o.say(ctx, q, workflows.DecideSignal, workflows.Steering{Choice: workflows.Retry})
+		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
 	case asked("restart"):
 		o.over(ctx, q)
 	case asked("interrupt"):
 		o.letGo(q)
 	default:
-		o.wrong("%s asks for what nobody can answer: %+v", id, status.Waiting)
+		o.wrong("%s asks for what nobody can answer: %+v", id, status.Question)
 	}
 }
 
@@ -144,14 +144,14 @@ func (o *operator) undecided(ctx context.Context, q question) {
 	if err != nil {
 		return
 	}
-	word := workflows.Steering{Choice: workflows.NothingStarted, Why: "no run on the service's screens that nobody follows"}
+	word := workflows.Command{Choice: workflows.NothingStarted, Why: "no run on the service's screens that nobody follows"}
 	if runs := o.runs(q.wanted); len(runs) > 0 {
 		latest := runs[len(runs)-1]
 		if !stuck(latest) || latest.Starts > followed(starts, latest.ID) {
-			word = workflows.Steering{Choice: workflows.Adopt, RunID: latest.ID, Why: "it is on the service's screens"}
+			word = workflows.Command{Choice: workflows.Adopt, RunID: latest.ID, Why: "it is on the service's screens"}
 		}
 	}
-	if o.say(ctx, q, workflows.DecideSignal, word) {
+	if o.say(ctx, q, workflows.DecideCommand, word) {
 		o.figures.add("unknown outcomes resolved", whatWasPosted(q.waiting.Why)+": "+word.Choice)
 	}
 }
@@ -178,13 +178,13 @@ func (o *operator) over(ctx context.Context, q question) {
 	case !ok:
 		o.wrong("%s waits for %s, which the service does not know", q.workflowID, q.status.RunID)
 	case !stuck(run) || draw == 0:
-		o.say(ctx, q, workflows.DecideSignal, workflows.Steering{Choice: workflows.Retry})
+		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
 	case q.doomed && often > 2:
-		o.say(ctx, q, workflows.DecideSignal, workflows.Steering{Choice: workflows.GiveUp, Why: "it will not succeed tonight"})
+		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp, Why: "it will not succeed tonight"})
 	case draw == 1:
-		o.say(ctx, q, workflows.RerunSignal, workflows.Steering{})
+		o.say(ctx, q, workflows.RerunCommand, workflows.Command{})
 	default:
-		o.say(ctx, q, workflows.RestartSignal, workflows.Steering{})
+		o.say(ctx, q, workflows.RestartCommand, workflows.Command{})
 	}
 }
 
@@ -205,15 +205,15 @@ func (o *operator) letGo(q question) {
 // attendClose answers what a close asks itself; what its batches ask is answered there.
 func (o *operator) attendClose(ctx context.Context, id string, status workflows.Status) {
 	for _, step := range status.Steps {
-		if step.Waiting == nil {
+		if step.Question == nil {
 			continue
 		}
-		name, word := "", workflows.Steering{By: operatorName, Step: step.ID, Why: "it may work now"}
+		name, word := "", workflows.Command{By: operatorName, Step: step.ID, Why: "it may work now"}
 		switch {
-		case slices.Contains(step.Waiting.Choices, workflows.ApproveSignal):
-			name, word.By, word.Why = workflows.ApproveSignal, secondOperator, "the figures are right"
-		case slices.Contains(step.Waiting.Choices, "decide skip"):
-			name, word.Choice = workflows.DecideSignal, workflows.Retry
+		case slices.Contains(step.Question.Choices, workflows.ApproveCommand):
+			name, word.By, word.Why = workflows.ApproveCommand, secondOperator, "the figures are right"
+		case slices.Contains(step.Question.Choices, "decide skip"):
+			name, word.Choice = workflows.DecideCommand, workflows.Retry
 		default:
 			continue
 		}
@@ -225,7 +225,7 @@ func (o *operator) attendClose(ctx context.Context, id string, status workflows.
 
 // say gives a word to a posting, directly or through the close that follows it. It tells whether the word took effect.
 // The same question never takes the same word twice, however often a call is repeated.
-func (o *operator) say(ctx context.Context, q question, name string, word workflows.Steering) bool {
+func (o *operator) say(ctx context.Context, q question, name string, word workflows.Command) bool {
 	word.By = operatorName
 	if word.Why == "" {
 		word.Why = "on duty"
@@ -260,7 +260,7 @@ func refused(err error) bool {
 	return errors.As(err, &no)
 }
 
-func (o *operator) update(ctx context.Context, id, updateID, name string, word workflows.Steering) error {
+func (o *operator) update(ctx context.Context, id, updateID, name string, word workflows.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	if updateID != "" {

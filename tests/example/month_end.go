@@ -36,11 +36,11 @@ func MonthEnd(ctx workflow.Context, in MonthEndInput) (workflows.NightlyCloseRes
 		AddReceive(workflow.GetSignalChannel(ctx, BooksSignal), func(said workflow.ReceiveChannel, _ bool) {
 			var books Books
 			said.Receive(ctx, &books)
-			signal, word := workflows.ApproveSignal, workflows.Steering{By: books.Controller, Why: books.Why, Step: "sign-off"}
+			signal, word := workflows.ApproveCommand, workflows.Command{By: books.Controller, Why: books.Why, Step: "sign-off"}
 			if !books.Good {
-				signal, word.Step = workflows.InterruptSignal, "allocate"
+				signal, word.Step = workflows.InterruptCommand, "allocate"
 			}
-			failed = workflows.SignalSteering(ctx, night.WorkflowID(), signal, word).Get(ctx, nil)
+			failed = workflows.SignalCommand(ctx, night.WorkflowID(), signal, word).Get(ctx, nil)
 		}).
 		AddFuture(nightly, func(workflow.Future) {}). // it ended before anybody looked
 		Select(ctx)

@@ -98,10 +98,10 @@ func (e *Env) AwaitState(id string, state workflows.State) workflows.Status {
 }
 
 // Steer sends an update, as the starter does, and gives its answer.
-func (e *Env) Steer(id, name string, in workflows.Steering) (workflows.SteeringResult, error) {
+func (e *Env) Steer(id, name string, in workflows.Command) (workflows.CommandResult, error) {
 	ctx, cancel := context.WithTimeout(e.T.Context(), time.Minute)
 	defer cancel()
-	var answer workflows.SteeringResult
+	var answer workflows.CommandResult
 	handle, err := e.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})

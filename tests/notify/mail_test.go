@@ -47,7 +47,7 @@ func TestAMailArrives(t *testing.T) {
 	require.Len(t, p.box.Mails(), 1)
 	mail := p.box.Mails()[0]
 	for _, part := range []string{
-		"Subject: nightly-close 2026-10-31 on prod: allocate waits for a person\r\n", "Message-ID: <0192-run.7@bank.example>\r\n",
+		"Subject: nightly-close 2026-10-31 on prod: allocate waits for an operator\r\n", "Message-ID: <0192-run.7@bank.example>\r\n",
 		"Auto-Submitted: auto-generated\r\n", "=C3=BCber T2", "starter close decide",
 	} {
 		require.Contains(t, mail, part)

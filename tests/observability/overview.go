@@ -55,8 +55,8 @@ func overview() *dashboard.DashboardBuilder {
 			Unit(units.Seconds).TextMode(common.BigValueTextModeValueAndName)).
 		WithPanel(number("Deadlines", "Of the jobs that ended in the time shown and had one.", 6, nil,
 			query(`sum(increase(pbsm_deadline_margin_seconds_count{connection=~"$connection"}[$__range]))`, "kept"),
-			query(`sum(increase(pbsm_lateness_seconds_count{connection=~"$connection"}[$__range])) or vector(0)`, "missed"),
-			query(`sum(increase(pbsm_late_warnings_total{connection=~"$connection"}[$__range]))`, "warned of")).
+			query(`sum(increase(pbsm_overdue_seconds_count{connection=~"$connection"}[$__range])) or vector(0)`, "missed"),
+			query(`sum(increase(pbsm_at_risk_total{connection=~"$connection"}[$__range]))`, "warned of")).
 			Decimals(0).Overrides(colours(map[string]string{"kept": "green", "missed": "red", "warned of": "orange"}))).
 		WithPanel(lines("Waiting for a person", "How many wait, over time.", 8,
 			query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}")).
@@ -66,10 +66,10 @@ func overview() *dashboard.DashboardBuilder {
 			Overrides(stateColours()).Min(0)).
 		WithPanel(lines("Distance to the deadline", "Mean over the jobs that ended: how long before their deadline, or after it.", 8,
 			query(`sum(increase(pbsm_deadline_margin_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_deadline_margin_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "before"),
-			query(`sum(increase(pbsm_lateness_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_lateness_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "after"),
-			query(`sum(increase(pbsm_person_wait_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_person_wait_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "waited for a person")).
+			query(`sum(increase(pbsm_overdue_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_overdue_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "after"),
+			query(`sum(increase(pbsm_operator_wait_seconds_sum{connection=~"$connection"}[$__rate_interval])) / sum(increase(pbsm_operator_wait_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "waited for an operator")).
 			Unit(units.Seconds).ShowPoints(common.VisibilityModeAlways).
-			Overrides(colours(map[string]string{"before": "green", "after": "red", "waited for a person": "orange"}))).
+			Overrides(colours(map[string]string{"before": "green", "after": "red", "waited for an operator": "orange"}))).
 		WithRow(row("The service")).
 		WithPanel(bars("Calls by status", "Answers of the service, its IAM and its object store; none is no answer.", 8,
 			query(`sum by (code) (rate(pbsm_service_call_seconds_count{connection=~"$connection"}[$__rate_interval]))`, "{{code}}")).

@@ -278,7 +278,7 @@ func TestDefaultsOfPipelinesAreReal(t *testing.T) {
 	}
 	require.Equal(t, map[string]any{
 		"Report.type": p.Steps[0].Report.Type, "Download.stripe": p.Steps[1].Download.Stripe,
-		"Upload.on_missing": string(pipeline.WaitForPerson), "verify.Expect.delimiter": ",",
+		"Upload.on_missing": string(pipeline.WaitForOperator), "verify.Expect.delimiter": ",",
 	}, defaults)
 }
 

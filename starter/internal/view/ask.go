@@ -20,27 +20,27 @@ type Ask struct {
 func Asks(j Job) []Ask {
 	var asks []Ask
 	for _, step := range j.Status.Steps {
-		if step.Waiting != nil {
-			asks = append(asks, newAsk(step.ID, *step.Waiting, j.Status.Type, j.ID, step.ID))
+		if step.Question != nil {
+			asks = append(asks, newAsk(step.ID, *step.Question, j.Status.Type, j.ID, step.ID))
 		}
 	}
-	if len(asks) == 0 && j.Status.Waiting != nil {
-		asks = append(asks, newAsk(j.Status.Subject, *j.Status.Waiting, j.Status.Type, j.ID, ""))
+	if len(asks) == 0 && j.Status.Question != nil {
+		asks = append(asks, newAsk(j.Status.Subject, *j.Status.Question, j.Status.Type, j.ID, ""))
 	}
 	return asks
 }
 
-func newAsk(subject string, w workflows.WaitingFor, workflowType, id, step string) Ask {
+func newAsk(subject string, w workflows.Question, workflowType, id, step string) Ask {
 	ask := Ask{Subject: subject, Why: oneLine(w.Why), Since: w.Since, Deadline: w.Deadline}
 	for _, choice := range w.Choices {
-		ask.Commands = append(ask.Commands, workflows.SteeringCommand(workflowType, id, step, choice))
+		ask.Commands = append(ask.Commands, workflows.CommandLine(workflowType, id, step, choice))
 	}
 	return ask
 }
 
 // Ask shows a question with its commands, each on a line of its own so that it can be copied.
 func (s Style) Ask(a Ask, width int) []string {
-	head := fmt.Sprintf("%s %s waits for a person", s.glyph(workflows.Waiting), a.Subject)
+	head := fmt.Sprintf("%s %s waits for an operator", s.glyph(workflows.Waiting), a.Subject)
 	if !a.Deadline.IsZero() {
 		head += ", until " + a.Deadline.Local().Format("Mon 15:04 MST")
 	}

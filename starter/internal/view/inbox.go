@@ -25,7 +25,7 @@ func Inbox(jobs []Job) []Waiter {
 	asked := map[string]bool{} // through a close
 	for _, j := range jobs {
 		for _, step := range j.Status.Steps {
-			if step.Waiting != nil {
+			if step.Question != nil {
 				asked[step.WorkflowID] = true
 			}
 		}
@@ -64,7 +64,7 @@ var inboxColumns = []Column{{}, {Right: true, Spare: true}, {}, {}, {Spare: true
 // Inbox shows the questions as a table, and below it what can be done about each.
 func (s Style) Inbox(waiters []Waiter, now time.Time, width int) []string {
 	if len(waiters) == 0 {
-		return []string{"Nothing waits for a person."}
+		return []string{"Nothing waits for an operator."}
 	}
 	rows := [][]string{{"", s.paint(faint, "WAITS"), s.paint(faint, "UNTIL"), s.paint(faint, "WHAT"), s.paint(faint, "AS OF"), s.paint(faint, "WHY")}}
 	for _, w := range waiters {

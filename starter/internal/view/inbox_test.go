@@ -11,14 +11,14 @@ import (
 
 func inboxJobs() []Job {
 	urgent := now.Add(time.Hour)
-	failed := &workflows.WaitingFor{
+	failed := &workflows.Question{
 		Why: "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE", Choices: []string{"restart", "decide give_up"}, Since: start, Deadline: urgent,
 	}
 	night := waitingNight()
-	night.Status.Steps[3].Waiting, night.Status.Steps[3].WorkflowID = failed, "batch/prod/PBSM_ALLOC/2026-10-31"
-	night.Status.Steps[6].Waiting = &workflows.WaitingFor{Why: "Are the books good", Choices: []string{"approve"}, Since: now.Add(-time.Minute)}
+	night.Status.Steps[3].Question, night.Status.Steps[3].WorkflowID = failed, "batch/prod/PBSM_ALLOC/2026-10-31"
+	night.Status.Steps[6].Question = &workflows.Question{Why: "Are the books good", Choices: []string{"approve"}, Since: now.Add(-time.Minute)}
 	return []Job{
-		{ID: "batch/prod/PBSM_ALLOC/2026-10-31", Status: workflows.Status{Type: workflows.RunBatchType, Connection: "prod", Subject: "PBSM_ALLOC", Waiting: failed}},
+		{ID: "batch/prod/PBSM_ALLOC/2026-10-31", Status: workflows.Status{Type: workflows.RunBatchType, Connection: "prod", Subject: "PBSM_ALLOC", Question: failed}},
 		batch(),
 		night,
 		{ID: "batch/prod/SILENT/2026-10-31", Notes: []string{"nobody tells: no worker\nanswers"}},
@@ -43,7 +43,7 @@ func TestInbox(t *testing.T) {
 	utc(t)
 	golden(t, "inbox", Style{Unicode: true}.Inbox(Inbox(inboxJobs()), now, 110))
 	golden(t, "inbox_narrow", Style{}.Inbox(Inbox(inboxJobs()), now, 50))
-	assert.Equal(t, []string{"Nothing waits for a person."}, Style{}.Inbox(Inbox(nil), now, 80))
+	assert.Equal(t, []string{"Nothing waits for an operator."}, Style{}.Inbox(Inbox(nil), now, 80))
 }
 
 func utc(t *testing.T) {

@@ -76,10 +76,10 @@ func (j Job) end() time.Time {
 
 // notes are what a person should know before all else.
 func (j Job) notes() []string {
-	if j.Status.Late == "" {
+	if j.Status.AtRisk == "" {
 		return j.Notes
 	}
-	return append([]string{j.Status.Late}, j.Notes...)
+	return append([]string{j.Status.AtRisk}, j.Notes...)
 }
 
 // notes come first: whatever else has no room, they are seen.

@@ -57,9 +57,9 @@ func night() Job {
 func waitingNight() Job {
 	j := night()
 	why := "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE"
-	w := &workflows.WaitingFor{Why: why, Choices: []string{"restart", "decide adopt"}}
-	j.Status.State, j.Status.Summary, j.Status.Waiting = workflows.Waiting, "2 of 7 steps done; allocate waiting", w
-	j.Status.Steps[3].State, j.Status.Steps[3].Waiting, j.Status.Steps[3].Detail = workflows.Waiting, w, why
+	w := &workflows.Question{Why: why, Choices: []string{"restart", "decide adopt"}}
+	j.Status.State, j.Status.Summary, j.Status.Question = workflows.Waiting, "2 of 7 steps done; allocate waiting", w
+	j.Status.Steps[3].State, j.Status.Steps[3].Question, j.Status.Steps[3].Detail = workflows.Waiting, w, why
 	j.Notes = []string{"No worker has answered since 02:10:00; trying again. What was started at the service goes on."}
 	return j
 }
@@ -67,7 +67,7 @@ func waitingNight() Job {
 func batch() Job {
 	return Job{ID: "batch/prod/PBSM_PROFIT_GRP/2026-10-31", Now: now, Status: workflows.Status{
 		Type: workflows.RunBatchType, Subject: "PBSM_PROFIT_GRP", State: workflows.Waiting, Summary: "held", StartedAt: start,
-		Waiting: &workflows.WaitingFor{Why: "the service holds the run", Choices: []string{"interrupt"}},
+		Question: &workflows.Question{Why: "the service holds the run", Choices: []string{"interrupt"}},
 		Batches: []workflows.MemberRun{
 			{RunID: "PBSM_FTP_9_1", StatusCode: "0", Status: "SUCCESSFUL", Tasks: []workflows.Task{{Code: "RATES", StatusCode: "0"}}},
 			{RunID: "PBSM_PROFIT_9_1", StatusCode: "5", Tasks: []workflows.Task{{Code: "CALC", StatusCode: "5"}, {Code: "NEW", StatusCode: "99", Status: "SOMETHING"}}},
@@ -124,18 +124,18 @@ func TestLive(t *testing.T) {
 // also what no person did.
 func TestStatusTellsLatenessAndWhatHappened(t *testing.T) {
 	j := waitingNight()
-	j.Status.Late = "late: step allocate is not over, and its deadline is 2026-11-01T05:00:00Z"
+	j.Status.AtRisk = "late: step allocate is not over, and its deadline is 2026-11-01T05:00:00Z"
 	j.Status.Log = []workflows.LogEntry{
 		{At: now, What: "not everybody could be told (waiting): night-shift: 404"},
 		{At: now, By: "ann", What: "allocate: decide skip ignored: it does not apply", Why: "no time"},
 	}
 	text := strings.Join(Style{}.Snapshot(j, 200), "\n")
-	assert.Contains(t, text, j.Status.Late)
+	assert.Contains(t, text, j.Status.AtRisk)
 	assert.Contains(t, text, "not everybody could be told (waiting): night-shift: 404")
 	assert.Contains(t, text, "decide skip ignored: it does not apply, by ann: no time")
 	assert.Less(t, strings.Index(text, "by ann"), strings.Index(text, "starter close restart"), "the commands come last")
-	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.Late)
-	assert.Contains(t, Changes(waitingNight(), j), "note: "+j.Status.Late)
+	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.AtRisk)
+	assert.Contains(t, Changes(waitingNight(), j), "note: "+j.Status.AtRisk)
 }
 
 func golden(t *testing.T, name string, lines []string) {

@@ -1,0 +1,208 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// TriggerBatchInput is a batch or a batch group to trigger. Source: chapter 10, Execution API.
+type TriggerBatchInput struct {
+	Connection string `json:"connection"`
+	Code       string `json:"code"`
+	Group      bool   `json:"group,omitempty"`
+	// Params are a batch's; a group's are in Batches.
+	Params        map[string]string `json:"params,omitempty"`
+	Batches       []BatchParams     `json:"batches,omitempty"`
+	IncludedTasks []string          `json:"included_tasks,omitempty"`
+	ExcludedTasks []string          `json:"excluded_tasks,omitempty"`
+	HeldTasks     []string          `json:"held_tasks,omitempty"`
+}
+
+// BatchParams are the parameters of one batch of a group.
+type BatchParams struct {
+	Code   string            `json:"code"`
+	Params map[string]string `json:"params"`
+}
+
+// RunInput names a run of a batch or a batch group.
+type RunInput struct {
+	Connection string `json:"connection"`
+	Code       string `json:"code"`
+	RunID      string `json:"run_id"`
+}
+
+// Run is the service's answer to a trigger, an interrupt, a rerun or a restart.
+type Run struct {
+	RunID string `json:"run_id"`
+	// Text is what the service said.
+	Text string `json:"text,omitempty"`
+	// AlreadyInterrupted: the run had been interrupted before (code -7).
+	AlreadyInterrupted bool `json:"already_interrupted,omitempty"`
+}
+
+// BatchStatusInput asks for a run's status once it differs from Poll.Known.
+type BatchStatusInput struct {
+	RunInput
+	Poll
+	// Tasks narrows the answer to these task codes.
+	Tasks []string `json:"tasks,omitempty"`
+}
+
+// BatchStatus is where a run stands. The codes are those of chapter 10, table 10-1.
+type BatchStatus struct {
+	RunID   string        `json:"run_id"`
+	Code    string        `json:"code"`
+	Text    string        `json:"text"`
+	Tasks   []TaskStatus  `json:"tasks,omitempty"`
+	Batches []BatchStatus `json:"batches,omitempty"`
+}
+
+// TaskStatus is where a task of a run stands.
+type TaskStatus struct {
+	Code       string `json:"code"`
+	StatusCode string `json:"status_code"`
+	Text       string `json:"text"`
+}
+
+// Fingerprint is what BatchStatus compares with Poll.Known: codes only, for texts may vary, and
+// regardless of order, of which the document promises none.
+func (s BatchStatus) Fingerprint() string {
+	var tasks, members []string
+	for _, t := range s.Tasks {
+		tasks = append(tasks, ","+t.Code+"="+t.StatusCode)
+	}
+	for _, m := range s.Batches {
+		members = append(members, ";"+m.Fingerprint())
+	}
+	slices.Sort(tasks)
+	slices.Sort(members)
+	return s.RunID + "=" + s.Code + strings.Join(tasks, "") + strings.Join(members, "")
+}
+
+// State is where the run stands, in the document's word where it has one for the code. The
+// service's own texts may wander.
+func (s BatchStatus) State() string {
+	if text := pbsm.StatusCode(s.Code).Text(); text != "" {
+		return text
+	}
+	if s.Text == "" {
+		return "in a state that is not known, code " + s.Code
+	}
+	return fmt.Sprintf("in a state that is not known, code %s (%s)", s.Code, s.Text)
+}
+
+// Progress counts the tasks (of a group, the batches) that are over, and all of them.
+func (s BatchStatus) Progress() (over, all int) {
+	count := func(code string) {
+		all++
+		if c := pbsm.StatusCode(code); c.Terminal() || c == pbsm.CodeExcluded {
+			over++
+		}
+	}
+	for _, t := range s.Tasks {
+		count(t.StatusCode)
+	}
+	for _, m := range s.Batches {
+		count(m.Code)
+	}
+	return over, all
+}
+
+// TriggerBatch posts a batch or a batch group, at most once over all its attempts.
+func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Run, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Run{}, err
+	}
+	request := pbsm.TriggerRequest{
+		Code: in.Code, Type: pbsm.Batch, Params: in.Params,
+		IncludedTasks: in.IncludedTasks, ExcludedTasks: in.ExcludedTasks, HeldTasks: in.HeldTasks,
+	}
+	if in.Group {
+		request.Type = pbsm.BatchGroup
+		for _, b := range in.Batches {
+			request.Batches = append(request.Batches, pbsm.BatchParams{BatchName: b.Code, Params: b.Params})
+		}
+	}
+	return a.submitOnce(ctx, "the trigger of "+in.Code, func(ctx context.Context) (pbsm.Run, error) {
+		return conn.service.Trigger(ctx, request)
+	})
+}
+
+// RerunBatch runs a run's batch again from its first task, posted at most once.
+func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.submitOnce(ctx, "the rerun of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
+		return conn.service.Rerun(ctx, in.ref())
+	})
+}
+
+// RestartBatch continues a run from its failed task, posted at most once.
+func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Run{}, err
+	}
+	return a.submitOnce(ctx, "the restart of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
+		return conn.service.Restart(ctx, in.ref())
+	})
+}
+
+// InterruptBatch asks the service to stop a run. It is safe to repeat: a run that is
+// interrupted already is a success, one that is not ongoing is Refused with code -8.
+func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Run{}, err
+	}
+	run, err := conn.service.Interrupt(ctx, in.ref())
+	return newRun(run), repeatable(ctx, err)
+}
+
+// BatchStatus answers when the run's status differs from what the workflow knows.
+func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (BatchStatus, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return BatchStatus{}, err
+	}
+	if lookedJustNow(ctx, in.Poll) {
+		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s has just been looked at", in.RunID)
+	}
+	seen, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
+	if err != nil {
+		return BatchStatus{}, a.watching(ctx, in.Since, err)
+	}
+	status := newBatchStatus(seen)
+	if status.Fingerprint() == in.Known {
+		over, all := status.Progress()
+		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
+			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), over, all)
+	}
+	return status, nil
+}
+
+func (in RunInput) ref() pbsm.RunRef { return pbsm.RunRef{Code: in.Code, RunID: in.RunID} }
+
+func newRun(r pbsm.Run) Run {
+	return Run{RunID: r.ID, Text: cmp.Or(r.Summary, r.Details), AlreadyInterrupted: r.AlreadyInterrupted}
+}
+
+func newBatchStatus(s pbsm.RunStatus) BatchStatus {
+	status := BatchStatus{RunID: s.RunID, Code: string(s.Code), Text: cmp.Or(s.Text, s.Code.Text())}
+	for _, t := range s.Tasks {
+		status.Tasks = append(status.Tasks, TaskStatus{Code: t.Code, StatusCode: string(t.Status), Text: cmp.Or(t.Text, t.Status.Text())})
+	}
+	for _, b := range s.Batches {
+		status.Batches = append(status.Batches, newBatchStatus(b))
+	}
+	return status
+}

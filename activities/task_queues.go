@@ -1,0 +1,78 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+)
+
+// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers'
+// own. Every worker that has the connection polls it, and no other; its rate is limited over
+// all of them.
+func ConnectionTaskQueue(taskQueue, connection string) string { return taskQueue + "/" + connection }
+
+// NeedsConnection tells by its input that an activity is carried out on the connection's queue:
+// it calls the service, or opens what was sealed with the connection's secret. The bytes of a
+// transfer need no rate, but these. All other activities are on the workers' own queue.
+func NeedsConnection(input any) bool {
+	switch input.(type) {
+	case TriggerBatchInput, RunInput, BatchStatusInput, GenerateReportInput, ReportStatusInput, MigrationInput, MigrationStatusInput,
+		CreateUploadPARInput, ScanFileInput, ListFilesInput, ListSentFilesInput, CreateDownloadPARByNameInput, CreateDownloadPARByIDInput,
+		PutFileInput, PutFolderInput, GetFileInput, DropTransferInput:
+		return true
+	}
+	return false
+}
+
+// ResolveConnectionInput names a connection, and the queue on which its activities are to be.
+type ResolveConnectionInput struct {
+	Connection string `json:"connection"`
+	TaskQueue  string `json:"task_queue"`
+}
+
+// ResolvedConnection is a connection that a worker has.
+type ResolvedConnection struct {
+	// NotifyOn are the events on it that a channel of this worker wants to be told of.
+	NotifyOn []string `json:"notify_on,omitempty"`
+}
+
+// ResolveConnection refuses a connection that no worker has: on its queue an activity would wait
+// for ever. It is a local activity of every workflow that needs a connection.
+func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnectionInput) (ResolvedConnection, error) {
+	fault, err := a.connectionFault(ctx, in.Connection, in.TaskQueue)
+	if fault != "" {
+		return ResolvedConnection{}, InvalidInputError(fault)
+	}
+	return ResolvedConnection{NotifyOn: a.channels.Events(in.Connection)}, err
+}
+
+// connectionFault says what is wrong with a connection that neither this worker has nor, by
+// Temporal's word, another one. Temporal remembers a worker's polls for minutes after it is gone
+// (matching.PollerHistoryTTL): a connection whose workers are being replaced is waited for.
+func (a *Activities) connectionFault(ctx context.Context, name, queue string) (string, error) {
+	if _, ok := a.connections[name]; ok {
+		return "", nil
+	}
+	described, err := a.temporal.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	if err != nil {
+		return "", fmt.Errorf("who polls %s: %w", queue, err)
+	}
+	if len(described.GetPollers()) > 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("no worker has connection %q, and none had it in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
+}
+
+// connectionHere is the fault for an activity on the workers' own queue.
+func (a *Activities) connectionHere(ctx context.Context, name string) (string, error) {
+	return a.connectionFault(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
+}
+
+func (a *Activities) knownConnections() string {
+	return strings.Join(slices.Sorted(maps.Keys(a.connections)), ", ")
+}

@@ -1,0 +1,170 @@
+package workflows
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+)
+
+var updateDocs = flag.Bool("update", false, "write docs/steering.md anew")
+
+// situations are the states of a run, each as it stands one hour after the start.
+var situations = []struct {
+	name    string
+	service scheduler
+	input   func(*RunBatchInput)
+	before  []said
+}{
+	{name: "the trigger is on its way", service: scheduler{triggers: []func() (activities.Run, error){unavailable, unavailable, accepted}, ends: []stretch{{"0", 4 * time.Hour}}}},
+	{name: "running", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}}},
+	{name: "held (5) on the service's side", service: scheduler{ends: []stretch{{"5", time.Minute}}}},
+	{name: "an unknown code", service: scheduler{ends: []stretch{{"7", time.Minute}}}},
+	{name: "interrupting", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}, slow: true}, before: []said{{after: 50 * time.Minute, name: InterruptCommand}}},
+	{name: "pause before an automatic restart", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts, in.RestartDelay = 1, "3h" }},
+	{name: "waiting after a failure (-1)", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}},
+	{name: "waiting after an interrupt (-2), by whomever", service: scheduler{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
+	{name: "waiting after an abort (3)", service: scheduler{ends: []stretch{{"3", time.Minute}, {"0", time.Minute}}}},
+	{name: "waiting: the outcome of a post is unknown", service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", time.Minute}}}},
+	{name: "waiting: the service does not know the run (-3)", service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", time.Minute}}}},
+}
+
+func unavailable() (activities.Run, error) {
+	return activities.Run{}, temporal.NewApplicationErrorWithOptions("down", activities.Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: 2 * time.Hour})
+}
+
+var words = []struct {
+	name, choice string
+}{
+	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ApproveCommand, ""},
+	{DecideCommand, Adopt}, {DecideCommand, NothingStarted}, {DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, GiveUp},
+}
+
+// TestEveryWordInEverySituation tries each signal and update in each state of a run, and keeps
+// the table in the documentation the same as what happens.
+func TestEveryWordInEverySituation(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| a run is |")
+	for _, w := range words {
+		fmt.Fprintf(&table, " %s |", strings.TrimSpace(w.name+" "+w.choice))
+	}
+	table.WriteString("\n|---|" + strings.Repeat("---|", len(words)) + "\n")
+	for _, s := range situations {
+		fmt.Fprintf(&table, "| %s |", s.name)
+		for _, w := range words {
+			took := speak(t, s.service, s.input, s.before, w.name, w.choice)
+			fmt.Fprintf(&table, " %s |", map[bool]string{true: "yes", false: "refused"}[took])
+		}
+		table.WriteString("\n")
+	}
+	fmt.Fprintf(&table, "| over |%s\n", strings.Repeat(" refused |", len(words)))
+
+	const path, from, to = "../docs/steering.md", "<!-- table -->\n", "<!-- end of table -->"
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, rest, _ := strings.Cut(string(text), from)
+	documented, after, _ := strings.Cut(rest, to)
+	if *updateDocs {
+		require.NoError(t, os.WriteFile(path, []byte(before+from+table.String()+to+after), 0o644))
+		return
+	}
+	require.Equal(t, documented, table.String(), "docs/steering.md says otherwise: go test ./workflows -run EveryWord -update")
+}
+
+// speak says one word an hour after the start, as a signal and as an update, which must agree,
+// and tells whether it was taken.
+func speak(t *testing.T, service scheduler, change func(*RunBatchInput), before []said, name, choice string) bool {
+	t.Helper()
+	asked := Command{By: "alice", Choice: choice, RunID: runID}
+	start := func() (*testsuite.TestWorkflowEnvironment, RunBatchInput) {
+		env := newEnv(t)
+		s := service
+		s.env, s.started = env, env.Now()
+		if s.triggers == nil {
+			s.triggers = []func() (activities.Run, error){accepted}
+		}
+		s.register()
+		in := input
+		if change != nil {
+			change(&in)
+		}
+		in.Deadline = env.Now().Add(9 * time.Hour)
+		env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+		ignored := 0
+		for i, b := range before {
+			say(t, env, fmt.Sprint("before", i), b, &ignored)
+		}
+		return env, in
+	}
+
+	env, in := start()
+	accepted := false
+	env.RegisterDelayedCallback(func() {
+		env.UpdateWorkflow(name, "word", &testsuite.TestUpdateCallback{
+			OnAccept: func() { accepted = true }, OnReject: func(error) {}, OnComplete: func(any, error) {},
+		}, asked)
+	}, time.Hour)
+	env.ExecuteWorkflow(RunBatch, in)
+	require.True(t, env.IsWorkflowCompleted())
+
+	env, in = start()
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(name, asked) }, time.Hour)
+	env.ExecuteWorkflow(RunBatch, in)
+	require.True(t, env.IsWorkflowCompleted())
+	ignored := false
+	for _, entry := range queryStatus(t, env).Log {
+		ignored = ignored || strings.Contains(entry.What, "ignored") && entry.By == "alice"
+	}
+	require.Equal(t, accepted, !ignored, "signal and update disagree on %s %s", name, choice)
+	return accepted
+}
+
+func TestABurstOfTheSameSignalActsOnce(t *testing.T) {
+	env := newEnv(t)
+	service := scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}, {"0", time.Hour}}}
+	service.register()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.RegisterDelayedCallback(func() {
+		for range 20 {
+			env.SignalWorkflow(RestartCommand, Command{By: "alice"})
+		}
+	}, time.Hour)
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 1, service.calls["restart"])
+	ignored := 0
+	for _, entry := range queryStatus(t, env).Log {
+		if strings.Contains(entry.What, "restart ignored") {
+			ignored++
+		}
+	}
+	require.Equal(t, 19, ignored)
+}
+
+func TestALateJobIsWarnedOfOnce(t *testing.T) {
+	env := newEnv(t)
+	service := scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 100 * time.Minute}}}
+	service.register()
+	in := input
+	in.Deadline = start.Add(2 * time.Hour)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, in)
+	require.NoError(t, env.GetWorkflowError())
+	var warned []time.Time
+	for _, entry := range queryStatus(t, env).Log {
+		if strings.HasPrefix(entry.What, "late:") {
+			warned = append(warned, entry.At)
+		}
+	}
+	require.Equal(t, []time.Time{in.Deadline.Add(-lateWarning)}, warned)
+	require.Empty(t, queryStatus(t, env).AtRisk, "it is over")
+}

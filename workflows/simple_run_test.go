@@ -1,0 +1,26 @@
+package workflows
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
+)
+
+// A transfer may be at its end when it is cancelled: a file that arrived all the same was not cancelled.
+func TestAJobThatIsCancelledTooLateSucceeded(t *testing.T) {
+	env := newEnv(t)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		j, err := newJob(ctx, "prod", "reports/gl.csv", "about to be downloaded", noDeadline)
+		if err != nil {
+			return err
+		}
+		cancelled, cancel := workflow.WithCancel(ctx)
+		cancel()
+		return j.end(cancelled, "saved as reports/gl.csv", nil)
+	})
+	require.NoError(t, env.GetWorkflowError())
+	status := queryStatus(t, env)
+	require.Equal(t, Succeeded, status.State)
+	require.Equal(t, "saved as reports/gl.csv", status.Summary)
+}
