@@ -171,7 +171,7 @@ func (c *census) ask(ctx context.Context) (findings, error) {
 // waiting counts what waits, by what is asked. Only a close waits for an approval; asking bounds the
 // patience with closes that do not answer.
 func (c *census) waiting(ctx, asking context.Context, connection string, into map[waitingKey]int64) error {
-	for _, kind := range []string{workflows.NightlyCloseType, workflows.RunBatchType} {
+	for _, kind := range workflows.CommandTypes() {
 		count, err := c.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
 			Namespace: c.namespace, Query: workflows.WaitingQuery(connection, kind),
 		})

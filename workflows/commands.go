@@ -2,70 +2,174 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Signals, and updates of the same names, of RunBatch and NightlyClose.
-// A signal suits the UI and other workflows; an update answers when the service
-// confirmed the effect, and is refused with the reason when it does not apply.
+// Names of the commands of RunBatch and NightlyClose. Each is a signal and an update of that name.
+// A signal suits the Temporal UI and other workflows; an update returns when the service confirmed
+// the effect, and is refused with the reason when the command does not apply.
 const (
 	InterruptCommand = "interrupt"
-	RerunCommand     = "rerun"
 	RestartCommand   = "restart"
+	RerunCommand     = "rerun"
 	DecideCommand    = "decide"
 	ApproveCommand   = "approve"
 )
 
-// Command is the input of every signal and update: who asks, why, and for which step.
+// Choices of decide.
+const (
+	Adopt          = "adopt"
+	NothingStarted = "nothing_started"
+	Retry          = "retry"
+	Skip           = "skip"
+	GiveUp         = "give_up"
+)
+
+// Command is the input of every signal and update: who sends it, why, and for which step.
 type Command struct {
-	// By is the person or system that asks.
+	// By is the operator or system that sends it.
 	By string `json:"by"`
-	// Why is kept in the result.
+	// Why is the reason, which is kept in the result.
 	Why string `json:"why,omitempty"`
-	// Step names the step of a close; it may be left out when only one can be meant.
+	// Step names the step of a close; it may be omitted when only one can be meant.
 	Step string `json:"step,omitempty"`
-	// Choice is the word of a decide: one of the constants below.
+	// Choice is the choice of a decide: one of the constants above.
 	Choice string `json:"choice,omitempty"`
 	// RunID goes with the choice "adopt".
 	RunID string `json:"run_id,omitempty"`
 }
 
-// Choices of a decide.
-const (
-	// Adopt: the posting did start, as the run in RunID; follow that run.
-	Adopt = "adopt"
-	// NothingStarted: a person has seen that no run exists; post (again).
-	NothingStarted = "nothing_started"
-	// Retry: look again, or do the failed step again.
-	Retry = "retry"
-	// Skip: go on without the failed step.
-	Skip = "skip"
-	// GiveUp: end as failed.
-	GiveUp = "give_up"
-)
-
-// CommandResult is the answer of an update.
+// CommandResult is the answer to an update.
 type CommandResult struct {
 	State   State  `json:"state"`
 	RunID   string `json:"run_id,omitempty"`
 	Message string `json:"message"`
 }
 
-// nouns are the commands of the starter that steer a workflow of a type.
-var nouns = map[string]string{NightlyCloseType: "close", RunBatchType: "batch"}
+// CommandSpec describes a command.
+type CommandSpec struct {
+	Name string
+	// Help says in a sentence what the command does; Details is what else an operator should know.
+	Help, Details string
+	// CloseOnly marks a command that a batch never takes.
+	CloseOnly bool
+	// HasChoice marks a command that needs a Choice, and a RunID with Adopt.
+	HasChoice bool
+}
 
-// CommandLine is a choice of a status ("restart", "decide adopt") as it is typed. step is
-// empty but for a close.
+// Commands lists every command. Signals, updates, Nexus and the starter take their commands from it.
+func Commands() []CommandSpec {
+	return []CommandSpec{
+		{
+			Name:    InterruptCommand,
+			Help:    "Stop the run; it can be restarted or rerun afterwards",
+			Details: "The command returns when the service says that the run has stopped.",
+		},
+		{
+			Name: RestartCommand,
+			Help: "Continue a failed or interrupted run from its failed task",
+		},
+		{
+			Name: RerunCommand,
+			Help: "Run a failed or interrupted run again from its first task",
+		},
+		{
+			Name:      DecideCommand,
+			Help:      "Answer a question",
+			HasChoice: true,
+		},
+		{
+			Name:      ApproveCommand,
+			Help:      "Approve a step that waits for approval",
+			Details:   "Whoever started the close cannot approve its steps.",
+			CloseOnly: true,
+		},
+	}
+}
+
+// CommandNames lists the names of the commands.
+func CommandNames() []string {
+	var names []string
+	for _, c := range Commands() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Description is the help for the signal dialog of the Temporal UI, with the input to type.
+func (c CommandSpec) Description() string {
+	input := `{"by": "who", "why": "reason"`
+	if c.HasChoice {
+		input += `, "choice": "` + Retry + `"`
+	}
+	text := c.Help + ". "
+	if c.Details != "" {
+		text += c.Details + " "
+	}
+	if c.HasChoice {
+		text += "The choices are " + strings.Join(ChoiceNames(), ", ") + ` (adopt needs run_id). `
+	}
+	return text + `Input: ` + input + `, "step": "of a close only"}`
+}
+
+// ChoiceSpec describes a choice of decide.
+type ChoiceSpec struct{ Name, Help string }
+
+// Choices lists the choices of decide.
+func Choices() []ChoiceSpec {
+	return []ChoiceSpec{
+		{Adopt, "the submission did start a run, the one given as run id: follow that run"},
+		{NothingStarted, "no run exists, as the service's screens show: submit again"},
+		{Retry, "poll again, or do the failed step again"},
+		{Skip, "continue without the failed step"},
+		{GiveUp, "end as failed"},
+	}
+}
+
+// ChoiceNames lists the names of the choices.
+func ChoiceNames() []string {
+	var names []string
+	for _, c := range Choices() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Validate returns every problem of a command that shows without its workflow.
+func (c Command) Validate(name string) error {
+	var f faults
+	specs := Commands()
+	i := slices.IndexFunc(specs, func(s CommandSpec) bool { return s.Name == name })
+	switch {
+	case i < 0:
+		f.add("command %q is none of %s", name, strings.Join(CommandNames(), ", "))
+	case !specs[i].HasChoice:
+	case c.Choice == "":
+		f.add("choice is missing: one of %s", strings.Join(ChoiceNames(), ", "))
+	case !slices.Contains(ChoiceNames(), c.Choice):
+		f.add("choice %q is none of %s", c.Choice, strings.Join(ChoiceNames(), ", "))
+	case c.Choice == Adopt && c.RunID == "":
+		f.add("choice adopt needs the run_id to follow")
+	case c.Choice != Adopt && c.RunID != "":
+		f.add("run_id belongs to choice adopt")
+	}
+	return f.err()
+}
+
+// CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt").
+// step is empty for anything but a close.
 func CommandLine(workflowType, id, step, choice string) string {
-	name, word, _ := strings.Cut(choice, " ")
-	text := fmt.Sprintf("starter %s %s %s", nouns[workflowType], name, id)
+	t, _ := TypeByName(workflowType)
+	name, argument, _ := strings.Cut(choice, " ")
+	text := fmt.Sprintf("starter %s %s %s", t.Noun, name, id)
 	if step != "" {
 		text += " --step " + step
 	}
-	if word != "" {
-		text += " --choice " + word
+	if argument != "" {
+		text += " --choice " + argument
 	}
-	if word == Adopt {
+	if argument == Adopt {
 		text += " --run-id RUN_ID"
 	}
 	return text + ` --reason "..."`

@@ -12,7 +12,7 @@ import (
 // the workflow type to each. docs/metrics.md says what they mean.
 const (
 	endedMeasure       = "pbsm_workflows_ended"
-	operatorWaitMetric  = "pbsm_operator_wait"
+	operatorWaitMetric = "pbsm_operator_wait"
 	latenessMeasure    = "pbsm_overdue"
 	marginMeasure      = "pbsm_deadline_margin"
 	lateWarningMeasure = "pbsm_at_risk"
@@ -29,7 +29,7 @@ const otherFailure = "error"
 // that begins with 1, Prometheus cannot see the increase.
 func CountFromZero(metrics client.MetricsHandler, connections []string) {
 	for _, connection := range connections {
-		for _, kind := range []string{NightlyCloseType, RunBatchType, GenerateReportType, UploadFileType, DownloadFileType, MigrateType, ScheduledCloseType} {
+		for _, kind := range typeNames() {
 			handler := metrics.WithTags(map[string]string{"connection": connection, "workflow_type": kind})
 			handler.Counter(lateWarningMeasure).Inc(0)
 			for _, state := range []State{Succeeded, Interrupted, Cancelled, Skipped} {

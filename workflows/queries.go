@@ -9,11 +9,10 @@ import (
 	"go.temporal.io/sdk/converter"
 )
 
-// WaitingQuery is the visibility query of the running workflows of some types that wait for a
-// person, of all connections when it is empty. A close waits together with its batch.
+// WaitingQuery is the visibility query of the running workflows of some types that wait for an
+// operator; an empty connection selects all connections. A close waits together with its batch.
 func WaitingQuery(connection string, workflowTypes ...string) string {
-	query := fmt.Sprintf("%s = '%s' AND WorkflowType IN ('%s') AND ExecutionStatus = 'Running'",
-		stateAttribute.GetName(), Waiting, strings.Join(workflowTypes, "', '"))
+	query := fmt.Sprintf("%s = '%s' AND %s AND ExecutionStatus = 'Running'", stateAttribute.GetName(), Waiting, typeIn(workflowTypes))
 	if connection != "" {
 		query += fmt.Sprintf(" AND %s = %s", connectionAttribute.GetName(), strconv.Quote(connection))
 	}
@@ -26,14 +25,17 @@ func SucceededQuery(connection string) string {
 		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, NightlyCloseType)
 }
 
-// WorkflowsQuery is the visibility query of the workflows on a task queue that answer StatusQuery.
+// WorkflowsQuery is the visibility query of this package's workflows on a task queue. Each of them answers StatusQuery.
 func WorkflowsQuery(taskQueue string) string {
-	types := []string{NightlyCloseType, RunBatchType, GenerateReportType, UploadFileType, DownloadFileType, MigrateType}
-	return fmt.Sprintf("TaskQueue = %s AND WorkflowType IN ('%s')", strconv.Quote(taskQueue), strings.Join(types, "', '"))
+	return fmt.Sprintf("TaskQueue = %s AND %s", strconv.Quote(taskQueue), typeIn(typeNames()))
 }
 
-// LastState is the state in a workflow's search attributes, for when no worker tells its status.
-// Empty: it has none yet.
+func typeIn(names []string) string {
+	return fmt.Sprintf("WorkflowType IN ('%s')", strings.Join(names, "', '"))
+}
+
+// LastState is the state in a workflow's search attributes, for when no worker answers. It is empty
+// before the workflow has set one.
 func LastState(info *workflowpb.WorkflowExecutionInfo) State {
 	var state State
 	if value, ok := info.GetSearchAttributes().GetIndexedFields()[stateAttribute.GetName()]; ok {

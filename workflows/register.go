@@ -2,10 +2,10 @@ package workflows
 
 import "go.temporal.io/sdk/worker"
 
-// Register makes a worker carry out the workflows of this package, and offer NexusService.
+// Register registers the workflows of this package and NexusService with a worker.
 func Register(r worker.Registry) error {
-	for _, w := range []any{NightlyClose, RunBatch, GenerateReport, UploadFile, DownloadFile, Migrate, ScheduledClose} {
-		r.RegisterWorkflow(w)
+	for _, t := range WorkflowTypes() {
+		r.RegisterWorkflow(t.function)
 	}
 	service, err := NewNexusService()
 	if err != nil {

@@ -8,17 +8,6 @@ import (
 // TaskQueue is the queue that a worker polls unless its configuration names another.
 const TaskQueue = "pbsm"
 
-// Workflow types, as the Temporal UI and CLI spell them.
-const (
-	NightlyCloseType   = "NightlyClose"
-	RunBatchType       = "RunBatch"
-	GenerateReportType = "GenerateReport"
-	UploadFileType     = "UploadFile"
-	DownloadFileType   = "DownloadFile"
-	MigrateType        = "Migrate"
-	ScheduledCloseType = "ScheduledClose"
-)
-
 // NightlyCloseInput starts a close: a pipeline for one connection and one as-of date.
 type NightlyCloseInput struct {
 	// Connection names an entry of the worker's configuration.

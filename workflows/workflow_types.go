@@ -1,0 +1,87 @@
+package workflows
+
+import "slices"
+
+// Workflow types, as the Temporal UI and CLI spell them.
+const (
+	NightlyCloseType   = "NightlyClose"
+	RunBatchType       = "RunBatch"
+	GenerateReportType = "GenerateReport"
+	UploadFileType     = "UploadFile"
+	DownloadFileType   = "DownloadFile"
+	MigrateType        = "Migrate"
+	ScheduledCloseType = "ScheduledClose"
+)
+
+// WorkflowType describes a workflow of this package.
+type WorkflowType struct {
+	Name string
+	// Noun is the starter's noun for it.
+	Noun string
+	// TakesCommands marks a workflow that asks questions, and takes commands.
+	TakesCommands bool
+	// NewResult makes the pointer that its result decodes into.
+	NewResult func() any
+
+	function any
+}
+
+// WorkflowTypes lists every workflow of this package: what a worker registers, what metrics count,
+// what queries select, and what the starter shows and decodes. It is a function because the
+// workflows refer to it themselves.
+func WorkflowTypes() []WorkflowType {
+	return []WorkflowType{
+		{NightlyCloseType, "close", true, result[NightlyCloseResult], NightlyClose},
+		{RunBatchType, "batch", true, result[RunBatchResult], RunBatch},
+		{GenerateReportType, "report", false, result[GenerateReportResult], GenerateReport},
+		{UploadFileType, "file", false, result[FileResult], UploadFile},
+		{DownloadFileType, "file", false, result[FileResult], DownloadFile},
+		{MigrateType, "migrate", false, result[MigrateResult], Migrate},
+		{ScheduledCloseType, "schedule", false, result[ScheduledCloseResult], ScheduledClose},
+	}
+}
+
+func result[T any]() any { return new(T) }
+
+// TypeByName finds a workflow type; ok is false for a workflow of another program.
+func TypeByName(name string) (t WorkflowType, ok bool) {
+	types := WorkflowTypes()
+	i := slices.IndexFunc(types, func(t WorkflowType) bool { return t.Name == name })
+	if i < 0 {
+		return WorkflowType{}, false
+	}
+	return types[i], true
+}
+
+// typeNames lists the names of the workflow types.
+func typeNames() []string {
+	var names []string
+	for _, t := range WorkflowTypes() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// CommandTypes lists the workflow types that ask questions and take commands.
+func CommandTypes() []string {
+	var names []string
+	for _, t := range WorkflowTypes() {
+		if t.TakesCommands {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// EndState returns the state in which the workflow of a result ended. A result without one returns
+// the empty state: its workflow fails without it.
+func EndState(result any) State {
+	if r, ok := result.(interface{ endState() State }); ok {
+		return r.endState()
+	}
+	return ""
+}
+
+func (r *NightlyCloseResult) endState() State   { return r.State }
+func (r *RunBatchResult) endState() State       { return r.State }
+func (r *ScheduledCloseResult) endState() State { return r.State }
