@@ -25,10 +25,10 @@ type measure struct {
 // docs/metrics.md is the same list; a test compares it with the page.
 var measures = map[string]measure{
 	"pbsm_workflows_ended": {"Workflows that ended, by how; reason says why one failed.", []attribute.Key{"connection", "workflow_type", "state", "reason"}},
-	"pbsm_operator_wait":     {"How long a workflow waited for an operator, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_overdue":        {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_operator_wait":   {"How long a workflow waited for an operator, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_overdue":         {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_deadline_margin": {"How long before its deadline a workflow succeeded that had one.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_at_risk":   {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
+	"pbsm_at_risk":         {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
 	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
 	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},
 

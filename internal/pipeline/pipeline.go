@@ -168,8 +168,8 @@ type OnMissing string
 
 const (
 	WaitForOperator OnMissing = "wait_for_operator" // the default: a person decides
-	SkipStep      OnMissing = "skip"            // the night goes on without it
-	FailStep      OnMissing = "fail"            // the step ends, and what needs it is not run
+	SkipStep        OnMissing = "skip"              // the night goes on without it
+	FailStep        OnMissing = "fail"              // the step ends, and what needs it is not run
 )
 
 // IsFolder says that File is a folder.
