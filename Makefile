@@ -19,7 +19,7 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -l
 # vet and staticcheck read all of Temporal's server for deploy/devserver, for minutes: make lint LINTED=deploy/devserver
 LINTED   := . tests
 
-.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e chaos dashboard demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e histories chaos dashboard demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -86,6 +86,10 @@ unit:
 
 e2e: build cluster s3server
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they wait, and measure how soon things are noticed
+
+# The histories that go test ./workflows replays, recorded anew: after a change of a workflow's commands that is meant.
+histories: build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -run TestRecordHistories ./histories -record
 
 # Two hours on a machine of its own; curl and rclone to compare with.
 bench: build

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,66 +16,17 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// told is an environment whose worker has channels.
-type told struct {
-	*harness.Env
-	hook, chat *harness.Webhook
-	box        *harness.Mailbox
-}
-
-const hookSecret = "/services/T0123/hook-secret-0123456789abcdef"
-
-// newTold starts a worker with a webhook and a chat, which are told of everything, and a mailbox.
-func newTold(t *testing.T, o harness.Options) *told {
-	t.Helper()
-	dir := harness.Folder(t, "receivers")
-	ca := func(name string) string { return filepath.Join(dir, name+".pem") }
-	n := &told{hook: harness.StartWebhook(t, ca("hook")), chat: harness.StartWebhook(t, ca("chat")), box: harness.StartMailbox(t, "", ca("box"))}
-	all := strings.Join(notify.Events(), ",")
-	settings := map[string]string{
-		"worker.temporal_ui":      "https://temporal.bank.example",
-		"notifications.hook.kind": "webhook", "notifications.hook.url": n.hook.URL + hookSecret, "notifications.hook.ca_file": ca("hook"), "notifications.hook.on": all,
-		"notifications.hook.signing_key": n.hook.Sign(),
-		"notifications.chat.kind":        "slack", "notifications.chat.url": n.chat.URL + hookSecret, "notifications.chat.ca_file": ca("chat"), "notifications.chat.on": all,
-		"notifications.box.kind": "mail", "notifications.box.ca_file": ca("box"), "notifications.box.on": all,
-		"notifications.box.url":  "smtp://pbsmflow%40bank.example:" + n.box.Password + "@" + n.box.Address,
-		"notifications.box.from": "pbsmflow@bank.example", "notifications.box.to": "night@bank.example",
-	}
-	for key, value := range o.Settings {
-		settings[key] = value
-	}
-	o.Settings = settings
-	n.Env = harness.New(t, o)
-	return n
-}
-
-// least is how many messages the receiver has that has the fewest.
-func (n *told) least() int { return min(len(events(n.hook)), len(n.chat.IDs()), len(n.box.Mails())) }
-
-// events are what a webhook took, in order. As a receiver should, it takes no id twice.
-func events(w *harness.Webhook) []string {
-	var all []string
-	seen := map[string]bool{}
-	for _, m := range w.Taken() {
-		if !seen[m.ID] {
-			all = append(all, strings.TrimSpace(m.Event+" "+m.Step))
-		}
-		seen[m.ID] = true
-	}
-	return all
-}
-
 // A night that waits, is late, is answered and ends in vain tells of each once, by every channel,
 // though its worker is killed again and again in between.
 func TestANightTellsOnce(t *testing.T) {
 	t.Parallel()
-	n := newTold(t, harness.Options{})
+	n := harness.NewNotified(t, harness.Options{})
 	n.Write(n.Pipelines, "told.yaml", "name: told\nsteps:\n"+
 		"  - id: allocate\n    batch: {code: PBSM_FAIL, deadline: 90s}\n"+
 		"  - id: sign-off\n    approve: {message: Are the books good, deadline: 12s}\n")
 	run := n.StartClose("told")
 	for _, want := range []int{2, 3} { // both questions; that it is late
-		n.Until(fmt.Sprintf("%d messages", want), func() bool { return n.least() >= want })
+		n.Until(fmt.Sprintf("%d messages", want), func() bool { return n.Fewest() >= want })
 		n.Worker.Kill()
 		n.StartWorker()
 	}
@@ -89,13 +39,13 @@ func TestANightTellsOnce(t *testing.T) {
 	require.Error(t, n.Await(run, nil))
 
 	want := []string{"at_risk", "failed", "waiting allocate", "waiting sign-off"}
-	n.Until("all is told", func() bool { return n.least() >= len(want) })
-	got := events(n.hook)
+	n.Until("all is told", func() bool { return n.Fewest() >= len(want) })
+	got := n.Hook.Events()
 	slices.Sort(got)
 	require.Equal(t, want, got)
-	require.Len(t, n.chat.IDs(), len(want))
-	require.Len(t, n.box.Mails(), len(want))
-	for _, m := range n.hook.Taken() {
+	require.Len(t, n.Chat.IDs(), len(want))
+	require.Len(t, n.Box.Mails(), len(want))
+	for _, m := range n.Hook.Taken() {
 		require.Equal(t, run.GetID(), m.WorkflowID)
 		require.Equal(t, "https://temporal.bank.example/namespaces/default/workflows/"+strings.ReplaceAll(run.GetID(), "/", "%2F"), m.Link)
 		if m.Step == "allocate" {
@@ -110,7 +60,7 @@ func TestANightTellsOnce(t *testing.T) {
 // out or the close: nobody else is there who could. The list of schedules says why.
 func TestANightThatCannotBegin(t *testing.T) {
 	t.Parallel()
-	n := newTold(t, harness.Options{})
+	n := harness.NewNotified(t, harness.Options{})
 	s := shell{Env: n.Env, t: t}
 	s.addToConfig(ownCalendar) // the worker that runs does not know it
 	for i, c := range []struct{ name, calendar, what, fault string }{
@@ -126,14 +76,14 @@ func TestANightThatCannotBegin(t *testing.T) {
 		})
 		night := s.inList(id)["last_workflow_id"].(string)
 		require.Contains(t, s.want(2, "status", night).Stderr, c.fault)
-		messages := n.hook.Taken()
+		messages := n.Hook.Taken()
 		require.Len(t, messages, i+1)
 		require.Equal(t, notify.Failed, messages[i].Event)
 		require.Equal(t, night, messages[i].WorkflowID)
 		require.Contains(t, messages[i].What, c.what)
 		require.Contains(t, messages[i].What, c.fault)
-		require.Len(t, n.chat.IDs(), i+1)
-		require.Len(t, n.box.Mails(), i+1)
+		require.Len(t, n.Chat.IDs(), i+1)
+		require.Len(t, n.Box.Mails(), i+1)
 		s.want(0, "schedule", "delete", id)
 	}
 	counted := series(scrape(t, n.Worker)["pbsm_workflows_ended_total"],
@@ -145,8 +95,8 @@ func TestANightThatCannotBegin(t *testing.T) {
 // A channel that is down hears of it when it is up again, and nobody else hears of it twice.
 func TestAChannelThatIsDownForAWhile(t *testing.T) {
 	t.Parallel()
-	n := newTold(t, harness.Options{})
-	n.hook.Fault = func(w http.ResponseWriter, attempt int) bool {
+	n := harness.NewNotified(t, harness.Options{})
+	n.Hook.Fault = func(w http.ResponseWriter, attempt int) bool {
 		switch attempt {
 		case 1:
 			http.Error(w, "down", http.StatusServiceUnavailable)
@@ -157,25 +107,28 @@ func TestAChannelThatIsDownForAWhile(t *testing.T) {
 	}
 	run := n.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
 	require.NoError(t, n.Await(run, nil), "the end waited for its message")
-	require.Equal(t, []string{"succeeded"}, events(n.hook))
-	require.Len(t, n.hook.IDs(), 3)
-	require.Len(t, slices.Compact(n.hook.IDs()), 1, "every attempt has the same id")
-	require.Len(t, n.chat.IDs(), 1)
-	require.Len(t, n.box.Mails(), 1)
+	require.Equal(t, []string{"succeeded"}, n.Hook.Events())
+	require.Len(t, n.Hook.IDs(), 3)
+	require.Len(t, slices.Compact(n.Hook.IDs()), 1, "every attempt has the same id")
+	require.Len(t, n.Chat.IDs(), 1)
+	require.Len(t, n.Box.Mails(), 1)
 }
 
 // Receivers that refuse for good, or of which nobody knows whether they have it, are in the log;
 // the work is as it was.
 func TestAChannelThatIsDownForEver(t *testing.T) {
 	t.Parallel()
-	n := newTold(t, harness.Options{})
-	n.hook.Fault = func(w http.ResponseWriter, _ int) bool { http.Error(w, hookSecret, http.StatusNotFound); return true }
-	n.chat.Fault = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
-	n.box.Password = "changed"
+	n := harness.NewNotified(t, harness.Options{})
+	n.Hook.Fault = func(w http.ResponseWriter, _ int) bool {
+		http.Error(w, harness.HookSecret, http.StatusNotFound)
+		return true
+	}
+	n.Chat.Fault = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
+	n.Box.Password = "changed"
 	run := n.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
 	require.NoError(t, n.Await(run, nil))
-	require.Len(t, n.hook.IDs(), 1)
-	require.Len(t, n.chat.IDs(), 1, "a chat is not told a second time what it may have")
+	require.Len(t, n.Hook.IDs(), 1)
+	require.Len(t, n.Chat.IDs(), 1, "a chat is not told a second time what it may have")
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
@@ -211,20 +164,20 @@ func TestWhatAMessageCosts(t *testing.T) {
 	without := costs(harness.New(t, harness.Options{}))
 	require.Zero(t, without.told)
 	without.told = 1
-	require.Equal(t, without, costs(newTold(t, harness.Options{TaskQueue: t.Name() + "-told", Name: "-told"}).Env))
+	require.Equal(t, without, costs(harness.NewNotified(t, harness.Options{TaskQueue: t.Name() + "-told", Name: "-told"}).Env))
 }
 
 func TestTryingAChannel(t *testing.T) {
 	t.Parallel()
-	n := newTold(t, harness.Options{NoWorker: true})
+	n := harness.NewNotified(t, harness.Options{NoWorker: true})
 	for _, channel := range []string{"hook", "box"} {
 		result := n.Run("notify", "test", channel)
 		require.Zero(t, result.Code, "%s", result)
 		require.Contains(t, result.Stdout, channel+" took the message")
 	}
-	require.Equal(t, []string{"test"}, events(n.hook))
-	require.Len(t, n.box.Mails(), 1)
-	n.hook.Fault = func(w http.ResponseWriter, _ int) bool { http.Error(w, "gone", http.StatusGone); return true }
+	require.Equal(t, []string{"test"}, n.Hook.Events())
+	require.Len(t, n.Box.Mails(), 1)
+	n.Hook.Fault = func(w http.ResponseWriter, _ int) bool { http.Error(w, "gone", http.StatusGone); return true }
 	result := n.Run("notify", "test", "hook")
 	require.Equal(t, 1, result.Code)
 	require.Contains(t, result.Stderr, "it answered 410 Gone")

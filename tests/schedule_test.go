@@ -184,7 +184,7 @@ func TestAWeekOfNights(t *testing.T) {
 	s.ticks("night", 18) // what still runs would have both of the next nights skipped
 
 	// What is not started is counted. The starter's own backfill lets nights wait.
-	monday, err := time.Parse(time.RFC3339, businessNight)
+	monday, err := time.Parse(time.RFC3339, "2025-11-25T03:00:00Z") // 22:00 in New York
 	require.NoError(t, err)
 	require.NoError(t, s.Temporal.ScheduleClient().GetHandle(t.Context(), id).Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 		Start: monday, End: monday.Add(24 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
@@ -285,35 +285,4 @@ func failedResult(t *testing.T, err error) workflows.ScheduledCloseResult {
 	require.NoError(t, failed.Details(&result))
 	require.NotNil(t, result.Close, "the close's own result is among the details")
 	return result
-}
-
-// Scheduled times of the scenes: 22:00 in New York on a Monday, and on Thanksgiving Day.
-const (
-	businessNight = "2025-11-25T03:00:00Z"
-	holidayNight  = "2025-11-28T03:00:00Z"
-)
-
-func quickStep(code string) string { return "  - id: allocate\n    batch: {code: " + code + "}\n" }
-
-func (s *stage) scheduledInput() workflows.ScheduledCloseInput {
-	return workflows.ScheduledCloseInput{
-		Connection: s.Connection, Pipeline: s.name, Calendar: "us-bank", TimeZone: "America/New_York", At: "22:00", On: "business-days", StartedBy: "schedule",
-	}
-}
-
-// scheduled writes a pipeline, and starts what a schedule starts for a scheduled time.
-func (s *stage) scheduled(at, steps string) client.WorkflowRun {
-	s.Write(s.Pipelines, s.name+".yaml", "name: "+s.name+"\nsteps:\n"+steps)
-	return s.startScheduled(at, s.scheduledInput())
-}
-
-func (s *stage) startScheduled(at string, in workflows.ScheduledCloseInput) client.WorkflowRun {
-	when, err := time.Parse(time.RFC3339, at)
-	require.NoError(s.t, err)
-	run, err := s.Temporal.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
-		ID: s.name, TaskQueue: s.TaskQueue,
-		TypedSearchAttributes: temporal.NewSearchAttributes(temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime").ValueSet(when)),
-	}, workflows.ScheduledClose, in)
-	require.NoError(s.t, err)
-	return run
 }

@@ -80,17 +80,17 @@ steps:
 func TestNoSecretIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)
-	n := newTold(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URL is a secret, too
+	n := harness.NewNotified(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URL is a secret, too
 		Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.RefreshRotates}}})
 	e := n.Env
-	n.hook.Fault = func(w http.ResponseWriter, attempt int) bool {
+	n.Hook.Fault = func(w http.ResponseWriter, attempt int) bool {
 		if attempt > 1 {
 			return false
 		}
-		http.Error(w, hookSecret, http.StatusInternalServerError)
+		http.Error(w, harness.HookSecret, http.StatusInternalServerError)
 		return true
 	}
-	n.chat.Fault = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
+	n.Chat.Fault = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "everything.yaml", secretsPipeline)
 	faultyButWell(e)
@@ -101,9 +101,9 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	keepMetrics(t, e)
 	e.Worker.Stop()
 
-	require.Equal(t, []string{"succeeded"}, events(n.hook))
-	require.Len(t, n.chat.IDs(), 1)
-	secrets := append([]string{hookSecret, n.box.Password}, e.Sim.Secrets()...)
+	require.Equal(t, []string{"succeeded"}, n.Hook.Events())
+	require.Len(t, n.Chat.IDs(), 1)
+	secrets := append([]string{harness.HookSecret, n.Box.Password}, e.Sim.Secrets()...)
 	require.Greater(t, len(secrets), 8, "the credentials, tokens and PARs")
 	held := newSieve(secrets)
 	for name, text := range leftBehind(t, e, server) {
@@ -112,7 +112,7 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	}
 
 	// The same scan finds what is put there on purpose.
-	for i, secret := range []string{e.Sim.Options().Password, hookSecret, secrets[len(secrets)-1]} {
+	for i, secret := range []string{e.Sim.Options().Password, harness.HookSecret, secrets[len(secrets)-1]} {
 		_, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 			ID: "planted", TaskQueue: e.TaskQueue, Memo: map[string]any{"note": secret},
 		}, workflows.Migrate, workflows.MigrateInput{})

@@ -8,12 +8,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,6 +25,53 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
+
+// HookSecret is the part of the webhooks' URLs that nobody may read.
+const HookSecret = "/services/T0123/hook-secret-0123456789abcdef"
+
+// Notified is an environment whose worker has channels: a webhook, a chat and a mailbox, which take every event.
+type Notified struct {
+	*Env
+	Hook, Chat *Webhook
+	Box        *Mailbox
+}
+
+// NewNotified makes an environment with channels.
+func NewNotified(t testing.TB, o Options) *Notified {
+	t.Helper()
+	dir := Folder(t, "receivers")
+	ca := func(name string) string { return filepath.Join(dir, name+".pem") }
+	n := &Notified{
+		Hook: StartWebhook(t, ca("hook")),
+		Chat: StartWebhook(t, ca("chat")),
+		Box:  StartMailbox(t, "", ca("box")),
+	}
+	settings := map[string]string{
+		"worker.temporal_ui":             "https://temporal.bank.example",
+		"notifications.hook.kind":        "webhook",
+		"notifications.hook.url":         n.Hook.URL + HookSecret,
+		"notifications.hook.signing_key": n.Hook.Sign(),
+		"notifications.chat.kind":        "slack",
+		"notifications.chat.url":         n.Chat.URL + HookSecret,
+		"notifications.box.kind":         "mail",
+		"notifications.box.url":          "smtp://pbsmflow%40bank.example:" + n.Box.Password + "@" + n.Box.Address,
+		"notifications.box.from":         "pbsmflow@bank.example",
+		"notifications.box.to":           "night@bank.example",
+	}
+	for _, channel := range []string{"hook", "chat", "box"} {
+		settings["notifications."+channel+".on"] = strings.Join(notify.Events(), ",")
+		settings["notifications."+channel+".ca_file"] = ca(channel)
+	}
+	maps.Copy(settings, o.Settings)
+	o.Settings = settings
+	n.Env = New(t, o)
+	return n
+}
+
+// Fewest is how many messages the receiver has that has the fewest.
+func (n *Notified) Fewest() int {
+	return min(len(n.Hook.Events()), len(n.Chat.IDs()), len(n.Box.Mails()))
+}
 
 // Webhook is an HTTPS server that takes messages. It can be told to answer badly.
 type Webhook struct {
@@ -96,6 +145,19 @@ func (w *Webhook) IDs() []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return slices.Clone(w.ids)
+}
+
+// Events are what was taken, in order. As a receiver should, it takes no id twice.
+func (w *Webhook) Events() []string {
+	var all []string
+	seen := map[string]bool{}
+	for _, m := range w.Taken() {
+		if !seen[m.ID] {
+			all = append(all, strings.TrimSpace(m.Event+" "+m.Step))
+		}
+		seen[m.ID] = true
+	}
+	return all
 }
 
 // Mailbox is an SMTP server with STARTTLS and a login.

@@ -2,8 +2,10 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
+	"testing"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -71,6 +73,16 @@ func (e *Env) StartClose(pipeline string) client.WorkflowRun {
 	e.T.Helper()
 	return e.Start(workflows.CloseWorkflowID(e.Connection, pipeline, AsOf), workflows.NightlyClose,
 		workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: AsOf, StartedBy: "tests"})
+}
+
+// Definition is a whole pipeline as the input of a close takes it.
+func Definition(t testing.TB, name, steps string) json.RawMessage {
+	t.Helper()
+	text, err := json.Marshal("name: " + name + "\nsteps:\n" + steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // Status asks a workflow where it stands; false while it cannot answer.
