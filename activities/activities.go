@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 	if a.channels, err = notify.Open(cfg.NotifyChannels()); err != nil {
 		return nil, err
 	}
-	opened, err := stores.Open(ctx, cfg.StorePlaces())
+	opened, err := stores.Open(ctx, cfg.StoreSettings())
 	if err != nil {
 		return nil, err
 	}

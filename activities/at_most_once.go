@@ -28,7 +28,7 @@ const (
 	PhaseAnswered = "answered"
 )
 
-const postingHeartbeat = 5 * time.Second
+const submissionHeartbeat = 5 * time.Second
 
 // submitOnce sends a request at most once over all attempts of the activity.
 //
@@ -69,7 +69,7 @@ func (a *Activities) submitOnce(ctx context.Context, what string, send func(cont
 		if errors.As(err, &refused) && refused.NotProcessed {
 			a.markNotSent(ctx)
 		}
-		return Run{}, postedOnce(ctx, err)
+		return Run{}, classifySubmission(ctx, err)
 	}
 	run := newRun(answered)
 	_ = a.mark(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run}) // lost, it costs a person's look, too
@@ -88,7 +88,7 @@ func (a *Activities) markNotSent(ctx context.Context) {
 }
 
 func (a *Activities) keepMarking(ctx context.Context) {
-	tick := time.NewTicker(postingHeartbeat)
+	tick := time.NewTicker(submissionHeartbeat)
 	defer tick.Stop()
 	for {
 		select {

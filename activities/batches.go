@@ -165,7 +165,7 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 		return Run{}, err
 	}
 	run, err := conn.service.Interrupt(ctx, in.ref())
-	return newRun(run), repeatable(ctx, err)
+	return newRun(run), classifyCall(ctx, err)
 }
 
 // BatchStatus answers when the run's status differs from what the workflow knows.
@@ -174,12 +174,12 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	if err != nil {
 		return BatchStatus{}, err
 	}
-	if lookedJustNow(ctx, in.Poll) {
+	if polledJustNow(ctx, in.Poll) {
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s has just been looked at", in.RunID)
 	}
 	seen, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
 	if err != nil {
-		return BatchStatus{}, a.watching(ctx, in.Since, err)
+		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	status := newBatchStatus(seen)
 	if status.Fingerprint() == in.Known {

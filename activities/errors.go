@@ -17,7 +17,7 @@ import (
 
 // Types of the application errors that activities and workflows fail with.
 const (
-	// InvalidInput: the input has faults. Details: every fault, as []string.
+	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = "InvalidInput"
 	// Refused: the service, or a store, said no, and would say so again. Details: Refusal.
 	Refused = "Refused"
@@ -46,54 +46,54 @@ type Refusal struct {
 	Text       string `json:"text,omitempty"`
 }
 
-// InvalidInputError is the final error of an input with faults.
-func InvalidInputError(faults ...string) error {
-	faults = fitting(faults)
-	return temporal.NewNonRetryableApplicationError(strings.Join(faults, "; "), InvalidInput, nil, faults)
+// InvalidInputError is the final error of an input with problems.
+func InvalidInputError(problems ...string) error {
+	problems = fitting(problems)
+	return temporal.NewNonRetryableApplicationError(strings.Join(problems, "; "), InvalidInput, nil, problems)
 }
 
-// Bytes of one fault, and of all. An error that is larger than a message to Temporal would never get there,
+// Bytes of one problem, and of all. An error that is larger than a message to Temporal would never get there,
 // and the activity be tried for ever.
 const (
-	maxFaultSize  = 4 << 10
-	maxFaultsSize = 64 << 10
+	maxProblemSize  = 4 << 10
+	maxProblemsSize = 64 << 10
 )
 
-// fitting are the first of many faults, and how many more there are.
-func fitting(faults []string) []string {
+// fitting are the first of many problems, and how many more there are.
+func fitting(problems []string) []string {
 	var first []string
 	size := 0
-	for i, fault := range faults {
-		if len(fault) > maxFaultSize {
-			fault = strings.ToValidUTF8(fault[:maxFaultSize], "") + "..."
+	for i, problem := range problems {
+		if len(problem) > maxProblemSize {
+			problem = strings.ToValidUTF8(problem[:maxProblemSize], "") + "..."
 		}
-		if size += len(fault); size > maxFaultsSize {
-			return append(first, fmt.Sprintf("and %d more", len(faults)-i))
+		if size += len(problem); size > maxProblemsSize {
+			return append(first, fmt.Sprintf("and %d more", len(problems)-i))
 		}
-		first = append(first, fault)
+		first = append(first, problem)
 	}
 	return first
 }
 
-// repeatable classifies the error of a call that is safe to repeat.
-func repeatable(ctx context.Context, err error) error {
-	return classify(inTime(ctx, err, halfway), true, 0)
+// classifyCall classifies the error of a call that is safe to repeat.
+func classifyCall(ctx context.Context, err error) error {
+	return classify(capRetryAfter(ctx, err, halfway), true, 0)
 }
 
-// watching classifies the error of a status call: repeated when the next look is due, or when the
+// classifyPoll classifies the error of a status call: repeated when the next look is due, or when the
 // service asks for it, but once more before the timeout.
-func (a *Activities) watching(ctx context.Context, since time.Time, err error) error {
-	return classify(inTime(ctx, err, beforeTimeout), true, a.nextLook(ctx, since))
+func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err error) error {
+	return classify(capRetryAfter(ctx, err, beforeTimeout), true, a.nextPoll(ctx, since))
 }
 
-// postedOnce classifies the error of a call that must not be repeated unless it was certainly not processed.
-func postedOnce(ctx context.Context, err error) error {
-	return classify(inTime(ctx, err, halfway), false, 0)
+// classifySubmission classifies the error of a call that must not be repeated unless it was certainly not processed.
+func classifySubmission(ctx context.Context, err error) error {
+	return classify(capRetryAfter(ctx, err, halfway), false, 0)
 }
 
-// inTime cuts short the delay that the other side asks for: Temporal ends at once what is to be repeated
+// capRetryAfter cuts short the delay that the other side asks for: Temporal ends at once what is to be repeated
 // after the timeout.
-func inTime(ctx context.Context, err error, cut func(context.Context, time.Duration) time.Duration) error {
+func capRetryAfter(ctx context.Context, err error, cut func(context.Context, time.Duration) time.Duration) error {
 	var (
 		service *pbsm.Error
 		objects *parstore.Error
@@ -137,8 +137,8 @@ func classify(err error, safeToRepeat bool, delay time.Duration) error {
 	}
 }
 
-// reworded is an error in other words, with more details behind what was said; its kind stays.
-func reworded(known *temporal.ApplicationError, message string, more ...any) error {
+// withMessage is an error in other words, with more details behind what was said; its kind stays.
+func withMessage(known *temporal.ApplicationError, message string, more ...any) error {
 	var said Refusal
 	if known.HasDetails() {
 		_ = known.Details(&said)

@@ -114,7 +114,7 @@ func TestAnotherOrderIsNoChange(t *testing.T) {
 
 // The looks at a run whose tasks come in another order each time wait as those at any other.
 func TestALookAtAnotherOrderWaits(t *testing.T) {
-	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_ALLOC", Type: pbsm.Batch})
 	require.NoError(t, err)
 	sim.Advance(time.Second)
@@ -149,7 +149,7 @@ func looksAt(a *Activities, watch BatchStatusInput, attempts int32) error {
 // The look behind a change waits like every other: a group whose batches end one after the other would be looked
 // at without a pause, and Temporal end the workflow for the size of its history.
 func TestALookBehindAChangeWaits(t *testing.T) {
-	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_ALLOC", Type: pbsm.Batch})
 	require.NoError(t, err)
 	sim.Advance(time.Hour)
@@ -162,7 +162,7 @@ func TestALookBehindAChangeWaits(t *testing.T) {
 func TestAReportsEndIsToldEvenWhenItIsKnown(t *testing.T) {
 	for code, word := range map[string]string{"RPT_FAIL_ONCE": "FAIL", "RPT002": "COMPLETE"} {
 		t.Run(word, func(t *testing.T) {
-			a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 			env := activityEnv(a)
 			answer, err := env.ExecuteActivity(a.GenerateReport, GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"})
 			require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestAMarkThatWasNotConfirmedDoesNotStopThePost(t *testing.T) {
 		"paused": activity.ErrActivityPaused,
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 			var taken SubmissionHeartbeat
 			server := mocks.NewClient(t)
 			server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).
@@ -213,7 +213,7 @@ func TestAMarkThatWasNotConfirmedDoesNotStopThePost(t *testing.T) {
 // A gateway in maintenance may ask for an hour of patience, and be back in a minute. Temporal does not
 // repeat what would come after the deadline: the watch would end with its error while there is time left.
 func TestAServicesDelayDoesNotEndAWatchBeforeItsDeadline(t *testing.T) {
-	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	run, err := a.connections["prod"].service.Trigger(t.Context(), pbsm.TriggerRequest{Code: "PBSM_QUICK", Type: pbsm.Batch})
 	require.NoError(t, err)
 	sim.Advance(time.Hour)
@@ -235,7 +235,7 @@ func TestAServicesDelayDoesNotEndAWatchBeforeItsDeadline(t *testing.T) {
 
 // The same holds for every other call: what is safe to send again is sent again while there is time left.
 func TestAServicesDelayDoesNotEndACallBeforeItsDeadline(t *testing.T) {
-	a, sim := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	server := mocks.NewClient(t)
 	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(nil)
 	a.temporal = server
@@ -274,11 +274,11 @@ func TestAnInputWithFaultsWithoutEndIsRefused(t *testing.T) {
 	_, err = activityEnv(a).ExecuteActivity(a.PreparePipeline, PreparePipelineInput{Connection: "prod", Definition: definition, AsOfDate: "2026-10-31"})
 	failed := applicationError(t, err)
 	require.Equal(t, InvalidInput, failed.Type())
-	var faults []string
-	require.NoError(t, failed.Details(&faults))
+	var problems []string
+	require.NoError(t, failed.Details(&problems))
 	require.Less(t, len(failed.Message()), 100<<10)
-	require.Less(t, len(strings.Join(faults, "")), 100<<10)
+	require.Less(t, len(strings.Join(problems, "")), 100<<10)
 	require.True(t, utf8.ValidString(failed.Message()))
 	require.Contains(t, failed.Message(), "line 3: k0: unknown key")
-	require.Regexp(t, `^and \d{5} more$`, faults[len(faults)-1])
+	require.Regexp(t, `^and \d{5} more$`, problems[len(problems)-1])
 }

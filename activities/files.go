@@ -71,7 +71,7 @@ func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInpu
 		FileName: in.Name, FileSize: in.Size, MimeType: in.MimeType, Prefix: in.Prefix,
 	})
 	if err != nil {
-		return UploadPAR{}, repeatable(ctx, err)
+		return UploadPAR{}, classifyCall(ctx, err)
 	}
 	return UploadPAR{PAR: conn.seal(par.PAR), FileID: par.FileID, CreateDate: par.CreateDate, Scan: conn.config.ScanAfterUpload}, nil
 }
@@ -96,7 +96,7 @@ func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, erro
 		return Scan{}, err
 	}
 	scan, err := conn.service.ScanFile(ctx, in.FileID)
-	return Scan{Status: scan.Status}, repeatable(ctx, err)
+	return Scan{Status: scan.Status}, classifyCall(ctx, err)
 }
 
 // ListFiles answers with a file's entry once the service lists it.
@@ -107,7 +107,7 @@ func (a *Activities) ListFiles(ctx context.Context, in ListFilesInput) (File, er
 	}
 	listed, err := conn.service.ListFiles(ctx, in.Stripe)
 	if err != nil {
-		return File{}, a.watching(ctx, in.Since, err)
+		return File{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	for _, f := range listed {
 		if f.ID == in.FileID {
@@ -127,7 +127,7 @@ func (a *Activities) CreateDownloadPARByName(ctx context.Context, in CreateDownl
 		FileName: in.Name, StripeName: in.Stripe, Prefix: in.Prefix,
 	})
 	if err != nil {
-		return "", repeatable(ctx, err)
+		return "", classifyCall(ctx, err)
 	}
 	return conn.seal(par), nil
 }
@@ -140,7 +140,7 @@ func (a *Activities) CreateDownloadPARByID(ctx context.Context, in CreateDownloa
 	}
 	par, err := conn.service.CreateDownloadPARByID(ctx, in.FileID)
 	if err != nil {
-		return "", repeatable(ctx, err)
+		return "", classifyCall(ctx, err)
 	}
 	return conn.seal(par), nil
 }

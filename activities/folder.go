@@ -63,7 +63,7 @@ type ListSentFilesInput struct {
 const folderStreams = 8
 
 // PutFolder sends the files of a folder, several at once, and notes each in a list as it
-// arrives. A later attempt goes on behind what the list says (see [stores.Draft]), and sends what is
+// arrives. A later attempt goes on behind what the list says (see [stores.StagedFile]), and sends what is
 // missing of large files; other files that the list does not name yet are sent again, under new ids.
 func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (TransferResult, error) {
 	conn, err := a.connection(in.Connection)
@@ -75,7 +75,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 	return t.run(func(ctx context.Context) (TransferResult, error) {
 		files, total, err := a.filesOf(ctx, conn, in)
 		if refused := (*temporal.ApplicationError)(nil); errors.As(err, &refused) && refused.Type() == InvalidInput {
-			_ = conn.dropUnderWay(ctx, t.saved.Engine) // the error has the faults, and no room for what is left
+			_ = conn.dropUnderWay(ctx, t.saved.Engine) // the error has the problems, and no room for what is left
 		}
 		if err != nil {
 			return TransferResult{}, err
@@ -84,7 +84,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 		if err != nil {
 			return TransferResult{}, err
 		}
-		defer func() { _ = list.draft.Leave() }() // harmless after the commit
+		defer func() { _ = list.staging.Suspend() }() // harmless after the commit
 		progress := newFolderProgress(ctx, t, files, total, list)
 		group, sending := errgroup.WithContext(ctx)
 		group.SetLimit(max(folderStreams, 2*int(conn.config.Transfer.Parallel)))
@@ -102,7 +102,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 		if err := group.Wait(); err != nil {
 			return TransferResult{}, err
 		}
-		if err := a.stillCounts(ctx, t); err != nil {
+		if err := a.confirmOwnership(ctx, t); err != nil {
 			return TransferResult{}, err
 		}
 		err = list.commit()
@@ -115,7 +115,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolderInput) (files []stores.Info, total int64, err error) {
 	for file, err := range a.stores.List(ctx, in.Folder) {
 		if err != nil {
-			return nil, 0, looked(ctx, err)
+			return nil, 0, unknownStore(ctx, err)
 		}
 		if file.Ref != in.ListTo && file.Ref != in.Marker && !strings.Contains(strings.TrimPrefix(file.Ref, in.Folder), "/") {
 			files = append(files, file)
@@ -126,18 +126,18 @@ func (a *Activities) filesOf(ctx context.Context, conn *connection, in PutFolder
 		return nil, 0, fileMissing("%s holds no files: put them there, then retry", in.Folder)
 	}
 	slices.SortFunc(files, func(a, b stores.Info) int { return cmp.Compare(a.Ref, b.Ref) })
-	var faults []string
+	var problems []string
 	for _, file := range files {
 		request := pbsm.UploadRequest{FileName: path.Base(file.Ref), FileSize: file.Size, MimeType: in.MimeType, Prefix: in.Prefix}
 		if err := request.Check(conn.config.MaxFileSize); err != nil {
-			faults = append(faults, fmt.Sprintf("%s: %v", file.Ref, err))
+			problems = append(problems, fmt.Sprintf("%s: %v", file.Ref, err))
 		}
 	}
-	if len(faults) > maxFaults {
-		faults = append(faults[:maxFaults], fmt.Sprintf("and %d more", len(faults)-maxFaults))
+	if len(problems) > maxProblems {
+		problems = append(problems[:maxProblems], fmt.Sprintf("and %d more", len(problems)-maxProblems))
 	}
-	if len(faults) > 0 {
-		return nil, 0, InvalidInputError(faults...)
+	if len(problems) > 0 {
+		return nil, 0, InvalidInputError(problems...)
 	}
 	return files, total, nil
 }
@@ -153,8 +153,8 @@ func (a *Activities) putAndList(ctx context.Context, progress *folderProgress, l
 	return err
 }
 
-// maxFaults is how many files are named that cannot be sent.
-const maxFaults = 20
+// maxProblems is how many files are named that cannot be sent.
+const maxProblems = 20
 
 const fileAttempts = 3
 
@@ -163,11 +163,11 @@ func (a *Activities) putOne(ctx context.Context, progress *folderProgress, in Pu
 	for attempt := 1; ; attempt++ {
 		sent, err := a.putOnce(ctx, progress, in, file)
 		var known *temporal.ApplicationError
-		if !errors.As(repeatable(ctx, err), &known) {
+		if !errors.As(classifyCall(ctx, err), &known) {
 			return sent, err
 		}
 		if !strings.Contains(known.Message(), file.Ref) {
-			err = reworded(known, file.Ref+": "+known.Message())
+			err = withMessage(known, file.Ref+": "+known.Message())
 		}
 		expired := known.Type() == PARExpired
 		if expired {
@@ -257,7 +257,7 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 	}
 	listed, err := conn.service.ListFiles(ctx, "")
 	if err != nil {
-		return a.watching(ctx, in.Since, err)
+		return a.classifyPoll(ctx, in.Since, err)
 	}
 	known := map[string]bool{}
 	for _, f := range listed {
@@ -265,12 +265,12 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 	}
 	list, err := a.stores.Open(ctx, in.ListTo)
 	if err != nil {
-		return a.watching(ctx, in.Since, err)
+		return a.classifyPoll(ctx, in.Since, err)
 	}
 	defer list.Close()
 	sent, err := readSentList(list)
 	if err != nil {
-		return a.watching(ctx, in.Since, fmt.Errorf("read the list of what was sent, %s: %w; if it stays so, send the folder again", in.ListTo, err))
+		return a.classifyPoll(ctx, in.Since, fmt.Errorf("read the list of what was sent, %s: %w; if it stays so, send the folder again", in.ListTo, err))
 	}
 	missing, first := 0, SentFile{}
 	for _, file := range sent {
@@ -289,31 +289,31 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 
 // sentList is the list of what was sent while it grows.
 type sentList struct {
-	mu    sync.Mutex
-	draft stores.Draft
-	sent  map[string]bool // by an earlier attempt
-	sum   TransferResult
-	hash  hash.Hash
+	mu      sync.Mutex
+	staging stores.StagedFile
+	sent    map[string]bool // by an earlier attempt
+	sum     TransferResult
+	hash    hash.Hash
 }
 
 // openSentList goes on with the list of an earlier attempt. Lines of files that have changed
 // since are left out: these files are sent again.
 func (a *Activities) openSentList(ctx context.Context, ref, key string, files []stores.Info) (*sentList, error) {
-	draft, err := a.stores.Draft(ctx, ref, key)
+	staging, err := a.stores.Stage(ctx, ref, key)
 	if err != nil {
-		return nil, looked(ctx, err)
+		return nil, unknownStore(ctx, err)
 	}
-	l := &sentList{draft: draft, sent: map[string]bool{}, hash: sha256.New()}
+	l := &sentList{staging: staging, sent: map[string]bool{}, hash: sha256.New()}
 	there := map[string]stores.Info{}
 	for _, file := range files {
 		there[file.Ref] = file
 	}
-	held, _ := draft.Held()
+	held, _ := staging.Existing()
 	before, err := readSentList(held)
 	if err != nil && !errors.Is(err, errBadLine) { // a worker may have died while it wrote the last one
-		return nil, errors.Join(fmt.Errorf("read what was sent before, %s: %w", ref, err), draft.Leave())
+		return nil, errors.Join(fmt.Errorf("read what was sent before, %s: %w", ref, err), staging.Suspend())
 	}
-	err = draft.Truncate(0)
+	err = staging.Truncate(0)
 	for _, line := range before {
 		file, ok := there[line.File]
 		if ok && err == nil && file.Size == line.Bytes && file.ModTime.Equal(line.Modified) && !l.sent[line.File] {
@@ -322,7 +322,7 @@ func (a *Activities) openSentList(ctx context.Context, ref, key string, files []
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, draft.Leave())
+		return nil, errors.Join(err, staging.Suspend())
 	}
 	return l, nil
 }
@@ -360,11 +360,11 @@ func (l *sentList) add(file SentFile) error {
 	l.sum.Files++
 	l.sum.Bytes += file.Bytes
 	l.sum.Rows += file.Rows
-	_, err = l.draft.Write(line)
+	_, err = l.staging.Write(line)
 	return err
 }
 
 func (l *sentList) commit() error {
 	l.sum.SHA256 = hex.EncodeToString(l.hash.Sum(nil))
-	return l.draft.Commit()
+	return l.staging.Commit()
 }

@@ -166,9 +166,9 @@ func (p *folderProgress) save() {
 
 // dropUnderWay removes the parts of the files of a folder that nobody will send on.
 func (c *connection) dropUnderWay(ctx context.Context, engine []byte) error {
-	var faults []error
+	var problems []error
 	for _, file := range openUnderWay(engine) {
-		faults = append(faults, c.objects.Discard(ctx, file.Engine))
+		problems = append(problems, c.objects.Discard(ctx, file.Engine))
 	}
-	return errors.Join(faults...)
+	return errors.Join(problems...)
 }

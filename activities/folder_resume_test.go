@@ -33,7 +33,7 @@ func TestAFolderIsNeverToldToBeMoreThanItIs(t *testing.T) {
 	progress := &folderProgress{total: 30, underWay: map[string]fileUnderWay{}, t: &transfer{conn: conn}}
 	progress.t.counted.counter = &moveCounter{}
 	told := func() { most = max(most, progress.t.bytes.Load()) }
-	list := &sentList{draft: nowhere{}, sent: map[string]bool{}, hash: sha256.New()}
+	list := &sentList{staging: nowhere{}, sent: map[string]bool{}, hash: sha256.New()}
 	a, b := SentFile{File: "inbox/in/a.csv", Bytes: 10}, SentFile{File: "inbox/in/b.csv", Bytes: 20}
 	for _, file := range []SentFile{a, b} {
 		progress.begin(fileUnderWay{Version: FileInfo{File: file.File}})
@@ -51,8 +51,8 @@ func TestAFolderIsNeverToldToBeMoreThanItIs(t *testing.T) {
 	require.EqualValues(t, 30, progress.t.counted.counter.(*moveCounter).Load())
 }
 
-// nowhere is a draft that takes everything.
-type nowhere struct{ stores.Draft }
+// nowhere is a staging that takes everything.
+type nowhere struct{ stores.StagedFile }
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
@@ -62,10 +62,10 @@ func TestAFileThatCameIntoTheListBeforeItsWorkerDiedIsToldOnce(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
 	text := strings.Repeat("x", 256<<10)
 	put(t, filepath.Join(dir, "in"), map[string]string{"a.dat": text, "b.dat": glText})
-	a, _ := withService(t, stores.Place{URL: "file://" + dir})
+	a, _ := withService(t, stores.Settings{URL: "file://" + dir})
 	conn := a.connections["prod"]
 	const sent = "inbox/in/a.dat"
-	require.NoError(t, listed(t, a, sent).Leave())
+	require.NoError(t, listed(t, a, sent).Suspend())
 	engine, err := json.Marshal(map[string]fileUnderWay{
 		sent: {Version: FileInfo{File: sent, Size: int64(len(text))}, Bytes: int64(len(text)), Engine: json.RawMessage(`{}`)}})
 	require.NoError(t, err)
@@ -87,8 +87,8 @@ func TestAFileThatCameIntoTheListBeforeItsWorkerDiedIsToldOnce(t *testing.T) {
 	require.LessOrEqual(t, most, int64(len(text)+len(glText)))
 }
 
-// full is a draft on a disk that is full.
-type full struct{ stores.Draft }
+// full is a staging on a disk that is full.
+type full struct{ stores.StagedFile }
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
@@ -107,8 +107,8 @@ func TestAFileWhoseLineCannotBeWrittenIsNotSentAnew(t *testing.T) {
 			yield(file)
 		}
 	})
-	try := func(draft stores.Draft) error {
-		list := &sentList{draft: draft, sent: map[string]bool{}, hash: sha256.New()}
+	try := func(staging stores.StagedFile) error {
+		list := &sentList{staging: staging, sent: map[string]bool{}, hash: sha256.New()}
 		progress := newFolderProgress(t.Context(), transfer, files, 512<<10, list)
 		return a.putAndList(t.Context(), progress, list, PutFolderInput{Connection: "prod", Folder: "inbox/in/"}, files[0])
 	}
@@ -125,7 +125,7 @@ func TestTheListOfAnAttemptThatLearnsLateThatItIsOverIsGoneOnWith(t *testing.T) 
 	a, sim, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
 	in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"}
 	late := listed(t, a, "inbox/in/a.dat")
-	time.AfterFunc(time.Second, func() { assert.NoError(t, late.Leave()) })
+	time.AfterFunc(time.Second, func() { assert.NoError(t, late.Suspend()) })
 	_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
 	require.NoError(t, err)
 	require.Len(t, sim.Files(), 1, "a.dat was sent before")
@@ -135,13 +135,13 @@ func TestTheListOfAnAttemptThatLearnsLateThatItIsOverIsGoneOnWith(t *testing.T) 
 const testKey = "default-test-workflow-id"
 
 // listed is the list of what was sent of inbox/in/, as an attempt has it after one file.
-func listed(t *testing.T, a *Activities, ref string) stores.Draft {
+func listed(t *testing.T, a *Activities, ref string) stores.StagedFile {
 	t.Helper()
 	for file, err := range a.stores.List(t.Context(), ref) {
 		require.NoError(t, err)
 		line, err := json.Marshal(SentFile{File: file.Ref, FileID: "1", Bytes: file.Size, Modified: file.ModTime})
 		require.NoError(t, err)
-		list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", testKey)
+		list, err := a.stores.Stage(t.Context(), "inbox/in.sent.jsonl", testKey)
 		require.NoError(t, err)
 		_, err = list.Write(append(line, '\n'))
 		require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestWhatAnEarlierRunSentIsNotMeasuredAgain(t *testing.T) {
 	a, _, _ := withFolder(t, map[string]string{"a.dat": glText, "b.dat": glText})
 	moves := &moves{MetricsHandler: client.MetricsNopHandler}
 	a.connections["prod"].seen.metrics = moves
-	require.NoError(t, listed(t, a, "inbox/in/a.dat").Leave())
+	require.NoError(t, listed(t, a, "inbox/in/a.dat").Suspend())
 	_, err := activityEnv(a).ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
 	require.NoError(t, err)
 	require.EqualValues(t, len(glText), moves.bytes(directionUpload))

@@ -30,7 +30,7 @@ import (
 
 // withService are activities with one store, inbox, and a simulated service behind the connection
 // prod, which takes files of 128 KiB and more in parts of 64 KiB.
-func withService(t *testing.T, inbox stores.Place) (*Activities, *simulator.Simulator) {
+func withService(t *testing.T, inbox stores.Settings) (*Activities, *simulator.Simulator) {
 	t.Helper()
 	sim, err := simulator.Start(simulator.Options{})
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func withService(t *testing.T, inbox stores.Place) (*Activities, *simulator.Simu
 	objects, err := parstore.New(parstore.Options{RootCAs: roots, PARHosts: []string{"127.0.0.1"}, PartSize: 64 << 10, Threshold: 128 << 10})
 	require.NoError(t, err)
 	t.Cleanup(objects.Close)
-	opened, err := stores.Open(t.Context(), map[string]stores.Place{"inbox": inbox})
+	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"inbox": inbox})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	conn := &connection{
@@ -66,7 +66,7 @@ func withFolder(t *testing.T, files map[string]string) (a *Activities, sim *simu
 	dir = t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
 	put(t, filepath.Join(dir, "in"), files)
-	a, sim = withService(t, stores.Place{URL: "file://" + dir})
+	a, sim = withService(t, stores.Settings{URL: "file://" + dir})
 	return a, sim, dir
 }
 
@@ -86,7 +86,7 @@ type bucket struct {
 
 const glText = "ID,B\n1,2\n"
 
-func (b *bucket) start(t *testing.T) stores.Place {
+func (b *bucket) start(t *testing.T) stores.Settings {
 	t.Helper()
 	at := time.Date(2026, 10, 31, 1, 2, 3, 456e6, time.UTC)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func (b *bucket) start(t *testing.T) stores.Place {
 		}
 	}))
 	t.Cleanup(server.Close)
-	return stores.Place{URL: "s3://bucket?region=x&endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"}
+	return stores.Settings{URL: "s3://bucket?region=x&endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"}
 }
 
 func TestAFileOfAFolderThatChangesIsNotSent(t *testing.T) {
@@ -296,15 +296,15 @@ func TestAListThatCannotBeReadWholeProvesNothing(t *testing.T) {
 func TestAnAttemptThatDiedWithinALineIsGoneOnWith(t *testing.T) {
 	a, _ := withInbox(t)
 	at := time.Date(2026, 10, 31, 1, 2, 3, 0, time.UTC)
-	list, err := a.stores.Draft(t.Context(), "inbox/in.sent.jsonl", "key")
+	list, err := a.stores.Stage(t.Context(), "inbox/in.sent.jsonl", "key")
 	require.NoError(t, err)
 	_, err = io.WriteString(list, `{"file":"inbox/in/a.csv","file_id":"1","bytes":9,"modified":"2026-10-31T01:02:03Z"}`+"\n"+`{"file":"inbox/in/b.csv"`)
 	require.NoError(t, err)
-	require.NoError(t, list.Leave())
+	require.NoError(t, list.Suspend())
 	files := []stores.Info{{Ref: "inbox/in/a.csv", Size: 9, ModTime: at}, {Ref: "inbox/in/b.csv", Size: 9, ModTime: at}}
 	later, err := a.openSentList(t.Context(), "inbox/in.sent.jsonl", "key", files)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, later.draft.Abort()) }()
+	defer func() { require.NoError(t, later.staging.Abort()) }()
 	require.Equal(t, map[string]bool{"inbox/in/a.csv": true}, later.sent)
 }
 

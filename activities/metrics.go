@@ -21,8 +21,8 @@ import (
 
 // Measures of the activities. docs/metrics.md says what they mean.
 const (
-	serviceCallMeasure   = "pbsm_service_call"
-	transferBytesMeasure = "pbsm_transfer_bytes"
+	serviceCallMetric   = "pbsm_service_call"
+	transferBytesMetric = "pbsm_transfer_bytes"
 )
 
 // Directions of a transfer.
@@ -59,7 +59,7 @@ func (o observer) seen(ctx context.Context, call string, status int, began time.
 	if status != 0 {
 		code = strconv.Itoa(status)
 	}
-	o.metrics.WithTags(map[string]string{"call": call, "code": code}).Timer(serviceCallMeasure).Record(took)
+	o.metrics.WithTags(map[string]string{"call": call, "code": code}).Timer(serviceCallMetric).Record(took)
 
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
@@ -80,7 +80,7 @@ func (o observer) seen(ctx context.Context, call string, status int, began time.
 }
 
 func (o observer) transferred(direction string) client.MetricsCounter {
-	return o.metrics.WithTags(map[string]string{"direction": direction}).Counter(transferBytesMeasure)
+	return o.metrics.WithTags(map[string]string{"direction": direction}).Counter(transferBytesMetric)
 }
 
 // bytesCounter counts what moves beyond what was there when it began. What is sent again after
@@ -113,21 +113,21 @@ var errNoAnswer = errors.New("does not answer")
 // StoreProblems tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
 // whatever a store does.
 func StoreProblems(ctx context.Context, a *Activities) map[string]error {
-	return a.storeChecks.faults(ctx, a.stores.Names(), a.stores.Check)
+	return a.storeChecks.problems(ctx, a.stores.Names(), a.stores.Check)
 }
 
 // storeChecks are the checks that have not come back. A file system that hangs heeds no context, and
 // each check of it would keep a thread: so a store is not asked again before it has answered.
 type storeChecks struct{ pending sync.Map }
 
-func (c *storeChecks) faults(ctx context.Context, names []string, check func(context.Context, string) error) map[string]error {
+func (c *storeChecks) problems(ctx context.Context, names []string, check func(context.Context, string) error) map[string]error {
 	type answer struct {
 		name string
 		err  error
 	}
-	faults, answers, asked := map[string]error{}, make(chan answer, len(names)), 0
+	problems, answers, asked := map[string]error{}, make(chan answer, len(names)), 0
 	for _, name := range names {
-		faults[name] = fmt.Errorf("store %s: %w", name, errNoAnswer)
+		problems[name] = fmt.Errorf("store %s: %w", name, errNoAnswer)
 		if _, hangs := c.pending.LoadOrStore(name, true); hangs {
 			continue
 		}
@@ -141,12 +141,12 @@ func (c *storeChecks) faults(ctx context.Context, names []string, check func(con
 	for range asked {
 		select {
 		case is := <-answers:
-			faults[is.name] = is.err
+			problems[is.name] = is.err
 		case <-ctx.Done():
-			return faults
+			return problems
 		}
 	}
-	return faults
+	return problems
 }
 
 // RefusedLogins tells of each connection whether the service refused its credentials.

@@ -27,12 +27,12 @@ func TestAStoreThatHangsIsDown(t *testing.T) {
 		look := func() map[string]error {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			return checks.faults(ctx, []string{"inbox", "nfs"}, check)
+			return checks.problems(ctx, []string{"inbox", "nfs"}, check)
 		}
-		down := func(faults map[string]error) {
-			require.Len(t, faults, 2)
-			require.NoError(t, faults["inbox"])
-			require.EqualError(t, faults["nfs"], "store nfs: does not answer")
+		down := func(problems map[string]error) {
+			require.Len(t, problems, 2)
+			require.NoError(t, problems["inbox"])
+			require.EqualError(t, problems["nfs"], "store nfs: does not answer")
 		}
 		down(look())
 		down(look())

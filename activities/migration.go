@@ -59,7 +59,7 @@ func (a *Activities) migrate(ctx context.Context, in MigrationInput, call migrat
 		return Migration{}, err
 	}
 	m, err := call(conn.service, ctx, in.Code)
-	return newMigration(m), repeatable(ctx, err)
+	return newMigration(m), classifyCall(ctx, err)
 }
 
 func (a *Activities) awaitMigration(ctx context.Context, in MigrationStatusInput, call migrationCall) (Migration, error) {
@@ -69,7 +69,7 @@ func (a *Activities) awaitMigration(ctx context.Context, in MigrationStatusInput
 	}
 	m, err := call(conn.service, ctx, in.Code)
 	if err != nil {
-		return Migration{}, a.watching(ctx, in.Since, err)
+		return Migration{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	status := newMigration(m)
 	if !status.Done && !status.Failed {

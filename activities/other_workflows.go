@@ -34,7 +34,7 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	case errors.As(err, &gone):
 		return nil, temporal.NewNonRetryableApplicationError(in.WorkflowID+" was deleted from Temporal while it was waited for: look at the service for what became of it before it is started again", Refused, err)
 	case err != nil:
-		return nil, a.watching(ctx, in.Since, err)
+		return nil, a.classifyPoll(ctx, in.Since, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return nil, a.stillWaiting(ctx, in.Since, "%s was started elsewhere and is still going on", in.WorkflowID)
@@ -45,7 +45,7 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	if errors.As(err, &ended) {
 		return nil, relay(in.WorkflowID, ended)
 	}
-	return result, a.watching(ctx, in.Since, err)
+	return result, a.classifyPoll(ctx, in.Since, err)
 }
 
 // relay keeps the type and the details with which a workflow failed. What became of the run of one that

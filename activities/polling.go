@@ -20,12 +20,12 @@ type Poll struct {
 	Known string `json:"known,omitempty"`
 }
 
-// lastLook is how long before its schedule-to-close timeout a watch looks once more.
-const lastLook = 2 * time.Second
+// lastPoll is how long before its schedule-to-close timeout a watch looks once more.
+const lastPoll = 2 * time.Second
 
-// nextLook is the pause before the next look: a share of the time waited so far
+// nextPoll is the pause before the next look: a share of the time waited so far
 // within the configured bounds, cut short so that one look falls just before the timeout.
-func (a *Activities) nextLook(ctx context.Context, since time.Time) time.Duration {
+func (a *Activities) nextPoll(ctx context.Context, since time.Time) time.Duration {
 	return beforeTimeout(ctx, pause(a.poll, time.Since(since)))
 }
 
@@ -51,13 +51,13 @@ func timeLeft(ctx context.Context) time.Duration {
 	if info.ScheduleToCloseTimeout <= 0 {
 		return 0
 	}
-	return time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastLook
+	return time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastPoll
 }
 
 // stillWaiting asks Temporal to run the activity again after the next pause.
 // Being benign it is neither logged as a failure nor counted as one.
 func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format string, args ...any) error {
-	delay := a.nextLook(ctx, since)
+	delay := a.nextPoll(ctx, since)
 	message := fmt.Sprintf(format, args...) + fmt.Sprintf("; next look in %s", delay.Round(100*time.Millisecond))
 	return temporal.NewApplicationErrorWithOptions(message, StillWaiting, temporal.ApplicationErrorOptions{
 		NextRetryDelay: delay,
@@ -65,9 +65,9 @@ func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format s
 	})
 }
 
-// lookedJustNow tells that a watch goes on behind a change: its first look waits like every other. Else one
+// polledJustNow tells that a watch goes on behind a change: its first look waits like every other. Else one
 // look follows the other for as long as something changes, and each leaves all that it saw in the history.
-func lookedJustNow(ctx context.Context, w Poll) bool {
+func polledJustNow(ctx context.Context, w Poll) bool {
 	return w.Known != "" && activity.GetInfo(ctx).Attempt == 1 && timeLeft(ctx) >= 0
 }
 

@@ -46,7 +46,7 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 		FilterCriteria: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
 	})
 	if err != nil {
-		return Report{}, repeatable(ctx, err)
+		return Report{}, classifyCall(ctx, err)
 	}
 	return conn.newReport(instance), nil
 }
@@ -59,7 +59,7 @@ func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Re
 	}
 	instance, err := conn.service.ReportStatus(ctx, pbsm.ReportStatusRequest{ReportCode: in.Code, InstanceID: in.InstanceID})
 	if err != nil {
-		return Report{}, a.watching(ctx, in.Since, err)
+		return Report{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	report := conn.newReport(instance)
 	// An end is an end even when it is known: a short report may have been over in the answer to its request.

@@ -52,7 +52,7 @@ func (a *Activities) lookFor(ctx context.Context, in StatFileInput, file string)
 	case errors.Is(err, fs.ErrNotExist):
 		return FileInfo{}, fileMissing("%s is not in its store: put it there, then retry", file)
 	case err != nil:
-		return FileInfo{}, a.watching(ctx, in.Since, looked(ctx, err))
+		return FileInfo{}, a.classifyPoll(ctx, in.Since, unknownStore(ctx, err))
 	}
 	return FileInfo{File: file, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}, nil
 }

@@ -44,17 +44,17 @@ type ResolvedConnection struct {
 // ResolveConnection refuses a connection that no worker has: on its queue an activity would wait
 // for ever. It is a local activity of every workflow that needs a connection.
 func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnectionInput) (ResolvedConnection, error) {
-	fault, err := a.connectionFault(ctx, in.Connection, in.TaskQueue)
-	if fault != "" {
-		return ResolvedConnection{}, InvalidInputError(fault)
+	problem, err := a.connectionProblem(ctx, in.Connection, in.TaskQueue)
+	if problem != "" {
+		return ResolvedConnection{}, InvalidInputError(problem)
 	}
 	return ResolvedConnection{NotifyOn: a.channels.Events(in.Connection)}, err
 }
 
-// connectionFault says what is wrong with a connection that neither this worker has nor, by
+// connectionProblem says what is wrong with a connection that neither this worker has nor, by
 // Temporal's word, another one. Temporal remembers a worker's polls for minutes after it is gone
 // (matching.PollerHistoryTTL): a connection whose workers are being replaced is waited for.
-func (a *Activities) connectionFault(ctx context.Context, name, queue string) (string, error) {
+func (a *Activities) connectionProblem(ctx context.Context, name, queue string) (string, error) {
 	if _, ok := a.connections[name]; ok {
 		return "", nil
 	}
@@ -68,9 +68,9 @@ func (a *Activities) connectionFault(ctx context.Context, name, queue string) (s
 	return fmt.Sprintf("no worker has connection %q, and none had it in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
 }
 
-// connectionHere is the fault for an activity on the workers' own queue.
+// connectionHere is the problem for an activity on the workers' own queue.
 func (a *Activities) connectionHere(ctx context.Context, name string) (string, error) {
-	return a.connectionFault(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
+	return a.connectionProblem(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
 }
 
 func (a *Activities) knownConnections() string {

@@ -129,7 +129,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 	return t.run(func(ctx context.Context) (TransferResult, error) {
 		parts, err := a.stores.Parts(ctx, in.SaveTo, key, t.saved.Parts)
 		if err != nil {
-			return TransferResult{}, looked(ctx, err)
+			return TransferResult{}, unknownStore(ctx, err)
 		}
 		t.parts = parts
 		rows := newRows(in.SaveTo)
@@ -137,13 +137,13 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 			Target: parts, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
 		})
 		if err == nil {
-			err = a.stillCounts(ctx, t)
+			err = a.confirmOwnership(ctx, t)
 		}
 		if err == nil {
 			err = parts.Commit()
 		}
-		if err != nil && (len(t.saved.Engine) > 0 || errors.Is(err, errMayBeOver) && parts.Left() == nil) {
-			err = errors.Join(err, parts.Leave()) // an attempt that has taken over may be writing to what has this name
+		if err != nil && (len(t.saved.Engine) > 0 || errors.Is(err, errMayBeOver) && parts.State() == nil) {
+			err = errors.Join(err, parts.Suspend()) // an attempt that has taken over may be writing to what has this name
 		}
 		_ = parts.Abort() // harmless after either
 		return TransferResult{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
@@ -152,13 +152,13 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 
 var errMayBeOver = errors.New("not known from Temporal whether this attempt still counts, so the file is not put under its name")
 
-// stillCounts asks Temporal for leave to commit. An attempt that Temporal has given up may still
+// confirmOwnership asks Temporal for leave to commit. An attempt that Temporal has given up may still
 // reach the store, where another one writes a draft of the same name: to commit would put that
 // one's half under the final name.
 //
 // Nobody can take over within the heartbeat timeout from the answer on. An attempt that stands
 // still for that long between the answer and the commit, cut off from Temporal, is what remains.
-func (a *Activities) stillCounts(ctx context.Context, t *transfer) error {
+func (a *Activities) confirmOwnership(ctx context.Context, t *transfer) error {
 	if a.temporal == nil {
 		return nil
 	}
@@ -190,16 +190,16 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
 	if left.Folder != "" {
-		return repeatable(ctx, conn.dropUnderWay(ctx, left.Engine))
+		return classifyCall(ctx, conn.dropUnderWay(ctx, left.Engine))
 	}
 	if left.SaveTo == "" {
-		return repeatable(ctx, conn.objects.Discard(ctx, left.Engine))
+		return classifyCall(ctx, conn.objects.Discard(ctx, left.Engine))
 	}
 	parts, err := a.stores.Parts(ctx, left.SaveTo, left.Key, left.Parts)
 	if err != nil {
-		return repeatable(ctx, err)
+		return classifyCall(ctx, err)
 	}
-	return repeatable(ctx, parts.Abort())
+	return classifyCall(ctx, parts.Abort())
 }
 
 func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string, error) {

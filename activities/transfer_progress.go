@@ -152,12 +152,12 @@ func (t *transfer) failed(err error) error {
 	if t.activity.Err() != nil {
 		return temporal.NewCanceledError(Refusal{}, t.left())
 	}
-	err = repeatable(t.activity, err)
+	err = classifyCall(t.activity, err)
 	var known *temporal.ApplicationError
 	if !errors.As(err, &known) || known.Type() == InvalidInput || t.left() == "" {
 		return err
 	}
-	return reworded(known, known.Message(), t.left())
+	return withMessage(known, known.Message(), t.left())
 }
 
 func (t *transfer) left() SealedTransfer {
@@ -194,7 +194,7 @@ func (t *transfer) save(engine []byte) {
 	t.saved.Engine, t.state = engine, ""
 	if engine != nil {
 		if t.parts != nil {
-			t.saved.Parts = t.parts.Left()
+			t.saved.Parts = t.parts.State()
 		}
 		text, err := json.Marshal(t.saved)
 		if err != nil {

@@ -47,7 +47,7 @@ func TestAFileIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, conn := objectServer(t, content)
 			dir := t.TempDir()
-			opened, err := stores.Open(t.Context(), map[string]stores.Place{"outbox": {URL: "file://" + dir}})
+			opened, err := stores.Open(t.Context(), map[string]stores.Settings{"outbox": {URL: "file://" + dir}})
 			require.NoError(t, err)
 			get := func(answer error) error {
 				temporal := mocks.NewClient(t)
@@ -76,7 +76,7 @@ func TestAFileIsCommittedOnlyByTheAttemptThatCounts(t *testing.T) {
 }
 
 func TestAFileThatIsGoneIsNotWaitedFor(t *testing.T) {
-	a, _ := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, _ := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	conn := a.connections["prod"]
 	par, err := conn.service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
 	require.NoError(t, err)

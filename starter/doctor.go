@@ -276,7 +276,7 @@ func (d *doctor) save(check string, chain certificate.Chain) {
 func (d *doctor) stores(ctx context.Context, cfg *config.Config) {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
 		check := "store " + name
-		opened, err := stores.Open(ctx, map[string]stores.Place{name: cfg.StorePlaces()[name]})
+		opened, err := stores.Open(ctx, map[string]stores.Settings{name: cfg.StoreSettings()[name]})
 		if err == nil {
 			err = opened.Check(ctx, name)
 		}

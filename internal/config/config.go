@@ -38,7 +38,7 @@ import (
 type Config struct {
 	// Connections are the tenants of the service, each under the name that inputs call it by.
 	Connections map[string]Connection `koanf:"connections" jsonschema:"required" jsonschema_extras:"keys=name"`
-	// Stores are the places where files come from and go to. The name is the first part of a
+	// Stores are the settings where files come from and go to. The name is the first part of a
 	// STORE/PATH in a pipeline.
 	Stores map[string]Store `koanf:"stores" jsonschema_extras:"keys=name"`
 	// Notifications are the channels through which people are told, each under a name of its own.
@@ -224,17 +224,17 @@ type Poll struct {
 	Max time.Duration `koanf:"max"`
 }
 
-// StorePlaces is what stores.Open takes.
-func (c *Config) StorePlaces() map[string]stores.Place {
-	places := map[string]stores.Place{}
+// StoreSettings is what stores.Open takes.
+func (c *Config) StoreSettings() map[string]stores.Settings {
+	settings := map[string]stores.Settings{}
 	for name, store := range c.Stores {
-		places[name] = store.place()
+		settings[name] = store.settings()
 	}
-	return places
+	return settings
 }
 
-func (s Store) place() stores.Place {
-	return stores.Place{
+func (s Store) settings() stores.Settings {
+	return stores.Settings{
 		URL: s.URL, AccessKey: s.AccessKey.Expose(), SecretKey: s.SecretKey.Expose(),
 		KeyFile: s.KeyFile, KeyPassphrase: s.KeyPassphrase.Expose(), Password: s.Password.Expose(),
 		KnownHosts: s.KnownHosts, Fingerprint: s.Fingerprint,

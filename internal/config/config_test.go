@@ -119,11 +119,11 @@ func TestACompleteConfiguration(t *testing.T) {
 		ReportStatusBody: pbsm.ReportStatusBodyObject, ReportDefType: "X", MaxFileSize: 1000000,
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
-	assert.Equal(t, map[string]stores.Place{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StorePlaces())
+	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
 		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CensusInterval: 30 * time.Second}, cfg.Worker)
 
-	opened, err := stores.Open(t.Context(), map[string]stores.Place{"reports": cfg.StorePlaces()["reports"]})
+	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"reports": cfg.StoreSettings()["reports"]})
 	require.NoError(t, err)
 	require.NoError(t, opened.Close())
 	assert.DirExists(t, filepath.Join(dir, "out"))

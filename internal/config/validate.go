@@ -181,7 +181,7 @@ func (v *checker) store(key string, s *Store) {
 			*path = within(v.folder, *path)
 		}
 	}
-	for _, fault := range s.place().Faults() {
+	for _, fault := range s.settings().Problems() {
 		if fault.Key == "key_file" && s.KeyPassphrase == (Secret{value: redacted}) {
 			continue // it cannot be opened without what is missing
 		}

@@ -33,9 +33,11 @@ func (f onDisk) Section(_ context.Context, offset, length int64) (io.ReadCloser,
 
 type toDisk struct{ *os.File }
 
-func (toDisk) Keep(context.Context, int64, []byte) (string, error) { return "", errors.ErrUnsupported }
+func (toDisk) Resume(context.Context, int64, []byte) (string, error) {
+	return "", errors.ErrUnsupported
+}
 
-func (d toDisk) Restart(context.Context, int) error { return d.Truncate(0) }
+func (d toDisk) Reset(context.Context, int) error { return d.Truncate(0) }
 
 func (d toDisk) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
 	_, err := d.WriteAt(p, offset)

@@ -17,13 +17,13 @@ import (
 	"sync/atomic"
 )
 
-// Target is where a file goes. Keep or Restart comes first.
+// Target is where a file goes. Resume or Reset comes first.
 type Target interface {
-	// Keep goes on behind the first size bytes of what an earlier attempt left, whose
+	// Resume goes on behind the first size bytes of what an earlier attempt left, whose
 	// SHA-256 is sum. lost says why they cannot be relied on.
-	Keep(ctx context.Context, size int64, sum []byte) (lost string, err error)
-	// Restart drops what is there; so many parts are to come.
-	Restart(ctx context.Context, parts int) error
+	Resume(ctx context.Context, size int64, sum []byte) (lost string, err error)
+	// Reset drops what is there; so many parts are to come.
+	Reset(ctx context.Context, parts int) error
 	// WritePart takes a part, numbered from 1, at its offset. All but the last have the
 	// same size. Several come at once, in any order.
 	WritePart(ctx context.Context, number int, offset int64, p []byte) error
@@ -88,7 +88,7 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 		d.Progress = func(int64, int64) {}
 	}
 	t := &download{c: c, u: u, Download: d}
-	err = persist(ctx, func() (err error) {
+	err = retry(ctx, func() (err error) {
 		t.object, err = c.head(ctx, u)
 		return err
 	})
@@ -124,7 +124,7 @@ type download struct {
 // whole is for a store that does not answer HEAD, so that nobody knows how many
 // parts there will be.
 func (t *download) whole(ctx context.Context, parURL string) (Received, error) {
-	if err := t.Target.Restart(ctx, 1); err != nil {
+	if err := t.Target.Reset(ctx, 1); err != nil {
 		return Received{}, err
 	}
 	var received Received
@@ -177,7 +177,7 @@ func (t *download) resume(ctx context.Context) error {
 		return err
 	}
 	t.begin()
-	why, err := t.takeUp(ctx)
+	why, err := t.tryResume(ctx)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (t *download) resume(ctx context.Context) error {
 		if err := t.Digest.UnmarshalBinary(fresh); err != nil {
 			return err
 		}
-		if err := t.Target.Restart(ctx, t.parts()); err != nil {
+		if err := t.Target.Reset(ctx, t.parts()); err != nil {
 			return err
 		}
 	}
@@ -207,9 +207,9 @@ func (t *download) begin() {
 	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(part, t.c.buffered)} // ranges may be more than the parts of an upload
 }
 
-// takeUp goes on with what was saved, unless the target cannot. It says why what
+// tryResume goes on with what was saved, unless the target cannot. It says why what
 // was received is of no use; nothing when it is, or when nothing was saved.
-func (t *download) takeUp(ctx context.Context) (why string, err error) {
+func (t *download) tryResume(ctx context.Context) (why string, err error) {
 	var before downloadState
 	switch {
 	case json.Unmarshal(t.Resume, &before) != nil || before.Done == 0:
@@ -219,7 +219,7 @@ func (t *download) takeUp(ctx context.Context) (why string, err error) {
 	case before.PartSize <= 0 || before.PartSize > t.c.buffered || t.load(before.Sums) != nil:
 		return "it was begun by a worker of another release", nil
 	}
-	if why, err = t.Target.Keep(ctx, before.Done, t.sha256.Sum(nil)); why == "" && err == nil {
+	if why, err = t.Target.Resume(ctx, before.Done, t.sha256.Sum(nil)); why == "" && err == nil {
 		t.state = before
 	}
 	return why, err
@@ -337,7 +337,7 @@ func (t *download) snapshot() []byte {
 }
 
 func (t *download) fetch(ctx context.Context, offset int64, buffer []byte) error {
-	return persist(ctx, func() error {
+	return retry(ctx, func() error {
 		got := int64(0)
 		err := t.get(ctx, offset, buffer, func(n int) {
 			got += int64(n)

@@ -79,8 +79,8 @@ func (c *Client) withSlot(ctx context.Context, size int64, work func(context.Con
 	}
 }
 
-// persist repeats what may work later: a part is small beside its file.
-func persist(ctx context.Context, do func() error) error {
+// retry repeats what may work later: a part is small beside its file.
+func retry(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
 		e, ok := err.(*Error)

@@ -133,17 +133,17 @@ func (m memory) Section(_ context.Context, offset, length int64) (io.ReadCloser,
 	return io.NopCloser(io.NewSectionReader(bytes.NewReader(m), offset, length)), nil
 }
 
-// draft is a target in memory.
-type draft struct {
+// memoryTarget is a target in memory.
+type memoryTarget struct {
 	mu    sync.Mutex
 	bytes []byte
 	parts int
 	held  []byte
 }
 
-func (d *draft) Bytes() []byte { return d.bytes }
+func (d *memoryTarget) Bytes() []byte { return d.bytes }
 
-func (d *draft) Keep(_ context.Context, size int64, sum []byte) (string, error) {
+func (d *memoryTarget) Resume(_ context.Context, size int64, sum []byte) (string, error) {
 	if size > int64(len(d.held)) {
 		return "it is not there", nil
 	}
@@ -154,12 +154,12 @@ func (d *draft) Keep(_ context.Context, size int64, sum []byte) (string, error) 
 	return "", nil
 }
 
-func (d *draft) Restart(_ context.Context, parts int) error {
+func (d *memoryTarget) Reset(_ context.Context, parts int) error {
 	d.bytes, d.parts = nil, parts
 	return nil
 }
 
-func (d *draft) WritePart(_ context.Context, number int, offset int64, p []byte) error {
+func (d *memoryTarget) WritePart(_ context.Context, number int, offset int64, p []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if number < 1 || number == 1 && offset != 0 {
@@ -173,7 +173,7 @@ func (d *draft) WritePart(_ context.Context, number int, offset int64, p []byte)
 }
 
 // later is what another attempt finds.
-func (d *draft) later() *draft { return &draft{held: bytes.Clone(d.bytes)} }
+func (d *memoryTarget) later() *memoryTarget { return &memoryTarget{held: bytes.Clone(d.bytes)} }
 
 func noise(size int) []byte {
 	content := make([]byte, size)
@@ -501,7 +501,7 @@ func TestDownloadInParts(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			content := noise(size)
 			url := n.upload(content)
-			var to draft
+			var to memoryTarget
 			digest := sha256.New().(Digest)
 			var done, total atomic.Int64
 			got, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: &to, Digest: digest, Progress: func(d, of int64) { done.Store(d); total.Store(of) }})
@@ -520,7 +520,7 @@ func TestDownloadInParts(t *testing.T) {
 
 // slowStart is a target that has part 1 wait, and notes which parts come meanwhile.
 type slowStart struct {
-	draft
+	memoryTarget
 	release   chan struct{}
 	meanwhile atomic.Int32
 }
@@ -531,7 +531,7 @@ func (d *slowStart) WritePart(ctx context.Context, number int, offset int64, p [
 	} else {
 		d.meanwhile.Add(1)
 	}
-	return d.draft.WritePart(ctx, number, offset, p)
+	return d.memoryTarget.WritePart(ctx, number, offset, p)
 }
 
 // What a crash costs is what is on its way: one part for each stream, however long one of them takes.
@@ -558,9 +558,9 @@ func TestADownloadIsTakenUpAgain(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(parts*testPart + 5)
 	url := n.upload(content)
-	interrupted := func(t *testing.T, after int) (*draft, *notes) {
+	interrupted := func(t *testing.T, after int) (*memoryTarget, *notes) {
 		t.Helper()
-		to, state := &draft{}, &notes{}
+		to, state := &memoryTarget{}, &notes{}
 		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: after, Times: 1})
 		defer n.ClearFaults()
 		_, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: to, Save: state.save, Digest: sha256.New().(Digest)})
@@ -590,12 +590,12 @@ func TestADownloadIsTakenUpAgain(t *testing.T) {
 		})
 	}
 	for name, tt := range map[string]struct {
-		spoil func(to *draft)
+		spoil func(to *memoryTarget)
 		want  string
 	}{
-		"on another disk": {func(to *draft) { to.held = nil }, "it is not there"},
-		"damaged":         {func(to *draft) { to.held[testPart] ^= 1 }, "it is damaged"},
-		"another file by now": {func(*draft) {
+		"on another disk": {func(to *memoryTarget) { to.held = nil }, "it is not there"},
+		"damaged":         {func(to *memoryTarget) { to.held[testPart] ^= 1 }, "it is damaged"},
+		"another file by now": {func(*memoryTarget) {
 			n.Inject(simulator.Fault{Call: "object-head", Kind: simulator.FaultChangedETag, Times: 1})
 		}, "changed"},
 	} {
@@ -625,12 +625,12 @@ func TestADownloadWhoseCommitFailedIsNotReceivedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			content := noise(size)
 			url := n.upload(content)
-			receive := func(to *draft, digest Digest, state *notes) Received {
+			receive := func(to *memoryTarget, digest Digest, state *notes) Received {
 				got, err := n.objects.Download(t.Context(), url, Download{Target: to, Digest: digest, Resume: state.last, Save: state.save})
 				require.NoError(t, err)
 				return got
 			}
-			to, state := &draft{}, &notes{}
+			to, state := &memoryTarget{}, &notes{}
 			first := receive(to, sha256.New().(Digest), state)
 			gets, _, _ := n.count("object-get")
 
@@ -672,7 +672,7 @@ func TestDownloadFaults(t *testing.T) {
 			n := newTenant(t, simulator.Options{})
 			url := n.upload(content)
 			n.Inject(tt.fault)
-			var to draft
+			var to memoryTarget
 			got, err := n.objects.Download(t.Context(), url, Download{Target: &to})
 			if tt.want == "" {
 				require.NoError(t, err)
@@ -695,7 +695,7 @@ func TestDownloadFaults(t *testing.T) {
 		url := n.upload(content)
 		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultCorrupt, After: 4, Times: 1})
 		state := &notes{}
-		_, err := n.objects.Download(t.Context(), url, Download{Target: &draft{}, Save: state.save})
+		_, err := n.objects.Download(t.Context(), url, Download{Target: &memoryTarget{}, Save: state.save})
 		require.True(t, requireError(t, err).Temporary)
 		require.ErrorContains(t, err, "Content-MD5 is")
 		assert.Nil(t, state.last, "nobody goes on with it")
@@ -715,7 +715,7 @@ func TestTransfersShareAClient(t *testing.T) {
 			assert.NoError(t, err)
 			par, err := n.service.CreateDownloadPARByID(t.Context(), fmt.Sprint(id))
 			assert.NoError(t, err)
-			var to draft
+			var to memoryTarget
 			_, err = c.Download(t.Context(), par.Expose(), Download{Target: &to})
 			assert.NoError(t, err)
 			assert.True(t, bytes.Equal(content, to.Bytes()))
@@ -735,7 +735,7 @@ func TestBandwidth(t *testing.T) {
 			return err
 		},
 		"download": func(c *Client) error {
-			_, err := c.Download(t.Context(), from, Download{Target: &draft{}})
+			_, err := c.Download(t.Context(), from, Download{Target: &memoryTarget{}})
 			return err
 		},
 	} {
@@ -766,7 +766,7 @@ func TestACancelledTransferEnds(t *testing.T) {
 			return err
 		},
 		"download": func(ctx context.Context, stop func()) error {
-			_, err := n.objects.Download(ctx, url, Download{Target: &draft{}, Progress: func(done, _ int64) {
+			_, err := n.objects.Download(ctx, url, Download{Target: &memoryTarget{}, Progress: func(done, _ int64) {
 				if done > 3*testPart {
 					stop()
 				}

@@ -117,7 +117,7 @@ func (c *Client) Discard(ctx context.Context, state []byte) error {
 	if err != nil {
 		return &Error{Op: "abort upload", Err: err}
 	}
-	err = persist(ctx, func() error {
+	err = retry(ctx, func() error {
 		_, err := c.exchange(ctx, "abort upload", http.MethodDelete, u, nil)
 		return err
 	})
@@ -135,7 +135,7 @@ func (c *Client) uploadWhole(ctx context.Context, u *url.URL, up Upload) (Sent, 
 		b := body{op: "put", size: up.Size, askFirst: up.Size >= askFirst}
 		err := c.read(ctx, up, 0, up.Size, buffer, &b, func(src io.Reader) error {
 			sum = newSums()
-			return pour(io.MultiWriter(sum, up.Digest), src)
+			return copyTo(io.MultiWriter(sum, up.Digest), src)
 		})
 		if err != nil {
 			return false, err
@@ -186,8 +186,8 @@ func (c *Client) read(ctx context.Context, up Upload, offset, length int64, buff
 	return measure(bytes.NewReader(buffer))
 }
 
-// pour copies nothing that is in memory already.
-func pour(into io.Writer, src io.Reader) error {
+// copyTo copies nothing that is in memory already.
+func copyTo(into io.Writer, src io.Reader) error {
 	if held, ok := src.(io.WriterTo); ok {
 		_, err := held.WriteTo(into)
 		return err
@@ -247,7 +247,7 @@ type part struct {
 
 func (c *Client) beginUpload(ctx context.Context, par *url.URL, up Upload) (*upload, error) {
 	var u *url.URL
-	err := persist(ctx, func() (err error) {
+	err := retry(ctx, func() (err error) {
 		u, err = c.createUpload(ctx, par)
 		return err
 	})
@@ -353,9 +353,9 @@ func (t *upload) take() (number int, ahead, more bool) {
 func (t *upload) part(ctx context.Context, number int, ahead bool, buffer []byte, order *lane) (part, error) {
 	var p part
 	offset, length := int64(number-1)*t.state.PartSize, t.length(number)
-	inTurn := func(src io.Reader, more ...io.Writer) error {
+	inOrder := func(src io.Reader, more ...io.Writer) error {
 		return order.do(number, func() error {
-			err := pour(io.MultiWriter(append(more, t.sha256, t.Digest)...), src)
+			err := copyTo(io.MultiWriter(append(more, t.sha256, t.Digest)...), src)
 			if err == nil {
 				p.sha256 = marshal(t.sha256)
 				p.digest, err = t.Digest.MarshalBinary()
@@ -368,9 +368,9 @@ func (t *upload) part(ctx context.Context, number int, ahead bool, buffer []byte
 	err := t.c.read(ctx, t.Upload, offset, length, buffer, &b, func(src io.Reader) error {
 		if length > int64(len(buffer)) {
 			summed <- nil
-			return inTurn(src, sum)
+			return inOrder(src, sum)
 		}
-		go func() { summed <- inTurn(bytes.NewReader(buffer[:length])) }()
+		go func() { summed <- inOrder(bytes.NewReader(buffer[:length])) }()
 		sum.Write(buffer[:length])
 		return nil
 	})
@@ -395,7 +395,7 @@ func (t *upload) send(ctx context.Context, number int, b body) error {
 		u.RawPath += strconv.Itoa(number)
 	}
 	moved := b.moved
-	return persist(ctx, func() error {
+	return retry(ctx, func() error {
 		sent := 0
 		b.moved = func(n int) { sent += n; moved(n) }
 		_, err := t.c.send(ctx, &u, b)
@@ -443,7 +443,7 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 		MD5: fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(t.md5s.Sum(nil)), t.parts()),
 	}
 	var answer http.Header
-	refused := persist(ctx, func() (err error) {
+	refused := retry(ctx, func() (err error) {
 		answer, err = t.c.exchange(ctx, "commit upload", http.MethodPost, t.u, nil)
 		return err
 	})
@@ -452,7 +452,7 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 		return Sent{}, refused
 	}
 	var object object
-	err := persist(ctx, func() (err error) {
+	err := retry(ctx, func() (err error) {
 		object, err = t.c.head(ctx, t.par)
 		return err
 	})

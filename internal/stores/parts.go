@@ -9,30 +9,30 @@ import (
 )
 
 // Parts is a large file on its way into a store, written in parts. It begins
-// with Keep or Restart, and ends with Commit, Abort or Leave; Abort after any
+// with Resume or Reset, and ends with Commit, Abort or Suspend; Abort after any
 // of them is harmless. What is left is found by a later attempt at the same
 // file with the same key: in a folder on any worker that shares it, on an SFTP
 // server and in a bucket on any worker at all.
 type Parts interface {
-	// Keep goes on behind the first size bytes of what was left, whose SHA-256 is
+	// Resume goes on behind the first size bytes of what was left, whose SHA-256 is
 	// sum. lost says why they cannot be relied on; an error, that this cannot be told.
-	Keep(ctx context.Context, size int64, sum []byte) (lost string, err error)
-	// Restart drops what was left and begins a file of so many parts.
-	Restart(ctx context.Context, parts int) error
+	Resume(ctx context.Context, size int64, sum []byte) (lost string, err error)
+	// Reset drops what was left and begins a file of so many parts.
+	Reset(ctx context.Context, parts int) error
 	// WritePart takes a whole part, numbered from 1. All but the last have the same
 	// size. Several may come at once, in any order, and the same one again.
 	WritePart(ctx context.Context, number int, offset int64, p []byte) error
 	// Left is what a later attempt needs to find what is left, beside the file's
 	// name and key; nil where these are enough.
-	Left() []byte
+	State() []byte
 	// Commit puts the file under its name.
 	Commit() error
 	Abort() error
-	Leave() error
+	Suspend() error
 }
 
-// place is where a file of parts goes.
-type place struct {
+// destination is where a file of parts goes.
+type destination struct {
 	ref, path, key string
 }
 
@@ -45,51 +45,53 @@ func (s *Stores) Parts(ctx context.Context, ref, key string, left []byte) (Parts
 		return nil, err
 	}
 	if store.parts != nil && !escaped(path) {
-		return store.parts(ctx, place{ref, path, key}, left)
+		return store.parts(ctx, destination{ref, path, key}, left)
 	}
 	w, err := s.Create(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	t := &inTurn{Writer: w, next: 1}
+	t := &sequentialParts{Writer: w, next: 1}
 	t.turn.L = &t.mu
 	return t, nil
 }
 
-// What Keep says of what is not there, or not as it was.
+// What Resume says of what is not there, or not as it was.
 const (
-	leftNothing = "the part that was received is not there any more"
-	leftDamaged = "the part that was received is damaged"
+	partsMissing = "the part that was received is not there any more"
+	partsDamaged = "the part that was received is damaged"
 )
 
-// verifyLeft reads back what a server or a disk may have lost.
-func verifyLeft(held io.Reader, size int64, sum []byte) (lost string, err error) {
+// verifyExisting reads back what a server or a disk may have lost.
+func verifyExisting(held io.Reader, size int64, sum []byte) (lost string, err error) {
 	got := sha256.New()
 	n, err := io.CopyBuffer(got, io.LimitReader(held, size), make([]byte, 1<<20))
 	switch {
 	case err != nil:
 		return "", err
 	case n < size:
-		return leftNothing, nil
+		return partsMissing, nil
 	case string(got.Sum(nil)) != string(sum):
-		return leftDamaged, nil
+		return partsDamaged, nil
 	}
 	return "", nil
 }
 
-// inTurn writes the parts one after the other, where nothing can be left.
-type inTurn struct {
+// sequentialParts writes the parts one after the other, where nothing can be left.
+type sequentialParts struct {
 	*Writer
 	mu   sync.Mutex
 	turn sync.Cond
 	next int
 }
 
-func (*inTurn) Keep(context.Context, int64, []byte) (string, error) { return leftNothing, nil }
+func (*sequentialParts) Resume(context.Context, int64, []byte) (string, error) {
+	return partsMissing, nil
+}
 
-func (t *inTurn) Restart(context.Context, int) error { return nil }
+func (t *sequentialParts) Reset(context.Context, int) error { return nil }
 
-func (t *inTurn) WritePart(ctx context.Context, number int, _ int64, p []byte) error {
+func (t *sequentialParts) WritePart(ctx context.Context, number int, _ int64, p []byte) error {
 	stop := context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -115,6 +117,6 @@ func (t *inTurn) WritePart(ctx context.Context, number int, _ int64, p []byte) e
 	return nil
 }
 
-func (*inTurn) Left() []byte { return nil }
+func (*sequentialParts) State() []byte { return nil }
 
-func (t *inTurn) Leave() error { return t.Abort() }
+func (t *sequentialParts) Suspend() error { return t.Abort() }

@@ -17,13 +17,13 @@ import (
 
 // openS3 contacts nobody. Services that are compatible with S3 rather than S3, Oracle's among
 // them, refuse the checksums that newer SDKs add unasked; they are sent where S3 requires them.
-func openS3(ctx context.Context, u *url.URL, p Place) (opened, error) {
+func openS3(ctx context.Context, u *url.URL, p Settings) (opened, error) {
 	q := u.Query()
 	options := []func(*config.LoadOptions) error{
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
 		config.WithRegion(q.Get("region")),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(notForEver)),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(withIdleTimeout)),
 	}
 	if profile := q.Get("profile"); profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))

@@ -40,8 +40,8 @@ type bucketParts struct {
 	etags  map[int32]string
 }
 
-// leftInBucket is what Left gives.
-type leftInBucket struct {
+// uploadInBucket is what Left gives.
+type uploadInBucket struct {
 	Upload string `json:"upload"`
 }
 
@@ -51,40 +51,40 @@ type s3Bucket struct {
 	name, prefix string
 }
 
-func (b s3Bucket) file(ctx context.Context, at place) *bucketParts {
-	return &bucketParts{client: b.client, ctx: ctx, ref: at.ref, bucket: &b.name, key: aws.String(b.prefix + at.path), etags: map[int32]string{}}
+func (b s3Bucket) file(ctx context.Context, to destination) *bucketParts {
+	return &bucketParts{client: b.client, ctx: ctx, ref: to.ref, bucket: &b.name, key: aws.String(b.prefix + to.path), etags: map[int32]string{}}
 }
 
-func (b s3Bucket) parts(ctx context.Context, at place, left []byte) (Parts, error) {
-	p := b.file(ctx, at)
-	var before leftInBucket
+func (b s3Bucket) parts(ctx context.Context, to destination, left []byte) (Parts, error) {
+	p := b.file(ctx, to)
+	var before uploadInBucket
 	if json.Unmarshal(left, &before) == nil && before.Upload != "" {
 		p.upload = &before.Upload
 	}
 	return p, nil
 }
 
-func (b s3Bucket) writer(ctx context.Context, at place) io.WriteCloser {
-	return &bucketWriter{parts: b.file(ctx, at), ctx: ctx}
+func (b s3Bucket) writer(ctx context.Context, to destination) io.WriteCloser {
+	return &bucketWriter{parts: b.file(ctx, to), ctx: ctx}
 }
 
-// Keep relies on the parts that the bucket lists: it has taken each as a whole, with its
+// Resume relies on the parts that the bucket lists: it has taken each as a whole, with its
 // checksum, and nobody else knows the upload's id.
-func (p *bucketParts) Keep(ctx context.Context, size int64, _ []byte) (lost string, err error) {
+func (p *bucketParts) Resume(ctx context.Context, size int64, _ []byte) (lost string, err error) {
 	if p.upload == nil {
-		return leftNothing, nil
+		return partsMissing, nil
 	}
 	pages := s3.NewListPartsPaginator(p.client, &s3.ListPartsInput{Bucket: p.bucket, Key: p.key, UploadId: p.upload})
 	for number, held := int32(1), int64(0); held < size; {
 		if !pages.HasMorePages() {
-			return leftNothing, nil
+			return partsMissing, nil
 		}
 		page, err := pages.NextPage(ctx)
 		if isGone(err) {
-			return leftNothing, nil
+			return partsMissing, nil
 		}
 		if err != nil {
-			return "", fault("look at the parts of", p.ref, err)
+			return "", fileError("look at the parts of", p.ref, err)
 		}
 		for _, part := range page.Parts {
 			if held == size {
@@ -92,7 +92,7 @@ func (p *bucketParts) Keep(ctx context.Context, size int64, _ []byte) (lost stri
 			}
 			held += aws.ToInt64(part.Size)
 			if aws.ToInt32(part.PartNumber) != number || held > size {
-				return leftNothing, nil
+				return partsMissing, nil
 			}
 			p.etags[number] = aws.ToString(part.ETag)
 			number++
@@ -101,18 +101,18 @@ func (p *bucketParts) Keep(ctx context.Context, size int64, _ []byte) (lost stri
 	return "", nil
 }
 
-func (p *bucketParts) Restart(ctx context.Context, parts int) error {
+func (p *bucketParts) Reset(ctx context.Context, parts int) error {
 	if parts > maxBucketParts {
 		return fmt.Errorf("write %s: a bucket takes %d parts, the file has %d: save it in a folder or on an SFTP server", p.ref, maxBucketParts, parts)
 	}
 	if err := p.drop(); err != nil {
-		return fault("drop", p.ref, err)
+		return fileError("drop", p.ref, err)
 	}
 	begun, err := p.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: p.bucket, Key: p.key, ContentType: aws.String(contentType),
 	})
 	if err != nil {
-		return fault("write", p.ref, err)
+		return fileError("write", p.ref, err)
 	}
 	p.upload = begun.UploadId
 	return nil
@@ -131,7 +131,7 @@ func (p *bucketParts) WritePart(ctx context.Context, number int, _ int64, part [
 		Bucket: p.bucket, Key: p.key, UploadId: p.upload, PartNumber: &n, Body: bytes.NewReader(part), ContentLength: aws.Int64(int64(len(part))),
 	})
 	if err != nil {
-		return fault("write", p.ref, err)
+		return fileError("write", p.ref, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,11 +146,11 @@ func outliving(ctx context.Context) (context.Context, func()) {
 	return longer, func() { stop(); cancel() }
 }
 
-func (p *bucketParts) Left() []byte {
+func (p *bucketParts) State() []byte {
 	if p.upload == nil {
 		return nil
 	}
-	text, err := json.Marshal(leftInBucket{*p.upload})
+	text, err := json.Marshal(uploadInBucket{*p.upload})
 	if err != nil {
 		panic("stores: " + err.Error()) // impossible for a text
 	}
@@ -162,7 +162,7 @@ func (p *bucketParts) Commit() error {
 		return fmt.Errorf("write %s: the file was ended before", p.ref)
 	}
 	if err := p.ctx.Err(); err != nil {
-		return fault("write", p.ref, err)
+		return fileError("write", p.ref, err)
 	}
 	if len(p.etags) == 0 { // an upload of no parts cannot be completed
 		if err := p.WritePart(p.ctx, 1, 0, nil); err != nil {
@@ -178,7 +178,7 @@ func (p *bucketParts) Commit() error {
 		Bucket: p.bucket, Key: p.key, UploadId: p.upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
 	if err != nil {
-		return fault("write", p.ref, err)
+		return fileError("write", p.ref, err)
 	}
 	p.ended = true
 	return nil
@@ -190,7 +190,7 @@ func (p *bucketParts) Abort() error {
 	}
 	p.ended = true
 	if err := p.drop(); err != nil {
-		return fault("drop", p.ref, err)
+		return fileError("drop", p.ref, err)
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func refusedByBucket(err error) bool {
 	return errors.As(err, &answer) && slices.Contains(refusals, answer.ErrorCode())
 }
 
-func (p *bucketParts) Leave() error {
+func (p *bucketParts) Suspend() error {
 	p.ended = true
 	return nil
 }
@@ -257,7 +257,7 @@ func (w *bucketWriter) Write(p []byte) (int, error) {
 
 func (w *bucketWriter) flush() error {
 	if w.sent == 0 {
-		if err := w.parts.Restart(w.ctx, 0); err != nil {
+		if err := w.parts.Reset(w.ctx, 0); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ func inS3(t *testing.T, answer http.HandlerFunc) *Stores {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	s, err := Open(t.Context(), map[string]Place{"s": {URL: "s3://b1?region=r&endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"}})
+	s, err := Open(t.Context(), map[string]Settings{"s": {URL: "s3://b1?region=r&endpoint=" + server.URL, AccessKey: "a", SecretKey: "b"}})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s
@@ -44,7 +44,7 @@ func TestABucketThatRefusesAKeySaysSoOfEveryCall(t *testing.T) {
 			require.ErrorIs(t, w.Commit(), fs.ErrPermission)
 			p, err := s.Parts(t.Context(), "s/x.csv", "key", nil)
 			require.NoError(t, err)
-			require.ErrorIs(t, p.Restart(t.Context(), 1), fs.ErrPermission)
+			require.ErrorIs(t, p.Reset(t.Context(), 1), fs.ErrPermission)
 		})
 	}
 }

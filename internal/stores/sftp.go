@@ -31,10 +31,10 @@ type sftpBucket struct {
 }
 
 // openSFTP contacts nobody: a server that is down now may be up when it is needed.
-func openSFTP(_ context.Context, u *url.URL, p Place) (opened, error) {
-	if faults := checkSFTPLogin(p); len(faults) > 0 {
+func openSFTP(_ context.Context, u *url.URL, p Settings) (opened, error) {
+	if problems := checkSFTPLogin(p); len(problems) > 0 {
 		var errs []error
-		for _, f := range faults {
+		for _, f := range problems {
 			errs = append(errs, f)
 		}
 		return opened{}, errors.Join(errs...)
@@ -78,7 +78,7 @@ func (b *sftpBucket) Close() error {
 	return b.current.close()
 }
 
-func (b *sftpBucket) place(key string) string { return path.Join(b.root, key) }
+func (b *sftpBucket) fullPath(key string) string { return path.Join(b.root, key) }
 
 func (b *sftpBucket) ErrorCode(err error) gcerrors.ErrorCode {
 	switch {
@@ -112,11 +112,11 @@ func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOpt
 	}
 	defer s.watch(&err)()
 	if !s.replacesAtOnce() {
-		if err := s.removeAny(aside(b.place(key))); err != nil { // or it would come back
+		if err := s.removeAny(aside(b.fullPath(key))); err != nil { // or it would come back
 			return err
 		}
 	}
-	return s.Remove(b.place(key))
+	return s.Remove(b.fullPath(key))
 }
 
 func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attributes, err error) {
@@ -125,7 +125,7 @@ func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attr
 		return nil, err
 	}
 	defer s.watch(&err)()
-	info, err := regular(standing(s, b.place(key), s.Stat))
+	info, err := regular(standing(s, b.fullPath(key), s.Stat))
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, len
 		return nil, err
 	}
 	defer s.watch(&err)()
-	file, err := standing(s, b.place(key), s.Open)
+	file, err := standing(s, b.fullPath(key), s.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -205,21 +205,21 @@ func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *drive
 		return nil, err
 	}
 	defer s.watch(&err)()
-	final := b.place(key)
+	final := b.fullPath(key)
 	if err := s.MkdirAll(path.Dir(final)); err != nil {
 		return nil, err
 	}
-	draft := path.Join(path.Dir(final), "."+path.Base(final)+"."+rand.Text()[:12]+".part")
-	file, err := s.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	staging := path.Join(path.Dir(final), "."+path.Base(final)+"."+rand.Text()[:12]+".part")
+	file, err := s.OpenFile(staging, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}
-	return &sftpWriter{ctx, sftpDraft{s, file, draft, final}, bufio.NewWriterSize(file, sftpBuffer)}, nil
+	return &sftpWriter{ctx, sftpStaging{s, file, staging, final}, bufio.NewWriterSize(file, sftpBuffer)}, nil
 }
 
 type sftpWriter struct {
 	ctx context.Context
-	sftpDraft
+	sftpStaging
 	buffer *bufio.Writer
 }
 
@@ -252,31 +252,31 @@ func (w *sftpWriter) Close() (err error) {
 		err = errors.Join(err, w.file.Close())
 	}
 	if err != nil {
-		return errors.Join(err, w.session.removeAny(w.draft))
+		return errors.Join(err, w.session.removeAny(w.staging))
 	}
 	return nil
 }
 
-// sftpDraft is a file that is not under its name yet.
-type sftpDraft struct {
-	session      *session
-	file         *sftp.File
-	draft, final string
+// sftpStaging is a file that is not under its name yet.
+type sftpStaging struct {
+	session        *session
+	file           *sftp.File
+	staging, final string
 }
 
 // commit puts the file under its name, unless the context has ended meanwhile.
-func (d *sftpDraft) commit(ctx context.Context) error {
+func (d *sftpStaging) commit(ctx context.Context) error {
 	err := errors.Join(d.sync(), d.file.Close())
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = d.session.replace(d.draft, d.final)
+		err = d.session.replace(d.staging, d.final)
 	}
 	return err
 }
 
-func (d *sftpDraft) sync() error {
+func (d *sftpStaging) sync() error {
 	if _, ok := d.session.HasExtension("fsync@openssh.com"); !ok {
 		return nil
 	}
@@ -319,7 +319,7 @@ type lister struct {
 }
 
 func (l *lister) folder(ctx context.Context, folder string) error {
-	entries, err := l.session.ReadDirContext(ctx, l.bucket.place(folder))
+	entries, err := l.session.ReadDirContext(ctx, l.bucket.fullPath(folder))
 	if err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error
 		return nil
 	}
 	if entry.Mode()&fs.ModeSymlink != 0 {
-		target, err := regular(l.session.Stat(l.bucket.place(key)))
+		target, err := regular(l.session.Stat(l.bucket.fullPath(key)))
 		if err != nil {
 			return nil // a link to a folder, or to nothing
 		}

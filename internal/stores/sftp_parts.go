@@ -14,29 +14,29 @@ import (
 // only its key gives, so that whichever worker comes next goes on with it.
 //
 // SFTP has no locks. An attempt that has not noticed yet that it is over may go on writing, but
-// it writes the same bytes to the same places, or to a file that Restart has unlinked. So nothing
+// it writes the same bytes to the same places, or to a file that Reset has unlinked. So nothing
 // takes away what another attempt may rely on: what is behind the file's end is cut off at the
 // commit alone.
 type sftpParts struct {
-	sftpDraft
+	sftpStaging
 	ctx   context.Context
 	ref   string
 	size  atomic.Int64 // where the last part ends that is known of
 	ended bool
 }
 
-func (b *sftpBucket) parts(ctx context.Context, at place, _ []byte) (_ Parts, err error) {
+func (b *sftpBucket) parts(ctx context.Context, to destination, _ []byte) (_ Parts, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
-		return nil, fault("write", at.ref, err)
+		return nil, fileError("write", to.ref, err)
 	}
 	defer s.watch(&err)()
-	final := b.place(at.path)
+	final := b.fullPath(to.path)
 	if err := s.MkdirAll(path.Dir(final)); err != nil {
-		return nil, fault("write", at.ref, err)
+		return nil, fileError("write", to.ref, err)
 	}
-	draft := path.Join(path.Dir(final), draftName(path.Base(final), at.key))
-	p := &sftpParts{sftpDraft: sftpDraft{s, nil, draft, final}, ctx: ctx, ref: at.ref}
+	staging := path.Join(path.Dir(final), stagingName(path.Base(final), to.key))
+	p := &sftpParts{sftpStaging: sftpStaging{s, nil, staging, final}, ctx: ctx, ref: to.ref}
 	return p, p.fault(p.open(0))
 }
 
@@ -44,17 +44,17 @@ func (p *sftpParts) fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault("write", p.ref, err)
+	return fileError("write", p.ref, err)
 }
 
 func (p *sftpParts) open(more int) (err error) {
-	p.file, err = p.session.OpenFile(p.draft, os.O_RDWR|os.O_CREATE|more)
+	p.file, err = p.session.OpenFile(p.staging, os.O_RDWR|os.O_CREATE|more)
 	return err
 }
 
-// Keep reads back what the server has: it may have lost what was not yet on its disk.
-func (p *sftpParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
-	lost, err = verifyLeft(watchedFile{p}, size, sum)
+// Resume reads back what the server has: it may have lost what was not yet on its disk.
+func (p *sftpParts) Resume(_ context.Context, size int64, sum []byte) (lost string, err error) {
+	lost, err = verifyExisting(watchedFile{p}, size, sum)
 	p.size.Store(size)
 	return lost, p.fault(err)
 }
@@ -67,10 +67,10 @@ func (w watchedFile) Read(p []byte) (n int, err error) {
 	return w.file.Read(p)
 }
 
-func (p *sftpParts) Restart(context.Context, int) (err error) {
+func (p *sftpParts) Reset(context.Context, int) (err error) {
 	defer p.session.watch(&err)()
 	p.size.Store(0)
-	err = errors.Join(p.file.Close(), p.session.Remove(p.draft))
+	err = errors.Join(p.file.Close(), p.session.Remove(p.staging))
 	if err == nil {
 		err = p.open(os.O_EXCL)
 	}
@@ -101,7 +101,7 @@ func (p *sftpParts) reaches(end int64) {
 	}
 }
 
-// settle gives the draft the file's size. One that is shorter is not this attempt's any more:
+// settle gives the staging the file's size. One that is shorter is not this attempt's any more:
 // another one has begun anew under its name, or the server has lost what it took.
 func (p *sftpParts) settle() error {
 	size := p.size.Load()
@@ -112,14 +112,14 @@ func (p *sftpParts) settle() error {
 	if err != nil {
 		return err
 	}
-	info, err = p.session.Lstat(p.draft)
+	info, err = p.session.Lstat(p.staging)
 	if err == nil && info.Size() != size {
 		err = fmt.Errorf("%d bytes were written, the server has %d", size, info.Size())
 	}
 	return err
 }
 
-func (*sftpParts) Left() []byte { return nil }
+func (*sftpParts) State() []byte { return nil }
 
 func (p *sftpParts) Commit() (err error) {
 	defer p.session.watch(&err)()
@@ -145,17 +145,17 @@ func (p *sftpParts) Abort() (err error) {
 	}
 	p.ended = true
 	defer p.session.watch(&err)()
-	err = p.session.Remove(p.draft)
+	err = p.session.Remove(p.staging)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	if err := errors.Join(err, p.close()); err != nil {
-		return fault("drop", p.ref, err)
+		return fileError("drop", p.ref, err)
 	}
 	return nil
 }
 
-func (p *sftpParts) Leave() (err error) {
+func (p *sftpParts) Suspend() (err error) {
 	if p.ended {
 		return nil
 	}

@@ -24,16 +24,16 @@ func (s *session) replacesAtOnce() bool {
 	return ok
 }
 
-// replace puts a draft under its name.
-func (s *session) replace(draft, final string) error {
+// replace puts a staging under its name.
+func (s *session) replace(staging, final string) error {
 	if s.replacesAtOnce() {
-		return s.PosixRename(draft, final)
+		return s.PosixRename(staging, final)
 	}
 	old, err := s.putAside(final)
 	if err != nil {
 		return err
 	}
-	if err := s.Rename(draft, final); err != nil {
+	if err := s.Rename(staging, final); err != nil {
 		return errors.Join(err, missingIsFine(s.putBack(final)))
 	}
 	err = s.Remove(aside(final))

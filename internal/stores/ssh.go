@@ -54,7 +54,7 @@ type dialer struct {
 	host    hostCheck
 }
 
-func newDialer(u *url.URL, p Place) (*dialer, error) {
+func newDialer(u *url.URL, p Settings) (*dialer, error) {
 	check, err := knownHost(p)
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func explained(address string, err error) error {
 }
 
 // signer is the key of a place; nil where it has none.
-func signer(p Place) (ssh.Signer, error) {
+func signer(p Settings) (ssh.Signer, error) {
 	if p.KeyFile == "" {
 		return nil, nil
 	}
@@ -191,7 +191,7 @@ type hostCheck struct {
 	algorithms func(address string, remote net.Addr) []string
 }
 
-func knownHost(p Place) (hostCheck, error) {
+func knownHost(p Settings) (hostCheck, error) {
 	if p.Fingerprint != "" {
 		return byFingerprint(p.Fingerprint)
 	}

@@ -55,21 +55,21 @@ func (e *ReferenceError) Error() string { return e.Message }
 
 // Open opens every store, given by name. Servers are not contacted; see
 // [Stores.Check]. The error names every store that cannot be opened.
-func Open(ctx context.Context, places map[string]Place) (*Stores, error) {
+func Open(ctx context.Context, settings map[string]Settings) (*Stores, error) {
 	s := &Stores{buckets: map[string]opened{}, schemes: map[string]string{}, folders: map[string]string{}}
-	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(places)) {
-		if err := s.open(ctx, name, places[name]); err != nil {
-			faults = append(faults, fmt.Errorf("store %s: %w", name, err))
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if err := s.open(ctx, name, settings[name]); err != nil {
+			problems = append(problems, fmt.Errorf("store %s: %w", name, err))
 		}
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(append(faults, s.Close())...)
+	if len(problems) > 0 {
+		return nil, errors.Join(append(problems, s.Close())...)
 	}
 	return s, nil
 }
 
-func (s *Stores) open(ctx context.Context, name string, p Place) error {
+func (s *Stores) open(ctx context.Context, name string, p Settings) error {
 	u, err := ParseURL(p.URL)
 	if err != nil {
 		return err
@@ -87,11 +87,11 @@ func (s *Stores) open(ctx context.Context, name string, p Place) error {
 
 // Close releases the stores. Files that are open become unusable.
 func (s *Stores) Close() error {
-	var faults []error
+	var problems []error
 	for _, bucket := range s.buckets {
-		faults = append(faults, bucket.Close())
+		problems = append(problems, bucket.Close())
 	}
-	return errors.Join(faults...)
+	return errors.Join(problems...)
 }
 
 // Names are the names of the stores, in order.
@@ -123,7 +123,7 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 	}
 	a, err := bucket.Attributes(ctx, path)
 	if err != nil {
-		return Info{}, fault("look at", ref, err)
+		return Info{}, fileError("look at", ref, err)
 	}
 	return Info{Ref: ref, Size: a.Size, ModTime: a.ModTime, ETag: a.ETag, MD5: a.MD5}, nil
 }
@@ -144,7 +144,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			return
 		}
 		if err := s.readable(name, start); err != nil {
-			yield(Info{}, fault("list", prefix, err))
+			yield(Info{}, fileError("list", prefix, err))
 			return
 		}
 		files := bucket.List(&blob.ListOptions{Prefix: start})
@@ -154,7 +154,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 				return
 			}
 			if err != nil {
-				yield(Info{}, fault("list", prefix, err))
+				yield(Info{}, fileError("list", prefix, err))
 				return
 			}
 			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key) {
@@ -197,7 +197,7 @@ func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	}
 	reader, err := bucket.NewReader(ctx, path, nil)
 	if err != nil {
-		return nil, fault("read", ref, err)
+		return nil, fileError("read", ref, err)
 	}
 	return reader, nil
 }
@@ -220,7 +220,7 @@ func create(ctx context.Context, bucket opened, ref, path string) (_ *Writer, er
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Writer{ref: ref, cancel: cancel}
 	if bucket.writer != nil && !escaped(path) {
-		w.blob = bucket.writer(ctx, place{ref: ref, path: path})
+		w.blob = bucket.writer(ctx, destination{ref: ref, path: path})
 		return w, nil
 	}
 	w.blob, err = bucket.NewWriter(ctx, path, &blob.WriterOptions{
@@ -232,7 +232,7 @@ func create(ctx context.Context, bucket opened, ref, path string) (_ *Writer, er
 	})
 	if err != nil {
 		cancel()
-		return nil, fault("write", ref, err)
+		return nil, fileError("write", ref, err)
 	}
 	return w, nil
 }
@@ -250,7 +250,7 @@ type Writer struct {
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.blob.Write(p)
 	if err != nil {
-		return n, fault("write", w.ref, err)
+		return n, fileError("write", w.ref, err)
 	}
 	return n, nil
 }
@@ -262,13 +262,13 @@ func (w *Writer) Commit() error {
 	}
 	if w.local != nil {
 		if err := w.local.Sync(); err != nil {
-			return errors.Join(fault("write", w.ref, err), w.Abort())
+			return errors.Join(fileError("write", w.ref, err), w.Abort())
 		}
 	}
 	w.ended = true
 	defer w.cancel()
 	if err := w.blob.Close(); err != nil {
-		return fault("write", w.ref, err)
+		return fileError("write", w.ref, err)
 	}
 	return nil
 }
@@ -282,7 +282,7 @@ func (w *Writer) Abort() error {
 	w.cancel()
 	err := w.blob.Close()
 	if err != nil && gcerrors.Code(err) != gcerrors.Canceled && !errors.Is(err, context.Canceled) {
-		return fault("drop", w.ref, err)
+		return fileError("drop", w.ref, err)
 	}
 	return nil
 }
@@ -304,7 +304,7 @@ func (s *Stores) unknown(name string) error {
 }
 
 // fault names the file. What any store says of one that is missing, or not for us, is the one of io/fs.
-func fault(doing, ref string, err error) error {
+func fileError(doing, ref string, err error) error {
 	switch code := gcerrors.Code(err); {
 	case code == gcerrors.NotFound:
 		return fmt.Errorf("%s %s: %w", doing, ref, fs.ErrNotExist)

@@ -17,7 +17,7 @@ import (
 func folder(t *testing.T) (*Stores, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := Open(t.Context(), places(map[string]string{"inbox": "file://" + dir, "memory": "mem://"}))
+	s, err := Open(t.Context(), settings(map[string]string{"inbox": "file://" + dir, "memory": "mem://"}))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s, dir
@@ -189,14 +189,14 @@ func TestAFolderIsNoFile(t *testing.T) {
 }
 
 func TestOpenNamesEveryFault(t *testing.T) {
-	_, err := Open(t.Context(), places(map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"}))
+	_, err := Open(t.Context(), settings(map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"}))
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "store a: ")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	assert.ErrorContains(t, err, `store b: the scheme "ftp" is not supported; supported: file, mem, s3, sftp`)
 
 	dir := filepath.Join(t.TempDir(), "made")
-	s, err := Open(t.Context(), places(map[string]string{"a": "file://" + dir + "?create_dir=true"}))
+	s, err := Open(t.Context(), settings(map[string]string{"a": "file://" + dir + "?create_dir=true"}))
 	require.NoError(t, errors.Join(err, s.Check(t.Context(), "a"), s.Close()))
 }
 
@@ -237,10 +237,10 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-func places(urls map[string]string) map[string]Place {
-	all := map[string]Place{}
+func settings(urls map[string]string) map[string]Settings {
+	all := map[string]Settings{}
 	for name, url := range urls {
-		all[name] = Place{URL: url}
+		all[name] = Settings{URL: url}
 	}
 	return all
 }

@@ -76,8 +76,8 @@ func TestDemoConfigurationIsWhole(t *testing.T) {
 	cfg, err := config.Load("", list(env))
 	require.NoError(t, err)
 	assert.Equal(t, "https://simulator:8443/", cfg.Connections["demo"].BaseURL[:len("https://simulator:8443/")])
-	assert.Contains(t, cfg.StorePlaces(), "inbox")
-	assert.Contains(t, cfg.StorePlaces(), "reports")
+	assert.Contains(t, cfg.StoreSettings(), "inbox")
+	assert.Contains(t, cfg.StoreSettings(), "reports")
 	assert.Equal(t, "/pipelines", cfg.Worker.Pipelines)
 
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))

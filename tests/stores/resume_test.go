@@ -36,11 +36,11 @@ const (
 )
 
 // onEachServer tries what leaves one file, and nothing else, on an S3 and on an SFTP server.
-func onEachServer(t *testing.T, try func(t *testing.T, place stores.Place)) {
+func onEachServer(t *testing.T, try func(t *testing.T, settings stores.Settings)) {
 	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
 		server := startS3(t)
-		try(t, server.place("night/out"))
+		try(t, server.settings("night/out"))
 		left, err := server.client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String("night/out/")})
 		require.NoError(t, err)
 		require.Len(t, left.Contents, 1)
@@ -51,37 +51,40 @@ func onEachServer(t *testing.T, try func(t *testing.T, place stores.Place)) {
 	t.Run("SFTP", func(t *testing.T) {
 		t.Parallel()
 		server, dir := startOpenSSH(t), t.TempDir()
-		place := server.place(dir)
-		place.KnownHosts = server.known(t, "host_ed25519")
-		try(t, place)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.known(t, "host_ed25519")
+		try(t, settings)
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Len(t, left, 1)
 	})
 }
 
-// reportsAt are the settings that put the store of the reports at a place.
-func reportsAt(place stores.Place) map[string]string {
-	settings := map[string]string{
-		"stores.reports.url": place.URL, "stores.reports.access_key": place.AccessKey, "stores.reports.secret_key": place.SecretKey,
-		"stores.reports.key_file": place.KeyFile, "stores.reports.known_hosts": place.KnownHosts,
+// reportsAt returns the options that make settings the store of the reports.
+func reportsAt(settings stores.Settings) map[string]string {
+	options := map[string]string{
+		"stores.reports.url":         settings.URL,
+		"stores.reports.access_key":  settings.AccessKey,
+		"stores.reports.secret_key":  settings.SecretKey,
+		"stores.reports.key_file":    settings.KeyFile,
+		"stores.reports.known_hosts": settings.KnownHosts,
 	}
-	maps.DeleteFunc(settings, func(_, value string) bool { return value == "" })
-	return settings
+	maps.DeleteFunc(options, func(_, value string) bool { return value == "" })
+	return options
 }
 
 // A worker that dies in the middle of a large download costs the parts that were under way, also
 // where the file goes to a server.
 func TestADownloadOutlivesItsWorker(t *testing.T) { onEachServer(t, downloadOutlives) }
 
-func downloadOutlives(t *testing.T, place stores.Place) {
+func downloadOutlives(t *testing.T, settings stores.Settings) {
 	t.Helper()
-	settings := reportsAt(place)
-	maps.Copy(settings, map[string]string{
+	options := reportsAt(settings)
+	maps.Copy(options, map[string]string{
 		"connection.transfer.parallel": strconv.Itoa(parallel), "connection.transfer.part_size": strconv.Itoa(partSize),
 		"connection.transfer.threshold": strconv.Itoa(partSize), "connection.transfer.bandwidth": strconv.Itoa(fileSize / seconds),
 	})
-	e := harness.New(t, harness.Options{Settings: settings})
+	e := harness.New(t, harness.Options{Settings: options})
 	sum := writeNoise(t, filepath.Join(e.Inbox, "ledger.dat"))
 	var up, down workflows.FileResult
 	require.NoError(t, e.Await(e.Start(t.Name()+"/up", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"}), &up))
@@ -103,7 +106,7 @@ func downloadOutlives(t *testing.T, place stores.Place) {
 	t.Logf("%d bytes sent of %d: %+.1f parts", sent(), fileSize, float64(sent()-fileSize)/partSize)
 	require.LessOrEqual(t, sent(), int64(fileSize+parallel*partSize), "more than one part per stream was sent twice")
 
-	saved, err := open(t, place).Open(t.Context(), "s/copy.dat")
+	saved, err := open(t, settings).Open(t.Context(), "s/copy.dat")
 	require.NoError(t, err)
 	defer saved.Close()
 	got := sha256.New()
@@ -116,10 +119,10 @@ func downloadOutlives(t *testing.T, place stores.Place) {
 // sent is on a server.
 func TestAFolderOutlivesItsWorker(t *testing.T) { onEachServer(t, folderOutlives) }
 
-func folderOutlives(t *testing.T, place stores.Place) {
+func folderOutlives(t *testing.T, settings stores.Settings) {
 	t.Helper()
 	const files, slow = 400, 200 * time.Millisecond
-	e := harness.New(t, harness.Options{Settings: reportsAt(place)})
+	e := harness.New(t, harness.Options{Settings: reportsAt(settings)})
 	for i := range files {
 		e.Write(e.Inbox, fmt.Sprintf("extracts/part-%04d.csv", i), harness.Ledger(i+1))
 	}
@@ -136,7 +139,7 @@ func folderOutlives(t *testing.T, place stores.Place) {
 	t.Logf("%d of %d files were there at the kill, %d were sent in all", before, files, sent())
 	require.Less(t, sent(), files+before/2, "it went on with what the list says")
 
-	list, err := open(t, place).Open(t.Context(), "s/extracts.jsonl")
+	list, err := open(t, settings).Open(t.Context(), "s/extracts.jsonl")
 	require.NoError(t, err)
 	defer list.Close()
 	names := map[string]bool{}

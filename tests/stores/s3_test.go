@@ -35,9 +35,9 @@ const (
 	bucket    = "reports"
 )
 
-func open(t *testing.T, p stores.Place) *stores.Stores {
+func open(t *testing.T, p stores.Settings) *stores.Stores {
 	t.Helper()
-	s, err := stores.Open(t.Context(), map[string]stores.Place{"s": p})
+	s, err := stores.Open(t.Context(), map[string]stores.Settings{"s": p})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s
@@ -90,21 +90,21 @@ func startS3(t *testing.T) *s3Server {
 	return s
 }
 
-// place is the bucket, or a folder of it.
-func (s *s3Server) place(prefix string) stores.Place {
+// settings is the bucket, or a folder of it.
+func (s *s3Server) settings(prefix string) stores.Settings {
 	q := url.Values{"region": {"us-ashburn-1"}, "endpoint": {s.endpoint}}
 	if prefix != "" {
 		q.Set("prefix", prefix)
 	}
-	return stores.Place{URL: "s3://" + bucket + "?" + q.Encode(), AccessKey: accessKey, SecretKey: secretKey}
+	return stores.Settings{URL: "s3://" + bucket + "?" + q.Encode(), AccessKey: accessKey, SecretKey: secretKey}
 }
 
 func TestS3(t *testing.T) {
 	server := startS3(t)
-	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("")), "s") })
-	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.place("night/out")), "s") })
+	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("")), "s") })
+	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("night/out")), "s") })
 	t.Run("a large file is taken up again", func(t *testing.T) {
-		storestest.Resume(t, func() *stores.Stores { return open(t, server.place("night/out")) }, "s", storestest.PartSize, nil)
+		storestest.Resume(t, func() *stores.Stores { return open(t, server.settings("night/out")) }, "s", storestest.PartSize, nil)
 	})
 
 	t.Run("nothing is left of what was given up", func(t *testing.T) {
@@ -126,9 +126,9 @@ func TestS3(t *testing.T) {
 		}
 	})
 	t.Run("wrong key", func(t *testing.T) {
-		place := server.place("")
-		place.SecretKey = "wrong-" + secretKey
-		store := open(t, place)
+		settings := server.settings("")
+		settings.SecretKey = "wrong-" + secretKey
+		store := open(t, settings)
 		err := store.Check(t.Context(), "s")
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), secretKey)
@@ -136,16 +136,16 @@ func TestS3(t *testing.T) {
 		require.ErrorIs(t, err, fs.ErrPermission, "no attempt of ours mends it")
 	})
 	t.Run("no such bucket", func(t *testing.T) {
-		place := server.place("")
-		place.URL = strings.Replace(place.URL, bucket, "other", 1)
-		require.Error(t, open(t, place).Check(t.Context(), "s"))
+		settings := server.settings("")
+		settings.URL = strings.Replace(settings.URL, bucket, "other", 1)
+		require.Error(t, open(t, settings).Check(t.Context(), "s"))
 	})
 	t.Run("credentials of the environment", func(t *testing.T) {
 		t.Setenv("AWS_ACCESS_KEY_ID", accessKey)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", secretKey)
-		place := server.place("")
-		place.AccessKey, place.SecretKey = "", ""
-		require.NoError(t, open(t, place).Check(t.Context(), "s"))
+		settings := server.settings("")
+		settings.AccessKey, settings.SecretKey = "", ""
+		require.NoError(t, open(t, settings).Check(t.Context(), "s"))
 	})
 }
 

@@ -72,9 +72,9 @@ func (s *openssh) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// place is a folder of the server; the caller says how the server is known.
-func (s *openssh) place(dir string) stores.Place {
-	return stores.Place{URL: fmt.Sprintf("sftp://%s@127.0.0.1:%s%s", s.user, s.port, dir), KeyFile: filepath.Join(s.dir, "me")}
+// settings is a folder of the server; the caller says how the server is known.
+func (s *openssh) settings(dir string) stores.Settings {
+	return stores.Settings{URL: fmt.Sprintf("sftp://%s@127.0.0.1:%s%s", s.user, s.port, dir), KeyFile: filepath.Join(s.dir, "me")}
 }
 
 // known is a known_hosts file with one of the server's keys.
@@ -93,11 +93,11 @@ func (s *openssh) fingerprint(t *testing.T, key string) string {
 func TestOpenSSH(t *testing.T) {
 	server := startOpenSSH(t)
 	dir := t.TempDir()
-	place := server.place(dir)
-	place.KnownHosts = server.known(t, "host_ecdsa")
-	storestest.Run(t, open(t, place), "s")
+	settings := server.settings(dir)
+	settings.KnownHosts = server.known(t, "host_ecdsa")
+	storestest.Run(t, open(t, settings), "s")
 	t.Run("a large file is taken up again", func(t *testing.T) {
-		storestest.Resume(t, func() *stores.Stores { return open(t, place) }, "s", 100<<10, func() {
+		storestest.Resume(t, func() *stores.Stores { return open(t, settings) }, "s", 100<<10, func() {
 			left, err := filepath.Glob(filepath.Join(dir, "resume", ".*.part"))
 			require.NoError(t, err)
 			require.Len(t, left, 1)
@@ -113,30 +113,30 @@ func TestOpenSSH(t *testing.T) {
 	})
 	for _, key := range []string{"host_rsa", "host_ecdsa", "host_ed25519"} {
 		t.Run("known by its "+key, func(t *testing.T) {
-			place := server.place(dir)
-			place.KnownHosts = server.known(t, key)
-			require.NoError(t, open(t, place).Check(t.Context(), "s"))
+			settings := server.settings(dir)
+			settings.KnownHosts = server.known(t, key)
+			require.NoError(t, open(t, settings).Check(t.Context(), "s"))
 		})
 	}
 	t.Run("known by the fingerprint that OpenSSH shows first", func(t *testing.T) {
-		place := server.place(dir)
-		place.Fingerprint = server.fingerprint(t, "host_ed25519")
-		require.NoError(t, open(t, place).Check(t.Context(), "s"))
+		settings := server.settings(dir)
+		settings.Fingerprint = server.fingerprint(t, "host_ed25519")
+		require.NoError(t, open(t, settings).Check(t.Context(), "s"))
 	})
 	t.Run("a stranger", func(t *testing.T) {
-		place := server.place(dir)
-		place.Fingerprint = server.fingerprint(t, "me")
-		require.ErrorContains(t, open(t, place).Check(t.Context(), "s"), server.fingerprint(t, "host_ed25519"))
+		settings := server.settings(dir)
+		settings.Fingerprint = server.fingerprint(t, "me")
+		require.ErrorContains(t, open(t, settings).Check(t.Context(), "s"), server.fingerprint(t, "host_ed25519"))
 	})
 	t.Run("a key that may not log in", func(t *testing.T) {
-		place := server.place(dir)
-		place.KeyFile = filepath.Join(server.dir, "host_rsa")
-		place.KnownHosts = server.known(t, "host_rsa")
-		require.ErrorContains(t, open(t, place).Check(t.Context(), "s"), "does not accept the user")
+		settings := server.settings(dir)
+		settings.KeyFile = filepath.Join(server.dir, "host_rsa")
+		settings.KnownHosts = server.known(t, "host_rsa")
+		require.ErrorContains(t, open(t, settings).Check(t.Context(), "s"), "does not accept the user")
 	})
 	t.Run("a folder that is not there", func(t *testing.T) {
-		place := server.place(filepath.Join(dir, "nowhere"))
-		place.KnownHosts = server.known(t, "host_rsa")
-		require.ErrorIs(t, open(t, place).Check(t.Context(), "s"), os.ErrNotExist)
+		settings := server.settings(filepath.Join(dir, "nowhere"))
+		settings.KnownHosts = server.known(t, "host_rsa")
+		require.ErrorIs(t, open(t, settings).Check(t.Context(), "s"), os.ErrNotExist)
 	})
 }

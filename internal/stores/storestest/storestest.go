@@ -26,7 +26,7 @@ func Run(t *testing.T, s *stores.Stores, store string) {
 	t.Run("large", func(t *testing.T) { large(t, s, store+"/large/gl.csv") })
 	t.Run("names", func(t *testing.T) { names(t, s, store) })
 	t.Run("list", func(t *testing.T) { list(t, s, store) })
-	t.Run("draft", func(t *testing.T) { draft(t, s, store+"/draft/x.csv") })
+	t.Run("staged file", func(t *testing.T) { stagedFile(t, s, store+"/staging/x.csv") })
 	t.Run("parts", func(t *testing.T) { parts(t, s, store+"/parts/gl.dat") })
 	t.Run("odd name in parts", func(t *testing.T) { parts(t, s, store+"/odd/parts/odd../gl__0x2f__.dat") })
 }
@@ -235,28 +235,28 @@ func list(t *testing.T, s *stores.Stores, store string) {
 	}
 }
 
-func draft(t *testing.T, s *stores.Stores, ref string) {
-	held := func(d stores.Draft) string {
-		left, size := d.Held()
+func stagedFile(t *testing.T, s *stores.Stores, ref string) {
+	held := func(d stores.StagedFile) string {
+		left, size := d.Existing()
 		text, err := io.ReadAll(left)
 		require.NoError(t, err)
 		require.EqualValues(t, len(text), size)
 		return string(text)
 	}
-	begin := func(key, want string) stores.Draft {
-		d, err := s.Draft(t.Context(), ref, key)
+	begin := func(key, want string) stores.StagedFile {
+		d, err := s.Stage(t.Context(), ref, key)
 		require.NoError(t, err)
 		require.Equal(t, want, held(d))
 		return d
 	}
-	write := func(d stores.Draft, text string) {
+	write := func(d stores.StagedFile, text string) {
 		_, err := io.WriteString(d, text)
 		require.NoError(t, err)
 	}
 	d := begin("key", "")
 	write(d, "who")
 	write(d, "ops")
-	require.NoError(t, d.Leave())
+	require.NoError(t, d.Suspend())
 	require.NoError(t, d.Abort(), "what was left stays")
 	_, err := s.Stat(t.Context(), ref)
 	require.ErrorIs(t, err, fs.ErrNotExist)
@@ -271,7 +271,7 @@ func draft(t *testing.T, s *stores.Stores, ref string) {
 	write(d, "le")
 	require.NoError(t, d.Commit())
 	require.Error(t, d.Commit())
-	require.NoError(t, d.Leave())
+	require.NoError(t, d.Suspend())
 	assert.Equal(t, "whole", content(t, s, ref))
 	require.NoError(t, begin("key", "").Abort())
 	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/")+1]))
@@ -316,7 +316,7 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	whole := newFile(PartSize)
 	write(t, s, ref, "old")
 	p := begin(t, s, ref, "key", nil)
-	require.NoError(t, p.Restart(t.Context(), 4))
+	require.NoError(t, p.Reset(t.Context(), 4))
 	whole.write(t, p, 1, 3)
 	require.NoError(t, p.Abort())
 	require.NoError(t, p.Abort())
@@ -324,10 +324,10 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	assert.Equal(t, "old", content(t, s, ref))
 
 	p = begin(t, s, ref, "key", nil)
-	lost, err := p.Keep(t.Context(), PartSize, nil)
+	lost, err := p.Resume(t.Context(), PartSize, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, lost, "what was given up is gone")
-	require.NoError(t, p.Restart(t.Context(), 4))
+	require.NoError(t, p.Reset(t.Context(), 4))
 	whole.write(t, p, 1, 4)
 	assert.Equal(t, "old", content(t, s, ref), "before the commit")
 	require.NoError(t, p.Commit())
@@ -336,7 +336,7 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	require.True(t, string(whole.content) == content(t, s, ref))
 
 	p = begin(t, s, ref, "key", nil)
-	require.NoError(t, p.Restart(t.Context(), 0))
+	require.NoError(t, p.Reset(t.Context(), 0))
 	require.NoError(t, p.Commit())
 	assert.Empty(t, content(t, s, ref), "a file may be empty")
 	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/parts/")+len("/parts/")]), "nothing else is left")
@@ -344,7 +344,7 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p, err = s.Parts(ctx, ref, "key", nil)
 	require.NoError(t, err)
-	require.NoError(t, p.Restart(ctx, 1))
+	require.NoError(t, p.Reset(ctx, 1))
 	require.NoError(t, p.WritePart(ctx, 1, 0, []byte("new")))
 	cancel()
 	require.ErrorIs(t, p.Commit(), context.Canceled, "a cancelled attempt must not commit")
@@ -361,16 +361,16 @@ func Resume(t *testing.T, there func() *stores.Stores, store string, partSize in
 	leave := func(t *testing.T) []byte {
 		t.Helper()
 		p := begin(t, there(), ref, "key", nil)
-		require.NoError(t, p.Restart(t.Context(), 4))
+		require.NoError(t, p.Reset(t.Context(), 4))
 		whole.write(t, p, 1, 2)
-		require.NoError(t, p.Leave())
+		require.NoError(t, p.Suspend())
 		require.NoError(t, p.Abort(), "after an end it is harmless")
-		return p.Left()
+		return p.State()
 	}
 	t.Run("on another worker", func(t *testing.T) {
 		left, s := leave(t), there()
 		p := begin(t, s, ref, "key", left)
-		lost, err := p.Keep(t.Context(), kept, sum[:])
+		lost, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
 		require.Empty(t, lost)
 		whole.write(t, p, 3, 4)
@@ -381,10 +381,10 @@ func Resume(t *testing.T, there func() *stores.Stores, store string, partSize in
 		t.Run(name, func(t *testing.T) {
 			left, s := leave(t), there()
 			p := begin(t, s, ref, "key", left)
-			lost, err := p.Keep(t.Context(), size, sum[:])
+			lost, err := p.Resume(t.Context(), size, sum[:])
 			require.NoError(t, err)
 			require.NotEmpty(t, lost)
-			require.NoError(t, p.Restart(t.Context(), 4))
+			require.NoError(t, p.Reset(t.Context(), 4))
 			whole.write(t, p, 1, 4)
 			require.NoError(t, p.Commit())
 			require.True(t, string(whole.content) == content(t, s, ref))
@@ -394,7 +394,7 @@ func Resume(t *testing.T, there func() *stores.Stores, store string, partSize in
 		left, s := leave(t), there()
 		require.NoError(t, begin(t, s, ref, "key", left).Abort())
 		p := begin(t, s, ref, "key", left)
-		lost, err := p.Keep(t.Context(), kept, sum[:])
+		lost, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
 		require.NotEmpty(t, lost)
 		require.NoError(t, p.Abort())
@@ -406,15 +406,15 @@ func Resume(t *testing.T, there func() *stores.Stores, store string, partSize in
 		left, s := leave(t), there()
 		spoil()
 		p := begin(t, s, ref, "key", left)
-		lost, err := p.Keep(t.Context(), kept, sum[:])
+		lost, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
 		require.Contains(t, lost, "damaged")
 		require.NoError(t, p.Abort())
 	})
-	t.Run("another key, another draft", func(t *testing.T) {
+	t.Run("another key, another staging file", func(t *testing.T) {
 		left, s := leave(t), there()
 		p := begin(t, s, ref, "another", left)
-		lost, err := p.Keep(t.Context(), kept, sum[:])
+		lost, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
 		require.NotEmpty(t, lost)
 		require.NoError(t, p.Abort())

@@ -55,30 +55,30 @@ type PlanStep struct {
 
 var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// PreparePipeline parses, validates and renders a pipeline for a night. Every fault is
+// PreparePipeline parses, validates and renders a pipeline for a night. Every problem is
 // named at once, a connection or store that this worker does not know among them.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
 	text, err := a.pipelineText(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	var faults []string
-	switch fault, err := a.connectionHere(ctx, in.Connection); {
+	var problems []string
+	switch problem, err := a.connectionHere(ctx, in.Connection); {
 	case err != nil:
 		return nil, err
-	case fault != "":
-		faults = append(faults, fault)
+	case problem != "":
+		problems = append(problems, problem)
 	}
 	rendered, err := prepare(text, in)
 	if err != nil {
-		return nil, InvalidInputError(append(faults, faultsOf(err)...)...)
+		return nil, InvalidInputError(append(problems, problemsOf(err)...)...)
 	}
-	unknown, unreachable := a.storeFaults(ctx, rendered)
-	switch faults = append(faults, unknown...); {
-	case len(faults) > 0:
-		return nil, InvalidInputError(append(faults, unreachable...)...)
+	unknown, unreachable := a.storeProblems(ctx, rendered)
+	switch problems = append(problems, unknown...); {
+	case len(problems) > 0:
+		return nil, InvalidInputError(append(problems, unreachable...)...)
 	case len(unreachable) > 0:
-		return nil, away(ctx, unreachable...)
+		return nil, unavailableAtFirst(ctx, unreachable...)
 	}
 	plan, err := newPlan(rendered, in.StartedAt)
 	if err == nil {
@@ -110,22 +110,22 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 }
 
 // storeAttempts is how often a store, or the pipelines folder, is tried, over some fifteen seconds, before a
-// night fails for it: what is away for a moment is no fault of the input.
+// night fails for it: what is away for a moment is no problem of the input.
 const storeAttempts = 5
 
-// away is for what may be there at the next attempt. At the last one it is refused: a night that has
+// unavailableAtFirst is for what may be there at the next attempt. At the last one it is refused: a night that has
 // not begun would wait for it unseen.
-func away(ctx context.Context, faults ...string) error {
+func unavailableAtFirst(ctx context.Context, problems ...string) error {
 	if activity.GetInfo(ctx).Attempt < storeAttempts {
-		return temporal.NewApplicationError(strings.Join(faults, "; "), Unavailable)
+		return temporal.NewApplicationError(strings.Join(problems, "; "), Unavailable)
 	}
-	return InvalidInputError(faults...)
+	return InvalidInputError(problems...)
 }
 
-// looked is the error of a job's first look at a store. A store that this worker does not have may be
+// unknownStore is the error of a job's first look at a store. A store that this worker does not have may be
 // in the configuration of one that is deployed right now; a name that is wrong stays wrong.
 // Behind the attempt at which that is refused the worker is wrong, not the name: another one had the store.
-func looked(ctx context.Context, err error) error {
+func unknownStore(ctx context.Context, err error) error {
 	var wrong *stores.ReferenceError
 	switch {
 	case !errors.As(err, &wrong):
@@ -133,11 +133,11 @@ func looked(ctx context.Context, err error) error {
 	case activity.GetInfo(ctx).Attempt > storeAttempts:
 		return temporal.NewApplicationError(wrong.Message, Unavailable)
 	}
-	return away(ctx, wrong.Message)
+	return unavailableAtFirst(ctx, wrong.Message)
 }
 
-// storeFaults looks at every store that the pipeline uses, before anything is moved.
-func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
+// storeProblems looks at every store that the pipeline uses, before anything is moved.
+func (a *Activities) storeProblems(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
 	known := a.stores.Names()
 	check := func(what, ref string) {
 		store, _, _ := strings.Cut(ref, "/")
@@ -145,13 +145,13 @@ func (a *Activities) storeFaults(ctx context.Context, p *pipeline.Pipeline) (unk
 		if err == nil {
 			return
 		}
-		faults := &unreachable
+		problems := &unreachable
 		if !slices.Contains(known, store) {
-			faults = &unknown
+			problems = &unknown
 		}
-		fault := fmt.Sprintf("%s: %v", what, err)
-		if !slices.Contains(*faults, fault) { // a step can have several files in one store
-			*faults = append(*faults, fault)
+		problem := fmt.Sprintf("%s: %v", what, err)
+		if !slices.Contains(*problems, problem) { // a step can have several files in one store
+			*problems = append(*problems, problem)
 		}
 	}
 	for _, s := range p.Steps {
@@ -193,7 +193,7 @@ func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) 
 			return text, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, away(ctx, fmt.Sprintf("pipeline %s: %v", in.Name, err))
+			return nil, unavailableAtFirst(ctx, fmt.Sprintf("pipeline %s: %v", in.Name, err))
 		}
 	}
 	known := cmp.Or(strings.Join(pipelineNames(a.pipelines), ", "), "none")
@@ -224,13 +224,13 @@ func definitionText(definition json.RawMessage) ([]byte, error) {
 	return []byte(text), nil
 }
 
-func faultsOf(err error) []string {
-	var faults pipeline.Faults
-	if !errors.As(err, &faults) {
+func problemsOf(err error) []string {
+	var problems pipeline.Faults
+	if !errors.As(err, &problems) {
 		return []string{err.Error()}
 	}
 	var texts []string
-	for _, f := range faults {
+	for _, f := range problems {
 		texts = append(texts, f.String())
 	}
 	return texts

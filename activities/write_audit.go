@@ -45,7 +45,7 @@ func (a *Activities) WriteAudit(ctx context.Context, in WriteAuditInput) (AuditW
 	if errors.As(err, &broken) { // somebody has been at that one as well
 		err = temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s: %v", in.File, broken), Refused, nil)
 	}
-	return written, repeatable(ctx, err)
+	return written, classifyCall(ctx, err)
 }
 
 // beside is a file's name with a mark before its ending.

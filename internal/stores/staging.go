@@ -26,41 +26,41 @@ func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) 
 	}
 	reader, err := bucket.NewRangeReader(ctx, path, offset, length, nil)
 	if err != nil {
-		return nil, fault("read", ref, err)
+		return nil, fileError("read", ref, err)
 	}
 	return reader, nil
 }
 
-// Draft is a small file on its way into a store, written from its first byte to
-// its last; a large one is written in [Parts]. It ends with Abort, Leave or a Commit that succeeds; Abort after any
+// StagedFile is a small file on its way into a store, written from its first byte to
+// its last; a large one is written in [Parts]. It ends with Abort, Suspend or a Commit that succeeds; Abort after any
 // of them is harmless. A Commit that fails is followed by one of the others. What is left is found by a later draft of the same file and key: in a folder on any worker that
 // shares it, elsewhere on any worker at all. One that dies leaves what it wrote until then, in a folder to the
 // last byte, elsewhere until some seconds before.
-type Draft interface {
+type StagedFile interface {
 	io.Writer
-	// Held reads what was found, and says how many bytes that is.
-	Held() (io.Reader, int64)
+	// Existing reads what was found, and says how many bytes that is.
+	Existing() (io.Reader, int64)
 	// Truncate keeps the first size bytes, behind which the next ones are written.
 	Truncate(size int64) error
 	// Commit puts the file under its name.
 	Commit() error
 	Abort() error
-	Leave() error
+	Suspend() error
 }
 
-// Draft starts a file, or goes on with one that was left. The key tells apart
+// StagedFile starts a file, or goes on with one that was left. The key tells apart
 // those who write the same file; two at once must not have the same key.
-func (s *Stores) Draft(ctx context.Context, ref, key string) (Draft, error) {
+func (s *Stores) Stage(ctx context.Context, ref, key string) (StagedFile, error) {
 	bucket, path, err := s.find(ref)
 	if err != nil {
 		return nil, err
 	}
-	at := place{ref, path, key}
+	to := destination{ref, path, key}
 	store, _, _ := strings.Cut(ref, "/")
 	if dir, ok := s.folders[store]; ok && !escaped(path) {
-		return draftInFolder(ctx, dir, at)
+		return stageInFolder(ctx, dir, to)
 	}
-	return draftInBucket(ctx, bucket, at)
+	return stageInBucket(ctx, bucket, to)
 }
 
 // escaped tells that the library does not keep the file under its plain path.
@@ -80,8 +80,8 @@ func folderOf(u *url.URL) (string, bool) {
 	return filepath.Clean(filepath.FromSlash(dir)), true
 }
 
-// folderDraft stands beside its file under a name that no reference reaches.
-type folderDraft struct {
+// stagingFile stands beside its file under a name that no reference reaches.
+type stagingFile struct {
 	*os.File
 	ref, final string
 	found      int64
@@ -89,118 +89,118 @@ type folderDraft struct {
 	ended      bool
 }
 
-// draftName is of a file that is not committed: one that no reference reaches.
-func draftName(base, key string) string {
+// stagingName is of a file that is not committed: one that no reference reaches.
+func stagingName(base, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "." + base + "." + hex.EncodeToString(sum[:8]) + ".part"
 }
 
-// draftPatience is how long an attempt that has not noticed yet that it is over may keep its draft: Temporal's
+// lockTimeout is how long an attempt that has not noticed yet that it is over may keep its draft: Temporal's
 // client tells it within 16 seconds.
-var draftPatience = 20 * time.Second
+var lockTimeout = 20 * time.Second
 
-// draftInFolder waits for an attempt that has not noticed yet that it is over, for what it did would be done
+// stageInFolder waits for an attempt that has not noticed yet that it is over, for what it did would be done
 // again; and gives way to one that never notices.
-func draftInFolder(ctx context.Context, dir string, at place) (*folderDraft, error) {
-	final := filepath.Join(dir, filepath.FromSlash(at.path))
-	for until := time.Now().Add(draftPatience); time.Now().Before(until); {
-		d, err := openDraft(at.ref, final, at.key)
+func stageInFolder(ctx context.Context, dir string, to destination) (*stagingFile, error) {
+	final := filepath.Join(dir, filepath.FromSlash(to.path))
+	for until := time.Now().Add(lockTimeout); time.Now().Before(until); {
+		d, err := openStagingFile(to.ref, final, to.key)
 		if err != nil || d != nil {
 			return d, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fault("write", at.ref, context.Cause(ctx))
+			return nil, fileError("write", to.ref, context.Cause(ctx))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	d, err := openDraft(at.ref, final, at.key+rand.Text())
+	d, err := openStagingFile(to.ref, final, to.key+rand.Text())
 	switch {
 	case err != nil:
 		return nil, err
 	case d == nil:
-		return nil, fault("write", at.ref, errors.New("somebody has taken the new file"))
+		return nil, fileError("write", to.ref, errors.New("somebody has taken the new file"))
 	}
 	d.alone = true
 	return d, nil
 }
 
-// openDraft gives nil where somebody else has the draft open: an attempt that
+// openStagingFile gives nil where somebody else has the draft open: an attempt that
 // has not noticed yet that it is over.
-func openDraft(ref, final, key string) (*folderDraft, error) {
-	name := filepath.Join(filepath.Dir(final), draftName(filepath.Base(final), key))
+func openStagingFile(ref, final, key string) (*stagingFile, error) {
+	name := filepath.Join(filepath.Dir(final), stagingName(filepath.Base(final), key))
 	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
-		return nil, fault("write", ref, err)
+		return nil, fileError("write", ref, err)
 	}
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
-		return nil, fault("write", ref, err)
+		return nil, fileError("write", ref, err)
 	}
 	if !lock(file) {
 		return nil, file.Close()
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, errors.Join(fault("write", ref, err), file.Close())
+		return nil, errors.Join(fileError("write", ref, err), file.Close())
 	}
 	if now, err := os.Stat(name); err != nil || !os.SameFile(info, now) {
 		return nil, file.Close() // it was committed before it could be locked
 	}
-	return &folderDraft{File: file, ref: ref, final: final, found: info.Size()}, nil
+	return &stagingFile{File: file, ref: ref, final: final, found: info.Size()}, nil
 }
 
-func (d *folderDraft) Held() (io.Reader, int64) {
+func (d *stagingFile) Existing() (io.Reader, int64) {
 	return io.NewSectionReader(d.File, 0, d.found), d.found
 }
 
-func (d *folderDraft) Truncate(size int64) error {
+func (d *stagingFile) Truncate(size int64) error {
 	err := d.File.Truncate(size)
 	if err == nil {
 		_, err = d.File.Seek(size, io.SeekStart)
 	}
 	if err != nil {
-		return fault("write", d.ref, err)
+		return fileError("write", d.ref, err)
 	}
 	return nil
 }
 
-func (d *folderDraft) Write(p []byte) (int, error) {
+func (d *stagingFile) Write(p []byte) (int, error) {
 	n, err := d.File.Write(p)
 	if err != nil {
-		return n, fault("write", d.ref, err)
+		return n, fileError("write", d.ref, err)
 	}
 	return n, nil
 }
 
-func (d *folderDraft) Commit() error {
+func (d *stagingFile) Commit() error {
 	if d.ended {
 		return fmt.Errorf("write %s: the file was ended before", d.ref)
 	}
 	if err := d.Sync(); err != nil {
-		return fault("write", d.ref, err)
+		return fileError("write", d.ref, err)
 	}
 	d.ended = true
 	// Renamed while the lock is held, so that nobody takes up a draft that is done.
 	err := os.Rename(d.Name(), d.final)
 	if err := errors.Join(err, d.Close()); err != nil {
-		return fault("write", d.ref, err)
+		return fileError("write", d.ref, err)
 	}
 	return nil
 }
 
-func (d *folderDraft) Abort() error {
+func (d *stagingFile) Abort() error {
 	if d.ended {
 		return nil
 	}
 	d.ended = true
 	err := os.Remove(d.Name())
 	if err := errors.Join(err, d.Close()); err != nil {
-		return fault("drop", d.ref, err)
+		return fileError("drop", d.ref, err)
 	}
 	return nil
 }
 
-func (d *folderDraft) Leave() error {
+func (d *stagingFile) Suspend() error {
 	if d.alone {
 		return d.Abort()
 	}
@@ -209,20 +209,20 @@ func (d *folderDraft) Leave() error {
 	}
 	d.ended = true
 	if err := d.Close(); err != nil {
-		return fault("leave", d.ref, err)
+		return fileError("leave", d.ref, err)
 	}
 	return nil
 }
 
 // folderParts is the draft of a large file.
 type folderParts struct {
-	*folderDraft
+	*stagingFile
 	ctx context.Context
 }
 
-func partsInFolder(dir string) func(context.Context, place, []byte) (Parts, error) {
-	return func(ctx context.Context, at place, _ []byte) (Parts, error) {
-		d, err := draftInFolder(ctx, dir, at)
+func partsInFolder(dir string) func(context.Context, destination, []byte) (Parts, error) {
+	return func(ctx context.Context, to destination, _ []byte) (Parts, error) {
+		d, err := stageInFolder(ctx, dir, to)
 		if err != nil {
 			return nil, err
 		}
@@ -230,14 +230,14 @@ func partsInFolder(dir string) func(context.Context, place, []byte) (Parts, erro
 	}
 }
 
-func (d folderParts) Keep(_ context.Context, size int64, sum []byte) (lost string, err error) {
-	held, length := d.Held()
+func (d folderParts) Resume(_ context.Context, size int64, sum []byte) (lost string, err error) {
+	held, length := d.Existing()
 	if length < size {
-		return leftNothing, nil
+		return partsMissing, nil
 	}
-	lost, err = verifyLeft(held, size, sum)
+	lost, err = verifyExisting(held, size, sum)
 	if err != nil {
-		return leftDamaged, nil // a disk gives no second chance
+		return partsDamaged, nil // a disk gives no second chance
 	}
 	if lost != "" {
 		return lost, nil
@@ -245,23 +245,23 @@ func (d folderParts) Keep(_ context.Context, size int64, sum []byte) (lost strin
 	return "", d.Truncate(size)
 }
 
-func (d folderParts) Restart(context.Context, int) error { return d.Truncate(0) }
+func (d folderParts) Reset(context.Context, int) error { return d.Truncate(0) }
 
 func (d folderParts) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
 	if _, err := d.WriteAt(p, offset); err != nil {
-		return fault("write", d.ref, err)
+		return fileError("write", d.ref, err)
 	}
 	writeBack(d.File, offset, int64(len(p)))
 	return nil
 }
 
-func (folderParts) Left() []byte { return nil }
+func (folderParts) State() []byte { return nil }
 
 func (d folderParts) Commit() error {
 	if err := d.ctx.Err(); err != nil {
-		return fault("write", d.ref, err)
+		return fileError("write", d.ref, err)
 	}
-	err := d.folderDraft.Commit()
+	err := d.stagingFile.Commit()
 	if err != nil && !d.ended { // the disk may have lost what it took, and reads show it all the same
 		err = errors.Join(err, d.Abort())
 	}

@@ -17,7 +17,7 @@ import (
 	"gocloud.dev/blob/memblob"
 )
 
-// Place is where a store is, and how to log in there.
+// Settings is where a store is, and how to log in there.
 //
 //	file:///data/inbox                   a folder that exists
 //	file:///data/reports?create_dir=true a folder that is made when it is missing
@@ -26,7 +26,7 @@ import (
 //	                                     S3, or what is compatible with it; also prefix, profile, path_style
 //	sftp://user@host:22/outgoing         a folder of an SFTP server; /~/outgoing below the user's own
 //	mem://                               for tests: gone with the process
-type Place struct {
+type Settings struct {
 	URL string
 
 	// Of S3. Where they are empty, the AWS SDK looks where it always looks.
@@ -38,35 +38,35 @@ type Place struct {
 	KnownHosts, Fingerprint          string
 }
 
-// Fault is something wrong with a key of a place.
-type Fault struct{ Key, Message string }
+// Problem is something wrong with a key of a place.
+type Problem struct{ Key, Message string }
 
-func (f Fault) Error() string { return f.Key + ": " + f.Message }
+func (f Problem) Error() string { return f.Key + ": " + f.Message }
 
 type kind struct {
 	check func(u *url.URL) error
 	keys  []string // beside url
-	login func(p Place) []Fault
-	open  func(ctx context.Context, u *url.URL, p Place) (opened, error)
+	login func(p Settings) []Problem
+	open  func(ctx context.Context, u *url.URL, p Settings) (opened, error)
 }
 
 // opened is a store: the library's view of it, and what its kind does without the library.
 type opened struct {
 	*blob.Bucket
 	// parts starts large files, or goes on with them; nil where nothing can be left of one.
-	parts func(ctx context.Context, at place, left []byte) (Parts, error)
+	parts func(ctx context.Context, to destination, left []byte) (Parts, error)
 	// writer writes a file as it comes; nil where the library does that well.
-	writer func(ctx context.Context, at place) io.WriteCloser
+	writer func(ctx context.Context, to destination) io.WriteCloser
 }
 
-func openMemory(ctx context.Context, u *url.URL, _ Place) (opened, error) {
+func openMemory(ctx context.Context, u *url.URL, _ Settings) (opened, error) {
 	bucket, err := (&memblob.URLOpener{}).OpenBucketURL(ctx, u)
 	return opened{Bucket: bucket}, err
 }
 
 // openFolder has temporary files stand beside the final ones, so that the rename stays within
 // one file system, and nothing but the files written.
-func openFolder(ctx context.Context, u *url.URL, _ Place) (opened, error) {
+func openFolder(ctx context.Context, u *url.URL, _ Settings) (opened, error) {
 	o := fileblob.URLOpener{Options: fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite}}
 	bucket, err := o.OpenBucketURL(ctx, u)
 	dir, _ := folderOf(u)
@@ -75,7 +75,7 @@ func openFolder(ctx context.Context, u *url.URL, _ Place) (opened, error) {
 
 func anyURL(*url.URL) error { return nil }
 
-func noLogin(Place) []Fault { return nil }
+func noLogin(Settings) []Problem { return nil }
 
 // kinds are the supported schemes.
 var kinds = map[string]kind{
@@ -85,27 +85,27 @@ var kinds = map[string]kind{
 	"sftp": {checkSFTP, []string{"key_file", "key_passphrase", "password", "known_hosts", "fingerprint"}, checkSFTPLogin, openSFTP},
 }
 
-// Faults names everything that is wrong with a place, without contacting it.
-func (p Place) Faults() []Fault {
+// Problems names everything that is wrong with a place, without contacting it.
+func (p Settings) Problems() []Problem {
 	u, err := ParseURL(p.URL)
 	if err != nil {
-		return []Fault{{"url", err.Error()}}
+		return []Problem{{"url", err.Error()}}
 	}
 	k := kinds[u.Scheme]
-	var faults []Fault
+	var problems []Problem
 	given := map[string]string{
 		"access_key": p.AccessKey, "secret_key": p.SecretKey, "key_file": p.KeyFile, "key_passphrase": p.KeyPassphrase,
 		"password": p.Password, "known_hosts": p.KnownHosts, "fingerprint": p.Fingerprint,
 	}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if given[key] != "" && !slices.Contains(k.keys, key) {
-			faults = append(faults, Fault{key, "is not for a store of the scheme " + u.Scheme})
+			problems = append(problems, Problem{key, "is not for a store of the scheme " + u.Scheme})
 		}
 	}
-	return append(faults, k.login(p)...)
+	return append(problems, k.login(p)...)
 }
 
-// ParseURL checks a store's URL without opening it; see [Place].
+// ParseURL checks a store's URL without opening it; see [Settings].
 func ParseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -185,12 +185,12 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func checkS3Login(p Place) []Fault {
+func checkS3Login(p Settings) []Problem {
 	switch {
 	case p.AccessKey != "" && p.SecretKey == "":
-		return []Fault{{"secret_key", "is missing: it goes with access_key"}}
+		return []Problem{{"secret_key", "is missing: it goes with access_key"}}
 	case p.AccessKey == "" && p.SecretKey != "":
-		return []Fault{{"access_key", "is missing: it goes with secret_key"}}
+		return []Problem{{"access_key", "is missing: it goes with secret_key"}}
 	}
 	return nil
 }
@@ -212,26 +212,26 @@ func checkSFTP(u *url.URL) error {
 	return checkOptions(u)
 }
 
-func checkSFTPLogin(p Place) []Fault {
-	var faults []Fault
+func checkSFTPLogin(p Settings) []Problem {
+	var problems []Problem
 	if p.KeyFile == "" && p.Password == "" {
-		faults = append(faults, Fault{"key_file", "is missing: give key_file or password"})
+		problems = append(problems, Problem{"key_file", "is missing: give key_file or password"})
 	}
 	if p.KeyFile == "" && p.KeyPassphrase != "" {
-		faults = append(faults, Fault{"key_passphrase", "is of no use without key_file"})
+		problems = append(problems, Problem{"key_passphrase", "is of no use without key_file"})
 	}
 	if (p.KnownHosts == "") == (p.Fingerprint == "") {
-		faults = append(faults, Fault{"known_hosts", "give either known_hosts or fingerprint: a server that is not known is not logged in to"})
+		problems = append(problems, Problem{"known_hosts", "give either known_hosts or fingerprint: a server that is not known is not logged in to"})
 	}
 	if _, err := signer(p); err != nil {
-		faults = append(faults, Fault{"key_file", err.Error()})
+		problems = append(problems, Problem{"key_file", err.Error()})
 	}
 	if _, err := knownHost(p); err != nil {
 		key := "known_hosts"
 		if p.Fingerprint != "" {
 			key = "fingerprint"
 		}
-		faults = append(faults, Fault{key, err.Error()})
+		problems = append(problems, Problem{key, err.Error()})
 	}
-	return faults
+	return problems
 }

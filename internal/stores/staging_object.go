@@ -21,10 +21,10 @@ const (
 	lastSaveTimeout = 10 * time.Second
 )
 
-// savedDraft is in memory and, as it was some seconds ago, in its store under a name that no reference reaches.
+// stagingObject is in memory and, as it was some seconds ago, in its store under a name that no reference reaches.
 // It is saved whole, as a bucket has files only whole.
-type savedDraft struct {
-	place
+type stagingObject struct {
+	destination
 	ctx    context.Context
 	bucket opened
 	beside string // the path of what is saved
@@ -37,9 +37,9 @@ type savedDraft struct {
 	ended  bool
 }
 
-func draftInBucket(ctx context.Context, bucket opened, at place) (*savedDraft, error) {
-	beside := path.Join(path.Dir(at.path), draftName(path.Base(at.path), at.key))
-	d := &savedDraft{place: at, ctx: ctx, bucket: bucket, beside: beside, over: make(chan struct{})}
+func stageInBucket(ctx context.Context, bucket opened, to destination) (*stagingObject, error) {
+	beside := path.Join(path.Dir(to.path), stagingName(path.Base(to.path), to.key))
+	d := &stagingObject{destination: to, ctx: ctx, bucket: bucket, beside: beside, over: make(chan struct{})}
 	var err error
 	d.found, err = bucket.ReadAll(ctx, beside)
 	switch gcerrors.Code(err) {
@@ -47,12 +47,14 @@ func draftInBucket(ctx context.Context, bucket opened, at place) (*savedDraft, e
 		d.saving.Go(d.keepSaving)
 		return d, nil
 	}
-	return nil, fault("look for what is left of", at.ref, err)
+	return nil, fileError("look for what is left of", to.ref, err)
 }
 
-func (d *savedDraft) Held() (io.Reader, int64) { return bytes.NewReader(d.found), int64(len(d.found)) }
+func (d *stagingObject) Existing() (io.Reader, int64) {
+	return bytes.NewReader(d.found), int64(len(d.found))
+}
 
-func (d *savedDraft) Truncate(size int64) error {
+func (d *stagingObject) Truncate(size int64) error {
 	if size > int64(len(d.found)) {
 		return fmt.Errorf("write %s: %d bytes were left of this file, not %d", d.ref, len(d.found), size)
 	}
@@ -62,21 +64,21 @@ func (d *savedDraft) Truncate(size int64) error {
 	return nil
 }
 
-func (d *savedDraft) Write(p []byte) (int, error) {
+func (d *stagingObject) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.text = append(d.text, p...)
 	return len(p), nil
 }
 
-func (d *savedDraft) written() []byte {
+func (d *stagingObject) written() []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.text
 }
 
 // keepSaving saves what is new until the end. A save that fails costs only what a later attempt does again.
-func (d *savedDraft) keepSaving() {
+func (d *stagingObject) keepSaving() {
 	saved, pause := len(d.found), saveInterval
 	for {
 		select {
@@ -94,7 +96,7 @@ func (d *savedDraft) keepSaving() {
 	}
 }
 
-func (d *savedDraft) put(ctx context.Context, path string, text []byte) error {
+func (d *stagingObject) put(ctx context.Context, path string, text []byte) error {
 	w, err := create(ctx, d.bucket, d.ref, path)
 	if err != nil {
 		return err
@@ -107,7 +109,7 @@ func (d *savedDraft) put(ctx context.Context, path string, text []byte) error {
 }
 
 // settle waits for a save that is under way, and has no other begin.
-func (d *savedDraft) settle() {
+func (d *stagingObject) settle() {
 	if !d.quiet {
 		close(d.over)
 		d.quiet = true
@@ -116,7 +118,7 @@ func (d *savedDraft) settle() {
 }
 
 // Commit ends the draft only where it succeeds: else what was written since the last save can still be left.
-func (d *savedDraft) Commit() error {
+func (d *stagingObject) Commit() error {
 	if d.ended {
 		return fmt.Errorf("write %s: the file was ended before", d.ref)
 	}
@@ -131,7 +133,7 @@ func (d *savedDraft) Commit() error {
 	return nil
 }
 
-func (d *savedDraft) Abort() error {
+func (d *stagingObject) Abort() error {
 	if d.ended {
 		return nil
 	}
@@ -140,7 +142,7 @@ func (d *savedDraft) Abort() error {
 	return d.drop()
 }
 
-func (d *savedDraft) Leave() error {
+func (d *stagingObject) Suspend() error {
 	if d.ended {
 		return nil
 	}
@@ -155,7 +157,7 @@ func (d *savedDraft) Leave() error {
 }
 
 // drop removes what is saved, or empties it where that is forbidden.
-func (d *savedDraft) drop() error {
+func (d *stagingObject) drop() error {
 	err := d.bucket.Delete(d.ctx, d.beside)
 	switch gcerrors.Code(err) {
 	case gcerrors.OK, gcerrors.NotFound:
@@ -163,5 +165,5 @@ func (d *savedDraft) drop() error {
 	case gcerrors.PermissionDenied:
 		return d.put(d.ctx, d.beside, nil)
 	}
-	return fault("drop what was left of", d.ref, err)
+	return fileError("drop what was left of", d.ref, err)
 }

@@ -88,7 +88,7 @@ func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
 }
 
 func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
-	a, _ := withService(t, stores.Place{URL: "file://" + t.TempDir()})
+	a, _ := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	par, err := a.connections["prod"].service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ fn, in any }{
@@ -107,7 +107,7 @@ func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
 func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
 	dir := t.TempDir()
 	open := func(name string) *stores.Stores {
-		opened, err := stores.Open(t.Context(), map[string]stores.Place{name: {URL: "file://" + dir}})
+		opened, err := stores.Open(t.Context(), map[string]stores.Settings{name: {URL: "file://" + dir}})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, opened.Close()) })
 		return opened

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// stallTimeout is how long a server may move no byte of what it was asked for. Heartbeats go on meanwhile, so that
+// idleTimeout is how long a server may move no byte of what it was asked for. Heartbeats go on meanwhile, so that
 // nobody else would end a transfer that hangs. It leaves the time that a bucket takes to put a large file together.
-var stallTimeout = 5 * time.Minute
+var idleTimeout = 5 * time.Minute
 
-// notForEver ends the connections of an HTTP client that stand still. One connection has one exchange at a time.
-func notForEver(t *http.Transport) {
+// withIdleTimeout ends the connections of an HTTP client that stand still. One connection has one exchange at a time.
+func withIdleTimeout(t *http.Transport) {
 	dial := t.DialContext
 	t.ForceAttemptHTTP2 = false
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -22,17 +22,17 @@ func notForEver(t *http.Transport) {
 		if err != nil {
 			return nil, err
 		}
-		return movingConn{conn, stallTimeout}, nil
+		return idleTimeoutConn{conn, idleTimeout}, nil
 	}
 }
 
-// movingConn is for as long as bytes move: one in either direction gives both more time.
-type movingConn struct {
+// idleTimeoutConn is for as long as bytes move: one in either direction gives both more time.
+type idleTimeoutConn struct {
 	net.Conn
 	patience time.Duration
 }
 
-func (c movingConn) Read(p []byte) (int, error) {
+func (c idleTimeoutConn) Read(p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
 		return 0, err
 	}
@@ -42,7 +42,7 @@ func (c movingConn) Read(p []byte) (int, error) {
 // writtenAtOnce is so little that even a slow line takes it in time.
 const writtenAtOnce = 64 << 10
 
-func (c movingConn) Write(p []byte) (written int, err error) {
+func (c idleTimeoutConn) Write(p []byte) (written int, err error) {
 	for rest := p; err == nil && len(rest) > 0; rest = p[written:] {
 		if err = c.SetDeadline(time.Now().Add(c.patience)); err != nil {
 			break
@@ -61,14 +61,14 @@ const sftpAtOnce = 8 << 20
 // watch ends the connection when what is done until the call of stop takes too long: it must be little.
 func (s *session) watch(err *error) (stop func()) {
 	var stalled atomic.Bool
-	timer := time.AfterFunc(stallTimeout, func() {
+	timer := time.AfterFunc(idleTimeout, func() {
 		stalled.Store(true)
 		_ = s.close()
 	})
 	return func() {
 		timer.Stop()
 		if *err != nil && stalled.Load() {
-			*err = fmt.Errorf("the server did not answer for %s: %w", stallTimeout, *err)
+			*err = fmt.Errorf("the server did not answer for %s: %w", idleTimeout, *err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func init() { draftPatience = time.Second }
+func init() { lockTimeout = time.Second }
 
 func TestASectionIsAPartOfAFile(t *testing.T) {
 	s, dir := folder(t)
@@ -36,29 +36,29 @@ func TestASectionIsAPartOfAFile(t *testing.T) {
 func TestADraftIsTakenUpAgain(t *testing.T) {
 	s, dir := folder(t)
 	const ref = "inbox/2026-10-31/report.csv"
-	d, err := s.Draft(t.Context(), ref, "close/prod/night/report")
+	d, err := s.Stage(t.Context(), ref, "close/prod/night/report")
 	require.NoError(t, err)
 	require.NoError(t, d.Truncate(0))
 	_, err = io.WriteString(d, "01234")
 	require.NoError(t, err)
 
-	other, err := s.Draft(t.Context(), ref, "close/prod/night/report")
+	other, err := s.Stage(t.Context(), ref, "close/prod/night/report")
 	require.NoError(t, err)
-	_, held := other.Held()
+	_, held := other.Existing()
 	assert.Zero(t, held, "while somebody has it, nobody else gets it")
-	require.NoError(t, other.Leave())
-	require.NoError(t, d.Leave())
+	require.NoError(t, other.Suspend())
+	require.NoError(t, d.Suspend())
 	require.NoError(t, d.Abort(), "after an end it is harmless")
 
-	d, err = s.Draft(t.Context(), ref, "close/prod/another/report")
+	d, err = s.Stage(t.Context(), ref, "close/prod/another/report")
 	require.NoError(t, err)
-	_, held = d.Held()
+	_, held = d.Existing()
 	assert.Zero(t, held, "another key, another draft")
 	require.NoError(t, d.Abort())
 
-	d, err = s.Draft(t.Context(), ref, "close/prod/night/report")
+	d, err = s.Stage(t.Context(), ref, "close/prod/night/report")
 	require.NoError(t, err)
-	before, held := d.Held()
+	before, held := d.Existing()
 	assert.EqualValues(t, 5, held)
 	text, err := io.ReadAll(before)
 	require.NoError(t, err)
@@ -78,17 +78,17 @@ func TestADraftIsTakenUpAgain(t *testing.T) {
 func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
 	t.Parallel()
 	s, _ := folder(t)
-	died, err := s.Draft(t.Context(), "memory/a.csv", "key")
+	died, err := s.Stage(t.Context(), "memory/a.csv", "key")
 	require.NoError(t, err)
 	require.Error(t, died.Truncate(3), "nothing was left")
 	require.NoError(t, died.Truncate(0))
 	_, err = io.WriteString(died, "abc\n")
 	require.NoError(t, err)
 	held := func() string {
-		d, err := s.Draft(t.Context(), "memory/a.csv", "key")
+		d, err := s.Stage(t.Context(), "memory/a.csv", "key")
 		require.NoError(t, err)
-		defer func() { require.NoError(t, d.Leave()) }()
-		left, _ := d.Held()
+		defer func() { require.NoError(t, d.Suspend()) }()
+		left, _ := d.Existing()
 		text, err := io.ReadAll(left)
 		require.NoError(t, err)
 		return string(text)
@@ -105,10 +105,10 @@ func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
 // The list of what was sent is such a draft: what is not left of it is sent again, under other ids.
 func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
 	s, _ := folder(t)
-	begin := func(ctx context.Context, ref, want string) Draft {
-		d, err := s.Draft(ctx, ref, "key")
+	begin := func(ctx context.Context, ref, want string) StagedFile {
+		d, err := s.Stage(ctx, ref, "key")
 		require.NoError(t, err)
-		held, _ := d.Held()
+		held, _ := d.Existing()
 		text, err := io.ReadAll(held)
 		require.NoError(t, err)
 		require.Equal(t, want, string(text))
@@ -121,7 +121,7 @@ func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
 		require.NoError(t, err)
 		cancel()
 		require.Error(t, d.Commit())
-		require.NoError(t, d.Leave())
+		require.NoError(t, d.Suspend())
 		require.NoError(t, d.Abort())
 		require.NoError(t, begin(t.Context(), "memory/a.csv", "abc\n").Commit())
 	})
@@ -129,9 +129,9 @@ func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
 		d := begin(t.Context(), "inbox/a.csv", "")
 		_, err := io.WriteString(d, "abc\n")
 		require.NoError(t, err)
-		require.NoError(t, d.(*folderDraft).Close()) // nor does a file that is closed come to the disk
+		require.NoError(t, d.(*stagingFile).Close()) // nor does a file that is closed come to the disk
 		require.Error(t, d.Commit())
-		_ = d.Leave()
+		_ = d.Suspend()
 		require.NoError(t, begin(t.Context(), "inbox/a.csv", "abc\n").Commit())
 	})
 }

@@ -33,11 +33,11 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, fileMissing("%s is not in its store any more: put it there, then retry", in.File)
 	}
 	if err != nil {
-		return verify.Figures{}, repeatable(ctx, err)
+		return verify.Figures{}, classifyCall(ctx, err)
 	}
 	source, err := a.stores.Open(ctx, in.File)
 	if err != nil {
-		return verify.Figures{}, repeatable(ctx, err)
+		return verify.Figures{}, classifyCall(ctx, err)
 	}
 	defer source.Close()
 	found, err := verify.Measure(untilDone{ctx, source}, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
@@ -46,7 +46,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 	case errors.As(err, &malformed):
 		return found, verificationFailed(in, verify.Mismatch{What: "form", Expected: "a well-formed CSV file", Found: malformed.Error()})
 	case err != nil:
-		return found, repeatable(ctx, fmt.Errorf("read %s: %w", in.File, err))
+		return found, classifyCall(ctx, fmt.Errorf("read %s: %w", in.File, err))
 	}
 	wrong := append(in.Expect.Compare(found, ""), promised.Compare(found, in.Expect.Manifest)...)
 	if len(wrong) > 0 {
@@ -79,7 +79,7 @@ func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.E
 		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "no such file"})
 	}
 	if err != nil {
-		return verify.Expect{}, repeatable(ctx, err)
+		return verify.Expect{}, classifyCall(ctx, err)
 	}
 	promised, err := verify.ParseManifest(text, path.Base(in.File))
 	if err != nil {

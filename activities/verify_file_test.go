@@ -22,7 +22,7 @@ import (
 func withInbox(t *testing.T) (*Activities, string) {
 	t.Helper()
 	dir := t.TempDir()
-	opened, err := stores.Open(t.Context(), map[string]stores.Place{"inbox": {URL: "file://" + dir}})
+	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"inbox": {URL: "file://" + dir}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	return &Activities{stores: opened, poll: config.Poll{Ratio: 0.05, Min: time.Second, Max: time.Minute}}, dir

@@ -25,42 +25,42 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
 )
 
-func open(t *testing.T, p stores.Place) *stores.Stores {
+func open(t *testing.T, p stores.Settings) *stores.Stores {
 	t.Helper()
-	s, err := stores.Open(t.Context(), map[string]stores.Place{"s": p})
+	s, err := stores.Open(t.Context(), map[string]stores.Settings{"s": p})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s
 }
 
 func TestEveryKindOfStoreDoesTheSame(t *testing.T) {
-	t.Run("folder", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "file://" + t.TempDir()}), "s") })
-	t.Run("memory", func(t *testing.T) { storestest.Run(t, open(t, stores.Place{URL: "mem://"}), "s") })
+	t.Run("folder", func(t *testing.T) { storestest.Run(t, open(t, stores.Settings{URL: "file://" + t.TempDir()}), "s") })
+	t.Run("memory", func(t *testing.T) { storestest.Run(t, open(t, stores.Settings{URL: "mem://"}), "s") })
 	t.Run("sftp", func(t *testing.T) {
 		server := startSFTP(t)
-		storestest.Run(t, open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
+		storestest.Run(t, open(t, stores.Settings{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
 	})
 	t.Run("sftp without extensions", func(t *testing.T) {
 		plainSFTP(t)
 		server := startSFTP(t)
-		storestest.Run(t, open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
+		storestest.Run(t, open(t, stores.Settings{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()}), "s")
 	})
 }
 
 const smallPart = 100 << 10
 
 func TestALargeFileIsTakenUpAgain(t *testing.T) {
-	again := func(t *testing.T, p stores.Place) func() *stores.Stores {
+	again := func(t *testing.T, p stores.Settings) func() *stores.Stores {
 		return func() *stores.Stores { return open(t, p) }
 	}
 	t.Run("folder", func(t *testing.T) {
 		dir := t.TempDir()
-		storestest.Resume(t, again(t, stores.Place{URL: "file://" + dir}), "s", smallPart, func() { spoil(t, dir) })
+		storestest.Resume(t, again(t, stores.Settings{URL: "file://" + dir}), "s", smallPart, func() { spoil(t, dir) })
 	})
 	t.Run("sftp", func(t *testing.T) {
 		server, dir := startSFTP(t), t.TempDir()
-		place := stores.Place{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()}
-		storestest.Resume(t, again(t, place), "s", smallPart, func() { spoil(t, dir) })
+		settings := stores.Settings{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()}
+		storestest.Resume(t, again(t, settings), "s", smallPart, func() { spoil(t, dir) })
 	})
 }
 
@@ -188,19 +188,19 @@ func TestAnSFTPServerIsKnownBeforeAnythingIsSaidToIt(t *testing.T) {
 	other, _ := newKey(t)
 	url := server.url(t.TempDir())
 	for name, c := range map[string]struct {
-		place stores.Place
-		want  string // empty: it works
+		settings stores.Settings
+		want     string // empty: it works
 	}{
-		"fingerprint and password":   {stores.Place{URL: url, Password: "secret", Fingerprint: server.fingerprint()}, ""},
-		"known_hosts and key":        {stores.Place{URL: url, KeyFile: keyFile, KeyPassphrase: "open sesame", KnownHosts: server.knownHosts(server.key.PublicKey())}, ""},
-		"another fingerprint":        {stores.Place{URL: url, Password: "secret", Fingerprint: ssh.FingerprintSHA256(other.PublicKey())}, server.fingerprint()},
-		"another key in known_hosts": {stores.Place{URL: url, Password: "secret", KnownHosts: server.knownHosts(other.PublicKey())}, "another key than the one in known_hosts"},
-		"not in known_hosts":         {stores.Place{URL: "sftp://closer@localhost:" + server.port() + "/", Password: "secret", KnownHosts: server.knownHosts(server.key.PublicKey())}, "is not in known_hosts"},
-		"wrong password":             {stores.Place{URL: url, Password: "wrong", Fingerprint: server.fingerprint()}, "does not accept the user"},
+		"fingerprint and password":   {stores.Settings{URL: url, Password: "secret", Fingerprint: server.fingerprint()}, ""},
+		"known_hosts and key":        {stores.Settings{URL: url, KeyFile: keyFile, KeyPassphrase: "open sesame", KnownHosts: server.knownHosts(server.key.PublicKey())}, ""},
+		"another fingerprint":        {stores.Settings{URL: url, Password: "secret", Fingerprint: ssh.FingerprintSHA256(other.PublicKey())}, server.fingerprint()},
+		"another key in known_hosts": {stores.Settings{URL: url, Password: "secret", KnownHosts: server.knownHosts(other.PublicKey())}, "another key than the one in known_hosts"},
+		"not in known_hosts":         {stores.Settings{URL: "sftp://closer@localhost:" + server.port() + "/", Password: "secret", KnownHosts: server.knownHosts(server.key.PublicKey())}, "is not in known_hosts"},
+		"wrong password":             {stores.Settings{URL: url, Password: "wrong", Fingerprint: server.fingerprint()}, "does not accept the user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := server.logins.Load()
-			err := open(t, c.place).Check(t.Context(), "s")
+			err := open(t, c.settings).Check(t.Context(), "s")
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -220,7 +220,7 @@ func (s *sftpServer) port() string {
 
 func TestALostConnectionIsMadeAnew(t *testing.T) {
 	server := startSFTP(t)
-	s := open(t, stores.Place{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()})
+	s := open(t, stores.Settings{URL: server.url(t.TempDir()), Password: "secret", Fingerprint: server.fingerprint()})
 	w, err := s.Create(t.Context(), "s/x.csv")
 	require.NoError(t, err)
 	_, err = io.WriteString(w, "half")
@@ -234,18 +234,18 @@ func TestALostConnectionIsMadeAnew(t *testing.T) {
 
 func TestPlacesNameEveryFault(t *testing.T) {
 	for _, c := range []struct {
-		place stores.Place
-		want  []string
+		settings stores.Settings
+		want     []string
 	}{
-		{stores.Place{URL: "file:///data", Password: "x", AccessKey: "y"}, []string{"access_key: is not for a store of the scheme file", "password: is not for a store of the scheme file"}},
-		{stores.Place{URL: "s3://b1?region=r", SecretKey: "x"}, []string{"access_key: is missing: it goes with secret_key"}},
-		{stores.Place{URL: "sftp://u@h/x"}, []string{"key_file: is missing", "known_hosts: give either"}},
-		{stores.Place{URL: "sftp://u@h/x", Password: "x", KnownHosts: "/a", Fingerprint: "SHA256:x"}, []string{"known_hosts: give either", `fingerprint: "SHA256:x" is not a fingerprint`}},
-		{stores.Place{URL: "sftp://u@h/x", KeyFile: "/does/not/exist", KnownHosts: "/neither"}, []string{"key_file: open /does/not/exist", "known_hosts: open /neither"}},
-		{stores.Place{URL: "sftp://h/x"}, []string{"url: write sftp://"}},
+		{stores.Settings{URL: "file:///data", Password: "x", AccessKey: "y"}, []string{"access_key: is not for a store of the scheme file", "password: is not for a store of the scheme file"}},
+		{stores.Settings{URL: "s3://b1?region=r", SecretKey: "x"}, []string{"access_key: is missing: it goes with secret_key"}},
+		{stores.Settings{URL: "sftp://u@h/x"}, []string{"key_file: is missing", "known_hosts: give either"}},
+		{stores.Settings{URL: "sftp://u@h/x", Password: "x", KnownHosts: "/a", Fingerprint: "SHA256:x"}, []string{"known_hosts: give either", `fingerprint: "SHA256:x" is not a fingerprint`}},
+		{stores.Settings{URL: "sftp://u@h/x", KeyFile: "/does/not/exist", KnownHosts: "/neither"}, []string{"key_file: open /does/not/exist", "known_hosts: open /neither"}},
+		{stores.Settings{URL: "sftp://h/x"}, []string{"url: write sftp://"}},
 	} {
 		var texts []string
-		for _, f := range c.place.Faults() {
+		for _, f := range c.settings.Problems() {
 			texts = append(texts, f.Error())
 		}
 		require.Len(t, texts, len(c.want), "%q", texts)
@@ -256,9 +256,9 @@ func TestPlacesNameEveryFault(t *testing.T) {
 	_, locked := newKey(t)
 	file := filepath.Join(t.TempDir(), "id")
 	require.NoError(t, os.WriteFile(file, locked, 0o600))
-	faults := stores.Place{URL: "sftp://u@h/x", KeyFile: file, Fingerprint: "SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8"}.Faults()
-	require.Len(t, faults, 1)
-	assert.Contains(t, faults[0].Message, "is locked")
+	problems := stores.Settings{URL: "sftp://u@h/x", KeyFile: file, Fingerprint: "SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8"}.Problems()
+	require.Len(t, problems, 1)
+	assert.Contains(t, problems[0].Message, "is locked")
 }
 
 // An attempt that Temporal has given up, but that still reaches the server, does not know that another one has taken over.
@@ -266,7 +266,7 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 	server, dir := startSFTP(t), t.TempDir()
 	content := []byte("aaaabbbbcc")
 	begin := func(t *testing.T) stores.Parts {
-		s := open(t, stores.Place{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()})
+		s := open(t, stores.Settings{URL: server.url(dir), Password: "secret", Fingerprint: server.fingerprint()})
 		p, err := s.Parts(t.Context(), "s/gl.dat", "key", nil)
 		require.NoError(t, err)
 		return p
@@ -277,7 +277,7 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 	}
 	keep := func(t *testing.T, p stores.Parts) {
 		sum := sha256.Sum256(content[:4])
-		lost, err := p.Keep(t.Context(), 4, sum[:])
+		lost, err := p.Resume(t.Context(), 4, sum[:])
 		require.NoError(t, err)
 		require.Empty(t, lost)
 	}
@@ -288,7 +288,7 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 	}
 	t.Run("that goes on", func(t *testing.T) {
 		first := begin(t)
-		require.NoError(t, first.Restart(t.Context(), 3))
+		require.NoError(t, first.Reset(t.Context(), 3))
 		write(t, first, 1)
 		write(t, first, 2)
 		keep(t, begin(t))
@@ -298,12 +298,12 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 	})
 	t.Run("that begins anew", func(t *testing.T) {
 		first, second := begin(t), begin(t)
-		require.NoError(t, first.Restart(t.Context(), 3))
+		require.NoError(t, first.Reset(t.Context(), 3))
 		for number := range 3 {
 			write(t, first, number+1)
 		}
 		require.NoError(t, os.Remove(filepath.Join(dir, "gl.dat")))
-		require.NoError(t, second.Restart(t.Context(), 3))
+		require.NoError(t, second.Reset(t.Context(), 3))
 		write(t, second, 1)
 		require.ErrorContains(t, first.Commit(), "10 bytes were written, the server has 4")
 		require.NoFileExists(t, filepath.Join(dir, "gl.dat"))
@@ -314,9 +314,9 @@ func TestASecondAttemptOverSFTPTakesNothingFromTheFirst(t *testing.T) {
 	})
 	t.Run("of a file that was longer once", func(t *testing.T) {
 		longer := begin(t)
-		require.NoError(t, longer.Restart(t.Context(), 1))
+		require.NoError(t, longer.Reset(t.Context(), 1))
 		require.NoError(t, longer.WritePart(t.Context(), 1, 0, []byte("aaaa and much more")))
-		require.NoError(t, longer.Leave())
+		require.NoError(t, longer.Suspend())
 		p := begin(t)
 		keep(t, p)
 		write(t, p, 2)
@@ -382,7 +382,7 @@ func TestAFailedReplacementOverSFTPLosesNothing(t *testing.T) {
 	puttingBack := func(method, file string) bool { return method == "Rename" && filepath.Ext(file) == ".replaced" }
 	begin := func(t *testing.T) (*stores.Stores, *fragile) {
 		server, disk := startFragileSFTP(t)
-		s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+		s := open(t, stores.Settings{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
 		require.NoError(t, write(t, s, "old"))
 		return s, disk
 	}
@@ -433,7 +433,7 @@ func TestAFailedReplacementOverSFTPLosesNothing(t *testing.T) {
 	})
 	t.Run("when it is a folder", func(t *testing.T) {
 		server, _ := startFragileSFTP(t)
-		s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+		s := open(t, stores.Settings{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
 		w, err := s.Create(t.Context(), ref+"/x.csv")
 		require.NoError(t, err)
 		require.NoError(t, w.Commit())
@@ -471,7 +471,7 @@ func TestAnSFTPServerThatHangsIsNotWaitedForForEver(t *testing.T) {
 	t.Cleanup(func() { close(over) })
 	server := startSFTP(t)
 	server.handlers = &disk
-	s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+	s := open(t, stores.Settings{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
 	w, err := s.Create(t.Context(), "s/x.csv")
 	require.NoError(t, err)
 	_, err = io.WriteString(w, "0123456789")
@@ -508,7 +508,7 @@ func TestAFolderOverSFTPIsListedWithoutWhatIsNotForUs(t *testing.T) {
 	disk := sftp.InMemHandler()
 	server := startSFTP(t)
 	server.handlers = &disk
-	s := open(t, stores.Place{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+	s := open(t, stores.Settings{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
 	for _, ref := range []string{"s/in/a.csv", "s/in/lost+found/x.csv", "s/in/z.csv"} {
 		w, err := s.Create(t.Context(), ref)
 		require.NoError(t, err)
