@@ -100,11 +100,13 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	}
 	plan := &Plan{Name: p.Name, Deadline: moment(p.Deadline), Audit: p.Audit}
 	for _, s := range p.Steps {
-		step := PlanStep{Step: s, Kind: s.Kind(), Deadline: moment(s.Deadline())}
-		if s.Upload != nil {
-			step.WaitUntil = moment(s.Upload.WaitUntil)
-		}
-		plan.Steps = append(plan.Steps, step)
+		traits := s.Traits()
+		plan.Steps = append(plan.Steps, PlanStep{
+			Step:      s,
+			Kind:      s.Kind(),
+			Deadline:  moment(traits.Deadline),
+			WaitUntil: moment(traits.WaitUntil),
+		})
 	}
 	return plan, errors.Join(errs...)
 }

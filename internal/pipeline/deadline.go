@@ -10,11 +10,10 @@ var clockTime = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
 // ResolveDeadline turns a deadline into a moment.
 //
-// "HH:MM" is the next such time on the clocks of loc after startedAt: at 22:00,
-// "05:00" is tomorrow morning. Where clocks are put forward and the time does
-// not exist, it is the moment of the change; where they are put back and it
-// exists twice, it is the first one after startedAt. A duration such as "90m"
-// counts from startedAt. The empty text is no deadline: the zero time.
+// "HH:MM" is the next such time on the clocks of loc after startedAt: at 22:00, "05:00" is tomorrow
+// morning. If the clocks are put forward and skip the time, it is the moment of the change; if they are put
+// back and show it twice, it is the first one after startedAt. A duration such as "90m" counts from
+// startedAt. The empty text is no deadline: the zero time.
 func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -41,9 +40,8 @@ func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time
 	}
 }
 
-// moments are the instants, in order, at which the clocks of loc show what
-// wall shows in UTC: one, two when clocks are put back over it, and when they
-// are put forward over it the moment of that change.
+// moments are the instants, in order, at which the clocks of loc show what wall shows in UTC: usually one,
+// two if the clocks are put back over it, and the moment of the change if they are put forward over it.
 func moments(wall time.Time, loc *time.Location) []time.Time {
 	_, before := wall.Add(-26 * time.Hour).In(loc).Zone()
 	_, after := wall.Add(26 * time.Hour).In(loc).Zone()
@@ -73,7 +71,7 @@ func checkDeadline(text string) error {
 		return fmt.Errorf(`%q is neither a time of day like "05:00" nor a duration like "90m"`, text)
 	}
 	if wait <= 0 {
-		return fmt.Errorf("%q is not after the start", text)
+		return fmt.Errorf("%q is not positive", text)
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ import (
 
 const maxDefinition = 1 << 20 // bytes; a whole definition must fit into one message to the server
 
-// Parse reads a definition, YAML or JSON, and validates it. Unknown keys are
-// faults. The error is of type [Faults] and names every fault with its line.
+// Parse reads a definition, YAML or JSON, and validates it. An unknown key is a problem, too. The error is
+// of type [Faults] and names every problem with its line.
 func Parse(text []byte) (*Pipeline, error) {
 	root, err := parseYAML(text)
 	if err != nil {
@@ -30,7 +30,7 @@ func Parse(text []byte) (*Pipeline, error) {
 	d := decoder{lines: p.lines}
 	d.decode(root, reflect.ValueOf(p).Elem(), "")
 
-	// What is wrong with a value that could not even be read is said once.
+	// A value that could not even be decoded is reported once.
 	c := p.check()
 	c.faults = slices.DeleteFunc(c.faults, func(f Fault) bool { return d.covers(f.Path) })
 	c.faults = append(c.faults, d.faults...)
@@ -42,7 +42,9 @@ func Parse(text []byte) (*Pipeline, error) {
 
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxDefinition {
-		return nil, Faults{{Message: fmt.Sprintf("the definition has %d bytes; %d are allowed", len(text), maxDefinition)}}
+		return nil, Faults{{
+			Message: fmt.Sprintf("the definition has %d bytes; at most %d are allowed", len(text), maxDefinition),
+		}}
 	}
 	if json.Valid(text) {
 		text = escapes.ReplaceAllFunc(text, unescape)
@@ -57,15 +59,15 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 		return nil, Faults{syntaxFault(err)}
 	}
 	if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, Faults{{Message: "the text holds more than one document; a definition is one"}}
+		return nil, Faults{{Message: "a definition is one document, and the text has more"}}
 	}
 	return document.Content[0], nil
 }
 
-// escapes are those of a JSON text: the halves of a character beyond 16 bits, and any other.
+// escapes matches the escapes of a JSON text: a surrogate pair, half of one, or any other.
 var escapes = regexp.MustCompile(`\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)`)
 
-// unescape writes out those that the YAML library does not know.
+// unescape decodes the escapes that the YAML library does not support.
 func unescape(escape []byte) []byte {
 	var text string
 	known := len(escape) == 2 && escape[1] != '/'
@@ -86,8 +88,8 @@ func syntaxFault(err error) Fault {
 	return Fault{Message: strings.TrimPrefix(text, "yaml: ")}
 }
 
-// decoder fills Go values from YAML nodes. Unlike the library's own decoding
-// it knows the path of everything, and goes on after a fault.
+// decoder fills Go values from YAML nodes. Unlike the library's own decoding it knows the path of every
+// value, and continues after a problem.
 type decoder struct {
 	collector
 	lines map[string]int
@@ -132,7 +134,7 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 			d.decode(item, into.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
 	case reflect.Int, reflect.Int64:
-		// The library takes 2.5 for 2.
+		// The library would decode 2.5 as 2.
 		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || node.Decode(into.Addr().Interface()) != nil {
 			d.fault(node, path, "must be a whole number, not %s", describe(node))
 		}
@@ -146,8 +148,8 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) {
 	fields := map[string]int{}
 	for i := range into.NumField() {
-		if name, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ","); name != "" {
-			fields[name] = i
+		if key := keyOf(into.Type().Field(i)); key != "" {
+			fields[key] = i
 		}
 	}
 	index, ok := fields[key.Value]
@@ -161,7 +163,7 @@ func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) 
 
 func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		d.fault(node, path, "must hold keys and values, not %s", describe(node))
+		d.fault(node, path, "must be keys and values, not %s", describe(node))
 		return
 	}
 	seen := map[string]bool{}
@@ -179,7 +181,7 @@ func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *ya
 	}
 }
 
-// scalar takes any scalar as it is written: code: 0042 is the text 0042.
+// scalar returns a scalar as it is written: in code: 0042, it is the text 0042.
 func (d *decoder) scalar(node *yaml.Node, path, want string) (string, bool) {
 	if node.Kind != yaml.ScalarNode || node.ShortTag() == "!!null" {
 		d.fault(node, path, "must be %s, not %s", want, describe(node))
@@ -206,8 +208,8 @@ func describe(node *yaml.Node) string {
 }
 
 func join(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }

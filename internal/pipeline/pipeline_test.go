@@ -19,19 +19,19 @@ func date(t testing.TB, text string) Date {
 	return d
 }
 
-func TestTheExampleParsesAndRenders(t *testing.T) {
+func TestRender_exampleOfDeploy(t *testing.T) {
 	text, err := os.ReadFile("../../deploy/pipelines/nightly-close.yaml")
 	require.NoError(t, err)
 	p, err := Parse(text)
 	require.NoError(t, err)
 	require.NoError(t, p.Validate())
 
-	night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+	rendered, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
 	require.NoError(t, err)
 
 	kinds := map[string]Kind{}
 	steps := map[string]Step{}
-	for _, s := range night.Steps {
+	for _, s := range rendered.Steps {
 		kinds[s.ID], steps[s.ID] = s.Kind(), s
 	}
 	assert.Equal(t, map[string]Kind{
@@ -41,27 +41,27 @@ func TestTheExampleParsesAndRenders(t *testing.T) {
 	assert.Equal(t, &Upload{File: "inbox/gl_2026-10-31.csv", Name: "gl_2026-10-31.csv", WaitUntil: "01:30"}, steps["ledger"].Upload)
 	assert.Equal(t, &Batch{Code: "PBSM_ALLOC", Params: map[string]string{ParamAsOf: "2026-10-31"}, Restarts: 2,
 		RestartDelay: Duration(time.Minute), Deadline: "05:00"}, steps["allocate"].Batch)
-	assert.Equal(t, "05:00", steps["allocate"].Deadline())
+	assert.Equal(t, "05:00", steps["allocate"].Traits().Deadline)
 	assert.Equal(t, map[string]string{ParamAsOf: "2026-10-31"}, steps["profit"].Group.Batches[1].Params)
 	assert.Equal(t, "reports/2026-10-31/balance_sheet.csv", steps["balance-sheet"].Report.SaveTo)
 	assert.Contains(t, p.Steps[0].Upload.File, "{{", "the definition itself stays as it was")
 }
 
-func TestRenderedPipelinesSurviveJSON(t *testing.T) {
+func TestRender_resultSurvivesJSON(t *testing.T) {
 	p, err := Parse([]byte(everyKind))
 	require.NoError(t, err)
-	night, err := p.Render(date(t, "2026-02-28"), Vars{Connection: "prod"})
+	rendered, err := p.Render(date(t, "2026-02-28"), Vars{Connection: "prod"})
 	require.NoError(t, err)
 
-	text, err := json.Marshal(night)
+	text, err := json.Marshal(rendered)
 	require.NoError(t, err)
 	var back Pipeline
 	require.NoError(t, json.Unmarshal(text, &back))
-	assert.Equal(t, night, &back)
+	assert.Equal(t, rendered, &back)
 	again, err := Parse(text)
 	require.NoError(t, err, "the JSON of a pipeline is a definition")
 	again.lines = nil
-	assert.Equal(t, night, again)
+	assert.Equal(t, rendered, again)
 }
 
 const everyKind = `
@@ -89,12 +89,12 @@ steps:
   - {id: imp, import: {code: 0101, deadline: "23:59"}}
 `
 
-func TestRenderFillsInValuesAndDefaults(t *testing.T) {
+func TestRender_fillsInValuesAndDefaults(t *testing.T) {
 	p, err := Parse([]byte(everyKind))
 	require.NoError(t, err)
-	night, err := p.Render(date(t, "2026-03-15"), Vars{Connection: "prod"})
+	rendered, err := p.Render(date(t, "2026-03-15"), Vars{Connection: "prod"})
 	require.NoError(t, err)
-	s := night.Steps
+	s := rendered.Steps
 	assert.Equal(t, "inbox/a/gl_20260315.csv", s[0].Upload.File)
 	assert.Equal(t, "gl_2026-03-15.dat", s[0].Upload.Name)
 	assert.Equal(t, Duration(30*time.Second), s[0].Upload.StableFor)
@@ -105,7 +105,7 @@ func TestRenderFillsInValuesAndDefaults(t *testing.T) {
 	assert.EqualValues(t, 0, *s[0].Upload.Expect.Rows)
 	assert.Equal(t, map[string]string{"BALANCE": "123.45"}, s[0].Upload.Expect.Totals)
 	assert.EqualValues(t, 9, *s[4].Report.Expect.MaxRows)
-	assert.Equal(t, "out/audit_every-kind_prod_2026-03-15.jsonl", night.Audit, "beside the first file that is saved")
+	assert.Equal(t, "out/audit_every-kind_prod_2026-03-15.jsonl", rendered.Audit, "beside the first file that is saved")
 	assert.Equal(t, "Start every-kind on prod?", s[1].Approve.Message)
 	assert.Equal(t, map[string]string{"X": "7", ParamAsOf: "2026-02-28"}, s[2].Batch.Params, "what the step says wins")
 	assert.Equal(t, "2026-03-15", s[3].Group.Batches[0].Params[ParamAsOf])
@@ -120,13 +120,13 @@ func TestRenderFillsInValuesAndDefaults(t *testing.T) {
 	assert.Equal(t, KindImport, s[8].Kind())
 }
 
-// What other languages write as JSON is a definition as well.
-func TestTheEscapesOfJSON(t *testing.T) {
+// Definitions also come as JSON from other languages.
+func TestParse_escapesOfJSON(t *testing.T) {
 	p, err := Parse([]byte("{\"name\": \"x\",\n\t\"steps\": [{\"id\": \"a\", \"approve\": {\"message\": \"" + `\ud83d\uDE00 \u00e9 \\/ \\ud83d \"in\/out\" {{\"\/\"}}` + "\"}}]}"))
 	require.NoError(t, err)
-	night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+	rendered, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
 	require.NoError(t, err)
-	assert.Equal(t, "\U0001F600 é \\/ \\ud83d \"in/out\" /", night.Steps[0].Approve.Message)
+	assert.Equal(t, "\U0001F600 é \\/ \\ud83d \"in/out\" /", rendered.Steps[0].Approve.Message)
 	_, err = Parse([]byte("{\"name\": \"x\",\n\"steps\": [{\"id\": \"a\", \"report\": {\"code\": \"\\ud83d\", \"save_to\": \"out\\/x\"}}]}"))
 	assert.EqualError(t, err, "line 2: steps.a.report.code: \"\uFFFD\" is not a code; use letters, digits, \"_\", \".\" and \"-\"")
 	yaml, err := Parse([]byte("name: x\nsteps: [{id: a, approve: {message: 'a\\/b'}}]"))
@@ -134,93 +134,145 @@ func TestTheEscapesOfJSON(t *testing.T) {
 	assert.Equal(t, `a\/b`, yaml.Steps[0].Approve.Message)
 }
 
-// Each row is the text of a definition's steps (or of all of it, when it
-// starts with "name:") and what must be said about it.
-func TestFaults(t *testing.T) {
+// A row is the text of the steps (or of the whole definition, if it starts with "name:") and the problems
+// that must be reported.
+func TestParse_refusesInvalidDefinitions(t *testing.T) {
 	deep := "{id: s, batch: {code: B, "
 	tests := map[string]struct {
 		text string
 		want []string
 	}{
-		"empty":            {"name:", []string{"line 1: name: must be a text, not nothing", "steps: a pipeline needs at least one step"}},
-		"not a mapping":    {"name: x\nsteps: 7", []string{`line 2: steps: must be a list, not "7"`}},
-		"yaml syntax":      {"name: x\nsteps: [", []string{"line 2: "}},
-		"two documents":    {"name: x\n---\nname: y", []string{"more than one document"}},
-		"folder":           {`- {id: a, upload: {file: inbox/x/, name: y, stable_for: 1s, wait_until: 1h, list_to: z}}`, []string{"a.upload.name: is for one file", "a.upload.stable_for: is for one file", "a.upload.wait_until: needs a marker", `a.upload.list_to: "z" is not a reference`}},
-		"no folder":        {`- {id: a, upload: {file: inbox/x, list_to: inbox/z}}`, []string{"a.upload.list_to: is for a folder"}},
-		"same list":        {"- {id: a, upload: {file: inbox/a/, list_to: out/l}}\n- {id: b, upload: {file: inbox/b/, list_to: out/l}}", []string{"line 4: steps.b.upload.list_to: step a saves to out/l as well"}},
-		"same folder":      {"- {id: a, upload: {file: inbox/a/, prefix: p}}\n- {id: b, upload: {file: inbox/a/}}", []string{"line 4: steps.b.upload.list_to: step a saves to inbox/a.sent.jsonl as well"}},
-		"list and report":  {"- {id: a, report: {code: R, save_to: out/l}}\n- {id: b, upload: {file: inbox/b/, list_to: out/l}}", []string{"b.upload.list_to: step a saves to out/l as well"}},
-		"two slashes":      {`- {id: a, upload: {file: inbox/x//}}`, []string{"leaves its store or is hidden"}},
-		"late":             {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`, []string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a reference`, `a.upload.on_missing: "later" is not one of wait_for_operator, skip, fail`}},
-		"expects":          {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`, []string{"a.upload.expect.rows: cannot be less", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
-		"expects nothing":  {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`, []string{"a.download.expect: expects nothing"}},
-		"rows of text":     {`- {id: a, report: {code: R, save_to: out/x, expect: {rows: many}}}`, []string{`a.report.expect.rows: must be a whole number, not "many"`}},
-		"audit":            {"name: x\naudit: nowhere\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}", []string{`line 2: audit: "nowhere" is not a reference`}},
-		"audit elsewhere":  {"name: x\naudit: out/x\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}", []string{"line 2: audit: step a saves to out/x as well"}},
-		"unknown key":      {"- {id: a, batch: {code: B, cod: C}}", []string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
-		"key twice":        {"- {id: a, batch: {code: B, code: C}}", []string{"steps.a.batch.code: the key is given twice"}},
-		"alias":            {"- {id: &x a, batch: {code: *x}}", []string{"steps.a.batch.code: aliases (*x) are not supported"}},
-		"merge":            {"- {id: a, batch: {<<: {code: B}}}", []string{"steps.a.batch.<<: unknown key", "code: is missing"}},
-		"part of a number": {"- " + deep + "restarts: 2.5}}", []string{`steps.s.batch.restarts: must be a whole number, not "2.5"`}},
-		"not a number":     {"- " + deep + "restarts: many}}", []string{`steps.s.batch.restarts: must be a whole number, not "many"`}},
-		"too many":         {"- " + deep + "restarts: 101}}", []string{"steps.s.batch.restarts: must be between 0 and 100"}},
-		"bad delay":        {"- " + deep + "restart_delay: 5}}", []string{`"5" is not a duration`}},
-		"negative delay":   {"- " + deep + "restart_delay: -5s}}", []string{"must not be negative"}},
-		"null parameter":   {"- " + deep + "params: {X: }}}", []string{"steps.s.batch.params.X: must be a text, not nothing"}},
-		"bad name":         {"name: Night Close\nsteps: [{id: a, export: {code: 1}}]", []string{`line 1: name: "Night Close" is not a name`}},
-		"bad zone":         {"name: x\ntime_zone: Mars/Base\nsteps: [{id: a, export: {code: 1}}]", []string{"line 2: time_zone: unknown time zone"}},
-		"local zone":       {"name: x\ntime_zone: Local\nsteps: [{id: a, export: {code: 1}}]", []string{"differs from worker to worker"}},
-		"no id":            {"- {export: {code: 1}}", []string{`steps[0].id: "" is not an id`}},
-		"bad id":           {"- {id: ../a, export: {code: 1}}", []string{`steps[0].id: "../a" is not an id`}},
-		"id twice":         {"- {id: a, export: {code: 1}}\n- {id: a, import: {code: 1}}", []string{"line 4: steps.a.id: the id a is taken by step 1"}},
-		"unknown need":     {"- {id: a, needs: [b], export: {code: 1}}", []string{`steps.a.needs[0]: there is no step "b"`}},
-		"need twice":       {"- {id: a, export: {code: 1}}\n- {id: b, needs: [a, a], export: {code: 2}}", []string{"a is named twice"}},
-		"needs itself":     {"- {id: a, needs: [a], export: {code: 1}}", []string{"in a circle: a needs a"}},
-		"circle": {"- {id: out, needs: [a], export: {code: 9}}\n- {id: a, needs: [b], export: {code: 1}}\n- {id: b, needs: [c], export: {code: 2}}\n- {id: c, needs: [a], export: {code: 3}}",
-			[]string{"line 4: steps.a.needs: steps need each other in a circle: a needs b needs c needs a"}},
-		"no kind":           {"- {id: a}", []string{"steps.a: must have exactly one of approve, batch, download, export, group, import, report, upload"}},
-		"two kinds":         {"- {id: a, export: {code: 1}, import: {code: 1}}", []string{"steps.a: must have exactly one of"}},
-		"empty kind":        {"- {id: a, export: }", []string{"steps.a.export: must hold keys and values, not nothing"}},
-		"bad deadline":      {"- " + deep + `deadline: "24:00"}}`, []string{`steps.s.batch.deadline: "24:00" is neither`}},
-		"past deadline":     {"- " + deep + `deadline: "-5m"}}`, []string{"is not after the start"}},
-		"bad wait":          {"- {id: a, upload: {file: i/f.csv, wait_until: soon}}", []string{`steps.a.upload.wait_until: "soon" is neither`}},
+		"empty": {"name:",
+			[]string{"line 1: name: must be a text, not nothing", "steps: a pipeline needs at least one step"}},
+		"not a mapping": {"name: x\nsteps: 7", []string{`line 2: steps: must be a list, not "7"`}},
+		"yaml syntax":   {"name: x\nsteps: [", []string{"line 2: "}},
+		"two documents": {"name: x\n---\nname: y", []string{"a definition is one document"}},
+		"folder": {`- {id: a, upload: {file: inbox/x/, name: y, stable_for: 1s, wait_until: 1h, list_to: z}}`,
+			[]string{"a.upload.name: is for a single file", "a.upload.stable_for: is for a single file", "a.upload.wait_until: needs a marker", `a.upload.list_to: "z" is not a file of a store`}},
+		"no folder": {`- {id: a, upload: {file: inbox/x, list_to: inbox/z}}`,
+			[]string{"a.upload.list_to: is for a folder"}},
+		"same list": {"- {id: a, upload: {file: inbox/a/, list_to: out/l}}\n- {id: b, upload: {file: inbox/b/, list_to: out/l}}",
+			[]string{"line 4: steps.b.upload.list_to: step a already saves to out/l"}},
+		"same folder": {"- {id: a, upload: {file: inbox/a/, prefix: p}}\n- {id: b, upload: {file: inbox/a/}}",
+			[]string{"line 4: steps.b.upload.list_to: step a already saves to inbox/a.sent.jsonl"}},
+		"list and report": {"- {id: a, report: {code: R, save_to: out/l}}\n- {id: b, upload: {file: inbox/b/, list_to: out/l}}",
+			[]string{"b.upload.list_to: step a already saves to out/l"}},
+		"two slashes": {`- {id: a, upload: {file: inbox/x//}}`,
+			[]string{"points outside its store or to a hidden file"}},
+		"arrival": {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`,
+			[]string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a file of a store`, `a.upload.on_missing: "later" is not one of wait_for_operator, skip, fail`}},
+		"expects": {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`,
+			[]string{"a.upload.expect.rows: cannot be less", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
+		"expects nothing": {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`,
+			[]string{"a.download.expect: expects nothing"}},
+		"rows of text": {`- {id: a, report: {code: R, save_to: out/x, expect: {rows: many}}}`,
+			[]string{`a.report.expect.rows: must be a whole number, not "many"`}},
+		"audit": {"name: x\naudit: nowhere\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}",
+			[]string{`line 2: audit: "nowhere" is not a file of a store`}},
+		"audit elsewhere": {"name: x\naudit: out/x\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}",
+			[]string{"line 2: audit: step a already saves to out/x"}},
+		"unknown key": {"- {id: a, batch: {code: B, cod: C}}",
+			[]string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
+		"key twice": {"- {id: a, batch: {code: B, code: C}}",
+			[]string{"steps.a.batch.code: the key is given twice"}},
+		"alias": {"- {id: &x a, batch: {code: *x}}",
+			[]string{"steps.a.batch.code: aliases (*x) are not supported"}},
+		"merge": {"- {id: a, batch: {<<: {code: B}}}",
+			[]string{"steps.a.batch.<<: unknown key", "code: is missing"}},
+		"part of a number": {"- " + deep + "restarts: 2.5}}",
+			[]string{`steps.s.batch.restarts: must be a whole number, not "2.5"`}},
+		"not a number": {"- " + deep + "restarts: many}}",
+			[]string{`steps.s.batch.restarts: must be a whole number, not "many"`}},
+		"too many": {"- " + deep + "restarts: 101}}",
+			[]string{"steps.s.batch.restarts: must be between 0 and 100"}},
+		"bad delay":      {"- " + deep + "restart_delay: 5}}", []string{`"5" is not a duration`}},
+		"negative delay": {"- " + deep + "restart_delay: -5s}}", []string{"must not be negative"}},
+		"null parameter": {"- " + deep + "params: {X: }}}",
+			[]string{"steps.s.batch.params.X: must be a text, not nothing"}},
+		"bad name": {"name: Night Close\nsteps: [{id: a, export: {code: 1}}]",
+			[]string{`line 1: name: "Night Close" is not a name`}},
+		"bad zone": {"name: x\ntime_zone: Mars/Base\nsteps: [{id: a, export: {code: 1}}]",
+			[]string{"line 2: time_zone: unknown time zone"}},
+		"local zone": {"name: x\ntime_zone: Local\nsteps: [{id: a, export: {code: 1}}]",
+			[]string{"may differ between workers"}},
+		"no id":  {"- {export: {code: 1}}", []string{`steps[0].id: "" is not an id`}},
+		"bad id": {"- {id: ../a, export: {code: 1}}", []string{`steps[0].id: "../a" is not an id`}},
+		"id twice": {"- {id: a, export: {code: 1}}\n- {id: a, import: {code: 1}}",
+			[]string{"line 4: steps.a.id: the id a is already used by step 1"}},
+		"unknown need": {"- {id: a, needs: [b], export: {code: 1}}",
+			[]string{`steps.a.needs[0]: there is no step "b"`}},
+		"need twice": {"- {id: a, export: {code: 1}}\n- {id: b, needs: [a, a], export: {code: 2}}",
+			[]string{"a is named twice"}},
+		"needs itself": {"- {id: a, needs: [a], export: {code: 1}}", []string{"form a cycle: a needs a"}},
+		"cycle": {"- {id: out, needs: [a], export: {code: 9}}\n- {id: a, needs: [b], export: {code: 1}}\n- {id: b, needs: [c], export: {code: 2}}\n- {id: c, needs: [a], export: {code: 3}}",
+			[]string{"line 4: steps.a.needs: the steps form a cycle: a needs b needs c needs a"}},
+		"no kind": {"- {id: a}",
+			[]string{"steps.a: must have exactly one of approve, batch, download, export, group, import, report, upload"}},
+		"two kinds": {"- {id: a, export: {code: 1}, import: {code: 1}}",
+			[]string{"steps.a: must have exactly one of"}},
+		"empty kind": {"- {id: a, export: }", []string{"steps.a.export: must be keys and values, not nothing"}},
+		"bad deadline": {"- " + deep + `deadline: "24:00"}}`,
+			[]string{`steps.s.batch.deadline: "24:00" is neither`}},
+		"past deadline": {"- " + deep + `deadline: "-5m"}}`, []string{"is not positive"}},
+		"bad wait": {"- {id: a, upload: {file: i/f.csv, wait_until: soon}}",
+			[]string{`steps.a.upload.wait_until: "soon" is neither`}},
 		"template deadline": {"- " + deep + `deadline: "{{.AsOfDate}}"}}`, []string{"is neither"}},
 		"bad code":          {"- {id: a, batch: {code: a/b}}", []string{`steps.a.batch.code: "a/b" is not a code`}},
 		"bad key":           {"- " + deep + "key: a b}}", []string{`steps.s.batch.key: "a b" is not a key`}},
-		"same run":          {"- {id: a, batch: {code: B}}\n- {id: b, batch: {code: B}}", []string{"line 4: steps.b.batch: runs B, and so does step a"}},
-		"same run as group": {"- {id: a, batch: {code: B, key: k}}\n- {id: b, group: {code: B, key: k, batches: [{code: M}]}}", []string{"runs B, and so does step a"}},
-		"bad date":          {"- " + deep + "params: {$FICMISDATE$: 31.10.2026}}}", []string{`steps.s.batch.params.$FICMISDATE$: "31.10.2026" is not a date`}},
-		"control character": {"- " + deep + `params: {X: "a\u0000b"}}}`, []string{"params.X: holds control characters"}},
-		"template in name":  {"- " + deep + `params: {"{{.AsOf}}": x}}}`, []string{"is not a parameter's name"}},
-		"tasks":             {"- " + deep + "included_tasks: [t, 'a b'], excluded_tasks: [t]}}", []string{"included_tasks[1]:", "excluded_tasks[0]: the task t is also included"}},
-		"no members":        {"- {id: a, group: {code: G}}", []string{"steps.a.group.batches: is missing"}},
-		"member twice":      {"- {id: a, group: {code: G, batches: [{code: M}, {code: M}]}}", []string{"batches[1].code: the batch M is listed twice"}},
-		"no message":        {"- {id: a, approve: {}}", []string{"steps.a.approve.message: is missing"}},
-		"no save_to":        {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
-		"not a reference":   {"- {id: a, report: {code: R, save_to: /etc/passwd}}", []string{"is not a reference"}},
-		"leaves its store":  {"- {id: a, report: {code: R, save_to: out/../../x}}", []string{"leaves its store"}},
+		"same run": {"- {id: a, batch: {code: B}}\n- {id: b, batch: {code: B}}",
+			[]string{"line 4: steps.b.batch: runs B, as step a does"}},
+		"same run as group": {"- {id: a, batch: {code: B, key: k}}\n- {id: b, group: {code: B, key: k, batches: [{code: M}]}}",
+			[]string{"runs B, as step a does"}},
+		"bad date": {"- " + deep + "params: {$FICMISDATE$: 31.10.2026}}}",
+			[]string{`steps.s.batch.params.$FICMISDATE$: "31.10.2026" is not a date`}},
+		"control character": {"- " + deep + `params: {X: "a\u0000b"}}}`,
+			[]string{"params.X: contains control characters"}},
+		"template in name": {"- " + deep + `params: {"{{.AsOf}}": x}}}`, []string{"is not a parameter name"}},
+		"tasks": {"- " + deep + "included_tasks: [t, 'a b'], excluded_tasks: [t]}}",
+			[]string{"included_tasks[1]:", "excluded_tasks[0]: the task t is also included"}},
+		"no members": {"- {id: a, group: {code: G}}", []string{"steps.a.group.batches: is missing"}},
+		"member twice": {"- {id: a, group: {code: G, batches: [{code: M}, {code: M}]}}",
+			[]string{"batches[1].code: the batch M is listed twice"}},
+		"no message": {"- {id: a, approve: {}}", []string{"steps.a.approve.message: is missing"}},
+		"no save_to": {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
+		"not a reference": {"- {id: a, report: {code: R, save_to: /etc/passwd}}",
+			[]string{"is not a file of a store"}},
+		"points outside its store": {"- {id: a, report: {code: R, save_to: out/../../x}}",
+			[]string{"points outside its store"}},
 		"same file": {"- {id: a, report: {code: R, save_to: out/x}}\n- {id: b, download: {file: x, save_to: out/x}}",
-			[]string{"steps.b.download.save_to: step a saves to out/x as well"}},
-		"no source":   {"- {id: a, download: {save_to: out/x}}", []string{"steps.a.download: must have exactly one of file and file_id"}},
-		"two sources": {"- {id: a, download: {file: x, file_id: 1, save_to: out/x}}", []string{"exactly one of file and file_id"}},
+			[]string{"steps.b.download.save_to: step a already saves to out/x"}},
+		"no source": {"- {id: a, download: {save_to: out/x}}",
+			[]string{"steps.a.download: must have exactly one of file and file_id"}},
+		"two sources": {"- {id: a, download: {file: x, file_id: 1, save_to: out/x}}",
+			[]string{"exactly one of file and file_id"}},
 		"bad file id": {"- {id: a, download: {file_id: x1, save_to: out/x}}", []string{`"x1" is not a file id`}},
-		"remote name": {"- {id: a, upload: {file: 'i/a file.csv'}}", []string{`steps.a.upload.name: "a file.csv" is not a file name`}},
+		"remote name": {"- {id: a, upload: {file: 'i/a file.csv'}}",
+			[]string{`steps.a.upload.name: "a file.csv" is not a file name`}},
 		"remote dots": {"- {id: a, download: {file: a..b, save_to: out/x}}", []string{`"a..b" is not a file name`}},
 		"bad prefix":  {"- {id: a, upload: {file: i/a, prefix: a/../b}}", []string{`"a/../b" is not a prefix`}},
 		"bad mime":    {"- {id: a, upload: {file: i/a, mime_type: 'a\nb'}}", []string{"steps.a.upload.mime_type:"}},
-		"other mime":  {"- {id: a, upload: {file: i/a.json, mime_type: application/json}}", []string{`steps.a.upload.mime_type: "application/json" is not one of the types that the service takes: Text/CSV, Text/plain, DAT`}},
-		"param names": {"- {id: a, batch: {code: B, params: {\" X\": x, \"Y\\nZ\": y}}}", []string{`" X" is not a parameter`, `"Y\nZ" is not a parameter`}},
+		"other mime": {"- {id: a, upload: {file: i/a.json, mime_type: application/json}}",
+			[]string{`steps.a.upload.mime_type: "application/json" is not one of the types that the service takes: Text/CSV, Text/plain, DAT`}},
+		"param names": {"- {id: a, batch: {code: B, params: {\" X\": x, \"Y\\nZ\": y}}}",
+			[]string{`" X" is not a parameter`, `"Y\nZ" is not a parameter`}},
 
-		"template syntax":   {`- {id: a, upload: {file: "i/{{.AsOfDate"}}`, []string{"steps.a.upload.file: template: unclosed action"}},
-		"template value":    {`- {id: a, upload: {file: "i/{{.Asof}}"}}`, []string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Pipeline"}},
-		"template method":   {`- {id: a, upload: {file: "i/{{.AsOf.Today}}"}}`, []string{".AsOf has no Today; it has AddDays"}},
-		"template function": {`- {id: a, upload: {file: 'i/{{printf "%9999999d" 1}}'}}`, []string{"the function printf is not available"}},
-		"template range":    {`- {id: a, upload: {file: "i/{{range 9}}x{{end}}"}}`, []string{"{{range 9}}x{{end}} is not available"}},
-		"template define":   {`- {id: a, upload: {file: 'i/{{define "x"}}{{end}}'}}`, []string{"define and block are not available"}},
+		"template syntax": {`- {id: a, upload: {file: "i/{{.AsOfDate"}}`,
+			[]string{"steps.a.upload.file: template: unclosed action"}},
+		"template value": {`- {id: a, upload: {file: "i/{{.Asof}}"}}`,
+			[]string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Pipeline"}},
+		"template method": {`- {id: a, upload: {file: "i/{{.AsOf.Today}}"}}`,
+			[]string{".AsOf has no Today; it has AddDays"}},
+		"template function": {`- {id: a, upload: {file: 'i/{{printf "%9999999d" 1}}'}}`,
+			[]string{"the function printf is not available"}},
+		"template range": {`- {id: a, upload: {file: "i/{{range 9}}x{{end}}"}}`,
+			[]string{"{{range 9}}x{{end}} is not available"}},
+		"template define": {`- {id: a, upload: {file: 'i/{{define "x"}}{{end}}'}}`,
+			[]string{"define and block are not available"}},
 		"template variable": {`- {id: a, upload: {file: "i/{{$x := 1}}"}}`, []string{"variables are not available"}},
-		"template date":     {`- {id: a, upload: {file: "i/{{.AsOf.AddDays 9999999}}"}}`, []string{"the date is out of range"}},
-		"rendered name":     {`- {id: a, upload: {file: "i/x", name: '{{.AsOf.Format "2006 01"}}'}}`, []string{`"2026 10" is not a file name`}},
+		"template date": {`- {id: a, upload: {file: "i/{{.AsOf.AddDays 9999999}}"}}`,
+			[]string{"the date is out of range"}},
+		"rendered name": {`- {id: a, upload: {file: "i/x", name: '{{.AsOf.Format "2006 01"}}'}}`,
+			[]string{`"2026 10" is not a file name`}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -241,7 +293,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+func TestParse_reportsEveryProblemAtOnce(t *testing.T) {
 	_, err := Parse([]byte(`name: Bad Name
 owner: me
 steps:
@@ -252,7 +304,7 @@ steps:
     batch: {restarts: x}
 `))
 	assert.EqualError(t, err, strings.Join([]string{
-		`line 1: name: "Bad Name" is not a name; ` + idRule,
+		`line 1: name: "Bad Name" is not a name; use ` + idForm,
 		`line 2: owner: unknown key; known here: audit, calendar, deadline, name, steps, time_zone`,
 		`line 5: steps.up.upload.wait_until: "soon" is neither a time of day like "05:00" nor a duration like "90m"`,
 		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Pipeline`,
@@ -262,7 +314,7 @@ steps:
 	}, "\n"))
 }
 
-func TestLimits(t *testing.T) {
+func TestParse_limits(t *testing.T) {
 	_, err := Parse([]byte("name: " + strings.Repeat("x", maxDefinition)))
 	assert.ErrorContains(t, err, "are allowed")
 	_, err = Parse([]byte("name: x\nsteps:\n" + strings.Repeat("- {}\n", maxSteps+1)))
@@ -271,15 +323,15 @@ func TestLimits(t *testing.T) {
 	assert.EqualError(t, err, "the definition is empty")
 }
 
-func TestRenderRefusesANightWithoutDateOrConnection(t *testing.T) {
+func TestRender_needsDateAndConnection(t *testing.T) {
 	p, err := Parse([]byte(everyKind))
 	require.NoError(t, err)
 	_, err = p.Render(Date{}, Vars{Connection: "prod' OR 1=1"})
 	require.ErrorContains(t, err, "the as-of date is missing")
-	assert.ErrorContains(t, err, "is not usable")
+	assert.ErrorContains(t, err, "is not valid")
 }
 
-func TestRenderFindsWhatOnlyThatNightBreaks(t *testing.T) {
+func TestRender_findsWhatOnlyOneDateBreaks(t *testing.T) {
 	p, err := Parse([]byte(`{"name": "x", "steps": [
 		{"id": "a", "report": {"code": "R1", "save_to": "out/{{.AsOfDate}}.csv"}},
 		{"id": "b", "report": {"code": "R2", "save_to": "out/2026-01-31.csv"}}]}`))
@@ -287,10 +339,10 @@ func TestRenderFindsWhatOnlyThatNightBreaks(t *testing.T) {
 	_, err = p.Render(date(t, "2026-01-30"), Vars{Connection: "c"})
 	require.NoError(t, err)
 	_, err = p.Render(date(t, "2026-01-31"), Vars{Connection: "c"})
-	assert.ErrorContains(t, err, "line 3: steps.b.report.save_to: step a saves to out/2026-01-31.csv as well")
+	assert.ErrorContains(t, err, "line 3: steps.b.report.save_to: step a already saves to out/2026-01-31.csv")
 }
 
-func TestDates(t *testing.T) {
+func TestDate(t *testing.T) {
 	for _, bad := range []string{"", "2026-1-31", "2026-02-30", "20260131", "2026-01-31T00:00:00Z", " 2026-01-31", "31-JAN-23", "0000-01-01", "today"} {
 		_, err := ParseDate(bad)
 		assert.Error(t, err, bad)
@@ -401,11 +453,11 @@ func FuzzRender(f *testing.F) {
 			return
 		}
 		p := &Pipeline{Name: "x", Steps: []Step{{ID: "a", Upload: &Upload{File: "inbox/" + text, Prefix: text}}}}
-		night, err := p.Render(day, Vars{Connection: "prod"})
+		rendered, err := p.Render(day, Vars{Connection: "prod"})
 		if err != nil {
 			return
 		}
-		up := night.Steps[0].Upload
+		up := rendered.Steps[0].Upload
 		_, _, err = ParseRef(up.File)
 		require.NoError(t, err)
 		require.Regexp(t, remotePattern, up.Name)
@@ -413,7 +465,7 @@ func FuzzRender(f *testing.F) {
 		require.NotContains(t, up.File+up.Prefix, "<no value>")
 		again, err := p.Render(day, Vars{Connection: "prod"})
 		require.NoError(t, err)
-		require.Equal(t, night, again)
+		require.Equal(t, rendered, again)
 	})
 }
 
@@ -433,7 +485,7 @@ func TestStoreRefs(t *testing.T) {
 	}, refs)
 }
 
-func TestTheAuditFileIsWhereThePipelineSays(t *testing.T) {
+func TestRender_auditFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"name: x\naudit: \"log/{{.AsOfDate}}/a.jsonl\"\nsteps:\n- {id: a, report: {code: R, save_to: out/x}}": "log/2026-10-31/a.jsonl",
 		"name: x\nsteps:\n- {id: a, export: {code: R}}":                                                       "",
@@ -441,8 +493,8 @@ func TestTheAuditFileIsWhereThePipelineSays(t *testing.T) {
 	} {
 		p, err := Parse([]byte(text))
 		require.NoError(t, err)
-		night, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
+		rendered, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
 		require.NoError(t, err)
-		assert.Equal(t, want, night.Audit)
+		assert.Equal(t, want, rendered.Audit)
 	}
 }

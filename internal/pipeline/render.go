@@ -12,16 +12,15 @@ import (
 	"text/template/parse"
 )
 
-// Vars is what a rendering knows beside the as-of date.
+// Vars are the values for templates beside the as-of date.
 type Vars struct {
 	Connection string // the connection's name
 }
 
-// Render fills in the templates of the definition for one night and returns
-// what is then to be done, with defaults written out: the remote name of an
-// upload, the type of a report, the audit file's place, and the as-of date as [ParamAsOf] on every
-// batch and listed member that does not say otherwise. p stays as it is. The
-// result is JSON-serialisable.
+// Render fills in the templates of the definition for one as-of date and returns the result with all
+// defaults written out: the remote name of an upload, the type of a report, the path of the audit file, and
+// the as-of date as [ParamAsOf] for every batch and listed member that does not set it. p is not modified.
+// The result can be marshalled as JSON.
 //
 // Templates are those of text/template, in the string values of steps and in audit:
 //
@@ -31,10 +30,9 @@ type Vars struct {
 //	{{.Connection}} {{.Pipeline}}        names
 //	{{if eq .Connection "prod"}}..{{end}}
 //
-// Nothing else is available, so the same definition and date always give the
-// same result, and a value can only consist of what the definition itself
-// says, dates, and names made of letters, digits, "_" and "-". The error is of
-// type [Faults] and names every fault.
+// Nothing else is available. So the same definition and date always give the same result, and a value can
+// consist only of what the definition itself says, of dates, and of names made of letters, digits, "_" and
+// "-". The error is of type [Faults] and names every problem.
 func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	c := &collector{}
 	if asOf.IsZero() {
@@ -42,7 +40,7 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 		asOf = sampleDate
 	}
 	if !validID(vars.Connection) {
-		c.add("", "the connection's name %q is not usable; %s", vars.Connection, idRule)
+		c.add("", "the connection's name %q is not valid; use %s", vars.Connection, idForm)
 		vars.Connection = "invalid"
 	}
 	q := p.render(c, asOf, vars)
@@ -52,8 +50,7 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	return q, nil
 }
 
-// render gathers every fault of the definition, of its templates, and of the
-// values that they give.
+// render collects every problem of the definition, of its templates, and of the values that they give.
 func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	if len(p.Steps) > maxSteps {
 		c.add("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
@@ -77,7 +74,9 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	}
 	for i := range q.Steps {
 		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), fill)
-		q.Steps[i].setDefaults(asOf)
+		if _, a := q.Steps[i].action(); a != nil {
+			a.setDefaults(asOf)
+		}
 	}
 	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
 		q.Audit = q.besideFirstSaved(fmt.Sprintf("audit_%s_%s_%s.jsonl", p.Name, vars.Connection, asOf))
@@ -86,7 +85,7 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	return q
 }
 
-// eachString replaces every string value below v; keys of maps stay.
+// eachString replaces every string below v, except the keys of maps.
 func eachString(v reflect.Value, path string, replace func(path, text string) string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -95,8 +94,7 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			eachString(v.Field(i), join(path, name), replace)
+			eachString(v.Field(i), join(path, keyOf(v.Type().Field(i))), replace)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -113,54 +111,15 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 	}
 }
 
-// besideFirstSaved is a name in the folder of the first file that a step saves; empty where none does.
+// besideFirstSaved is a file in the folder of the first file that a step saves; empty if no step saves one.
 func (p *Pipeline) besideFirstSaved(name string) string {
 	for _, s := range p.Steps {
-		if _, _, err := ParseRef(s.SaveTo()); err == nil {
-			folder, _, _ := cutLast(s.SaveTo(), "/")
-			return folder + "/" + name
+		saved := s.Traits().SaveTo
+		if _, _, err := ParseRef(saved); err == nil {
+			return saved[:strings.LastIndex(saved, "/")+1] + name
 		}
 	}
 	return ""
-}
-
-func cutLast(text, separator string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, separator); i >= 0 {
-		return text[:i], text[i+len(separator):], true
-	}
-	return "", text, false
-}
-
-func (s *Step) setDefaults(asOf Date) {
-	withDate := func(params map[string]string) map[string]string {
-		if params == nil {
-			params = map[string]string{}
-		}
-		if _, ok := params[ParamAsOf]; !ok {
-			params[ParamAsOf] = asOf.String()
-		}
-		return params
-	}
-	switch s.Kind() {
-	case KindUpload:
-		if s.Upload.Name == "" && !s.Upload.IsFolder() {
-			_, s.Upload.Name, _ = cutLast(s.Upload.File, "/")
-		}
-	case KindBatch:
-		s.Batch.Params = withDate(s.Batch.Params)
-	case KindGroup:
-		for i := range s.Group.Batches {
-			s.Group.Batches[i].Params = withDate(s.Group.Batches[i].Params)
-		}
-	case KindReport:
-		if s.Report.Type == "" {
-			s.Report.Type = "CSV"
-		}
-	case KindDownload:
-		if s.Download.Stripe == "" {
-			s.Download.Stripe = "default"
-		}
-	}
 }
 
 func expand(text string, values map[string]any) (string, error) {
@@ -199,8 +158,8 @@ var (
 	templateMethods   = []string{"AddDays", "AddMonths", "Format", "MonthEnd", "PrevMonthEnd"}
 )
 
-// checkTemplate allows values, comparisons and if. Loops and printf are left
-// out because a short text could make them produce without end.
+// checkTemplate allows values, comparisons and if. Loops and printf are not available because a short
+// text could make their output endless.
 func checkTemplate(node parse.Node, values map[string]any) error {
 	var children []parse.Node
 	switch n := node.(type) {
@@ -234,7 +193,8 @@ func checkTemplate(node parse.Node, values map[string]any) error {
 		return checkMethods(n.Ident[1:])
 	case *parse.IdentifierNode:
 		if !slices.Contains(templateFunctions, n.Ident) {
-			return fmt.Errorf("template: the function %s is not available; available: %s", n.Ident, strings.Join(templateFunctions, ", "))
+			return fmt.Errorf("template: the function %s is not available; available: %s", n.Ident,
+				strings.Join(templateFunctions, ", "))
 		}
 	case *parse.TextNode, *parse.CommentNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode:
 	default:

@@ -8,13 +8,13 @@ import (
 
 // Date is a calendar day, written yyyy-mm-dd. The zero value is no date.
 //
-// Its exported methods are what templates may call on .AsOf.
+// Templates may call those of its methods on .AsOf that templateMethods lists.
 type Date struct{ day time.Time }
 
 const dateLayout = "2006-01-02"
 
-// ParseDate reads yyyy-mm-dd and nothing else. An empty text is an error:
-// a missing as-of date never means today.
+// ParseDate reads yyyy-mm-dd and nothing else. An empty text is an error: a missing as-of date never means
+// today.
 func ParseDate(text string) (Date, error) {
 	if text == "" {
 		return Date{}, errors.New("the as-of date is missing; give it as yyyy-mm-dd")
@@ -36,13 +36,13 @@ func (d Date) String() string {
 	return d.day.Format(dateLayout)
 }
 
-// Format writes the date by a layout of the time package, e.g. "20060102".
+// Format formats the date by a layout of the time package, such as "20060102".
 func (d Date) Format(layout string) string { return d.day.Format(layout) }
 
-// AddDays is the date n days later (earlier when n < 0).
+// AddDays is the date n days later, or earlier if n < 0.
 func (d Date) AddDays(n int) (Date, error) { return d.shift(0, n) }
 
-// AddMonths is the same day n months later, or that month's last day.
+// AddMonths is the same day n months later, or the last day of that month if it has no such day.
 func (d Date) AddMonths(n int) (Date, error) {
 	first := Date{d.day.AddDate(0, 0, 1-d.day.Day())}
 	first, err := first.shift(n, 0)

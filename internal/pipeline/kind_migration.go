@@ -1,0 +1,28 @@
+package pipeline
+
+// The kinds of [Migration].
+const (
+	KindExport Kind = "export"
+	KindImport Kind = "import"
+)
+
+// Migration exports or imports the migration definition with this code.
+//
+//	export: {code: MIG001, deadline: 2h}
+//
+// The other way:
+//
+//	import: {code: MIG001}
+type Migration struct {
+	// Code is the migration definition's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Deadline is when the step ends as failed if it is still running or waiting for an operator. The
+	// migration in the service is not interrupted.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+}
+
+func (m *Migration) traits() Traits { return Traits{Deadline: m.Deadline} }
+
+func (*Migration) setDefaults(Date) {}
+
+func (m *Migration) check(c checker) { c.code("code", m.Code) }

@@ -1,0 +1,59 @@
+package pipeline
+
+import (
+	"cmp"
+
+	"github.com/pbsmflow/pbsmflow/internal/verify"
+)
+
+// KindReport is the kind of [Report].
+const KindReport Kind = "report"
+
+// Report generates a report and saves it.
+//
+// The service passes both filters to SQL. Templates can put only the as-of date, the connection's name
+// and the pipeline's name into them, which consist of letters, digits, "_" and "-".
+//
+//	report:
+//	  code: RPT001
+//	  type: CSV
+//	  def_type: V
+//	  filter: "AS_OF_DATE = '{{.AsOfDate}}'"
+//	  placeholder_filter: "ORG_UNIT_ID = 1001"
+//	  save_to: "reports/{{.AsOfDate}}/profitability.csv"
+//	  expect: {min_rows: 1}
+//	  deadline: 2h
+type Report struct {
+	// Code is the report's code.
+	Code string `json:"code" jsonschema:"format=code"`
+	// Type is the report's file type.
+	Type string `json:"type,omitempty" jsonschema:"format=code,default=CSV"`
+	// DefType is sent as reportDefType. Default: the connection's report_def_type.
+	DefType string `json:"def_type,omitempty" jsonschema:"format=code"`
+	// Filter is sent as filterCriteria.
+	Filter string `json:"filter,omitempty"`
+	// PlaceholderFilter is sent as placeholderFilter.
+	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
+	// SaveTo is where the report is saved.
+	SaveTo string `json:"save_to" jsonschema:"format=store/path"`
+	// Expect is what the saved file must contain.
+	Expect *verify.Expect `json:"expect,omitempty"`
+	// Deadline is when the step ends as failed if it is still running or waiting for an operator.
+	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+}
+
+func (r *Report) traits() Traits {
+	return Traits{Deadline: r.Deadline, SaveTo: r.SaveTo, Expect: r.Expect}
+}
+
+func (r *Report) setDefaults(Date) { r.Type = cmp.Or(r.Type, "CSV") }
+
+func (r *Report) check(c checker) {
+	c.code("code", r.Code)
+	c.want(codePattern.MatchString(r.Type), "type", "%q is not a type; use for example CSV", r.Type)
+	c.want(r.DefType == "" || codePattern.MatchString(r.DefType), "def_type",
+		"%q is not a definition type; use for example V", r.DefType)
+	c.plain("filter", r.Filter)
+	c.plain("placeholder_filter", r.PlaceholderFilter)
+	c.save("save_to", r.SaveTo)
+}
