@@ -22,7 +22,7 @@ var (
 func TestLinksLead(t *testing.T) {
 	t.Parallel()
 	links := 0
-	for _, from := range append(pages(t), "../CONTRIBUTING.md", "CHAPTERS.md", "histories/v1/README.md") {
+	for _, from := range append(pages(t), "../CONTRIBUTING.md", "../SECURITY.md", "../CHANGELOG.md", "CHAPTERS.md", "histories/v1/README.md") {
 		for _, link := range pageLink.FindAllStringSubmatch(prose(t, from), -1) {
 			if strings.Contains(link[1], "://") || strings.HasPrefix(link[1], "mailto:") {
 				continue

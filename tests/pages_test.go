@@ -88,22 +88,21 @@ func decodeInput(t *testing.T, input any, text string) {
 	}
 }
 
-// inputRow is a row of README.md's table: a workflow type, and its least input.
+// inputRow matches a row of the table in docs/starting.md: a workflow type, and its minimal input.
 var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$")
 
 // Every JSON input decodes into the type of its workflow and has no fault. Under the heading of a
 // workflow that has an id of its own, the page names the id of the first one.
 func TestInputsOnPagesAreValid(t *testing.T) {
 	t.Parallel()
-	least, _ := page(t, "../README.md")
-	rows := inputRow.FindAllStringSubmatch(least, -1)
+	text, blocks := page(t, "../docs/starting.md")
+	rows := inputRow.FindAllStringSubmatch(text, -1)
 	require.Len(t, rows, len(inputs))
 	for _, row := range rows {
 		require.Contains(t, inputs, row[1])
 		decodeInput(t, inputs[row[1]](), row[2])
 	}
 
-	text, blocks := page(t, "../docs/starting.md")
 	shown := map[string]int{}
 	for _, b := range inLanguage(blocks, "json") {
 		require.Contains(t, inputs, b.heading, "JSON under a heading that names no input:\n%s", b.text)
@@ -116,7 +115,7 @@ func TestInputsOnPagesAreValid(t *testing.T) {
 	}
 	require.Len(t, shown, len(inputs), "each workflow has JSON to paste")
 
-	_, blocks = page(t, "../docs/steering.md")
+	_, blocks = page(t, "../docs/commands.md")
 	words := inLanguage(blocks, "json")
 	require.Len(t, words, 2)
 	for _, b := range words {

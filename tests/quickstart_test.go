@@ -17,11 +17,11 @@ import (
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-// What the quickstart of README.md says is done word for word, in one terminal, in a folder that has only
-// the built programs. Only ports differ: others may have the usual ones.
+// Runs the commands of docs/quickstart.md word for word, in one terminal, in a folder that has only the built
+// programs. Only the ports differ, because the usual ones may be taken.
 func TestQuickstart(t *testing.T) {
 	t.Parallel()
-	_, blocks := page(t, "../README.md")
+	_, blocks := page(t, "../docs/quickstart.md")
 	commands := inLanguage(blocks, "sh")
 	require.NotEmpty(t, commands)
 	// An interactive shell has jobs; what still runs at the end, also at a bad one, ends with it.

@@ -16,7 +16,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-var updateDocs = flag.Bool("update", false, "write docs/steering.md anew")
+var updateDocs = flag.Bool("update", false, "write docs/commands.md anew")
 
 // situations are the states of a run, each as it stands one hour after the start.
 var situations = []struct {
@@ -68,7 +68,7 @@ func TestEveryWordInEverySituation(t *testing.T) {
 	}
 	fmt.Fprintf(&table, "| over |%s\n", strings.Repeat(" refused |", len(words)))
 
-	const path, from, to = "../docs/steering.md", "<!-- table -->\n", "<!-- end of table -->"
+	const path, from, to = "../docs/commands.md", "<!-- table -->\n", "<!-- end of table -->"
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	before, rest, _ := strings.Cut(string(text), from)
@@ -77,7 +77,7 @@ func TestEveryWordInEverySituation(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(before+from+table.String()+to+after), 0o644))
 		return
 	}
-	require.Equal(t, documented, table.String(), "docs/steering.md says otherwise: go test ./workflows -run EveryWord -update")
+	require.Equal(t, documented, table.String(), "docs/commands.md says otherwise: go test ./workflows -run EveryWord -update")
 }
 
 // speak says one word an hour after the start, as a signal and as an update, which must agree,
