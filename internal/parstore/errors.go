@@ -10,10 +10,14 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
+
+// maxRetryAfter bounds the wait that a store may ask for.
+const maxRetryAfter = 24 * time.Hour
 
 // Error is a transfer that failed at the object store or on the way to it. No
 // part of it holds the URL. What the source or the destination of the bytes
@@ -79,8 +83,8 @@ func statusError(op string, u *url.URL, resp *http.Response) *Error {
 	e := &Error{
 		Op: op, Host: u.Host, HTTPStatus: status,
 		Expired:    slices.Contains([]int{401, 403, 404}, status),
-		Temporary:  status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests,
-		RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		Temporary:  httpx.Transient(status),
+		RetryAfter: httpx.RetryAfter(resp.Header, time.Now(), maxRetryAfter),
 	}
 	var answer struct{ Code, Message string }
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
@@ -99,16 +103,6 @@ func statusError(op string, u *url.URL, resp *http.Response) *Error {
 	}
 	e.Text = oneLine(scrub(u, e.Text), 300)
 	return e
-}
-
-func retryAfter(text string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(text); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return min(max(at.Sub(now), 0), 24*time.Hour)
-	}
-	return 0
 }
 
 // scrub removes everything of the URL but its host: the parts of its path and

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -22,19 +21,20 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 // Options are a client's settings.
 type Options struct {
 	PARHosts  []string       // allowed hosts; see CheckHostPattern
 	CAFile    string         // PEM, trusted besides the system's authorities
-	RootCAs   *x509.CertPool // trusted instead of the system's authorities
+	RootCAs   *x509.CertPool // trusted instead of the system's authorities and CAFile; for tests
 	Insecure  bool           // certificates are not verified
 	Timeout   time.Duration  // without a byte moved; 60s when 0
 	UserAgent string
@@ -93,9 +93,12 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	roots, err := o.roots()
+	tlsConfig, err := httpx.TLSConfig(o.CAFile, o.Insecure)
 	if err != nil {
 		return nil, err
+	}
+	if o.RootCAs != nil {
+		tlsConfig.RootCAs = o.RootCAs
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
@@ -110,7 +113,7 @@ func New(o Options) (*Client, error) {
 		pace:      limiter(o.Bandwidth),
 		transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
-			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, InsecureSkipVerify: o.Insecure},
+			TLSClientConfig:       tlsConfig,
 			DisableCompression:    true, // lengths and checksums are of the bytes as they are stored
 			ExpectContinueTimeout: time.Second,
 			IdleConnTimeout:       time.Minute,
@@ -146,26 +149,6 @@ func (c *Client) roundTrip(r *http.Request) (*http.Response, error) {
 
 // Close gives up the connections that are not in use.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
-
-func (o Options) roots() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return o.RootCAs, nil
-	}
-	text, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	roots := o.RootCAs
-	if roots != nil {
-		roots = roots.Clone()
-	} else if roots, err = x509.SystemCertPool(); err != nil {
-		return nil, err
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", o.CAFile)
-	}
-	return roots, nil
-}
 
 // From this size on the store is asked before the bytes are sent, so that an
 // expired URL is noticed without sending them.

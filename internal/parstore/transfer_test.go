@@ -330,7 +330,7 @@ func TestCertificatesAreVerified(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(file, []byte("no certificate"), 0o600))
 	_, err = New(Options{PARHosts: []string{"127.0.0.1"}, CAFile: file})
-	assert.ErrorContains(t, err, "holds no certificate")
+	assert.ErrorContains(t, err, "contains no certificate")
 }
 
 func TestNobodyListens(t *testing.T) {

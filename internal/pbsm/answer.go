@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 const (
@@ -36,7 +38,7 @@ type answer struct {
 }
 
 func newAnswer(r call, status int, header http.Header, content []byte, readErr error) *answer {
-	a := &answer{call: r, status: status, retryAfter: retryAfter(header, time.Now()), redact: redactPatterns}
+	a := &answer{call: r, status: status, retryAfter: httpx.RetryAfter(header, time.Now(), maxRetryAfter), redact: redactPatterns}
 	if readErr == nil && len(content) > r.limit() {
 		readErr = fmt.Errorf("it is larger than %d MiB", r.limit()>>20)
 	}

@@ -584,21 +584,21 @@ func TestRequestFaults(t *testing.T) {
 	}{
 		"upload": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateUploadPAR(ctx, UploadRequest{FileName: "-x y", FileSize: 1, MimeType: "image/png", Prefix: "a\n"})
-		}, []string{`file name "-x y"`, "file size 1", `mime type "image/png"`, "prefix has control"}},
+		}, []string{`file name "-x y"`, "file size 1", `mime type "image/png"`, "prefix must not contain control"}},
 		"upload, too large": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateUploadPAR(ctx, UploadRequest{FileName: strings.Repeat("a", 256), FileSize: 10_000_000_000_000})
 		}, []string{"at most 255 characters", "at most 9999999999999 bytes"}},
-		"list": {func(ctx context.Context, c *Client) (any, error) { return c.ListFiles(ctx, "a\x00") }, []string{"stripe has control"}},
+		"list": {func(ctx context.Context, c *Client) (any, error) { return c.ListFiles(ctx, "a\x00") }, []string{"stripe must not contain control"}},
 		"download": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateDownloadPARByName(ctx, DownloadRequest{Prefix: " "})
-		}, []string{"file name is missing", "prefix starts"}},
+		}, []string{"file name is missing", "prefix must not start"}},
 		"download by id": {func(ctx context.Context, c *Client) (any, error) { return c.CreateDownloadPARByID(ctx, "../9916") }, []string{`file id "../9916" cannot stand in a path`}},
 		"scan":           {func(ctx context.Context, c *Client) (any, error) { return c.ScanFile(ctx, "") }, []string{"file id is missing"}},
 		"export":         {func(ctx context.Context, c *Client) (any, error) { return c.ExportMigration(ctx, "a/b") }, []string{`migration code "a/b" cannot stand in a path`}},
 		"import status":  {func(ctx context.Context, c *Client) (any, error) { return c.ImportStatus(ctx, "..") }, []string{`migration code ".." cannot stand in a path`}},
 		"report": {func(ctx context.Context, c *Client) (any, error) {
 			return c.GenerateReport(ctx, ReportRequest{ReportDefType: "\n"})
-		}, []string{"report code is missing", "report type is missing", "report definition type has"}},
+		}, []string{"report code is missing", "report type is missing", "report definition type must not"}},
 		"report status": {func(ctx context.Context, c *Client) (any, error) { return c.ReportStatus(ctx, ReportStatusRequest{}) }, []string{"report code is missing", "report instance id is missing"}},
 		"trigger of a batch": {func(ctx context.Context, c *Client) (any, error) {
 			return c.Trigger(ctx, TriggerRequest{Type: Batch, Params: map[string]string{"$FICMISDATE$": "31-10-2026", "": "x"}, Batches: []BatchParams{{}}, HeldTasks: []string{""}})
@@ -609,7 +609,7 @@ func TestRequestFaults(t *testing.T) {
 		"trigger of nothing": {func(ctx context.Context, c *Client) (any, error) { return c.Trigger(ctx, TriggerRequest{Code: "B"}) }, []string{`type "" is neither`}},
 		"status": {func(ctx context.Context, c *Client) (any, error) {
 			return c.Status(ctx, StatusRequest{Tasks: []string{"\n"}})
-		}, []string{"run id is missing", "tasks: code 1 has control"}},
+		}, []string{"run id is missing", "tasks: code 1 must not contain control"}},
 		"rerun": {func(ctx context.Context, c *Client) (any, error) { return c.Rerun(ctx, RunRef{}) }, []string{"code is missing", "run id is missing"}},
 	} {
 		t.Run(name, func(t *testing.T) {

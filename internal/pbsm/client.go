@@ -18,7 +18,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,13 +25,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 // DynamicParamsFormat is how a trigger sends its dynamicParamList.
@@ -125,7 +123,10 @@ func (c Config) withDefaults() Config {
 // none. It reads CAFile.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	faults := []error{checkURL("base URL", c.BaseURL), checkURL("token URL", c.TokenURL)}
+	problems := []error{
+		check("base URL", httpx.CheckURL(c.BaseURL)),
+		check("token URL", httpx.CheckURL(c.TokenURL)),
+	}
 	for _, field := range []struct{ name, value string }{
 		{"tenant id", c.TenantID},
 		{"service id", c.ServiceID},
@@ -138,72 +139,45 @@ func (c Config) Validate() error {
 		{"password", c.Password},
 		{"report definition type", c.ReportDefType},
 	} {
-		faults = append(faults, checkHeaderValue(field.name, field.value))
+		problems = append(problems, checkHeaderValue(field.name, field.value))
 	}
 	if c.AppID != "" {
-		faults = append(faults, checkHeaderValue("app id", c.AppID))
+		problems = append(problems, checkHeaderValue("app id", c.AppID))
 	}
 	if c.Timeout < 0 {
-		faults = append(faults, fmt.Errorf("timeout %s is negative", c.Timeout))
+		problems = append(problems, fmt.Errorf("timeout %s is negative", c.Timeout))
 	}
 	if c.MaxFileSize < 2 {
-		faults = append(faults, fmt.Errorf("maximum file size %d is less than 2 bytes", c.MaxFileSize))
+		problems = append(problems, fmt.Errorf("maximum file size %d is less than 2 bytes", c.MaxFileSize))
 	}
 	if c.DynamicParams != DynamicParamsJSON && c.DynamicParams != DynamicParamsString {
-		faults = append(faults, fmt.Errorf("dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString))
+		problems = append(problems, fmt.Errorf("dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString))
 	}
 	if c.ReportStatusBody != ReportStatusBodyNone && c.ReportStatusBody != ReportStatusBodyObject {
-		faults = append(faults, fmt.Errorf("report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject))
+		problems = append(problems, fmt.Errorf("report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject))
 	}
 	if !PathPattern.MatchString(c.MigrationStatusPath) {
-		faults = append(faults, fmt.Errorf("migration status path %q is not a path such as /public/status", c.MigrationStatusPath))
+		problems = append(problems, fmt.Errorf("migration status path %q is not a path such as /public/status", c.MigrationStatusPath))
 	}
 	for name, value := range c.ExtraHeaders {
-		faults = append(faults, checkExtraHeader(name, value))
+		problems = append(problems, checkExtraHeader(name, value))
 	}
-	_, err := c.tlsConfig()
-	return errors.Join(append(faults, err)...)
+	_, err := httpx.TLSConfig(c.CAFile, c.Insecure)
+	return errors.Join(append(problems, check("CA file", err))...)
 }
 
 // PathPattern is the form of Config.MigrationStatusPath.
 var PathPattern = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
 
-var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
-func checkURL(name, raw string) error {
-	if raw == "" {
-		return fmt.Errorf("%s is missing", name)
+// check names the field whose value is at fault.
+func check(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s is not a URL", name) // the parser's error would repeat it, user and all
-	case u.Scheme != "https":
-		return fmt.Errorf("%s does not start with https://", name)
-	case u.Hostname() == "":
-		return fmt.Errorf("%s has no host", name)
-	case u.User != nil:
-		return fmt.Errorf("%s holds a user; credentials have fields of their own", name)
-	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s has a query or a fragment", name)
-	}
-	return nil
+	return fmt.Errorf("%s %w", name, err)
 }
 
-// checkHeaderValue does not repeat the value: it may be a secret.
-func checkHeaderValue(name, value string) error {
-	switch {
-	case value == "":
-		return fmt.Errorf("%s is missing", name)
-	case strings.ContainsFunc(value, isControl):
-		return fmt.Errorf("%s has control characters", name)
-	case strings.TrimSpace(value) != value:
-		return fmt.Errorf("%s starts or ends with a space", name)
-	}
-	return nil
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+func checkHeaderValue(name, value string) error { return check(name, httpx.CheckHeaderValue(value)) }
 
 // ownHeaders are set by the client or belong to the connection. An idempotency
 // key is among them because it would let the transport repeat a POST.
@@ -220,32 +194,12 @@ func IsOwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
 
 func checkExtraHeader(name, value string) error {
 	switch {
-	case !headerPattern.MatchString(name):
+	case !httpx.HeaderName.MatchString(name):
 		return fmt.Errorf("extra header %q is not a header name", name)
 	case IsOwnHeader(name):
 		return fmt.Errorf("extra header %q is the client's own", name)
 	}
 	return checkHeaderValue("extra header "+name, value)
-}
-
-func (c Config) tlsConfig() (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure}
-	if c.CAFile == "" {
-		return conf, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CA file %s holds no PEM certificate", c.CAFile)
-	}
-	conf.RootCAs = pool
-	return conf, nil
 }
 
 func (c Config) secrets() []string {
@@ -281,7 +235,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	tlsConf, err := cfg.tlsConfig()
+	tlsConf, err := httpx.TLSConfig(cfg.CAFile, cfg.Insecure)
 	if err != nil {
 		return nil, err
 	}
@@ -378,9 +332,7 @@ func (r call) withoutToken(err error) error {
 func (c *Client) exchange(ctx context.Context, r call, body []byte, token string) (*answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, fmt.Errorf("no answer within %s: %w", c.cfg.Timeout, context.DeadlineExceeded))
 	defer cancel()
-	// Once there is a connection, bytes of the request may have left; before, none can.
-	var sendable atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sendable.Store(true) }})
+	ctx, connected := httpx.TraceConnection(ctx)
 
 	req, err := c.request(ctx, r, body, token)
 	if err != nil {
@@ -394,7 +346,7 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 	resp, err := client.Do(req)
 	c.cfg.observe(ctx, r.name, began, resp)
 	if err != nil {
-		return nil, r.transportError(endedBy(ctx, err), sendable.Load())
+		return nil, r.transportError(endedBy(ctx, err), connected())
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, int64(r.limit())+1))

@@ -70,19 +70,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// IsCode reports whether err is, or wraps, an Error with this code: a
-// StatusCode, a MigrationCode or a string.
-func IsCode[T ~string](err error, code T) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Code == string(code)
-}
-
-// IsNotProcessed reports whether err makes it certain that the service did not act.
-func IsNotProcessed(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.NotProcessed
-}
-
 // invalid is a request that was not sent because of its own faults.
 func (r call) invalid(faults ...error) error {
 	err := errors.Join(faults...)
@@ -192,17 +179,4 @@ func advice(e *Error, r call) string {
 		return "check base_url and the name or id"
 	}
 	return ""
-}
-
-// retryAfter reads both forms of the header: seconds and a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-	}
-	date, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	return min(max(date.Sub(now), 0), maxRetryAfter)
 }

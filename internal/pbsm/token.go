@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 const (
@@ -242,8 +244,7 @@ func troubled(err error) bool {
 	if !errors.As(err, &answer) {
 		return true
 	}
-	status := answer.Response.StatusCode
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+	return httpx.Transient(answer.Response.StatusCode)
 }
 
 func (t *tokens) call() call { return call{name: "token", subject: "for user " + t.username} }

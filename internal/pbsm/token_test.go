@@ -109,7 +109,7 @@ func TestOneLoginForManyCallers(t *testing.T) {
 	giveUp()
 	err := <-gone
 	require.ErrorIs(t, err, context.Canceled)
-	require.True(t, IsNotProcessed(err))
+	require.True(t, asError(t, err).NotProcessed)
 	close(release)
 	wg.Wait()
 	require.Equal(t, []string{"password"}, s.grants())

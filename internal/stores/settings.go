@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,6 +14,8 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/memblob"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 // Settings is where a store is, and how to log in there.
@@ -174,15 +175,10 @@ func checkS3(u *url.URL) error {
 	if err != nil || e.Hostname() == "" || e.User != nil || e.RawQuery != "" || e.Fragment != "" || strings.Trim(e.Path, "/") != "" {
 		return errors.New("the endpoint must be an https URL of a host alone")
 	}
-	if e.Scheme != "https" && (e.Scheme != "http" || !isLoopback(e.Hostname())) {
+	if e.Scheme != "https" && (e.Scheme != "http" || !httpx.IsLoopback(e.Hostname())) {
 		return errors.New("the endpoint must be https: over http everybody on the way reads the files")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func checkS3Login(p Settings) []Problem {

@@ -12,9 +12,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 // Chain is what a server showed, its own certificate first.
@@ -69,18 +70,9 @@ func Fetch(ctx context.Context, rawURL string) (Chain, error) {
 // Verify tells whether the chain is trusted for its host by the system's
 // authorities and those of caFile, which may be empty.
 func (c Chain) Verify(caFile string, now time.Time) error {
-	roots, err := x509.SystemCertPool()
+	roots, err := httpx.Roots(caFile)
 	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if caFile != "" {
-		text, err := os.ReadFile(caFile)
-		if err != nil {
-			return fmt.Errorf("ca_file: %w", err)
-		}
-		if !roots.AppendCertsFromPEM(text) {
-			return fmt.Errorf("ca_file %s holds no PEM certificate", caFile)
-		}
+		return fmt.Errorf("ca_file: %w", err)
 	}
 	between := x509.NewCertPool()
 	for _, cert := range c.certs[1:] {
