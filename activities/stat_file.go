@@ -29,10 +29,7 @@ type StatFileInput struct {
 // StatFile answers with a file's size once it is complete. One that is missing, or lacks its
 // marker, is FileMissing, or is waited for.
 func (a *Activities) StatFile(ctx context.Context, in StatFileInput) (FileInfo, error) {
-	found, err := a.lookFor(ctx, in, in.File)
-	if err == nil && in.Marker != "" {
-		_, err = a.lookFor(ctx, in, in.Marker)
-	}
+	found, err := a.findComplete(ctx, in)
 	if err == nil && in.StableFor > 0 {
 		err = stable(ctx, in, found)
 	}
@@ -40,6 +37,15 @@ func (a *Activities) StatFile(ctx context.Context, in StatFileInput) (FileInfo, 
 		return FileInfo{}, err
 	}
 	return found, nil
+}
+
+// findComplete finds a file, and the marker that says it is complete.
+func (a *Activities) findComplete(ctx context.Context, in StatFileInput) (FileInfo, error) {
+	found, err := a.lookFor(ctx, in, in.File)
+	if err == nil && in.Marker != "" {
+		_, err = a.lookFor(ctx, in, in.Marker)
+	}
+	return found, err
 }
 
 func (a *Activities) lookFor(ctx context.Context, in StatFileInput, file string) (FileInfo, error) {

@@ -2,23 +2,25 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 )
 
-// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers'
-// own. Every worker that has the connection polls it, and no other; its rate is limited over
-// all of them.
+// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers' own.
+// Every worker that has the connection polls it, and no other; its rate is limited over all of them.
 func ConnectionTaskQueue(taskQueue, connection string) string { return taskQueue + "/" + connection }
 
-// NeedsConnection tells by its input that an activity is carried out on the connection's queue:
-// it calls the service, or opens what was sealed with the connection's secret. The bytes of a
-// transfer need no rate, but these. All other activities are on the workers' own queue.
+// NeedsConnection reports, by its input, whether an activity belongs on the connection's queue: it
+// calls the service, or opens what was sealed with the connection's secret. The bytes of a transfer
+// need no rate, but the secret. All other activities are on the workers' own queue.
 func NeedsConnection(input any) bool {
 	switch input.(type) {
 	case TriggerBatchInput, RunInput, BatchStatusInput, GenerateReportInput, ReportStatusInput, MigrationInput, MigrationStatusInput,
@@ -29,26 +31,75 @@ func NeedsConnection(input any) bool {
 	return false
 }
 
-// ResolveConnectionInput names a connection, and the queue on which its activities are to be.
+// ResolveConnectionInput names a connection, and the queue of its activities.
 type ResolveConnectionInput struct {
 	Connection string `json:"connection"`
 	TaskQueue  string `json:"task_queue"`
+	Lookups
+}
+
+// Lookups are answers that a workflow wants along with its connection. They save it an activity each.
+type Lookups struct {
+	// Earlier asks for an earlier start of a batch.
+	Earlier *EarlierSubmissionInput `json:"earlier,omitempty"`
+	// File asks for a file that is to be sent.
+	File *StatFileInput `json:"file,omitempty"`
 }
 
 // ResolvedConnection is a connection that a worker has.
 type ResolvedConnection struct {
-	// NotifyOn are the events on it that a channel of this worker wants to be told of.
+	// NotifyOn are the events on it that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
+	// Earlier and File answer the lookups. One without an answer is left to its own activity,
+	// EarlierSubmission or StatFile, which waits, or says what is wrong.
+	Earlier *EarlierSubmission `json:"earlier,omitempty"`
+	File    *FileInfo          `json:"file,omitempty"`
 }
 
+// lookupTimeout is how long a workflow task waits for the lookups.
+const lookupTimeout = 3 * time.Second
+
 // ResolveConnection refuses a connection that no worker has: on its queue an activity would wait
-// for ever. It is a local activity of every workflow that needs a connection.
+// without end. It is a local activity of every workflow that needs a connection.
 func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnectionInput) (ResolvedConnection, error) {
 	problem, err := a.connectionProblem(ctx, in.Connection, in.TaskQueue)
 	if problem != "" {
 		return ResolvedConnection{}, InvalidInputError(problem)
 	}
-	return ResolvedConnection{NotifyOn: a.channels.Events(in.Connection)}, err
+	resolved := ResolvedConnection{NotifyOn: a.channels.Events(in.Connection)}
+	if err != nil {
+		return resolved, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	if in.Earlier != nil {
+		resolved.Earlier = a.lookUpEarlier(ctx, *in.Earlier)
+	}
+	if in.File != nil && in.File.StableFor == 0 {
+		if found, err := a.findComplete(ctx, *in.File); err == nil {
+			resolved.File = &found
+		}
+	}
+	return resolved, nil
+}
+
+// lookUpEarlier also waits for a moment until Temporal's list of workflows shows this start.
+func (a *Activities) lookUpEarlier(ctx context.Context, in EarlierSubmissionInput) *EarlierSubmission {
+	for {
+		found, err := a.EarlierSubmission(ctx, in)
+		var behind *temporal.ApplicationError
+		switch {
+		case err == nil:
+			return &found
+		case !errors.As(err, &behind):
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(listLag):
+		}
+	}
 }
 
 // connectionProblem says what is wrong with a connection that neither this worker has nor, by

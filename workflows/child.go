@@ -12,18 +12,20 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// carryOutBatch runs a posting under the one id that stands for it, as a child. When the
-// posting is going on or has succeeded already, whoever started it, its result is awaited instead.
-func carryOutBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+// runOrAttachBatch runs a batch under the one id that stands for it, as a child. When it is running
+// or has succeeded already, whoever started it, its result is awaited instead.
+func runOrAttachBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	var result RunBatchResult
-	err := carryOut(ctx, in.WorkflowID(), in.reusePolicy(), in.Deadline, fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
+	err := runOrAttach(ctx, in.WorkflowID(), in.reusePolicy(), in.Deadline, fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
 	return result, err
 }
 
-// carryOut runs a workflow as a child under a given id, or awaits the one that has it, until the
-// deadline: a child keeps its own, and of the other one nobody knows whether it has any.
-// The child outlives a parent that is terminated: a run goes on being watched.
-func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePolicy, deadline time.Time, summary string, child, input, result any) error {
+// runOrAttach runs a workflow as a child under a given id. When another workflow has the id, its
+// result is awaited until the deadline: a child keeps its own deadline, the other may have none. The
+// child outlives a parent that is terminated, so that its run is still watched.
+func runOrAttach(
+	ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePolicy, deadline time.Time, summary string, child, input, result any,
+) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            id,
 		WorkflowIDReusePolicy: reuse,
@@ -37,12 +39,12 @@ func carryOut(ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePoli
 		return err
 	}
 	workflow.GetLogger(ctx).Info("started elsewhere; awaiting its result", "workflowID", id)
-	awaiting := options(ctx, watchOptions, deadline, "await "+id)
-	err = workflow.ExecuteActivity(awaiting, act.AwaitWorkflow, activities.AwaitWorkflowInput{
-		WorkflowID: id, Poll: activities.Poll{Since: workflow.Now(ctx)},
+	err = workflow.ExecuteActivity(options(ctx, pollOptions, deadline, "await "+id), act.AwaitWorkflow, activities.AwaitWorkflowInput{
+		WorkflowID: id,
+		Poll:       activities.Poll{Since: workflow.Now(ctx)},
 	}).Get(ctx, result)
 	if deadlineHit(err) {
-		return failure(DeadlinePassed, "the deadline passed before "+id+" was over, which was started elsewhere")
+		return failure(DeadlinePassed, "the deadline passed before "+id+" had ended, which was started elsewhere")
 	}
 	return err
 }

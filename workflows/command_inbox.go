@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 )
 
-// request is a signal or an update on its way: what is asked, and what came of it.
-type request struct {
+// Refused is the type of the error that answers a command which does not apply.
+const Refused = "Refused"
+
+// command is a Command on its way through a workflow, and its answer.
+type command struct {
 	name string
 	Command
 	done   bool
@@ -17,154 +21,153 @@ type request struct {
 	err    error
 }
 
-// choice is how a request is named among the choices of a status: "restart", "decide adopt".
-func (r *request) choice() string {
-	if r.name == DecideCommand {
-		return DecideCommand + " " + r.Choice
+// choice is how a command is named among the choices of a question: "restart", "decide adopt".
+func (c *command) choice() string {
+	if c.name == DecideCommand {
+		return DecideCommand + " " + c.Choice
 	}
-	return r.name
+	return c.name
 }
 
-func (r *request) reply(answer CommandResult) { r.answer, r.done = answer, true }
+// What a workflow does without an operator has no command: the methods below accept nil.
 
-func (r *request) refuse(format string, args ...any) {
-	r.err, r.done = failure(Refused, fmt.Sprintf(format, args...)), true
-}
-
-// What the workflow does by itself has no request: the methods below take nil.
-
-func (r *request) answered(answer CommandResult) {
-	if r != nil {
-		r.reply(answer)
+func (c *command) reply(answer CommandResult) {
+	if c != nil {
+		c.answer, c.done = answer, true
 	}
 }
 
-func (r *request) refused(err error) {
-	if r != nil {
-		r.refuse("%s", reason(err))
+func (c *command) refuse(format string, args ...any) {
+	if c != nil {
+		c.err, c.done = failure(Refused, fmt.Sprintf(format, args...)), true
 	}
 }
 
-func (r *request) by() string {
-	if r == nil {
-		return ""
+// entry is a log entry about something that the command led to.
+func (c *command) entry(what string) LogEntry {
+	if c == nil {
+		return LogEntry{What: what}
 	}
-	return r.By
+	return LogEntry{What: what, By: c.By, Why: c.Why}
 }
 
-func (r *request) why() string {
-	if r == nil {
-		return ""
-	}
-	return r.Why
+// commandInbox is where signals and updates arrive. One queue serves both: a signal that does not
+// apply is logged and dropped, an update that does not apply is refused with the reason.
+type commandInbox struct {
+	queue []*command
+	// applies says why a command cannot be taken now, or nil.
+	applies func(*command) error
+	// dropped is called with a signal that did not apply.
+	dropped func(*command, error)
 }
 
-// Refused is the type of the error with which an update that does not apply is answered.
-const Refused = "Refused"
-
-// desk is where signals and updates arrive. One queue serves both: a signal that does
-// not apply is logged and dropped, an update that does not is refused with the reason.
-type desk struct {
-	queue []*request
-	// applies tells why a request cannot be taken now, or nil.
-	applies func(*request) error
-	// dropped is told of a signal that did not apply.
-	dropped func(*request, error)
-}
-
-var steeringTexts = []struct{ name, text string }{
-	{InterruptCommand, "Stop the remote run. It can be restarted or rerun afterwards."},
-	{RestartCommand, "Continue a failed or interrupted run from the task that failed."},
-	{RerunCommand, "Run a failed or interrupted run again from its first task."},
-	{DecideCommand, "Answer what is asked: choice is adopt (with run_id), nothing_started, retry, skip or give_up."},
-	{ApproveCommand, "Approve the step that waits for it. The approver is not the one who started the close."},
-}
-
-// inputOf shows the input of a signal or an update in the UI's dialog.
-func inputOf(name string) string {
-	if name == DecideCommand {
-		return ` Input: {"by": "who", "why": "reason", "choice": "retry", "step": "of a close only"}`
-	}
-	return ` Input: {"by": "who", "why": "reason", "step": "of a close only"}`
-}
-
-func openDesk(ctx workflow.Context, applies func(*request) error, dropped func(*request, error)) (*desk, error) {
-	d := &desk{applies: applies, dropped: dropped}
-	for _, s := range steeringTexts {
-		description := s.text + inputOf(s.name)
-		d.receive(ctx, s.name, description)
-		err := workflow.SetUpdateHandlerWithOptions(ctx, s.name, func(ctx workflow.Context, asked Command) (CommandResult, error) {
-			r := &request{name: s.name, Command: asked}
-			if err := d.applies(r); err != nil { // it may have changed since the validator looked
-				return CommandResult{}, err
-			}
-			d.queue = append(d.queue, r)
-			if workflow.Await(ctx, func() bool { return r.done }) != nil {
-				return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled: what comes of %s is not waited for", r.choice()))
-			}
-			return r.answer, r.err
-		}, workflow.UpdateHandlerOptions{
-			Description: description,
-			Validator:   func(asked Command) error { return d.applies(&request{name: s.name, Command: asked}) },
-		})
+func openCommandInbox(ctx workflow.Context, applies func(*command) error, dropped func(*command, error)) (*commandInbox, error) {
+	inbox := &commandInbox{applies: applies, dropped: dropped}
+	for _, spec := range Commands() {
+		inbox.receive(ctx, spec.Name, spec.Description())
+		err := workflow.SetUpdateHandlerWithOptions(ctx, spec.Name,
+			func(ctx workflow.Context, in Command) (CommandResult, error) { return inbox.execute(ctx, spec.Name, in) },
+			workflow.UpdateHandlerOptions{
+				Description: spec.Description(),
+				Validator:   func(in Command) error { return inbox.applies(&command{name: spec.Name, Command: in}) },
+			})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return d, nil
+	return inbox, nil
 }
 
-func (d *desk) receive(ctx workflow.Context, name, description string) {
+// receive queues the signals of a name.
+func (i *commandInbox) receive(ctx workflow.Context, name, description string) {
 	signals := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
-			var asked Command
-			if !signals.Receive(ctx, &asked) {
+			var in Command
+			if !signals.Receive(ctx, &in) {
 				return
 			}
-			r := &request{name: name, Command: asked}
-			if err := d.applies(r); err != nil {
-				d.dropped(r, err)
+			c := &command{name: name, Command: in}
+			if err := i.applies(c); err != nil {
+				i.dropped(c, err)
 				continue
 			}
-			d.queue = append(d.queue, r)
+			i.queue = append(i.queue, c)
 		}
 	})
 }
 
-func (d *desk) waiting() bool { return len(d.queue) > 0 }
+// execute queues an update and waits for its answer.
+func (i *commandInbox) execute(ctx workflow.Context, name string, in Command) (CommandResult, error) {
+	c := &command{name: name, Command: in}
+	if err := i.applies(c); err != nil { // the state may have changed since the validator ran
+		return CommandResult{}, err
+	}
+	i.queue = append(i.queue, c)
+	if workflow.Await(ctx, func() bool { return c.done }) != nil {
+		return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled: it does not wait for the effect of %s", c.choice()))
+	}
+	return c.answer, c.err
+}
 
-// take gives the oldest request that still applies; those that no longer do are refused.
-func (d *desk) take() *request {
-	for len(d.queue) > 0 {
-		r := d.queue[0]
-		d.queue = d.queue[1:]
-		err := d.applies(r)
-		if err == nil {
-			return r
+func (i *commandInbox) waiting() bool { return len(i.queue) > 0 }
+
+// Next waits for a command that applies: nil when the deadline passed first.
+func (i *commandInbox) Next(ctx workflow.Context, deadline time.Time, summary string) (*command, error) {
+	for {
+		arrived, err := awaitUntil(ctx, deadline, summary, i.waiting)
+		if err != nil || !arrived {
+			return nil, err
 		}
-		r.err, r.done = err, true
-		d.dropped(r, err)
+		if c := i.take(); c != nil {
+			return c, nil
+		}
+	}
+}
+
+// take returns the oldest command that still applies, or nil. Those that no longer apply are refused.
+func (i *commandInbox) take() *command {
+	for len(i.queue) > 0 {
+		c := i.queue[0]
+		i.queue = i.queue[1:]
+		err := i.applies(c)
+		if err == nil {
+			return c
+		}
+		c.err, c.done = err, true
+		i.dropped(c, err)
 	}
 	return nil
 }
 
-// close refuses what is left and lets the handlers answer before the workflow ends.
-func (d *desk) close(ctx workflow.Context, why string) {
-	d.applies = func(*request) error { return failure(Refused, why) }
-	d.take()
+// close refuses what is still queued, and lets the handlers answer before the workflow ends.
+func (i *commandInbox) close(ctx workflow.Context, why string) {
+	i.applies = func(*command) error { return failure(Refused, why) }
+	i.take()
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
 // notApplicable refuses what is not among the choices.
-func notApplicable(r *request, choices []string, situation string) error {
-	if slices.Contains(choices, r.choice()) {
+func notApplicable(c *command, choices []string, situation string) error {
+	if slices.Contains(choices, c.choice()) {
 		return nil
 	}
 	what := "nothing"
 	if len(choices) > 0 {
 		what = strings.Join(choices, ", ")
 	}
-	return failure(Refused, fmt.Sprintf("%s does not apply: %s. What applies: %s", r.choice(), situation, what))
+	return failure(Refused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
+}
+
+// awaitUntil waits for a condition until the deadline, or without end when it is zero. It reports
+// whether the condition came true.
+func awaitUntil(ctx workflow.Context, deadline time.Time, summary string, condition func() bool) (bool, error) {
+	if deadline.IsZero() {
+		return true, workflow.Await(ctx, condition)
+	}
+	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      deadline.Sub(workflow.Now(ctx)),
+		TimerOptions: workflow.TimerOptions{Summary: summary},
+	}, condition)
 }

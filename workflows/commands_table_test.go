@@ -150,7 +150,7 @@ func TestABurstOfTheSameSignalActsOnce(t *testing.T) {
 	require.Equal(t, 19, ignored)
 }
 
-func TestALateJobIsWarnedOfOnce(t *testing.T) {
+func TestRunBatch_warnsOnceAtRisk(t *testing.T) {
 	env := newEnv(t)
 	service := scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 100 * time.Minute}}}
 	service.register()
@@ -161,10 +161,10 @@ func TestALateJobIsWarnedOfOnce(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	var warned []time.Time
 	for _, entry := range queryStatus(t, env).Log {
-		if strings.HasPrefix(entry.What, "late:") {
+		if strings.HasPrefix(entry.What, "at risk:") {
 			warned = append(warned, entry.At)
 		}
 	}
-	require.Equal(t, []time.Time{in.Deadline.Add(-lateWarning)}, warned)
-	require.Empty(t, queryStatus(t, env).AtRisk, "it is over")
+	require.Equal(t, []time.Time{in.Deadline.Add(-atRiskBefore)}, warned)
+	require.Empty(t, queryStatus(t, env).AtRisk, "it has ended")
 }

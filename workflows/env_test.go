@@ -30,12 +30,12 @@ func newMeasuredEnv(t *testing.T, metrics client.MetricsHandler) *testsuite.Test
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(start)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the tests share their machine
-	env.RegisterActivityWithOptions(resolveConnection, activityName("ResolveConnection"))
+	env.RegisterActivityWithOptions(knownConnection, activityName("ResolveConnection"))
 	return env
 }
 
-// resolveConnection knows every connection but one.
-func resolveConnection(_ context.Context, in activities.ResolveConnectionInput) (activities.ResolvedConnection, error) {
+// knownConnection knows every connection but one.
+func knownConnection(_ context.Context, in activities.ResolveConnectionInput) (activities.ResolvedConnection, error) {
 	if in.Connection == "unknown" {
 		return activities.ResolvedConnection{}, activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)
 	}

@@ -16,18 +16,18 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 	if err := in.Validate(); err != nil {
 		return GenerateReportResult{}, endEarly(ctx, in.Connection, err)
 	}
-	j, err := newJob(ctx, in.Connection, in.Code, "about to be generated", in.Deadline)
+	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.Code, Summary: "about to be generated"}, in.Deadline, noLookups)
 	if err != nil {
 		return GenerateReportResult{}, err
 	}
-	result, err := j.report(ctx, in)
-	return result, j.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", in.SaveTo, result.File.Bytes, result.File.Rows), err)
+	result, err := r.report(ctx, in)
+	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", in.SaveTo, result.File.Bytes, result.File.Rows), err)
 }
 
-func (j *job) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
-	result := GenerateReportResult{Code: in.Code, File: FileResult{Connection: in.Connection, File: in.SaveTo, StartedAt: j.started}}
+func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
+	result := GenerateReportResult{Code: in.Code, File: FileResult{Connection: in.Connection, File: in.SaveTo, StartedAt: r.started}}
 	var report activities.Report
-	err := j.do(ctx, callOptions, "generate "+in.Code, act.GenerateReport, activities.GenerateReportInput{
+	err := r.do(ctx, callOptions, "generate "+in.Code, act.GenerateReport, activities.GenerateReportInput{
 		Connection: in.Connection, Code: in.Code, Type: cmp.Or(in.Type, defaultReportType), DefinitionType: in.DefinitionType,
 		Filter: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
 	}, &report)
@@ -35,25 +35,25 @@ func (j *job) report(ctx workflow.Context, in GenerateReportInput) (GenerateRepo
 		return result, err
 	}
 	result.InstanceID = report.InstanceID
-	err = j.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
-		report, err := j.awaitReport(ctx, in, report)
+	err = r.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
+		report, err := r.awaitReport(ctx, in, report)
 		if err != nil {
 			return err
 		}
-		return j.save(ctx, in.Connection, report.Link, left, &result.File)
+		return r.save(ctx, in.Connection, report.Link, left, &result.File)
 	})
 	if err == nil {
-		err = j.verify(ctx, in.Expect, &result.File)
+		err = r.verify(ctx, in.Expect, &result.File)
 	}
 	return result, err
 }
 
 // awaitReport looks until the report is generated. The answer carries a link that is as fresh as it can be.
-func (j *job) awaitReport(ctx workflow.Context, in GenerateReportInput, report activities.Report) (activities.Report, error) {
+func (r *simpleRun) awaitReport(ctx workflow.Context, in GenerateReportInput, report activities.Report) (activities.Report, error) {
 	since, known := workflow.Now(ctx), report.Status
 	for {
 		var seen activities.Report
-		err := j.do(ctx, watchOptions, "wait for report "+in.Code+", instance "+report.InstanceID, act.ReportStatus, activities.ReportStatusInput{
+		err := r.do(ctx, pollOptions, "wait for report "+in.Code+", instance "+report.InstanceID, act.ReportStatus, activities.ReportStatusInput{
 			Connection: in.Connection, Code: in.Code, InstanceID: report.InstanceID,
 			Poll: activities.Poll{Since: since, Known: known},
 		}, &seen)

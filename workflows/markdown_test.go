@@ -14,7 +14,7 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 	w := &Question{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: asked, Deadline: asked.Add(3 * time.Hour)}
 	batch := Status{State: Waiting, Subject: "ALLOC", Summary: w.Why, Question: w}.Markdown()
 	require.Equal(t, "**waiting** ALLOC\n\n"+
-		"**A person is asked**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
+		"**Question to the operator**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
 		"R_1 ended as Failure\n\n"+
 		"Answer with *More Actions, Send a Signal*:\n\n"+
 		"| signal | input |\n|---|---|\n"+
@@ -25,8 +25,8 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 	night := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Question: &Question{Why: "a: R_1"}, Steps: []StepStatus{
 		{ID: "a", State: Waiting, Question: w}, {ID: "b", State: Waiting, Question: approve},
 	}}.Markdown()
-	require.Contains(t, night, "**A person is asked about a**")
-	require.Contains(t, night, "**A person is asked about b**:\n\nAre the books good")
+	require.Contains(t, night, "**Question to the operator about a**")
+	require.Contains(t, night, "**Question to the operator about b**:\n\nAre the books good")
 	require.Contains(t, night, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
 	require.NotContains(t, night, "a: R_1", "once")
 }
@@ -36,13 +36,13 @@ func TestAQuestionKeepsItsTime(t *testing.T) {
 	t.Parallel()
 	first, later := start, start.Add(time.Hour)
 	step := &Question{Why: "R_1 ended"}
-	at := func(now time.Time, why string, tr *tracker) time.Time {
-		before := tr.status.Question
-		tr.status.Question = &Question{Why: why}
-		tr.stampQuestions(now, before)
-		return tr.status.Question.Since
+	at := func(now time.Time, why string, s *snapshot) time.Time {
+		before := s.Question
+		s.Question = &Question{Why: why}
+		s.stampQuestions(now, before)
+		return s.Question.Since
 	}
-	tr := &tracker{status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Question: step}}}}
+	tr := &snapshot{Status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Question: step}}}}
 	require.Equal(t, first, at(first, "held", tr))
 	require.Equal(t, first, at(later, "held", tr))
 	require.Equal(t, later, at(later, "R_1 ended", tr))

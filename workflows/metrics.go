@@ -8,30 +8,30 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Measures of the workflows, reported when they happen and not again on replay; the SDK adds
+// Metrics of the workflows, recorded when something happens and not again on replay; the SDK adds
 // the workflow type to each. docs/metrics.md says what they mean.
 const (
-	endedMeasure       = "pbsm_workflows_ended"
+	endedMetric        = "pbsm_workflows_ended"
 	operatorWaitMetric = "pbsm_operator_wait"
-	latenessMeasure    = "pbsm_overdue"
-	marginMeasure      = "pbsm_deadline_margin"
-	lateWarningMeasure = "pbsm_at_risk"
+	overdueMetric      = "pbsm_overdue"
+	marginMetric       = "pbsm_deadline_margin"
+	atRiskMetric       = "pbsm_at_risk"
 )
 
-// failureReasons are the label reason of what ended as failed, by the type of its error. Whoever
-// gave it up, or started it with such an input, knows of it; of the others perhaps nobody does.
+// failureReasons are the label reason of what failed, by the type of its error. Who gave it up, or
+// started it with such an input, knows of it; of the others perhaps nobody does.
 var failureReasons = map[string]string{GivenUp: "given_up", InvalidInput: "invalid_input", DeadlinePassed: "deadline_passed"}
 
 // otherFailure is the reason of every other type.
 const otherFailure = "error"
 
-// CountFromZero shows the counters of the connections before anything happened: of a counter
-// that begins with 1, Prometheus cannot see the increase.
+// CountFromZero shows the counters of the connections before anything happened: Prometheus cannot
+// see the increase of a counter that begins with 1.
 func CountFromZero(metrics client.MetricsHandler, connections []string) {
 	for _, connection := range connections {
 		for _, kind := range typeNames() {
 			handler := metrics.WithTags(map[string]string{"connection": connection, "workflow_type": kind})
-			handler.Counter(lateWarningMeasure).Inc(0)
+			handler.Counter(atRiskMetric).Inc(0)
 			for _, state := range []State{Succeeded, Interrupted, Cancelled, Skipped} {
 				ended(handler, state, "").Inc(0)
 			}
@@ -43,20 +43,30 @@ func CountFromZero(metrics client.MetricsHandler, connections []string) {
 	}
 }
 
-// measure reports what a change of state means to the measures.
-func (t *tracker) measure(ctx workflow.Context) {
+// metricsObserver records what a change of state means to the metrics.
+type metricsObserver struct {
+	waitingSince time.Time
+}
+
+func newMetricsObserver() *metricsObserver { return &metricsObserver{} }
+
+func (o *metricsObserver) changed(ctx workflow.Context, before, after snapshot) error {
+	if after.State == before.State {
+		return nil
+	}
 	now := workflow.Now(ctx)
-	handler := t.measures(ctx)
-	if t.shown.state == Waiting {
-		handler.Timer(operatorWaitMetric).Record(now.Sub(t.waitingSince))
+	handler := metricsOf(ctx, after.Connection)
+	if before.State == Waiting {
+		handler.Timer(operatorWaitMetric).Record(now.Sub(o.waitingSince))
 	}
-	if t.status.State == Waiting {
-		t.waitingSince = now
+	if after.State == Waiting {
+		o.waitingSince = now
 	}
-	if t.status.State.Done() {
-		countEnd(handler, t.status.State, t.failure)
-		t.measureDeadline(handler, now)
+	if after.State.Done() {
+		countEnd(handler, after.State, after.failure)
+		recordDeadline(handler, now, after)
 	}
+	return nil
 }
 
 // countEnd counts an end, and of a failure why, by the type of its error.
@@ -69,45 +79,42 @@ func countEnd(handler client.MetricsHandler, state State, errorType string) {
 }
 
 func ended(handler client.MetricsHandler, state State, reason string) client.MetricsCounter {
-	return handler.WithTags(map[string]string{"state": string(state), "reason": reason}).Counter(endedMeasure)
+	return handler.WithTags(map[string]string{"state": string(state), "reason": reason}).Counter(endedMetric)
 }
 
-// endEarly counts a workflow that ends before it has a status, mostly for its input, and passes its error on.
+// endEarly counts a workflow that ends before it has a status, mostly because of its input, and
+// returns its error.
 func endEarly(ctx workflow.Context, connection string, err error) error {
 	state := Failed
 	if ctx.Err() != nil {
 		state = Cancelled
 	}
 	if !idPart.MatchString(connection) {
-		connection = "" // a label is not whatever somebody typed
+		connection = "" // free text must not become a label
 	}
-	countEnd(measures(ctx, connection), state, errorType(err))
+	countEnd(metricsOf(ctx, connection), state, errorType(err))
 	return err
 }
 
-// measureDeadline reports how long before its deadline a job succeeded, or how long after it a job
-// ended. One that gave up on it has missed it, though the clock may not say so yet: it does not wait
-// for a look at its run that would come too late.
-func (t *tracker) measureDeadline(handler client.MetricsHandler, now time.Time) {
-	late := now.Sub(t.deadline)
+// recordDeadline records how long before its deadline a workflow succeeded, or how long after it
+// one ended. A workflow that failed with DeadlinePassed is overdue even where the clock does not say
+// so yet: it does not wait for a poll that would come too late.
+func recordDeadline(handler client.MetricsHandler, now time.Time, s snapshot) {
+	overdue := now.Sub(s.deadline)
 	switch {
-	case t.deadline.IsZero():
-	case late > 0 || t.failure == DeadlinePassed:
-		handler.Timer(latenessMeasure).Record(max(late, 0))
-	case t.status.State == Succeeded:
-		handler.Timer(marginMeasure).Record(-late)
+	case s.deadline.IsZero():
+	case overdue > 0 || s.failure == DeadlinePassed:
+		handler.Timer(overdueMetric).Record(max(overdue, 0))
+	case s.State == Succeeded:
+		handler.Timer(marginMetric).Record(-overdue)
 	}
 }
 
-// countLateWarning counts a job, or a step of a close, that came near its deadline.
-func (t *tracker) countLateWarning(ctx workflow.Context) {
-	t.measures(ctx).Counter(lateWarningMeasure).Inc(1)
+// countAtRisk counts a workflow, or a step of a close, that came near its deadline.
+func countAtRisk(ctx workflow.Context, connection string) {
+	metricsOf(ctx, connection).Counter(atRiskMetric).Inc(1)
 }
 
-func (t *tracker) measures(ctx workflow.Context) client.MetricsHandler {
-	return measures(ctx, t.status.Connection)
-}
-
-func measures(ctx workflow.Context, connection string) client.MetricsHandler {
+func metricsOf(ctx workflow.Context, connection string) client.MetricsHandler {
 	return workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"connection": connection})
 }

@@ -63,7 +63,7 @@ func (m meter) points(measure string, see func(attribute.Set, int64, time.Durati
 func (m meter) ended() map[string]int {
 	m.t.Helper()
 	ends := map[string]int{}
-	m.points(endedMeasure, func(labels attribute.Set, count int64, _ time.Duration) {
+	m.points(endedMetric, func(labels attribute.Set, count int64, _ time.Duration) {
 		state, _ := labels.Value("state")
 		reason, _ := labels.Value("reason")
 		ends[state.AsString()+prefixed(" ", reason.AsString())] += int(count)
@@ -176,7 +176,7 @@ func TestARefusedInputIsCounted(t *testing.T) {
 			execute(env)
 			require.Equal(t, InvalidInput, errorType(env.GetWorkflowError()))
 			require.Equal(t, map[string]int{"failed invalid_input": 1}, m.ended())
-			m.points(endedMeasure, func(labels attribute.Set, _ int64, _ time.Duration) {
+			m.points(endedMetric, func(labels attribute.Set, _ int64, _ time.Duration) {
 				connection, _ := labels.Value("connection")
 				require.Contains(t, []string{"prod", "unknown", ""}, connection.AsString())
 			})
@@ -263,8 +263,8 @@ func TestDeadlinesThatAreKeptAndMissed(t *testing.T) {
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 			env.ExecuteWorkflow(RunBatch, in)
 			require.True(t, env.IsWorkflowCompleted())
-			kept, before := m.recorded(marginMeasure)
-			missed, after := m.recorded(latenessMeasure)
+			kept, before := m.recorded(marginMetric)
+			missed, after := m.recorded(overdueMetric)
 			require.Equal(t, []int64{c.kept, c.missed}, []int64{kept, missed}, "kept and missed; it ended at %s: %v", env.Now().Sub(start), env.GetWorkflowError())
 			require.InDelta(t, c.by, before+after, float64(time.Minute))
 			if c.missed > 0 {

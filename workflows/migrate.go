@@ -14,24 +14,24 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	if err := in.Validate(); err != nil {
 		return MigrateResult{}, endEarly(ctx, in.Connection, err)
 	}
-	j, err := newJob(ctx, in.Connection, in.Code, "about to be triggered", in.Deadline)
+	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.Code, Summary: "about to be started"}, in.Deadline, noLookups)
 	if err != nil {
 		return MigrateResult{}, err
 	}
-	result, err := j.migrate(ctx, in)
-	return result, j.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message), err)
+	result, err := r.migrate(ctx, in)
+	return result, r.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message), err)
 }
 
-func (j *job) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
+func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	trigger, status := act.ExportMigration, act.ExportStatus
 	if in.Direction == Import {
 		trigger, status = act.ImportMigration, act.ImportStatus
 	}
 	migration := activities.MigrationInput{Connection: in.Connection, Code: in.Code}
 	var seen activities.Migration
-	err := j.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &seen)
+	err := r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &seen)
 	if err == nil && !seen.Done && !seen.Failed {
-		err = j.do(ctx, watchOptions, "wait for the "+in.Direction+" of "+in.Code, status,
+		err = r.do(ctx, pollOptions, "wait for the "+in.Direction+" of "+in.Code, status,
 			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &seen)
 	}
 	if err == nil && seen.Failed {
@@ -40,6 +40,6 @@ func (j *job) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, err
 	return MigrateResult{
 		Connection: in.Connection, Direction: in.Direction, Code: in.Code,
 		StatusCode: seen.StatusCode, Message: seen.Message, AlreadyComplete: seen.AlreadyComplete,
-		StartedAt: j.started, EndedAt: workflow.Now(ctx),
+		StartedAt: r.started, EndedAt: workflow.Now(ctx),
 	}, err
 }

@@ -24,7 +24,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err := in.Validate(); err != nil {
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
-	over, err := tell(ctx, Status{
+	over, err := reportStub(ctx, Status{
 		Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: in.Pipeline, State: Pending, Summary: "the pipeline is read and checked",
 	})
 	if err != nil {
@@ -42,12 +42,12 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	}
 	id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate)
 	if workflow.GetInfo(ctx).WorkflowExecution.ID != id {
-		over, err := redirect(ctx, in.Connection, plan.Name, id)
+		over, err := delegateTo(ctx, in.Connection, plan.Name, id)
 		if err != nil {
 			return NightlyCloseResult{}, err
 		}
 		var result NightlyCloseResult
-		err = carryOut(ctx, id, closeReusePolicy, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
+		err = runOrAttach(ctx, id, closeReusePolicy, noDeadline, plan.Name+" for "+in.AsOfDate, NightlyClose, in, &result)
 		over(err)
 		return result, err
 	}
@@ -75,13 +75,13 @@ func (in NightlyCloseInput) fourEyes(plan activities.Plan) error {
 
 // night is a close on its way.
 type night struct {
-	in      NightlyCloseInput
-	plan    activities.Plan
-	tracker *tracker
-	desk    *desk
-	steps   []*step
-	byID    map[string]*step
-	events  []audit.Event // what steps did, as the audit file says it
+	in       NightlyCloseInput
+	plan     activities.Plan
+	reporter *statusReporter
+	commands *commandInbox
+	steps    []*step
+	byID     map[string]*step
+	events   []audit.Event // what steps did, as the audit file says it
 }
 
 // step is a step of the night. Its place in the status is the same as in night.steps.
@@ -95,7 +95,7 @@ type step struct {
 	choices []string  // what a person can say to the step itself
 	failure string    // the type of the error with which the step failed
 	late    string    // the warning, from when it is late until it ends
-	word    *request  // what the person said
+	word    *command  // what the person said
 	// following: a batch's own workflow is on its way, tells how it stands and takes requests.
 	following bool
 	told      int // what the batch's workflow told last
@@ -112,13 +112,12 @@ func newNight(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) 
 	}
 	initial.Summary = n.summary(initial)
 	var err error
-	if n.tracker, err = track(ctx, initial); err != nil {
+	if n.reporter, err = newStatusReporter(ctx, initial, plan.Deadline); err != nil {
 		return nil, err
 	}
-	n.tracker.deadline = plan.Deadline
-	n.tracker.notifier.on = plan.NotifyOn
-	n.desk, err = openDesk(ctx, n.applies, func(r *request, err error) {
-		n.tracker.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})
+	n.reporter.notifyOn(plan.NotifyOn, false)
+	n.commands, err = openCommandInbox(ctx, n.applies, func(r *command, err error) {
+		n.reporter.log(ctx, LogEntry{What: r.choice() + " ignored: " + reason(err), By: r.By, Why: r.Why})
 	})
 	return n, err
 }
@@ -138,10 +137,10 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 		return NightlyCloseResult{}, err
 	}
 	result := n.close(ctx)
-	n.desk.close(ctx, "the close is over: "+n.tracker.status.Summary)
+	n.commands.close(ctx, "the close is over: "+n.reporter.status().Summary)
 	result.Audit = n.audit(ctx, result)
-	n.tracker.awaitLastNotification(ctx)
-	result.Log = n.tracker.status.Log
+	n.reporter.flush(ctx)
+	result.Log = n.reporter.status().Log
 	result = result.fitting()
 	switch result.State {
 	case Succeeded:
@@ -149,7 +148,7 @@ func (n *night) run(ctx workflow.Context) (NightlyCloseResult, error) {
 	case Cancelled:
 		return result, temporal.NewCanceledError(result)
 	}
-	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", n.plan.Name, n.in.AsOfDate, n.tracker.status.Summary), result)
+	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", n.plan.Name, n.in.AsOfDate, n.reporter.status().Summary), result)
 }
 
 // maxResult is well below the 2 MB that Temporal takes: a workflow with a larger result cannot end.
@@ -175,7 +174,7 @@ func (r NightlyCloseResult) fitting() NightlyCloseResult {
 func (n *night) close(ctx workflow.Context) NightlyCloseResult {
 	result := NightlyCloseResult{
 		Connection: n.in.Connection, Pipeline: n.plan.Name, AsOfDate: n.in.AsOfDate, State: Succeeded,
-		StartedAt: n.tracker.status.StartedAt, EndedAt: workflow.Now(ctx), Log: n.tracker.status.Log,
+		StartedAt: n.reporter.status().StartedAt, EndedAt: workflow.Now(ctx), Log: n.reporter.status().Log,
 	}
 	var failed []string
 	for _, s := range n.steps {
@@ -184,15 +183,15 @@ func (n *night) close(ctx workflow.Context) NightlyCloseResult {
 			failed = append(failed, s.Step.ID+" "+string(s.result.State))
 		}
 	}
-	summary := "every step is done"
+	summary, errorType := "every step is done", ""
 	switch {
 	case ctx.Err() != nil && len(failed) > 0:
 		result.State, summary = Cancelled, "cancelled: "+strings.Join(failed, ", ")
 	case len(failed) > 0:
 		result.State, summary = Failed, strings.Join(failed, ", ")
-		n.tracker.failure = n.failure()
+		errorType = n.failure()
 	}
-	_ = n.tracker.update(ctx, func(s *Status) { s.State, s.Summary, s.Question = result.State, summary, nil })
+	_ = n.reporter.update(ctx, func(s *snapshot) { s.State, s.Summary, s.Question, s.failure = result.State, summary, nil, errorType })
 	return result
 }
 
@@ -214,7 +213,7 @@ func (n *night) failure() string {
 
 // show sets a step's line in the status, and the night's state with it.
 func (n *night) show(ctx workflow.Context, s *step) {
-	err := n.tracker.update(ctx, func(status *Status) {
+	err := n.reporter.update(ctx, func(status *snapshot) {
 		line := &status.Steps[s.place]
 		line.State, line.Detail, line.Question = s.result.State, s.detail, s.waiting
 		line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
@@ -225,7 +224,7 @@ func (n *night) show(ctx workflow.Context, s *step) {
 				status.Question = &Question{Why: other.Step.ID + ": " + w.Why, Choices: w.Choices, Deadline: w.Deadline}
 			}
 		}
-		status.Summary, status.AtRisk = n.summary(*status), n.late()
+		status.Summary, status.AtRisk = n.summary(status.Status), n.late()
 	})
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the status could not be shown", "error", err)

@@ -28,10 +28,10 @@ func (n *night) audit(ctx workflow.Context, result NightlyCloseResult) *AuditRes
 		}}).Get(ctx, &written)
 	if err != nil {
 		note := "the audit file could not be written: " + reason(err)
-		n.tracker.log(ctx, LogEntry{What: note})
+		n.reporter.log(ctx, LogEntry{What: note})
 		return &AuditResult{File: n.plan.Audit, Note: note}
 	}
-	n.tracker.log(ctx, LogEntry{What: fmt.Sprintf("audit file %s, %d lines, SHA-256 %s", written.File, written.Lines, written.SHA256) + prefixed("; ", written.Unsound)})
+	n.reporter.log(ctx, LogEntry{What: fmt.Sprintf("audit file %s, %d lines, SHA-256 %s", written.File, written.Lines, written.SHA256) + prefixed("; ", written.Unsound)})
 	return &AuditResult{File: written.File, Lines: written.Lines, SHA256: written.SHA256, Note: written.Unsound}
 }
 
@@ -40,11 +40,11 @@ func (n *night) auditEvents(ctx workflow.Context, result NightlyCloseResult) []a
 		At: result.StartedAt, Event: audit.CloseStarted, By: n.in.StartedBy, WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 		Connection: result.Connection, Pipeline: result.Pipeline, AsOfDate: result.AsOfDate,
 	}}
-	for _, e := range n.tracker.status.Log {
+	for _, e := range n.reporter.status().Log {
 		events = append(events, audit.Event{At: e.At, Event: audit.Noted, What: e.What, By: e.By, Why: e.Why})
 	}
 	events = append(events, n.events...) // behind the words of the same moment, which led to them
-	return append(events, audit.Event{At: result.EndedAt, Event: audit.CloseEnded, What: n.tracker.status.Summary, Outcome: string(result.State)})
+	return append(events, audit.Event{At: result.EndedAt, Event: audit.CloseEnded, What: n.reporter.status().Summary, Outcome: string(result.State)})
 }
 
 func (s *step) event(event string, at time.Time, what string) audit.Event {

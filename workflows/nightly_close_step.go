@@ -28,8 +28,8 @@ func (s *step) run(ctx workflow.Context) {
 	s.note(s.event(audit.StepStarted, s.result.StartedAt, s.summary()))
 	working, over := workflow.WithCancel(ctx)
 	defer over()
-	warnWhenLate(working, s.deadline(), "step "+s.Step.ID, func(warning string) {
-		s.night.tracker.warn(ctx, warning)
+	warnBeforeDeadline(working, s.deadline(), "step "+s.Step.ID, func(warning string) {
+		s.night.reporter.warnAtRisk(ctx, warning)
 		s.late = warning
 		s.night.show(ctx, s)
 	})
@@ -120,14 +120,14 @@ func (s *step) park(ctx workflow.Context, why string) bool {
 }
 
 // ask waits for an operator's word to this step: nil when the deadline passed or the night is cancelled.
-func (s *step) ask(ctx workflow.Context, why string, choices ...string) *request {
+func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command {
 	s.choices, s.word = choices, nil
 	s.waiting = &Question{Why: why, Choices: choices, Deadline: s.deadline()}
 	s.set(ctx, Waiting, why)
 	_, _ = awaitUntil(ctx, s.deadline(), s.Step.ID+" waits for an operator", func() bool { return s.word != nil })
 	s.choices, s.waiting = nil, nil
 	if r := s.word; r != nil {
-		s.night.tracker.log(ctx, LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why})
+		s.night.reporter.log(ctx, LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why})
 		r.reply(CommandResult{State: Running, Message: s.Step.ID + " " + followsFrom[r.choice()]})
 		return r
 	}
@@ -202,7 +202,7 @@ func (s *step) carryOut(ctx workflow.Context) error {
 // batch follows a posting. How it ended is in the error, too, when it did not end well.
 func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
 	s.following, s.told = true, 0
-	result, err := carryOutBatch(ctx, in)
+	result, err := runOrAttachBatch(ctx, in)
 	s.following, s.waiting = false, nil
 	detailsOf(err, &result)
 	s.result.Batch = &result
@@ -212,7 +212,7 @@ func (s *step) batch(ctx workflow.Context, in RunBatchInput) error {
 func (s *step) child(ctx workflow.Context, child, input, result any) error {
 	id := StepWorkflowID(workflow.GetInfo(ctx).WorkflowExecution.ID, s.Step.ID)
 	s.childID(ctx, id)
-	return carryOut(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.deadline(), s.summary(), child, input, result)
+	return runOrAttach(ctx, id, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.deadline(), s.summary(), child, input, result)
 }
 
 func (s *step) childID(ctx workflow.Context, id string) {

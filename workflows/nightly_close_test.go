@@ -262,8 +262,8 @@ func TestAStepThatEndedIsLateNoMore(t *testing.T) {
 	require.NoError(t, night.env.GetWorkflowError())
 	seen = append(seen, queryStatus(t, night.env).AtRisk)
 	require.Equal(t, []string{
-		"late: step ledger is not over, and its deadline is 2026-11-01T02:01:00Z", "",
-		"late: step allocate is not over, and its deadline is 2026-11-01T03:10:00Z", "",
+		"at risk: step ledger has not ended, and its deadline is 2026-11-01T02:01:00Z", "",
+		"at risk: step allocate has not ended, and its deadline is 2026-11-01T03:10:00Z", "",
 	}, seen)
 }
 
@@ -338,7 +338,7 @@ func TestAStepEndsAtItsDeadlineAlsoWithABatchOfSomebodyElse(t *testing.T) {
 	require.LessOrEqual(t, night.env.Now().Sub(start), 2*time.Hour)
 	status := queryStatus(t, night.env).Steps[0]
 	require.Equal(t, Failed, status.State)
-	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31 was over, which was started elsewhere", status.Detail)
+	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31 had ended, which was started elsewhere", status.Detail)
 }
 
 // Temporal takes no result beyond 2 MB: a close with many long batches could not end.

@@ -12,148 +12,162 @@ import (
 )
 
 const (
-	// notifyPatience is how long a channel that is down is tried for one message.
-	notifyPatience = time.Hour
-	// lastNotifyPatience is the same for the message about the end, for which the workflow waits.
-	lastNotifyPatience = 5 * time.Minute
-	// quietTime is for how long the same question is not told again, though it was answered in between.
+	// notifyTimeout is how long the delivery of one message is retried while a channel is unavailable.
+	notifyTimeout = time.Hour
+	// lastNotifyTimeout is the same for the message about the end, for which the workflow waits.
+	lastNotifyTimeout = 5 * time.Minute
+	// quietTime is how long a question that comes back is not notified again.
 	quietTime = 10 * time.Minute
 )
 
-// notifier tells people of what happens in a workflow, beside its work and once. It tells
-// nothing until on is set.
+// notifier is the observer that sends notifications: each question and the end, once, beside the work.
 //
-// Which events a channel wants comes with the result of an activity that the workflow has
-// anyway. Where there are no channels, nothing is added to the history; the histories of before
-// have no such list, so that they need no version.
+// Which events the channels want comes with the result of an activity that the workflow executes
+// anyway. Where no channel wants any, notifications add nothing to the history.
 type notifier struct {
-	on    []string
-	asked []string             // the questions that are asked now
-	told  map[string]time.Time // when a question was told, or will be
-	ended bool                 // the end has been told
-	last  bool                 // the message about the end is on its way
+	wanted  []string // events that a channel wants
+	enabled bool     // else the close notifies
+	log     func(workflow.Context, LogEntry)
+
+	latest    snapshot
+	questions []string             // keys of the open questions
+	sentAt    map[string]time.Time // when a question was sent, or will be
+	ended     bool                 // the end has been notified
+	lastOpen  bool                 // the message about the end is on its way
 }
 
-// notify tells what changed.
-func (t *tracker) notify(ctx workflow.Context) {
-	n := &t.notifier
-	if len(n.on) == 0 {
+// enable makes the workflow notify for itself from now on.
+func (n *notifier) enable(ctx workflow.Context) {
+	if !n.enabled {
+		n.enabled = true
+		n.notifyChanges(ctx)
+	}
+}
+
+func (n *notifier) changed(ctx workflow.Context, _, after snapshot) error {
+	n.latest = after
+	n.notifyChanges(ctx)
+	return nil
+}
+
+func (n *notifier) wants(event string) bool { return n.enabled && slices.Contains(n.wanted, event) }
+
+func (n *notifier) notifyChanges(ctx workflow.Context) {
+	if !n.enabled || len(n.wanted) == 0 {
 		return
 	}
-	before := n.asked
-	n.asked = nil
-	for _, q := range t.status.asks() {
+	before := n.questions
+	n.questions = nil
+	for _, q := range n.latest.questions() {
 		key := q.step + "\n" + q.Why
-		n.asked = append(n.asked, key)
+		n.questions = append(n.questions, key)
 		if !slices.Contains(before, key) {
-			t.notifyQuestion(ctx, key, t.askMessage(ctx, q))
+			n.notifyQuestion(ctx, key, n.questionMessage(ctx, q))
 		}
 	}
-	if t.status.State.Done() && !n.ended {
+	if n.latest.State.Done() && !n.ended {
 		n.ended = true
-		t.notifyEnd(ctx)
+		n.notifyEnd(ctx)
 	}
 }
 
-// question is what people are asked about a step, or about the work itself.
-type question struct {
+// stepQuestion is a question about a step, or about the workflow itself where step is empty.
+type stepQuestion struct {
 	step string
 	*Question
 }
 
-func (s Status) asks() []question {
-	var all []question
+// questions are all open questions.
+func (s Status) questions() []stepQuestion {
+	var all []stepQuestion
 	for _, step := range s.Steps {
 		if step.Question != nil {
-			all = append(all, question{step.ID, step.Question})
+			all = append(all, stepQuestion{step.ID, step.Question})
 		}
 	}
 	if len(all) == 0 && s.Question != nil {
-		all = append(all, question{"", s.Question})
+		all = append(all, stepQuestion{"", s.Question})
 	}
 	return all
 }
 
-func (t *tracker) askMessage(ctx workflow.Context, q question) notify.Message {
+func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.Message {
 	m := notify.Message{Event: notify.Waiting, Step: q.step, What: q.Why, Deadline: q.Deadline}
 	for _, choice := range q.Choices {
-		m.Commands = append(m.Commands, CommandLine(t.status.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
+		m.Commands = append(m.Commands, CommandLine(n.latest.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
 	}
 	return m
 }
 
-// notifyQuestion tells a question at once, but one that comes and goes only after a quiet time,
-// if it is asked then.
-func (t *tracker) notifyQuestion(ctx workflow.Context, key string, m notify.Message) {
-	n := &t.notifier
-	if n.told == nil {
-		n.told = map[string]time.Time{}
+// notifyQuestion sends a question at once. One that comes back within the quiet time is sent at its
+// end, if it is open then.
+func (n *notifier) notifyQuestion(ctx workflow.Context, key string, m notify.Message) {
+	if n.sentAt == nil {
+		n.sentAt = map[string]time.Time{}
 	}
 	now := workflow.Now(ctx)
-	last, again := n.told[key]
-	switch due := last.Add(quietTime); {
-	case last.After(now): // it will be told
-	case again && due.After(now):
-		n.told[key] = due
+	last, sent := n.sentAt[key]
+	due := last.Add(quietTime)
+	switch {
+	case last.After(now): // a timer is running for it
+	case sent && due.After(now):
+		n.sentAt[key] = due
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			timer := workflow.NewTimerWithOptions(ctx, due.Sub(now), workflow.TimerOptions{Summary: "before a question is told again"})
-			if timer.Get(ctx, nil) == nil && slices.Contains(n.asked, key) {
-				t.send(ctx, m, notifyPatience)
+			timer := workflow.NewTimerWithOptions(ctx, due.Sub(now), workflow.TimerOptions{Summary: "quiet time before a question is sent again"})
+			if timer.Get(ctx, nil) == nil && slices.Contains(n.questions, key) {
+				n.deliver(ctx, n.latest, m, notifyTimeout)
 			}
 		})
 	default:
-		n.told[key] = now
-		t.sendBeside(ctx, m, notifyPatience)
+		n.sentAt[key] = now
+		n.send(ctx, n.latest, m, notifyTimeout)
 	}
 }
 
 var endEvents = map[State]string{
-	Succeeded: notify.Succeeded, Failed: notify.Failed, Cancelled: notify.Cancelled, Interrupted: notify.Cancelled,
+	Succeeded:   notify.Succeeded,
+	Failed:      notify.Failed,
+	Cancelled:   notify.Cancelled,
+	Interrupted: notify.Cancelled,
 }
 
-func (t *tracker) notifyEnd(ctx workflow.Context) {
-	m := notify.Message{Event: endEvents[t.status.State], What: t.status.Summary}
-	if !slices.Contains(t.notifier.on, m.Event) {
+func (n *notifier) notifyEnd(ctx workflow.Context) {
+	m := notify.Message{Event: endEvents[n.latest.State], What: n.latest.Summary}
+	if !n.wants(m.Event) {
 		return
 	}
-	t.notifier.last = true
+	n.lastOpen = true
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		t.send(ctx, m, lastNotifyPatience)
-		t.notifier.last = false
+		n.deliver(ctx, n.latest, m, lastNotifyTimeout)
+		n.lastOpen = false
 	})
 }
 
-func (t *tracker) sendBeside(ctx workflow.Context, m notify.Message, patience time.Duration) {
-	workflow.Go(ctx, func(ctx workflow.Context) { t.send(ctx, m, patience) })
+// send delivers a message beside the work.
+func (n *notifier) send(ctx workflow.Context, about snapshot, m notify.Message, timeout time.Duration) {
+	workflow.Go(ctx, func(ctx workflow.Context) { n.deliver(ctx, about, m, timeout) })
 }
 
-// send has the worker's channels told, also when the workflow is cancelled. What comes of it is
-// in the log of the status, and changes nothing else.
-func (t *tracker) send(ctx workflow.Context, m notify.Message, patience time.Duration) {
-	if !slices.Contains(t.notifier.on, m.Event) {
+// deliver has the worker send a message to the channels, also when the workflow is cancelled. A
+// failed delivery is logged in the status, and changes nothing else.
+func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Message, timeout time.Duration) {
+	if !n.wants(m.Event) {
 		return
 	}
 	ctx, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
-	m.At, m.WorkflowType = workflow.Now(ctx), t.status.Type
-	m.Connection, m.Subject, m.AsOfDate, m.RunID = t.status.Connection, t.status.Subject, t.status.AsOfDate, t.status.RunID
-	var told activities.NotifyResult
-	err := workflow.ExecuteActivity(options(ctx, notifyOptions, m.At.Add(patience), "tell people: "+m.Event), act.Notify, m).Get(ctx, &told)
-	why := strings.Join(told.Undelivered, "; ")
+	m.At, m.WorkflowType = workflow.Now(ctx), about.Type
+	m.Connection, m.Subject, m.AsOfDate, m.RunID = about.Connection, about.Subject, about.AsOfDate, about.RunID
+	var result activities.NotifyResult
+	err := workflow.ExecuteActivity(options(ctx, notifyOptions, m.At.Add(timeout), "notify: "+m.Event), act.Notify, m).Get(ctx, &result)
+	problem := strings.Join(result.Undelivered, "; ")
 	if err != nil {
-		why = reason(err)
+		problem = reason(err)
 	}
-	if why != "" {
-		workflow.GetLogger(ctx).Error("people could not be told", "event", m.Event, "error", why)
-		t.log(ctx, LogEntry{What: "not everybody could be told (" + m.Event + "): " + why})
-		workflow.SetCurrentDetails(ctx, t.status.Markdown())
+	if problem != "" {
+		n.log(ctx, LogEntry{What: "not every notification was delivered (" + m.Event + "): " + problem})
 	}
 }
 
-// awaitLastNotification lets the message about the end go out before the workflow is over.
-func (t *tracker) awaitLastNotification(ctx workflow.Context) {
-	if t.notifier.last {
-		ctx, _ = workflow.NewDisconnectedContext(ctx)
-		_ = workflow.Await(ctx, func() bool { return !t.notifier.last })
-	}
-}
+// lastDelivered reports whether the message about the end is delivered, or there is none.
+func (n *notifier) lastDelivered() bool { return !n.lastOpen }

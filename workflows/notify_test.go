@@ -135,9 +135,9 @@ func TestChannelsThatAreDown(t *testing.T) {
 	require.Equal(t, Succeeded, result.State)
 	require.Less(t, result.EndedAt.Sub(start), 2*time.Minute)
 	require.Greater(t, len(down.messages), 3)
-	require.LessOrEqual(t, env.Now().Sub(result.EndedAt), lastNotifyPatience)
+	require.LessOrEqual(t, env.Now().Sub(result.EndedAt), lastNotifyTimeout)
 	log := queryStatus(t, env).Log
-	require.Equal(t, "not everybody could be told (succeeded): chat: it answered 503", log[len(log)-1].What)
+	require.Equal(t, "not every notification was delivered (succeeded): chat: it answered 503", log[len(log)-1].What)
 }
 
 // A close tells for its batches, and each of its questions by itself.
@@ -171,7 +171,7 @@ func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
 	env.RegisterDelayedCallback(func() { _, s.statusError = refusedWith("-3")() }, time.Hour)
 	env.RegisterDelayedCallback(func() {
 		status := queryStatus(t, env)
-		require.Contains(t, status.Steps[0].Question.Why, "the service does not tell the status")
+		require.Contains(t, status.Steps[0].Question.Why, "the service does not give the status")
 		require.Contains(t, status.Question.Choices, DecideCommand+" "+Adopt)
 		env.CancelWorkflow()
 	}, 5*time.Hour)

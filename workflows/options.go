@@ -7,59 +7,60 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// patience repeats what is safe to repeat for as long as the deadline allows. Which errors
-// end it at once is said by the errors themselves, and so is the pause where the service asks for one.
-var patience = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
+// retryPolicy retries what is safe to repeat for as long as the deadline allows. The errors themselves say
+// which of them are final, and how long to pause where the service asks for it.
+var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 
-// The activities' timeouts and retries, side by side. Schedule-to-close is the deadline of the job.
+// The profiles of the activities: timeouts and retries, side by side. Schedule-to-close is the deadline
+// of the work.
 var (
 	// callOptions: one exchange, safe to repeat.
 	callOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
-		RetryPolicy:         patience,
+		RetryPolicy:         retryPolicy,
 	}
-	// steerOptions: the same, when a person waits for it.
-	steerOptions = workflow.ActivityOptions{
+	// commandOptions: the same, while an operator waits for it.
+	commandOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
-		RetryPolicy:         patience,
-		Priority:            temporal.Priority{PriorityKey: steeringPriority},
+		RetryPolicy:         retryPolicy,
+		Priority:            temporal.Priority{PriorityKey: commandPriority},
 	}
-	// watchOptions: one look at a status. It fails benignly while nothing changes.
-	watchOptions = workflow.ActivityOptions{
+	// pollOptions: a poll of a status. It fails benignly while nothing changes.
+	pollOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
-		RetryPolicy:         patience,
+		RetryPolicy:         retryPolicy,
 	}
-	// postOptions: a post that may happen once. Attempts go on only while it was certainly not
-	// processed; the heartbeat tells a worker that died while the request was under way.
-	postOptions = workflow.ActivityOptions{
+	// submitOptions: a call that must happen at most once. It is retried only while it was certainly not
+	// processed; the heartbeat reveals a worker that died while the request was on its way.
+	submitOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Minute,
 		HeartbeatTimeout:    20 * time.Second,
 		WaitForCancellation: true,
-		RetryPolicy:         patience,
+		RetryPolicy:         retryPolicy,
 	}
-	// dropOptions: tidying up, which nobody waits for long.
+	// dropOptions: cleaning up, which the work waits for only briefly.
 	dropOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    time.Minute,
 		ScheduleToCloseTimeout: 3 * time.Minute,
-		RetryPolicy:            patience,
+		RetryPolicy:            retryPolicy,
 	}
-	// notifyOptions: a message to everybody who wants it. Receivers have 15 seconds, side by side.
+	// notifyOptions: a message to every channel that wants it. Receivers have 15 seconds, in parallel.
 	notifyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 40 * time.Second,
-		RetryPolicy:         patience,
+		RetryPolicy:         retryPolicy,
 	}
-	// transferOptions: a file's bytes. A transfer tells every two seconds that it lives, and what is done of it.
+	// transferOptions: a file's bytes. A transfer heartbeats its progress every two seconds.
 	transferOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 24 * time.Hour,
 		HeartbeatTimeout:    20 * time.Second,
 		WaitForCancellation: true,
-		RetryPolicy:         patience,
+		RetryPolicy:         retryPolicy,
 	}
 )
 
 var noDeadline time.Time
 
-// options gives a context for one activity: the profile, until the deadline, with a summary for the UI.
+// options is the context of one activity: the profile, until the deadline, with a summary for the UI.
 func options(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string) workflow.Context {
 	profile.Summary = summary
 	if !deadline.IsZero() {

@@ -431,12 +431,13 @@ func TestWhatNothingStartedSaysIsKeptBehindTheDeadline(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		b.tracker.posting = true // its outcome was not known
-		if err := b.tracker.update(ctx, func(s *Status) { s.State = Waiting }); err != nil {
+		if err := b.reporter.update(ctx, func(s *snapshot) { s.State, s.submitting = Waiting, true }); err != nil {
 			return err
 		}
-		_, err = b.post(ctx, posting{what: "trigger"})
-		return err
+		_, err = b.submit(ctx, &submission{name: "trigger"})
+		var end *batchEnd
+		require.ErrorAs(t, err, &end)
+		return b.end(ctx, *end)
 	})
 	require.Equal(t, DeadlinePassed, kindOf(env.GetWorkflowError()))
 	require.Empty(t, known, "a later start need ask nobody")

@@ -61,55 +61,73 @@ type ScheduledCloseResult struct {
 	Close      *NightlyCloseResult `json:"close,omitempty"`
 }
 
-// ScheduledClose is what a schedule starts. The calendar says whether the scheduled time is that
-// of a night, and for which as-of date; then the close runs under its own id, or it ends at once.
-// A night that has succeeded is not run again. It fails when the close fails, with a
+// ScheduledClose is what a schedule starts. The calendar decides whether the scheduled time is that
+// of a night, and for which as-of date; then the close runs under its own id, or nothing runs. A close
+// that succeeded is not run again. ScheduledClose fails when the close fails, with a
 // ScheduledCloseResult as the details, so that a schedule can pause on failure.
 func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledCloseResult, error) {
 	scheduled, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAttribute)
 	switch err := in.check(ok); {
-	case !ok: // by hand: who did it reads the fault
+	case !ok: // started by hand: whoever did it reads the error
 		return ScheduledCloseResult{}, err
 	case err != nil:
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
-	over, err := tell(ctx, Status{Connection: in.Connection, Subject: in.Pipeline, State: Pending, Summary: "the calendar is asked"})
+	ended, err := reportStub(ctx, Status{Connection: in.Connection, Subject: in.Pipeline, State: Pending, Summary: "reading the calendar"})
 	if err != nil {
 		return ScheduledCloseResult{}, err
 	}
-	var planned activities.PlannedNight
-	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "ask the calendar"), act.PlanNight,
-		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &planned)
+	var night activities.PlannedNight
+	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read the calendar"), act.PlanNight,
+		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &night)
 	if err != nil {
-		over(err)
+		ended(err)
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
-	result := ScheduledCloseResult{
-		Connection: in.Connection, Pipeline: in.Pipeline, ScheduledAt: scheduled,
-		Night: planned.Night, AsOfDate: planned.AsOfDate, State: Running,
-	}
-	if planned.AsOfDate == "" {
-		result.State, result.Summary = Skipped, fmt.Sprintf("no close on %s: %s", weekday(planned.Night), planned.Why)
-	} else {
-		result.WorkflowID = CloseWorkflowID(in.Connection, in.Pipeline, planned.AsOfDate)
-		result.Summary = fmt.Sprintf("night of %s, as of %s: carried out by workflow %s%s",
-			weekday(planned.Night), planned.AsOfDate, result.WorkflowID, prefixed("; ", planned.Why),
-		)
-	}
-	t, err := track(ctx, Status{
-		Connection: in.Connection, AsOfDate: planned.AsOfDate, Subject: in.Pipeline, State: result.State, Summary: result.Summary,
-	})
-	if err != nil || result.State == Skipped {
+	result := in.planned(scheduled, night)
+	reporter, err := newStatusReporter(ctx, Status{
+		Connection: in.Connection,
+		AsOfDate:   night.AsOfDate,
+		Subject:    in.Pipeline,
+		State:      result.State,
+		Summary:    result.Summary,
+	}, noDeadline)
+	if err != nil {
 		return result, err
 	}
-	return result.carryOut(ctx, in, t, planned.NotifyOn)
+	if err := reporter.publish(ctx); err != nil || result.State == Skipped {
+		return result, err
+	}
+	return result.runClose(ctx, in, reporter, night.NotifyOn)
 }
 
-func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseInput, t *tracker, notifyOn []string) (ScheduledCloseResult, error) {
+// planned is the result before the close: skipped where the calendar has no night.
+func (in ScheduledCloseInput) planned(scheduled time.Time, night activities.PlannedNight) ScheduledCloseResult {
+	result := ScheduledCloseResult{
+		Connection:  in.Connection,
+		Pipeline:    in.Pipeline,
+		ScheduledAt: scheduled,
+		Night:       night.Night,
+		AsOfDate:    night.AsOfDate,
+		State:       Running,
+	}
+	if night.AsOfDate == "" {
+		result.State, result.Summary = Skipped, fmt.Sprintf("no close on %s: %s", weekday(night.Night), night.Why)
+		return result
+	}
+	result.WorkflowID = CloseWorkflowID(in.Connection, in.Pipeline, night.AsOfDate)
+	result.Summary = fmt.Sprintf("night of %s, as of %s: run by workflow %s%s",
+		weekday(night.Night), night.AsOfDate, result.WorkflowID, prefixed("; ", night.Why))
+	return result
+}
+
+// runClose runs the close under its own id and returns how it ended.
+func (r ScheduledCloseResult) runClose(
+	ctx workflow.Context, in ScheduledCloseInput, reporter *statusReporter, notifyOn []string,
+) (ScheduledCloseResult, error) {
 	r.Close = &NightlyCloseResult{}
-	night := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
-	err := carryOut(ctx, r.WorkflowID, closeReusePolicy, noDeadline,
-		in.Pipeline+" for "+r.AsOfDate, NightlyClose, night, r.Close)
+	closeInput := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
+	err := runOrAttach(ctx, r.WorkflowID, closeReusePolicy, noDeadline, in.Pipeline+" for "+r.AsOfDate, NightlyClose, closeInput, r.Close)
 	r.State, r.Summary = Succeeded, fmt.Sprintf("night of %s, as of %s: done by workflow %s", weekday(r.Night), r.AsOfDate, r.WorkflowID)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -117,14 +135,14 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 	case err != nil:
 		r.State, r.Summary = Failed, fmt.Sprintf("night of %s: %s", weekday(r.Night), reason(err))
 	}
-	if r.State == Failed && errorType(err) != CloseFailed { // else the close has told
-		t.notifier.on = notifyOn
+	if r.State == Failed && errorType(err) != CloseFailed { // else the close has notified
+		reporter.notifyOn(notifyOn, false)
 	}
-	t.failure = errorType(err)
-	if shown := t.update(ctx, func(s *Status) { s.State, s.Summary = r.State, r.Summary }); shown != nil {
-		return r, shown
+	published := reporter.update(ctx, func(s *snapshot) { s.State, s.Summary, s.failure = r.State, r.Summary, errorType(err) })
+	if published != nil {
+		return r, published
 	}
-	t.awaitLastNotification(ctx)
+	reporter.flush(ctx)
 	if err != nil && !detailsOf(err, r.Close) {
 		r.Close = nil
 	}
@@ -137,18 +155,21 @@ func (r ScheduledCloseResult) carryOut(ctx workflow.Context, in ScheduledCloseIn
 	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
 }
 
-// endUnplanned counts and tells of a night that does not begin, for nobody knows which one it is.
+// endUnplanned counts and notifies that a night did not begin, since its close is not known.
 func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) error {
 	_ = endEarly(ctx, in.Connection, err)
 	if ctx.Err() != nil {
 		return err
 	}
-	t := &tracker{status: Status{
-		Type: ScheduledCloseType, Connection: in.Connection, Subject: in.Pipeline, State: Failed, Summary: "the night could not be planned: " + reason(err),
-	}}
-	t.notifier.on = []string{notify.Failed}
-	t.notifyEnd(ctx)
-	t.awaitLastNotification(ctx)
+	n := &notifier{wanted: []string{notify.Failed}, enabled: true, log: func(workflow.Context, LogEntry) {}}
+	_ = n.changed(ctx, snapshot{}, snapshot{Status: Status{
+		Type:       ScheduledCloseType,
+		Connection: in.Connection,
+		Subject:    in.Pipeline,
+		State:      Failed,
+		Summary:    "the night could not be planned: " + reason(err),
+	}})
+	_ = workflow.Await(ctx, n.lastDelivered)
 	return err
 }
 

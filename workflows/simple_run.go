@@ -4,58 +4,70 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// job is a workflow that does a few calls one after the other and asks nobody.
-type job struct {
-	*tracker
-	calls
+// simpleRun is a workflow that executes a few activities one after the other and has no question to
+// the operator.
+type simpleRun struct {
+	*statusReporter
+	caller
 	deadline time.Time
 	started  time.Time
+	file     *activities.FileInfo // found along with the connection, if it was looked up
 }
 
-func newJob(ctx workflow.Context, connection, subject, summary string, deadline time.Time) (*job, error) {
-	t, err := track(ctx, Status{Connection: connection, Subject: subject, Summary: summary})
+// noLookups is for a workflow that wants nothing along with its connection.
+var noLookups activities.Lookups
+
+func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, lookups activities.Lookups) (*simpleRun, error) {
+	reporter, err := newStatusReporter(ctx, initial, deadline)
 	if err != nil {
 		return nil, err
 	}
-	t.deadline = deadline
-	j := &job{tracker: t, deadline: deadline, started: workflow.Now(ctx)}
-	if j.calls, err = connect(ctx, connection, t); err != nil {
-		return nil, j.end(ctx, "", err)
+	r := &simpleRun{statusReporter: reporter, deadline: deadline, started: workflow.Now(ctx)}
+	found, err := resolveConnection(ctx, initial.Connection, lookups)
+	r.caller, r.file = found.caller, found.file
+	r.notifyOn(found.notifyOn, startedByClose(ctx))
+	if err != nil {
+		return nil, r.end(ctx, "", err)
 	}
-	return j, nil
+	return r, nil
 }
 
-// do executes one activity and shows what it is about.
-func (j *job) do(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input, result any) error {
-	return j.doUntil(ctx, j.deadline, profile, summary, activity, input, result)
+// do executes one activity until the deadline, and publishes what it is about.
+func (r *simpleRun) do(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input, result any) error {
+	return r.doUntil(ctx, r.deadline, profile, summary, activity, input, result)
 }
 
-func (j *job) doUntil(ctx workflow.Context, deadline time.Time, profile workflow.ActivityOptions, summary string, activity, input, result any) error {
-	if err := j.update(ctx, func(s *Status) { s.Summary = summary }); err != nil {
+func (r *simpleRun) doUntil(
+	ctx workflow.Context, deadline time.Time, profile workflow.ActivityOptions, summary string, activity, input, result any,
+) error {
+	if err := r.update(ctx, func(s *snapshot) { s.Summary = summary }); err != nil {
 		return err
 	}
-	return j.execute(ctx, profile, deadline, summary, activity, input).Get(ctx, result)
+	return r.execute(ctx, profile, deadline, summary, activity, input).Get(ctx, result)
 }
 
-// end shows how the job ended and passes its error on.
-func (j *job) end(ctx workflow.Context, summary string, err error) error {
+// end publishes how the workflow ended, and returns its error. One that finished before its
+// cancellation took effect has succeeded.
+func (r *simpleRun) end(ctx workflow.Context, summary string, err error) error {
 	state := Succeeded
 	switch {
 	case ctx.Err() != nil && err != nil:
 		state, summary = Cancelled, "cancelled"
 	case deadlineHit(err):
 		state = Failed
-		err = failure(DeadlinePassed, "the deadline passed during: "+j.status.Summary)
+		err = failure(DeadlinePassed, "the deadline passed during: "+r.status().Summary)
 		summary = reason(err)
 	case err != nil:
 		state, summary = Failed, reason(err)
 	}
-	j.failure = errorType(err)
-	if shown := j.update(ctx, func(s *Status) { s.State, s.Summary = state, summary }); shown != nil {
-		return shown
+	published := r.update(ctx, func(s *snapshot) { s.State, s.Summary, s.failure = state, summary, errorType(err) })
+	if published != nil {
+		return published
 	}
-	j.awaitLastNotification(ctx)
+	r.flush(ctx)
 	return err
 }

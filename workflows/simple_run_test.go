@@ -11,7 +11,7 @@ import (
 func TestAJobThatIsCancelledTooLateSucceeded(t *testing.T) {
 	env := newEnv(t)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		j, err := newJob(ctx, "prod", "reports/gl.csv", "about to be downloaded", noDeadline)
+		j, err := newSimpleRun(ctx, Status{Connection: "prod", Subject: "reports/gl.csv", Summary: "about to be downloaded"}, noDeadline, noLookups)
 		if err != nil {
 			return err
 		}

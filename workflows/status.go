@@ -5,6 +5,23 @@ import (
 	"time"
 )
 
+// State is where a workflow or a step stands.
+type State string
+
+// States. Waiting is the one that asks for a person; Waiting.For in the status says for what.
+const (
+	Pending      State = "pending"
+	Running      State = "running"
+	Interrupting State = "interrupting"
+	Waiting      State = "waiting"
+	Succeeded    State = "succeeded"
+	Failed       State = "failed"
+	Interrupted  State = "interrupted"
+	Cancelled    State = "cancelled"
+	Skipped      State = "skipped"
+	NotRun       State = "not_run"
+)
+
 // StatusQuery is the query that every workflow here answers with a Status.
 const StatusQuery = "status"
 
@@ -62,18 +79,18 @@ type Question struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
-// AwaitsApproval tells that nothing is asked but approvals.
+// AwaitsApproval reports whether every open question is for an approval.
 func (s Status) AwaitsApproval() bool {
-	asks := s.asks()
-	for _, q := range asks {
+	questions := s.questions()
+	for _, q := range questions {
 		if !slices.Contains(q.Choices, ApproveCommand) {
 			return false
 		}
 	}
-	return len(asks) > 0
+	return len(questions) > 0
 }
 
-// Done tells whether the state is an end.
+// Done reports whether the state is an end.
 func (s State) Done() bool {
 	switch s {
 	case Succeeded, Failed, Interrupted, Cancelled, Skipped, NotRun:

@@ -17,7 +17,7 @@ const maxTransfers = 5
 // transfer carries out a transfer and repeats it with a new URL where the error says that one is
 // needed. A repetition gets that error, and what the transfer before it left, which it uses or
 // drops; what the last one left is dropped here.
-func (j *job) transfer(ctx workflow.Context, connection string, carryOut func(before error, left activities.SealedTransfer) error) error {
+func (r *simpleRun) transfer(ctx workflow.Context, connection string, carryOut func(before error, left activities.SealedTransfer) error) error {
 	var err error
 	var left activities.SealedTransfer
 	for range maxTransfers {
@@ -28,11 +28,11 @@ func (j *job) transfer(ctx workflow.Context, connection string, carryOut func(be
 			left = newer
 		}
 		if kind := errorType(err); kind != activities.PARExpired && kind != activities.FileChanged {
-			j.drop(ctx, connection, left)
+			r.drop(ctx, connection, left)
 			return err
 		}
 	}
-	j.drop(ctx, connection, left)
+	r.drop(ctx, connection, left)
 	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("begun %d times, each time in vain: %s", maxTransfers, reason(err)), errorType(err), nil)
 }
 
@@ -58,13 +58,13 @@ func leftBy(err error) activities.SealedTransfer {
 }
 
 // drop removes what a transfer left, also when the workflow is cancelled. Failing to is no failure of the job.
-func (j *job) drop(ctx workflow.Context, connection string, left activities.SealedTransfer) {
+func (r *simpleRun) drop(ctx workflow.Context, connection string, left activities.SealedTransfer) {
 	if left == "" {
 		return
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	err := j.execute(ctx, dropOptions, noDeadline, "drop what the transfer left", act.DropTransfer, activities.DropTransferInput{Connection: connection, Left: left}).Get(ctx, nil)
+	err := r.execute(ctx, dropOptions, noDeadline, "drop what the transfer left", act.DropTransfer, activities.DropTransferInput{Connection: connection, Left: left}).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("what a transfer left could not be dropped", "error", reason(err))
 	}

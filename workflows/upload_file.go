@@ -20,20 +20,20 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
-	j, err := newJob(ctx, in.Connection, in.File, "about to be uploaded", in.Deadline)
+	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.File, Summary: "about to be uploaded"}, in.Deadline, in.lookups(ctx))
 	if err != nil {
 		return FileResult{}, err
 	}
 	if in.isFolder() {
-		result, err := j.uploadFolder(ctx, in)
-		return result, j.end(ctx, fmt.Sprintf("uploaded %d files: %d bytes, %d rows", result.Files, result.Bytes, result.Rows), err)
+		result, err := r.uploadFolder(ctx, in)
+		return result, r.end(ctx, fmt.Sprintf("uploaded %d files: %d bytes, %d rows", result.Files, result.Bytes, result.Rows), err)
 	}
-	result, err := j.upload(ctx, in)
-	return result, j.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
+	result, err := r.upload(ctx, in)
+	return result, r.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
 }
 
-func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
-	result := FileResult{Connection: in.Connection, File: in.File, Name: in.Name, StartedAt: j.started}
+func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
+	result := FileResult{Connection: in.Connection, File: in.File, Name: in.Name, StartedAt: r.started}
 	if result.Name == "" {
 		result.Name = path.Base(in.File)
 	}
@@ -43,18 +43,18 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	}
 	var file activities.FileInfo
 	find := func() (err error) {
-		if file, err = j.awaitFile(ctx, in); err != nil {
+		if file, err = r.awaitFile(ctx, in); err != nil {
 			return err
 		}
-		return j.verify(ctx, in.Expect, &result)
+		return r.verify(ctx, in.Expect, &result)
 	}
 	if err := find(); err != nil {
 		return result, err
 	}
 	var moved activities.TransferResult
 	var par activities.UploadPAR
-	err := j.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
-		j.drop(ctx, in.Connection, left) // a new URL is for a new file id
+	err := r.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
+		r.drop(ctx, in.Connection, left) // a new URL is for a new file id
 		if before != nil {
 			result.Note = "sent again from its start: " + reason(before)
 		}
@@ -64,13 +64,13 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 			}
 		}
 		par = activities.UploadPAR{}
-		if err := j.do(ctx, callOptions, "ask where to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
+		if err := r.do(ctx, callOptions, "ask where to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
 			Connection: in.Connection, Name: result.Name, Size: file.Size, MimeType: mimeType, Prefix: in.Prefix,
 		}, &par); err != nil {
 			return err
 		}
 		result.FileID = par.FileID
-		return j.do(ctx, transferOptions, fmt.Sprintf("send %s, %d bytes", result.Name, file.Size), act.PutFile,
+		return r.do(ctx, transferOptions, fmt.Sprintf("send %s, %d bytes", result.Name, file.Size), act.PutFile,
 			activities.PutFileInput{Connection: in.Connection, File: file, PAR: par.PAR}, &moved)
 	})
 	if err != nil {
@@ -85,21 +85,21 @@ func (j *job) upload(ctx workflow.Context, in UploadFileInput) (FileResult, erro
 	}
 	if par.Scan {
 		var scan activities.Scan
-		if err := j.do(ctx, callOptions, "have "+result.Name+" scanned", act.ScanFile,
+		if err := r.do(ctx, callOptions, "have "+result.Name+" scanned", act.ScanFile,
 			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, &scan); err != nil {
 			return result, err
 		}
 		result.Scan = scan.Status
 	}
-	err = j.confirmListed(ctx, in.Connection, result.FileID)
+	err = r.confirmListed(ctx, in.Connection, result.FileID)
 	result.EndedAt = workflow.Now(ctx)
 	return result, err
 }
 
 // confirmListed proves that the file is in the service and not only in the object store.
-func (j *job) confirmListed(ctx workflow.Context, connection, fileID string) error {
+func (r *simpleRun) confirmListed(ctx workflow.Context, connection, fileID string) error {
 	now := workflow.Now(ctx)
-	err := j.doUntil(ctx, now.Add(listedWithin), watchOptions, "look for file id "+fileID+" in the service's list", act.ListFiles,
+	err := r.doUntil(ctx, now.Add(listedWithin), pollOptions, "look for file id "+fileID+" in the service's list", act.ListFiles,
 		activities.ListFilesInput{Connection: connection, FileID: fileID, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
 		return failure(StepFailed, fmt.Sprintf("file id %s was sent, but the service does not list it after %s: look at its file screen, then upload again", fileID, listedWithin))
@@ -107,24 +107,47 @@ func (j *job) confirmListed(ctx workflow.Context, connection, fileID string) err
 	return err
 }
 
-func (j *job) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
+// lookups has a single file looked up along with the connection.
+func (in UploadFileInput) lookups(ctx workflow.Context) activities.Lookups {
+	stableFor, err := in.stableFor()
+	if in.isFolder() || stableFor > 0 || err != nil {
+		return noLookups
+	}
+	return activities.Lookups{File: &activities.StatFileInput{
+		File:   in.File,
+		Marker: in.Marker,
+		Poll:   activities.Poll{Since: workflow.Now(ctx)},
+	}}
+}
+
+// awaitFile finds the file once it is complete, and waits for it as long as the input allows.
+func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
+	if found := r.file; found != nil {
+		r.file = nil // another search is for another version
+		return *found, nil
+	}
 	var file activities.FileInfo
 	stableFor, err := in.stableFor()
 	if err != nil {
 		return file, err
 	}
-	stat := activities.StatFileInput{File: in.File, Marker: in.Marker, StableFor: stableFor, Poll: activities.Poll{Since: j.started}}
-	if in.WaitUntil.After(j.started) {
+	stat := activities.StatFileInput{
+		File:      in.File,
+		Marker:    in.Marker,
+		StableFor: stableFor,
+		Poll:      activities.Poll{Since: r.started},
+	}
+	if in.WaitUntil.After(r.started) {
 		stat.Wait = true
 		until := in.WaitUntil
-		if !j.deadline.IsZero() && j.deadline.Before(until) {
-			until = j.deadline
+		if !r.deadline.IsZero() && r.deadline.Before(until) {
+			until = r.deadline
 		}
-		err = j.doUntil(ctx, until, watchOptions, "wait for "+in.File, act.StatFile, stat, &file)
+		err = r.doUntil(ctx, until, pollOptions, "wait for "+in.File, act.StatFile, stat, &file)
 		if !deadlineHit(err) {
 			return file, err
 		}
 		stat.Last = true
 	}
-	return file, j.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
+	return file, r.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
 }

@@ -32,12 +32,12 @@ type Expect struct {
 func expected(e *verify.Expect) *Expect { return (*Expect)(e) }
 
 // verify checks a file, if anything is expected of it, and notes its figures in the result.
-func (j *job) verify(ctx workflow.Context, expect *Expect, result *FileResult) error {
+func (r *simpleRun) verify(ctx workflow.Context, expect *Expect, result *FileResult) error {
 	if expect == nil {
 		return nil
 	}
 	var found verify.Figures
-	err := j.do(ctx, transferOptions, "check what "+result.File+" holds", act.VerifyFile,
+	err := r.do(ctx, transferOptions, "check what "+result.File+" holds", act.VerifyFile,
 		activities.VerifyFileInput{File: result.File, Expect: verify.Expect(*expect)}, &found)
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 )
 
 // applies finds the step that a request means, or says why there is none.
-func (n *night) applies(r *request) error {
+func (n *night) applies(r *command) error {
 	s, err := n.target(r)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (n *night) applies(r *request) error {
 }
 
 // target is the step named, or the only one that the request can mean.
-func (n *night) target(r *request) (*step, error) {
+func (n *night) target(r *command) (*step, error) {
 	if r.Step != "" {
 		s, ok := n.byID[r.Step]
 		if !ok {
@@ -47,14 +47,14 @@ func (n *night) target(r *request) (*step, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, failure(Refused, fmt.Sprintf("no step takes %s now: %s", r.choice(), n.tracker.status.Summary))
+		return nil, failure(Refused, fmt.Sprintf("no step takes %s now: %s", r.choice(), n.reporter.status().Summary))
 	}
 	return nil, failure(Refused, fmt.Sprintf("%s can mean several steps, name one in step: %s", r.choice(), n.stepIDs(func(s *step) bool { return s.takes(r) })))
 }
 
 // takes tells whether a request can be for this step: for what the step itself asks, or,
 // while its batch goes on, for the batch's own workflow, which knows what applies.
-func (s *step) takes(r *request) bool {
+func (s *step) takes(r *command) bool {
 	if s.result.State == Waiting && slices.Contains(s.choices, r.choice()) {
 		return true
 	}
@@ -74,10 +74,10 @@ func (n *night) stepIDs(match func(*step) bool) string {
 // attend hands every request to the step that it means.
 func (n *night) attend(ctx workflow.Context) {
 	for {
-		if err := workflow.Await(ctx, n.desk.waiting); err != nil {
+		if err := workflow.Await(ctx, n.commands.waiting); err != nil {
 			return
 		}
-		r := n.desk.take()
+		r := n.commands.take()
 		if r == nil {
 			continue
 		}
@@ -94,30 +94,18 @@ func (n *night) attend(ctx workflow.Context) {
 }
 
 // passOn sends a request to the step's own workflow and answers with what came of it.
-func (s *step) passOn(ctx workflow.Context, r *request) {
+func (s *step) passOn(ctx workflow.Context, r *command) {
 	var answer CommandResult
 	err := workflow.ExecuteActivity(options(ctx, callOptions, s.deadline(), r.choice()+" "+s.Step.ID), act.SendCommand,
 		activities.SendCommandInput{WorkflowID: s.result.WorkflowID, Update: r.name, Command: r.Command}).Get(ctx, &answer)
 	entry := LogEntry{What: s.Step.ID + ": " + r.choice(), By: r.By, Why: r.Why}
 	if err != nil {
-		r.refused(err)
+		r.refuse("%s", reason(err))
 		entry.What += " refused: " + reason(err)
 	} else {
 		r.reply(answer)
 	}
-	s.night.tracker.log(ctx, entry)
-}
-
-// stepStateSignal is how a batch's workflow tells the close that started it how it stands.
-const stepStateSignal = "step_state"
-
-type stepState struct {
-	WorkflowID string `json:"workflow_id"`
-	// Sequence counts what this workflow told: signals may overtake each other.
-	Sequence int       `json:"sequence"`
-	State    State     `json:"state"`
-	Summary  string    `json:"summary"`
-	Question *Question `json:"question,omitempty"`
+	s.night.reporter.log(ctx, entry)
 }
 
 // listen takes in what the batches' workflows tell.

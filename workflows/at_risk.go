@@ -1,0 +1,41 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+)
+
+// atRiskBefore is how long before its deadline unfinished work counts as at risk. Of a short time
+// until the deadline it is at most a quarter.
+const atRiskBefore = 30 * time.Minute
+
+// warnBeforeDeadline calls warn once if the work is unfinished shortly before its deadline. It ends with ctx.
+func warnBeforeDeadline(ctx workflow.Context, deadline time.Time, what string, warn func(string)) {
+	if deadline.IsZero() {
+		return
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		left := deadline.Sub(workflow.Now(ctx))
+		wait := left - min(atRiskBefore, left/4)
+		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "at-risk warning for " + what})
+		if timer.Get(ctx, nil) == nil {
+			warn(fmt.Sprintf("at risk: %s has not ended, and its deadline is %s", what, deadline.UTC().Format(time.RFC3339)))
+		}
+	})
+}
+
+// warnBeforeDeadline warns of a workflow of its own. The steps of a close are the close's to warn of.
+func (r *statusReporter) warnBeforeDeadline(ctx workflow.Context, deadline time.Time) {
+	if startedByClose(ctx) {
+		return
+	}
+	warnBeforeDeadline(ctx, deadline, r.current.Subject, func(warning string) {
+		if r.current.State.Done() {
+			return
+		}
+		r.warnAtRisk(ctx, warning)
+		_ = r.update(ctx, func(s *snapshot) { s.AtRisk = warning })
+	})
+}

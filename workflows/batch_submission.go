@@ -1,0 +1,288 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// submission is a call that must happen at most once: a trigger, a rerun or a restart.
+type submission struct {
+	name     string
+	activity any
+	input    any
+	command  *command // the operator's, or nil
+}
+
+func (b *batchRun) trigger() *submission {
+	return &submission{name: "trigger", activity: act.TriggerBatch, input: b.in.triggerInput()}
+}
+
+func (b *batchRun) restart(c *command) *submission {
+	return &submission{name: "restart", activity: act.RestartBatch, input: b.ref(), command: c}
+}
+
+func (b *batchRun) rerun(c *command) *submission {
+	return &submission{name: "rerun", activity: act.RerunBatch, input: b.ref(), command: c}
+}
+
+// adoptEarlierOrTrigger decides how the batch begins: with the run that the input names, with one
+// that an earlier start of the same batch left on the service, or with a trigger.
+func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, error) {
+	found, err := resolveConnection(ctx, b.in.Connection, b.lookups())
+	if err != nil {
+		return nil, err
+	}
+	b.caller = found.caller
+	b.reporter.notifyOn(found.notifyOn, startedByClose(ctx))
+	if b.in.RunID != "" {
+		if problem := b.in.foreignRun(b.in.RunID); problem != "" {
+			return nil, failure(InvalidInput, problem, []string{problem})
+		}
+		return nil, b.adopt(ctx, b.in.RunID, "adopted")
+	}
+	earlier, err := b.earlierSubmission(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	runID, unknown := strings.CutSuffix(earlier.RunID, unknownOutcome)
+	switch {
+	case unknown && !b.isOngoing(ctx, runID):
+		b.result.RunID = runID
+		b.reporter.stage(func(s *snapshot) { s.RunID, s.submitting = runID, true })
+		cause := failure(activities.OutcomeUnknown,
+			fmt.Sprintf("an earlier start of this batch ended (%s) while the outcome of its submission was unknown", earlier.Status))
+		return b.resolveOutcome(ctx, b.trigger(), cause)
+	case runID != "":
+		return b.adoptEarlierRun(ctx, runID)
+	}
+	return b.trigger(), nil
+}
+
+func (b *batchRun) earlierStarts() activities.EarlierSubmissionInput {
+	return activities.EarlierSubmissionInput{WorkflowID: b.in.WorkflowID(), RunIDAttribute: runIDAttribute.GetName()}
+}
+
+// lookups asks for an earlier start of the same batch, unless the input names a run.
+func (b *batchRun) lookups() activities.Lookups {
+	if b.in.RunID != "" {
+		return noLookups
+	}
+	earlier := b.earlierStarts()
+	return activities.Lookups{Earlier: &earlier}
+}
+
+// earlierSubmission is what came with the connection, or is waited for where Temporal's list of
+// workflows was behind.
+func (b *batchRun) earlierSubmission(ctx workflow.Context, found resolvedConnection) (activities.EarlierSubmission, error) {
+	if found.earlier != nil {
+		return *found.earlier, nil
+	}
+	var earlier activities.EarlierSubmission
+	err := b.caller.execute(ctx, callOptions, b.in.Deadline, "find an earlier start", act.EarlierSubmission, b.earlierStarts()).Get(ctx, &earlier)
+	return earlier, err
+}
+
+// isOngoing reports whether a run goes on. Then a restart of unknown outcome took effect.
+func (b *batchRun) isOngoing(ctx workflow.Context, runID string) bool {
+	if runID == "" {
+		return false
+	}
+	b.result.RunID = runID
+	status, err := b.pollOnce(ctx, b.in.Deadline)
+	return err == nil && !pbsm.StatusCode(status.Code).Terminal()
+}
+
+// adoptEarlierRun adopts the run of an earlier start if it goes on, or succeeded after all. One that
+// failed is left as it is, and the batch is triggered.
+func (b *batchRun) adoptEarlierRun(ctx workflow.Context, runID string) (*submission, error) {
+	b.result.RunID = runID
+	status, err := b.pollOnce(ctx, b.in.Deadline)
+	code := pbsm.StatusCode(status.Code)
+	switch {
+	case err != nil && refusalCode(err) != string(pbsm.CodeNoObject):
+		return nil, b.statusUnavailable(ctx, err)
+	case err == nil && (!code.Terminal() || code == pbsm.CodeSuccess && b.in.Again == ""):
+		return nil, b.adopt(ctx, runID, "of an earlier start adopted")
+	}
+	b.result.RunID = ""
+	return b.trigger(), nil
+}
+
+// submit makes a submission, and returns why the service refused it, or nothing. No submission means
+// that there is a run already. When the outcome is unknown, the operator decides whether it is
+// submitted again.
+func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, err error) {
+	for s != nil {
+		if b.pastDeadline(ctx) {
+			s.command.refuse("the deadline passed")
+			b.reporter.stage(func(status *snapshot) { status.submitting = false }) // the operator said so
+			return "", b.unsubmitted(s)
+		}
+		b.reporter.stage(func(status *snapshot) { status.submitting = true })
+		if err := b.enter(ctx, Running, s.name+" is on its way", interruptChoices...); err != nil {
+			return "", err
+		}
+		var run activities.Run
+		err := b.caller.execute(ctx, submitOptions, b.in.Deadline, s.name+" "+b.in.Code, s.activity, s.input).Get(ctx, &run)
+		switch {
+		case err == nil:
+			return "", b.accepted(ctx, s, run)
+		case isOutcomeUnknown(err):
+			if s, err = b.resolveOutcome(ctx, s, err); err != nil {
+				return "", err
+			}
+		case temporal.IsCanceledError(err):
+			return "", err
+		default:
+			return b.refused(ctx, s, err)
+		}
+	}
+	return "", nil
+}
+
+// pastDeadline reports whether the deadline has passed. Checked here because options never sets a
+// timeout below one second.
+func (b *batchRun) pastDeadline(ctx workflow.Context) bool {
+	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
+}
+
+func (b *batchRun) unsubmitted(s *submission) error {
+	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent", s.name)}
+}
+
+// accepted adopts the run id that the service answered, whether it is new or not.
+func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.Run) error {
+	b.count(s)
+	entry := s.command.entry(s.name + " accepted as " + run.RunID)
+	b.reporter.log(ctx, entry)
+	b.last = activities.BatchStatus{}
+	err := b.adopt(ctx, run.RunID, "")
+	s.command.reply(b.commandResult(entry.What))
+	return err
+}
+
+// refused answers for a submission that the service refused. Without a run there is nothing to decide.
+func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refusal string, end error) {
+	s.command.refuse("%s", reason(err))
+	b.reporter.stage(func(status *snapshot) { status.submitting = false })
+	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))
+	switch {
+	case deadlineHit(err):
+		return "", b.unsubmitted(s)
+	case s.name == "trigger":
+		return "", &batchEnd{state: Failed, errorType: BatchFailed, summary: refusal}
+	}
+	return refusal, nil
+}
+
+func (b *batchRun) count(s *submission) {
+	switch s.name {
+	case "restart":
+		b.result.Restarts++
+	case "rerun":
+		b.result.Reruns++
+	}
+}
+
+// adopt makes a run the one that is watched.
+func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
+	b.result.RunID = runID
+	if !slices.Contains(b.result.RunIDs, runID) {
+		b.result.RunIDs = append(b.result.RunIDs, runID)
+	}
+	b.since = workflow.Now(ctx)
+	if b.result.TriggeredAt.IsZero() {
+		b.result.TriggeredAt = b.since
+	}
+	if how != "" {
+		b.reporter.log(ctx, LogEntry{What: runID + " " + how})
+	}
+	return b.reporter.update(ctx, func(s *snapshot) {
+		s.RunID, s.submitting = runID, false
+		s.State, s.Summary, s.Question = Running, "runs as "+runID, nil
+	})
+}
+
+// resolveOutcome finds out what became of a submission whose outcome is unknown. It is never repeated
+// without the operator's word; a restart that took effect shows in the status. It returns what to
+// submit again, or nothing when there is a run to watch.
+func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error) (*submission, error) {
+	why := reason(cause) + ". Look on the service's screens whether a run started"
+	for {
+		if s.name == "restart" && b.tookEffect(ctx) {
+			return nil, b.accepted(ctx, s, activities.Run{RunID: b.result.RunID})
+		}
+		s.command.refuse("%s", reason(cause))
+		c, err := b.ask(ctx, why, DecideCommand+" "+Adopt, DecideCommand+" "+NothingStarted, DecideCommand+" "+GiveUp)
+		if err != nil {
+			return nil, err
+		}
+		again := &submission{name: s.name, activity: s.activity, input: s.input}
+		switch c.Choice {
+		case Adopt:
+			if adopted, err := b.adoptNamed(ctx, c); adopted || err != nil {
+				b.count(s)
+				return nil, err
+			}
+		case NothingStarted:
+			b.answered(ctx, c, "nothing had started; the "+s.name+" is submitted again")
+			return again, nil
+		default:
+			return nil, b.giveUp(ctx, c, reason(cause))
+		}
+		s = again
+	}
+}
+
+// tookEffect reports whether a restart of unknown outcome shows in the status: the run had failed
+// before, so one that goes on, or has succeeded, was restarted.
+func (b *batchRun) tookEffect(ctx workflow.Context) bool {
+	status, err := b.pollOnce(ctx, b.in.Deadline)
+	code := pbsm.StatusCode(status.Code)
+	return err == nil && (!code.Terminal() || code == pbsm.CodeSuccess)
+}
+
+// adoptNamed adopts the run that the operator named, if it exists and belongs to this batch.
+func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, err error) {
+	if problem := b.in.foreignRun(c.RunID); problem != "" {
+		c.refuse("%s", problem)
+		return false, nil
+	}
+	before := b.result.RunID
+	b.result.RunID = c.RunID
+	if _, err := b.pollOnce(ctx, b.in.Deadline); err != nil {
+		b.result.RunID = before
+		c.refuse("run %q cannot be adopted: %s", c.RunID, reason(err))
+		return false, nil
+	}
+	b.last = activities.BatchStatus{}
+	b.answered(ctx, c, c.RunID+" is adopted")
+	return true, b.adopt(ctx, c.RunID, "")
+}
+
+// foreignRun says why a run cannot be one of this batch, or nothing when it can.
+func (in RunBatchInput) foreignRun(runID string) string {
+	if strings.HasPrefix(runID, in.Code+"_") {
+		return ""
+	}
+	return fmt.Sprintf("run %q does not belong to %s: its run ids begin with %s_", runID, in.Code, in.Code)
+}
+
+// isOutcomeUnknown reports whether a submission may have been carried out: the activity says so, or
+// it timed out with "sending" as its last heartbeat.
+func isOutcomeUnknown(err error) bool {
+	var timeout *temporal.TimeoutError
+	if !errors.As(err, &timeout) {
+		return errorType(err) == activities.OutcomeUnknown
+	}
+	var last activities.SubmissionHeartbeat
+	return timeout.HasLastHeartbeatDetails() && (timeout.LastHeartbeatDetails(&last) != nil || last.Phase == activities.PhaseSending)
+}

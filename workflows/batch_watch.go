@@ -1,0 +1,312 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+)
+
+// interruptChoices are the commands that apply while a run goes on.
+var interruptChoices = []string{InterruptCommand}
+
+// runEnd is how a run ended.
+type runEnd struct {
+	status      activities.BatchStatus
+	interrupted bool // the operator had interrupted it
+}
+
+func (e runEnd) code() pbsm.StatusCode { return pbsm.StatusCode(e.status.Code) }
+
+// watch polls the run until it ends. It interrupts the run on command, and asks the operator while
+// the service does not give its status.
+func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
+	for {
+		b.choices = interruptChoices
+		status, interrupt, err := b.pollOrCommand(ctx)
+		switch {
+		case interrupt != nil:
+			if status, err = b.interrupt(ctx, interrupt, b.in.Deadline); err != nil {
+				return runEnd{}, err
+			}
+			if status == nil {
+				continue
+			}
+		case err == nil:
+		case ctx.Err() != nil:
+			return runEnd{}, err
+		case deadlineHit(err):
+			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still go on"}
+		default:
+			if err := b.statusUnavailable(ctx, err); err != nil {
+				return runEnd{}, err
+			}
+			continue
+		}
+		if err := b.record(ctx, *status); err != nil {
+			return runEnd{}, err
+		}
+		if pbsm.StatusCode(status.Code).Terminal() {
+			return b.stopped(*status), nil
+		}
+	}
+}
+
+// pollOrCommand waits for a change of the run's status, or for the operator's command to interrupt it.
+func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus, *command, error) {
+	polling, stop := workflow.WithCancel(ctx)
+	defer stop()
+	change := b.poll(polling, b.in.Deadline)
+	for !change.IsReady() {
+		if err := workflow.Await(ctx, func() bool { return change.IsReady() || b.commands.waiting() }); err != nil {
+			return nil, nil, err
+		}
+		if c := b.commands.take(); c != nil {
+			return nil, c, nil
+		}
+	}
+	var status activities.BatchStatus
+	err := change.Get(ctx, &status)
+	return &status, nil, err
+}
+
+// poll waits for a status that differs from the last one.
+func (b *batchRun) poll(ctx workflow.Context, deadline time.Time) workflow.Future {
+	known := ""
+	if b.last.RunID != "" {
+		known = b.last.Fingerprint()
+	}
+	return b.caller.execute(ctx, pollOptions, deadline, "poll "+b.result.RunID, act.BatchStatus,
+		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: b.since, Known: known}})
+}
+
+// pollOnce reads the status, whatever it is.
+func (b *batchRun) pollOnce(ctx workflow.Context, deadline time.Time) (activities.BatchStatus, error) {
+	var status activities.BatchStatus
+	err := b.caller.execute(ctx, callOptions, deadline, "status of "+b.result.RunID, act.BatchStatus,
+		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: workflow.Now(ctx)}}).Get(ctx, &status)
+	return status, err
+}
+
+// record publishes a status. Only the run's own code decides, never the call's.
+func (b *batchRun) record(ctx workflow.Context, status activities.BatchStatus) error {
+	b.last = status
+	b.result.StatusCode, b.result.Status = status.Code, status.Text
+	b.result.Tasks, b.result.Batches = tasksOf(status), membersOf(status)
+	return b.reporter.update(ctx, func(s *snapshot) {
+		s.State, s.StatusCode, s.Tasks, s.Batches = Running, status.Code, b.result.Tasks, b.result.Batches
+		s.Summary, s.Question = progressText(status), nil
+		switch {
+		case isHeld(status):
+			s.State = Waiting
+			s.Question = &Question{
+				Why:      "the service holds the run, or a task of it: release it on the service's screens",
+				Choices:  interruptChoices,
+				Deadline: b.in.Deadline,
+			}
+		case len(b.interrupts) > 0:
+			s.State = Interrupting
+		}
+	})
+}
+
+// stopped answers the operator's interrupts once the run has ended.
+func (b *batchRun) stopped(status activities.BatchStatus) runEnd {
+	end := runEnd{status: status, interrupted: len(b.interrupts) > 0}
+	for _, c := range b.interrupts {
+		c.reply(b.commandResult(fmt.Sprintf("%s ended as %s", b.result.RunID, end.code().Text())))
+	}
+	b.interrupts = nil
+	return end
+}
+
+// interrupt asks the service to stop the run, which is watched until it has stopped. For a run that
+// had ended already it returns the status.
+func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Time) (*activities.BatchStatus, error) {
+	err := b.caller.execute(ctx, commandOptions, deadline, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, nil)
+	switch {
+	case err == nil:
+		b.reporter.log(ctx, c.entry("interrupt sent for "+b.result.RunID))
+		b.since = workflow.Now(ctx)
+		b.interrupts = append(b.interrupts, c)
+		return nil, b.reporter.update(ctx, func(s *snapshot) {
+			s.State, s.Summary = Interrupting, "interrupt sent; waiting until the run has stopped"
+		})
+	case ctx.Err() != nil:
+		return nil, err
+	}
+	b.reporter.log(ctx, c.entry("interrupt refused: "+reason(err)))
+	if refusalCode(err) == string(pbsm.CodeNotOngoing) {
+		if status, pollErr := b.pollOnce(ctx, deadline); pollErr == nil && pbsm.StatusCode(status.Code).Terminal() {
+			c.reply(b.commandResult(fmt.Sprintf("%s had ended as %s", b.result.RunID, status.Text)))
+			return &status, nil
+		}
+	}
+	c.refuse("%s", reason(err))
+	if c == nil { // the workflow's own, of a cancellation
+		return nil, err
+	}
+	return nil, nil
+}
+
+// statusUnavailable asks the operator about a run whose status the service does not give.
+func (b *batchRun) statusUnavailable(ctx workflow.Context, cause error) error {
+	why := b.unavailableText(cause)
+	for {
+		c, err := b.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Adopt, DecideCommand+" "+GiveUp)
+		if err != nil {
+			return err
+		}
+		switch c.Choice {
+		case Retry:
+			return b.watchAgain(ctx, c)
+		case Adopt:
+			if adopted, err := b.adoptNamed(ctx, c); adopted || err != nil {
+				return err
+			}
+		default:
+			return b.giveUp(ctx, c, reason(cause))
+		}
+	}
+}
+
+// cancelTimeout is how long a cancelled workflow tries to find out whether there is a run to interrupt.
+const cancelTimeout = 10 * time.Minute
+
+// cancelRun is the one way out of a cancelled workflow. A run that goes on is interrupted, and its
+// stop is awaited; one that has ended is left as it is. ctx is not cancelled.
+func (b *batchRun) cancelRun(ctx workflow.Context) error {
+	b.choices = nil
+	switch {
+	case b.result.RunID == "":
+		return cancelled("cancelled before a run id was known: look on the service's screens whether a run started")
+	case b.reporter.status().submitting:
+		if err := b.findOutcome(ctx); err != nil {
+			return err
+		}
+	case b.runCode().Terminal():
+		return cancelled("cancelled; %s had ended", b.result.RunID)
+	}
+	status, err := b.interrupt(ctx, nil, noDeadline)
+	if err != nil {
+		return cancelled("cancelled; %s could not be interrupted and may still run: %s", b.result.RunID, reason(err))
+	}
+	for status == nil || !pbsm.StatusCode(status.Code).Terminal() {
+		status = new(activities.BatchStatus)
+		if err := b.poll(ctx, noDeadline).Get(ctx, status); err != nil {
+			return cancelled("cancelled; %s", b.unavailableText(err))
+		}
+		if err := b.record(ctx, *status); err != nil {
+			return err
+		}
+	}
+	b.last = *status
+	if b.stopped(*status).code() == pbsm.CodeSuccess {
+		return b.succeeded()
+	}
+	return cancelled("cancelled; %s", b.failureText())
+}
+
+// findOutcome looks whether a submission of unknown outcome shows in the status of the run. A restart
+// continues under the same run id; a rerun has another, which only the service's screens show.
+func (b *batchRun) findOutcome(ctx workflow.Context) error {
+	status, err := b.pollOnce(ctx, workflow.Now(ctx).Add(cancelTimeout))
+	switch {
+	case err != nil:
+		return cancelled("cancelled; it is not known whether %s was started again and goes on, look on the service's screens: %s", b.result.RunID, reason(err))
+	case pbsm.StatusCode(status.Code).Terminal():
+		return cancelled("cancelled; %s has ended, but it is not known whether it was started again under another run id: look on the service's screens", b.result.RunID)
+	}
+	b.last = status
+	b.reporter.stage(func(s *snapshot) { s.submitting = false })
+	return nil
+}
+
+func cancelled(format string, args ...any) error {
+	return &batchEnd{state: Cancelled, summary: fmt.Sprintf(format, args...)}
+}
+
+func (b *batchRun) unavailableText(cause error) string {
+	return fmt.Sprintf("the service does not give the status of %s: %s", b.result.RunID, reason(cause))
+}
+
+// failureText says how the run ended, and at which tasks.
+func (b *batchRun) failureText() string {
+	return fmt.Sprintf("%s ended as %s%s", b.result.RunID, b.runCode().Text(), failedTasks(b.last))
+}
+
+func tasksOf(s activities.BatchStatus) []Task {
+	var tasks []Task
+	for _, t := range s.Tasks {
+		tasks = append(tasks, Task{Code: t.Code, StatusCode: t.StatusCode, Status: t.Text})
+	}
+	return tasks
+}
+
+func membersOf(s activities.BatchStatus) []MemberRun {
+	var members []MemberRun
+	for _, m := range s.Batches {
+		members = append(members, MemberRun{RunID: m.RunID, StatusCode: m.Code, Status: m.Text, Tasks: tasksOf(m)})
+	}
+	return members
+}
+
+// isHeld reports whether the service waits for a release of the run, a task or a member of it.
+func isHeld(s activities.BatchStatus) bool {
+	if pbsm.StatusCode(s.Code).Terminal() {
+		return false
+	}
+	if pbsm.StatusCode(s.Code) == pbsm.CodeHeld {
+		return true
+	}
+	for _, t := range s.Tasks {
+		if pbsm.StatusCode(t.StatusCode) == pbsm.CodeHeld {
+			return true
+		}
+	}
+	for _, m := range s.Batches {
+		if isHeld(m) {
+			return true
+		}
+	}
+	return false
+}
+
+func progressText(s activities.BatchStatus) string {
+	return strings.ToLower(s.State()) + countText(s)
+}
+
+// countText says how much of a run is done, to follow its state.
+func countText(s activities.BatchStatus) string {
+	over, all := s.Progress()
+	switch {
+	case all == 0:
+		return ""
+	case len(s.Batches) > 0:
+		return fmt.Sprintf(", %d of %d batches done", over, all)
+	}
+	return fmt.Sprintf(", %d of %d tasks done", over, all)
+}
+
+// failedTasks names what an operator looks at first.
+func failedTasks(s activities.BatchStatus) string {
+	var failed []string
+	for _, t := range s.Tasks {
+		if code := pbsm.StatusCode(t.StatusCode); code.Terminal() && code != pbsm.CodeSuccess {
+			failed = append(failed, t.Code)
+		}
+	}
+	for _, m := range s.Batches {
+		if code := pbsm.StatusCode(m.Code); code.Terminal() && code != pbsm.CodeSuccess {
+			failed = append(failed, m.RunID)
+		}
+	}
+	if len(failed) == 0 {
+		return ""
+	}
+	return " at " + strings.Join(failed, ", ")
+}

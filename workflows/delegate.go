@@ -1,0 +1,30 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+)
+
+// delegateTo reports the status of a workflow whose work another workflow does, under its right id.
+func delegateTo(ctx workflow.Context, connection, subject, id string) (ended func(error), err error) {
+	return reportStub(ctx, Status{Connection: connection, Subject: subject, State: Running, Summary: "run by workflow " + id})
+}
+
+// reportStub reports the status of a workflow that has no status reporter, or none yet: no observer
+// learns of it. The caller calls ended with how the workflow ended.
+func reportStub(ctx workflow.Context, status Status) (ended func(error), err error) {
+	info := workflow.GetInfo(ctx)
+	status.Type, status.StartedAt, status.ChangedAt = info.WorkflowType.Name, info.WorkflowStartTime, workflow.Now(ctx)
+	workflow.SetCurrentDetails(ctx, status.Markdown())
+	ended = func(err error) {
+		status.State, status.ChangedAt = Succeeded, workflow.Now(ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			status.State = Cancelled
+		case err != nil:
+			status.State = Failed
+			status.Summary += ": " + reason(err)
+		}
+		workflow.SetCurrentDetails(ctx, status.Markdown())
+	}
+	return ended, workflow.SetQueryHandler(ctx, StatusQuery, func() (Status, error) { return status, nil })
+}

@@ -1,0 +1,144 @@
+package workflows
+
+import (
+	"time"
+)
+
+// Task is a task of a batch with the service's code (chapter 10, table 10-1) and text.
+type Task struct {
+	Code       string `json:"code"`
+	StatusCode string `json:"status_code"`
+	Status     string `json:"status"`
+}
+
+// MemberRun is a batch of a group's run.
+type MemberRun struct {
+	RunID      string `json:"run_id"`
+	StatusCode string `json:"status_code"`
+	Status     string `json:"status"`
+	Tasks      []Task `json:"tasks,omitempty"`
+}
+
+// RunBatchResult says how a posting ended.
+type RunBatchResult struct {
+	WorkflowID string `json:"workflow_id"`
+	Connection string `json:"connection"`
+	Code       string `json:"code"`
+	Group      bool   `json:"group,omitempty"`
+	AsOfDate   string `json:"as_of_date"`
+	State      State  `json:"state"`
+	// RunID is the last run id that the service answered; RunIDs are all of them, oldest first.
+	RunID  string   `json:"run_id,omitempty"`
+	RunIDs []string `json:"run_ids,omitempty"`
+	// StatusCode and Status are the run's own, never the call's.
+	StatusCode  string      `json:"status_code,omitempty"`
+	Status      string      `json:"status,omitempty"`
+	Tasks       []Task      `json:"tasks,omitempty"`
+	Batches     []MemberRun `json:"batches,omitempty"`
+	Restarts    int         `json:"restarts,omitempty"`
+	Reruns      int         `json:"reruns,omitempty"`
+	TriggeredAt time.Time   `json:"triggered_at,omitzero"`
+	EndedAt     time.Time   `json:"ended_at,omitzero"`
+	// Log is what was done to the run and by whom, oldest first.
+	Log []LogEntry `json:"log,omitempty"`
+}
+
+// LogEntry is one thing that happened: a call that changed something, or a person's word.
+type LogEntry struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+	By   string    `json:"by,omitempty"`
+	Why  string    `json:"why,omitempty"`
+}
+
+// FileResult is a file that was moved and checked.
+type FileResult struct {
+	Connection string `json:"connection"`
+	// File is "store/path" on our side.
+	File string `json:"file"`
+	// Name and FileID are the service's.
+	Name   string `json:"name,omitempty"`
+	FileID string `json:"file_id,omitempty"`
+	Bytes  int64  `json:"bytes"`
+	// Rows are the records below the header of a CSV file; of other files, the lines.
+	Rows   int64  `json:"rows"`
+	SHA256 string `json:"sha256"`
+	// Totals are the sums that were expected, and Verified says that all was as expected.
+	Totals   map[string]string `json:"totals,omitempty"`
+	Verified bool              `json:"verified,omitempty"`
+	// Scan is the service's word on the scan, where the connection asks for one.
+	Scan string `json:"scan,omitempty"`
+	// Files is how many there were, of a folder, and ListedIn the "store/path" where each of them
+	// is listed. Bytes and Rows are of all of them, SHA256 is the list's.
+	Files    int64  `json:"files,omitempty"`
+	ListedIn string `json:"listed_in,omitempty"`
+	// Note says why the file was moved again from its start, where it was.
+	Note string `json:"note,omitempty"`
+	// ETag is the object store's.
+	ETag      string    `json:"etag,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+}
+
+// GenerateReportResult is a report that was generated and brought down.
+type GenerateReportResult struct {
+	Code       string     `json:"code"`
+	InstanceID string     `json:"instance_id"`
+	File       FileResult `json:"file"`
+}
+
+// MigrateResult says how a migration ended.
+type MigrateResult struct {
+	Connection string `json:"connection"`
+	Direction  string `json:"direction"`
+	Code       string `json:"code"`
+	StatusCode string `json:"status_code"`
+	// Message is the service's text; its field is called errorMessage even for a success.
+	Message string `json:"message,omitempty"`
+	// AlreadyComplete: the service had done it before, and refused to do it again.
+	AlreadyComplete bool      `json:"already_complete,omitempty"`
+	StartedAt       time.Time `json:"started_at"`
+	EndedAt         time.Time `json:"ended_at"`
+}
+
+// StepResult is how a step of a close ended; one of the pointers is set when it succeeded.
+type StepResult struct {
+	ID         string                `json:"id"`
+	Kind       string                `json:"kind"`
+	State      State                 `json:"state"`
+	WorkflowID string                `json:"workflow_id,omitempty"`
+	Error      string                `json:"error,omitempty"`
+	StartedAt  time.Time             `json:"started_at,omitzero"`
+	EndedAt    time.Time             `json:"ended_at,omitzero"`
+	Batch      *RunBatchResult       `json:"batch,omitempty"`
+	Upload     *FileResult           `json:"upload,omitempty"`
+	Download   *FileResult           `json:"download,omitempty"`
+	Report     *GenerateReportResult `json:"report,omitempty"`
+	Migration  *MigrateResult        `json:"migration,omitempty"`
+}
+
+// NightlyCloseResult says how a night ended. Beyond 1 MB it is without the tasks, members and logs of
+// its batches: those are in the results of their own workflows.
+type NightlyCloseResult struct {
+	Connection string       `json:"connection"`
+	Pipeline   string       `json:"pipeline"`
+	AsOfDate   string       `json:"as_of_date"`
+	State      State        `json:"state"`
+	StartedAt  time.Time    `json:"started_at"`
+	EndedAt    time.Time    `json:"ended_at"`
+	Steps      []StepResult `json:"steps"`
+	Log        []LogEntry   `json:"log,omitempty"`
+	// Audit is the file that says who did what, where the pipeline wants one.
+	Audit *AuditResult `json:"audit,omitempty"`
+}
+
+// AuditResult is the audit file of a close. `starter audit verify` tells whether a file is
+// the one that was written: its last seal's SHA-256 is this one.
+type AuditResult struct {
+	// File is "store/path".
+	File   string `json:"file"`
+	Lines  int64  `json:"lines,omitempty"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Note says why the record stands in another file than the pipeline says, or in none.
+	Note string `json:"note,omitempty"`
+}

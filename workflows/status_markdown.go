@@ -1,0 +1,88 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown is the status as the Temporal UI shows it, in a narrow column.
+func (s Status) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** %s\n", s.State, s.Subject)
+	if s.Question == nil || s.Question.Why != s.Summary {
+		fmt.Fprintf(&b, "\n%s\n", s.Summary)
+	}
+	if s.AtRisk != "" {
+		fmt.Fprintf(&b, "\n**%s**\n", s.AtRisk)
+	}
+	if s.RunID != "" {
+		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
+	}
+	for _, q := range s.questions() {
+		q.markdown(&b)
+	}
+	s.tables(&b)
+	if len(s.Log) > 0 {
+		b.WriteString("\nWhat happened (UTC):\n\n")
+	}
+	for _, e := range s.Log {
+		fmt.Fprintf(&b, "- %s %s%s%s\n", e.At.UTC().Format("15:04:05"), e.What, prefixed(", by ", e.By), prefixed(": ", e.Why))
+	}
+	return b.String()
+}
+
+// markdown shows a question, and how to answer it with the signal dialog of the UI.
+func (q stepQuestion) markdown(b *strings.Builder) {
+	b.WriteString("\n**Question to the operator" + prefixed(" about ", q.step) + "**")
+	if !q.Since.IsZero() {
+		b.WriteString(", since " + q.Since.UTC().Format("15:04 MST"))
+	}
+	if !q.Deadline.IsZero() {
+		b.WriteString(", until " + q.Deadline.Format("Mon 2006-01-02 15:04 -07:00"))
+	}
+	fmt.Fprintf(b, ":\n\n%s\n\nAnswer with *More Actions, Send a Signal*:\n\n| signal | input |\n|---|---|\n", strings.ReplaceAll(q.Why, "\n", " "))
+	for _, choice := range q.Choices {
+		name, argument, _ := strings.Cut(choice, " ")
+		input := `{"by": "you", "why": ""`
+		for _, field := range []struct{ key, value string }{{"step", q.step}, {"choice", argument}} {
+			if field.value != "" {
+				input += fmt.Sprintf(`, %q: %q`, field.key, field.value)
+			}
+		}
+		if argument == Adopt {
+			input += `, "run_id": ""`
+		}
+		fmt.Fprintf(b, "| `%s` | `%s}` |\n", name, input)
+	}
+}
+
+func (s Status) tables(b *strings.Builder) {
+	if len(s.Steps) > 0 {
+		b.WriteString("\n| step | kind | state | what |\n|---|---|---|---|\n")
+	}
+	for _, step := range s.Steps {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, cell(step.Detail))
+	}
+	if len(s.Tasks)+len(s.Batches) > 0 {
+		b.WriteString("\n| task | status | code |\n|---|---|---|\n")
+	}
+	for _, task := range s.Tasks {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(task.Code), cell(task.Status), task.StatusCode)
+	}
+	for _, m := range s.Batches {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(m.RunID), cell(m.Status), m.StatusCode)
+	}
+}
+
+// cell escapes a text for a cell of a table.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
+}
+
+// prefixed is the text behind a prefix, or nothing without a text.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}

@@ -1,0 +1,138 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/notify"
+)
+
+// snapshot is what observers see of a workflow: its status, and what the status does not show.
+type snapshot struct {
+	Status
+
+	// submitting is set while a submission is on its way, or its outcome is unknown.
+	submitting bool
+	// failure is the type of the error with which the workflow failed.
+	failure string
+	// deadline is what the end is measured against. Zero: there is none.
+	deadline time.Time
+}
+
+// observer acts on a published change of a workflow.
+type observer interface {
+	changed(ctx workflow.Context, before, after snapshot) error
+}
+
+// statusReporter holds a workflow's status. Each change is published: to the status query, to the
+// current details in the Temporal UI, and to the observers.
+type statusReporter struct {
+	current   snapshot
+	published snapshot
+	observers []observer
+	notifier  *notifier
+	parent    *parentSignal
+}
+
+// newStatusReporter answers the status query from now on. The observers learn of the first state with
+// the first update, so that a workflow which fails to start costs no event.
+func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time) (*statusReporter, error) {
+	info := workflow.GetInfo(ctx)
+	initial.Type, initial.StartedAt = info.WorkflowType.Name, info.WorkflowStartTime
+	if initial.State == "" {
+		initial.State = Running
+	}
+	r := &statusReporter{current: snapshot{Status: initial, deadline: deadline}, notifier: &notifier{}}
+	r.notifier.log = r.log
+	r.observers = []observer{newMetricsObserver(), newSearchAttributes(initial)}
+	if initial.Type == RunBatchType && startedByClose(ctx) {
+		r.parent = &parentSignal{notifier: r.notifier, reported: Running}
+		r.observers = append(r.observers, r.parent)
+	}
+	r.observers = append(r.observers, r.notifier)
+
+	r.showDetails(ctx)
+	return r, workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return r.current.Status, nil },
+		workflow.QueryHandlerOptions{Description: "The status: state, run, tasks or steps, and the question to the operator."})
+}
+
+// status is the status of this moment, to be read only.
+func (r *statusReporter) status() snapshot { return r.current }
+
+// notifyOn says which events the channels want. A workflow that a close started leaves it to the
+// close to notify them.
+func (r *statusReporter) notifyOn(events []string, leaveToClose bool) {
+	r.notifier.wanted, r.notifier.enabled = events, !leaveToClose
+}
+
+// update changes the status and publishes it.
+func (r *statusReporter) update(ctx workflow.Context, change func(*snapshot)) error {
+	before := r.current.Question
+	change(&r.current)
+	if r.current.State.Done() {
+		r.current.AtRisk = "" // the log keeps the warning
+	}
+	r.current.stampQuestions(workflow.Now(ctx), before)
+	return r.publish(ctx)
+}
+
+// stage changes what the next update publishes.
+func (r *statusReporter) stage(change func(*snapshot)) { change(&r.current) }
+
+func (r *statusReporter) publish(ctx workflow.Context) error {
+	r.current.ChangedAt = workflow.Now(ctx)
+	r.showDetails(ctx)
+	before := r.published
+	r.published = r.current
+	for _, o := range r.observers {
+		if err := o.changed(ctx, before, r.current); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *statusReporter) showDetails(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, r.current.Markdown())
+}
+
+// log adds an entry to the log of the status.
+func (r *statusReporter) log(ctx workflow.Context, entry LogEntry) {
+	entry.At = workflow.Now(ctx)
+	r.current.Log = append(r.current.Log, entry)
+	r.showDetails(ctx)
+	workflow.GetLogger(ctx).Info(entry.What + prefixed(", by ", entry.By) + prefixed(": ", entry.Why))
+}
+
+// warnAtRisk logs and notifies that a deadline will probably be missed.
+func (r *statusReporter) warnAtRisk(ctx workflow.Context, warning string) {
+	r.log(ctx, LogEntry{What: warning})
+	countAtRisk(ctx, r.current.Connection)
+	r.notifier.send(ctx, r.current, notify.Message{Event: notify.AtRisk, What: warning}, notifyTimeout)
+}
+
+// flush waits, also in a cancelled workflow, until the close and the channels have got the last of
+// what is for them.
+func (r *statusReporter) flush(ctx workflow.Context) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if r.parent != nil {
+		_ = workflow.Await(ctx, r.parent.delivered)
+	}
+	_ = workflow.Await(ctx, r.notifier.lastDelivered)
+}
+
+// stampQuestions notes since when each question is open. The same question asked again keeps its time.
+func (s *snapshot) stampQuestions(now time.Time, before *Question) {
+	for _, step := range s.Steps {
+		if q := step.Question; q != nil && q.Since.IsZero() {
+			q.Since = now
+		}
+	}
+	if q := s.Question; q != nil && q.Since.IsZero() {
+		q.Since = now
+		if before != nil && before.Why == q.Why {
+			q.Since = before.Since
+		}
+	}
+}
