@@ -66,7 +66,9 @@ func openCommandInbox(ctx workflow.Context, applies func(*command) error, droppe
 	for _, spec := range Commands() {
 		inbox.receive(ctx, spec.Name, spec.Description())
 		err := workflow.SetUpdateHandlerWithOptions(ctx, spec.Name,
-			func(ctx workflow.Context, in Command) (CommandResult, error) { return inbox.execute(ctx, spec.Name, in) },
+			func(ctx workflow.Context, in Command) (CommandResult, error) {
+				return inbox.execute(ctx, spec.Name, in)
+			},
 			workflow.UpdateHandlerOptions{
 				Description: spec.Description(),
 				Validator:   func(in Command) error { return inbox.applies(&command{name: spec.Name, Command: in}) },
