@@ -95,7 +95,7 @@ func TestPrometheus(t *testing.T) {
 	alert, _ := p.Firing(waits)
 	assert.Equal(t, e.Connection+": the night waits for an operator", alert.Annotations["summary"])
 	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
-	for _, name := range []string{"PBSMCloseFailed", "PBSMLate", "PBSMNightNotBegun"} {
+	for _, name := range []string{"PBSMCloseFailed", "PBSMAtRisk", "PBSMNightNotBegun"} {
 		e.Until(name, func() bool {
 			_, ok := p.Firing(map[string]string{"alertname": name, "connection": e.Connection})
 			return ok
