@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // PlanNightInput asks what a scheduled time is about.
@@ -34,7 +35,7 @@ type PlannedNight struct {
 func (a *Activities) PlanNight(_ context.Context, in PlanNightInput) (*PlannedNight, error) {
 	plan, err := a.calendars.Compile(in.Rule)
 	if err != nil {
-		return nil, InvalidInputError(calendar.Faults(err)...)
+		return nil, InvalidInputError(problem.Texts(err)...)
 	}
 	v := plan.At(in.ScheduledAt)
 	planned := &PlannedNight{Night: v.Date.Format(time.DateOnly), Why: v.Why, NotifyOn: a.channels.Events(in.Connection)}

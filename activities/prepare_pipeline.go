@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -71,7 +72,7 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	}
 	rendered, err := prepare(text, in)
 	if err != nil {
-		return nil, InvalidInputError(append(problems, problemsOf(err)...)...)
+		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
 	unknown, unreachable := a.storeProblems(ctx, rendered)
 	switch problems = append(problems, unknown...); {
@@ -224,16 +225,4 @@ func definitionText(definition json.RawMessage) ([]byte, error) {
 		return nil, InvalidInputError("definition is neither an object nor a text: " + err.Error())
 	}
 	return []byte(text), nil
-}
-
-func problemsOf(err error) []string {
-	var problems pipeline.Faults
-	if !errors.As(err, &problems) {
-		return []string{err.Error()}
-	}
-	var texts []string
-	for _, f := range problems {
-		texts = append(texts, f.String())
-	}
-	return texts
 }

@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
-	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	problems "github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -57,14 +57,14 @@ func usage(format string, args ...any) *problem {
 func asProblem(err error) *problem {
 	var (
 		known     *problem
-		faults    pipeline.Faults
+		faults    problems.List
 		namespace *serviceerror.NamespaceNotFound
 	)
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &faults):
-		return &problem{code: exitUsage, message: "the pipeline has faults", faults: faultTexts(faults)}
+		return &problem{code: exitUsage, message: "the pipeline has faults", faults: faults.Texts()}
 	case errors.Is(err, context.Canceled):
 		return &problem{code: exitInterrupted, message: "stopped"}
 	case errors.As(err, &namespace):
@@ -235,12 +235,4 @@ func (p *problem) advise(workflowType string, failed *temporal.ApplicationError)
 	case p.code == exitFailed:
 		add("Give the same command again when the cause is gone.")
 	}
-}
-
-func faultTexts(faults pipeline.Faults) []string {
-	texts := make([]string, len(faults))
-	for i, f := range faults {
-		texts[i] = f.String()
-	}
-	return texts
 }

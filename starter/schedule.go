@@ -18,6 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	problems "github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -220,7 +221,7 @@ func (a *app) planSchedule(s *schedule) (*calendar.Plan, error) {
 		faults = append(faults, err.Error())
 	}
 	plan, err := known.Calendars.Compile(rule(s.input))
-	faults = append(faults, calendar.Faults(err)...)
+	faults = append(faults, problems.Texts(err)...)
 	if _, ok := overlaps[s.overlap]; !ok {
 		faults = append(faults, fmt.Sprintf("overlap %q is neither wait nor skip", s.overlap))
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	problems "github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -127,7 +128,7 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 	if err := s.memoField(description.Memo, workflows.ScheduleInputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
-		d.Unplanned = "not known here: " + strings.Join(calendar.Faults(err), "; ")
+		d.Unplanned = "not known here: " + strings.Join(problems.Texts(err), "; ")
 	} else if !strings.Contains(id, backfillMark) { // a backfill has no night to come
 		for _, v := range plan.From(time.Now(), 1) {
 			if n := v.Night; n != nil {
@@ -254,7 +255,7 @@ func (s *session) scheduledPlan(description *client.ScheduleDescription) (workfl
 	}
 	plan, err := known.Calendars.Compile(rule(in))
 	if err != nil {
-		return in, nil, &problem{code: exitUsage, message: "its nights are not known here", faults: calendar.Faults(err)}
+		return in, nil, &problem{code: exitUsage, message: "its nights are not known here", faults: problems.Texts(err)}
 	}
 	return in, plan, nil
 }

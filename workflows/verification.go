@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
@@ -62,12 +63,8 @@ func (f *faults) expect(e *Expect) {
 	if e == nil {
 		return
 	}
-	for _, fault := range verify.Expect(*e).Faults() {
-		name := "expect"
-		if fault.Key != "" {
-			name += "." + fault.Key
-		}
-		f.add("%s %s", name, fault.Message)
+	for _, p := range verify.Expect(*e).Problems() {
+		f.add("%s %s", problem.Join("expect", p.Path), p.Message)
 	}
 	if e.Manifest != "" {
 		f.ref("expect.manifest", e.Manifest)

@@ -1,13 +1,11 @@
-// Package calendar tells on which nights a close runs, when it starts, and which as-of date it
-// is for. It is pure: no clock, no network, no files.
+// Package calendar computes on which nights a close runs, when it starts, and which as-of date it is for.
+// It is pure: no clock, no network, no files.
 //
-// A [Calendar] knows business days: a built-in one, or a bank's own as [Data]. A [Rule] picks
-// nights from it; [Calendars.Compile] checks the rule and gives a [Plan].
+// A [Calendar] knows business days: a built-in one, or a bank's own, given as [Data]. A [Rule] selects nights;
+// [Calendars.Compile] checks the rule and returns a [Plan].
 package calendar
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +13,8 @@ import (
 
 	"github.com/rickar/cal/v2"
 	"github.com/rickar/cal/v2/us"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const (
@@ -24,13 +24,13 @@ const (
 
 // Data is a bank's own calendar.
 type Data struct {
-	// Base is a built-in calendar whose holidays it has: us-bank. Without it there are none.
+	// Base is a built-in calendar whose holidays apply: us-bank. Without it, there are none.
 	Base string `koanf:"base" jsonschema:"enum=us-bank"`
-	// Add are more holidays: yyyy-mm-dd, a name may follow: "2026-12-24 Christmas Eve".
+	// Add are further holidays: yyyy-mm-dd, optionally with a name: "2026-12-24 Christmas Eve".
 	Add []string `koanf:"add" jsonschema:"format=holiday"`
 	// Remove are holidays of Base that are business days here.
 	Remove []string `koanf:"remove" jsonschema:"format=date"`
-	// Weekend are the days of the week that are no business days; sat and sun where it is left out.
+	// Weekend are the days of the week that are not business days. Default: sat and sun.
 	Weekend []string `koanf:"weekend" jsonschema:"enum=sun,enum=mon,enum=tue,enum=wed,enum=thu,enum=fri,enum=sat"`
 }
 
@@ -42,11 +42,11 @@ type Calendar struct {
 	removed map[string]bool
 }
 
-// builtIn are the holidays of calendars that need no data.
+// builtIn are the holidays of the built-in calendars.
 var builtIn = map[string][]*cal.Holiday{"us-bank": federalReserve()}
 
-// federalReserve are the holidays of the Federal Reserve Banks. Unlike federal offices they are
-// open on the Friday before a holiday that falls on a Saturday.
+// federalReserve are the holidays of the Federal Reserve Banks. Unlike federal offices, they are open on
+// the Friday before a holiday that falls on a Saturday.
 // Source: federalreserve.gov, Holidays Observed by the Federal Reserve System.
 func federalReserve() []*cal.Holiday {
 	sundayOnly := []cal.AltDay{{Day: time.Sunday, Offset: 1}}
@@ -60,48 +60,42 @@ func federalReserve() []*cal.Holiday {
 	return holidays
 }
 
-// New makes a calendar. The error names every fault of the data.
+// New makes a calendar. The error is a [problem.List] with every mistake in the data.
 func New(name string, d Data) (*Calendar, error) {
 	c := &Calendar{name: name, base: cal.NewBusinessCalendar(), added: map[string]string{}, removed: map[string]bool{}}
-	var faults []error
-	fault := func(key, format string, args ...any) {
-		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
-	}
+	var found problem.List
 	holidays, known := builtIn[d.Base]
-	if !known && d.Base != "" {
-		fault("base", "%q is not built in; built in: %s", d.Base, strings.Join(builtInNames(), ", "))
-	}
+	found.Want(known || d.Base == "", "base", "%q is not built in; built in: %s", d.Base,
+		strings.Join(builtInNames(), ", "))
 	c.base.AddHoliday(holidays...)
-	c.weekend(d.Weekend, fault)
+	c.weekend(d.Weekend, &found)
 	for _, text := range d.Remove {
 		day, err := time.Parse(dateLayout, text)
 		switch {
 		case err != nil:
-			fault("remove", "%q is not a date; write it like 2026-12-24", text)
+			found.Addf("remove", "%q is not a date; write it like 2026-12-24", text)
 		case known && c.holiday(day) == "":
-			fault("remove", "%s is no holiday of %s", text, d.Base)
+			found.Addf("remove", "%s is not a holiday of %s", text, d.Base)
 		}
 		c.removed[text] = true
 	}
 	for _, text := range d.Add {
 		date, holiday, _ := strings.Cut(text, " ")
-		if _, err := time.Parse(dateLayout, date); err != nil {
-			fault("add", "%q does not begin with a date; write it like 2026-12-24 or \"2026-12-24 Christmas Eve\"", text)
-		}
-		if c.removed[date] {
-			fault("add", "%s is removed as well", date)
-		}
+		_, err := time.Parse(dateLayout, date)
+		found.Want(err == nil, "add",
+			`%q does not begin with a date; write it like 2026-12-24 or "2026-12-24 Christmas Eve"`, text)
+		found.Want(!c.removed[date], "add", "%s is also removed", date)
 		if holiday = strings.TrimSpace(holiday); holiday == "" {
 			holiday = "holiday of " + name
 		}
 		c.added[date] = holiday
 	}
-	return c, errors.Join(faults...)
+	return c, found.Err()
 }
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-func (c *Calendar) weekend(names []string, fault func(key, format string, args ...any)) {
+func (c *Calendar) weekend(names []string, found *problem.List) {
 	if len(names) == 0 {
 		return
 	}
@@ -109,17 +103,14 @@ func (c *Calendar) weekend(names []string, fault func(key, format string, args .
 		c.base.SetWorkday(time.Weekday(i), !slices.Contains(names, name))
 	}
 	for _, name := range names {
-		if !slices.Contains(weekdays, name) {
-			fault("weekend", "%q is not one of %s", name, strings.Join(weekdays, ", "))
-		}
+		found.Want(slices.Contains(weekdays, name), "weekend", "%q is not one of %s", name, strings.Join(weekdays, ", "))
 	}
-	if len(slices.Compact(slices.Sorted(slices.Values(names)))) >= len(weekdays) {
-		fault("weekend", "leaves no business day")
-	}
+	days := len(slices.Compact(slices.Sorted(slices.Values(names))))
+	found.Want(days < len(weekdays), "weekend", "leaves no business day")
 }
 
-// Closed says why a day is no business day: the holiday's name, or the day of the week. It is
-// empty for a business day.
+// Closed says why a day is not a business day: the holiday's name, or the day of the week. It is empty for a
+// business day.
 func (c *Calendar) Closed(day time.Time) string {
 	if name := c.holiday(day); name != "" {
 		return name
@@ -130,7 +121,7 @@ func (c *Calendar) Closed(day time.Time) string {
 	return ""
 }
 
-// holiday is the name of the holiday on a day of the week that would be a business day.
+// holiday is the name of the holiday on a day that would otherwise be a business day.
 func (c *Calendar) holiday(day time.Time) string {
 	date := day.Format(dateLayout)
 	if !c.workday(day) || c.removed[date] {
@@ -149,14 +140,14 @@ func (c *Calendar) holiday(day time.Time) string {
 	return h.Name
 }
 
-// workday tells whether the day of the week is not of the weekend.
+// workday reports whether a day is outside the weekend.
 func (c *Calendar) workday(day time.Time) bool {
 	week := *c.base
 	week.Holidays = nil
 	return week.IsWorkday(day)
 }
 
-// Business tells whether a day is a business day.
+// Business reports whether a day is a business day.
 func (c *Calendar) Business(day time.Time) bool { return c.Closed(day) == "" }
 
 // onOrBefore is the last business day on or before a day.
@@ -186,36 +177,26 @@ func (c *Calendar) shift(day time.Time, n int) time.Time {
 	return day
 }
 
-// Calendars are those that a configuration knows, the built-in ones among them.
+// Calendars are all calendars of a configuration, including the built-in ones, by name.
 type Calendars map[string]*Calendar
 
-// Known gives the built-in calendars and a bank's own. The error names every fault.
+// Known returns the built-in calendars and a bank's own. The error is a [problem.List] by the calendars' names.
 func Known(own map[string]Data) (Calendars, error) {
 	known := Calendars{}
 	for _, name := range builtInNames() {
 		known[name], _ = New(name, Data{Base: name})
 	}
-	var faults []error
+	var found problem.List
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		if builtIn[name] != nil {
-			faults = append(faults, fmt.Errorf("%s: is built in; take another name, and it as the base", name))
+			found.Add(name, "is a built-in calendar; choose another name, with this one as the base")
 			continue
 		}
 		c, err := New(name, own[name])
-		for _, fault := range parts(err) {
-			faults = append(faults, fmt.Errorf("%s.%w", name, fault))
-		}
+		found.Check(name, err)
 		known[name] = c
 	}
-	return known, errors.Join(faults...)
-}
-
-// parts are the errors that were joined.
-func parts(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return joined.Unwrap()
-	}
-	return nil
+	return known, found.Err()
 }
 
 func builtInNames() []string { return slices.Sorted(maps.Keys(builtIn)) }

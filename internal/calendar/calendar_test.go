@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 func date(t *testing.T, text string) time.Time {
@@ -16,14 +18,14 @@ func date(t *testing.T, text string) time.Time {
 }
 
 // Source of the days: federalreserve.gov, Holidays Observed by the Federal Reserve System 2026-2030.
-func TestTheFederalReservesHolidays(t *testing.T) {
+func TestCalendar_Closed_federalReserve(t *testing.T) {
 	c, err := New("us-bank", Data{Base: "us-bank"})
 	require.NoError(t, err)
 	for day, want := range map[string]string{
 		"2026-01-01": "New Year's Day", "2026-01-19": "Martin Luther King Jr. Day", "2026-02-16": "Presidents' Day",
 		"2026-05-25": "Memorial Day", "2026-06-19": "Juneteenth", "2026-09-07": "Labor Day", "2026-10-12": "Columbus Day",
 		"2026-11-11": "Veterans Day", "2026-11-26": "Thanksgiving Day", "2026-12-25": "Christmas Day",
-		"2026-07-03": "", "2026-07-04": "Saturday", // a holiday on a Saturday leaves the Friday open
+		"2026-07-03": "", "2026-07-04": "Saturday", // a holiday on a Saturday does not close the Friday
 		"2027-07-05": "Independence Day (observed)", "2027-07-04": "Sunday", // on a Sunday, it closes the Monday
 		"2023-01-02": "New Year's Day (observed)", "2028-01-01": "Saturday", "2027-12-31": "", "2027-12-24": "",
 		"2026-11-27": "", "2026-12-24": "", "2028-02-29": "",
@@ -32,7 +34,7 @@ func TestTheFederalReservesHolidays(t *testing.T) {
 	}
 }
 
-func TestABanksOwnDays(t *testing.T) {
+func TestCalendar_Closed_ownDays(t *testing.T) {
 	c, err := New("my-bank", Data{
 		Base: "us-bank", Add: []string{"2026-12-24 Christmas Eve", "2026-12-31"}, Remove: []string{"2026-10-12"}, Weekend: []string{"fri", "sat"},
 	})
@@ -49,7 +51,7 @@ func TestABanksOwnDays(t *testing.T) {
 	assert.Equal(t, "Sunday", plain.Closed(date(t, "2026-12-27")))
 }
 
-func TestEveryFaultOfACalendarIsNamed(t *testing.T) {
+func TestKnown_reportsEveryProblem(t *testing.T) {
 	_, err := Known(map[string]Data{
 		"us-bank": {},
 		"odd":     {Base: "mars", Add: []string{"2026-02-30", "2026-12-24 x"}, Remove: []string{"soon", "2026-12-24"}, Weekend: []string{"sat", "sunday"}},
@@ -63,8 +65,8 @@ func TestEveryFaultOfACalendarIsNamed(t *testing.T) {
 		`odd.weekend: "sunday" is not one of sun, mon, tue, wed, thu, fri, sat`,
 		`odd.remove: "soon" is not a date; write it like 2026-12-24`,
 		`odd.add: "2026-02-30" does not begin with a date; write it like 2026-12-24 or "2026-12-24 Christmas Eve"`,
-		"odd.add: 2026-12-24 is removed as well",
-		"typo.remove: 2026-11-27 is no holiday of us-bank",
-		"us-bank: is built in; take another name, and it as the base",
-	}, Faults(err))
+		"odd.add: 2026-12-24 is also removed",
+		"typo.remove: 2026-11-27 is not a holiday of us-bank",
+		"us-bank: is a built-in calendar; choose another name, with this one as the base",
+	}, problem.Texts(err))
 }

@@ -13,26 +13,26 @@ type Night struct {
 	Date, AsOf time.Time
 	// Start is the moment, in the rule's time zone.
 	Start time.Time
-	// Note says what is unusual about it: rolled, or the clocks change.
+	// Note says what is unusual about it: it was rolled, or the clocks change.
 	Note string
 }
 
-// Verdict is what a plan says of a date: a night, or why there is none.
+// Verdict is what a plan says about a date: a night, or why there is none.
 type Verdict struct {
 	Date  time.Time
 	Night *Night
 	// Why there is no close.
 	Why string
-	// Missed: the rule names the date, or would without the holiday.
+	// Missed is set if the rule names the date, or would but for a holiday.
 	Missed bool
 }
 
-// On says of a local date whether a close runs, and for which as-of date.
+// On says whether a close runs on a local date, and for which as-of date.
 func (p *Plan) On(day time.Time) Verdict {
 	day = midnight(day)
 	named, monthEnd := p.named(day)
 	if named.IsZero() {
-		return p.without(day)
+		return p.noNight(day)
 	}
 	night := Night{Date: day, Start: p.start(day), AsOf: p.asOfDate(day, monthEnd)}
 	if !named.Equal(day) && p.on != MonthEnd {
@@ -44,8 +44,8 @@ func (p *Plan) On(day time.Time) Verdict {
 	return Verdict{Date: day, Night: &night}
 }
 
-// without says why there is no close on a date.
-func (p *Plan) without(day time.Time) Verdict {
+// noNight says why there is no close on a date.
+func (p *Plan) noNight(day time.Time) Verdict {
 	closed := p.calendar.Closed(day)
 	v := Verdict{Date: day, Why: closed}
 	switch {
@@ -63,8 +63,8 @@ func (p *Plan) without(day time.Time) Verdict {
 	return v
 }
 
-// named is the date that the rule names and that falls, rolled, on day; zero when there is none.
-// monthEnd is the last day of the month that the night is about.
+// named is the date named by the rule that is rolled to day; zero if there is none. monthEnd is the last day
+// of the month that the night is about.
 func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
 	if p.on == MonthEnd {
 		for months := -2; months <= 2; months++ {
@@ -98,7 +98,7 @@ func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
 	return time.Time{}, time.Time{}
 }
 
-// names tells whether the rule names a date, before it is rolled.
+// names reports whether the rule names a date, before rolling.
 func (p *Plan) names(day time.Time) bool {
 	switch p.on {
 	case BusinessDays:
@@ -131,9 +131,9 @@ func (p *Plan) asOfDate(day, monthEnd time.Time) time.Time {
 	return p.calendar.shift(p.calendar.onOrBefore(day), -p.earlier)
 }
 
-// start is the moment at which a night begins. Where the clocks are put forward over its time it
-// is the moment of the change. Where they are put back over it, it is the one of the two at which
-// Temporal ticks: the one that Go's time.Date takes, east of Greenwich often the second.
+// start is the moment at which a night begins. If the clocks are put forward over its time, it is the moment of
+// the change. If they are put back over it, it is the one of the two at which Temporal's schedule fires: the one
+// that Go's time.Date returns, east of Greenwich often the second.
 func (p *Plan) start(day time.Time) time.Time {
 	clock, _ := time.Parse("15:04", p.clock)
 	about := time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), 0, 0, p.location)
@@ -159,15 +159,15 @@ func (p *Plan) clockNote(start time.Time) string {
 	return ""
 }
 
-// At says what a scheduled time is about. One that is not the plan's time of day was given by a
-// person: it is about the latest night that has begun.
+// At says which night a scheduled time belongs to. A time that is not the plan's time of day comes from an
+// operator's trigger: it belongs to the latest night that has begun.
 func (p *Plan) At(scheduled time.Time) Verdict {
 	local := scheduled.In(p.location)
 	day := midnight(local)
 	switch start := p.start(day); {
 	case start.Equal(scheduled):
 		return p.On(day)
-	case p.start(day.AddDate(0, 0, -1)).Equal(scheduled): // the clocks skip from before midnight to it
+	case p.start(day.AddDate(0, 0, -1)).Equal(scheduled): // the clocks skip from before midnight to midnight
 		return p.On(day.AddDate(0, 0, -1))
 	case start.Before(scheduled) && local.Format("15:04:05") == p.clock+":00":
 		return Verdict{Date: day, Why: "the clocks show " + p.clock + " a second time; the night began at the first"}
@@ -181,11 +181,11 @@ func (p *Plan) At(scheduled time.Time) Verdict {
 	return Verdict{Date: midnight(local), Why: "no night of " + p.onText + " in the years before"}
 }
 
-// maxGap is how many days a search goes: a Monday the 29th of February can be 40 years away.
+// maxGap is how many days a search covers: a Monday the 29th of February can be 40 years away.
 const maxGap = 41 * 366
 
-// From gives the next nights that begin after a moment, n of them, and between them the dates
-// without a close that the rule would name but for a holiday.
+// From returns the next n nights that begin after a moment, and between them the dates without a close that
+// the rule would name but for a holiday.
 func (p *Plan) From(after time.Time, n int) []Verdict {
 	var verdicts []Verdict
 	day := midnight(after.In(p.location))
@@ -206,7 +206,7 @@ func (p *Plan) From(after time.Time, n int) []Verdict {
 	return verdicts
 }
 
-// Between gives what the plan says of each local date, both included, that is a night or missed.
+// Between returns the verdict on each date that is a night or missed, first and last included.
 func (p *Plan) Between(first, last time.Time) []Verdict {
 	var verdicts []Verdict
 	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {
@@ -217,8 +217,8 @@ func (p *Plan) Between(first, last time.Time) []Verdict {
 	return verdicts
 }
 
-// comes tells whether there is a night on or after a date.
-func (p *Plan) comes(day time.Time) bool {
+// occurs reports whether there is a night on or after a date.
+func (p *Plan) occurs(day time.Time) bool {
 	for range maxGap {
 		if named, _ := p.named(day); !named.IsZero() {
 			return true
@@ -237,8 +237,8 @@ func (p *Plan) Clock() (hour, minute int) {
 // Location is the plan's time zone.
 func (p *Plan) Location() *time.Location { return p.location }
 
-// Starts are the moments between two local dates, both included, at which a night would begin
-// although the clocks never show its time of day: those put forward over it.
+// Starts are the moments, first and last date included, at which a night begins although the clocks never show
+// its time of day, because they are put forward over it.
 func (p *Plan) Starts(first, last time.Time) []time.Time {
 	var moments []time.Time
 	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {

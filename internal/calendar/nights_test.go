@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const newYork = "America/New_York"
@@ -38,8 +40,7 @@ func line(v Verdict) string {
 	return text
 }
 
-// Which nights there are, when they begin, and for which date.
-func TestNights(t *testing.T) {
+func TestPlan_From(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rule  Rule
@@ -155,8 +156,7 @@ Fri 2026-04-24 01:00 EEST 23T22:00Z as of 2026-04-24 (the clocks skip 00:00; sta
 	}
 }
 
-// What a schedule's tick, or a person's trigger, is about.
-func TestScheduledTimes(t *testing.T) {
+func TestPlan_At(t *testing.T) {
 	business := Rule{On: BusinessDays, At: "22:00"}
 	for _, c := range []struct {
 		name string
@@ -188,7 +188,7 @@ func TestScheduledTimes(t *testing.T) {
 	}
 }
 
-func TestStartsThatTheClocksSkip(t *testing.T) {
+func TestPlan_Starts_onlyThoseThatClocksSkip(t *testing.T) {
 	first, last := date(t, "2026-01-01"), date(t, "2028-12-31")
 	var found []string
 	for _, start := range compile(t, Rule{On: Daily, At: "02:30"}).Starts(first, last) {
@@ -198,7 +198,7 @@ func TestStartsThatTheClocksSkip(t *testing.T) {
 	assert.Empty(t, compile(t, Rule{On: Daily, At: "22:00"}).Starts(first, last))
 }
 
-func TestEveryFaultOfARuleIsNamed(t *testing.T) {
+func TestCompile_reportsEveryProblem(t *testing.T) {
 	known, err := Known(nil)
 	require.NoError(t, err)
 	for _, c := range []struct {
@@ -212,15 +212,15 @@ func TestEveryFaultOfARuleIsNamed(t *testing.T) {
 		}},
 		{Rule{Calendar: "us", TimeZone: "Local", At: "24:00", On: "workdays", Roll: "up", AsOf: "yesterday"}, []string{
 			`calendar "us" is not known; known: us-bank`, `unknown time zone "Local"; use an IANA name such as America/New_York`,
-			`on "workdays" is none of business-days, daily, month-end, month-end+N, month-end-N, "cron 0 22 * * mon-fri"`,
-			`at "24:00" is not a time of day like "22:00"`, `roll "up" is none of forward, back, none`,
-			`as-of "yesterday" is none of business-day, business-day-N, day, day-N, month-end, month-end-business-day`,
+			`on "workdays" is not one of business-days, daily, month-end, month-end+N, month-end-N, "cron 0 22 * * mon-fri"`,
+			`at "24:00" is not a time of day like "22:00"`, `roll "up" is not one of forward, back, none`,
+			`as-of "yesterday" is not one of business-day, business-day-N, day, day-N, month-end, month-end-business-day`,
 		}},
 		{Rule{Calendar: "us-bank", TimeZone: newYork, At: "22:00", On: BusinessDays, Roll: Forward}, []string{"roll forward does not apply: a business day is never rolled"}},
 		{Rule{Calendar: "us-bank", TimeZone: newYork, At: "22:00", On: "month-end+16"}, []string{`on "month-end+16" is more than 15 business days away from the month's end`}},
 		{Rule{Calendar: "us-bank", TimeZone: newYork, At: "22:00", On: "cron */5 22 0 13 mon-"}, []string{
-			"at and a cron rule both say the time of day; leave one out",
-			`cron "*/5 22 0 13 mon-": minute and hour must be numbers, for a night has one close`,
+			"at and a cron rule both set the time of day; remove one of them",
+			`cron "*/5 22 0 13 mon-": minute and hour must be numbers, because a night has one close`,
 			`cron "*/5 22 0 13 mon-": day of month: "0" is not a number, a range or a step within 1-31`,
 			`cron "*/5 22 0 13 mon-": month: "13" is not a number, a range or a step within 1-12`,
 			`cron "*/5 22 0 13 mon-": day of week: "mon-" is not a number, a range or a step within 0-7`,
@@ -230,11 +230,11 @@ func TestEveryFaultOfARuleIsNamed(t *testing.T) {
 			`cron "0 22 */9223372036854775807 1-2-3 /2": month: "1-2-3" is not a number, a range or a step within 1-12`,
 			`cron "0 22 */9223372036854775807 1-2-3 /2": day of week: "/2" is not a number, a range or a step within 0-7`,
 		}},
-		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22"}, []string{`cron "0 22" has not five fields: minute, hour, day of month, month, day of week`}},
-		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22 31 feb,apr mon"}, []string{`on "cron 0 22 31 feb,apr mon" never comes`}},
+		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22"}, []string{`cron "0 22" does not have five fields: minute, hour, day of month, month, day of week`}},
+		{Rule{Calendar: "us-bank", TimeZone: newYork, On: "cron 0 22 31 feb,apr mon"}, []string{`on "cron 0 22 31 feb,apr mon" never occurs`}},
 	} {
 		_, err := known.Compile(c.rule)
 		require.Error(t, err, "%+v", c.rule)
-		assert.Equal(t, c.want, Faults(err))
+		assert.Equal(t, c.want, problem.Texts(err))
 	}
 }

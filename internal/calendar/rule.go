@@ -1,7 +1,6 @@
 package calendar
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,30 +9,32 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
-// Rule says when a close runs and for which date, as texts that a person writes.
+// Rule says when a close runs and for which date, in the texts that an operator writes.
 type Rule struct {
-	// Calendar is the name of one of the [Calendars].
+	// Calendar names one of the [Calendars].
 	Calendar string `json:"calendar"`
 	// TimeZone is an IANA name.
 	TimeZone string `json:"time_zone"`
 	// At is the time of day, HH:MM. Empty with a cron rule, which has its own.
 	At string `json:"at,omitempty"`
-	// On picks the nights: business-days, daily, month-end, month-end+N or month-end-N (N business
-	// days after or before it), or "cron MINUTE HOUR DAY MONTH WEEKDAY", of which day, month and
-	// weekday must all match.
+	// On selects the nights: business-days, daily, month-end, month-end+N or month-end-N (N business days
+	// after or before it), or "cron MINUTE HOUR DAY MONTH WEEKDAY", in which day, month and weekday must all
+	// match.
 	On string `json:"on"`
-	// Roll is where a night goes that falls on no business day: forward, back or none. Default:
-	// back for a month's end, none for the others.
+	// Roll moves a night that does not fall on a business day: forward, back or none. Default: back for a
+	// month's end, none for the others.
 	Roll string `json:"roll,omitempty"`
-	// AsOf derives the as-of date from the date of the night: business-day (the last one on or
-	// before it; the default) and day, each with "-N" for N business or calendar days earlier;
-	// month-end, the last day of the month, and month-end-business-day, its last business day.
+	// AsOf derives the as-of date from the date of the night: business-day (the last one on or before it; the
+	// default) or day, each with "-N" for N business or calendar days earlier; month-end, the last day of the
+	// month, or month-end-business-day, its last business day.
 	AsOf string `json:"as_of,omitempty"`
 }
 
-// Words of the rules.
+// The values of a rule's keys.
 const (
 	BusinessDays        = "business-days"
 	Daily               = "daily"
@@ -47,14 +48,14 @@ const (
 	MonthEndBusinessDay = "month-end-business-day"
 )
 
-// Plan is a rule that was checked.
+// Plan is a rule that has been checked.
 type Plan struct {
 	calendar *Calendar
 	location *time.Location
 	clock    string // HH:MM
-	on       string // the word
-	onText   string
-	offset   int // business days from the month's end
+	on       string // without what follows it: cron, month-end
+	onText   string // as written
+	offset   int    // business days from the month's end
 	days     func(time.Time) bool
 	roll     string
 	asOf     string
@@ -67,52 +68,38 @@ var (
 	asOfPattern     = regexp.MustCompile(`^(business-day|day)(-[0-9]{1,3})?$`)
 )
 
-// maxOffset keeps a night that is counted from a month's end near that month.
+// maxOffset keeps a night near the month from whose end it is counted.
 const maxOffset = 15
 
-// faultList collects everything that is wrong, so that one look is enough.
-type faultList []error
-
-func (f *faultList) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
-
-// Faults are the texts of a joined error, one for each fault.
-func Faults(err error) []string {
-	var texts []string
-	for _, fault := range parts(err) {
-		texts = append(texts, fault.Error())
-	}
-	return texts
-}
-
-// Compile checks a rule. The error names every fault; see [Faults].
+// Compile checks a rule. The error is a [problem.List] with every mistake in it.
 func (known Calendars) Compile(r Rule) (*Plan, error) {
 	p := &Plan{onText: r.On}
-	var faults faultList
+	var found problem.List
 	p.calendar = known[r.Calendar]
 	switch {
 	case r.Calendar == "":
-		faults.add("the calendar is missing; known: %s", known.names())
+		found.Addf("", "the calendar is missing; known: %s", known.names())
 	case p.calendar == nil:
-		faults.add("calendar %q is not known; known: %s", r.Calendar, known.names())
+		found.Addf("", "calendar %q is not known; known: %s", r.Calendar, known.names())
 	}
-	p.zone(r.TimeZone, &faults)
+	p.setZone(r.TimeZone, &found)
 	p.clock = r.At
-	p.nights(r, &faults)
+	p.setNights(r, &found)
 	if p.on != Cron {
 		switch {
 		case r.At == "":
-			faults.add(`the time of day is missing; write it like "22:00"`)
+			found.Addf("", `the time of day is missing; write it like "22:00"`)
 		case !clockPattern.MatchString(r.At):
-			faults.add(`at %q is not a time of day like "22:00"`, r.At)
+			found.Addf("", `at %q is not a time of day like "22:00"`, r.At)
 		}
 	}
-	p.rolling(r.Roll, &faults)
-	p.dating(r.AsOf, &faults)
-	if len(faults) == 0 && !p.comes(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) {
-		faults.add("on %q never comes", r.On)
+	p.setRoll(r.Roll, &found)
+	p.setAsOf(r.AsOf, &found)
+	if len(found) == 0 && !p.occurs(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		found.Addf("", "on %q never occurs", r.On)
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+	if err := found.Err(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -121,42 +108,43 @@ func (known Calendars) names() string {
 	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 }
 
-func (p *Plan) zone(name string, faults *faultList) {
+func (p *Plan) setZone(name string, found *problem.List) {
 	var err error
 	p.location, err = time.LoadLocation(name)
 	switch {
 	case name == "":
-		faults.add("the time zone is missing; write it like America/New_York")
+		found.Addf("", "the time zone is missing; write it like America/New_York")
 	case err != nil || name == "Local":
-		faults.add("unknown time zone %q; use an IANA name such as America/New_York", name)
+		found.Addf("", "unknown time zone %q; use an IANA name such as America/New_York", name)
 	}
 }
 
-func (p *Plan) nights(r Rule, faults *faultList) {
-	word, text, _ := strings.Cut(r.On, " ")
+func (p *Plan) setNights(r Rule, found *problem.List) {
+	on, text, _ := strings.Cut(r.On, " ")
 	switch {
 	case r.On == BusinessDays || r.On == Daily:
 		p.on = r.On
-	case word == Cron:
+	case on == Cron:
 		p.on = Cron
 		if r.At != "" {
-			faults.add("at and a cron rule both say the time of day; leave one out")
+			found.Addf("", "at and a cron rule both set the time of day; remove one of them")
 		}
-		p.cron(text, faults)
+		p.setCron(text, found)
 	case monthEndPattern.MatchString(r.On):
 		p.on = MonthEnd
 		p.offset, _ = strconv.Atoi(strings.TrimPrefix(r.On, MonthEnd))
 		if max(p.offset, -p.offset) > maxOffset {
-			faults.add("on %q is more than %d business days away from the month's end", r.On, maxOffset)
+			found.Addf("", "on %q is more than %d business days away from the month's end", r.On, maxOffset)
 		}
 	case r.On == "":
-		faults.add("which nights is missing: business-days, daily, month-end, month-end+N, month-end-N, or cron TEXT")
+		found.Addf("", "which nights is missing: business-days, daily, month-end, month-end+N, month-end-N, or cron TEXT")
 	default:
-		faults.add(`on %q is none of business-days, daily, month-end, month-end+N, month-end-N, "cron 0 22 * * mon-fri"`, r.On)
+		found.Addf("", `on %q is not one of business-days, daily, month-end, month-end+N, month-end-N, `+
+			`"cron 0 22 * * mon-fri"`, r.On)
 	}
 }
 
-func (p *Plan) rolling(roll string, faults *faultList) {
+func (p *Plan) setRoll(roll string, found *problem.List) {
 	p.roll = roll
 	switch roll {
 	case "":
@@ -166,46 +154,47 @@ func (p *Plan) rolling(roll string, faults *faultList) {
 		}
 	case Forward, Back:
 		if p.on == BusinessDays {
-			faults.add("roll %s does not apply: a business day is never rolled", roll)
+			found.Addf("", "roll %s does not apply: a business day is never rolled", roll)
 		}
 	case NoRoll:
 	default:
-		faults.add("roll %q is none of %s, %s, %s", roll, Forward, Back, NoRoll)
+		found.Addf("", "roll %q is not one of %s, %s, %s", roll, Forward, Back, NoRoll)
 	}
 }
 
-func (p *Plan) dating(asOf string, faults *faultList) {
-	found := asOfPattern.FindStringSubmatch(asOf)
+func (p *Plan) setAsOf(asOf string, found *problem.List) {
+	parts := asOfPattern.FindStringSubmatch(asOf)
 	switch {
 	case asOf == "":
 		p.asOf = BusinessDay
 	case asOf == MonthEnd || asOf == MonthEndBusinessDay:
 		p.asOf = asOf
-	case found != nil:
-		p.asOf = found[1]
-		p.earlier, _ = strconv.Atoi(strings.TrimPrefix(found[2], "-"))
+	case parts != nil:
+		p.asOf = parts[1]
+		p.earlier, _ = strconv.Atoi(strings.TrimPrefix(parts[2], "-"))
 	default:
-		faults.add("as-of %q is none of business-day, business-day-N, day, day-N, month-end, month-end-business-day", asOf)
+		found.Addf("", "as-of %q is not one of business-day, business-day-N, day, day-N, month-end, "+
+			"month-end-business-day", asOf)
 	}
 }
 
-// cron reads the five fields. Minute and hour are numbers: a night has one close.
-func (p *Plan) cron(text string, faults *faultList) {
+// setCron parses the five fields. Minute and hour are numbers, because a night has one close.
+func (p *Plan) setCron(text string, found *problem.List) {
 	fields := strings.Fields(text)
 	if len(fields) != 5 {
-		faults.add("cron %q has not five fields: minute, hour, day of month, month, day of week", text)
+		found.Addf("", "cron %q does not have five fields: minute, hour, day of month, month, day of week", text)
 		return
 	}
 	minute, errMinute := strconv.ParseUint(fields[0], 10, 8)
 	hour, errHour := strconv.ParseUint(fields[1], 10, 8)
 	if errMinute != nil || errHour != nil || minute > 59 || hour > 23 {
-		faults.add("cron %q: minute and hour must be numbers, for a night has one close", text)
+		found.Addf("", "cron %q: minute and hour must be numbers, because a night has one close", text)
 	}
 	p.clock = fmt.Sprintf("%02d:%02d", hour, minute)
 	read := func(what, field string, low, high int, names []string) map[int]bool {
 		values, err := cronField(field, low, high, names)
 		if err != nil {
-			faults.add("cron %q: %s: %w", text, what, err)
+			found.Addf("", "cron %q: %s: %v", text, what, err)
 		}
 		return values
 	}
@@ -220,7 +209,7 @@ func (p *Plan) cron(text string, faults *faultList) {
 
 var months = []string{"", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 
-// cronField reads a list of numbers, ranges, "*" and steps: "1,15", "mon-fri", "*/2".
+// cronField parses a list of numbers, ranges, "*" and steps: "1,15", "mon-fri", "*/2".
 func cronField(text string, low, high int, names []string) (map[int]bool, error) {
 	values := map[int]bool{}
 	number := func(text string) (int, bool) {

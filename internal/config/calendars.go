@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Schedules is what the starter needs to plan nights.
@@ -56,7 +57,7 @@ func (v *checker) calendars(own map[string]calendar.Data) {
 		v.name("calendars."+name, name)
 	}
 	_, err := calendar.Known(own)
-	for _, fault := range calendar.Faults(err) {
-		v.faults = append(v.faults, fmt.Errorf("calendars.%s", fault))
+	for _, text := range problem.Texts(err) {
+		v.faults = append(v.faults, fmt.Errorf("calendars.%s", text))
 	}
 }

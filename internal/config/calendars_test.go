@@ -37,7 +37,7 @@ calendars:
 	_, err := Load(path, nil)
 	require.Error(t, err)
 	for _, want := range []string{
-		`calendars.My Bank: "My Bank" is not a name`, "calendars.us-bank: is built in", `calendars.odd.base: "mars" is not built in`,
+		`calendars.My Bank: "My Bank" is not a name`, "calendars.us-bank: is a built-in calendar", `calendars.odd.base: "mars" is not built in`,
 		"calendars.odd.holidays: unknown key", `calendars.odd.add: "soon" does not begin with a date`, "calendars.odd.remove.0: must be a text",
 	} {
 		assert.ErrorContains(t, err, want)

@@ -6,63 +6,52 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
 // sampleDate stands in for an as-of date where there is none yet.
 var sampleDate, _ = ParseDate("2026-10-31")
 
-// Validate names every fault of the definition at once, as [Faults]. Templates are tried with a sample
-// date; what only the values of one date can break is found by Render.
-func (p *Pipeline) Validate() error { return p.check().result(p) }
+// Validate names every problem of the definition at once, as a [problem.List]. Templates are tried with a
+// sample date; what only the values of one date can break is found by Render.
+func (p *Pipeline) Validate() error { return p.reported(p.check()) }
 
-func (p *Pipeline) check() *collector {
-	c := &collector{}
-	p.render(c, sampleDate, Vars{Connection: "connection"})
-	return c
+func (p *Pipeline) check() (found problem.List) {
+	p.render(&found, sampleDate, Vars{Connection: "connection"})
+	return found
 }
 
 const maxSteps = 1000 // a close with more would not fit into one workflow's history
 
 // checkStructure checks what templates cannot change.
-func (p *Pipeline) checkStructure(c *collector) {
-	if !validID(p.Name) {
-		c.add("name", "%q is not a name; use %s", p.Name, idForm)
-	}
-	if p.Calendar != "" && !validID(p.Calendar) {
-		c.add("calendar", "%q is not a name; use %s", p.Calendar, idForm)
-	}
-	if _, err := p.Location(); err != nil {
-		c.add("time_zone", "%s", err)
-	}
-	checkTime(c, "deadline", p.Deadline)
-	if len(p.Steps) == 0 {
-		c.add("steps", "a pipeline needs at least one step")
-	}
-	p.checkIDs(c)
-	p.checkNeeds(c)
+func (p *Pipeline) checkStructure(found *problem.List) {
+	found.Want(validID(p.Name), "name", "%q is not a name; use %s", p.Name, idForm)
+	found.Want(p.Calendar == "" || validID(p.Calendar), "calendar", "%q is not a name; use %s", p.Calendar, idForm)
+	_, err := p.Location()
+	found.Check("time_zone", err)
+	found.Check("deadline", checkTime(p.Deadline))
+	found.Want(len(p.Steps) > 0, "steps", "a pipeline needs at least one step")
+	p.checkIDs(found)
+	p.checkNeeds(found)
 	for i, step := range p.Steps {
-		step.checkStructure(c, stepPath(i))
+		step.checkStructure(found, stepPath(i))
 	}
 }
 
-func (p *Pipeline) checkIDs(c *collector) {
+func (p *Pipeline) checkIDs(found *problem.List) {
 	first := map[string]int{}
 	for i, step := range p.Steps {
 		path := stepPath(i) + ".id"
-		if !validID(step.ID) {
-			c.add(path, "%q is not an id; use %s", step.ID, idForm)
-			continue
+		other, taken := first[step.ID]
+		if found.Want(validID(step.ID), path, "%q is not an id; use %s", step.ID, idForm) &&
+			found.Want(!taken, path, "the id %s is already used by step %d", step.ID, other+1) {
+			first[step.ID] = i
 		}
-		if other, ok := first[step.ID]; ok {
-			c.add(path, "the id %s is already used by step %d", step.ID, other+1)
-			continue
-		}
-		first[step.ID] = i
 	}
 }
 
-func (p *Pipeline) checkNeeds(c *collector) {
+func (p *Pipeline) checkNeeds(found *problem.List) {
 	byID, index := map[string]Step{}, map[string]int{}
 	for i, step := range p.Steps {
 		byID[step.ID], index[step.ID] = step, i
@@ -70,18 +59,15 @@ func (p *Pipeline) checkNeeds(c *collector) {
 	for i, step := range p.Steps {
 		for j, need := range step.Needs {
 			path := fmt.Sprintf("%s.needs[%d]", stepPath(i), j)
-			if _, ok := byID[need]; !ok {
-				c.add(path, "there is no step %q", need)
-			}
-			if slices.Contains(step.Needs[:j], need) {
-				c.add(path, "%s is named twice", need)
-			}
+			_, known := byID[need]
+			found.Want(known, path, "there is no step %q", need)
+			found.Want(!slices.Contains(step.Needs[:j], need), path, "%s is named twice", need)
 		}
 	}
 	done := map[string]bool{}
 	for _, step := range p.Steps {
 		if cycle := findCycle(byID, step.ID, nil, done); cycle != nil {
-			c.add(stepPath(index[cycle[0]])+".needs", "the steps form a cycle: %s", strings.Join(cycle, " needs "))
+			found.Addf(stepPath(index[cycle[0]])+".needs", "the steps form a cycle: %s", strings.Join(cycle, " needs "))
 		}
 	}
 }
@@ -104,36 +90,26 @@ func findCycle(byID map[string]Step, id string, path []string, done map[string]b
 	return nil
 }
 
-func (s Step) checkStructure(c *collector, path string) {
+func (s Step) checkStructure(found *problem.List, path string) {
 	kind, a := s.action()
-	if a == nil {
-		c.add(path, "must have exactly one of %s", strings.Join(kindNames(), ", "))
+	if !found.Want(a != nil, path, "must have exactly one of %s", strings.Join(kindNames(), ", ")) {
 		return
 	}
-	path = join(path, string(kind))
-	checkTime(c, path+".deadline", a.traits().Deadline)
-	checkTime(c, path+".wait_until", a.traits().WaitUntil)
+	path = problem.Join(path, string(kind))
+	found.Check(path+".deadline", checkTime(a.traits().Deadline))
+	found.Check(path+".wait_until", checkTime(a.traits().WaitUntil))
 }
 
-func checkTime(c *collector, path, text string) {
-	if text == "" {
-		return
-	}
-	if err := checkDeadline(text); err != nil {
-		c.add(path, "%s", err)
-	}
-}
-
-// checkValues checks what the templates gave. A value whose template failed has its fault already.
-func (p *Pipeline) checkValues(c *collector) {
-	all := checker{collector: c, runs: map[string]string{}, saved: map[string]string{}}
+// checkValues checks what the templates gave. A value whose template failed has its problem already.
+func (p *Pipeline) checkValues(found *problem.List) {
+	all := checker{found: found, runs: map[string]string{}, saved: map[string]string{}}
 	for i, step := range p.Steps {
 		kind, a := step.action()
 		if a == nil {
 			continue
 		}
 		c := all
-		c.step, c.path = step.ID, join(stepPath(i), string(kind))
+		c.step, c.path = step.ID, problem.Join(stepPath(i), string(kind))
 		c.expect("expect", a.traits().Expect)
 		a.check(c)
 	}
@@ -145,20 +121,19 @@ func (p *Pipeline) checkValues(c *collector) {
 
 // checker checks the rendered keys of one step. Keys are relative to those of its kind.
 type checker struct {
-	*collector
+	found      *problem.List
 	step, path string            // the step's id, and the path of its kind: steps[3].upload
 	runs       map[string]string // code and key -> the step that runs it
 	saved      map[string]string // "store/path" -> the step that saves there
 }
 
-func (c checker) at(key string) string { return join(c.path, key) }
+func (c checker) at(key string) string { return problem.Join(c.path, key) }
 
-// want adds a fault unless ok, or unless the key has a fault already.
+func (c checker) has(key string) bool { return c.found.Touches(c.at(key)) }
+
+// want adds a problem unless ok, or unless the key has one already.
 func (c checker) want(ok bool, key, format string, args ...any) bool {
-	if !ok && !c.covers(c.at(key)) {
-		c.add(c.at(key), format, args...)
-	}
-	return ok
+	return ok || c.has(key) || c.found.Want(false, c.at(key), format, args...)
 }
 
 func (c checker) code(key, code string) bool {
@@ -175,7 +150,7 @@ func (c checker) run(code, key string) {
 	}
 	name := code + "/" + key
 	if other, ok := c.runs[name]; ok {
-		c.add(c.path, "runs %s, as step %s does: give each its own key if the close runs it twice on purpose", code, other)
+		c.found.Addf(c.path, "runs %s, as step %s does: give each its own key if the close runs it twice on purpose", code, other)
 		return
 	}
 	c.runs[name] = c.step
@@ -203,7 +178,7 @@ func (c checker) save(key, ref string) {
 		return
 	}
 	if other, ok := c.saved[ref]; ok {
-		c.add(c.at(key), "step %s already saves to %s", other, ref)
+		c.found.Addf(c.at(key), "step %s already saves to %s", other, ref)
 		return
 	}
 	c.saved[ref] = c.step
@@ -213,15 +188,11 @@ func (c checker) expect(key string, e *verify.Expect) {
 	if e == nil {
 		return
 	}
-	for _, f := range e.Faults() {
-		at := key
-		if f.Key != "" {
-			at = join(key, f.Key)
-		}
-		c.want(false, at, "%s", f.Message)
+	for _, p := range e.Problems() {
+		c.want(false, problem.Join(key, p.Path), "%s", p.Message)
 	}
 	if e.Manifest != "" {
-		c.ref(join(key, "manifest"), e.Manifest)
+		c.ref(problem.Join(key, "manifest"), e.Manifest)
 	}
 }
 

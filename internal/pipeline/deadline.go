@@ -18,7 +18,7 @@ func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if err := checkDeadline(text); err != nil {
+	if err := checkTime(text); err != nil {
 		return time.Time{}, err
 	}
 	if !clockTime.MatchString(text) {
@@ -62,8 +62,9 @@ func moments(wall time.Time, loc *time.Location) []time.Time {
 	return found
 }
 
-func checkDeadline(text string) error {
-	if clockTime.MatchString(text) {
+// checkTime checks a time of day or a duration; none is fine.
+func checkTime(text string) error {
+	if text == "" || clockTime.MatchString(text) {
 		return nil
 	}
 	wait, err := time.ParseDuration(text)

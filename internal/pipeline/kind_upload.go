@@ -106,7 +106,7 @@ func (u *Upload) checkFolder(c checker) {
 		c.want(u.ListTo == "", "list_to", "is for a folder: end file with a /")
 		return
 	}
-	if list := cmp.Or(u.ListTo, SentList(u.File)); !c.covers(c.at("file")) {
+	if list := cmp.Or(u.ListTo, SentList(u.File)); !c.has("file") {
 		c.save("list_to", list)
 	}
 	c.want(u.Name == "", "name", "is for a single file, and file is a folder")

@@ -15,12 +15,14 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const maxDefinition = 1 << 20 // bytes; a whole definition must fit into one message to the server
 
 // Parse reads a definition, YAML or JSON, and validates it. An unknown key is a problem, too. The error is
-// of type [Faults] and names every problem with its line.
+// of type [problem.List] and names every problem with its line.
 func Parse(text []byte) (*Pipeline, error) {
 	root, err := parseYAML(text)
 	if err != nil {
@@ -31,10 +33,8 @@ func Parse(text []byte) (*Pipeline, error) {
 	d.decode(root, reflect.ValueOf(p).Elem(), "")
 
 	// A value that could not even be decoded is reported once.
-	c := p.check()
-	c.faults = slices.DeleteFunc(c.faults, func(f Fault) bool { return d.covers(f.Path) })
-	c.faults = append(c.faults, d.faults...)
-	if err := c.result(p); err != nil {
+	found := slices.DeleteFunc(p.check(), func(one problem.Problem) bool { return d.found.Touches(one.Path) })
+	if err := p.reported(append(found, d.found...)); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -42,9 +42,7 @@ func Parse(text []byte) (*Pipeline, error) {
 
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxDefinition {
-		return nil, Faults{{
-			Message: fmt.Sprintf("the definition has %d bytes; at most %d are allowed", len(text), maxDefinition),
-		}}
+		return nil, refused("the definition has %d bytes; at most %d are allowed", len(text), maxDefinition)
 	}
 	if json.Valid(text) {
 		text = escapes.ReplaceAllFunc(text, unescape)
@@ -53,13 +51,13 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	reader := yaml.NewDecoder(bytes.NewReader(text))
 	err := reader.Decode(&document)
 	if errors.Is(err, io.EOF) {
-		return nil, Faults{{Message: "the definition is empty"}}
+		return nil, refused("the definition is empty")
 	}
 	if err != nil {
-		return nil, Faults{syntaxFault(err)}
+		return nil, syntaxProblem(err)
 	}
 	if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, Faults{{Message: "a definition is one document, and the text has more"}}
+		return nil, refused("a definition is one document, and the text has more")
 	}
 	return document.Content[0], nil
 }
@@ -79,32 +77,37 @@ func unescape(escape []byte) []byte {
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
-func syntaxFault(err error) Fault {
+func syntaxProblem(err error) problem.List {
 	text := err.Error()
 	if match := yamlLine.FindStringSubmatch(text); match != nil {
 		line, _ := strconv.Atoi(match[1])
-		return Fault{Line: line, Message: strings.TrimPrefix(text, match[0])}
+		return problem.List{{Line: line, Message: strings.TrimPrefix(text, match[0])}}
 	}
-	return Fault{Message: strings.TrimPrefix(text, "yaml: ")}
+	return refused("%s", strings.TrimPrefix(text, "yaml: "))
+}
+
+func refused(format string, args ...any) (found problem.List) {
+	found.Addf("", format, args...)
+	return found
 }
 
 // decoder fills Go values from YAML nodes. Unlike the library's own decoding it knows the path of every
 // value, and continues after a problem.
 type decoder struct {
-	collector
+	found problem.List
 	lines map[string]int
 }
 
 func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 	d.lines[path] = node.Line
 	if node.Kind == yaml.AliasNode {
-		d.fault(node, path, "aliases (*%s) are not supported; write the value out", node.Value)
+		d.problem(node, path, "aliases (*%s) are not supported; write the value out", node.Value)
 		return
 	}
 	if unmarshaler, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if text, ok := d.scalar(node, path, "a text"); ok {
 			if err := unmarshaler.UnmarshalText([]byte(text)); err != nil {
-				d.fault(node, path, "%s", err)
+				d.problem(node, path, "%s", err)
 			}
 		}
 		return
@@ -121,12 +124,12 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 		into.Set(reflect.MakeMap(into.Type()))
 		d.mapping(node, path, func(key, value *yaml.Node) {
 			item := reflect.New(into.Type().Elem()).Elem()
-			d.decode(value, item, join(path, key.Value))
+			d.decode(value, item, problem.Join(path, key.Value))
 			into.SetMapIndex(reflect.ValueOf(key.Value), item)
 		})
 	case reflect.Slice:
 		if node.Kind != yaml.SequenceNode {
-			d.fault(node, path, "must be a list, not %s", describe(node))
+			d.problem(node, path, "must be a list, not %s", describe(node))
 			return
 		}
 		into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
@@ -136,7 +139,7 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 	case reflect.Int, reflect.Int64:
 		// The library would decode 2.5 as 2.
 		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || node.Decode(into.Addr().Interface()) != nil {
-			d.fault(node, path, "must be a whole number, not %s", describe(node))
+			d.problem(node, path, "must be a whole number, not %s", describe(node))
 		}
 	case reflect.String:
 		if text, ok := d.scalar(node, path, "a text"); ok {
@@ -155,15 +158,15 @@ func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) 
 	index, ok := fields[key.Value]
 	if !ok {
 		known := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
-		d.fault(key, join(path, key.Value), "unknown key; known here: %s", known)
+		d.problem(key, problem.Join(path, key.Value), "unknown key; known here: %s", known)
 		return
 	}
-	d.decode(value, into.Field(index), join(path, key.Value))
+	d.decode(value, into.Field(index), problem.Join(path, key.Value))
 }
 
 func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		d.fault(node, path, "must be keys and values, not %s", describe(node))
+		d.problem(node, path, "must be keys and values, not %s", describe(node))
 		return
 	}
 	seen := map[string]bool{}
@@ -171,9 +174,9 @@ func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *ya
 		key, value := node.Content[i], node.Content[i+1]
 		switch {
 		case key.Kind != yaml.ScalarNode:
-			d.fault(key, path, "a key must be a text, not %s", describe(key))
+			d.problem(key, path, "a key must be a text, not %s", describe(key))
 		case seen[key.Value]:
-			d.fault(key, join(path, key.Value), "the key is given twice")
+			d.problem(key, problem.Join(path, key.Value), "the key is given twice")
 		default:
 			seen[key.Value] = true
 			each(key, value)
@@ -184,15 +187,14 @@ func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *ya
 // scalar returns a scalar as it is written: in code: 0042, it is the text 0042.
 func (d *decoder) scalar(node *yaml.Node, path, want string) (string, bool) {
 	if node.Kind != yaml.ScalarNode || node.ShortTag() == "!!null" {
-		d.fault(node, path, "must be %s, not %s", want, describe(node))
+		d.problem(node, path, "must be %s, not %s", want, describe(node))
 		return "", false
 	}
 	return node.Value, true
 }
 
-func (d *decoder) fault(node *yaml.Node, path, format string, args ...any) {
-	d.add(path, format, args...)
-	d.faults[len(d.faults)-1].Line = node.Line
+func (d *decoder) problem(node *yaml.Node, path, format string, args ...any) {
+	d.found = append(d.found, problem.Problem{Path: path, Line: node.Line, Message: fmt.Sprintf(format, args...)})
 }
 
 func describe(node *yaml.Node) string {
@@ -205,11 +207,4 @@ func describe(node *yaml.Node) string {
 		return "nothing"
 	}
 	return strconv.Quote(node.Value)
-}
-
-func join(path, key string) string {
-	if path == "" || key == "" {
-		return path + key
-	}
-	return path + "." + key
 }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 func date(t testing.TB, text string) Date {
@@ -283,9 +284,9 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 			p, err := Parse([]byte(text))
 			require.Error(t, err)
 			assert.Nil(t, p)
-			var faults Faults
-			require.True(t, errors.As(err, &faults))
-			assert.Len(t, faults, len(tt.want), "%s", err)
+			var found problem.List
+			require.ErrorAs(t, err, &found)
+			assert.Len(t, found, len(tt.want), "%s", err)
 			for _, want := range tt.want {
 				assert.ErrorContains(t, err, want)
 			}
@@ -426,8 +427,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := Parse(text)
 		if err != nil {
-			var faults Faults
-			require.True(t, errors.As(err, &faults) && len(faults) > 0)
+			var found problem.List
+			require.ErrorAs(t, err, &found)
+			require.NotEmpty(t, found)
 			return
 		}
 		require.NoError(t, p.Validate())

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"text/template/parse"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Vars are the values for templates beside the as-of date.
@@ -32,34 +34,34 @@ type Vars struct {
 //
 // Nothing else is available. So the same definition and date always give the same result, and a value can
 // consist only of what the definition itself says, of dates, and of names made of letters, digits, "_" and
-// "-". The error is of type [Faults] and names every problem.
+// "-". The error is of type [problem.List] and names every problem.
 func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
-	c := &collector{}
+	var found problem.List
 	if asOf.IsZero() {
-		c.add("", "the as-of date is missing; give it as yyyy-mm-dd")
+		found.Add("", "the as-of date is missing; give it as yyyy-mm-dd")
 		asOf = sampleDate
 	}
 	if !validID(vars.Connection) {
-		c.add("", "the connection's name %q is not valid; use %s", vars.Connection, idForm)
+		found.Addf("", "the connection's name %q is not valid; use %s", vars.Connection, idForm)
 		vars.Connection = "invalid"
 	}
-	q := p.render(c, asOf, vars)
-	if err := c.result(p); err != nil {
+	q := p.render(&found, asOf, vars)
+	if err := p.reported(found); err != nil {
 		return nil, err
 	}
 	return q, nil
 }
 
 // render collects every problem of the definition, of its templates, and of the values that they give.
-func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
+func (p *Pipeline) render(found *problem.List, asOf Date, vars Vars) *Pipeline {
 	if len(p.Steps) > maxSteps {
-		c.add("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
+		found.Addf("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
 		return p
 	}
-	p.checkStructure(c)
+	p.checkStructure(found)
 	q, err := p.clone()
 	if err != nil {
-		c.add("", "%s", err)
+		found.Check("", err)
 		return p
 	}
 	values := map[string]any{
@@ -67,9 +69,7 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	}
 	fill := func(path, text string) string {
 		result, err := expand(text, values)
-		if err != nil {
-			c.add(path, "%s", err)
-		}
+		found.Check(path, err)
 		return result
 	}
 	for i := range q.Steps {
@@ -81,7 +81,7 @@ func (p *Pipeline) render(c *collector, asOf Date, vars Vars) *Pipeline {
 	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
 		q.Audit = q.besideFirstSaved(fmt.Sprintf("audit_%s_%s_%s.jsonl", p.Name, vars.Connection, asOf))
 	}
-	q.checkValues(c)
+	q.checkValues(found)
 	return q
 }
 
@@ -94,7 +94,7 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			eachString(v.Field(i), join(path, keyOf(v.Type().Field(i))), replace)
+			eachString(v.Field(i), problem.Join(path, keyOf(v.Type().Field(i))), replace)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -103,7 +103,7 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 	case reflect.Map:
 		if texts, ok := v.Interface().(map[string]string); ok {
 			for _, key := range slices.Sorted(maps.Keys(texts)) {
-				texts[key] = replace(join(path, key), texts[key])
+				texts[key] = replace(problem.Join(path, key), texts[key])
 			}
 		}
 	case reflect.String:

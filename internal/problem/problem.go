@@ -93,6 +93,18 @@ func (l List) Texts() []string {
 	return texts
 }
 
+// Texts returns the problems of an error, or the error itself where it is no [List], as texts.
+func Texts(err error) []string {
+	var found List
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &found):
+		return found.Texts()
+	}
+	return []string{err.Error()}
+}
+
 // Error lists all problems, one per line.
 func (l List) Error() string { return strings.Join(l.Texts(), "\n") }
 

@@ -50,6 +50,12 @@ func TestList_Check_keepsPartsOfAList(t *testing.T) {
 	}, l)
 }
 
+func TestTexts(t *testing.T) {
+	assert.Nil(t, Texts(nil))
+	assert.Equal(t, []string{"broken"}, Texts(errors.New("broken")))
+	assert.Equal(t, []string{"a: b", "c"}, Texts(fmt.Errorf("wrapped: %w", List{{Path: "a", Message: "b"}, {Message: "c"}})))
+}
+
 func TestList_Covers(t *testing.T) {
 	l := List{{Path: "steps[1].batch"}}
 	for path, want := range map[string]struct{ covers, touches bool }{

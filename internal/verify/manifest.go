@@ -51,8 +51,8 @@ func ParseManifest(text []byte, name string) (Expect, error) {
 		e.Totals[column] = total
 	}
 	var problems []string
-	for _, f := range e.Faults() {
-		problems = append(problems, strings.TrimSpace(f.Key+" "+f.Message))
+	for _, p := range e.Problems() {
+		problems = append(problems, strings.TrimSpace(p.Path+" "+p.Message))
 	}
 	if m.File != "" && m.File != name {
 		problems = append(problems, fmt.Sprintf("file is %q, not %q", m.File, name))

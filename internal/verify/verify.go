@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Expect says what a file must hold. Whatever is not given is not checked.
@@ -69,33 +71,24 @@ func (m Mismatch) String() string {
 	return text + ", found " + m.Found
 }
 
-// Fault is something wrong with an [Expect] itself.
-type Fault struct{ Key, Message string }
-
-// Faults names everything that is wrong with what is expected.
-func (e Expect) Faults() []Fault {
-	var faults []Fault
-	add := func(ok bool, key, format string, args ...any) {
-		if !ok {
-			faults = append(faults, Fault{key, fmt.Sprintf(format, args...)})
-		}
-	}
-	add(e.Manifest != "" || e.checks(), "", "expects nothing: give a manifest, bytes, rows, min_rows, max_rows, sha256 or totals")
+// Problems are all mistakes in what is expected, by its keys.
+func (e Expect) Problems() (found problem.List) {
+	found.Want(e.Manifest != "" || e.checks(), "", "expects nothing: give a manifest, bytes, rows, min_rows, max_rows, sha256 or totals")
 	for _, n := range []struct {
 		key   string
 		value *int64
 	}{{"bytes", e.Bytes}, {"rows", e.Rows}, {"min_rows", e.MinRows}, {"max_rows", e.MaxRows}} {
-		add(n.value == nil || *n.value >= 0, n.key, "cannot be less than 0")
+		found.Want(n.value == nil || *n.value >= 0, n.key, "cannot be less than 0")
 	}
-	add(e.MinRows == nil || e.MaxRows == nil || *e.MinRows <= *e.MaxRows, "min_rows", "is more than max_rows")
-	add(e.SHA256 == "" || isSHA256(e.SHA256), "sha256", "%q is not a SHA-256: 64 hex digits", e.SHA256)
+	found.Want(e.MinRows == nil || e.MaxRows == nil || *e.MinRows <= *e.MaxRows, "min_rows", "is more than max_rows")
+	found.Want(e.SHA256 == "" || isSHA256(e.SHA256), "sha256", "%q is not a SHA-256: 64 hex digits", e.SHA256)
 	for _, column := range e.columns() {
 		_, err := parseDecimal(e.Totals[column])
-		add(err == nil, "totals."+column, "%v", err)
-		add(column != "", "totals", "a column has no name")
+		found.Check("totals."+column, err)
+		found.Want(column != "", "totals", "a column has no name")
 	}
-	add(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter", "%q is not a delimiter: one character such as ; or |", e.Delimiter)
-	return faults
+	found.Want(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter", "%q is not a delimiter: one character such as ; or |", e.Delimiter)
+	return found
 }
 
 // columns are those of the totals, in order.

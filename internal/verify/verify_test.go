@@ -108,16 +108,16 @@ func TestCompareNamesBothFigures(t *testing.T) {
 	}
 }
 
-func TestFaultsNamesEveryOne(t *testing.T) {
+func TestExpect_Problems(t *testing.T) {
 	var texts []string
-	for _, f := range (Expect{Rows: n(-1), MinRows: n(2), MaxRows: n(1), SHA256: "abc", Totals: map[string]string{"A": "1e5"}, Delimiter: `"`}).Faults() {
-		texts = append(texts, f.Key+" "+f.Message)
+	for _, f := range (Expect{Rows: n(-1), MinRows: n(2), MaxRows: n(1), SHA256: "abc", Totals: map[string]string{"A": "1e5"}, Delimiter: `"`}).Problems() {
+		texts = append(texts, f.Path+" "+f.Message)
 	}
 	assert.Equal(t, []string{"rows cannot be less than 0", "min_rows is more than max_rows", `sha256 "abc" is not a SHA-256: 64 hex digits`,
 		`totals.A "1e5" is not a decimal number such as -1234.56`, `delimiter "\"" is not a delimiter: one character such as ; or |`}, texts)
-	assert.Len(t, Expect{}.Faults(), 1)
-	assert.Empty(t, Expect{Manifest: "inbox/x"}.Faults())
-	assert.Empty(t, Expect{Rows: n(0), Delimiter: ";"}.Faults())
+	assert.Len(t, Expect{}.Problems(), 1)
+	assert.Empty(t, Expect{Manifest: "inbox/x"}.Problems())
+	assert.Empty(t, Expect{Rows: n(0), Delimiter: ";"}.Problems())
 }
 
 func TestLayout(t *testing.T) {
@@ -153,8 +153,8 @@ func TestParseManifest(t *testing.T) {
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(`{"rows":1,"totals":{"A":"1"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if e, err := ParseManifest(text, "x"); err == nil && len(e.Faults()) > 0 {
-			t.Errorf("%q: accepted with faults: %v", text, e.Faults())
+		if e, err := ParseManifest(text, "x"); err == nil && len(e.Problems()) > 0 {
+			t.Errorf("%q: accepted with faults: %v", text, e.Problems())
 		}
 	})
 }
