@@ -228,7 +228,7 @@ func TestRunBatch(t *testing.T) {
 			name:      "a run that does not stop before the deadline; the interrupt is answered",
 			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the job may still run"}},
+			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the run may still go on"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
@@ -558,7 +558,7 @@ func TestAWrongIDFailsWithTheRightOne(t *testing.T) {
 	require.Equal(t, BatchFailed, errorType(env.GetWorkflowError()))
 	status := queryStatus(t, env)
 	require.Equal(t, Failed, status.State)
-	require.Contains(t, status.Summary, "carried out by workflow batch/prod/ALLOC/2026-10-31: ALLOC for 2026-10-31: the trigger was refused")
+	require.Contains(t, status.Summary, "run by workflow batch/prod/ALLOC/2026-10-31: ALLOC for 2026-10-31: the trigger was refused")
 }
 
 func TestInputFaultsAreNamedAtOnce(t *testing.T) {
