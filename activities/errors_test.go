@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
@@ -158,22 +159,26 @@ func TestALookBehindAChangeWaits(t *testing.T) {
 	require.NoError(t, looksAt(a, watch, 2))
 }
 
-// A short report may be over in the answer to its request: its end is known before the first look.
-func TestAReportsEndIsToldEvenWhenItIsKnown(t *testing.T) {
+// An attempt behind the first one polls the instance that its heartbeat names, also through its end.
+func TestGenerateReport_pollsTheInstanceOfItsHeartbeat(t *testing.T) {
 	for code, word := range map[string]string{"RPT_FAIL_ONCE": "FAIL", "RPT002": "COMPLETE"} {
 		t.Run(word, func(t *testing.T) {
 			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+			in := GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"}
+			var asked generated
 			env := activityEnv(a)
-			answer, err := env.ExecuteActivity(a.GenerateReport, GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"})
+			env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) { require.NoError(t, details.Get(&asked)) })
+			_, err := env.ExecuteActivity(a.GenerateReport, in)
+			require.Equal(t, StillWaiting, applicationError(t, err).Type())
+
+			sim.Advance(time.Hour)
+			env = activityEnv(a)
+			env.SetHeartbeatDetails(asked)
+			answer, err := env.ExecuteActivity(a.GenerateReport, in)
 			require.NoError(t, err)
 			var report Report
 			require.NoError(t, answer.Get(&report))
-			sim.Advance(time.Hour)
-			answer, err = env.ExecuteActivity(a.ReportStatus, ReportStatusInput{
-				Connection: "prod", Code: code, InstanceID: report.InstanceID, Poll: Poll{Since: time.Now(), Known: word},
-			})
-			require.NoError(t, err)
-			require.NoError(t, answer.Get(&report))
+			require.Equal(t, asked.InstanceID, report.InstanceID)
 			require.Equal(t, word, report.Status)
 			require.True(t, report.Done || report.Failed)
 		})

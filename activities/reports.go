@@ -2,6 +2,9 @@ package activities
 
 import (
 	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
@@ -16,7 +19,7 @@ type GenerateReportInput struct {
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 }
 
-// ReportStatusInput asks for a report's status once it differs from Poll.Known or is an end. Source: chapter 9.
+// ReportStatusInput asks for a report's status once the report has ended. Source: chapter 9.
 type ReportStatusInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
@@ -35,11 +38,28 @@ type Report struct {
 	Link SealedPAR `json:"link,omitempty"`
 }
 
-// GenerateReport asks for a report. Repeating it makes another instance, which does no harm.
+// generated is the heartbeat of GenerateReport: the instance that an earlier attempt asked for.
+type generated struct {
+	InstanceID string    `json:"instance_id"`
+	Since      time.Time `json:"since"`
+}
+
+// GenerateReport asks for a report and waits until it is generated. An attempt that finds an instance
+// in its heartbeat polls that one instead of asking again. When the heartbeat is lost, another
+// instance is generated, which does no harm.
 func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput) (Report, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Report{}, err
+	}
+	var earlier generated
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &earlier) == nil {
+		return a.pollReport(ctx, conn, ReportStatusInput{
+			Connection: in.Connection,
+			Code:       in.Code,
+			InstanceID: earlier.InstanceID,
+			Poll:       Poll{Since: earlier.Since},
+		})
 	}
 	instance, err := conn.service.GenerateReport(ctx, pbsm.ReportRequest{
 		ReportCode: in.Code, ReportType: in.Type, ReportDefType: in.DefinitionType,
@@ -48,22 +68,31 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 	if err != nil {
 		return Report{}, classifyCall(ctx, err)
 	}
-	return conn.newReport(instance), nil
+	report := conn.newReport(instance)
+	if report.Done || report.Failed {
+		return report, nil
+	}
+	now := time.Now()
+	activity.RecordHeartbeat(ctx, generated{InstanceID: report.InstanceID, Since: now})
+	return Report{}, a.stillWaiting(ctx, now, "report %s, instance %s: %s", in.Code, report.InstanceID, report.Status)
 }
 
-// ReportStatus answers when the report is over, or its status differs from what the workflow knows.
+// ReportStatus waits until the report has ended, and answers with a link that is as fresh as it can be.
 func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Report, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Report{}, err
 	}
+	return a.pollReport(ctx, conn, in)
+}
+
+func (a *Activities) pollReport(ctx context.Context, conn *connection, in ReportStatusInput) (Report, error) {
 	instance, err := conn.service.ReportStatus(ctx, pbsm.ReportStatusRequest{ReportCode: in.Code, InstanceID: in.InstanceID})
 	if err != nil {
 		return Report{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	report := conn.newReport(instance)
-	// An end is an end even when it is known: a short report may have been over in the answer to its request.
-	if !report.Done && !report.Failed && report.Status == in.Known {
+	if !report.Done && !report.Failed {
 		return Report{}, a.stillWaiting(ctx, in.Since, "report %s, instance %s: %s", in.Code, in.InstanceID, instance.Status)
 	}
 	return report, nil

@@ -148,6 +148,7 @@ func chapterMigrations(t *testing.T, e *harness.Env) {
 }
 
 func chapterReports(t *testing.T, e *harness.Env) {
+	e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, Match: "RPT001", Times: 1}) // a new link is asked for
 	run := e.Start("report/"+e.Connection, workflows.GenerateReport,
 		workflows.GenerateReportInput{Connection: e.Connection, Code: "RPT001", SaveTo: "reports/profitability.csv"})
 	var result workflows.GenerateReportResult

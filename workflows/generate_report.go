@@ -27,18 +27,27 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
 	result := GenerateReportResult{Code: in.Code, File: FileResult{Connection: in.Connection, File: in.SaveTo, StartedAt: r.started}}
 	var report activities.Report
-	err := r.do(ctx, callOptions, "generate "+in.Code, act.GenerateReport, activities.GenerateReportInput{
-		Connection: in.Connection, Code: in.Code, Type: cmp.Or(in.Type, defaultReportType), DefinitionType: in.DefinitionType,
-		Filter: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
+	err := r.do(ctx, pollOptions, "generate "+in.Code, act.GenerateReport, activities.GenerateReportInput{
+		Connection:        in.Connection,
+		Code:              in.Code,
+		Type:              cmp.Or(in.Type, defaultReportType),
+		DefinitionType:    in.DefinitionType,
+		Filter:            in.Filter,
+		PlaceholderFilter: in.PlaceholderFilter,
 	}, &report)
 	if err != nil {
 		return result, err
 	}
 	result.InstanceID = report.InstanceID
-	err = r.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
-		report, err := r.awaitReport(ctx, in, report)
-		if err != nil {
-			return err
+	err = r.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
+		if before != nil { // the link has expired
+			if report, err = r.reportStatus(ctx, in, report.InstanceID); err != nil {
+				return err
+			}
+		}
+		if report.Failed {
+			return failure(StepFailed, fmt.Sprintf("report %s, instance %s: the service says %s; look at the report's log on its screens, then start it again",
+				in.Code, report.InstanceID, report.Status))
 		}
 		return r.save(ctx, in.Connection, report.Link, left, &result.File)
 	})
@@ -48,21 +57,12 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 	return result, err
 }
 
-// awaitReport looks until the report is generated. The answer carries a link that is as fresh as it can be.
-func (r *simpleRun) awaitReport(ctx workflow.Context, in GenerateReportInput, report activities.Report) (activities.Report, error) {
-	since, known := workflow.Now(ctx), report.Status
-	for {
-		var seen activities.Report
-		err := r.do(ctx, pollOptions, "wait for report "+in.Code+", instance "+report.InstanceID, act.ReportStatus, activities.ReportStatusInput{
-			Connection: in.Connection, Code: in.Code, InstanceID: report.InstanceID,
-			Poll: activities.Poll{Since: since, Known: known},
-		}, &seen)
-		switch {
-		case err != nil || seen.Done:
-			return seen, err
-		case seen.Failed:
-			return seen, failure(StepFailed, fmt.Sprintf("report %s, instance %s: the service says %s; look at the report's log on its screens, then start it again", in.Code, report.InstanceID, seen.Status))
-		}
-		known = seen.Status
-	}
+// reportStatus asks for the report again. The answer carries a fresh link.
+func (r *simpleRun) reportStatus(ctx workflow.Context, in GenerateReportInput, instanceID string) (report activities.Report, err error) {
+	return report, r.do(ctx, pollOptions, "ask for report "+in.Code+", instance "+instanceID, act.ReportStatus, activities.ReportStatusInput{
+		Connection: in.Connection,
+		Code:       in.Code,
+		InstanceID: instanceID,
+		Poll:       activities.Poll{Since: workflow.Now(ctx)},
+	}, &report)
 }
