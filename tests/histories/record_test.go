@@ -75,9 +75,11 @@ func (s scenario) tasks() []simulator.Task {
 func TestRecordHistories(t *testing.T) {
 	t.Parallel()
 	catalog := simulator.DefaultCatalog()
-	catalog.Reports = append(catalog.Reports, simulator.Report{
-		Code: "RPT_TINY", Kind: simulator.Profitability, Rows: 3, AsOf: harness.AsOf, Duration: 10 * time.Second,
-	})
+	for _, code := range []string{"RPT_TINY", "RPT_EXPIRES"} {
+		catalog.Reports = append(catalog.Reports, simulator.Report{
+			Code: code, Kind: simulator.Profitability, Rows: 3, AsOf: harness.AsOf, Duration: 10 * time.Second,
+		})
+	}
 	for _, s := range scenarios {
 		catalog.Batches = append(catalog.Batches, simulator.Batch{Code: s.code(), Tasks: s.tasks()})
 	}
