@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the namespace and registers the search attributes. Each step may be repeated.
+# Creates the namespace and registers the search attributes. Every step may be repeated.
 # Usage: setup-namespace.sh SEARCH_ATTRIBUTES_FILE (lines of NAME=Type, with # for comments)
 set -eu
 
-# The server takes some seconds to see a namespace or an attribute that was just made.
+# The server takes some seconds to see a namespace or an attribute that was just created.
 await() {
   for _ in $(seq 60); do
     if "$@" >/dev/null 2>&1; then return; fi

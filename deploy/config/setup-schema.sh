@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes or upgrades the two databases, each named like its schema. Each step may be repeated.
+# Creates or upgrades the two databases, each named after its schema. Every step may be repeated.
 set -eu
 
 SQL_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")

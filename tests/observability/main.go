@@ -74,7 +74,7 @@ func boardJSON() ([]byte, error) {
 // operatorRule is a file of rules as a resource of the Prometheus operator.
 func operatorRule(rules string) []byte {
 	var b strings.Builder
-	b.WriteString(`# alerts.yaml as the Prometheus operator takes it, by make generate.
+	b.WriteString(`# alerts.yaml in the form of the Prometheus operator; written by make generate.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata: {name: pbsmflow}
