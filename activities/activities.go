@@ -36,11 +36,11 @@ type Activities struct {
 }
 
 type connection struct {
-	service *pbsm.Client
-	seen    observer
-	objects *parstore.Client
-	sealer  parstore.Sealer
-	config  config.Connection
+	service  *pbsm.Client
+	observer observer
+	objects  *parstore.Client
+	sealer   parstore.Sealer
+	config   config.Connection
 	// folderPace keeps the calls within one activity to the rate that the task queue keeps for the others.
 	folderPace *rate.Limiter
 }
@@ -79,8 +79,8 @@ func New(ctx context.Context, cfg *config.Config, temporal client.Client, metric
 
 func connect(name string, c config.Connection, metrics client.MetricsHandler) (*connection, error) {
 	settings := c.Client()
-	seen := newObserver(metrics, name)
-	settings.Observe = seen.service
+	observer := newObserver(metrics, name)
+	settings.Observe = observer.service
 	service, err := pbsm.New(settings)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 		PARHosts: c.PARHosts, CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
 		UserAgent: "pbsmflow/" + version.Version,
 		Parallel:  int(c.Transfer.Parallel), PartSize: c.Transfer.PartSize, Threshold: c.Transfer.Threshold, Bandwidth: c.Transfer.Bandwidth,
-		Observe: seen.objects,
+		Observe: observer.objects,
 	})
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	return &connection{
 		folderPace: rate.NewLimiter(pace, 1),
 		service:    service,
-		seen:       seen,
+		observer:   observer,
 		objects:    objects,
 		sealer:     parstore.NewSealer(c.ClientSecret.Expose(), name),
 		config:     c,

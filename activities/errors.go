@@ -1,7 +1,6 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/internal/transfer"
 )
 
 // Types of the application errors that activities and workflows fail with.
@@ -52,14 +53,14 @@ func InvalidInputError(problems ...string) error {
 	return temporal.NewNonRetryableApplicationError(strings.Join(problems, "; "), InvalidInput, nil, problems)
 }
 
-// Bytes of one problem, and of all. An error that is larger than a message to Temporal would never get there,
-// and the activity be tried for ever.
+// Bytes of one problem, and of all. Temporal would refuse an error that is larger than its messages, and try
+// the activity again forever.
 const (
 	maxProblemSize  = 4 << 10
 	maxProblemsSize = 64 << 10
 )
 
-// fitting are the first of many problems, and how many more there are.
+// fitting returns the problems that fit into an error, and how many more there are.
 func fitting(problems []string) []string {
 	var first []string
 	size := 0
@@ -77,109 +78,135 @@ func fitting(problems []string) []string {
 
 // classifyCall classifies the error of a call that is safe to repeat.
 func classifyCall(ctx context.Context, err error) error {
-	return classify(capRetryAfter(ctx, err, halfway), true, 0)
+	return classify(err, true, retryAfter{limit: func(d time.Duration) time.Duration { return halfway(ctx, d) }})
 }
 
-// classifyPoll classifies the error of a status call: repeated when the next look is due, or when the
+// classifyPoll classifies the error of a status call: retried when the next poll is due, or when the
 // service asks for it, but once more before the timeout.
 func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err error) error {
-	return classify(capRetryAfter(ctx, err, beforeTimeout), true, a.nextPoll(ctx, since))
+	return classify(err, true, retryAfter{
+		standard: a.nextPoll(ctx, since),
+		limit:    func(d time.Duration) time.Duration { return beforeTimeout(ctx, d) },
+	})
 }
 
 // classifySubmission classifies the error of a call that must not be repeated unless it was certainly not processed.
 func classifySubmission(ctx context.Context, err error) error {
-	return classify(capRetryAfter(ctx, err, halfway), false, 0)
+	return classify(err, false, retryAfter{limit: func(d time.Duration) time.Duration { return halfway(ctx, d) }})
 }
 
-// capRetryAfter cuts short the delay that the other side asks for: Temporal ends at once what is to be repeated
-// after the timeout.
-func capRetryAfter(ctx context.Context, err error, cut func(context.Context, time.Duration) time.Duration) error {
-	var (
-		service *pbsm.Error
-		objects *parstore.Error
-		known   *temporal.ApplicationError
-	)
-	switch {
-	case errors.As(err, &known):
-	case errors.As(err, &service) && service.RetryAfter > 0:
-		copied := *service // a refused login is shared by all calls
-		copied.RetryAfter = cut(ctx, service.RetryAfter)
-		return &copied
-	case errors.As(err, &objects) && objects.RetryAfter > 0:
-		copied := *objects
-		copied.RetryAfter = cut(ctx, objects.RetryAfter)
-		return &copied
+// retryAfter decides on the delay before a retry.
+type retryAfter struct {
+	standard time.Duration // unless the other side requests one; 0: the retry policy's
+	limit    func(time.Duration) time.Duration
+}
+
+// delay caps a server-requested delay so that the retry fits before schedule-to-close; otherwise Temporal
+// fails the activity at once.
+func (r retryAfter) delay(requested time.Duration) time.Duration {
+	if requested > 0 {
+		return r.limit(requested)
 	}
-	return err
+	return r.standard
 }
 
-func classify(err error, safeToRepeat bool, delay time.Duration) error {
+func classify(err error, safeToRepeat bool, retry retryAfter) error {
 	var (
-		service *pbsm.Error
-		objects *parstore.Error
-		known   *temporal.ApplicationError
+		service  *pbsm.Error
+		objects  *parstore.Error
+		missing  *transfer.MissingError
+		changed  *transfer.ChangedError
+		problems problem.List
+		known    *temporal.ApplicationError
 	)
+	final := temporal.NewNonRetryableApplicationError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &service):
-		return classifyService(service, safeToRepeat, delay)
+		return classifyService(err, service, safeToRepeat, retry)
 	case errors.As(err, &objects):
-		return classifyObjects(objects)
+		return classifyObjects(err, objects, retry)
+	case errors.As(err, &missing):
+		return final(err.Error(), FileMissing, nil)
+	case errors.As(err, &changed):
+		return final(err.Error(), FileChanged, nil)
+	case errors.As(err, &problems):
+		return InvalidInputError(problems.Texts()...)
+	case errors.Is(err, transfer.ErrBadState):
+		return final(err.Error(), Refused, nil)
 	case safeToRepeat && errors.Is(err, fs.ErrPermission):
-		return temporal.NewNonRetryableApplicationError(err.Error()+"; give the worker's user access, then retry", Refused, nil, Refusal{Text: err.Error()})
+		return final(err.Error()+"; give the worker's user access, then retry", Refused, nil, Refusal{Text: err.Error()})
 	case safeToRepeat:
-		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: delay})
+		options := temporal.ApplicationErrorOptions{NextRetryDelay: retry.standard}
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
 	default:
-		return temporal.NewNonRetryableApplicationError(err.Error(), OutcomeUnknown, nil, Refusal{Text: err.Error()})
+		return final(err.Error(), OutcomeUnknown, nil, Refusal{Text: err.Error()})
 	}
 }
 
-// withMessage is an error in other words, with more details behind what was said; its kind stays.
-func withMessage(known *temporal.ApplicationError, message string, more ...any) error {
-	var said Refusal
-	if known.HasDetails() {
-		_ = known.Details(&said)
-	}
-	return temporal.NewApplicationErrorWithOptions(message, known.Type(), temporal.ApplicationErrorOptions{
-		NonRetryable: known.NonRetryable(), NextRetryDelay: known.NextRetryDelay(), Cause: errors.Unwrap(known),
-		Details: append([]any{said}, more...),
-	})
-}
-
-func classifyService(e *pbsm.Error, safeToRepeat bool, delay time.Duration) error {
+func classifyService(err error, e *pbsm.Error, safeToRepeat bool, retry retryAfter) error {
 	options := temporal.ApplicationErrorOptions{
 		Details: []any{Refusal{Call: e.Call, Subject: e.Subject, HTTPStatus: e.HTTPStatus, Code: e.Code, Text: e.Text}},
 	}
 	switch {
 	case !e.NotProcessed && !safeToRepeat:
 		options.NonRetryable = true
-		message := fmt.Sprintf("it is not known whether this was carried out: %v", e)
+		message := fmt.Sprintf("it is not known whether this was carried out: %v", err)
 		return temporal.NewApplicationErrorWithOptions(message, OutcomeUnknown, options)
 	case e.Temporary:
-		options.NextRetryDelay = cmp.Or(e.RetryAfter, delay)
-		return temporal.NewApplicationErrorWithOptions(e.Error(), Unavailable, options)
+		options.NextRetryDelay = retry.delay(e.RetryAfter)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
 	default:
 		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(e.Error(), Refused, options)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Refused, options)
 	}
 }
 
-func classifyObjects(e *parstore.Error) error {
+func classifyObjects(err error, e *parstore.Error, retry retryAfter) error {
 	options := temporal.ApplicationErrorOptions{
-		NextRetryDelay: e.RetryAfter,
-		Details:        []any{Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}},
+		Details: []any{Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}},
 	}
 	switch {
 	case e.Expired:
 		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(e.Error(), PARExpired, options)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), PARExpired, options)
 	case e.Temporary:
-		return temporal.NewApplicationErrorWithOptions(e.Error(), Unavailable, options)
+		options.NextRetryDelay = retry.delay(e.RetryAfter)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
 	default:
 		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(e.Error(), Refused, options)
+		return temporal.NewApplicationErrorWithOptions(err.Error(), Refused, options)
 	}
+}
+
+// retryDelay reports whether the retry policy would repeat a call after this error, and the delay that the
+// error carries.
+func retryDelay(ctx context.Context, err error) (delay time.Duration, again bool) {
+	var failed *temporal.ApplicationError
+	if !errors.As(classifyCall(ctx, err), &failed) {
+		return 0, false
+	}
+	return failed.NextRetryDelay(), !failed.NonRetryable()
+}
+
+func isInvalidInput(err error) bool {
+	var failed *temporal.ApplicationError
+	return errors.As(err, &failed) && failed.Type() == InvalidInput
+}
+
+// withDetails copies an ApplicationError with extra details.
+func withDetails(failed *temporal.ApplicationError, more ...any) error {
+	var said Refusal
+	if failed.HasDetails() {
+		_ = failed.Details(&said)
+	}
+	return temporal.NewApplicationErrorWithOptions(failed.Message(), failed.Type(), temporal.ApplicationErrorOptions{
+		NonRetryable:   failed.NonRetryable(),
+		NextRetryDelay: failed.NextRetryDelay(),
+		Cause:          errors.Unwrap(failed),
+		Details:        append([]any{said}, more...),
+	})
 }

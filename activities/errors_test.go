@@ -33,6 +33,7 @@ import (
 )
 
 func TestErrorsAreClassifiedOnce(t *testing.T) {
+	uncapped := retryAfter{limit: func(d time.Duration) time.Duration { return d }}
 	wrapped := func(e *pbsm.Error) error { return fmt.Errorf("trigger was not sent: %w", e) }
 	for _, c := range []struct {
 		name         string
@@ -58,16 +59,16 @@ func TestErrorsAreClassifiedOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var failed *temporal.ApplicationError
-			require.ErrorAs(t, classify(c.err, c.safeToRepeat, 0), &failed)
+			require.ErrorAs(t, classify(c.err, c.safeToRepeat, uncapped), &failed)
 			require.Equal(t, c.want, failed.Type())
 			require.Equal(t, c.final, failed.NonRetryable())
 			require.Equal(t, c.delay, failed.NextRetryDelay())
 		})
 	}
-	require.NoError(t, classify(nil, true, 0))
-	require.ErrorIs(t, classify(context.Canceled, false, 0), context.Canceled)
+	require.NoError(t, classify(nil, true, uncapped))
+	require.ErrorIs(t, classify(context.Canceled, false, uncapped), context.Canceled)
 	known := InvalidInputError("a", "b")
-	require.Equal(t, known, classify(known, false, 0))
+	require.Equal(t, known, classify(known, false, uncapped))
 }
 
 func TestPausesGrowWithTheTimeWaited(t *testing.T) {

@@ -2,12 +2,8 @@ package activities
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -47,14 +43,14 @@ func newObserver(metrics client.MetricsHandler, connection string) observer {
 }
 
 func (o observer) service(ctx context.Context, e pbsm.Exchange) {
-	o.seen(ctx, e.Call, e.Status, e.Began, e.Took)
+	o.record(ctx, e.Call, e.Status, e.Began, e.Took)
 }
 
 func (o observer) objects(ctx context.Context, e parstore.Exchange) {
-	o.seen(ctx, "object "+strings.ToLower(e.Method), e.Status, e.Began, e.Took)
+	o.record(ctx, "object "+strings.ToLower(e.Method), e.Status, e.Began, e.Took)
 }
 
-func (o observer) seen(ctx context.Context, call string, status int, began time.Time, took time.Duration) {
+func (o observer) record(ctx context.Context, call string, status int, began time.Time, took time.Duration) {
 	code := "none"
 	if status != 0 {
 		code = strconv.Itoa(status)
@@ -81,79 +77,4 @@ func (o observer) seen(ctx context.Context, call string, status int, began time.
 
 func (o observer) transferred(direction string) client.MetricsCounter {
 	return o.metrics.WithTags(map[string]string{"direction": direction}).Counter(transferBytesMetric)
-}
-
-// bytesCounter counts what moves beyond what was there when it began. What is sent again after
-// a failed part is not counted twice.
-type bytesCounter struct {
-	counter client.MetricsCounter
-	resumes bool // what is told first was there already
-	first   sync.Once
-	seen    atomic.Int64
-}
-
-func (c *bytesCounter) moved(done int64) {
-	if c.resumes {
-		c.first.Do(func() { c.seen.Store(done) })
-	}
-	for {
-		seen := c.seen.Load()
-		if done <= seen {
-			return
-		}
-		if c.seen.CompareAndSwap(seen, done) {
-			c.counter.Inc(done - seen)
-			return
-		}
-	}
-}
-
-var errNoAnswer = errors.New("does not answer")
-
-// StoreProblems tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
-// whatever a store does.
-func StoreProblems(ctx context.Context, a *Activities) map[string]error {
-	return a.storeChecks.problems(ctx, a.stores.Names(), a.stores.Check)
-}
-
-// storeChecks are the checks that have not come back. A file system that hangs heeds no context, and
-// each check of it would keep a thread: so a store is not asked again before it has answered.
-type storeChecks struct{ pending sync.Map }
-
-func (c *storeChecks) problems(ctx context.Context, names []string, check func(context.Context, string) error) map[string]error {
-	type answer struct {
-		name string
-		err  error
-	}
-	problems, answers, asked := map[string]error{}, make(chan answer, len(names)), 0
-	for _, name := range names {
-		problems[name] = fmt.Errorf("store %s: %w", name, errNoAnswer)
-		if _, hangs := c.pending.LoadOrStore(name, true); hangs {
-			continue
-		}
-		asked++
-		go func() {
-			err := check(ctx, name)
-			c.pending.Delete(name) // before the answer, or the next call would find it pending still
-			answers <- answer{name, err}
-		}()
-	}
-	for range asked {
-		select {
-		case is := <-answers:
-			problems[is.name] = is.err
-		case <-ctx.Done():
-			return problems
-		}
-	}
-	return problems
-}
-
-// RefusedLogins tells of each connection whether the service refused its credentials.
-func RefusedLogins(a *Activities) map[string]bool {
-	refused := map[string]bool{}
-	for name, c := range a.connections {
-		refused[name] = c.service.LoginRefused()
-	}
-	return refused
 }

@@ -2,207 +2,186 @@ package activities
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/pbsmflow/pbsmflow/internal/parstore"
-	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/transfer"
 )
 
 // FileInfo is a file in a store, in one version.
-type FileInfo struct {
-	File     string    `json:"file"`
-	Size     int64     `json:"size"`
-	Modified time.Time `json:"modified"`
-	// ETag is the store's word for the version.
-	ETag string `json:"etag,omitempty"`
-}
+type FileInfo = transfer.FileInfo
 
-func (f FileInfo) same(other FileInfo) bool {
-	return f.File == other.File && f.Size == other.Size && f.Modified.Equal(other.Modified) && f.ETag == other.ETag
-}
+// TransferResult is a file that was moved and checked.
+type TransferResult = transfer.Result
 
-// PutFileInput moves a file from a store to a pre-authenticated URL.
+// SentFile is a line of the list of a folder's files that were sent.
+type SentFile = transfer.SentFile
+
+// PutFileInput names a file in a store, and the pre-authenticated URL that it is sent to.
 type PutFileInput struct {
 	Connection string    `json:"connection"`
 	File       FileInfo  `json:"file"`
 	PAR        SealedPAR `json:"par"`
 }
 
-// GetFileInput moves a file from a pre-authenticated URL into a store.
+// GetFileInput names what is behind a pre-authenticated URL, and the file that it is saved to.
 type GetFileInput struct {
 	Connection string    `json:"connection"`
 	PAR        SealedPAR `json:"par"`
-	// SaveTo is "store/path". Nothing stands there until the file is whole and checked.
+	// SaveTo is "store/path". Nothing appears there before the file is whole and checked.
 	SaveTo string `json:"save_to"`
-	// Resume is what a transfer of the same file left whose URL is no longer good.
+	// Resume is what a transfer of the same file left whose URL expired.
 	Resume SealedTransfer `json:"resume,omitempty"`
 }
 
-// TransferResult is a file that arrived and was checked.
-type TransferResult struct {
-	Bytes  int64  `json:"bytes"`
-	Rows   int64  `json:"rows"`
-	SHA256 string `json:"sha256"`
-	ETag   string `json:"etag,omitempty"`
-	// Files is how many there were, of a folder; SHA256 is of their list then.
-	Files int64 `json:"files,omitempty"`
-	// StartOver says why what an earlier attempt had moved was of no use.
-	StartOver string `json:"start_over,omitempty"`
+// PutFolderInput names a folder whose files are sent to the service.
+type PutFolderInput struct {
+	Connection string `json:"connection"`
+	// Folder is "store/path/". Its files are sent, those of folders in it are not.
+	Folder string `json:"folder"`
+	// MimeType is by each file's ending when empty.
+	MimeType string `json:"mime_type,omitempty"`
+	Prefix   string `json:"prefix,omitempty"`
+	// ListTo is the "store/path" of the list of what was sent: a SentFile a line.
+	ListTo string `json:"list_to"`
+	// Marker is the "store/path" of the file whose presence says that the folder is complete. It is not sent.
+	Marker string `json:"marker,omitempty"`
 }
 
-// DropTransferInput names what a transfer left that nobody will go on with.
+// ListSentFilesInput names the list of a folder's files that were sent.
+type ListSentFilesInput struct {
+	Connection string `json:"connection"`
+	ListTo     string `json:"list_to"`
+	Poll
+}
+
+// DropTransferInput names what a transfer left that will not be resumed.
 type DropTransferInput struct {
 	Connection string         `json:"connection"`
 	Left       SealedTransfer `json:"left"`
 }
 
-// PutFile sends a file to a pre-authenticated URL, in parts when it is large. A later
-// attempt, on whichever worker, sends what is missing. Sending it again replaces it.
+// PutFile sends a file to a pre-authenticated URL, in parts when it is large. A later attempt, on any
+// worker, sends what is missing. Repeating it replaces the file.
 //
-// The parts go to a URL of the upload's own, which may be good for longer than the one it
-// began with. When neither is, the error is PARExpired: a new one is for a new file id, so
-// that all of the file is sent again.
+// The parts go to a URL of the upload's own, which may be valid for longer than the one it began with.
+// When neither is valid, the error is PARExpired: a new URL comes with a new file id, so that the whole
+// file is sent again.
 func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (TransferResult, error) {
-	conn, url, err := a.opened(in.Connection, in.PAR)
+	conn, url, err := a.openPAR(in.Connection, in.PAR)
 	if err != nil {
 		return TransferResult{}, err
 	}
-	t := a.newTransfer(ctx, conn, savedTransfer{File: in.File}, "")
+	t := a.newTransfer(ctx, conn, directionUpload, "")
 	return t.run(func(ctx context.Context) (TransferResult, error) {
-		if err := a.sameVersion(ctx, in.File); err != nil {
-			return TransferResult{}, err
-		}
-		rows := newRows(in.File.File)
-		sent, err := conn.objects.Upload(ctx, url, parstore.Upload{
-			Source: fileInStore{a.stores, in.File.File}, Size: in.File.Size, Digest: rows,
-			Resume: t.saved.Engine, Save: t.save, Progress: func(done int64) { t.moved(done, in.File.Size) },
-		})
-		if err == nil {
-			err = a.sameVersion(ctx, in.File)
-		}
-		return TransferResult{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
+		return a.mover(conn).UploadFile(ctx, &t.attempt, in.File, url)
 	})
 }
 
-// sameVersion fails when a file is not the version that was found.
-func (a *Activities) sameVersion(ctx context.Context, found FileInfo) error {
-	now, err := a.versionOf(ctx, found.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fileMissing("%s is not in its store any more: put it there, then retry", found.File)
+// GetFile saves what is behind a pre-authenticated URL, in parallel ranges when it is large. Nothing
+// appears under the final name before the file is whole and checked. A later attempt resumes what was
+// received: in a folder on any worker that shares it, on an SFTP server and in a bucket on any worker.
+func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResult, error) {
+	conn, url, err := a.openPAR(in.Connection, in.PAR)
+	if err != nil {
+		return TransferResult{}, err
 	}
+	t := a.newTransfer(ctx, conn, directionDownload, in.Resume)
+	return t.run(func(ctx context.Context) (TransferResult, error) {
+		result, err := a.mover(conn).DownloadFile(ctx, &t.attempt, url, in.SaveTo, stagingKey(ctx))
+		return result, unknownStore(ctx, err)
+	})
+}
+
+// PutFolder sends the files of a folder, and lists each as it arrives. A later attempt, on any worker,
+// sends what is missing.
+func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (TransferResult, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return TransferResult{}, err
+	}
+	folder := transfer.Folder{
+		Path:     in.Folder,
+		MimeType: in.MimeType,
+		Prefix:   in.Prefix,
+		ListTo:   in.ListTo,
+		Marker:   in.Marker,
+		Key:      stagingKey(ctx),
+	}
+	t := a.newTransfer(ctx, conn, directionUpload, "")
+	result, err := t.run(func(ctx context.Context) (TransferResult, error) {
+		result, err := a.mover(conn).UploadFolder(ctx, &t.attempt, folder)
+		return result, unknownStore(ctx, err)
+	})
+	if isInvalidInput(err) {
+		_ = a.mover(conn).Discard(ctx, t.attempt.State) // an error that lists problems has no room for the state
+	}
+	return result, err
+}
+
+// ListSentFiles answers once the service lists every file of a list.
+func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) error {
+	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return err
 	}
-	if now.same(found) {
-		return nil
-	}
-	return temporal.NewNonRetryableApplicationError(
-		fmt.Sprintf("%s changed since it was found (%d bytes then, %d now): retry once it is complete", found.File, found.Size, now.Size), FileChanged, nil)
-}
-
-type fileInStore struct {
-	stores *stores.Stores
-	ref    string
-}
-
-func (f fileInStore) Section(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	return f.stores.Section(ctx, f.ref, offset, length)
-}
-
-// GetFile saves what is behind a pre-authenticated URL, in parallel ranges when it is large.
-// Under the final name stands nothing, or the whole file. A later attempt goes on with what was
-// received: in a folder on any worker that shares it, on an SFTP server and in a bucket on any.
-func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResult, error) {
-	conn, url, err := a.opened(in.Connection, in.PAR)
+	listed, err := conn.service.ListFiles(ctx, "")
 	if err != nil {
-		return TransferResult{}, err
+		return a.classifyPoll(ctx, in.Since, err)
 	}
-	key := activity.GetInfo(ctx).WorkflowExecution.ID
-	t := a.newTransfer(ctx, conn, savedTransfer{SaveTo: in.SaveTo, Key: key}, in.Resume)
-	return t.run(func(ctx context.Context) (TransferResult, error) {
-		parts, err := a.stores.Parts(ctx, in.SaveTo, key, t.saved.Parts)
-		if err != nil {
-			return TransferResult{}, unknownStore(ctx, err)
+	sent, err := a.mover(conn).SentFiles(ctx, in.ListTo)
+	if err != nil {
+		return a.classifyPoll(ctx, in.Since, err)
+	}
+	known := map[string]bool{}
+	for _, file := range listed {
+		known[file.ID] = true
+	}
+	var missing []SentFile
+	for _, file := range sent {
+		if !known[file.FileID] {
+			missing = append(missing, file)
 		}
-		t.parts = parts
-		rows := newRows(in.SaveTo)
-		received, err := conn.objects.Download(ctx, url, parstore.Download{
-			Target: parts, Digest: rows, Resume: t.saved.Engine, Save: t.save, Progress: t.moved,
-		})
-		if err == nil {
-			err = a.confirmOwnership(ctx, t)
-		}
-		if err == nil {
-			err = parts.Commit()
-		}
-		if err != nil && (len(t.saved.Engine) > 0 || errors.Is(err, errMayBeOver) && parts.State() == nil) {
-			err = errors.Join(err, parts.Suspend()) // an attempt that has taken over may be writing to what has this name
-		}
-		_ = parts.Abort() // harmless after either
-		return TransferResult{Bytes: received.Bytes, Rows: rows.count(), SHA256: received.SHA256, ETag: received.ETag, StartOver: received.StartOver}, err
-	})
-}
-
-var errMayBeOver = errors.New("not known from Temporal whether this attempt still counts, so the file is not put under its name")
-
-// confirmOwnership asks Temporal for leave to commit. An attempt that Temporal has given up may still
-// reach the store, where another one writes a draft of the same name: to commit would put that
-// one's half under the final name.
-//
-// Nobody can take over within the heartbeat timeout from the answer on. An attempt that stands
-// still for that long between the answer and the commit, cut off from Temporal, is what remains.
-func (a *Activities) confirmOwnership(ctx context.Context, t *transfer) error {
-	if a.temporal == nil {
+	}
+	if len(missing) == 0 {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	limited, cancel := context.WithTimeout(ctx, beatTimeout)
-	defer cancel()
-	p := TransferProgress{Done: t.bytes.Load(), Total: t.total.Load(), State: t.state}
-	err := a.temporal.RecordActivityHeartbeat(limited, activity.GetInfo(ctx).TaskToken, p)
-	if err == nil {
-		return nil
-	}
-	activity.RecordHeartbeat(ctx, p) // where the attempt is over, the SDK ends its context
-	if temporal.IsCanceledError(err) {
-		return err // it counts, and is to end
-	}
-	return fmt.Errorf("%s: %w: %w", t.saved.SaveTo, errMayBeOver, err)
+	return a.stillWaiting(ctx, in.Since, "%d files are not among the %d that the service lists, the first is %s, file id %s",
+		len(missing), len(listed), missing[0].File, missing[0].FileID)
 }
 
-// DropTransfer removes what a transfer left that nobody will go on with: parts at the object
-// store, or a part of a file beside its final name. Of a folder the list of what was sent stays.
+// DropTransfer removes what a transfer left that will not be resumed: parts at the object store, or the
+// staging file of a download. The list of a folder stays.
 func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) error {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return err
 	}
-	left, err := conn.openTransfer(in.Left)
+	state, err := conn.openState(in.Left)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
-	if left.Folder != "" {
-		return classifyCall(ctx, conn.dropUnderWay(ctx, left.Engine))
-	}
-	if left.SaveTo == "" {
-		return classifyCall(ctx, conn.objects.Discard(ctx, left.Engine))
-	}
-	parts, err := a.stores.Parts(ctx, left.SaveTo, left.Key, left.Parts)
-	if err != nil {
-		return classifyCall(ctx, err)
-	}
-	return classifyCall(ctx, parts.Abort())
+	return classifyCall(ctx, a.mover(conn).Discard(ctx, state))
 }
 
-func (a *Activities) opened(name string, sealed SealedPAR) (*connection, string, error) {
+func (a *Activities) mover(conn *connection) *transfer.Mover {
+	return &transfer.Mover{
+		Stores:      a.stores,
+		Objects:     conn.objects,
+		Service:     conn.service,
+		Pace:        conn.folderPace,
+		MaxFileSize: conn.config.MaxFileSize,
+		Parallel:    int(conn.config.Transfer.Parallel),
+		Scan:        conn.config.ScanAfterUpload,
+	}
+}
+
+// stagingKey is the same for every attempt and every run of a workflow: a later one resumes what an
+// earlier one left.
+func stagingKey(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.ID }
+
+func (a *Activities) openPAR(name string, sealed SealedPAR) (*connection, string, error) {
 	conn, err := a.connection(name)
 	if err != nil {
 		return nil, "", err

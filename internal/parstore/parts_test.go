@@ -29,6 +29,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/internal/simulator/simtest"
 )
 
 const testPart = 64 << 10
@@ -43,25 +44,14 @@ type tenant struct {
 
 func newTenant(t *testing.T, o simulator.Options) *tenant {
 	t.Helper()
-	sim, err := simulator.Start(o)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = sim.Close() })
-	n := tenantOf(t, sim)
+	n := tenantOf(t, simtest.Start(t, o))
 	n.objects = n.client(Options{})
 	return n
 }
 
 func tenantOf(t testing.TB, sim *simulator.Simulator) *tenant {
 	t.Helper()
-	opts := sim.Options()
-	service, err := pbsm.New(pbsm.Config{
-		BaseURL: sim.BaseURL(), TokenURL: sim.TokenURL(), TenantID: opts.Tenant, ServiceID: opts.ServiceID, WorkspaceID: opts.WorkspaceID,
-		RemoteUser: opts.RemoteUser, Locale: "en-US", AppID: opts.AppID, ClientID: opts.ClientID, ClientSecret: opts.ClientSecret,
-		Username: opts.Username, Password: opts.Password, CAFile: sim.CAFile(), Timeout: 10 * time.Second, MaxFileSize: 1 << 40,
-		DynamicParams: pbsm.DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
-	})
-	require.NoError(t, err)
-	return &tenant{Simulator: sim, t: t, service: service}
+	return &tenant{Simulator: sim, t: t, service: simtest.Service(t, sim)}
 }
 
 // client cuts files into parts of 64 KiB.

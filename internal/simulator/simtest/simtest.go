@@ -1,0 +1,50 @@
+// Package simtest connects tests to a simulated service.
+package simtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+)
+
+// Start starts a simulator that ends with the test.
+func Start(t testing.TB, o simulator.Options) *simulator.Simulator {
+	t.Helper()
+	sim, err := simulator.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = sim.Close() })
+	return sim
+}
+
+// Service is a client of the simulated service, with its credentials.
+func Service(t testing.TB, sim *simulator.Simulator) *pbsm.Client {
+	t.Helper()
+	o := sim.Options()
+	service, err := pbsm.New(pbsm.Config{
+		BaseURL:             sim.BaseURL(),
+		TokenURL:            sim.TokenURL(),
+		TenantID:            o.Tenant,
+		ServiceID:           o.ServiceID,
+		WorkspaceID:         o.WorkspaceID,
+		RemoteUser:          o.RemoteUser,
+		Locale:              "en-US",
+		AppID:               o.AppID,
+		ClientID:            o.ClientID,
+		ClientSecret:        o.ClientSecret,
+		Username:            o.Username,
+		Password:            o.Password,
+		CAFile:              sim.CAFile(),
+		Timeout:             10 * time.Second,
+		MaxFileSize:         1 << 40,
+		DynamicParams:       pbsm.DynamicParamsJSON,
+		MigrationStatusPath: "/public/status",
+		ReportStatusBody:    pbsm.ReportStatusBodyNone,
+		ReportDefType:       "V",
+	})
+	require.NoError(t, err)
+	return service
+}
