@@ -4,7 +4,6 @@
 # make release  the programs as the images hold them, in bin/release
 # make sbom   bills of materials of the programs; make reproducible: the same bytes from another folder
 # make containers  a close in the containers of deploy/docker-compose.yaml; wants Docker with compose
-# make dashboard  a picture of the dashboard with real measures; wants npm
 # make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
 
 BIN      := bin
@@ -17,9 +16,9 @@ DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)"
 # The version is stamped here and not by Go, whose stamp differs where there is no repository.
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
 # vet and staticcheck read all of Temporal's server for deploy/devserver, for minutes: make lint LINTED=deploy/devserver
-LINTED   := . tests
+LINTED   := . tests tools
 
-.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e histories chaos dashboard demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e histories chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -52,8 +51,8 @@ tools:
 # docs/configuration.md, docs/pipelines.md and deploy/schema, from the Go types and their comments;
 # the dashboard, and the alert rules for the Prometheus operator.
 generate:
-	cd tests && go run ./reference ..
-	cd tests && go run ./observability ..
+	cd tools && go run ./reference ..
+	cd tools && go run ./observability ..
 
 # What every program is made of, in CycloneDX's form, and under which licenses.
 sbom: release
@@ -82,7 +81,7 @@ analyse: vulncheck lint
 
 unit:
 	go test ./...
-	cd tests && go test ./reference
+	cd tools && go test ./...
 
 e2e: build cluster s3server
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they wait, and measure how soon things are noticed
@@ -94,19 +93,11 @@ histories: build
 # Two hours on a machine of its own; curl and rclone to compare with.
 bench: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -tags bench -count=1 -timeout 150m -run TestBench -v ./bench
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestATransferOutlivesItsWorker -v .
-
-# The dashboard with the measures of two busy minutes, drawn with Grafana's own components (from npm) in Chromium:
-# tests/output/TestDashboardIsDrawn/screens has the picture.
-dashboard: build
-	@mkdir -p $(BIN)/render
-	cp tests/observability/render/* $(BIN)/render
-	cd $(BIN)/render && npm install --ignore-scripts --legacy-peer-deps --no-audit --no-fund --no-package-lock && npm run build
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_RENDER=$(CURDIR)/$(BIN)/render go test -tags render -count=1 -timeout 10m -run TestDashboardIsDrawn -v .
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestATransferOutlivesItsWorker -v ./e2e/transfer
 
 # A close in the containers of the compose file, under a project name of its own.
 containers:
-	cd tests && go test -tags docker -count=1 -timeout 30m -run TestANightInContainers -v ./compose
+	cd tests && go test -tags docker -count=1 -timeout 30m -run TestANightInContainers -v ./deploy
 
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos

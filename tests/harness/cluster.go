@@ -185,6 +185,17 @@ func (c *Cluster) await(what string, try func(context.Context) error) {
 	}
 }
 
+// FreePort is a port on which nothing listens.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
 // freePorts finds ports below 32768: the server keeps them in a column of two bytes.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()

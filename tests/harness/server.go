@@ -101,10 +101,14 @@ func (s *Server) Client(t testing.TB, change ...func(*client.Options)) client.Cl
 	return c
 }
 
-// Output is the folder of everything that the tests write: tests/output.
+// Output is the folder of everything that the tests of a package write, below tests/output.
 func Output() string {
 	tests, _ := repository()
-	return filepath.Join(tests, "output")
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Join(tests, "output", strings.TrimPrefix(dir, tests))
 }
 
 // repository finds the folders tests and bin from any package below tests.

@@ -2,13 +2,9 @@ package stores
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -85,7 +81,7 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 		"connection.transfer.threshold": strconv.Itoa(partSize), "connection.transfer.bandwidth": strconv.Itoa(fileSize / seconds),
 	})
 	e := harness.New(t, harness.Options{Settings: options})
-	sum := writeNoise(t, filepath.Join(e.Inbox, "ledger.dat"))
+	sum := harness.WriteNoise(t, filepath.Join(e.Inbox, "ledger.dat"), fileSize)
 	var up, down workflows.FileResult
 	require.NoError(t, e.Await(e.Start(t.Name()+"/up", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"}), &up))
 	require.Equal(t, sum, up.SHA256)
@@ -109,10 +105,7 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 	saved, err := open(t, settings).Open(t.Context(), "s/copy.dat")
 	require.NoError(t, err)
 	defer saved.Close()
-	got := sha256.New()
-	_, err = io.Copy(got, saved)
-	require.NoError(t, err)
-	require.Equal(t, sum, hex.EncodeToString(got.Sum(nil)))
+	require.Equal(t, sum, harness.SHA256(t, saved))
 }
 
 // A worker that dies in the middle of a folder costs the files of a few seconds, also where the list of what was
@@ -149,16 +142,4 @@ func folderOutlives(t *testing.T, settings stores.Settings) {
 		names[line.File] = true
 	}
 	require.Len(t, names, files)
-}
-
-// writeNoise makes a file that looks like nothing, and gives its SHA-256.
-func writeNoise(t *testing.T, path string) string {
-	t.Helper()
-	file, err := os.Create(path)
-	require.NoError(t, err)
-	defer file.Close()
-	sum := sha256.New()
-	_, err = io.CopyN(io.MultiWriter(file, sum), rand.NewChaCha8([32]byte{1}), fileSize)
-	require.NoError(t, err)
-	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -149,16 +149,6 @@ func TestS3(t *testing.T) {
 	})
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return port
-}
-
 // run starts a server, waits until it listens, and ends it with the test.
 func run(t *testing.T, command *exec.Cmd, network, address string) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/stores/storestest"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
 // openssh is an OpenSSH server of the test's own, on a port of its own, for the user who runs the test.
@@ -30,7 +32,7 @@ func startOpenSSH(t *testing.T) *openssh {
 	require.NoError(t, err, "install OpenSSH's server and tools first: apt-get install openssh-server openssh-client")
 	me, err := user.Current()
 	require.NoError(t, err)
-	s := &openssh{dir: t.TempDir(), port: freePort(t), user: me.Username}
+	s := &openssh{dir: t.TempDir(), port: strconv.Itoa(harness.FreePort(t)), user: me.Username}
 	if os.Geteuid() == 0 {
 		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) // a server of root's insists on it
 	}

@@ -1,0 +1,79 @@
+package deploy
+
+import (
+	"maps"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const rulesFile = deploy + "/observability/alerts.yaml"
+
+// rule is an alert of the rules' file.
+type rule struct {
+	Alert       string
+	Expr        string
+	For         string
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+func alerts(t *testing.T) map[string]rule {
+	t.Helper()
+	var file struct{ Groups []struct{ Rules []rule } }
+	require.NoError(t, yaml.Unmarshal(readFile(t, rulesFile), &file))
+	found := map[string]rule{}
+	for _, group := range file.Groups {
+		for _, r := range group.Rules {
+			require.NotContains(t, found, r.Alert)
+			found[r.Alert] = r
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := exec.Command("promtool", args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// Nights are made up, and at their moments exactly those alerts fire that should; every alert does once.
+func TestAlertsFireWhenTheyShould(t *testing.T) {
+	t.Parallel()
+	promtool(t, "check", "rules", "--lint-fatal", rulesFile)
+	promtool(t, "test", "rules", "alerts.test.yaml")
+	cases := string(readFile(t, "alerts.test.yaml"))
+	for name := range alerts(t) {
+		assert.Contains(t, cases, `labels: 'ALERTS{alertname="`+name+`"`, "no case fires it")
+	}
+}
+
+// Every alert says how bad it is, what happened and where, and has its section in the runbook; every section of an alert has one.
+func TestEveryAlertIsInTheRunbook(t *testing.T) {
+	t.Parallel()
+	const page = "https://github.com/pbsmflow/pbsmflow/blob/main/docs/runbook.md#"
+	rules := alerts(t)
+	headings := regexp.MustCompile(`(?m)^## (PBSM\w+)$`).FindAllStringSubmatch(string(readFile(t, root+"/docs/runbook.md")), -1)
+	var sections []string
+	for _, h := range headings {
+		sections = append(sections, h[1])
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(rules)), sections)
+	for name, r := range rules {
+		assert.Contains(t, []string{"critical", "warning"}, r.Labels["severity"], name)
+		assert.NotEmpty(t, r.Annotations["summary"], name)
+		assert.NotEmpty(t, r.Annotations["description"], name)
+		assert.Equal(t, page+strings.ToLower(name), r.Annotations["runbook_url"], name)
+		if strings.Contains(r.Expr, "by (connection") {
+			assert.Contains(t, r.Annotations["summary"], "$labels.connection", name)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package docs
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+func TestPagesShowTheExample(t *testing.T) {
+	t.Parallel()
+	_, blocks := harness.Page(t, "../../docs/starting.md")
+	source, err := os.ReadFile("../example/month_end.go")
+	require.NoError(t, err)
+	shown := harness.InLanguage(blocks, "go")
+	require.Len(t, shown, 1)
+	require.Equal(t, string(source), shown[0].Text, "docs/starting.md and tests/example/month_end.go")
+}
+
+// inputs are what the JSON on the pages is decoded into, by the workflow that takes it.
+var inputs = map[string]func() any{
+	workflows.NightlyCloseType:   func() any { return new(workflows.NightlyCloseInput) },
+	workflows.RunBatchType:       func() any { return new(workflows.RunBatchInput) },
+	workflows.GenerateReportType: func() any { return new(workflows.GenerateReportInput) },
+	workflows.UploadFileType:     func() any { return new(workflows.UploadFileInput) },
+	workflows.DownloadFileType:   func() any { return new(workflows.DownloadFileInput) },
+	workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
+}
+
+// decodeInput decodes strictly, and wants no fault.
+func decodeInput(t *testing.T, input any, text string) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(input), "%s", text)
+	if checked, ok := input.(interface{ Validate() error }); ok {
+		require.NoError(t, checked.Validate(), "%s", text)
+	}
+}
+
+// inputRow matches a row of the table in docs/starting.md: a workflow type, and its minimal input.
+var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$")
+
+// Every JSON input decodes into the type of its workflow and has no fault. Under the heading of a
+// workflow that has an id of its own, the page names the id of the first one.
+func TestInputsOnPagesAreValid(t *testing.T) {
+	t.Parallel()
+	text, blocks := harness.Page(t, "../../docs/starting.md")
+	rows := inputRow.FindAllStringSubmatch(text, -1)
+	require.Len(t, rows, len(inputs))
+	for _, row := range rows {
+		require.Contains(t, inputs, row[1])
+		decodeInput(t, inputs[row[1]](), row[2])
+	}
+
+	shown := map[string]int{}
+	for _, b := range harness.InLanguage(blocks, "json") {
+		require.Contains(t, inputs, b.Heading, "JSON under a heading that names no input:\n%s", b.Text)
+		input := inputs[b.Heading]()
+		decodeInput(t, input, b.Text)
+		if in, ok := input.(interface{ WorkflowID() string }); ok && shown[b.Heading] == 0 {
+			require.Contains(t, text, "`"+in.WorkflowID()+"`")
+		}
+		shown[b.Heading]++
+	}
+	require.Len(t, shown, len(inputs), "each workflow has JSON to paste")
+
+	_, blocks = harness.Page(t, "../../docs/commands.md")
+	words := harness.InLanguage(blocks, "json")
+	require.Len(t, words, 2)
+	for _, b := range words {
+		decodeInput(t, new(workflows.Command), b.Text)
+	}
+}
+
+// The pipelines and the parts of pbsm.yaml on the pages have no fault. The steps alone, which
+// docs/pipelines.md has too, are tried where that page is made.
+func TestDefinitionsOnPagesAreValid(t *testing.T) {
+	t.Parallel()
+	tried := map[string]int{}
+	for _, file := range pages(t) {
+		_, blocks := harness.Page(t, file)
+		for _, b := range harness.InLanguage(blocks, "yaml") {
+			key, _, _ := strings.Cut(b.Text, ":")
+			tried[key]++
+			switch key {
+			case "name":
+				p, err := pipeline.Parse([]byte(b.Text))
+				require.NoError(t, err, "%s", b.Text)
+				require.NoError(t, p.Validate(), "%s", b.Text)
+			case "calendars":
+				_, err := config.LoadSchedules(besideConnection(t, b.Text), nil)
+				require.NoError(t, err, "%s", b.Text)
+			case "notifications":
+				_, err := config.Load(besideConnection(t, b.Text), []string{
+					"PBSM_NOTIFICATIONS__NIGHT_SHIFT__URL=https://hooks.example.com/x", "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:p@mail.example.com",
+				})
+				require.NoError(t, err, "%s", b.Text)
+			}
+		}
+	}
+	for key, least := range map[string]int{"name": 2, "calendars": 1, "notifications": 1} {
+		require.GreaterOrEqual(t, tried[key], least, "%s: on the pages", key)
+	}
+}
+
+// pages are README.md and those in docs.
+func pages(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	return append(files, "../../README.md")
+}
+
+// besideConnection is a configuration with a connection prod and more.
+func besideConnection(t *testing.T, more string) string {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "pbsm.yaml"), []byte(`connections:
+  prod: {base_url: "https://h.example/t", token_url: "https://i.example/oauth2/v1/token", tenant_id: t, service_id: s, remote_user: u, client_id: c, client_secret: x, username: u, password: p}
+`+more), 0o600))
+	return filepath.Join(folder, "pbsm.yaml")
+}
+
+var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
+
+// Every command that README.md and the pages in docs show is one that the starter has, with flags that it knows.
+func TestCommandsOnPagesExist(t *testing.T) {
+	t.Parallel()
+	all := ""
+	for _, file := range pages(t) {
+		text, _ := harness.Page(t, file)
+		all += text
+	}
+	e := harness.New(t, harness.Options{NoWorker: true})
+	shown := command.FindAllStringSubmatch(all, -1)
+	require.NotEmpty(t, shown)
+	for _, match := range shown {
+		args := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(match[1], -1)
+		if len(args) == 0 || strings.HasPrefix(args[0], "`") {
+			continue
+		}
+		result := e.Run(append(args, "--help")...)
+		require.Zero(t, result.Code, "starter %s\n%s", match[1], result)
+	}
+}

@@ -1,0 +1,416 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const nightYAML = `name: night
+steps:
+  - id: ledger
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv"}
+  - id: quick
+    needs: [ledger]
+    batch: {code: PBSM_QUICK}
+  - id: report
+    needs: [quick]
+    report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/balance_sheet.csv"}
+`
+
+// shell is an environment in which a night's close can run.
+type shell struct{ *harness.Env }
+
+func newShell(t *testing.T) shell {
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
+	e.Write(e.Pipelines, "night.yaml", nightYAML)
+	return shell{e}
+}
+
+func (s shell) night(more ...string) []string {
+	return append([]string{"close", "--connection", s.Connection, "--pipeline", "night", "--as-of", harness.AsOf}, more...)
+}
+
+func (s shell) batch(code string, more ...string) []string {
+	return append([]string{"batch", "run", "--connection", s.Connection, "--code", code, "--as-of", harness.AsOf}, more...)
+}
+
+func (s shell) batchID(code string) string {
+	return workflows.BatchWorkflowID(s.Connection, code, harness.AsOf, "")
+}
+
+func TestStarterClose(t *testing.T) {
+	t.Parallel()
+	t.Run("by name, once", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		said := s.Want(0, s.night()...)
+		require.Contains(t, said.Stdout, "20,000")
+		require.FileExists(t, filepath.Join(s.Reports, harness.AsOf, "balance_sheet.csv"))
+		document := s.JSON(0, s.night()...)
+		require.Equal(t, true, document["already_done"], "a night that is done is not run again")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("by file", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Pipelines, "night.yaml"))) // the worker does not have it
+		s.Write(s.Dir, "mine.yaml", nightYAML)
+		args := s.night()
+		args[4] = filepath.Join(s.Dir, "mine.yaml")
+		document := s.JSON(0, args...)
+		require.Equal(t, "succeeded", document["state"])
+		require.Equal(t, "night", document["pipeline"])
+		require.Len(t, document["steps"], 3)
+	})
+	t.Run("detached, then followed by a second start", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		s.Sim.SetSpeed(1) // it takes its time
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		said := s.Want(0, s.night("--detach")...)
+		require.Equal(t, id, strings.SplitN(said.Stdout, "\n", 2)[0])
+		document := s.JSON(0, s.night("--detach")...)
+		require.Equal(t, id, document["workflow_id"])
+		require.Equal(t, true, document["attached"])
+		second := s.LaunchStarter(s.night()...)
+		s.Until("the second start follows the first", func() bool {
+			text, _ := os.ReadFile(second.Stdout)
+			return strings.Contains(string(text), "following it")
+		})
+		s.JSON(0, "status", id)
+		s.Sim.SetSpeed(600)
+		code, err := second.Wait(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, code)
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("a missing file parks the step, and the night goes on", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
+		said := s.Want(3, s.night()...)
+		require.Contains(t, said.Stdout, "decide")
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		s.Want(3, "close", "status", id)
+		refused := s.Want(2, "close", "restart", id, "--step", "ledger")
+		require.Contains(t, refused.Stderr, "decide retry", "what applies is named")
+		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
+		require.Contains(t, s.Want(2, "close", "decide", id, "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is tried again\n")
+		s.Want(0, "close", "status", id, "--follow")
+	})
+	t.Run("skipping, giving up and cancelling", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
+		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
+		s.Want(3, s.night()...)
+		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "give_up").Stdout, "ledger is given up; what needs it is not run")
+		document := s.JSON(1, "close", "status", id, "--follow")
+		require.Equal(t, 1.0, document["exit_code"])
+		s.Want(3, s.night()...) // a close that failed is started anew
+		s.Want(0, "close", "cancel", id)
+		require.Contains(t, s.JSON(4, "close", "status", id), "result", "what became of each step")
+		s.Want(3, s.night()...)
+		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can begin all the same")
+		s.Want(0, "close", "status", id, "--follow")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+}
+
+func TestStarterBatch(t *testing.T) {
+	t.Parallel()
+	t.Run("not again without a reason", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		document := s.JSON(0, s.batch(harness.QuickBatch, "--param", "$RATE$=0.5")...)
+		require.Equal(t, "succeeded", document["state"])
+		run, ok := s.Sim.Run(document["run_id"].(string))
+		require.True(t, ok)
+		require.Equal(t, map[string]string{"$FICMISDATE$": harness.AsOf, "$RATE$": "0.5"}, run.Params)
+		require.Equal(t, true, s.JSON(0, s.batch(harness.QuickBatch)...)["already_done"])
+		require.Len(t, s.Calls("trigger"), 1)
+		s.Want(0, s.batch(harness.QuickBatch, "--again", "rates were corrected")...)
+		require.Len(t, s.Calls("trigger"), 2)
+		s.Want(0, s.batch(harness.QuickBatch, "--key", "second")...)
+		require.Len(t, s.Calls("trigger"), 3)
+	})
+	t.Run("failed, restarted, rerun, given up", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(harness.FailBatch)
+		require.Contains(t, s.Want(3, s.batch(harness.FailBatch)...).Stdout, "T2_CALCULATE")
+		require.Equal(t, "waiting", s.JSON(3, "batch", "status", id)["state"])
+		restarted := s.JSON(0, "batch", "restart", id, "--reason", "table space")
+		s.Want(3, "batch", "status", id, "--follow")
+		rerun := s.JSON(0, "batch", "rerun", id)
+		require.NotEqual(t, restarted["run_id"], rerun["run_id"])
+		s.Want(3, "batch", "status", id, "--follow")
+		s.Want(2, "batch", "interrupt", id) // a run that is over is never interrupted
+		s.Want(0, "batch", "decide", id, "--choice", "give_up")
+		s.Want(1, "batch", "status", id)
+		require.Len(t, s.Calls("restart"), 1)
+		require.Len(t, s.Calls("rerun"), 1)
+		require.Empty(t, s.Calls("interrupt"))
+		s.Want(2, "batch", "restart", id)
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(harness.HangBatch)
+		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
+		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" })
+		require.NotEmpty(t, s.JSON(0, "batch", "interrupt", id, "--reason", "wrong rates")["run_id"])
+		s.Want(3, "batch", "status", id, "--follow")
+		s.Want(0, "batch", "decide", id, "--choice", "give_up")
+		s.Want(4, "batch", "status", id)
+		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
+		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
+		s.Want(0, "batch", "cancel", id)
+		s.Want(4, "batch", "status", id)
+		require.Len(t, s.Calls("interrupt", harness.Processed), 2, "a cancel interrupts the remote run")
+	})
+	t.Run("a lost answer is decided on the command line", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(harness.QuickBatch)
+		s.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultCloseAfter, Times: 1})
+		said := s.Want(3, s.batch(harness.QuickBatch)...)
+		require.Contains(t, said.Stdout, "--choice adopt")
+		s.Want(2, "batch", "decide", id, "--choice", "adopt", "--run-id", "OTHER_2026-10-31_1_1")
+		s.Want(2, "batch", "decide", id, "--choice", "retry")
+		s.Want(0, "batch", "decide", id, "--choice", "adopt", "--run-id", s.Sim.Runs()[0].ID)
+		s.Want(0, "batch", "status", id, "--follow")
+		require.Len(t, s.Calls("trigger"), 1)
+	})
+	t.Run("what is tried again is told, with why", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		id := s.batchID(harness.QuickBatch)
+		s.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, RetryAfter: "1"})
+		s.Want(0, s.batch(harness.QuickBatch, "--detach")...)
+		var told string
+		s.Until("it is told", func() bool { // before a worker has begun it, the exit code is another
+			told = s.Run("batch", "status", id).Stdout
+			return strings.Contains(told, "is tried again")
+		})
+		require.Contains(t, told, harness.QuickBatch+" is tried again: ")
+		require.Contains(t, told, "503")
+		require.Len(t, s.JSON(0, "batch", "status", id)["notes"], 1)
+		s.Sim.ClearFaults()
+		s.Want(0, "batch", "status", id, "--follow")
+	})
+	t.Run("a group", func(t *testing.T) {
+		t.Parallel()
+		s := newShell(t)
+		document := s.JSON(0, s.batch("PBSM_PROFIT_GRP", "--group", "--member", "PBSM_CUST_PROFIT", "--member", "PBSM_PROD_PROFIT")...)
+		require.Len(t, document["batches"], 2)
+		for _, run := range s.Sim.Runs() {
+			require.Equal(t, harness.AsOf, run.AsOf, run.ID)
+		}
+	})
+}
+
+func TestStarterFilesReportsMigrations(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	up := s.JSON(0, "file", "upload", "inbox/gl_"+harness.AsOf+".csv", "--connection", s.Connection, "--name", "gl.csv")
+	require.Equal(t, 100.0, up["rows"])
+	listed := s.JSON(0, "file", "list", "--connection", s.Connection)
+	require.Len(t, listed["files"], 1)
+	require.Contains(t, s.Want(0, "file", "list", "--connection", s.Connection).Stdout, "gl.csv")
+	for _, which := range [][]string{{"--name", "gl.csv"}, {"--file-id", up["file_id"].(string)}} {
+		down := s.JSON(0, append([]string{"file", "download", "--connection", s.Connection, "--save-to", "reports/copy.csv"}, which...)...)
+		require.Equal(t, up["sha256"], down["sha256"])
+	}
+	s.Want(1, "file", "download", "--connection", s.Connection, "--name", "nothing.csv", "--save-to", "reports/nothing.csv")
+	require.NoFileExists(t, filepath.Join(s.Reports, "nothing.csv"))
+
+	report := s.JSON(0, "report", "--connection", s.Connection, "--code", "RPT002", "--save-to", "reports/bs.csv")
+	require.Equal(t, 20_000.0, report["file"].(map[string]any)["rows"])
+	s.Want(1, "report", "--connection", s.Connection, "--code", "RPT_FAIL", "--save-to", "reports/no.csv")
+
+	for _, direction := range []string{"export", "import"} {
+		code := "MIG_" + strings.ToUpper(direction)
+		document := s.JSON(0, "migrate", direction, code+"1", "--connection", s.Connection)
+		require.Nil(t, document["already_complete"])
+		document = s.JSON(0, "migrate", direction, code+"_DONE", "--connection", s.Connection)
+		require.Equal(t, true, document["already_complete"])
+		s.Want(1, "migrate", direction, code+"_FAIL", "--connection", s.Connection)
+	}
+}
+
+// Bad usage and input: exit code 2, every fault named, nothing started.
+func TestStarterRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.Write(s.Dir, "faulty.yaml", "name: faulty\nstepz: []\nsteps:\n  - id: a\n    needs: [nobody]\n    batch: {code: X, restarts: many}\n  - id: a\n    upload: {file: nowhere}\n")
+	for _, bad := range []struct {
+		args  []string
+		named []string
+	}{
+		{[]string{"clsoe"}, []string{"clsoe"}},
+		{[]string{"close", "--as-off", "2026-10-31"}, []string{"as-off"}},
+		{[]string{"close", "--connection", s.Connection}, []string{"pipeline", "as_of_date"}},
+		{s.batch(harness.QuickBatch, "--as-of", "31.10.2026"), []string{"31.10.2026"}},
+		{[]string{"batch", "run", "--code", "A/B", "--restarts", "-1"}, []string{"connection", "code", "as_of_date", "restarts"}},
+		{s.batch("PBSM_PROFIT_GRP", "--group"), []string{"batches"}},
+		{s.batch(harness.QuickBatch, "--param", "novalue"), []string{"novalue"}},
+		{[]string{"batch", "decide", "batch/x", "--choice", "whatever"}, []string{"whatever", "adopt"}},
+		{[]string{"status", "close/nobody/knows/this"}, []string{"close/nobody/knows/this"}},
+		{[]string{"file", "list", "--connection", "other"}, []string{"other", s.Connection}},
+		{[]string{"close", "--connection", "other", "--pipeline", "night", "--as-of", harness.AsOf}, []string{"other", s.Connection}},
+		{[]string{"schedule", "create", "--connection", "other", "--pipeline", "night", "--at", "22:00", "--time-zone", "UTC", "--calendar", "us-bank"}, []string{"other", s.Connection}},
+		{s.night("--pipeline", "nihgt"), []string{"nihgt", "which has night"}},
+		{[]string{"pipeline", "check", filepath.Join(s.Dir, "faulty.yaml")}, []string{"line 2", "stepz", "nobody", "restarts", "line 7", "nowhere"}},
+		{[]string{"status", "x", "--output", "xml"}, []string{"xml"}},
+	} {
+		said := s.Want(2, bad.args...)
+		for _, name := range bad.named {
+			require.Contains(t, said.Stdout+said.Stderr, name, "starter %s\n%s", strings.Join(bad.args, " "), said)
+		}
+		if !strings.Contains(strings.Join(bad.args, " "), "--output") {
+			require.Equal(t, 2.0, s.JSON(2, bad.args...)["exit_code"])
+		}
+	}
+	require.Empty(t, s.Calls("trigger"))
+	s.Write(s.Dir, "good.yaml", nightYAML)
+	require.Contains(t, s.Want(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"), "--as-of", harness.AsOf).Stdout, "gl_"+harness.AsOf+".csv")
+	s.JSON(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"))
+}
+
+// A connection that nobody has is refused before anything starts, but not one whose workers are away.
+func TestStarterOfAConnectionWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	night := func(connection string) []string { return append(s.night("--detach"), "--connection", connection) }
+	id := func(connection string) string { return workflows.CloseWorkflowID(connection, "night", harness.AsOf) }
+
+	refused := s.Want(2, night("later")...)
+	require.Contains(t, refused.Stderr, `no worker has the connection "later"; there are workers for `+s.Connection+"\n")
+	require.Contains(t, s.Want(2, "status", id("later")).Stderr, "no workflow has this id", "nothing was started")
+
+	running, err := s.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id("later"), TaskQueue: "nobody"}, workflows.NightlyCloseType, workflows.NightlyCloseInput{})
+	require.NoError(t, err)
+	require.Contains(t, s.Want(0, night("later")...).Stderr, "It was running already", "one that runs is found again")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), running.GetRunID(), "the test is done with it"))
+
+	configured := []string{"PBSM_CONNECTIONS__SOON__BASE_URL=https://pbsm.example/t"}
+	started := s.RunEnv(configured, night("soon")...)
+	require.Zero(t, started.Code, "%s", started)
+	require.Contains(t, started.Stderr, "No worker that has the connection soon is there, only others")
+
+	require.ErrorContains(t, s.Await(s.Temporal.GetWorkflow(t.Context(), id("soon"), ""), nil), `no worker has connection "soon"`)
+
+	alone := harness.New(t, harness.Options{Name: "alone", NoWorker: true, TaskQueue: t.Name() + "/alone"})
+	started = alone.Run(night("later")...)
+	require.Zero(t, started.Code, "%s", started)
+	require.Contains(t, started.Stderr, "nothing happens until one does", "the first worker that comes will say")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "the test is done with it"))
+}
+
+func TestStarterWithoutTemporal(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	nowhere := []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}
+	for _, args := range [][]string{s.night(), s.batch(harness.QuickBatch), {"status", "x"}, {"batch", "restart", "x"}, {"doctor"}} {
+		result := s.RunEnv(nowhere, args...)
+		require.Equal(t, 5, result.Code, "%s", result)
+		require.Contains(t, result.Stdout+result.Stderr, "127.0.0.1:1")
+	}
+	require.Equal(t, 5.0, s.OneDocument(s.RunEnv(nowhere, s.night("--output", "json")...))["exit_code"])
+}
+
+// Temporal counts a worker that was killed for minutes. What the starter says of it is true at once.
+func TestStarterWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	require.Contains(t, s.Want(0, "doctor").Stdout, "noticed 1m10s after its last poll", "there is no job yet to ask about")
+	run := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT"})
+	s.AwaitState(run.GetID(), workflows.Waiting)
+	require.Contains(t, s.Want(0, "doctor").Stdout, "workers: one answers")
+	s.Worker.Kill()
+	result := s.Want(5, "status", run.GetID())
+	require.Empty(t, result.Stdout)
+	for _, want := range []string{"it runs since", "its last known state is waiting", "a worker last polled", "worker --config pbsm.yaml", "starter status " + run.GetID()} {
+		require.Contains(t, result.Stderr, want)
+	}
+	require.Equal(t, 5.0, s.JSON(5, "status", run.GetID())["exit_code"])
+	doctor := s.Want(1, "doctor")
+	require.Contains(t, doctor.Stdout, "FAIL  workers: none answers, asked how "+run.GetID())
+	require.Contains(t, doctor.Stdout, "worker --config pbsm.yaml")
+}
+
+// The doctor finds each thing that is broken, says what to do, and calls the rest ok.
+func TestStarterDoctor(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	key := func(name string) string {
+		return "PBSM_CONNECTIONS__" + strings.ToUpper(strings.ReplaceAll(s.Connection, "-", "_")) + "__" + name + "="
+	}
+	healthy := s.Want(0, "doctor")
+	require.NotContains(t, healthy.Stdout, "FAIL")
+	require.Equal(t, true, s.JSON(0, "doctor")["ok"])
+	s.Write(s.Dir, "empty.pem", "")
+	for name, broken := range map[string]struct {
+		env  string
+		code int
+		says string
+	}{
+		"configuration":     {key("BASE_URL") + "nonsense", 2, "base_url"},
+		"unknown key":       {key("BASE_ULR") + "x", 2, "base_ulr"},
+		"CA":                {key("CA_FILE") + "", 2, "ca_file"},
+		"other CA":          {key("CA_FILE") + otherCA(t), 1, "--save-cert"},
+		"host":              {key("BASE_URL") + "https://localhost:1/tenant", 1, "localhost:1"},
+		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check client id"}, // the service says "wrong", too
+		"client secret":     {key("CLIENT_SECRET") + "wrong", 1, "login"},
+		"user":              {key("REMOTE_USER") + "nobody", 1, "call"},
+		"tenant":            {key("TENANT_ID") + "other", 1, "call"},
+		"store":             {"PBSM_STORES__INBOX__URL=file:///nowhere/inbox", 1, "store inbox"},
+		"task queue":        {"PBSM_WORKER__TASK_QUEUE=nobody-polls-this", 1, "nobody-polls-this"},
+		"Temporal":          {"TEMPORAL_ADDRESS=127.0.0.1:1", 5, "TEMPORAL_ADDRESS"},
+		"namespace":         {"TEMPORAL_NAMESPACE=nowhere", 0, "nowhere"},
+		"search attributes": {"TEMPORAL_NAMESPACE=temporal-system", 1, "search-attributes create"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasSuffix(broken.env, "CA_FILE=") {
+				broken.env += filepath.Join(s.Dir, "empty.pem")
+			}
+			result := s.RunEnv([]string{broken.env}, "doctor", "--output", "json")
+			if broken.code != 0 {
+				require.Equal(t, broken.code, result.Code, "%s", result)
+			}
+			require.NotZero(t, result.Code, "%s", result)
+			require.Contains(t, result.Stdout, broken.says, "%s", result)
+			require.Equal(t, false, s.OneDocument(result)["ok"])
+			require.NotContains(t, result.String(), s.Sim.Options().Password)
+		})
+	}
+	s.Sim.UnlockAccount()
+
+	saved := filepath.Join(s.Dir, "outcert.pem")
+	said := s.RunEnv([]string{key("CA_FILE") + otherCA(t)}, "doctor", "--save-cert", saved)
+	require.Equal(t, 1, said.Code)
+	require.Regexp(t, regexp.MustCompile(`(?i)SHA-?256`), said.Stdout)
+	require.Equal(t, 0, s.RunEnv([]string{key("CA_FILE") + saved}, "doctor").Code, "the saved certificate can be named in ca_file")
+}
+
+// otherCA is the certificate of a tenant that has nothing to do with the test's.
+func otherCA(t *testing.T) string {
+	t.Helper()
+	other, err := simulator.Start(simulator.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = other.Close() })
+	return other.CAFile()
+}

@@ -1,0 +1,89 @@
+package close
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// A night that is under way ends on the version that it began with, while new ones begin on
+// the one that has become current.
+func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
+	t.Parallel()
+	const deployment = "pbsmflow-upgrade"
+	version := func(buildID string) []string {
+		return []string{"TEMPORAL_DEPLOYMENT_NAME=" + deployment, "TEMPORAL_WORKER_BUILD_ID=" + buildID}
+	}
+	// The server asks every few minutes whether a version is drained; here every second.
+	server := harness.StartServer(t, "--dynamic-config", "matching.wv.VersionDrainageStatusVisibilityGracePeriod=1s",
+		"--dynamic-config", "matching.wv.VersionDrainageStatusRefreshInterval=1s")
+	e := harness.New(t, harness.Options{NoWorker: true, Server: server, Simulator: simulator.Options{Speed: 60}})
+	promote := func(args ...string) {
+		e.Until("version "+args[0]+" is promoted", func() bool { // its workers have to be known first
+			return e.Run(append([]string{"deployment", "promote", "--deployment", deployment}, args...)...).Code == 0
+		})
+	}
+	state := func(buildID string) string {
+		for _, entry := range e.JSON(0, "deployment", "list", "--deployment", deployment)["versions"].([]any) {
+			if version := entry.(map[string]any); version["build_id"] == buildID {
+				return version["state"].(string)
+			}
+		}
+		return ""
+	}
+	is := func(buildID, wanted string) {
+		e.Until(buildID+" is "+wanted, func() bool { return state(buildID) == wanted })
+	}
+	buildOf := func(id string) string {
+		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), id, "")
+		require.NoError(t, err)
+		return described.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId()
+	}
+
+	old := e.StartWorker(version("one")...)
+	promote("one")
+	night := workflows.RunBatchInput{Connection: e.Connection, Code: "PBSM_ALLOC", AsOfDate: harness.AsOf}
+	before := e.StartBatch(night)
+	e.Until("the first batch runs", func() bool {
+		status, ok := e.Status(before.GetID())
+		return ok && status.RunID != ""
+	})
+
+	e.StartWorker(version("two")...)
+	require.Equal(t, "inactive", state("two"))
+	promote("two", "--percent", "25")
+	is("two", "ramping")
+	promote("two")
+	night.Key = "after-the-upgrade"
+	after := e.StartBatch(night)
+	is("one", "draining")
+	require.Equal(t, "current", state("two"))
+
+	// A version that lacks a connection would leave its batches without a worker.
+	other := harness.New(t, harness.Options{NoWorker: true, Server: server, TaskQueue: e.TaskQueue, Name: "-other"})
+	other.StartWorker(version("three")...)
+	is("three", "inactive")
+	refused := e.Want(1, "deployment", "promote", "three", "--deployment", deployment)
+	require.Contains(t, refused.Stderr, "cannot be promoted")
+	require.Contains(t, refused.Stderr, "task queue")
+	require.Equal(t, "current", state("two"))
+
+	var result workflows.RunBatchResult
+	require.NoError(t, e.Await(after, &result))
+	require.NoError(t, e.Await(before, &result))
+	require.Equal(t, "one", buildOf(before.GetID()))
+	require.Equal(t, "two", buildOf(after.GetID()))
+	require.Greater(t, result.EndedAt.Sub(result.TriggeredAt), time.Second)
+
+	// That it is drained says when its workers may go; the night after it needs none of them.
+	is("one", "drained")
+	require.Contains(t, e.Want(0, "deployment", "list", "--deployment", deployment).Stdout, "its workers may be stopped")
+	old.Stop()
+	night.Key = "after-the-old-one-went"
+	require.NoError(t, e.Await(e.StartBatch(night), nil))
+}

@@ -1,0 +1,125 @@
+package commands
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// weekEnd is another team's workflow: a batch, steered from outside of it, and then a close.
+func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyCloseResult, error) {
+	batch := workflows.RunBatchInput{Connection: connection, Code: harness.FailBatch, AsOfDate: harness.AsOf}
+	running := workflows.ExecuteBatch(ctx, queue, batch)
+	if err := running.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
+		return workflows.NightlyCloseResult{}, err
+	}
+	// This word comes before it applies, and is dropped.
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.RestartCommand, workflows.Command{By: "week end"}).Get(ctx, nil); err != nil {
+		return workflows.NightlyCloseResult{}, err
+	}
+	workflow.GetSignalChannel(ctx, "enough").Receive(ctx, nil)
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.DecideCommand, workflows.Command{By: "week end", Choice: workflows.GiveUp}).Get(ctx, nil); err != nil {
+		return workflows.NightlyCloseResult{}, err
+	}
+	var failed *temporal.ApplicationError
+	if err := running.Get(ctx, nil); !errors.As(err, &failed) || failed.Type() != workflows.GivenUp {
+		return workflows.NightlyCloseResult{}, errors.Join(errors.New("the batch was not given up"), err)
+	}
+	var result workflows.NightlyCloseResult
+	err := workflows.ExecuteClose(ctx, queue, workflows.NightlyCloseInput{Connection: connection, Pipeline: "night", AsOfDate: harness.AsOf}).Get(ctx, &result)
+	return result, err
+}
+
+// The Go API for other teams: from a client.
+func TestStartFromAClient(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	ctx := t.Context()
+
+	hanging := workflows.RunBatchInput{Connection: e.Connection, Code: harness.HangBatch, AsOfDate: harness.AsOf}
+	first, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, hanging)
+	require.NoError(t, err)
+	second, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, hanging)
+	require.NoError(t, err)
+	require.Equal(t, first.GetRunID(), second.GetRunID(), "the second start attaches to the first")
+	e.Until("it runs", func() bool { s, _ := e.Status(first.GetID()); return s.StatusCode == "2" })
+
+	word := workflows.Command{By: "api", Why: "test"}
+	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.RestartCommand, word)
+	var refused *temporal.ApplicationError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, workflows.Refused, refused.Type())
+	require.ErrorContains(t, err, "What applies: interrupt")
+	answer, err := workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.InterruptCommand, word)
+	require.NoError(t, err)
+	require.Contains(t, answer.Message, "Interrupted", "answered when the service confirmed it")
+	word.Choice = workflows.GiveUp
+	e.AwaitState(first.GetID(), workflows.Waiting)
+	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.DecideCommand, word)
+	require.NoError(t, err)
+	require.Error(t, e.Await(first, nil))
+
+	in := workflows.RunBatchInput{Connection: e.Connection, Code: harness.QuickBatch, AsOfDate: harness.AsOf}
+	run, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, in)
+	require.NoError(t, err)
+	require.NoError(t, e.Await(run, nil))
+	again := func() string {
+		run, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, in)
+		require.NoError(t, err)
+		require.NoError(t, e.Await(run, nil))
+		return run.GetRunID()
+	}
+	require.Equal(t, run.GetRunID(), again(), "one that succeeded is not run again")
+	require.Len(t, e.Calls("trigger", harness.About(harness.QuickBatch)), 1)
+	in.Again = "rates were corrected"
+	require.NotEqual(t, run.GetRunID(), again())
+	require.Len(t, e.Calls("trigger", harness.About(harness.QuickBatch)), 2)
+
+	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: fail-once\n    batch: {code: PBSM_FAIL_ONCE}\n")
+	night := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "night", AsOfDate: harness.AsOf}
+	one, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
+	require.NoError(t, err)
+	other, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
+	require.NoError(t, err)
+	require.Equal(t, one.GetRunID(), other.GetRunID())
+	e.AwaitState(one.GetID(), workflows.Waiting)
+	_, err = workflows.SendCommand(ctx, e.Temporal, one.GetID(), workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
+	require.NoError(t, err)
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(one, &result))
+	require.Equal(t, 1, result.Steps[0].Batch.Restarts)
+	done, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
+	require.NoError(t, err)
+	require.Equal(t, one.GetRunID(), done.GetRunID(), "a close that succeeded is not done again")
+	var same workflows.NightlyCloseResult
+	require.NoError(t, e.Await(e.Start("typed-by-hand", workflows.NightlyCloseType, night), &same))
+	require.Equal(t, result, same, "under another id neither: its result is given")
+}
+
+// The Go API for other teams: from a workflow, on a task queue of its own.
+func TestStartFromAWorkflow(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")
+	queue := t.Name() + "/theirs"
+	w := worker.New(e.Temporal, queue, worker.Options{})
+	w.RegisterWorkflow(weekEnd)
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	run, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "week-end/" + e.Connection, TaskQueue: queue}, weekEnd, e.TaskQueue, e.Connection)
+	require.NoError(t, err)
+	status := e.AwaitState(workflows.BatchWorkflowID(e.Connection, harness.FailBatch, harness.AsOf, ""), workflows.Waiting)
+	require.Contains(t, status.Log[0].What, "restart ignored")
+	require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), run.GetID(), "", "enough", nil))
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	require.Equal(t, workflows.Succeeded, result.State)
+}

@@ -1,0 +1,192 @@
+package transfer
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// inParts has files of 30 MiB go up in three parts.
+var inParts = map[string]string{"connection.transfer.threshold": "1000000", "connection.transfer.part_size": "10485760"}
+
+const inThreeParts = 30 << 20
+
+// A folder of extracts goes up in one step, whose history does not know how many files there are.
+func TestAFolderGoesUpInOneStep(t *testing.T) {
+	t.Parallel()
+	const files = 300
+	e := harness.New(t, harness.Options{})
+	for i := range files {
+		e.Write(e.Inbox, fmt.Sprintf("extracts_%s/part-%04d.csv", harness.AsOf, i), harness.Ledger(i+1))
+	}
+	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/.hidden", "not a file of the folder")
+	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/deeper/other.csv", "nor this")
+	e.Write(e.Pipelines, "night.yaml", `name: night
+steps:
+  - id: extracts
+    upload: {file: "inbox/extracts_{{.AsOfDate}}/", marker: "inbox/extracts_{{.AsOfDate}}.done", wait_until: 10m, list_to: "reports/{{.AsOfDate}}/extracts.jsonl"}
+  - id: quick
+    needs: [extracts]
+    batch: {code: PBSM_QUICK}
+`)
+	// The worker dies in the middle, and one file is refused once.
+	e.Sim.Inject(simulator.Fault{Call: "upload-par", Kind: simulator.FaultStatus, Match: "part-0007", Times: 1},
+		simulator.Fault{Call: "object-put", Kind: simulator.FaultExpirePAR, Match: "part-0008", Times: 1},
+		simulator.Fault{Call: "object-put", Kind: simulator.FaultDelayBefore, Delay: 20 * time.Millisecond})
+	run := e.StartClose("night")
+	e.Write(e.Inbox, "extracts_"+harness.AsOf+".done", "done")
+	e.Until("half of the files are there", func() bool { return len(e.Calls("object-put", harness.Processed)) > files/2 })
+	e.Worker.Kill()
+	e.StartWorker()
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	require.Equal(t, workflows.Succeeded, result.State)
+	up := result.Steps[0].Upload
+	require.EqualValues(t, files, up.Files)
+	require.EqualValues(t, files*(files+1)/2, up.Rows)
+	require.Equal(t, "reports/"+harness.AsOf+"/extracts.jsonl", up.ListedIn)
+
+	list, err := os.Open(filepath.Join(e.Reports, harness.AsOf, "extracts.jsonl"))
+	require.NoError(t, err)
+	defer list.Close()
+	require.Equal(t, up.SHA256, harness.FileSHA256(t, list.Name()))
+	ids, names, bytes := map[string]bool{}, map[string]bool{}, int64(0)
+	for lines := bufio.NewScanner(list); lines.Scan(); {
+		var sent activities.SentFile
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &sent))
+		require.Equal(t, sent.SHA256, harness.FileSHA256(t, filepath.Join(e.Inbox, strings.TrimPrefix(sent.File, "inbox/"))))
+		ids[sent.FileID], names[sent.File], bytes = true, true, bytes+sent.Bytes
+	}
+	require.Len(t, ids, files)
+	require.Len(t, names, files)
+	require.Equal(t, up.Bytes, bytes)
+	require.LessOrEqual(t, len(e.Calls("object-put", harness.Processed)), files+16, "what the list names is not sent again")
+	require.Less(t, len(e.History(result.Steps[0].WorkflowID, "")), 40)
+	left, err := os.ReadDir(filepath.Join(e.Reports, harness.AsOf))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
+
+func TestAFolderThatCannotGoUp(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Inbox, "bad/with space.csv", "a\n1\n")
+	e.Write(e.Inbox, "bad/empty.csv", "")
+	e.Write(e.Inbox, "bad/good.csv", "a\n1\n")
+	for folder, want := range map[string][]string{
+		"inbox/bad/":    {`"with space.csv"`, "empty.csv: file size 0"},
+		"inbox/nobody/": {"holds no files"},
+	} {
+		err := e.Await(e.Start(t.Name()+folder, workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: folder}), nil)
+		for _, text := range want {
+			require.ErrorContains(t, err, text)
+		}
+	}
+	require.Empty(t, e.Calls("upload-par"), "all is checked before anything is sent")
+}
+
+// A URL that expires midway is renewed: a download goes on, an upload begins again under its new file id.
+func TestTransfersOutliveTheirURLs(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{Settings: inParts})
+	source := filepath.Join(e.Inbox, "ledger.dat")
+	sum := harness.WriteNoise(t, source, inThreeParts)
+
+	e.Sim.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 2, Times: 1})
+	var up workflows.FileResult
+	require.NoError(t, e.Await(e.Start(t.Name()+"/up", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"}), &up))
+	require.Equal(t, sum, up.SHA256)
+	require.Contains(t, up.Note, "sent again from its start")
+	pars := e.Calls("upload-par")
+	require.Len(t, pars, 2)
+	require.Equal(t, pars[1].Created, up.FileID)
+	require.NotEmpty(t, e.Calls("multipart-abort"), "what was sent under the other id is dropped")
+
+	e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2, Times: 1})
+	var down workflows.FileResult
+	require.NoError(t, e.Await(e.Start(t.Name()+"/down", workflows.DownloadFile, workflows.DownloadFileInput{Connection: e.Connection, FileID: up.FileID, SaveTo: "reports/copy.dat"}), &down))
+	require.Equal(t, sum, harness.FileSHA256(t, filepath.Join(e.Reports, "copy.dat")))
+	require.Empty(t, down.Note, "it went on with what it had")
+	require.Len(t, e.Calls("download-by-id"), 2)
+
+	text := ""
+	for _, id := range []string{t.Name() + "/up", t.Name() + "/down"} {
+		for _, event := range e.History(id, "") {
+			text += event.String()
+		}
+	}
+	require.Contains(t, text, "par1.", "what is handed on shows in the history, so that a secret would, too")
+	for _, secret := range e.Sim.Secrets() {
+		require.NotContains(t, text, secret)
+	}
+}
+
+// A file that changes while it is sent is sent again as it is then, and what was sent of it is dropped.
+func TestAFileThatChangesIsSentAgain(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{Settings: inParts})
+	source := filepath.Join(e.Inbox, "ledger.dat")
+	harness.WriteNoise(t, source, inThreeParts)
+	e.Sim.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayBefore, Delay: time.Second})
+	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"})
+	e.Until("parts are on their way", func() bool { return len(e.Calls("multipart-create")) > 0 })
+	sum := harness.WriteNoise(t, source, inThreeParts+5)
+	var up workflows.FileResult
+	require.NoError(t, e.Await(run, &up))
+	require.Equal(t, sum, up.SHA256)
+	require.Contains(t, up.Note, "changed since it was found")
+	require.Len(t, e.Calls("upload-par"), 2)
+	require.NotContains(t, []string{up.FileID}, e.Calls("upload-par")[0].Created)
+}
+
+// Who cancels a transfer leaves nothing: neither parts at the object store nor a part of a file.
+func TestACancelledTransferLeavesNothing(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{Settings: map[string]string{
+		"connection.transfer.threshold": "1000000", "connection.transfer.part_size": "10485760", "connection.transfer.bandwidth": "15000000",
+	}})
+	harness.WriteNoise(t, filepath.Join(e.Inbox, "ledger.dat"), 3*inThreeParts)
+	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"})
+	e.Until("a part is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > 0 })
+	var progress workflows.TransferProgress
+	e.Until("its progress shows", func() bool {
+		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), t.Name(), "")
+		require.NoError(t, err)
+		var ok bool
+		progress, ok = workflows.ProgressOf(described, converter.GetDefaultDataConverter())
+		return ok && progress.Rate > 0
+	})
+	require.EqualValues(t, 3*inThreeParts, progress.Total)
+	require.Positive(t, progress.Done)
+	require.Positive(t, progress.Left)
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), t.Name(), ""))
+	require.Error(t, e.Await(run, nil))
+	require.Len(t, e.Calls("multipart-abort", harness.Processed), 1)
+	require.Empty(t, e.Calls("multipart-commit"))
+
+	// The same of a folder, and with the worker gone that sent its file.
+	require.NoError(t, os.MkdirAll(filepath.Join(e.Inbox, "in"), 0o755))
+	harness.WriteNoise(t, filepath.Join(e.Inbox, "in", "large.dat"), 3*inThreeParts)
+	run = e.Start(t.Name()+"/folder", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/in/"})
+	before := len(e.Calls("part-put", harness.Processed))
+	e.Until("a part of the folder's file is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > before })
+	e.Worker.Kill()
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
+	e.StartWorker()
+	require.Error(t, e.Await(run, nil))
+	require.Len(t, e.Calls("multipart-abort", harness.Processed), 2)
+	require.Empty(t, e.Calls("multipart-commit"))
+}

@@ -1,0 +1,185 @@
+package transfer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const verifiedPipeline = `name: verified
+audit: "reports/{{.AsOfDate}}/audit.jsonl"
+steps:
+  - id: ledger
+    upload:
+      file: inbox/gl.csv
+      wait_until: 2m
+      stable_for: 300ms
+      marker: inbox/gl.done
+      expect: {manifest: inbox/gl.manifest.json, bytes: 57}
+  - id: absent
+    upload: {file: inbox/absent.csv, on_missing: skip}
+  - id: report
+    needs: [ledger, absent]
+    report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/report.csv", expect: {min_rows: 1, max_rows: 2}}
+`
+
+// Ledger(2) with its two amounts, and one whose second amount is a cent less.
+var (
+	ledgerText  = harness.Ledger(2)
+	wrongLedger = strings.Replace(ledgerText, "37.01", "37.00", 1)
+	manifest    = `{"file": "gl.csv", "rows": 2, "totals": {"amount": "37.01"}}`
+)
+
+// A file that does not hold what its sender promises is not sent: the step waits for an operator with both
+// figures. What happened that night is in the audit file, and nobody can change it there.
+func TestANightThatVerifiesItsFiles(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{
+		Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.ScanRequired}},
+		Settings:  map[string]string{"connection.scan_after_upload": "true"},
+	})
+	e.Write(e.Pipelines, "verified.yaml", verifiedPipeline)
+	run := e.StartClose("verified")
+
+	// The file is late, and then it is there, but its marker is not.
+	e.Write(e.Inbox, "gl.csv", wrongLedger)
+	e.Until("the step that may be skipped is", func() bool { return stepOf(e, run.GetID(), "absent").State == workflows.Skipped })
+	require.Equal(t, workflows.Running, stepOf(e, run.GetID(), "ledger").State)
+	e.Write(e.Inbox, "gl.manifest.json", manifest)
+	e.Write(e.Inbox, "gl.done", "")
+
+	status := e.AwaitState(run.GetID(), workflows.Waiting)
+	require.Contains(t, status.Question.Why, "total amount: expected 37.01 (inbox/gl.manifest.json), found 37.00")
+	require.NotContains(t, status.Question.Why, "rows")
+	require.Empty(t, e.Calls("upload-par"), "nothing is sent before it is checked")
+
+	e.Write(e.Inbox, "gl.csv", ledgerText)
+	_, err := e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
+	require.NoError(t, err)
+
+	e.Until("the report waits for an operator", func() bool { return stepOf(e, run.GetID(), "report").State == workflows.Waiting })
+	require.Contains(t, stepOf(e, run.GetID(), "report").Question.Why, "rows: expected at most 2, found ")
+	_, err = e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "carol", Why: "the limit is old", Choice: workflows.Skip})
+	require.NoError(t, err)
+
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	sum := sha256.Sum256([]byte(ledgerText))
+	sent := result.Steps[0].Upload
+	require.Equal(t, hex.EncodeToString(sum[:]), sent.SHA256)
+	require.True(t, sent.Verified)
+	require.Equal(t, map[string]string{"amount": "37.01"}, sent.Totals)
+	require.Equal(t, "success", sent.Scan)
+	require.Len(t, e.Calls("scan-file"), 1)
+
+	path := filepath.Join(e.Reports, harness.AsOf, "audit.jsonl")
+	requireAudit(t, e, path, result.Audit)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	requireInOrder(t, string(text), `"event":"close_started","by":"tests"`, `"event":"step_failed","step":"ledger"`, `37.00`,
+		`ledger: decide retry","by":"bob","why":"asked for the file again"`, `"event":"file_sent"`, sent.SHA256,
+		`"event":"step_failed","step":"report"`, `report: decide skip","by":"carol"`, `"outcome":"skipped"`, `"event":"close_ended"`, `"event":"seal"`)
+	require.Contains(t, string(text), `"file_id":"`+sent.FileID+`"`)
+
+	requireTampered(t, e, text)
+}
+
+// A night that is cancelled has its audit file, too; run again, its record follows in the same file.
+func TestTheAuditOfACancelledNight(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "asking.yaml", "name: asking\naudit: reports/audit.jsonl\nsteps:\n  - {id: look, approve: {message: Go on}}\n")
+	run := e.StartClose("asking")
+	e.AwaitState(run.GetID(), workflows.Waiting)
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
+	require.Error(t, e.Await(run, nil))
+	path := filepath.Join(e.Reports, "audit.jsonl")
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(first), `"outcome":"cancelled"`)
+
+	run = e.StartClose("asking")
+	e.AwaitState(run.GetID(), workflows.Waiting)
+	_, err = e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
+	require.NoError(t, err)
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	second, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, bytes.HasPrefix(second, first))
+	requireAudit(t, e, path, result.Audit)
+}
+
+func stepOf(e *harness.Env, id, step string) workflows.StepStatus {
+	status, _ := e.Status(id)
+	for _, s := range status.Steps {
+		if s.ID == step {
+			return s
+		}
+	}
+	return workflows.StepStatus{}
+}
+
+func requireInOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	rest := text
+	for _, part := range parts {
+		_, after, ok := strings.Cut(rest, part)
+		require.True(t, ok, "%s is not, or not in its place, in\n%s", part, text)
+		rest = after
+	}
+}
+
+// requireAudit has the starter vouch for a file, by itself and against the close's result.
+func requireAudit(t *testing.T, e *harness.Env, path string, audit *workflows.AuditResult) {
+	t.Helper()
+	require.NotNil(t, audit)
+	require.Empty(t, audit.Note)
+	said := e.Run("audit", "verify", path, "--sha256", audit.SHA256)
+	require.Zero(t, said.Code, said)
+	require.Contains(t, said.Stdout, "sound")
+	require.Contains(t, said.Stdout, audit.SHA256)
+	said = e.Run("audit", "verify", path, "--sha256", strings.Repeat("0", 64))
+	require.Equal(t, 1, said.Code, said)
+}
+
+func requireTampered(t *testing.T, e *harness.Env, text []byte) {
+	t.Helper()
+	line := bytes.Count(text[:bytes.Index(text, []byte(`"by":"bob"`))], []byte{'\n'}) + 1
+	tampered := filepath.Join(e.Dir, "tampered.jsonl")
+	require.NoError(t, os.WriteFile(tampered, bytes.Replace(text, []byte(`"by":"bob"`), []byte(`"by":"eve"`), 1), 0o600))
+	said := e.Run("audit", "verify", tampered, "--output", "json")
+	require.Equal(t, 1, said.Code, said)
+	var document struct {
+		Valid bool
+		Line  int
+		Why   string
+	}
+	require.NoError(t, json.Unmarshal([]byte(said.Stdout), &document))
+	require.False(t, document.Valid)
+	require.Equal(t, line+1, document.Line, "the line behind the one that was changed")
+	said = e.Run("audit", "verify", filepath.Join(e.Dir, "nowhere.jsonl"))
+	require.Equal(t, 2, said.Code, said)
+}
+
+// A file in another encoding than UTF-8 can be spoken of: Temporal takes no other text.
+func TestAWrongFileOfAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "latin.yaml", "name: latin\nsteps:\n  - {id: ledger, upload: {file: inbox/gl.csv, expect: {totals: {Betrag: \"1\"}}}}\n")
+	e.Write(e.Inbox, "gl.csv", "Gr\xf6\xdfe,Betr\xe4ge\n1,1\n")
+	run := e.StartClose("latin")
+	status := e.AwaitState(run.GetID(), workflows.Waiting)
+	require.Contains(t, status.Question.Why, "there is no column Betrag; the header has Gr\uFFFDe, Betr\uFFFDge")
+}

@@ -1,0 +1,58 @@
+package ui
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const encryptionKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+// In the UI the input of an encrypted close can be read through the codec server, and what is typed
+// into its forms is sealed. A page of another origin is given nothing.
+func TestTheUIReadsEncryptedPayloads(t *testing.T) {
+	t.Parallel()
+	port, uiPort := harness.FreePort(t), harness.FreePort(t)
+	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+	server := harness.StartServer(t, "--ui-port", fmt.Sprint(uiPort), "--ui-codec-endpoint", endpoint)
+	e := harness.New(t, harness.Options{Server: server, Keys: map[string]string{"first": encryptionKey}, Current: "first"})
+	e.LaunchStarter("codec-server", "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--origin", server.UI)
+	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: signed\n    approve: {message: Are the books good}\n")
+	id := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
+	started := e.Run("close", "--connection", e.Connection, "--pipeline", "night", "--as-of", harness.AsOf, "--by", "quokka who starts it", "--detach")
+	require.Zero(t, started.Code, started)
+	e.AwaitState(id, workflows.Waiting)
+
+	b := openBrowser(t, server)
+	b.open("/workflows/" + url.PathEscape(id))
+	b.until("the input", `document.body.innerText.includes("quokka who starts it")`)
+	b.shot("decoded")
+	b.details(id, "signed")
+	b.signals(id, workflows.ApproveCommand, `{"by": "alice", "why": "quokka typed this", "step": "signed"}`)
+	require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), id, ""), nil))
+	for _, event := range e.History(id, "") {
+		for _, p := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
+			require.Equal(t, "first", string(p.GetMetadata()["encryption-key-id"]), "what is typed into the form is sealed")
+			require.NotContains(t, string(p.GetData()), "quokka typed this")
+		}
+	}
+
+	// The same UI at another name of this host is another origin.
+	t.Run("another origin", func(t *testing.T) {
+		other := *server
+		other.UI = strings.Replace(server.UI, "127.0.0.1", "localhost", 1)
+		require.NotEqual(t, server.UI, other.UI)
+		stranger := openBrowser(t, &other)
+		stranger.open("/workflows/" + url.PathEscape(id))
+		stranger.until("the badge", `find("*", "Completed")`)
+		stranger.until("the sealed input", `document.body.innerText.includes("binary/encrypted") || document.body.innerText.includes("YmluYXJ5L2VuY3J5cHRlZA")`)
+		stranger.shot("not-decoded")
+		stranger.until("nothing to read", `!document.body.innerText.includes("quokka who starts it")`)
+	})
+}

@@ -1,0 +1,88 @@
+//lint:file-ignore SA1019 Every Grafana takes this schema; its successor, dashboardv2, only the newest.
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	root   = "../.."
+	folder = root + "/deploy/observability"
+)
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, name))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestFilesAreFresh(t *testing.T) {
+	t.Parallel()
+	files, err := generate(root)
+	require.NoError(t, err)
+	for name, want := range files {
+		if read(t, name) != string(want) {
+			t.Errorf("%s is stale; mend it with: make generate", name)
+		}
+	}
+}
+
+// The dashboard holds nothing that Grafana does not know.
+func TestTheDashboardIsGrafanas(t *testing.T) {
+	t.Parallel()
+	text := []byte(read(t, "dashboard.json"))
+	known := cog.NewRuntime() // no more than is used: all of them take a minute to compile
+	known.RegisterPanelcfgVariant(stat.VariantConfig())
+	known.RegisterPanelcfgVariant(timeseries.VariantConfig())
+	known.RegisterDataqueryVariant(prometheus.VariantConfig())
+	var board dashboard.Dashboard
+	require.Empty(t, faults(board.UnmarshalJSONStrict(text)))
+	require.NoError(t, board.Validate())
+	unknown := bytes.Replace(text, []byte(`"graphMode"`), []byte(`"grafMode"`), 1)
+	require.NotEmpty(t, faults(board.UnmarshalJSONStrict(unknown)), "an option that Grafana does not know")
+}
+
+// faults are those of an error, which the SDK may give without any.
+func faults(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// Every panel is for the chosen source and connection, and no two of them share a place.
+func TestPanels(t *testing.T) {
+	t.Parallel()
+	board, err := overview().Build()
+	require.NoError(t, err)
+	taken := map[[2]uint32]string{}
+	for _, p := range board.Panels {
+		if p.RowPanel != nil {
+			continue
+		}
+		panel := p.Panel
+		assert.Equal(t, "$datasource", *panel.Datasource.Uid, *panel.Title)
+		assert.NotEmpty(t, panel.Targets, *panel.Title)
+		at := panel.GridPos
+		assert.LessOrEqual(t, at.X+at.W, uint32(24), *panel.Title)
+		for x := at.X; x < at.X+at.W; x++ {
+			for y := at.Y; y < at.Y+at.H; y++ {
+				assert.Empty(t, taken[[2]uint32{x, y}], "%s is on the place of another", *panel.Title)
+				taken[[2]uint32{x, y}] = *panel.Title
+			}
+		}
+	}
+}
