@@ -68,7 +68,7 @@ func (a *Activities) deliver(ctx context.Context, name string, m notify.Message,
 	switch earlier := marks.get(name); {
 	case earlier.Phase == PhaseAnswered, earlier.Phase == PhaseRefused:
 		return 0
-	case earlier.Phase == PhaseSending && !a.channels.Recognises(name):
+	case earlier.Phase == PhaseSending && !a.channels.Deduplicates(name):
 		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether it has the message: a worker stopped while it was on its way"})
 		return 0
 	}
@@ -86,9 +86,9 @@ func (a *Activities) deliver(ctx context.Context, name string, m notify.Message,
 		_ = marks.set(ctx, name, delivery{Phase: PhaseAnswered})
 	case !errors.As(err, &failed):
 		_ = marks.set(ctx, name, delivery{PhaseRefused, err.Error()})
-	case failed.Partly, failed.NotTaken && !failed.Temporary:
+	case failed.Partial, failed.NotDelivered && !failed.Temporary:
 		_ = marks.set(ctx, name, delivery{PhaseRefused, failed.Text})
-	case failed.NotTaken || a.channels.Recognises(name):
+	case failed.NotDelivered || a.channels.Deduplicates(name):
 		_ = marks.set(ctx, name, delivery{PhaseNotSent, failed.Text})
 		return failed.RetryAfter
 	default:

@@ -304,9 +304,9 @@ func TestAChannelThatWasTriedSaysWhatIsNotKnown(t *testing.T) {
 		want string
 		not  string
 	}{
-		"partly":  {notify.Error{Partly: true, Text: "not every address has the message: a@b.example: no such mailbox"}, "a@b.example", "it is not known"},
-		"unknown": {notify.Error{Text: "closed without an answer"}, "it is not known", "Check"},
-		"refused": {notify.Error{NotTaken: true, Text: "it answered 404"}, "404", "it is not known"},
+		"partly":  {notify.Error{Partial: true, Text: "some addresses did not get the message: a@b.example: no such mailbox"}, "a@b.example", "it is not known"},
+		"unknown": {notify.Error{Text: "closed without a response"}, "it is not known", "Check"},
+		"refused": {notify.Error{NotDelivered: true, Text: "the receiver answered 404"}, "404", "it is not known"},
 	} {
 		p := asProblem(notTaken("night", &test.err))
 		assert.Equal(t, exitFailed, p.code, name)

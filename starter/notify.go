@@ -68,9 +68,9 @@ func notTaken(name string, err error) error {
 	p := &problem{code: exitFailed, message: fmt.Sprintf("channel %s: %v", name, err)}
 	var failed *notify.Error
 	switch {
-	case errors.As(err, &failed) && failed.Partly:
+	case errors.As(err, &failed) && failed.Partial:
 		p.next = []string{"Check the channel's addresses in the configuration."}
-	case errors.As(err, &failed) && !failed.NotTaken:
+	case errors.As(err, &failed) && !failed.NotDelivered:
 		p.message += "; it is not known whether it took the message: look there"
 	case errors.As(err, &failed) && !failed.Temporary:
 		p.next = []string{"Check the channel's url in the configuration."}

@@ -82,7 +82,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 	connections := slices.Sorted(maps.Keys(cfg.Connections))
 	workflows.CountFromZero(metrics, connections)
 	found := &census{
-		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CensusInterval,
+		temporal: temporal, namespace: options.Namespace, connections: connections, interval: cfg.Worker.CollectInterval,
 		refused:     func() map[string]bool { return activities.RefusedLogins(acts) },
 		checkStores: func(ctx context.Context) map[string]error { return activities.StoreProblems(ctx, acts) },
 		calendars:   calendars, payloads: cfg.Encryption.Keyring().DataConverter(), logger: logger,

@@ -2,25 +2,22 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
-	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
-// Schedules is what the starter needs to plan nights.
+// Schedules is what planning nights needs.
 type Schedules struct {
-	// Calendars are the built-in ones and the bank's own.
+	// Calendars are the built-in calendars and the bank's own.
 	Calendars calendar.Calendars
-	// Pipelines is the worker's folder of definitions; empty without a configuration.
+	// Pipelines is the folder of the pipeline definitions; empty without a configuration.
 	Pipelines string
 }
 
-// LoadSchedules reads the calendars of a configuration and nothing that could be a secret, so
-// that nights can be planned where the worker's secrets are not. Without a configuration there
-// are the built-in calendars.
+// LoadSchedules reads the calendars of a configuration and no secrets, so that nights can be planned without
+// the worker's secrets. Without a configuration it returns the built-in calendars.
 func LoadSchedules(path string, env []string) (Schedules, error) {
 	cfg := defaults()
 	l, err := open(path, env)
@@ -34,10 +31,9 @@ func LoadSchedules(path string, env []string) (Schedules, error) {
 	raw := l.k.Raw()
 	l.calendars(&cfg, raw)
 	l.into(&cfg.Worker, raw["worker"], "worker")
-	v := &checker{failed: l.failed}
+	v := l.checker()
 	v.calendars(cfg.Calendars)
-	l.faults = append(l.faults, v.faults...)
-	if err := l.err(); err != nil {
+	if err := l.err(v.List); err != nil {
 		return Schedules{}, err
 	}
 	known, err := calendar.Known(cfg.Calendars)
@@ -57,7 +53,5 @@ func (v *checker) calendars(own map[string]calendar.Data) {
 		v.name("calendars."+name, name)
 	}
 	_, err := calendar.Known(own)
-	for _, text := range problem.Texts(err) {
-		v.faults = append(v.faults, fmt.Errorf("calendars.%s", text))
-	}
+	v.Check("calendars", err)
 }

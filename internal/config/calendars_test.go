@@ -17,7 +17,7 @@ calendars:
   plain: {}
 `
 
-func TestCalendars(t *testing.T) {
+func TestLoad_calendars(t *testing.T) {
 	path := folder(t, minimal+ownCalendars)
 	cfg, err := Load(path, []string{"PBSM_CALENDARS__PLAIN__ADD=2026-05-01,2026-05-02"})
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestCalendars(t *testing.T) {
 	}, cfg.Calendars)
 }
 
-func TestEveryFaultOfTheCalendarsIsNamed(t *testing.T) {
+func TestLoad_calendarProblems(t *testing.T) {
 	path := folder(t, minimal+`
 calendars:
   My Bank: {}
@@ -44,8 +44,8 @@ calendars:
 	}
 }
 
-// Planning needs no secrets, and no connection that can be used.
-func TestSchedules(t *testing.T) {
+// Planning nights needs neither secrets nor valid connections.
+func TestLoadSchedules(t *testing.T) {
 	path := folder(t, "connections: {prod: {password: {file: nowhere}}}\nworker: {pipelines: nights}\n"+ownCalendars)
 	s, err := LoadSchedules(path, nil)
 	require.NoError(t, err)

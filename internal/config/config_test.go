@@ -25,7 +25,7 @@ import (
 
 const canary = "canary-hunter2"
 
-// complete has every key of the design, and secrets of each form.
+// complete has every key, and secrets of every form.
 const complete = `
 connections:
   prod:
@@ -99,17 +99,17 @@ func folder(t *testing.T, text string) string {
 	return filepath.Join(dir, "pbsm.yaml")
 }
 
-func TestACompleteConfiguration(t *testing.T) {
+func TestLoad_complete(t *testing.T) {
 	path := folder(t, complete)
 	cfg, err := Load(path, []string{"PBSM_CLIENT_SECRET=" + canary})
 	require.NoError(t, err)
 	dir := filepath.Dir(path)
 	c := cfg.Connections["prod"]
 	assert.Equal(t, canary, c.ClientSecret.Expose())
-	assert.Equal(t, canary, c.Password.Expose(), "without the line's end")
+	assert.Equal(t, canary, c.Password.Expose(), "without the line break")
 	assert.Equal(t, []string{"objectstorage.*.example.com"}, c.PARHosts)
 	assert.True(t, c.ScanAfterUpload)
-	assert.Equal(t, Transfer{Parallel: 8, PartSize: 32 << 20, Threshold: 100 << 20, Bandwidth: 10_000_000}, c.Transfer, "what is left out stays")
+	assert.Equal(t, Transfer{Parallel: 8, PartSize: 32 << 20, Threshold: 100 << 20, Bandwidth: 10_000_000}, c.Transfer, "the default stays")
 	assert.Equal(t, pbsm.Config{
 		BaseURL: "https://host.example.com/tenant", TokenURL: "https://iam.example.com/oauth2/v1/token",
 		TenantID: "tenant", ServiceID: "service", WorkspaceID: "WS002", RemoteUser: "closeuser", Locale: "de-DE", AppID: "APP",
@@ -121,7 +121,7 @@ func TestACompleteConfiguration(t *testing.T) {
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
-		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CensusInterval: 30 * time.Second}, cfg.Worker)
+		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
 
 	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"reports": cfg.StoreSettings()["reports"]})
 	require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestACompleteConfiguration(t *testing.T) {
 	assert.DirExists(t, filepath.Join(dir, "out"))
 }
 
-func TestDefaults(t *testing.T) {
+func TestLoad_defaults(t *testing.T) {
 	path := folder(t, minimal)
 	cfg, err := Load(path, nil)
 	require.NoError(t, err)
@@ -138,13 +138,13 @@ func TestDefaults(t *testing.T) {
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.MigrationStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
-		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}, CensusInterval: 30 * time.Second}, cfg.Worker)
+		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
 	client, err := pbsm.New(c.Client())
 	require.NoError(t, err, "what is valid here is valid there")
 	_ = client
 }
 
-func TestTheEnvironmentOverridesTheFile(t *testing.T) {
+func TestLoad_environmentOverridesFile(t *testing.T) {
 	path := folder(t, strings.ReplaceAll(complete, "  prod:", "  us-prod:"))
 	cfg, err := Load("", []string{
 		"PBSM_CONFIG=" + path,
@@ -178,7 +178,7 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	assert.Equal(t, time.Second, cfg.Worker.Poll.Min, "what is not overridden stays")
 }
 
-func TestWhereTheFileIs(t *testing.T) {
+func TestLoad_findsFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := Load("", nil)
 	assert.EqualError(t, err, "there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./pbsm.yaml")
@@ -205,7 +205,7 @@ func TestWhereTheFileIs(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestFaults(t *testing.T) {
+func TestLoad_problem(t *testing.T) {
 	tests := map[string]struct {
 		add  string // below connections.prod, or replacing all when it starts at column 0
 		env  string
@@ -225,7 +225,7 @@ func TestFaults(t *testing.T) {
 		"no streams":          {add: "    transfer: {parallel: 0}", want: "connections.prod.transfer.parallel: must be 1 to 64"},
 		"small parts":         {add: "    transfer: {part_size: 1000000}", want: "connections.prod.transfer.part_size: must be 10485760 (10 MiB)"},
 		"no threshold":        {add: "    transfer: {threshold: 0}", want: "connections.prod.transfer.threshold: must be 1"},
-		"no bandwidth":        {add: "    transfer: {bandwidth: 1}", want: "connections.prod.transfer.bandwidth: must be 0 (not limited) or at least 65536"},
+		"no bandwidth":        {add: "    transfer: {bandwidth: 1}", want: "connections.prod.transfer.bandwidth: must be 0 (no limit) or at least 65536"},
 		"unknown transfer":    {add: "    transfer: {paralel: 2}", want: "connections.prod.transfer.paralel: unknown key"},
 		"10 TB":               {add: "    max_file_size: 10000000000000", want: "connections.prod.max_file_size: must be 2 to 9999999999999 bytes"},
 		"one byte":            {add: "    max_file_size: 1", want: "must be 2 to 9999999999999 bytes"},
@@ -235,16 +235,16 @@ func TestFaults(t *testing.T) {
 		"long timeout":        {add: "    timeout: 10m", want: "connections.prod.timeout: must be more than 0 and at most 4m0s"},
 		"empty default":       {add: `    locale: ""`, want: "connections.prod.locale: is missing"},
 		"null default":        {add: "    locale:", want: "connections.prod.locale: is missing"},
-		"header injection":    {add: `    app_id: "a\r\nX: y"`, want: "connections.prod.app_id: holds control characters"},
+		"header injection":    {add: `    app_id: "a\r\nX: y"`, want: "connections.prod.app_id: must not contain control characters"},
 		"host":                {add: "    par_hosts: ['https://host']", want: `connections.prod.par_hosts.0: "https://host" is not a host`},
 		"no hosts":            {add: "    par_hosts: []", want: "connections.prod.par_hosts: is missing"},
 		"no CA":               {add: "    ca_file: missing.pem", want: "connections.prod.ca_file: open "},
-		"not PEM":             {add: "    ca_file: pbsm.yaml", want: "holds no certificate in PEM form"},
-		"a key":               {add: "    ca_file: key.pem", want: "holds a PRIVATE KEY"},
+		"not PEM":             {add: "    ca_file: pbsm.yaml", want: "contains no certificate in PEM form"},
+		"a key":               {add: "    ca_file: key.pem", want: "contains a PRIVATE KEY"},
 		"choice":              {add: "    dynamic_params: xml", want: `connections.prod.dynamic_params: "xml" is not one of json, string`},
 		"status path":         {add: "    migration_status_path: ../x", want: "must be a path such as /public/status"},
 		"dot in status path":  {add: "    migration_status_path: /public/../status", want: "connections.prod.migration_status_path: must be a path such as /public/status"},
-		"header name":         {add: "    extra_headers: {'a b': c}", want: `connections.prod.extra_headers.a b: "a b" is not a header's name`},
+		"header name":         {add: "    extra_headers: {'a b': c}", want: `connections.prod.extra_headers.a b: "a b" is not the name of a header`},
 		"own header":          {add: "    extra_headers: {authorization: c}", want: "connections.prod.extra_headers.authorization: is set by the client itself"},
 		"header of a body":    {add: "    extra_headers: {Content-Type: text/plain}", want: "connections.prod.extra_headers.Content-Type: is set by the client itself"},
 		"header of a tenant":  {add: "    extra_headers: {OFS_TENANT_ID: x}", want: "connections.prod.extra_headers.OFS_TENANT_ID: is set by the client itself"},
@@ -257,7 +257,7 @@ func TestFaults(t *testing.T) {
 		"store's name":        {add: minimal + "stores: {'a/b': {url: 'mem://'}}", want: `stores.a/b: "a/b" is not a name`},
 		"level":               {add: minimal + "worker: {log: {level: loud}}", want: `worker.log.level: "loud" is not one of debug, info, warn, error`},
 		"ratio":               {add: minimal + "worker: {poll: {ratio: 0}}", want: "worker.poll.ratio: must be more than 0"},
-		"census":              {add: minimal + "worker: {census_interval: 0s}", want: "worker.census_interval: must be more than 0"},
+		"collect interval":    {add: minimal + "worker: {collect_interval: 0s}", want: "worker.collect_interval: must be more than 0"},
 		"max below min":       {add: minimal + "worker: {poll: {min: 2m}}", want: "worker.poll.max: must be at least worker.poll.min"},
 		"health":              {add: minimal + "worker: {health: '9090'}", want: "worker.health: must be an address"},
 		"health's port":       {add: minimal + "worker: {health: ':99999'}", want: "worker.health: must be an address"},
@@ -266,14 +266,14 @@ func TestFaults(t *testing.T) {
 		"stop timeout":        {add: minimal + "worker: {stop_timeout: -1s}", want: "worker.stop_timeout: must be more than 0"},
 		"no queue":            {add: minimal + "worker: {task_queue: ''}", want: "worker.task_queue: is missing"},
 
-		"http":           {env: "BASE_URL=http://host/t", want: "connections.prod.base_url: must be an https URL"},
-		"user in URL":    {env: "TOKEN_URL=https://u:" + canary + "@host/t", want: "connections.prod.token_url: must be an https URL"},
-		"query in URL":   {env: "BASE_URL=https://host/t?key=" + canary, want: "connections.prod.base_url: must be an https URL"},
-		"# in URL":       {env: "BASE_URL=https://host/t#", want: "connections.prod.base_url: must be an https URL"},
-		"not a URL":      {env: "BASE_URL=https://%zz" + canary, want: "connections.prod.base_url: must be an https URL"},
+		"http":           {env: "BASE_URL=http://host/t", want: "connections.prod.base_url: must start with https://"},
+		"user in URL":    {env: "TOKEN_URL=https://u:" + canary + "@host/t", want: "connections.prod.token_url: must not contain a user"},
+		"query in URL":   {env: "BASE_URL=https://host/t?key=" + canary, want: "connections.prod.base_url: must not have a query"},
+		"# in URL":       {env: "BASE_URL=https://host/t#", want: "connections.prod.base_url: must not have a query or a fragment"},
+		"not a URL":      {env: "BASE_URL=https://%zz" + canary, want: "connections.prod.base_url: is not a URL"},
 		"env unknown":    {env: "BASE_URI=x", want: "connections.prod.base_uri: unknown key"},
 		"env type":       {env: "INSECURE=" + canary, want: "connections.prod.insecure: must be true or false"},
-		"env level":      {env: "__X=y", want: `PBSM_CONNECTIONS__PROD____X: a level is empty`},
+		"env level":      {env: "__X=y", want: `PBSM_CONNECTIONS__PROD____X: has an empty level`},
 		"env too deep":   {env: "BASE_URL__X=y", want: "connections.prod.base_url: must be a text"},
 		"secret missing": {env: "PASSWORD=", want: "connections.prod.password: is missing"},
 		"secret number":  {add: strings.Replace(minimal, "password: "+canary, "password: 12345", 1), want: "connections.prod.password: must be a text (a number in quotes)"},
@@ -282,9 +282,9 @@ func TestFaults(t *testing.T) {
 		"secret not set": {env: "PASSWORD__ENV=NOT_SET", want: "connections.prod.password: the environment variable NOT_SET is not set"},
 		"secret no file": {env: "PASSWORD__FILE=missing", want: "connections.prod.password: open "},
 		"secret empty":   {env: "PASSWORD__FILE=empty", want: "empty is empty"},
-		"secret space":   {env: "PASSWORD= " + canary, want: "connections.prod.password: holds control characters or space around it"},
-		"secret tab":     {env: "CLIENT_SECRET=\t" + canary, want: "connections.prod.client_secret: holds control characters or space around it"},
-		"secret lines":   {env: "PASSWORD__FILE=two-lines", want: "connections.prod.password: holds more than one line"},
+		"secret space":   {env: "PASSWORD= " + canary, want: "connections.prod.password: must not start or end with a space"},
+		"secret tab":     {env: "CLIENT_SECRET=\t" + canary, want: "connections.prod.client_secret: must not contain control characters"},
+		"secret lines":   {env: "PASSWORD__FILE=two-lines", want: "connections.prod.password: must be a single line"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -300,13 +300,13 @@ func TestFaults(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 			assert.NotContains(t, err.Error(), canary)
 			if name != "null connection" && !strings.Contains(tt.want, "YAML") && name != "key twice" {
-				assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one fault, named once: %s", err)
+				assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one problem, named once: %s", err)
 			}
 		})
 	}
 }
 
-func TestEveryFaultIsNamedAtOnce(t *testing.T) {
+func TestLoad_allProblems(t *testing.T) {
 	path := folder(t, `
 connections:
   prod:
@@ -323,7 +323,7 @@ worker: {tasks: 1, poll: {min: 5}}
 	require.Error(t, err)
 	want := []string{
 		"the configuration (" + path + ") cannot be used:",
-		"connections.prod.base_url: must be an https URL such as https://HOST/TENANT, with neither user nor query",
+		"connections.prod.base_url: must start with https://; write for example https://HOST/TENANT",
 		"connections.prod.client_id: is missing",
 		"connections.prod.client_secret: the environment variable NOT_SET is not set",
 		"connections.prod.insecure: must be true or false",
@@ -340,26 +340,25 @@ worker: {tasks: 1, poll: {min: 5}}
 	assert.Equal(t, want, strings.Split(err.Error(), "\n"))
 }
 
-// A variable is written in upper case and without a "-"; it means the header that the file has.
-func TestTheEnvironmentOverridesAHeader(t *testing.T) {
+// A variable is in upper case and has no "-"; it stands for the header in the file.
+func TestLoad_environmentOverridesHeader(t *testing.T) {
 	path := folder(t, minimal+"    extra_headers: {X-Gateway-Key: abc, X-Other: x}\n")
 	cfg, err := Load(path, []string{"PBSM_CONNECTIONS__PROD__EXTRA_HEADERS__X_GATEWAY_KEY=def"})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"X-Gateway-Key": "def", "X-Other": "x"}, cfg.Connections["prod"].ExtraHeaders)
 }
 
-// A variable that two names would have is refused: it would set the password of the wrong one.
-func TestAVariableOfTwoNames(t *testing.T) {
+// Otherwise the variable could set the password of the wrong connection.
+func TestLoad_refusesAmbiguousVariable(t *testing.T) {
 	text := minimal + strings.Replace(strings.TrimPrefix(minimal, "\nconnections:\n"), "prod:", "us_prod:", 1)
 	text = strings.Replace(text, "  prod:", "  us-prod:", 1)
 	_, err := Load(folder(t, text), nil)
 	require.NoError(t, err)
 	_, err = Load(folder(t, text), []string{"PBSM_CONNECTIONS__US_PROD__PASSWORD=x"})
-	require.ErrorContains(t, err, "PBSM_CONNECTIONS__US_PROD__PASSWORD: is meant for us-prod or for us_prod, and nobody can tell")
+	require.ErrorContains(t, err, "PBSM_CONNECTIONS__US_PROD__PASSWORD: is ambiguous: it matches us-prod and us_prod; rename one")
 }
 
-// A passphrase that is not there says nothing against its key.
-func TestAMissingPassphraseIsOneFault(t *testing.T) {
+func TestLoad_missingPassphraseIsOneProblem(t *testing.T) {
 	path := folder(t, minimal+"stores: {a: {url: 'sftp://u@h/x', key_file: id, key_passphrase: {env: NOT_SET}, fingerprint: 'SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8'}}\n")
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
@@ -370,30 +369,30 @@ func TestAMissingPassphraseIsOneFault(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Load(path, nil)
 	require.ErrorContains(t, err, "stores.a.key_passphrase: the environment variable NOT_SET is not set")
-	assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one fault, named once: %s", err)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one problem, named once: %s", err)
 }
 
-// A password that YAML takes for something else does not come back in what the parser says of it.
-func TestFaultsOfYAMLHoldNoSecret(t *testing.T) {
+// The YAML parser quotes values in its messages.
+func TestLoad_syntaxErrorContainsNoSecret(t *testing.T) {
 	for _, password := range []string{"*" + canary, "*" + canary + " x", "!!int " + canary, "!!bool " + canary, "!" + canary, "!<" + canary, "&" + canary, "{" + canary, "@" + canary, `"\` + canary + `"`} {
 		_, err := Load(folder(t, strings.Replace(minimal, "password: "+canary, "password: "+password, 1)), nil)
 		require.Error(t, err, password)
 		assert.NotContains(t, err.Error(), canary)
 	}
 	_, err := Load(folder(t, strings.Replace(minimal, "password: "+canary, "password: *"+canary, 1)), nil)
-	assert.ErrorContains(t, err, "is not YAML: a value has a form that it cannot have; a text that begins with *, & or ! needs quotes")
+	assert.ErrorContains(t, err, "is not YAML: a value is malformed; a text that begins with *, & or ! needs quotes")
 	_, err = Load(folder(t, minimal+"    [\n"), nil)
 	assert.ErrorContains(t, err, "is not YAML: line 13: ")
 	_, err = Load(folder(t, minimal+"# \x01\n"), nil)
 	assert.ErrorContains(t, err, "is not YAML: control characters are not allowed")
 }
 
-func TestBothFormsOfAnOverrideAreAFault(t *testing.T) {
+func TestLoad_refusesBothFormsOfAnOverride(t *testing.T) {
 	_, err := Load(folder(t, minimal), []string{"PBSM_CONNECTIONS__PROD__PASSWORD=x", "PBSM_CONNECTIONS__PROD__PASSWORD__FILE=secrets/password"})
 	assert.ErrorContains(t, err, "connections.prod.password: is set by both PBSM_CONNECTIONS__PROD__PASSWORD and PBSM_CONNECTIONS__PROD__PASSWORD__FILE")
 }
 
-func TestSecretsShowThemselvesToNobody(t *testing.T) {
+func TestSecret_isRedacted(t *testing.T) {
 	cfg, err := Load(folder(t, minimal), nil)
 	require.NoError(t, err)
 	connection := cfg.Connections["prod"]
@@ -416,7 +415,6 @@ func TestSecretsShowThemselvesToNobody(t *testing.T) {
 	assert.NotContains(t, shown.String(), canary)
 	assert.NotContains(t, shown.String(), fmt.Sprintf("%x", canary))
 	assert.Contains(t, shown.String(), redacted)
-	assert.Equal(t, "s", NewSecret("s").Expose())
 }
 
 func FuzzLoad(f *testing.F) {

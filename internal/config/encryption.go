@@ -8,25 +8,25 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
 
-// Encryption seals what Temporal keeps. Without it nothing is sealed.
+// Encryption encrypts what Temporal stores. Without it nothing is encrypted.
 type Encryption struct {
-	// Current names the key that seals. With "none" nothing more is sealed, while Keys still open
-	// what was.
+	// Current is the name of the key that encrypts. With "none" nothing is encrypted from now on, while Keys
+	// still decrypt what was encrypted earlier.
 	Current string `koanf:"current"`
-	// Keys are 32 bytes each, in base64 (openssl rand -base64 32). All of them open.
+	// Keys are 32 bytes each, in base64 (openssl rand -base64 32). All of them decrypt.
 	Keys map[string]Secret `koanf:"keys" jsonschema_extras:"keys=name"`
 
 	keyring *encryption.Keyring
 }
 
-// sealsNothing is what stands in the place of a key's name.
-const sealsNothing = "none"
+// noKey, in place of a key's name, turns encryption off.
+const noKey = "none"
 
-// Keyring holds the keys; without any it seals nothing, and names the key of what it cannot open.
+// Keyring contains the keys. Without any it encrypts nothing, and names the key of what it cannot decrypt.
 func (e Encryption) Keyring() *encryption.Keyring { return e.keyring }
 
-// LoadEncryption reads the keys of a configuration and nothing else, so that closes can be started
-// and steered where the worker's secrets are not. Without a configuration there are none.
+// LoadEncryption reads the keys of a configuration and nothing else, so that closes can be started, and
+// commands sent, without the worker's other secrets. Without a configuration there are no keys.
 func LoadEncryption(path string, env []string) (*encryption.Keyring, error) {
 	l, err := open(path, env)
 	if errors.Is(err, ErrNone) {
@@ -37,10 +37,9 @@ func LoadEncryption(path string, env []string) (*encryption.Keyring, error) {
 	}
 	var e Encryption
 	l.into(&e, l.k.Raw()["encryption"], "encryption")
-	v := &checker{folder: l.folder, lookup: l.lookup, failed: l.failed}
+	v := l.checker()
 	v.encryption(&e)
-	l.faults = append(l.faults, v.faults...)
-	return e.keyring, l.err()
+	return e.keyring, l.err(v.List)
 }
 
 func (v *checker) encryption(e *Encryption) {
@@ -60,13 +59,13 @@ func (v *checker) encryption(e *Encryption) {
 	}
 	current := e.Current
 	switch _, known := e.Keys[current]; {
-	case current == sealsNothing:
-		v.want(!known, "encryption.keys."+current, "cannot be a key's name: it says that nothing is sealed")
+	case current == noKey:
+		v.want(!known, "encryption.keys."+current, "cannot be a key's name: it turns encryption off")
 		current = ""
 	case current == "" && len(e.Keys) > 0:
-		v.want(false, "encryption.current", "is missing: name the key that seals, or %s", sealsNothing)
+		v.want(false, "encryption.current", "is missing: name the key that encrypts, or %s", noKey)
 	case current != "":
-		v.want(known || v.failed("encryption.keys."+current), "encryption.current", "there is no key %q in encryption.keys", current)
+		v.want(known || v.known.Covers("encryption.keys."+current), "encryption.current", "there is no key %q in encryption.keys", current)
 	}
-	e.keyring, _ = encryption.NewKeyring(current, keys) // what it refuses has a fault already
+	e.keyring, _ = encryption.NewKeyring(current, keys) // a problem is already known for what it refuses
 }

@@ -23,7 +23,7 @@ encryption:
     "2026-11": {env: NEW_KEY}
 `
 
-func TestEncryption(t *testing.T) {
+func TestLoad_encryption(t *testing.T) {
 	path := folder(t, minimal+twoKeys)
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "old-key"), []byte(keyText+"\n"), 0o600))
 	env := []string{"NEW_KEY=" + otherKeyText}
@@ -33,7 +33,7 @@ func TestEncryption(t *testing.T) {
 	assert.Equal(t, []string{"2026-05", "2026-11"}, cfg.Encryption.Keyring().IDs())
 
 	cfg, err = Load(path, append(env, "PBSM_ENCRYPTION__CURRENT=2026-05", "PBSM_ENCRYPTION__KEYS__2026_11__FILE=old-key", "PBSM_ENCRYPTION__KEYS__2026_05="+otherKeyText))
-	require.NoError(t, err, "the environment overrides keys whose names have a -")
+	require.NoError(t, err, "the environment overrides keys with a - in their name")
 	assert.Equal(t, "2026-05", cfg.Encryption.Keyring().Current())
 
 	cfg, err = Load(path, append(env, "PBSM_ENCRYPTION__CURRENT=none"))
@@ -43,11 +43,11 @@ func TestEncryption(t *testing.T) {
 
 	cfg, err = Load(folder(t, minimal), nil)
 	require.NoError(t, err)
-	assert.Empty(t, cfg.Encryption.Keyring().Current(), "it is optional")
+	assert.Empty(t, cfg.Encryption.Keyring().Current(), "encryption is optional")
 }
 
-// A starter needs the keys and no other secret.
-func TestLoadEncryptionReadsNothingElse(t *testing.T) {
+// The starter has the keys and no other secret.
+func TestLoadEncryption_readsNothingElse(t *testing.T) {
 	path := folder(t, strings.Replace(minimal, "password: "+canary, "password: {file: missing}", 1)+twoKeys)
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "old-key"), []byte(keyText), 0o600))
 	keys, err := LoadEncryption(path, []string{"NEW_KEY=" + otherKeyText})
@@ -56,7 +56,7 @@ func TestLoadEncryptionReadsNothingElse(t *testing.T) {
 	_, err = LoadEncryption(path, nil)
 	assert.ErrorContains(t, err, "encryption.keys.2026-11: the environment variable NEW_KEY is not set")
 	_, err = LoadEncryption("missing.yaml", nil)
-	assert.ErrorContains(t, err, "missing.yaml", "what was named and is not there is not taken for no encryption")
+	assert.ErrorContains(t, err, "missing.yaml", "a file that was named must exist")
 
 	t.Chdir(t.TempDir())
 	keys, err = LoadEncryption("", nil)
@@ -64,9 +64,9 @@ func TestLoadEncryptionReadsNothingElse(t *testing.T) {
 	assert.Empty(t, keys.Current())
 }
 
-func TestFaultsOfEncryption(t *testing.T) {
+func TestLoad_encryptionProblems(t *testing.T) {
 	for name, tt := range map[string]struct{ add, want string }{
-		"no current":    {`{keys: {a: ` + keyText + `}}`, "encryption.current: is missing: name the key that seals, or none"},
+		"no current":    {`{keys: {a: ` + keyText + `}}`, "encryption.current: is missing: name the key that encrypts, or none"},
 		"unknown key":   {`{current: b, keys: {a: ` + keyText + `}}`, `encryption.current: there is no key "b" in encryption.keys`},
 		"no keys":       {`{current: b}`, `encryption.current: there is no key "b" in encryption.keys`},
 		"named none":    {`{current: none, keys: {none: ` + keyText + `}}`, "encryption.keys.none: cannot be a key's name"},
@@ -85,7 +85,7 @@ func TestFaultsOfEncryption(t *testing.T) {
 			path := folder(t, minimal+"encryption: "+tt.add+"\n")
 			_, err := Load(path, nil)
 			require.ErrorContains(t, err, tt.want)
-			assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one fault, named once: %s", err)
+			assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one problem, named once: %s", err)
 			for _, secret := range []string{keyText, canary} {
 				assert.NotContains(t, err.Error(), secret)
 			}

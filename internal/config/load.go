@@ -21,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const defaultPath = "pbsm.yaml"
@@ -30,27 +31,26 @@ var sections = []string{"connections", "stores", "notifications", "worker", "cal
 // ErrNone says that there is neither a file nor a variable.
 var ErrNone = errors.New("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./" + defaultPath)
 
-// Load reads the configuration: from path, else from the file that PBSM_CONFIG
-// names, else from ./pbsm.yaml. env is the environment as os.Environ gives it;
-// it overrides the file, and where neither path nor PBSM_CONFIG is given the
-// file may be missing. Unknown keys are faults. The error names every fault
-// with its key, those of secrets that cannot be read among them, and holds no
-// secret.
+// Load reads the configuration: from path, else from the file that PBSM_CONFIG names, else from ./pbsm.yaml.
+// env, in the form of os.Environ, overrides the file; without path and PBSM_CONFIG the file may be missing.
+// Unknown keys are problems. The error names every problem with its key, including secrets that cannot be
+// read, and contains no secret.
 func Load(path string, env []string) (*Config, error) {
 	l, err := open(path, env)
 	if err != nil {
 		return nil, err
 	}
 	cfg := l.decode()
-	l.faults = append(l.faults, cfg.finish(l.folder, l.lookup, l.failed)...)
-	if err := l.err(); err != nil {
+	v := l.checker()
+	v.config(cfg)
+	if err := l.err(v.List); err != nil {
 		return nil, err
 	}
 	return cfg, nil
 }
 
-// ConnectionNames are the connections in a configuration, in order. Nothing else of it is looked
-// at, so that it may be read where the worker's secrets are not; where it cannot be read, there are none.
+// ConnectionNames are the names of the configured connections, in order. It reads nothing else, so that it
+// works without the worker's secrets. It is empty if the configuration cannot be read.
 func ConnectionNames(path string, env []string) []string {
 	l, err := open(path, env)
 	if err != nil {
@@ -59,10 +59,20 @@ func ConnectionNames(path string, env []string) []string {
 	return slices.Sorted(maps.Keys(l.section(l.k.Raw(), "connections")))
 }
 
-// open reads the file and what overrides it.
+// loader reads the file and the variables that override it.
+type loader struct {
+	problem.List
+
+	k        *koanf.Koanf
+	env      map[string]string
+	file     string
+	folder   string
+	required bool // the file was named, so it must exist
+}
+
 func open(path string, env []string) (*loader, error) {
 	l := &loader{k: koanf.New("."), env: variables(env)}
-	l.file, l.chosen = l.find(path)
+	l.file, l.required = l.find(path)
 	var err error
 	if l.folder, err = filepath.Abs(filepath.Dir(l.file)); err != nil {
 		return nil, err
@@ -74,22 +84,19 @@ func open(path string, env []string) (*loader, error) {
 	return l, nil
 }
 
-func (l *loader) err() error {
-	if len(l.faults) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(l.faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return fmt.Errorf("the configuration (%s) cannot be used:\n%w", l.file, errors.Join(l.faults...))
+// checker checks what could be decoded.
+func (l *loader) checker() *checker {
+	return &checker{folder: l.folder, lookup: l.lookup, known: l.List}
 }
 
-type loader struct {
-	k      *koanf.Koanf
-	env    map[string]string
-	file   string
-	folder string
-	chosen bool // somebody named the file, so it must exist
-	faults []error
-	keys   []string // of faults, so that one value is not blamed twice
+// err is the loader's own problems and more, sorted by key.
+func (l *loader) err(more problem.List) error {
+	all := slices.Concat(l.List, more)
+	if len(all) == 0 {
+		return nil
+	}
+	all.Sort()
+	return fmt.Errorf("the configuration (%s) cannot be used:\n%w", l.file, all)
 }
 
 func variables(env []string) map[string]string {
@@ -117,31 +124,21 @@ func (l *loader) find(path string) (string, bool) {
 	return path, true
 }
 
-func (l *loader) fault(key, format string, args ...any) {
-	l.faults = append(l.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
-	l.keys = append(l.keys, key)
-}
-
-// failed tells whether the key, or what it is a part of, has a fault already.
-func (l *loader) failed(key string) bool {
-	return slices.ContainsFunc(l.keys, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") })
-}
-
 func (l *loader) readFile() error {
 	err := l.k.Load(file.Provider(l.file), yamlparser.Parser())
-	var faults *yaml.TypeError
+	var types *yaml.TypeError
 	var unread *fs.PathError
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrNotExist) && !l.chosen:
+	case errors.Is(err, fs.ErrNotExist) && !l.required:
 		return l.withoutFile()
-	case errors.As(err, &faults):
-		return fmt.Errorf("the configuration (%s) is not YAML with unique keys%s", l.file, repeatedKeys(faults))
+	case errors.As(err, &types):
+		return fmt.Errorf("the configuration (%s) is not YAML with unique keys%s", l.file, repeatedKeys(types))
 	case errors.As(err, &unread):
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	return fmt.Errorf("the configuration (%s) is not YAML: %s", l.file, wrongForm(err))
+	return fmt.Errorf("the configuration (%s) is not YAML: %s", l.file, syntaxError(err))
 }
 
 func (l *loader) withoutFile() error {
@@ -153,30 +150,31 @@ func (l *loader) withoutFile() error {
 	return ErrNone
 }
 
-// ofTheForm are messages of the parser that quote one character at most.
-var ofTheForm = regexp.MustCompile("^yaml: (line \\d+: ([^'\"`]|'.')*|[A-Za-z0-9 -]+)$")
+// The YAML parser's messages may quote values, and so secrets. Only those that match are repeated: they quote
+// one character at most, or a key.
+var (
+	harmlessMessage = regexp.MustCompile("^yaml: (line \\d+: ([^'\"`]|'.')*|[A-Za-z0-9 -]+)$")
+	repeatedKey     = regexp.MustCompile(`^line \d+: mapping key "[^"]*" already defined at line \d+$`)
+)
 
-func wrongForm(err error) string {
-	if found := ofTheForm.FindStringSubmatch(err.Error()); found != nil {
+func syntaxError(err error) string {
+	if found := harmlessMessage.FindStringSubmatch(err.Error()); found != nil {
 		return found[1]
 	}
-	return "a value has a form that it cannot have; a text that begins with *, & or ! needs quotes"
+	return "a value is malformed; a text that begins with *, & or ! needs quotes"
 }
 
-// Other messages of the parser quote values, which may be secrets.
-var repeatedKey = regexp.MustCompile(`^line \d+: mapping key "[^"]*" already defined at line \d+$`)
-
-func repeatedKeys(faults *yaml.TypeError) string {
+func repeatedKeys(err *yaml.TypeError) string {
 	text := ""
-	for _, fault := range faults.Errors {
-		if repeatedKey.MatchString(fault) {
-			text += "\n" + fault
+	for _, message := range err.Errors {
+		if repeatedKey.MatchString(message) {
+			text += "\n" + message
 		}
 	}
 	return text
 }
 
-// keyOf is the key that a variable overrides, nil when it is no override.
+// keyOf is the key that a variable overrides, nil if it is not an override.
 func (l *loader) keyOf(variable string) []string {
 	rest, ok := strings.CutPrefix(variable, "PBSM_")
 	key := strings.Split(strings.ToLower(rest), "__")
@@ -197,25 +195,20 @@ func (l *loader) keyOf(variable string) []string {
 	return key
 }
 
-// spell gives a part of a key the spelling of the name in that section which it means, if there is one.
+// spell replaces a part of a key by the name in that section which it stands for, if there is one.
 func (l *loader) spell(variable string, key []string, section string, part int) {
 	if part >= len(key) {
 		return
 	}
-	names := l.meant(section, key[part])
+	names := slices.DeleteFunc(l.k.MapKeys(section), func(name string) bool {
+		return strings.ToLower(strings.ReplaceAll(name, "-", "_")) != key[part]
+	})
 	if len(names) > 1 {
-		l.fault(variable, "is meant for %s, and nobody can tell; give them names that differ by more", strings.Join(names, " or for "))
+		l.Addf(variable, "is ambiguous: it matches %s; rename one", strings.Join(names, " and "))
 	}
 	if len(names) > 0 {
 		key[part] = names[0]
 	}
-}
-
-// meant are the names of a section that a part of a variable stands for.
-func (l *loader) meant(section, part string) []string {
-	return slices.DeleteFunc(l.k.MapKeys(section), func(name string) bool {
-		return strings.ToLower(strings.ReplaceAll(name, "-", "_")) != part
-	})
 }
 
 func (l *loader) override() {
@@ -226,35 +219,35 @@ func (l *loader) override() {
 			continue
 		}
 		if slices.Contains(parts, "") {
-			l.fault(variable, `a level is empty; write "__" once between two levels`)
+			l.Add(variable, `has an empty level; write "__" once between two levels`)
 			continue
 		}
 		var value any = l.env[variable]
 		if last := len(parts) - 1; parts[0] != "worker" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
-			value = map[string]any{parts[last]: value} // a secret's source replaces whatever the file says
+			value = map[string]any{parts[last]: value} // the source of a secret replaces whatever is in the file
 			parts = parts[:last]
 		}
 		key := strings.Join(parts, ".")
 		if other, ok := from[key]; ok {
-			l.fault(key, "is set by both %s and %s", other, variable)
+			l.Addf(key, "is set by both %s and %s", other, variable)
 			continue
 		}
 		from[key] = variable
 		l.k.Delete(key)
 		if err := l.k.Set(key, value); err != nil {
-			l.fault(key, "%s cannot be applied", variable)
+			l.Addf(key, "%s cannot be applied", variable)
 		}
 	}
 }
 
-// decode takes the sections apart itself: the library drops a whole connection
-// for one wrong value in it, and its other faults with it.
+// decode decodes each entry on its own: for one wrong value the library would drop a whole connection, and
+// with it the entry's other problems.
 func (l *loader) decode() *Config {
 	cfg := defaults()
 	raw := l.k.Raw()
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
 		if !slices.Contains(sections, key) {
-			l.fault(key, "unknown key")
+			l.Add(key, "unknown key")
 		}
 	}
 	for name, value := range l.section(raw, "connections") {
@@ -285,14 +278,14 @@ func (l *loader) decode() *Config {
 func (l *loader) section(raw map[string]any, name string) map[string]any {
 	section, ok := raw[name].(map[string]any)
 	if !ok && raw[name] != nil {
-		l.fault(name, "must be keys and values")
+		l.Add(name, "must be keys and values")
 	}
 	return section
 }
 
 func (l *loader) into(target, value any, key string) {
 	if _, ok := value.(map[string]any); !ok && value != nil {
-		l.fault(key, "must be keys and values")
+		l.Add(key, "must be keys and values")
 		return
 	}
 	decoder, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
@@ -309,7 +302,7 @@ func (l *loader) into(target, value any, key string) {
 	l.describe(key, err)
 }
 
-// describe turns the decoder's errors into faults, without the values.
+// describe turns the decoder's errors into problems, without the values.
 func (l *loader) describe(key string, err error) {
 	switch e := err.(type) {
 	case nil:
@@ -320,7 +313,7 @@ func (l *loader) describe(key string, err error) {
 	case *mapstructure.DecodeError:
 		l.describe(strings.NewReplacer("[", ".", "]", "").Replace(e.Name()), e.Unwrap())
 	case *mapstructure.UnconvertibleTypeError:
-		l.fault(key, "must be %s", wanted(e.Expected.Type()))
+		l.Addf(key, "must be %s", wanted(e.Expected.Type()))
 	default:
 		if inner := errors.Unwrap(err); inner != nil {
 			l.describe(key, inner)
@@ -328,11 +321,11 @@ func (l *loader) describe(key string, err error) {
 		}
 		unknown, ok := strings.CutPrefix(err.Error(), "has invalid keys: ")
 		if !ok {
-			l.fault(key, "%s", err)
+			l.Add(key, err.Error())
 			return
 		}
 		for name := range strings.SplitSeq(unknown, ", ") {
-			l.fault(key+"."+name, "unknown key")
+			l.Add(key+"."+name, "unknown key")
 		}
 	}
 }
@@ -353,11 +346,11 @@ func wanted(t reflect.Type) string {
 	return "keys and values"
 }
 
-// convert gives values of the file and texts of the environment the types that
-// the configuration has. Its errors never hold the value.
+// convert converts values of the file and texts of the environment to the types of the configuration. Its
+// errors never contain the value.
 func convert(from, to reflect.Value) (any, error) {
 	data := from.Interface()
-	if day, ok := data.(time.Time); ok { // YAML takes 2026-12-24 for a time
+	if day, ok := data.(time.Time); ok { // YAML reads 2026-12-24 as a time
 		data = day.Format(time.DateOnly)
 	}
 	text, isText := data.(string)
@@ -395,14 +388,4 @@ func convert(from, to reflect.Value) (any, error) {
 		return nil, fmt.Errorf("must be %s", wanted(to.Type()))
 	}
 	return value, nil
-}
-
-func withDefaults(connection any) any {
-	given, ok := connection.(map[string]any)
-	if !ok && connection != nil {
-		return connection
-	}
-	filled := connectionDefaults()
-	maps.Copy(filled, given)
-	return filled
 }

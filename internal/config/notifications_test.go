@@ -22,7 +22,7 @@ notifications:
     connections: [prod]
 `
 
-func TestNotifications(t *testing.T) {
+func TestLoad_notifications(t *testing.T) {
 	cfg, err := Load(folder(t, channels), []string{
 		"TEMPORAL_UI=https://temporal.example.com",
 		"PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:" + canary + "@mail.example.com",
@@ -37,26 +37,26 @@ func TestNotifications(t *testing.T) {
 	require.Equal(t, "https://temporal.example.com", cfg.Worker.TemporalUI)
 }
 
-func TestFaultsOfNotificationsAreAllNamed(t *testing.T) {
+func TestLoad_notificationProblems(t *testing.T) {
 	_, err := Load(folder(t, channels), []string{
 		"PBSM_NOTIFICATIONS__NIGHT_SHIFT__ON=parked", "PBSM_NOTIFICATIONS__NIGHT_SHIFT__CONNECTIONS=uat",
 		"PBSM_NOTIFICATIONS__OTHER__KIND=slack", "PBSM_WORKER__TEMPORAL_UI=temporal.example.com",
 	})
 	require.Error(t, err)
-	for _, fault := range []string{
+	for _, want := range []string{
 		`notifications.night-shift.on: "parked" is not one of waiting, at_risk, failed, cancelled, succeeded`,
 		`notifications.night-shift.connections.0: "uat" is not among the connections`,
-		`notifications.controllers.url: must be such as smtp://`,
+		`notifications.controllers.url: must look like smtp://`,
 		`notifications.other.url: is missing`,
 		`worker.temporal_ui: must be an address`,
 	} {
-		require.ErrorContains(t, err, fault)
+		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), canary)
 }
 
-// Who never wrote worker.temporal_ui is told where it comes from.
-func TestAFaultOfTEMPORAL_UIIsNamedAsSuch(t *testing.T) {
+// The key may come from a variable that the user did not set for pbsmflow.
+func TestLoad_problemOfTEMPORAL_UI(t *testing.T) {
 	_, err := Load(folder(t, minimal), []string{"TEMPORAL_UI=temporal.example.com:8080"})
-	require.ErrorContains(t, err, "worker.temporal_ui: must be an address such as https://temporal.bank.example; without the key TEMPORAL_UI is taken")
+	require.ErrorContains(t, err, "worker.temporal_ui: must be an address such as https://temporal.bank.example; without the key it is the variable TEMPORAL_UI")
 }

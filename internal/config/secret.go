@@ -12,17 +12,14 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a text that shows itself only to who asks for it by [Secret.Expose]:
-// printed, logged or encoded in any way it is "[redacted]".
+// Secret is a text that only [Secret.Expose] returns: printed, logged or encoded in any way it is
+// "[redacted]".
 //
-// In the configuration it is a value, {env: NAME} or {file: PATH}.
+// In the configuration it is a text, {env: NAME} or {file: PATH}.
 type Secret struct {
 	value     string
-	env, file string // where it comes from, until it is read
+	env, file string // the source of the value, until it is read
 }
-
-// NewSecret makes a secret of a value.
-func NewSecret(value string) Secret { return Secret{value: value} }
 
 // Expose returns the value.
 func (s Secret) Expose() string { return s.value }
@@ -39,8 +36,7 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 
 const maxSecret = 64 << 10 // bytes of a secret's file
 
-// parseSecret takes what stands in the configuration. The value itself never
-// becomes part of an error.
+// parseSecret reads a secret's value or source from the configuration. Its error does not contain the value.
 func parseSecret(from any) (Secret, error) {
 	switch value := from.(type) {
 	case string:
@@ -55,7 +51,7 @@ func parseSecret(from any) (Secret, error) {
 	return Secret{}, errors.New("must be a text (a number in quotes), {env: NAME} or {file: PATH}")
 }
 
-// read fetches the value from where it is; folder is where relative paths start.
+// read gets the value from its source. Relative paths start from folder.
 func (s Secret) read(folder string, lookup func(string) (string, bool)) (Secret, error) {
 	var err error
 	switch {
@@ -70,7 +66,7 @@ func (s Secret) read(folder string, lookup func(string) (string, bool)) (Secret,
 		err = errors.New("is missing")
 	}
 	if err == nil && strings.ContainsAny(s.value, "\r\n\x00") {
-		err = errors.New("holds more than one line")
+		err = errors.New("must be a single line")
 	}
 	if err != nil {
 		return Secret{}, err
@@ -91,7 +87,7 @@ func readSecret(path string) (string, error) {
 	value := strings.TrimRight(string(text), "\r\n")
 	switch {
 	case len(text) > maxSecret:
-		return "", fmt.Errorf("%s is larger than a secret can be", path)
+		return "", fmt.Errorf("%s is larger than 64 KiB", path)
 	case value == "":
 		return "", fmt.Errorf("%s is empty", path)
 	}

@@ -8,46 +8,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
 
-// checkHTTP wants https; without encryption only what does not leave the machine.
+// checkHTTP wants https, except on this machine.
 func checkHTTP(u *url.URL) error {
-	ip := net.ParseIP(u.Hostname())
-	local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	plain := u.Scheme == "http" && httpx.IsLoopback(u.Hostname())
 	switch {
-	case u.Hostname() == "" || u.Scheme != "https" && !(u.Scheme == "http" && local):
+	case u.Hostname() == "" || u.Scheme != "https" && !plain:
 		return errors.New("must be an https URL; http is for this machine only")
 	case u.Fragment != "":
-		return errors.New("has a fragment, which nobody would be sent")
+		return errors.New("must not have a fragment")
 	}
 	return nil
 }
 
-// poster posts messages as JSON.
-type poster struct {
+// httpSender sends messages as JSON.
+type httpSender struct {
 	url    string
 	client *http.Client
 	body   func(Message) any
-	signer *standardwebhooks.Webhook // nil where nothing is signed
+	signer *standardwebhooks.Webhook // nil: messages are not signed
 }
 
-// open makes a poster on fresh connections: on those the transport never sends a request a
-// second time by itself.
-func open(body func(Message) any) func(Channel) (sender, error) {
+// openHTTP makes a sender that uses a new connection for each message: on a new connection the transport
+// never sends a request a second time.
+func openHTTP(body func(Message) any) func(Channel) (sender, error) {
 	return func(c Channel) (sender, error) {
-		config, err := c.tls()
+		config, err := httpx.TLSConfig(c.CAFile, false)
 		if err != nil {
 			return nil, err
 		}
@@ -55,68 +52,63 @@ func open(body func(Message) any) func(Channel) (sender, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &poster{url: c.URL, body: body, signer: signer, client: &http.Client{
+		client := &http.Client{
 			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}}, nil
+		}
+		return &httpSender{url: c.URL, body: body, signer: signer, client: client}, nil
 	}
 }
 
-func (p *poster) send(ctx context.Context, m Message) error {
-	text, err := json.Marshal(p.body(m))
+func (s *httpSender) send(ctx context.Context, m Message) error {
+	ctx, connected := httpx.TraceConnection(ctx)
+	request, err := s.request(ctx, m)
 	if err != nil {
-		return &Error{NotTaken: true, Text: err.Error()}
+		return &Error{NotDelivered: true, Text: err.Error()}
 	}
-	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(text))
+	response, err := s.client.Do(request)
 	if err != nil {
-		return &Error{NotTaken: true, Text: "the URL cannot be used"}
+		return &Error{NotDelivered: !connected(), Temporary: true, Text: withoutURL(err)}
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "pbsmflow/"+version.Version)
-	if err := p.identify(request.Header, m.ID, text); err != nil {
-		return &Error{NotTaken: true, Text: err.Error()}
-	}
-	answer, err := p.client.Do(request)
-	if err != nil {
-		return &Error{NotTaken: !connected.Load(), Temporary: true, Text: withoutURL(err)}
-	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-	if answer.StatusCode/100 == 2 {
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	if response.StatusCode/100 == 2 {
 		return nil
 	}
 	return &Error{
-		NotTaken: true, Temporary: temporary(answer.StatusCode), RetryAfter: retryAfter(answer.Header.Get("Retry-After")),
-		Text: fmt.Sprintf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)),
+		NotDelivered: true,
+		Temporary:    httpx.Transient(response.StatusCode),
+		RetryAfter:   httpx.RetryAfter(response.Header, time.Now(), maxRetryAfter),
+		Text:         fmt.Sprintf("the receiver answered %d %s", response.StatusCode, http.StatusText(response.StatusCode)),
 	}
 }
 
-// identify sets the headers by which a receiver tells a repeated message, one that was recorded and is
-// played back, and one that somebody else sent. The time is the attempt's: receivers refuse an old one.
-func (p *poster) identify(header http.Header, id string, body []byte) error {
+// maxRetryAfter bounds the wait that a receiver may ask for.
+const maxRetryAfter = 10 * time.Minute
+
+// request has the headers by which a webhook's receiver recognises a message that is delivered twice, that
+// was recorded and is replayed, or that comes from another sender. The timestamp is the attempt's, because
+// receivers refuse old ones.
+func (s *httpSender) request(ctx context.Context, m Message) (*http.Request, error) {
+	body, err := json.Marshal(s.body(m))
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the URL cannot be used")
+	}
 	now := time.Now()
-	header.Set(standardwebhooks.HeaderWebhookID, id)
-	header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
-	if p.signer == nil {
-		return nil
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "pbsmflow/"+version.Version)
+	request.Header.Set(standardwebhooks.HeaderWebhookID, m.ID)
+	request.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	if s.signer == nil {
+		return request, nil
 	}
-	signature, err := p.signer.Sign(id, now, body)
-	header.Set(standardwebhooks.HeaderWebhookSignature, signature)
-	return err
-}
-
-// signer is nil where the channel has no key.
-func (c Channel) signer() (*standardwebhooks.Webhook, error) {
-	if c.SigningKey == "" {
-		return nil, nil
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(c.SigningKey, "whsec_"))
-	if err != nil || len(key) < minSigningKey || len(key) > maxSigningKey {
-		return nil, fmt.Errorf("is not %d to %d bytes as base64, such as `openssl rand -base64 32` prints", minSigningKey, maxSigningKey)
-	}
-	return standardwebhooks.NewWebhookRaw(key)
+	signature, err := s.signer.Sign(m.ID, now, body)
+	request.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
+	return request, err
 }
 
 const (
@@ -124,23 +116,19 @@ const (
 	maxSigningKey = 64
 )
 
-// temporary: what is wrong with the receiver passes; what is wrong with the URL does not.
-func temporary(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status == http.StatusTooEarly
-}
-
-// maxRetryAfter bounds what a receiver asks for.
-const maxRetryAfter = 10 * time.Minute
-
-func retryAfter(text string) time.Duration {
-	seconds, err := strconv.Atoi(text)
-	if err != nil || seconds < 0 {
-		return 0
+// signer is nil when the channel has no key.
+func (c Channel) signer() (*standardwebhooks.Webhook, error) {
+	if c.SigningKey == "" {
+		return nil, nil
 	}
-	return min(time.Duration(min(seconds, int(maxRetryAfter/time.Second)))*time.Second, maxRetryAfter)
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(c.SigningKey, "whsec_"))
+	if err != nil || len(key) < minSigningKey || len(key) > maxSigningKey {
+		return nil, fmt.Errorf("must be %d to %d bytes in base64, such as `openssl rand -base64 32` prints", minSigningKey, maxSigningKey)
+	}
+	return standardwebhooks.NewWebhookRaw(key)
 }
 
-// withoutURL is the cause of an error of net/http, which puts the URL before it.
+// withoutURL is the cause of an error of net/http, which puts the URL in front of it.
 func withoutURL(err error) string {
 	var outer *url.Error
 	if errors.As(err, &outer) {
@@ -148,14 +136,14 @@ func withoutURL(err error) string {
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("no answer within %s", sendTimeout)
+		return fmt.Sprintf("no response within %s", sendTimeout)
 	case errors.Is(err, io.EOF):
-		return "the connection was closed without an answer"
+		return "the connection was closed without a response"
 	}
 	return err.Error()
 }
 
-// webhookBody is the message itself, and its title and text for who only wants to show it.
+// webhookBody is the message, with its title and text for receivers that only display it.
 func webhookBody(m Message) any {
 	return struct {
 		Message
@@ -164,7 +152,7 @@ func webhookBody(m Message) any {
 	}{m, m.Title(), m.Text()}
 }
 
-// slackText takes from a text what Slack would make a link or a mention of.
+// slackText escapes what Slack would turn into a link or a mention.
 // Source: https://docs.slack.dev/messaging/formatting-message-text, "Escaping text".
 var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
@@ -179,8 +167,8 @@ func slackBody(m Message) any {
 	return map[string]any{"text": strings.Join(lines, "\n")}
 }
 
-// teamsBody is an adaptive card, as a workflow of Teams takes it that begins with "When a Teams
-// webhook request is received".
+// teamsBody is an adaptive card for a Teams workflow whose trigger is "When a Teams webhook request is
+// received".
 func teamsBody(m Message) any {
 	block := func(text string, more map[string]any) map[string]any {
 		b := map[string]any{"type": "TextBlock", "text": text, "wrap": true}
@@ -196,9 +184,14 @@ func teamsBody(m Message) any {
 	for _, command := range m.Commands {
 		body = append(body, block(command, map[string]any{"fontType": "Monospace", "size": "Small"}))
 	}
-	card := map[string]any{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": body}
+	card := map[string]any{
+		"$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+		"type":    "AdaptiveCard",
+		"version": "1.4",
+		"body":    body,
+	}
 	if m.Link != "" {
-		card["actions"] = []any{map[string]any{"type": "Action.OpenUrl", "title": "Look at it", "url": m.Link}}
+		card["actions"] = []any{map[string]any{"type": "Action.OpenUrl", "title": "Open in Temporal", "url": m.Link}}
 	}
 	return map[string]any{"type": "message", "attachments": []any{
 		map[string]any{"contentType": "application/vnd.microsoft.card.adaptive", "content": card},

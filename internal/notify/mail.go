@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const withoutTLS = "none"
@@ -20,29 +23,27 @@ func checkSMTP(u *url.URL) error {
 	plain := u.Query().Get("tls")
 	switch {
 	case u.Hostname() == "" || u.Scheme != "smtp" && u.Scheme != "smtps":
-		return errors.New("must be such as smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465")
+		return errors.New("must look like smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
-		return errors.New("has a path or a fragment; the addresses are in from and to")
+		return errors.New("must not have a path or a fragment; addresses belong in from and to")
 	case (u.User.Username() == "") != (password == ""):
-		return errors.New("has a user or a password and not both; a special character in one is written as %40")
+		return errors.New("must have both a user and a password, or neither; percent-encode special characters in them (%40 for @)")
 	case plain != "" && plain != withoutTLS || len(u.Query()) > 1 || len(u.Query()) == 1 && plain == "":
-		return errors.New("can have only tls=none behind the question mark")
+		return errors.New("must not have options other than tls=none")
 	case plain != "" && (u.User != nil || u.Scheme == "smtps"):
-		return errors.New("says tls=none, with which neither a password nor smtps goes")
+		return errors.New("must not combine tls=none with a password or smtps")
 	}
 	return nil
 }
 
-func (c Channel) mailFaults(add func(key, format string, args ...any)) {
+func (c Channel) checkAddresses(l *problem.List) {
 	if _, err := netmail.ParseAddress(c.From); err != nil {
-		add("from", "is not an address such as pbsmflow@bank.example")
+		l.Add("from", "is not an address such as pbsmflow@bank.example")
 	}
-	if len(c.To) == 0 {
-		add("to", "is missing: at least one address")
-	}
+	l.Want(len(c.To) > 0, "to", "is missing: at least one address is needed")
 	for i, address := range c.To {
 		if _, err := netmail.ParseAddress(address); err != nil {
-			add(fmt.Sprintf("to.%d", i), "is not an address such as night@bank.example")
+			l.Add(fmt.Sprintf("to.%d", i), "is not an address such as night@bank.example")
 		}
 	}
 }
@@ -53,7 +54,7 @@ type mailer struct {
 	options []mail.Option
 	from    string
 	to      []string
-	domain  string // behind the @ of message ids
+	domain  string // of message ids
 }
 
 func openMail(c Channel) (sender, error) {
@@ -61,18 +62,20 @@ func openMail(c Channel) (sender, error) {
 	if err != nil {
 		return nil, errors.New("the URL cannot be used")
 	}
-	config, err := c.tls()
+	config, err := httpx.TLSConfig(c.CAFile, false)
 	if err != nil {
 		return nil, err
 	}
 	config.ServerName = u.Hostname()
-	options := []mail.Option{mail.WithTimeout(sendTimeout), mail.WithTLSConfig(config), mail.WithTLSPolicy(mail.TLSMandatory)}
-	port := 587
+	options := []mail.Option{mail.WithTimeout(sendTimeout), mail.WithTLSConfig(config)}
+	var port int
 	switch {
 	case u.Scheme == "smtps":
-		options, port = append(options, mail.WithSSL()), 465
+		options, port = append(options, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithSSL()), 465
 	case u.Query().Get("tls") == withoutTLS:
 		options, port = append(options, mail.WithTLSPolicy(mail.NoTLS)), 25
+	default:
+		options, port = append(options, mail.WithTLSPolicy(mail.TLSMandatory)), 587
 	}
 	if u.Port() != "" {
 		if port, err = strconv.Atoi(u.Port()); err != nil {
@@ -81,7 +84,8 @@ func openMail(c Channel) (sender, error) {
 	}
 	options = append(options, mail.WithPort(port))
 	if password, ok := u.User.Password(); ok {
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
+		user := u.User.Username()
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(user), mail.WithPassword(password))
 	}
 	if _, err := mail.NewClient(u.Hostname(), options...); err != nil {
 		return nil, errors.New("the URL cannot be used")
@@ -90,7 +94,7 @@ func openMail(c Channel) (sender, error) {
 	return &mailer{host: u.Hostname(), options: options, from: c.From, to: c.To, domain: domain}, nil
 }
 
-// address is the bare one of "Name <address>".
+// address is the address in "Name <address>".
 func address(text string) string {
 	parsed, err := netmail.ParseAddress(text)
 	if err != nil {
@@ -106,8 +110,8 @@ func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {
 	}
 	letter.Subject(m.Title())
 	letter.SetDateWithValue(m.At)
-	letter.SetMessageIDWithValue(strings.ReplaceAll(m.ID, "/", ".") + "@" + s.domain) // of a mail that comes twice, one is shown
-	letter.SetGenHeader("Auto-Submitted", "auto-generated")                           // nobody's absence is to answer
+	letter.SetMessageIDWithValue(strings.ReplaceAll(m.ID, "/", ".") + "@" + s.domain) // mail clients show a duplicate once
+	letter.SetGenHeader("Auto-Submitted", "auto-generated")                           // suppresses automatic replies
 	letter.SetBodyString(mail.TypeTextPlain, m.Text()+"\n")
 	return letter, nil
 }
@@ -115,48 +119,55 @@ func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {
 func (s *mailer) send(ctx context.Context, m Message) error {
 	client, err := mail.NewClient(s.host, s.options...)
 	if err != nil {
-		return &Error{NotTaken: true, Text: err.Error()}
+		return &Error{NotDelivered: true, Text: err.Error()}
 	}
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return &Error{NotTaken: true, Temporary: !refusedForGood(err), Text: err.Error()}
+		return &Error{NotDelivered: true, Temporary: !permanentlyRefused(err), Text: err.Error()}
 	}
 	defer func() { _ = client.CloseWithSMTPClient(connection) }()
-	post := func(to ...string) error {
+
+	deliver := func(to ...string) error {
 		letter, err := s.compose(m, to...)
 		if err != nil {
-			return &Error{NotTaken: true, Text: err.Error()}
+			return &Error{NotDelivered: true, Text: err.Error()}
 		}
 		return mailError(client.SendWithSMTPClient(connection, letter))
 	}
-	err = post(s.to...)
+	err = deliver(s.to...)
 	if !errors.Is(err, errAddress) || len(s.to) == 1 {
 		return err
 	}
-	var refused []string
-	for _, address := range s.to { // one that is gone does not keep it from the others
-		one := post(address)
-		if one == nil {
+	return s.sendToEach(deliver, err)
+}
+
+// sendToEach delivers to one address at a time, so that an address which is refused does not keep the mail
+// from the others. refused is why all of them together were refused.
+func (s *mailer) sendToEach(deliver func(to ...string) error, refused error) error {
+	var failed []string
+	for _, address := range s.to {
+		err := deliver(address)
+		if err == nil {
 			continue
 		}
-		refused = append(refused, fmt.Sprintf("%s: %v", address, one))
-		if !errors.Is(one, errAddress) {
-			err = one
+		failed = append(failed, fmt.Sprintf("%s: %v", address, err))
+		if !errors.Is(err, errAddress) {
+			refused = err
 		}
 	}
-	switch len(refused) {
+	switch len(failed) {
 	case 0:
 		return nil
 	case len(s.to):
-		return err
+		return refused
 	}
-	return &Error{Partly: true, Text: "not every address has the message: " + strings.Join(refused, "; ")}
+	return &Error{Partial: true, Text: "some addresses did not get the message: " + strings.Join(failed, "; ")}
 }
 
-// errAddress is an address that the server does not take.
+// errAddress: the server refuses an address.
 var errAddress = errors.New("an address is refused")
 
-// mailError tells how far a mail got: it is the server's once that has confirmed its end.
+// mailError judges how far a mail got: once the server has confirmed the end of its data, it has the mail.
 func mailError(err error) error {
 	var failed *mail.SendError
 	switch {
@@ -164,7 +175,7 @@ func mailError(err error) error {
 		return nil
 	case !errors.As(err, &failed):
 		return &Error{Temporary: true, Text: err.Error()}
-	case failed.Reason == mail.ErrSMTPReset: // behind the end
+	case failed.Reason == mail.ErrSMTPReset: // after the end of the data
 		return nil
 	}
 	var cause error
@@ -172,16 +183,16 @@ func mailError(err error) error {
 		cause = errAddress
 	}
 	return &Error{
-		NotTaken:  failed.Reason != mail.ErrSMTPDataClose || failed.ErrorCode() != 0,
-		Temporary: failed.ErrorCode()/100 != 5,
-		Text:      failed.Error(),
-		cause:     cause,
+		NotDelivered: failed.Reason != mail.ErrSMTPDataClose || failed.ErrorCode() != 0,
+		Temporary:    failed.ErrorCode()/100 != 5,
+		Text:         failed.Error(),
+		cause:        cause,
 	}
 }
 
-// refusedForGood tells an answer of the server, such as to a wrong password, that would be the
-// same the next time; asking again could lock the account.
-func refusedForGood(err error) bool {
-	var answer *textproto.Error
-	return errors.As(err, &answer) && answer.Code/100 == 5
+// permanentlyRefused reports whether the server's reply is final, such as to a wrong password: repeating
+// the login could lock the account.
+func permanentlyRefused(err error) bool {
+	var reply *textproto.Error
+	return errors.As(err, &reply) && reply.Code/100 == 5
 }

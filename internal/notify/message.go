@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Message is what happened, on what, and what can be done about it. A webhook gets it as JSON.
+// Message says what happened, to what, and what an operator can do about it. A webhook receives it as JSON.
 type Message struct {
-	// ID is the same however often the message is sent.
+	// ID stays the same when the message is sent again.
 	ID string `json:"id,omitempty"`
-	// Event is waiting, late, failed, cancelled or succeeded; of a test message, test.
+	// Event is waiting, at_risk, failed, cancelled or succeeded; of a test message, test.
 	Event string    `json:"event"`
 	At    time.Time `json:"at"`
-	// WorkflowType, WorkflowID and Link say where to look.
+	// WorkflowType, WorkflowID and Link identify the workflow; Link opens it in Temporal's web interface.
 	WorkflowType string `json:"workflow_type,omitempty"`
 	WorkflowID   string `json:"workflow_id,omitempty"`
 	Link         string `json:"link,omitempty"`
@@ -25,19 +25,23 @@ type Message struct {
 	// Step is the step of a close that waits.
 	Step  string `json:"step,omitempty"`
 	RunID string `json:"run_id,omitempty"`
-	// What happened, for a person.
+	// What happened, in words.
 	What string `json:"what"`
-	// Deadline is until when an answer is awaited.
+	// Deadline is when the question expires.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Commands answer what is asked, as they are typed.
+	// Commands answer the question, as they are typed.
 	Commands []string `json:"commands,omitempty"`
 }
 
 var eventTexts = map[string]string{
-	Waiting: "waits for an operator", AtRisk: "is at risk", Failed: "failed", Cancelled: "was cancelled", Succeeded: "is done",
+	Waiting:   "waits for an operator",
+	AtRisk:    "is at risk",
+	Failed:    "failed",
+	Cancelled: "was cancelled",
+	Succeeded: "succeeded",
 }
 
-// Title is one line: the subject of a mail, the head of a chat message.
+// Title is one line: the subject of a mail, the heading of a chat message.
 func (m Message) Title() string {
 	what, ok := eventTexts[m.Event]
 	if !ok {
@@ -53,7 +57,7 @@ func (m Message) Title() string {
 	return oneLine(subject + " " + what)
 }
 
-// maxWhat is how much of the service's words fits a phone, in bytes.
+// maxWhat is how many bytes of the service's text fit on a phone.
 const maxWhat = 600
 
 // facts are the lines below the title and above the commands.

@@ -1,5 +1,5 @@
-// Package notify sends short messages to chat, mail and webhooks. It knows nothing of
-// Temporal. What it says of an error never holds a channel's URL, which is a secret.
+// Package notify sends notifications to chat, mail and webhooks. It knows nothing of Temporal.
+// Its errors never contain a channel's URL, which is a secret.
 package notify
 
 import (
@@ -11,54 +11,55 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
-// What people are told of, as a channel's configuration names it.
+// The events that a channel can receive, by their names in the configuration.
 const (
-	Waiting   = "waiting"   // a person is asked
+	Waiting   = "waiting"   // an operator is asked a question
 	AtRisk    = "at_risk"   // a deadline will probably be missed
 	Failed    = "failed"    // it ended without success
 	Cancelled = "cancelled" // it was cancelled, or interrupted for good
-	Succeeded = "succeeded" // it is done
+	Succeeded = "succeeded"
 )
 
-// Events are all of them.
+// Events lists all events.
 func Events() []string { return []string{Waiting, AtRisk, Failed, Cancelled, Succeeded} }
 
-// DefaultEvents are those that somebody should look at.
+// DefaultEvents lists the events that need attention.
 func DefaultEvents() []string { return []string{Waiting, AtRisk, Failed} }
 
-// Channel is where messages go.
+// Channel is where messages are sent.
 type Channel struct {
-	// Kind is slack (and what takes the same, such as Mattermost), teams, webhook or mail.
+	// Kind is slack (and what is compatible with it, such as Mattermost), teams, webhook or mail.
 	Kind string
-	// URL is where to send to, a secret:
+	// URL is the receiver's address, a secret:
 	//
 	//	https://HOST/...                   slack: an incoming webhook; teams: a workflow's; webhook: any
-	//	smtp://USER:PASSWORD@HOST:587      mail, encrypted by STARTTLS
+	//	smtp://USER:PASSWORD@HOST:587      mail, encrypted with STARTTLS
 	//	smtps://USER:PASSWORD@HOST:465     mail, encrypted from the start
 	//	smtp://HOST:25?tls=none            mail without encryption, and without a password
 	URL string
-	// SigningKey, a secret, signs what a webhook gets: 24 to 64 bytes as base64, with or without whsec_ before
-	// them. Empty: nothing is signed. Source: the specification at standardwebhooks.com, "Signature scheme".
+	// SigningKey, a secret, signs the messages of a webhook: 24 to 64 bytes in base64, with or without the
+	// prefix whsec_. Nothing is signed without it. Source: standardwebhooks.com, "Signature scheme".
 	SigningKey string
-	// From and To are addresses of mail.
+	// From and To are mail addresses.
 	From string
 	To   []string
-	// CAFile holds certificates in PEM form, where a private authority signed the receiver's.
+	// CAFile contains certificates in PEM form that are trusted in addition to the system's.
 	CAFile string
-	// On are the events that it is told of; Connections those of which it is told, empty for all.
+	// On are the events that the channel receives, Connections the connections for which it receives them;
+	// without any, all.
 	On          []string
 	Connections []string
 }
 
-// Wants tells whether the channel is to be told of an event on a connection.
-func (c Channel) Wants(event, connection string) bool {
+// Receives reports whether the channel receives an event of a connection.
+func (c Channel) Receives(event, connection string) bool {
 	return slices.Contains(c.On, event) && (len(c.Connections) == 0 || slices.Contains(c.Connections, connection))
 }
-
-// Fault is something wrong with a key of a channel.
-type Fault struct{ Key, Message string }
 
 type sender interface {
 	send(ctx context.Context, m Message) error
@@ -67,63 +68,54 @@ type sender interface {
 type kind struct {
 	check func(u *url.URL) error
 	open  func(c Channel) (sender, error)
-	// recognises: the receiver can tell a message that comes a second time.
-	recognises bool
+	// deduplicates: the receiver recognises a message that is delivered twice.
+	deduplicates bool
 }
 
 var kinds = map[string]kind{
-	"slack":   {checkHTTP, open(slackBody), false},
-	"teams":   {checkHTTP, open(teamsBody), false},
-	"webhook": {checkHTTP, open(webhookBody), true},
+	"slack":   {checkHTTP, openHTTP(slackBody), false},
+	"teams":   {checkHTTP, openHTTP(teamsBody), false},
+	"webhook": {checkHTTP, openHTTP(webhookBody), true},
 	"mail":    {checkSMTP, openMail, false},
 }
 
-// Faults names everything that is wrong with a channel, without contacting it and without its URL.
-func (c Channel) Faults() []Fault {
-	var faults []Fault
-	add := func(key, format string, args ...any) {
-		faults = append(faults, Fault{key, fmt.Sprintf(format, args...)})
+// Problems checks the channel without contacting the receiver. Their messages do not contain the URL.
+func (c Channel) Problems() problem.List {
+	var l problem.List
+	c.checkURL(&l)
+	if c.Kind == "mail" {
+		c.checkAddresses(&l)
+	} else if c.From != "" || len(c.To) > 0 {
+		l.Add("to", "from and to are for mail only")
 	}
+	if c.SigningKey != "" && l.Want(c.Kind == "webhook", "signing_key", "is for a webhook only") {
+		_, err := c.signer()
+		l.Check("signing_key", err)
+	}
+	if len(c.On) == 0 {
+		l.Addf("on", "is empty; without the key it is %s", strings.Join(DefaultEvents(), ", "))
+	}
+	for _, event := range c.On {
+		l.Want(slices.Contains(Events(), event), "on", "%q is not one of %s", event, strings.Join(Events(), ", "))
+	}
+	_, err := httpx.Roots(c.CAFile)
+	l.Check("ca_file", err)
+	return l
+}
+
+func (c Channel) checkURL(l *problem.List) {
 	k, known := kinds[c.Kind]
 	u, err := url.Parse(c.URL)
 	switch {
 	case !known:
-		add("kind", "%q is not one of %s", c.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		l.Addf("kind", "%q is not one of %s", c.Kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	case err != nil:
-		add("url", "is not a URL") // the parser's error would repeat it
+		l.Add("url", "is not a URL") // the parser's error would repeat it
 	case u.Port() != "" && !isPort(u.Port()):
-		add("url", "has a port that is none; ports are 1 to 65535")
+		l.Add("url", "has an invalid port (must be 1 to 65535)")
 	default:
-		if err := k.check(u); err != nil {
-			add("url", "%v", err)
-		}
+		l.Check("url", k.check(u))
 	}
-	if c.Kind == "mail" {
-		c.mailFaults(add)
-	} else if c.From != "" || len(c.To) > 0 {
-		add("to", "from and to are for mail only")
-	}
-	switch _, err := c.signer(); {
-	case c.SigningKey == "":
-	case c.Kind != "webhook":
-		add("signing_key", "is for a webhook only")
-	case err != nil:
-		add("signing_key", "%v", err)
-	}
-	if len(c.On) == 0 {
-		add("on", "is empty: leave it out for %s", strings.Join(DefaultEvents(), ", "))
-	}
-	for _, event := range c.On {
-		if !slices.Contains(Events(), event) {
-			add("on", "%q is not one of %s", event, strings.Join(Events(), ", "))
-		}
-	}
-	if len(faults) == 0 && c.CAFile != "" {
-		if _, err := c.tls(); err != nil {
-			add("ca_file", "%v", err)
-		}
-	}
-	return faults
 }
 
 func isPort(text string) bool {
@@ -131,40 +123,39 @@ func isPort(text string) bool {
 	return err == nil && port > 0
 }
 
-// Channels are the configured ones, by name.
+// Channels are the configured channels, by name.
 type Channels struct {
 	channels map[string]Channel
 	senders  map[string]sender
 }
 
-// Open makes the channels ready and contacts none.
+// Open prepares the channels without contacting any receiver.
 func Open(channels map[string]Channel) (*Channels, error) {
 	all := &Channels{channels: channels, senders: map[string]sender{}}
-	for name, c := range channels {
-		if faults := c.Faults(); len(faults) > 0 {
-			return nil, fmt.Errorf("notifications.%s.%s: %s", name, faults[0].Key, faults[0].Message)
+	var problems problem.List
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		key := "notifications." + name
+		if c := channels[name]; problems.Check(key, c.Problems().Err()) {
+			s, err := kinds[c.Kind].open(c)
+			problems.Check(key, err)
+			all.senders[name] = s
 		}
-		s, err := kinds[c.Kind].open(c)
-		if err != nil {
-			return nil, fmt.Errorf("notifications.%s: %w", name, err)
-		}
-		all.senders[name] = s
 	}
-	return all, nil
+	return all, problems.Err()
 }
 
-// For names the channels that are told of an event on a connection, in order.
+// For names the channels that receive an event of a connection, in order.
 func (c *Channels) For(event, connection string) []string {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
-		if c.channels[name].Wants(event, connection) {
+		if c.channels[name].Receives(event, connection) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// Events are those on a connection that some channel is told of.
+// Events are the events of a connection that at least one channel receives.
 func (c *Channels) Events(connection string) []string {
 	var events []string
 	for _, event := range Events() {
@@ -175,36 +166,35 @@ func (c *Channels) Events(connection string) []string {
 	return events
 }
 
-// Recognises tells whether the receiver behind a channel can tell a message that comes a second time.
-func (c *Channels) Recognises(name string) bool { return kinds[c.channels[name].Kind].recognises }
+// Deduplicates reports whether the receiver of a channel recognises a message that is delivered twice.
+func (c *Channels) Deduplicates(name string) bool { return kinds[c.channels[name].Kind].deduplicates }
 
-// sendTimeout is how long a receiver may take for one message.
+// sendTimeout is how long the delivery of one message may take.
 const sendTimeout = 15 * time.Second
 
-// Send sends a message through a channel. Every error is an *Error.
+// Send delivers a message through a channel. Every error is an *Error.
 func (c *Channels) Send(ctx context.Context, name string, m Message) error {
 	s, ok := c.senders[name]
 	if !ok {
-		return &Error{NotTaken: true, Text: fmt.Sprintf("there is no channel %q in notifications", name)}
+		return &Error{NotDelivered: true, Text: fmt.Sprintf("there is no channel %q in notifications", name)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	err := s.send(ctx, m)
-	if err == nil {
-		return nil
+	if err := s.send(ctx, m); err != nil {
+		return redacted(err, c.channels[name].URL)
 	}
-	return scrubbed(err, c.channels[name].URL)
+	return nil
 }
 
-// Error is a message that did not get through.
+// Error is a delivery that failed.
 type Error struct {
-	// NotTaken: it is certain that the receiver does not have the message.
-	NotTaken bool
-	// Partly: some of the mail's addresses have the message, and Text says which do not. It is not to go out again.
-	Partly bool
-	// Temporary: it makes sense to try again.
+	// NotDelivered: it is certain that the receiver does not have the message.
+	NotDelivered bool
+	// Partial: some addresses of a mail have the message; Text names the others. It must not be sent again.
+	Partial bool
+	// Temporary: another attempt may succeed.
 	Temporary bool
-	// RetryAfter is how long the receiver asks to wait; 0 when it does not.
+	// RetryAfter is how long the receiver asks to wait before another attempt; 0 when it does not.
 	RetryAfter time.Duration
 	// Text is what happened, without the channel's URL.
 	Text string

@@ -22,27 +22,27 @@ import (
 
 const token = "T012345/B678901/hook-secret-abcdef"
 
-var asked = Message{
+var question = Message{
 	ID: "run/7", Event: Waiting, At: time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC), WorkflowID: "close/prod/nightly-close/2026-10-31",
 	Connection: "prod", Subject: "nightly-close", AsOfDate: "2026-10-31", Step: "allocate", What: "ALLOC_1 ended <!channel> as Failure",
 	Deadline: time.Date(2026, 11, 1, 5, 0, 0, 0, time.FixedZone("", -5*3600)),
 	Commands: []string{`starter close decide X --choice retry`}, Link: "https://temporal.bank.example/x",
 }
 
-func TestText(t *testing.T) {
-	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for an operator", asked.Title())
+func TestMessage_text(t *testing.T) {
+	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for an operator", question.Title())
 	require.Equal(t, `ALLOC_1 ended <!channel> as Failure
 Until Sun 2026-11-01 05:00 -05:00
 
 starter close decide X --choice retry
 
-https://temporal.bank.example/x`, asked.Text())
+https://temporal.bank.example/x`, question.Text())
 	ended := Message{Event: Succeeded, Subject: "ALLOC", AsOfDate: "2026-10-31", What: "succeeded", RunID: "ALLOC_1"}
-	require.Equal(t, "ALLOC 2026-10-31 is done", ended.Title())
+	require.Equal(t, "ALLOC 2026-10-31 succeeded", ended.Title())
 	require.Equal(t, "succeeded\nRun ALLOC_1", ended.Text())
 }
 
-func FuzzText(f *testing.F) {
+func FuzzMessage_text(f *testing.F) {
 	f.Add("nightly\r\nBcc: x", strings.Repeat("ü", 700))
 	f.Fuzz(func(t *testing.T, subject, what string) {
 		m := Message{Event: Failed, Subject: subject, What: what}
@@ -68,15 +68,15 @@ func send(t *testing.T, c Channel) error {
 	t.Helper()
 	channels, err := Open(map[string]Channel{"c": c})
 	require.NoError(t, err)
-	return channels.Send(t.Context(), "c", asked)
+	return channels.Send(t.Context(), "c", question)
 }
 
-func TestWhatReceiversGet(t *testing.T) {
+func TestSend_body(t *testing.T) {
 	for kind, check := range map[string]func(*testing.T, string){
 		"slack": func(t *testing.T, body string) {
 			var got struct{ Text string }
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "nobody is mentioned by the service's words")
+			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "the service's text mentions nobody")
 			require.Contains(t, got.Text, "```\nstarter close decide X --choice retry\n```")
 		},
 		"teams": func(t *testing.T, body string) {
@@ -90,16 +90,16 @@ func TestWhatReceiversGet(t *testing.T) {
 			}
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
 			card := got.Attachments[0].Content
-			require.Equal(t, asked.Title(), card.Body[0].Text)
-			require.Equal(t, asked.Commands[0], card.Body[3].Text)
-			require.Equal(t, asked.Link, card.Actions[0].URL)
+			require.Equal(t, question.Title(), card.Body[0].Text)
+			require.Equal(t, question.Commands[0], card.Body[3].Text)
+			require.Equal(t, question.Link, card.Actions[0].URL)
 		},
 		"webhook": func(t *testing.T, body string) {
 			var got Message
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			require.True(t, asked.Deadline.Equal(got.Deadline))
-			got.Deadline = asked.Deadline
-			require.Equal(t, asked, got)
+			require.True(t, question.Deadline.Equal(got.Deadline))
+			got.Deadline = question.Deadline
+			require.Equal(t, question, got)
 			require.Contains(t, body, `"title":"nightly-close 2026-10-31 on prod: allocate waits for an operator"`)
 		},
 	} {
@@ -117,8 +117,8 @@ func TestWhatReceiversGet(t *testing.T) {
 	}
 }
 
-// A receiver can tell who sent a message, and that it was not recorded and played back.
-func TestAWebhookIsSigned(t *testing.T) {
+// A receiver can verify the sender of a message, and that it is not a replay.
+func TestSend_signsWebhooks(t *testing.T) {
 	const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	verifier, err := standardwebhooks.NewWebhook(key)
 	require.NoError(t, err)
@@ -128,54 +128,58 @@ func TestAWebhookIsSigned(t *testing.T) {
 		verified = append(verified, verifier.Verify(text, r.Header), verifier.Verify(append(text, ' '), r.Header))
 	})
 	c.SigningKey = key
-	require.NoError(t, send(t, c)) // of an event some weeks ago
+	require.NoError(t, send(t, c)) // the event is weeks old, the signature is not
 	require.Len(t, verified, 2)
 	require.NoError(t, verified[0])
 	require.ErrorIs(t, verified[1], standardwebhooks.ErrNoMatchingSignature)
 }
 
-func TestFaultsOfASigningKey(t *testing.T) {
+func TestProblems_signingKey(t *testing.T) {
+	key := func(size int) string { return base64.StdEncoding.EncodeToString(make([]byte, size)) }
 	for name, c := range map[string]struct{ kind, key, want string }{
-		"a key":                 {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 24)), ""},
-		"not base64":            {"webhook", "whsec_secret!", "is not 24 to 64 bytes as base64"},
-		"too short to be safe":  {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 23)), "is not 24 to 64 bytes as base64"},
-		"too long":              {"webhook", base64.StdEncoding.EncodeToString(make([]byte, 65)), "is not 24 to 64 bytes as base64"},
-		"nobody would check it": {"slack", base64.StdEncoding.EncodeToString(make([]byte, 24)), "is for a webhook only"},
+		"valid":          {"webhook", key(24), ""},
+		"not base64":     {"webhook", "whsec_secret!", "must be 24 to 64 bytes in base64"},
+		"too short":      {"webhook", key(23), "must be 24 to 64 bytes in base64"},
+		"too long":       {"webhook", key(65), "must be 24 to 64 bytes in base64"},
+		"not for a chat": {"slack", key(24), "is for a webhook only"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			faults := Channel{Kind: c.kind, URL: "https://bank.example/x", SigningKey: c.key, On: Events()}.Faults()
+			problems := Channel{Kind: c.kind, URL: "https://bank.example/x", SigningKey: c.key, On: Events()}.Problems()
 			if c.want == "" {
-				require.Empty(t, faults)
+				require.Empty(t, problems)
 				return
 			}
-			require.Len(t, faults, 1)
-			require.Equal(t, "signing_key", faults[0].Key)
-			require.Contains(t, faults[0].Message, c.want)
-			require.NotContains(t, faults[0].Message, c.key)
+			require.Len(t, problems, 1)
+			require.Equal(t, "signing_key", problems[0].Path)
+			require.Contains(t, problems[0].Message, c.want)
+			require.NotContains(t, problems[0].Message, c.key)
 		})
 	}
 }
 
-// How a message failed decides whether it is sent again. No error holds a part of the URL's path or query.
-func TestMessagesThatDoNotArrive(t *testing.T) {
-	status := func(code int) http.HandlerFunc {
+// How a delivery failed decides whether it is repeated. No error contains a part of the URL's path or query.
+func TestSend_failed(t *testing.T) {
+	statusAfter := func(code int, wait string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Retry-After", wait)
 			http.Error(w, "no: "+r.URL.String(), code)
 		}
 	}
+	status := func(code int) http.HandlerFunc { return statusAfter(code, "7") }
+	nextYear := time.Now().AddDate(1, 0, 0).UTC().Format(http.TimeFormat)
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		spoil  func(*Channel)
 		want   Error
 	}{
-		"500":      {status(500), nil, Error{NotTaken: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "500 Internal Server Error"}},
-		"429":      {status(429), nil, Error{NotTaken: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "429"}},
-		"404":      {status(404), nil, Error{NotTaken: true, RetryAfter: 7 * time.Second, Text: "404"}},
-		"redirect": {status(307), nil, Error{NotTaken: true, RetryAfter: 7 * time.Second, Text: "307"}},
-		"closed":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, Error{Temporary: true, Text: "closed without an answer"}},
-		"nobody":   {status(200), func(c *Channel) { c.URL = "https://127.0.0.1:1/" + token }, Error{NotTaken: true, Temporary: true, Text: "connection refused"}},
-		"stranger": {status(200), func(c *Channel) { c.CAFile = "" }, Error{NotTaken: true, Temporary: true, Text: "certificate"}},
+		"500":      {status(500), nil, Error{NotDelivered: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "500 Internal Server Error"}},
+		"429":      {status(429), nil, Error{NotDelivered: true, Temporary: true, RetryAfter: 7 * time.Second, Text: "429"}},
+		"503 date": {statusAfter(503, nextYear), nil, Error{NotDelivered: true, Temporary: true, RetryAfter: maxRetryAfter, Text: "503"}},
+		"404":      {status(404), nil, Error{NotDelivered: true, RetryAfter: 7 * time.Second, Text: "404"}},
+		"redirect": {status(307), nil, Error{NotDelivered: true, RetryAfter: 7 * time.Second, Text: "307"}},
+		"closed":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, Error{Temporary: true, Text: "closed without a response"}},
+		"nobody":   {status(200), func(c *Channel) { c.URL = "https://127.0.0.1:1/" + token }, Error{NotDelivered: true, Temporary: true, Text: "connection refused"}},
+		"stranger": {status(200), func(c *Channel) { c.CAFile = "" }, Error{NotDelivered: true, Temporary: true, Text: "certificate"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, channel := receiver(t, "slack", c.answer)
@@ -195,22 +199,21 @@ func TestMessagesThatDoNotArrive(t *testing.T) {
 	}
 }
 
-// A receiver that takes the connection and says nothing may have the message.
-func TestAReceiverThatHangs(t *testing.T) {
+// A receiver that accepts the connection and does not respond may have the message.
+func TestSend_receiverHangs(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
-	p := &poster{url: "http://" + listener.Addr().String() + "/" + token, client: http.DefaultClient, body: slackBody}
+	sender := &httpSender{url: "http://" + listener.Addr().String() + "/" + token, client: http.DefaultClient, body: slackBody}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	err = scrubbed(p.send(ctx, asked), p.url)
-	require.Equal(t, &Error{Temporary: true, Text: "no answer within 15s"}, err)
+	err = redacted(sender.send(ctx, question), sender.url)
+	require.Equal(t, &Error{Temporary: true, Text: "no response within 15s"}, err)
 }
 
-// Whatever an error says, the URL is not in it.
-func TestScrubbed(t *testing.T) {
+func TestRedacted(t *testing.T) {
 	for _, secret := range []string{"https://hooks.example.com/" + token + "?key=query-secret-9", "smtp://user:pass%20word-secret@mail.example.com:587"} {
-		err := scrubbed(&Error{Text: "Post " + secret + ": " + secret[8:] + " hook-secret-abcdef pass word-secret key=query-secret-9"}, secret)
+		err := redacted(&Error{Text: "Post " + secret + ": " + secret[8:] + " hook-secret-abcdef pass word-secret key=query-secret-9"}, secret)
 		for _, part := range []string{"hook-secret", "word-secret", "query-secret"} {
 			if strings.Contains(secret, part) {
 				require.NotContains(t, err.Error(), part)
@@ -219,7 +222,7 @@ func TestScrubbed(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestProblems(t *testing.T) {
 	good := Channel{Kind: "slack", URL: "https://hooks.example.com/" + token, On: []string{Failed}}
 	mail := Channel{Kind: "mail", URL: "smtp://u:p@mail.example.com", From: "a@b.example", To: []string{"c@d.example"}, On: []string{Failed}}
 	change := func(c Channel, f func(*Channel)) Channel { f(&c); return c }
@@ -250,16 +253,16 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var keys []string
-			for _, f := range c.channel.Faults() {
-				keys = append(keys, f.Key)
-				require.NotContains(t, f.Message, "secret", "the URL")
+			for _, p := range c.channel.Problems() {
+				keys = append(keys, p.Path)
+				require.NotContains(t, p.Message, "secret", "the URL")
 			}
 			require.Equal(t, c.keys, keys)
 		})
 	}
 }
 
-func TestWhoIsTold(t *testing.T) {
+func TestChannels_For(t *testing.T) {
 	on := func(connections []string, events ...string) Channel {
 		return Channel{Kind: "slack", URL: "https://h.example/x", On: events, Connections: connections}
 	}

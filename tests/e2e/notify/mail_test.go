@@ -60,16 +60,16 @@ func TestAMailThatDoesNotArrive(t *testing.T) {
 		spoil func(*post)
 		want  notify.Error
 	}{
-		"nobody listens":     {func(p *post) { p.channel.URL = "smtp://127.0.0.1:1" }, notify.Error{NotTaken: true, Temporary: true, Text: "connection refused"}},
-		"wrong password":     {func(p *post) { p.box.Password = "another" }, notify.Error{NotTaken: true, Text: "authentication failed"}},
-		"unknown authority":  {func(p *post) { p.channel.CAFile = "" }, notify.Error{NotTaken: true, Temporary: true, Text: "certificate"}},
-		"without encryption": {func(p *post) { p.channel.URL = "smtp://" + p.box.Address + "?tls=none" }, notify.Error{NotTaken: true, Text: "Please authenticate first"}},
-		"no such mailbox":    {func(p *post) { p.channel.To = []string{"nobody@bank.example"} }, notify.Error{NotTaken: true, Text: "no such mailbox"}},
+		"nobody listens":     {func(p *post) { p.channel.URL = "smtp://127.0.0.1:1" }, notify.Error{NotDelivered: true, Temporary: true, Text: "connection refused"}},
+		"wrong password":     {func(p *post) { p.box.Password = "another" }, notify.Error{NotDelivered: true, Text: "authentication failed"}},
+		"unknown authority":  {func(p *post) { p.channel.CAFile = "" }, notify.Error{NotDelivered: true, Temporary: true, Text: "certificate"}},
+		"without encryption": {func(p *post) { p.channel.URL = "smtp://" + p.box.Address + "?tls=none" }, notify.Error{NotDelivered: true, Text: "Please authenticate first"}},
+		"no such mailbox":    {func(p *post) { p.channel.To = []string{"nobody@bank.example"} }, notify.Error{NotDelivered: true, Text: "no such mailbox"}},
 		"refused for now": {func(p *post) {
 			p.box.Refuse = func() error {
 				return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "later"}
 			}
-		}, notify.Error{NotTaken: true, Temporary: true, Text: "later"}},
+		}, notify.Error{NotDelivered: true, Temporary: true, Text: "later"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPost(t)
@@ -78,7 +78,7 @@ func TestAMailThatDoesNotArrive(t *testing.T) {
 			err := p.send(t)
 			var failed *notify.Error
 			require.ErrorAs(t, err, &failed)
-			require.Equal(t, c.want.NotTaken, failed.NotTaken, "%s", failed.Text)
+			require.Equal(t, c.want.NotDelivered, failed.NotDelivered, "%s", failed.Text)
 			require.Equal(t, c.want.Temporary, failed.Temporary, "%s", failed.Text)
 			require.Contains(t, failed.Text, c.want.Text)
 			require.NotContains(t, failed.Text, secret)
@@ -94,8 +94,8 @@ func TestAMailArrivesAtWhoIsStillThere(t *testing.T) {
 	var failed *notify.Error
 	require.ErrorAs(t, p.send(t), &failed)
 	require.Len(t, p.box.Mails(), 1)
-	require.True(t, failed.Partly)
-	require.False(t, failed.NotTaken || failed.Temporary, "a second mail would reach those who have it")
+	require.True(t, failed.Partial)
+	require.False(t, failed.NotDelivered || failed.Temporary, "a second mail would reach those who have it")
 	require.Contains(t, failed.Text, "nobody@bank.example: ")
 	require.NotContains(t, failed.Text, "night@bank.example: ")
 }

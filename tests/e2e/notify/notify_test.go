@@ -132,7 +132,7 @@ func TestAChannelThatIsDownForEver(t *testing.T) {
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
-	for _, part := range []string{"not everybody could be told (succeeded)", "hook: it answered 404", "chat: it is not known whether it has the message", "box: ", "authentication failed"} {
+	for _, part := range []string{"not everybody could be told (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether it has the message", "box: ", "authentication failed"} {
 		require.Contains(t, last, part)
 	}
 	log, err := os.ReadFile(n.Worker.Stderr)
@@ -180,7 +180,7 @@ func TestTryingAChannel(t *testing.T) {
 	n.Hook.Fault = func(w http.ResponseWriter, _ int) bool { http.Error(w, "gone", http.StatusGone); return true }
 	result := n.Run("notify", "test", "hook")
 	require.Equal(t, 1, result.Code)
-	require.Contains(t, result.Stderr, "it answered 410 Gone")
+	require.Contains(t, result.Stderr, "the receiver answered 410 Gone")
 	require.NotContains(t, result.String(), "hook-secret")
 	require.Equal(t, 2, n.Run("notify", "test", "pager").Code)
 	doctor := n.Run("doctor", "--connection", n.Connection)

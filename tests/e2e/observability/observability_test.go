@@ -60,7 +60,7 @@ steps:
 // ended, moved and was called is counted.
 func TestMeasures(t *testing.T) {
 	t.Parallel()
-	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
 	e.Write(e.Pipelines, "parked.yaml", parkedNight)

@@ -41,7 +41,7 @@ func nextMinute() time.Time {
 // beyond its deadline, a service that fails, a schedule that is paused, one whose pipeline is gone, one that
 // begins then, code that fails. It gives the two that wait.
 func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, stuck client.WorkflowRun) {
-	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.census_interval": "200ms"}})
+	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	p = harness.StartPrometheus(t, e.Worker)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedNight)
