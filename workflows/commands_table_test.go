@@ -25,16 +25,16 @@ var situations = []struct {
 	input   func(*RunBatchInput)
 	before  []said
 }{
-	{name: "the trigger is on its way", service: scheduler{triggers: []func() (activities.Run, error){unavailable, unavailable, accepted}, ends: []stretch{{"0", 4 * time.Hour}}}},
+	{name: "the trigger is in flight", service: scheduler{triggers: []func() (activities.Run, error){unavailable, unavailable, accepted}, ends: []stretch{{"0", 4 * time.Hour}}}},
 	{name: "running", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}}},
-	{name: "held (5) on the service's side", service: scheduler{ends: []stretch{{"5", time.Minute}}}},
-	{name: "an unknown code", service: scheduler{ends: []stretch{{"7", time.Minute}}}},
+	{name: "held (5) by the service", service: scheduler{ends: []stretch{{"5", time.Minute}}}},
+	{name: "an unknown status code", service: scheduler{ends: []stretch{{"7", time.Minute}}}},
 	{name: "interrupting", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}, slow: true}, before: []said{{after: 50 * time.Minute, name: InterruptCommand}}},
 	{name: "pause before an automatic restart", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts, in.RestartDelay = 1, "3h" }},
 	{name: "waiting after a failure (-1)", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}},
-	{name: "waiting after an interrupt (-2), by whomever", service: scheduler{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
+	{name: "waiting after an interrupt (-2), by anybody", service: scheduler{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
 	{name: "waiting after an abort (3)", service: scheduler{ends: []stretch{{"3", time.Minute}, {"0", time.Minute}}}},
-	{name: "waiting: the outcome of a post is unknown", service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", time.Minute}}}},
+	{name: "waiting: the outcome of a submission is unknown", service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", time.Minute}}}},
 	{name: "waiting: the service does not know the run (-3)", service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", time.Minute}}}},
 }
 
@@ -66,7 +66,7 @@ func TestEveryWordInEverySituation(t *testing.T) {
 		}
 		table.WriteString("\n")
 	}
-	fmt.Fprintf(&table, "| over |%s\n", strings.Repeat(" refused |", len(words)))
+	fmt.Fprintf(&table, "| ended |%s\n", strings.Repeat(" refused |", len(words)))
 
 	const path, from, to = "../docs/commands.md", "<!-- table -->\n", "<!-- end of table -->"
 	text, err := os.ReadFile(path)
