@@ -139,7 +139,7 @@ func TestNightlyClose(t *testing.T) {
 			night: fakeNight{plan: plan(uploadStep("a"), approveStep("ok", "a"), batchStep("c", "ok")), batch: succeeds},
 			said: []said{
 				{after: time.Second, name: ApproveCommand, Command: Command{By: "bob"}, refused: "no step takes approve now"},
-				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "somebody else approves"},
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "somebody else must approve"},
 				{after: time.Hour, name: ApproveCommand, refused: "needs the name"},
 				{after: time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
 			},
@@ -467,7 +467,7 @@ func TestNightlyCloseTellsHowItStandsBeforeItsPipelineIsRead(t *testing.T) {
 	env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "ann"})
 	require.Equal(t, Pending, seen.State)
 	require.Equal(t, "nightly", seen.Subject)
-	require.Equal(t, "the pipeline is read and checked", seen.Summary)
+	require.Equal(t, "reading and checking the pipeline", seen.Summary)
 	require.Equal(t, Failed, queryStatus(t, env).State)
 	require.Contains(t, queryStatus(t, env).Summary, "no store")
 }

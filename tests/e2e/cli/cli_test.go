@@ -107,7 +107,7 @@ func TestStarterClose(t *testing.T) {
 		require.Contains(t, refused.Stderr, "decide retry", "what applies is named")
 		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
 		require.Contains(t, s.Want(2, "close", "decide", id, "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
-		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is tried again\n")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is retried\n")
 		s.Want(0, "close", "status", id, "--follow")
 	})
 	t.Run("skipping, giving up and cancelling", func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestStarterClose(t *testing.T) {
 		s.Want(0, "close", "cancel", id)
 		require.Contains(t, s.JSON(4, "close", "status", id), "result", "what became of each step")
 		s.Want(3, s.night()...)
-		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can begin all the same")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can start")
 		s.Want(0, "close", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
 	})

@@ -1,0 +1,59 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+)
+
+// A closeRun is what its steps see of it.
+var _ closeOfStep = (*closeRun)(nil)
+
+func (c *closeRun) input() NightlyCloseInput { return c.in }
+
+// publish publishes a step's status, and the close's with it.
+func (c *closeRun) publish(ctx workflow.Context, changed *step) {
+	err := c.reporter.update(ctx, func(status *snapshot) {
+		changed.describe(&status.Steps[changed.index])
+		status.State, status.Question, status.AtRisk = Running, nil, ""
+		var atRisk []string
+		for _, s := range c.steps {
+			if q := s.question; q != nil && status.Question == nil {
+				status.State = Waiting
+				status.Question = &Question{Why: s.Step.ID + ": " + q.Why, Choices: q.Choices, Deadline: q.Deadline}
+			}
+			if s.atRisk != "" {
+				atRisk = append(atRisk, s.atRisk)
+			}
+		}
+		status.Summary, status.AtRisk = closeSummary(status.Status), strings.Join(atRisk, "; ")
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Error("could not publish the status", "error", err)
+	}
+}
+
+func (c *closeRun) log(ctx workflow.Context, entry LogEntry) { c.reporter.log(ctx, entry) }
+
+func (c *closeRun) warnAtRisk(ctx workflow.Context, warning string) {
+	c.reporter.warnAtRisk(ctx, warning)
+}
+
+func (c *closeRun) record(e audit.Event) { c.audit.add(e) }
+
+func closeSummary(s Status) string {
+	done := 0
+	var active []string
+	for _, step := range s.Steps {
+		switch {
+		case step.State.Done():
+			done++
+		case step.State != Pending:
+			active = append(active, step.ID+" "+string(step.State))
+		}
+	}
+	return fmt.Sprintf("%d of %d steps done", done, len(s.Steps)) + prefixed("; ", strings.Join(active, ", "))
+}

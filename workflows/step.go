@@ -1,0 +1,296 @@
+package workflows
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+)
+
+// closeOfStep is what a step sees of its close.
+type closeOfStep interface {
+	input() NightlyCloseInput
+	publish(ctx workflow.Context, s *step)
+	log(ctx workflow.Context, entry LogEntry)
+	warnAtRisk(ctx workflow.Context, warning string)
+	record(e audit.Event)
+}
+
+// step is a step of a close, of whatever kind: it waits for what it needs, makes attempts, and asks the
+// operator about those that fail.
+type step struct {
+	activities.PlanStep
+
+	kind     stepKind
+	close    closeOfStep
+	index    int // in the plan, and so in the status
+	needs    []*step
+	deadline time.Time // its own, or else the close's
+
+	result   StepResult
+	detail   string
+	question *Question // its own, or that of its workflow
+	choices  []string  // the commands that it takes itself
+	answer   *command  // the operator's, to its own question
+	failure  string    // the type of the error with which it failed
+	atRisk   string    // the warning, until it ends
+
+	following  bool // its workflow reports its status, and takes commands
+	lastReport int
+}
+
+func newStep(c *closeRun, index int, plan activities.PlanStep) *step {
+	s := &step{
+		PlanStep: plan,
+		kind:     stepKindOf(plan.Kind),
+		close:    c,
+		index:    index,
+		deadline: plan.Deadline,
+		result:   StepResult{ID: plan.Step.ID, Kind: string(plan.Kind), State: Pending},
+	}
+	if s.deadline.IsZero() {
+		s.deadline = c.plan.Deadline
+	}
+	return s
+}
+
+// run takes the step from waiting for its needs to its end. Errors end the step, never the close.
+func (s *step) run(ctx workflow.Context) {
+	err := workflow.Await(ctx, s.needsEnded)
+	switch {
+	case err != nil:
+		s.end(ctx, Cancelled, "cancelled before it started")
+	case !s.needsPassed():
+		s.end(ctx, NotRun, "not run: a step that it needs did not succeed")
+	default:
+		s.execute(ctx)
+	}
+}
+
+func (s *step) needsEnded() bool {
+	for _, needed := range s.needs {
+		if !needed.result.State.Done() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *step) needsPassed() bool {
+	for _, needed := range s.needs {
+		if !needed.passed() {
+			return false
+		}
+	}
+	return true
+}
+
+// passed reports whether what needs the step can start.
+func (s *step) passed() bool { return s.result.State == Succeeded || s.result.State == Skipped }
+
+// execute makes attempts until one of them, or the operator, ends the step.
+func (s *step) execute(ctx workflow.Context) {
+	s.result.StartedAt = workflow.Now(ctx)
+	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step)})
+	working, stop := workflow.WithCancel(ctx)
+	defer stop()
+	warnBeforeDeadline(working, s.deadline, "step "+s.Step.ID, func(warning string) {
+		s.close.warnAtRisk(ctx, warning)
+		s.atRisk = warning
+		s.close.publish(ctx, s)
+	})
+	for {
+		err := s.attempt(ctx)
+		if again := s.settle(ctx, err); !again {
+			return
+		}
+	}
+}
+
+// attempt does once what the step is about, and records what came of it.
+func (s *step) attempt(ctx workflow.Context) error {
+	s.result.WorkflowID = s.kind.workflowID(ctx, s)
+	s.set(ctx, Running, s.kind.summary(s.Step))
+	err := s.kind.run(ctx, s, &s.result)
+	for _, e := range s.kind.events(s.result) {
+		if e.At.IsZero() {
+			e.At = workflow.Now(ctx)
+		}
+		s.record(e)
+	}
+	if err != nil && !temporal.IsCanceledError(err) {
+		s.record(audit.Event{At: workflow.Now(ctx), Event: audit.StepFailed, What: reason(err)})
+	}
+	return err
+}
+
+// settle ends the step after an attempt, or reports that the operator wants another one.
+func (s *step) settle(ctx workflow.Context, err error) (again bool) {
+	if err == nil {
+		s.end(ctx, Succeeded, s.kind.outcome(s.result))
+		return false
+	}
+	why := reason(err)
+	var explained *stepError
+	if errors.As(err, &explained) {
+		why = explained.why
+	}
+	switch {
+	case ctx.Err() != nil:
+		s.end(ctx, Cancelled, why)
+	case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
+		s.fail(ctx, errorType(err), why)
+	case explained != nil && explained.end != "":
+		s.failure, s.result.Error = errorType(err), reason(err)
+		s.end(ctx, explained.end, why)
+	default:
+		return s.askAboutFailure(ctx, why)
+	}
+	return false
+}
+
+// askAboutFailure asks the operator about a failed attempt, and reports whether to make another one.
+func (s *step) askAboutFailure(ctx workflow.Context, why string) (again bool) {
+	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DecideCommand+" "+GiveUp)
+	switch {
+	case answer == nil && ctx.Err() != nil:
+		s.end(ctx, Cancelled, why)
+	case answer == nil:
+		s.fail(ctx, DeadlinePassed, why+"; the deadline passed without an answer")
+	case answer.Choice == Retry:
+		return true
+	case answer.Choice == Skip:
+		s.result.Error = why
+		s.end(ctx, Skipped, "skipped"+prefixed(" by ", answer.By)+prefixed(": ", answer.Why))
+	default:
+		s.fail(ctx, GivenUp, "given up: "+why)
+	}
+	return false
+}
+
+// ask asks the operator a question: nil if the deadline passed or the close is cancelled.
+func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command {
+	s.choices, s.answer = choices, nil
+	s.question = &Question{Why: why, Choices: choices, Deadline: s.deadline}
+	s.set(ctx, Waiting, why)
+	_, _ = awaitUntil(ctx, s.deadline, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil })
+	s.choices, s.question = nil, nil
+	if s.answer != nil {
+		s.close.log(ctx, s.answer.entry(s.Step.ID+": "+s.answer.choice()))
+		s.answer.reply(CommandResult{State: Running, Message: s.Step.ID + " " + effects[s.answer.choice()]})
+	}
+	return s.answer
+}
+
+// effects are what the answers of an operator do to a step.
+var effects = map[string]string{
+	ApproveCommand:               "is approved; what needs it can start",
+	DecideCommand + " " + Retry:  "is retried",
+	DecideCommand + " " + Skip:   "is skipped; what needs it can start",
+	DecideCommand + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
+}
+
+func (s *step) set(ctx workflow.Context, state State, detail string) {
+	s.result.State, s.detail = state, detail
+	s.close.publish(ctx, s)
+}
+
+func (s *step) fail(ctx workflow.Context, errorType, detail string) {
+	s.failure = errorType
+	s.end(ctx, Failed, detail)
+}
+
+func (s *step) end(ctx workflow.Context, state State, detail string) {
+	s.result.EndedAt, s.atRisk = workflow.Now(ctx), ""
+	if state == Failed || state == Cancelled {
+		s.result.Error = detail
+	}
+	s.set(ctx, state, detail)
+	s.record(audit.Event{At: s.result.EndedAt, Event: audit.StepEnded, What: detail, Outcome: string(state)})
+}
+
+// record keeps an event of the step for the audit file.
+func (s *step) record(e audit.Event) {
+	e.Step, e.Kind, e.WorkflowID = s.Step.ID, string(s.Kind), s.result.WorkflowID
+	s.close.record(e)
+}
+
+// describe writes the step's line of the status.
+func (s *step) describe(line *StepStatus) {
+	line.State, line.Detail, line.Question = s.result.State, s.detail, s.question
+	line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
+}
+
+// The methods below are what a kind sees of the step.
+
+func (s *step) planned() activities.PlanStep { return s.PlanStep }
+
+func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
+
+func (s *step) ends() time.Time { return s.deadline }
+
+func (s *step) runChild(ctx workflow.Context, child stepChild) error {
+	s.following, s.lastReport = child.takesCommands, 0
+	err := runOrAttach(ctx, s.result.WorkflowID, cmp.Or(child.reuse, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE),
+		s.deadline, cmp.Or(child.summary, s.kind.summary(s.Step)), child.workflow, child.input, child.result)
+	s.following, s.question = false, nil
+	return err
+}
+
+// The methods below connect the step with its workflow and with the operator.
+
+// refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
+// that workflow knows what applies.
+func (s *step) refuses(cmd *command) error {
+	if s.following && cmd.name != ApproveCommand {
+		return nil
+	}
+	return notApplicable(cmd, s.choices, fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
+}
+
+// take answers the step's question with a command, or forwards the command to the step's workflow.
+func (s *step) take(ctx workflow.Context, cmd *command) {
+	if s.following {
+		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, cmd) })
+		return
+	}
+	s.answer, s.choices = cmd, nil // a second answer no longer applies
+}
+
+// forward sends a command to the step's workflow and returns its answer.
+func (s *step) forward(ctx workflow.Context, cmd *command) {
+	var answer CommandResult
+	activity := options(ctx, callOptions, s.deadline, cmd.choice()+" "+s.Step.ID)
+	err := workflow.ExecuteActivity(activity, act.SendCommand, activities.SendCommandInput{
+		WorkflowID: s.result.WorkflowID,
+		Update:     cmd.name,
+		Command:    cmd.Command,
+	}).Get(ctx, &answer)
+	what := s.Step.ID + ": " + cmd.choice()
+	if err != nil {
+		cmd.refuse("%s", reason(err))
+		what += " refused: " + reason(err)
+	} else {
+		cmd.reply(answer)
+	}
+	s.close.log(ctx, cmd.entry(what))
+}
+
+// receive takes in the status that the step's workflow reports.
+func (s *step) receive(ctx workflow.Context, report stepState) {
+	if !s.following || report.WorkflowID != s.result.WorkflowID {
+		return
+	}
+	if report.Sequence <= s.lastReport || report.State.Done() { // overtaken; the end comes as the result
+		return
+	}
+	s.lastReport, s.question = report.Sequence, report.Question
+	s.set(ctx, report.State, report.Summary)
+}

@@ -1,0 +1,53 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// approveKind asks for an approval. It has no workflow of its own.
+type approveKind struct{}
+
+func (approveKind) summary(s pipeline.Step) string { return s.Description }
+
+func (approveKind) workflowID(workflow.Context, activeStep) string { return "" }
+
+func (approveKind) run(ctx workflow.Context, s activeStep, _ *StepResult) error {
+	answer := s.ask(ctx, s.planned().Step.Approve.Message, ApproveCommand, DecideCommand+" "+GiveUp)
+	switch {
+	case answer == nil && ctx.Err() != nil:
+		return ctx.Err()
+	case answer == nil:
+		return failure(DeadlinePassed, "nobody approved before the deadline")
+	case answer.name == ApproveCommand:
+		return nil
+	}
+	return failure(GivenUp, "refused"+prefixed(" by ", answer.By)+prefixed(": ", answer.Why))
+}
+
+func (approveKind) outcome(StepResult) string { return "approved" }
+
+func (approveKind) events(StepResult) []audit.Event { return nil }
+
+// checkInput refuses a close that does not say who started it: nobody could tell whether its approver did.
+func (approveKind) checkInput(f *faults, in NightlyCloseInput, s pipeline.Step) {
+	if strings.TrimSpace(in.StartedBy) == "" {
+		f.add("started_by is missing: whoever started the close cannot approve step %s", s.ID)
+	}
+}
+
+// mayApprove refuses an approval without a name, or by whoever started the close.
+func mayApprove(in NightlyCloseInput, step string, c *command) error {
+	switch by := strings.TrimSpace(c.By); {
+	case by == "":
+		return failure(Refused, "approve needs the name of the approver in by")
+	case strings.EqualFold(by, strings.TrimSpace(in.StartedBy)):
+		return failure(Refused, fmt.Sprintf("%s started this close: somebody else must approve step %s", c.By, step))
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// batchKind runs RunBatch for a batch or a batch group.
+type batchKind struct {
+	definition func(pipeline.Step) RunBatchInput
+}
+
+func batchInput(s pipeline.Step) RunBatchInput {
+	b := s.Batch
+	return RunBatchInput{
+		Code:          b.Code,
+		Key:           b.Key,
+		Params:        b.Params,
+		Restarts:      b.Restarts,
+		RestartDelay:  durationText(b.RestartDelay),
+		IncludedTasks: b.IncludedTasks,
+		ExcludedTasks: b.ExcludedTasks,
+		HeldTasks:     b.HeldTasks,
+	}
+}
+
+func groupInput(s pipeline.Step) RunBatchInput {
+	g := s.Group
+	in := RunBatchInput{
+		Group:        true,
+		Code:         g.Code,
+		Key:          g.Key,
+		Restarts:     g.Restarts,
+		RestartDelay: durationText(g.RestartDelay),
+	}
+	for _, member := range g.Batches {
+		in.Batches = append(in.Batches, GroupBatch{Code: member.Code, Params: member.Params})
+	}
+	return in
+}
+
+func (k batchKind) input(s activeStep) RunBatchInput {
+	in, c := k.definition(s.planned().Step), s.closeInput()
+	in.Connection, in.AsOfDate, in.StartedBy, in.Deadline = c.Connection, c.AsOfDate, c.StartedBy, s.ends()
+	return in
+}
+
+func (k batchKind) summary(s pipeline.Step) string { return k.definition(s).Code }
+
+func (k batchKind) workflowID(_ workflow.Context, s activeStep) string {
+	return k.input(s).WorkflowID()
+}
+
+func (k batchKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+	in := k.input(s)
+	var batch RunBatchResult
+	err := s.runChild(ctx, stepChild{
+		workflow:      RunBatch,
+		input:         in,
+		result:        &batch,
+		summary:       fmt.Sprintf("%s for %s", in.Code, in.AsOfDate),
+		reuse:         in.reusePolicy(),
+		takesCommands: true,
+	})
+	detailsOf(err, &batch)
+	result.Batch = &batch
+	if log := batch.Log; temporal.IsCanceledError(err) && len(log) > 0 {
+		return &stepError{error: err, why: log[len(log)-1].What} // only the log says what became of the run
+	}
+	return err
+}
+
+func (batchKind) outcome(r StepResult) string { return r.Batch.RunID }
+
+func (batchKind) events(r StepResult) []audit.Event {
+	b := r.Batch
+	if b == nil || b.State == "" {
+		return nil
+	}
+	var events []audit.Event
+	for _, entry := range b.Log {
+		events = append(events, audit.Event{At: entry.At, Event: audit.Call, What: entry.What, By: entry.By, Why: entry.Why})
+	}
+	return append(events, audit.Event{
+		Event:      audit.RunEnded,
+		What:       b.Code,
+		Outcome:    string(b.State),
+		RunIDs:     b.allRunIDs(),
+		StatusCode: b.StatusCode,
+		Status:     b.Status,
+	})
+}
+
+// allRunIDs are the run ids of the batch itself, then those of a group's members.
+func (r *RunBatchResult) allRunIDs() []string {
+	ids := r.RunIDs[:len(r.RunIDs):len(r.RunIDs)]
+	for _, member := range r.Batches {
+		ids = append(ids, member.RunID)
+	}
+	return ids
+}
+
+func durationText(d pipeline.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return time.Duration(d).String()
+}

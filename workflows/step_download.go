@@ -1,0 +1,49 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// downloadKind runs DownloadFile.
+type downloadKind struct{ ownWorkflow }
+
+func (downloadKind) summary(s pipeline.Step) string { return s.Download.SaveTo }
+
+func (downloadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+	d := s.planned().Step.Download
+	var file FileResult
+	err := s.runChild(ctx, stepChild{
+		workflow: DownloadFile,
+		input: DownloadFileInput{
+			Connection: s.closeInput().Connection,
+			FileID:     d.FileID,
+			Name:       d.File,
+			Stripe:     d.Stripe,
+			Prefix:     d.Prefix,
+			SaveTo:     d.SaveTo,
+			Expect:     expected(d.Expect),
+			Deadline:   s.ends(),
+		},
+		result: &file,
+	})
+	if err == nil {
+		result.Download = &file
+	}
+	return err
+}
+
+func (downloadKind) outcome(r StepResult) string {
+	return fmt.Sprintf("%s, %d rows", r.Download.File, r.Download.Rows)
+}
+
+func (downloadKind) events(r StepResult) []audit.Event {
+	if r.Download == nil {
+		return nil
+	}
+	return []audit.Event{auditedFile(audit.FileSaved, r.Download)}
+}

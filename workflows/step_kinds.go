@@ -1,0 +1,114 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// stepKind is what a close knows about a kind of step. Each kind implements it in a file of its own, step_*.go.
+type stepKind interface {
+	// summary says in one line what the step does.
+	summary(s pipeline.Step) string
+	// workflowID is the id of the step's own workflow; empty if it has none.
+	workflowID(ctx workflow.Context, s activeStep) string
+	// run makes one attempt. What came of it is put into the result, also if it failed.
+	run(ctx workflow.Context, s activeStep, result *StepResult) error
+	// outcome says in one line what a step that succeeded did.
+	outcome(r StepResult) string
+	// events are what the last attempt adds to the audit file. One without a time happened now.
+	events(r StepResult) []audit.Event
+}
+
+// stepKinds is the table of step kinds.
+var stepKinds = map[pipeline.Kind]stepKind{
+	pipeline.KindUpload:   uploadKind{},
+	pipeline.KindBatch:    batchKind{batchInput},
+	pipeline.KindGroup:    batchKind{groupInput},
+	pipeline.KindReport:   reportKind{},
+	pipeline.KindDownload: downloadKind{},
+	pipeline.KindExport:   migrationKind{Export},
+	pipeline.KindImport:   migrationKind{Import},
+	pipeline.KindApprove:  approveKind{},
+}
+
+// activeStep is what a kind sees of the step that it runs.
+type activeStep interface {
+	planned() activities.PlanStep
+	closeInput() NightlyCloseInput
+	// ends is the step's deadline. Zero: it has none.
+	ends() time.Time
+	// runChild runs the step's workflow, or attaches to the one that runs already.
+	runChild(ctx workflow.Context, child stepChild) error
+	// ask asks the operator a question: nil if the deadline passed or the close is cancelled.
+	ask(ctx workflow.Context, why string, choices ...string) *command
+}
+
+// stepChild is the workflow of a step.
+type stepChild struct {
+	workflow, input, result any
+	summary                 string                        // default: the kind's
+	reuse                   enumspb.WorkflowIdReusePolicy // default: allow duplicates
+	takesCommands           bool                          // it takes commands, and reports its status to the close
+}
+
+// stepError is a failed attempt about which the kind knows more than its error says.
+type stepError struct {
+	error
+	why string // what an operator should read of it
+	end State  // how the step ends; empty: the operator decides
+}
+
+func (e *stepError) Unwrap() error { return e.error }
+
+// ownWorkflow is for kinds whose workflow has the id of the step.
+type ownWorkflow struct{}
+
+func (ownWorkflow) workflowID(ctx workflow.Context, s activeStep) string {
+	return StepWorkflowID(workflow.GetInfo(ctx).WorkflowExecution.ID, s.planned().Step.ID)
+}
+
+// inputChecker is a kind that needs something of the close's input.
+type inputChecker interface {
+	checkInput(f *faults, in NightlyCloseInput, s pipeline.Step)
+}
+
+// checkSteps checks the input against the steps that it starts.
+func (in NightlyCloseInput) checkSteps(plan activities.Plan) error {
+	var f faults
+	for _, s := range plan.Steps {
+		if kind, ok := stepKindOf(s.Kind).(inputChecker); ok {
+			kind.checkInput(&f, in, s.Step)
+		}
+	}
+	return f.err()
+}
+
+func stepKindOf(kind pipeline.Kind) stepKind {
+	if known, ok := stepKinds[kind]; ok {
+		return known
+	}
+	return unknownKind{}
+}
+
+// unknownKind is that of a step which a newer worker has planned: it can be retried once this one is replaced.
+type unknownKind struct{}
+
+func (unknownKind) summary(s pipeline.Step) string { return s.Description }
+
+func (unknownKind) workflowID(workflow.Context, activeStep) string { return "" }
+
+func (unknownKind) run(_ workflow.Context, s activeStep, _ *StepResult) error {
+	p := s.planned()
+	return failure(InvalidInput, fmt.Sprintf("step %s: this worker does not know the kind %q", p.Step.ID, p.Kind))
+}
+
+func (unknownKind) outcome(StepResult) string { return "" }
+
+func (unknownKind) events(StepResult) []audit.Event { return nil }

@@ -1,0 +1,54 @@
+package workflows
+
+import (
+	"cmp"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// migrationKind runs Migrate in one direction.
+type migrationKind struct{ direction string }
+
+func (migrationKind) workflowID(ctx workflow.Context, s activeStep) string {
+	return ownWorkflow{}.workflowID(ctx, s)
+}
+
+func (migrationKind) summary(s pipeline.Step) string { return cmp.Or(s.Export, s.Import).Code }
+
+func (k migrationKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+	step := s.planned().Step
+	var migration MigrateResult
+	err := s.runChild(ctx, stepChild{
+		workflow: Migrate,
+		input: MigrateInput{
+			Connection: s.closeInput().Connection,
+			Direction:  k.direction,
+			Code:       cmp.Or(step.Export, step.Import).Code,
+			Deadline:   s.ends(),
+		},
+		result: &migration,
+	})
+	if err == nil {
+		result.Migration = &migration
+	}
+	return err
+}
+
+func (migrationKind) outcome(r StepResult) string { return r.Migration.Message }
+
+func (migrationKind) events(r StepResult) []audit.Event {
+	m := r.Migration
+	if m == nil {
+		return nil
+	}
+	return []audit.Event{{
+		At:         m.EndedAt,
+		Event:      audit.Migrated,
+		What:       m.Direction + " " + m.Code,
+		StatusCode: m.StatusCode,
+		Status:     m.Message,
+	}}
+}

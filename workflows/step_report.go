@@ -1,0 +1,52 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// reportKind runs GenerateReport.
+type reportKind struct{ ownWorkflow }
+
+func (reportKind) summary(s pipeline.Step) string { return s.Report.Code + " to " + s.Report.SaveTo }
+
+func (reportKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+	r := s.planned().Step.Report
+	var report GenerateReportResult
+	err := s.runChild(ctx, stepChild{
+		workflow: GenerateReport,
+		input: GenerateReportInput{
+			Connection:        s.closeInput().Connection,
+			Code:              r.Code,
+			Type:              r.Type,
+			DefinitionType:    r.DefType,
+			Filter:            r.Filter,
+			PlaceholderFilter: r.PlaceholderFilter,
+			SaveTo:            r.SaveTo,
+			Expect:            expected(r.Expect),
+			Deadline:          s.ends(),
+		},
+		result: &report,
+	})
+	if err == nil {
+		result.Report = &report
+	}
+	return err
+}
+
+func (reportKind) outcome(r StepResult) string {
+	return fmt.Sprintf("%s, %d rows", r.Report.File.File, r.Report.File.Rows)
+}
+
+func (reportKind) events(r StepResult) []audit.Event {
+	if r.Report == nil {
+		return nil
+	}
+	e := auditedFile(audit.ReportSaved, &r.Report.File)
+	e.What, e.InstanceID = r.Report.Code, r.Report.InstanceID
+	return []audit.Event{e}
+}

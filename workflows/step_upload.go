@@ -1,0 +1,70 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// uploadKind runs UploadFile.
+type uploadKind struct{ ownWorkflow }
+
+func (uploadKind) summary(s pipeline.Step) string { return s.Upload.File }
+
+func (uploadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+	u := s.planned().Step.Upload
+	var file FileResult
+	err := s.runChild(ctx, stepChild{
+		workflow: UploadFile,
+		input: UploadFileInput{
+			Connection: s.closeInput().Connection,
+			File:       u.File,
+			ListTo:     u.ListTo,
+			Name:       u.Name,
+			MimeType:   u.MimeType,
+			Prefix:     u.Prefix,
+			WaitUntil:  s.planned().WaitUntil,
+			StableFor:  durationText(u.StableFor),
+			Marker:     u.Marker,
+			Expect:     expected(u.Expect),
+			Deadline:   s.ends(),
+		},
+		result: &file,
+	})
+	if err == nil {
+		result.Upload = &file
+	}
+	if errorType(err) == activities.FileMissing {
+		return missingFile(err, u.OnMissing)
+	}
+	return err
+}
+
+// missingFile ends the step, unless the operator decides.
+func missingFile(err error, onMissing pipeline.OnMissing) error {
+	switch onMissing {
+	case pipeline.SkipStep:
+		return &stepError{error: err, why: "skipped, as the pipeline says: " + reason(err), end: Skipped}
+	case pipeline.FailStep:
+		return &stepError{error: err, why: reason(err), end: Failed}
+	}
+	return err
+}
+
+func (uploadKind) outcome(r StepResult) string {
+	if r.Upload.Files > 0 {
+		return fmt.Sprintf("%d files, %d rows, listed in %s", r.Upload.Files, r.Upload.Rows, r.Upload.ListedIn)
+	}
+	return fmt.Sprintf("file id %s, %d rows", r.Upload.FileID, r.Upload.Rows)
+}
+
+func (uploadKind) events(r StepResult) []audit.Event {
+	if r.Upload == nil {
+		return nil
+	}
+	return []audit.Event{auditedFile(audit.FileSent, r.Upload)}
+}
