@@ -121,7 +121,10 @@ func (b *batchRun) adoptEarlierRun(ctx workflow.Context, runID string) (*submiss
 // submitted again.
 func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, err error) {
 	for s != nil {
-		if b.pastDeadline(ctx) {
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err() // else it would count as a submission of unknown outcome
+		case b.pastDeadline(ctx):
 			s.command.refuse("the deadline passed")
 			b.reporter.stage(func(status *snapshot) { status.submitting = false }) // the operator said so
 			return "", b.unsubmitted(s)

@@ -195,16 +195,21 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	if err != nil {
 		return cancelled("cancelled; %s could not be interrupted and may still run: %s", b.result.RunID, reason(err))
 	}
-	for status == nil || !pbsm.StatusCode(status.Code).Terminal() {
-		status = new(activities.BatchStatus)
-		if err := b.poll(ctx, noDeadline).Get(ctx, status); err != nil {
-			return cancelled("cancelled; %s", b.unavailableText(err))
+	for {
+		if status == nil {
+			status = new(activities.BatchStatus)
+			if err := b.poll(ctx, noDeadline).Get(ctx, status); err != nil {
+				return cancelled("cancelled; %s", b.unavailableText(err))
+			}
 		}
 		if err := b.record(ctx, *status); err != nil {
 			return err
 		}
+		if pbsm.StatusCode(status.Code).Terminal() {
+			break
+		}
+		status = nil
 	}
-	b.last = *status
 	if b.stopped(*status).code() == pbsm.CodeSuccess {
 		return b.succeeded()
 	}

@@ -186,8 +186,12 @@ func (b *batchRun) askAboutRun(ctx workflow.Context, why string) (*submission, e
 	return nil, b.giveUp(ctx, c, why)
 }
 
-// ask asks the operator a question and waits for the answer until the deadline.
+// ask asks the operator a question and waits for the answer until the deadline. A workflow that is
+// being cancelled asks nothing: the notification would reach the operator after the question is moot.
 func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*command, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	b.choices = choices
 	err := b.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary = Waiting, why

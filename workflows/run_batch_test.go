@@ -602,3 +602,52 @@ func TestAnUnknownCodeIsShown(t *testing.T) {
 	require.Equal(t, "in a state that is not known, code 7 (paused), 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "7", Text: "PAUSED", Tasks: tasks}))
 	require.Equal(t, "in a state that is not known, code 7", progressText(activities.BatchStatus{Code: "7"}))
 }
+
+// What a cancelled workflow does on its way out must not look like a question or a submission.
+func TestRunBatch_asksAndSubmitsNothingWhenCancelled(t *testing.T) {
+	for name, step := range map[string]func(workflow.Context, *batchRun) error{
+		"ask": func(ctx workflow.Context, b *batchRun) error {
+			_, err := b.askAboutRun(ctx, "the restart was refused")
+			return err
+		},
+		"submit": func(ctx workflow.Context, b *batchRun) error {
+			_, err := b.submit(ctx, b.restart(nil))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			env.ExecuteWorkflow(func(ctx workflow.Context) error {
+				b, err := newBatchRun(ctx, input)
+				if err != nil {
+					return err
+				}
+				cancelled, cancel := workflow.WithCancel(ctx)
+				cancel()
+				err = step(cancelled, b)
+				require.False(t, b.reporter.status().submitting)
+				return err
+			})
+			require.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
+			require.Equal(t, Pending, queryStatus(t, env).State)
+		})
+	}
+}
+
+// The run may end between the last poll and the interrupt of a cancelled workflow.
+func TestRunBatch_cancelledAfterItsRunEnded(t *testing.T) {
+	env := newEnv(t)
+	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 9 * time.Hour}}}
+	s.register()
+	env.RegisterActivityWithOptions(func(context.Context, activities.RunInput) (activities.Run, error) {
+		s.ends[0].after = time.Minute
+		return refusedWith("-8")()
+	}, activityName("InterruptBatch"))
+	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	result := outcome(t, env, nil)
+	require.Equal(t, Succeeded, result.State)
+	require.Equal(t, "0", result.StatusCode)
+}
