@@ -17,6 +17,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 )
 
 // AwaitWorkflowInput names a workflow that somebody else started.
@@ -148,17 +150,13 @@ type SendCommandInput struct {
 // final and carries the reason. The update id is the activity's: an attempt never acts twice.
 func (a *Activities) SendCommand(ctx context.Context, in SendCommandInput) (json.RawMessage, error) {
 	info := activity.GetInfo(ctx)
-	handle, err := a.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID:   in.WorkflowID,
-		UpdateID:     fmt.Sprintf("%s-%s", info.WorkflowExecution.RunID, info.ActivityID),
-		UpdateName:   in.Update,
-		Args:         []any{in.Command},
-		WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
 	var answer json.RawMessage
-	if err == nil {
-		err = handle.Get(ctx, &answer)
-	}
+	err := temporalclient.Update(ctx, a.temporal, client.UpdateWorkflowOptions{
+		WorkflowID: in.WorkflowID,
+		UpdateID:   fmt.Sprintf("%s-%s", info.WorkflowExecution.RunID, info.ActivityID),
+		UpdateName: in.Update,
+		Args:       []any{in.Command},
+	}, &answer)
 	var (
 		gone    *serviceerror.NotFound
 		refused *temporal.ApplicationError

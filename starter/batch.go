@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ batches with --member.
 			if err := inputProblem(in.Validate()); err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), batchStart(in), f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()
@@ -82,16 +81,4 @@ batches with --member.
 	deadlineFlag(flags, &deadline)
 	followFlags(flags, &f)
 	return cmd
-}
-
-func batchStart(in workflows.RunBatchInput) start {
-	return start{
-		id:           workflows.BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key),
-		workflowType: workflows.RunBatchType,
-		input:        in,
-		connection:   in.Connection,
-		summary:      fmt.Sprintf("%s for %s on %s", in.Code, in.AsOfDate, in.Connection),
-		once:         in.Again == "",
-		againHint:    `To run it again all the same, add: --again "reason"`,
-	}
 }

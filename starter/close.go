@@ -1,12 +1,8 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
 func newCloseCommand(a *app) *cobra.Command {
@@ -32,7 +28,7 @@ again. A close that succeeded is done: its result is shown again, with exit code
 			if err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), closeStart(in), f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()
@@ -42,18 +38,6 @@ again. A close that succeeded is done: its result is shown again, with exit code
 	followFlags(flags, &f)
 	cmd.AddCommand(steeringCommands(a, "close")...)
 	return cmd
-}
-
-func closeStart(in workflows.NightlyCloseInput) start {
-	return start{
-		id:           workflows.CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate),
-		workflowType: workflows.NightlyCloseType,
-		input:        in,
-		connection:   in.Connection,
-		summary:      fmt.Sprintf("%s for %s on %s", in.Pipeline, in.AsOfDate, in.Connection),
-		once:         true,
-		againHint:    `To run one of its batches again: starter batch run ... --again "reason"`,
-	}
 }
 
 func asOfFlag(flags *pflag.FlagSet, asOf *string) {

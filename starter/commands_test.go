@@ -23,7 +23,7 @@ import (
 
 // outcome is what a command line led to: what was to be started, and what was written.
 type outcome struct {
-	start          start
+	input          workflows.Input // to be started
 	following      following
 	code           int
 	stdout, stderr string
@@ -40,8 +40,8 @@ func invoke(t *testing.T, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
 	var got outcome
 	a := &app{terminal: terminalOf(0, &stdout, &stderr)}
-	a.launch = func(_ context.Context, j start, f following) error {
-		got.start, got.following = j, f
+	a.launch = func(_ context.Context, in workflows.Input, f following) error {
+		got.input, got.following = in, f
 		return nil
 	}
 	root := newRoot(a)
@@ -72,10 +72,7 @@ func writeDefinition(t *testing.T, name, text string) string {
 func TestCloseByName(t *testing.T) {
 	got := invoke(t, "close", "-c", "prod", "-p", "nightly-close", "--as-of", "2026-10-31", "--by", "ann", "--detach")
 	require.Zero(t, got.code, got.stderr)
-	assert.Equal(t, workflows.NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", StartedBy: "ann"}, got.start.input)
-	assert.Equal(t, "close/prod/nightly-close/2026-10-31", got.start.id)
-	assert.Equal(t, workflows.NightlyCloseType, got.start.workflowType)
-	assert.True(t, got.start.once)
+	assert.Equal(t, workflows.NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", StartedBy: "ann"}, got.input)
 	assert.Equal(t, following{detach: true, by: "ann"}, got.following)
 }
 
@@ -83,22 +80,22 @@ func TestCloseWithADefinition(t *testing.T) {
 	file := writeDefinition(t, "any.yaml", definitionText)
 	got := invoke(t, "close", "-c", "prod", "-p", file, "--as-of", "2026-10-31")
 	require.Zero(t, got.code, got.stderr)
-	in := got.start.input.(workflows.NightlyCloseInput)
+	in := got.input.(workflows.NightlyCloseInput)
 	var text string
 	require.NoError(t, json.Unmarshal(in.Definition, &text))
 	assert.Equal(t, definitionText, text)
-	assert.Equal(t, "close/prod/my-close/2026-10-31", got.start.id, "the name is the definition's, not the file's")
+	assert.Equal(t, "close/prod/my-close/2026-10-31", in.WorkflowID(), "the name is the definition's, not the file's")
 
 	object := `{"name": "my-close", "steps": [{"id": "a", "upload": {"file": "inbox/a.csv"}}]}`
 	got = invoke(t, "close", "-c", "prod", "-p", writeDefinition(t, "x.json", object), "--as-of", "2026-10-31")
 	require.Zero(t, got.code, got.stderr)
-	assert.JSONEq(t, object, string(got.start.input.(workflows.NightlyCloseInput).Definition))
+	assert.JSONEq(t, object, string(got.input.(workflows.NightlyCloseInput).Definition))
 
 	t.Chdir(filepath.Dir(file))
 	require.NoError(t, os.Rename(file, "nightly"))
 	got = invoke(t, "close", "-c", "prod", "-p", "nightly", "--as-of", "2026-10-31")
 	require.Zero(t, got.code, got.stderr)
-	assert.NotEmpty(t, got.start.input.(workflows.NightlyCloseInput).Definition, "a file is a file whatever its name")
+	assert.NotEmpty(t, got.input.(workflows.NightlyCloseInput).Definition, "a file is a file whatever its name")
 }
 
 func TestCloseNamesEveryFaultAtOnce(t *testing.T) {
@@ -118,26 +115,24 @@ func TestCloseNamesEveryFaultAtOnce(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &document), got.stdout)
 	assert.GreaterOrEqual(t, len(document.Faults), 2)
 	assert.Contains(t, strings.Join(document.Faults, "\n"), "line 4")
-	assert.Empty(t, got.start.id, "nothing is started")
+	assert.Nil(t, got.input, "nothing is started")
 }
 
 func TestBatchRun(t *testing.T) {
 	got := invoke(t, "batch", "run", "--connection", "prod", "--code", "GRP", "--group", "--member", "A", "--member", "B", "--as-of", "2026-10-31",
 		"--param", "X=1=2,3", "--key", "second", "--restarts", "2", "--restart-delay", "90s", "--deadline", "2h", "--run-id", "GRP_1_1", "--by", "ann")
 	require.Zero(t, got.code, got.stderr)
-	in := got.start.input.(workflows.RunBatchInput)
+	in := got.input.(workflows.RunBatchInput)
 	assert.WithinDuration(t, time.Now().Add(2*time.Hour), in.Deadline, time.Minute)
 	in.Deadline = time.Time{}
 	assert.Equal(t, workflows.RunBatchInput{
 		Connection: "prod", Code: "GRP", Group: true, AsOfDate: "2026-10-31", Key: "second", Params: map[string]string{"X": "1=2,3"},
 		Batches: []workflows.GroupBatch{{Code: "A"}, {Code: "B"}}, Restarts: 2, RestartDelay: "1m30s", RunID: "GRP_1_1", StartedBy: "ann",
 	}, in)
-	assert.Equal(t, "batch/prod/GRP/2026-10-31/second", got.start.id)
-	assert.True(t, got.start.once)
 
 	got = invoke(t, "batch", "run", "-c", "prod", "--code", "A", "--as-of", "2026-10-31", "--again", "rates")
 	require.Zero(t, got.code, got.stderr)
-	assert.False(t, got.start.once, "with a reason it runs again")
+	assert.Equal(t, "rates", got.input.(workflows.RunBatchInput).Again)
 }
 
 func TestBatchRunRefuses(t *testing.T) {
@@ -156,7 +151,7 @@ func TestBatchRunRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := invoke(t, append([]string{"batch", "run"}, test.args...)...)
 			assert.Equal(t, exitUsage, got.code)
-			assert.Empty(t, got.start.id)
+			assert.Nil(t, got.input)
 			for _, want := range test.want {
 				assert.Contains(t, got.stderr, want)
 			}
@@ -189,7 +184,7 @@ func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
 	a := &app{terminal: terminalOf(0, &stdout, &stderr)}
 	root := newRoot(a)
 	wants := &problem{code: exitWaiting, message: "stop", next: []string{"Come back: starter status close/a --follow, or starter inbox"}}
-	a.launch = func(context.Context, start, following) error {
+	a.launch = func(context.Context, workflows.Input, following) error {
 		a.print("Follow it: starter status batch/b")
 		return wants
 	}
@@ -208,44 +203,37 @@ func TestCommandsToCopyHaveTheFlagsThatWereGiven(t *testing.T) {
 func TestOtherJobs(t *testing.T) {
 	for name, test := range map[string]struct {
 		args  []string
-		id    string // pattern
 		input any
 	}{
 		"report": {
 			[]string{"report", "-c", "prod", "--code", "RPT001", "--save-to", "reports/a/b.csv", "--filter", "F"},
-			`^report/prod/RPT001/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
 			workflows.GenerateReportInput{Connection: "prod", Code: "RPT001", Type: "CSV", SaveTo: "reports/a/b.csv", Filter: "F"},
 		},
 		"upload": {
 			[]string{"file", "upload", "inbox/sub/gl.csv", "-c", "prod", "--prefix", "p"},
-			`^upload/prod/gl.csv/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
 			workflows.UploadFileInput{Connection: "prod", File: "inbox/sub/gl.csv", Prefix: "p"},
 		},
 		"upload of a name that a shell would take apart": {
 			[]string{"file", "upload", "inbox/gl (1) $x;y.csv", "-c", "prod"},
-			`^upload/prod/gl_1_x_y.csv/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
 			workflows.UploadFileInput{Connection: "prod", File: "inbox/gl (1) $x;y.csv"},
 		},
 		"download": {
 			[]string{"file", "download", "-c", "prod", "--file-id", "5025", "--save-to", "reports/gl.csv"},
-			`^download/prod/5025/\d{8}T\d{6}Z-[0-9a-f]{4}$`,
 			workflows.DownloadFileInput{Connection: "prod", FileID: "5025", SaveTo: "reports/gl.csv"},
 		},
 		"export": {
-			[]string{"migrate", "export", "MIG", "-c", "prod"}, `^migrate/prod/export/MIG$`,
+			[]string{"migrate", "export", "MIG", "-c", "prod"},
 			workflows.MigrateInput{Connection: "prod", Direction: workflows.Export, Code: "MIG"},
 		},
 		"import": {
-			[]string{"migrate", "import", "MIG", "-c", "prod"}, `^migrate/prod/import/MIG$`,
+			[]string{"migrate", "import", "MIG", "-c", "prod"},
 			workflows.MigrateInput{Connection: "prod", Direction: workflows.Import, Code: "MIG"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := invoke(t, test.args...)
 			require.Zero(t, got.code, got.stderr)
-			assert.Regexp(t, regexp.MustCompile(test.id), got.start.id)
-			assert.Equal(t, test.input, got.start.input)
-			assert.False(t, got.start.once)
+			assert.Equal(t, test.input, got.input)
 		})
 	}
 }
@@ -261,17 +249,8 @@ func TestAFlagThatMustNotBeEmptyIsRefused(t *testing.T) {
 		got := invoke(t, append(slices.Clone(args), "--"+flag, "")...)
 		assert.Equal(t, exitUsage, got.code, flag)
 		assert.Contains(t, got.stderr, "--"+flag+" is empty", flag)
-		assert.Empty(t, got.start.id, "nothing is started")
+		assert.Nil(t, got.input, "nothing is started")
 	}
-}
-
-func TestUniqueIDsDiffer(t *testing.T) {
-	seen := map[string]bool{}
-	now := time.Now()
-	for range 20 {
-		seen[uniqueID(now, "report", "c", "r")] = true
-	}
-	assert.Greater(t, len(seen), 15)
 }
 
 func TestDecideIsCheckedBeforeItIsSent(t *testing.T) {

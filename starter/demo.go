@@ -330,7 +330,7 @@ func (d *demonstration) close(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	run, err := s.start(ctx, closeStart(in))
+	run, err := s.start(ctx, in, following{})
 	if err != nil {
 		return err
 	}
@@ -393,14 +393,14 @@ type demoDocument struct {
 	Dir        string                        `json:"dir"`
 }
 
-func (d *demonstration) show(s *session, run started, result *workflows.NightlyCloseResult, reports []verified) {
+func (d *demonstration) show(s *session, run workflows.Execution, result *workflows.NightlyCloseResult, reports []verified) {
 	if d.json() {
-		d.printJSON(demoDocument{Close: result, Reports: reports, WorkflowID: run.id, URL: s.link(run.id), Dir: d.dir})
+		d.printJSON(demoDocument{Close: result, Reports: reports, WorkflowID: run.ID, URL: s.link(run.ID), Dir: d.dir})
 		return
 	}
 	d.print("")
 	d.print(reportLines(reports, d.width())...)
-	d.print("", "The close in the web interface: "+s.link(run.id))
+	d.print("", "The close in the web interface: "+s.link(run.ID))
 }
 
 // reportLines are a table where it fits, else a paragraph for each report.

@@ -85,7 +85,7 @@ func (d *doctor) bad(code int, check, do string, err error) {
 // refused is what Temporal did not tell, or that it is away by now.
 func (d *doctor) refused(check, do string, err error) {
 	code := exitFailed
-	if temporary(err) {
+	if temporalclient.Unavailable(err) {
 		code, do = exitUnreachable, temporalclient.WhatToCheck
 	}
 	d.bad(code, check, do, err)

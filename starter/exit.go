@@ -67,31 +67,21 @@ func asProblem(err error) *problem {
 		return &problem{code: exitUsage, message: "the pipeline has faults", faults: faults.Texts()}
 	case errors.Is(err, context.Canceled):
 		return &problem{code: exitInterrupted, message: "stopped"}
+	case errors.Is(err, workflows.ErrIDTaken):
+		return &problem{code: exitUsage, message: err.Error()}
 	case errors.As(err, &namespace):
 		return &problem{code: exitUsage, message: err.Error(), next: []string{"Set TEMPORAL_NAMESPACE to one that exists."}}
 	case errors.Is(err, temporalclient.ErrUnreachable):
 		return &problem{code: exitUnreachable, message: err.Error(), next: []string{temporalclient.WhatToCheck}}
-	case temporary(err):
+	case temporalclient.Unavailable(err):
 		return &problem{code: exitUnreachable, message: "cannot reach Temporal: " + temporalclient.Reason(err), next: []string{temporalclient.WhatToCheck}}
 	}
 	return &problem{code: exitFailed, message: err.Error()}
 }
 
-// temporary tells that Temporal did not answer, or could not. A long poll that the server, or a proxy, cuts at its
-// deadline is told as cancelled.
-func temporary(err error) bool {
-	var (
-		unavailable *serviceerror.Unavailable
-		late        *serviceerror.DeadlineExceeded
-		busy        *serviceerror.ResourceExhausted
-		cut         *serviceerror.Canceled
-	)
-	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &busy) || errors.As(err, &cut) || errors.Is(err, context.DeadlineExceeded)
-}
-
 // answered is the problem of what Temporal refused. Where it did not answer, that is the problem.
 func answered(err error, refused *problem) error {
-	if temporary(err) || errors.Is(err, context.Canceled) {
+	if temporalclient.Unavailable(err) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return refused
@@ -160,7 +150,7 @@ func (p *problem) failed(workflowType string, failed *temporal.ApplicationError)
 		return
 	}
 	p.take(workflowType, failed)
-	switch stateOf(p.result) {
+	switch workflows.EndState(p.result) {
 	case workflows.Interrupted, workflows.Cancelled:
 		p.code = exitInterrupted
 	}
@@ -173,45 +163,13 @@ type details interface {
 
 // take reads the result that an error carries.
 func (p *problem) take(workflowType string, from details) {
-	result := newResult(workflowType)
-	if result != nil && from.HasDetails() && from.Details(result) == nil && stateOf(result) != "" {
+	result := workflows.NewResult(workflowType)
+	if result != nil && from.HasDetails() && from.Details(result) == nil && workflows.EndState(result) != "" {
 		p.result = result
 	}
 	if r, ok := p.result.(*workflows.RunBatchResult); ok && p.message == "cancelled" && len(r.Log) > 0 {
 		p.message = r.Log[len(r.Log)-1].What
 	}
-}
-
-// newResult is what the result of a workflow type decodes into; nil for an unknown one.
-func newResult(workflowType string) any {
-	switch workflowType {
-	case workflows.NightlyCloseType:
-		return &workflows.NightlyCloseResult{}
-	case workflows.RunBatchType:
-		return &workflows.RunBatchResult{}
-	case workflows.GenerateReportType:
-		return &workflows.GenerateReportResult{}
-	case workflows.UploadFileType, workflows.DownloadFileType:
-		return &workflows.FileResult{}
-	case workflows.MigrateType:
-		return &workflows.MigrateResult{}
-	case workflows.ScheduledCloseType:
-		return &workflows.ScheduledCloseResult{}
-	}
-	return nil
-}
-
-// stateOf is the state in a result that has one.
-func stateOf(result any) workflows.State {
-	switch r := result.(type) {
-	case *workflows.NightlyCloseResult:
-		return r.State
-	case *workflows.RunBatchResult:
-		return r.State
-	case *workflows.ScheduledCloseResult:
-		return r.State
-	}
-	return ""
 }
 
 // advise says what to do next.

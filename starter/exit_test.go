@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,62 +163,25 @@ func TestFollowingGoesOnWhileTemporalAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &session{client: &test.temporal}
-				err := s.await(t.Context(), started{id: "id"}, nil)
+				err := s.await(t.Context(), workflows.Execution{ID: "id"}, nil)
 				assert.Equal(t, test.goesOn, err == nil, "%v", err)
 			})
 		})
 	}
 }
 
-// cuttingUpdates cuts the calls about an update so many times, in turn the request and the wait for its answer.
-type cuttingUpdates struct {
-	cuttingTemporal
-	client.WorkflowUpdateHandle
-	ids []string
-}
-
-func (c *cuttingUpdates) UpdateWorkflow(ctx context.Context, update client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
-	c.ids = append(c.ids, update.UpdateID)
-	if len(c.ids)%2 == 1 {
-		return nil, client.NewWorkflowUpdateServiceTimeoutOrCanceledError(c.cuttingTemporal.Get(ctx, nil))
-	}
-	return c, nil
-}
-
-func (c *cuttingUpdates) Get(ctx context.Context, answer any) error {
-	if err := c.cuttingTemporal.Get(ctx, nil); err != nil {
-		return err
-	}
-	answer.(*workflows.CommandResult).Message = "it has stopped"
-	return nil
-}
-
-// A request whose call was cut may be in effect: it is taken up again, never made a second time.
-func TestARequestWhoseCallIsCutIsTakenUpAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		temporal := &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 3, after: time.Minute, there: true}}
-		answer, err := (&session{client: temporal}).ask(t.Context(), "id", workflows.InterruptCommand, workflows.Command{})
-		require.NoError(t, err)
-		assert.Equal(t, "it has stopped", answer.Message)
-		require.Len(t, temporal.ids, 4)
-		assert.NotEmpty(t, temporal.ids[0])
-		assert.Len(t, slices.Compact(temporal.ids), 1, "one id is one request")
-	})
-	synctest.Test(t, func(t *testing.T) {
-		s := &session{client: &cuttingUpdates{cuttingTemporal: cuttingTemporal{cuts: 1000, after: time.Minute}}}
-		_, err := s.ask(t.Context(), "id", workflows.InterruptCommand, workflows.Command{})
-		require.Error(t, err, "Temporal is away")
-		p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptCommand, err))
-		assert.Equal(t, exitUnreachable, p.code)
-		assert.Contains(t, p.message, "may be in effect")
-		assert.Contains(t, p.next[0], "starter status id")
-	})
+func TestUnsteered_temporalIsAway(t *testing.T) {
+	s, _, _ := sessionWith(nil)
+	p := asProblem(s.unsteered(t.Context(), "id", workflows.InterruptCommand, serviceerror.NewCanceled("stream terminated")))
+	assert.Equal(t, exitUnreachable, p.code)
+	assert.Contains(t, p.message, "may be in effect")
+	assert.Contains(t, p.next[0], "starter status id")
 }
 
 // A script that is told that a job failed starts it again.
 func TestAnErrorThatIsNotTheJobsIsNoEndOfIt(t *testing.T) {
 	s, _, _ := sessionWith(nil)
-	run := started{id: "id", workflowType: workflows.RunBatchType}
+	run := workflows.Execution{ID: "id", Type: workflows.RunBatchType}
 	for _, err := range []error{serviceerror.NewPermissionDenied("Request unauthorized.", ""), serviceerror.NewInternal("broken"), errors.New("payload item 0: unable to decode: no key k1")} {
 		p := asProblem(s.ending(run, err))
 		assert.Equal(t, exitUnreachable, p.code)
@@ -245,7 +207,7 @@ func (a *answering) Get(context.Context, any) error { return a.get() }
 
 func TestWhoLooksAtWhatIsDoneAndStopsIsNotToldOfTemporal(t *testing.T) {
 	cut := serviceerror.NewCanceled("context canceled") // as the SDK has it
-	run := started{id: "id", workflowType: workflows.RunBatchType, done: true}
+	run := workflows.Execution{ID: "id", Type: workflows.RunBatchType}
 	for name, look := range map[string]func(context.Context, *session) error{
 		"start":  func(ctx context.Context, s *session) error { return s.alreadyDone(ctx, run, "") },
 		"status": func(ctx context.Context, s *session) error { return s.ending(run, s.await(ctx, run, nil)) },
@@ -285,7 +247,7 @@ func TestWhoStopsFollowingIsNeverToldOfTemporal(t *testing.T) {
 				cancel()
 				time.Sleep(time.Second)
 			})
-			err := s.follow(ctx, started{id: "id", workflowType: workflows.RunBatchType, queue: "pbsm"}, true)
+			err := s.follow(ctx, workflows.Execution{ID: "id", Type: workflows.RunBatchType, TaskQueue: "pbsm"}, true)
 			require.Equal(t, exitInterrupted, asProblem(err).code, "%v", err)
 		})
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -53,10 +52,7 @@ func newUploadCommand(a *app) *cobra.Command {
 			if err := inputProblem(in.Validate()); err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), start{
-				id:           uniqueID(now, "upload", in.Connection, cmp.Or(in.Name, subject(in.File))),
-				workflowType: workflows.UploadFileType, input: in, connection: in.Connection, summary: "upload " + in.File,
-			}, f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()
@@ -88,10 +84,7 @@ func newDownloadCommand(a *app) *cobra.Command {
 			if err := inputProblem(in.Validate()); err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), start{
-				id:           uniqueID(now, "download", in.Connection, cmp.Or(in.FileID, in.Name)),
-				workflowType: workflows.DownloadFileType, input: in, connection: in.Connection, summary: "download to " + in.SaveTo,
-			}, f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -20,7 +20,7 @@ const (
 	livePace  = 500 * time.Millisecond
 	plainPace = time.Second
 	// askTimeout bounds one question to a worker or to Temporal.
-	askTimeout = 3 * time.Second
+	askTimeout = temporalclient.AnswerTimeout
 	// maxSilence is how long Temporal may be gone before following ends.
 	maxSilence = 5 * time.Minute
 	// maxAtOnce bounds the questions under way about a close's steps.
@@ -29,8 +29,8 @@ const (
 
 // follow shows a workflow's progress until it ends, waits for an operator, or ctx
 // ends; then it shows the result.
-func (s *session) follow(ctx context.Context, run started, wait bool) error {
-	result := newResult(run.workflowType)
+func (s *session) follow(ctx context.Context, run workflows.Execution, wait bool) error {
+	result := workflows.NewResult(run.Type)
 	if err := s.followTo(ctx, run, wait, result); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *session) follow(ctx context.Context, run started, wait bool) error {
 }
 
 // followTo is follow without showing the result, which it fills in.
-func (s *session) followTo(ctx context.Context, run started, wait bool, result any) error {
+func (s *session) followTo(ctx context.Context, run workflows.Execution, wait bool, result any) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	ends := make(chan error, 1)
@@ -52,16 +52,16 @@ func (s *session) followTo(ctx context.Context, run started, wait bool, result a
 	defer show.finish()
 	tick := time.NewTicker(s.pace())
 	defer tick.Stop()
-	job := view.Job{ID: run.id, Now: time.Now()}
+	job := view.Job{ID: run.ID, Now: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
 			show.finish()
-			return leaving(ctx, run.id)
+			return leaving(ctx, run.ID)
 		case err := <-ends:
 			if errors.Is(err, context.Canceled) { // of the waiting, not of the job
 				show.finish()
-				return leaving(ctx, run.id)
+				return leaving(ctx, run.ID)
 			}
 			show.last(job)
 			return s.ending(run, err)
@@ -86,15 +86,15 @@ func (s *session) pace() time.Duration {
 }
 
 // await fills in the result once the workflow has ended. Temporal being away for a while does not matter.
-func (s *session) await(ctx context.Context, run started, result any) error {
+func (s *session) await(ctx context.Context, run workflows.Execution, result any) error {
 	gone := time.Time{}
 	for {
-		err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result)
-		if ctx.Err() != nil || !temporary(err) {
+		err := s.client.GetWorkflow(ctx, run.ID, run.RunID).Get(ctx, result)
+		if ctx.Err() != nil || !temporalclient.Unavailable(err) {
 			return stopped(ctx, err)
 		}
 		switch {
-		case s.answersFor(ctx, run.id): // only the call was cut, as happens every now and then in a long night
+		case temporalclient.Answers(ctx, s.client, run.ID): // only the call was cut, as happens every now and then in a long night
 			gone = time.Time{}
 		case gone.IsZero():
 			gone = time.Now()
@@ -108,13 +108,6 @@ func (s *session) await(ctx context.Context, run started, result any) error {
 	}
 }
 
-// answersFor tells whether Temporal is there, and knows the workflow.
-func (s *session) answersFor(ctx context.Context, id string) bool {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	return s.exists(ctx, id)
-}
-
 func leaving(ctx context.Context, id string) error {
 	if p := (*problem)(nil); errors.As(context.Cause(ctx), &p) {
 		return p
@@ -126,24 +119,24 @@ func leaving(ctx context.Context, id string) error {
 }
 
 // ending is the problem of a workflow that did not end well.
-func (s *session) ending(run started, err error) error {
+func (s *session) ending(run workflows.Execution, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	if temporary(err) {
+	if temporalclient.Unavailable(err) {
 		return &problem{
-			code: exitUnreachable, id: run.id, message: fmt.Sprintf("Temporal has not answered for %s; the job goes on when it is back (%v)", maxSilence, err),
-			next: []string{"Come back: starter status " + run.id + " --follow"},
+			code: exitUnreachable, id: run.ID, message: fmt.Sprintf("Temporal has not answered for %s; the job goes on when it is back (%v)", maxSilence, err),
+			next: []string{"Come back: starter status " + run.ID + " --follow"},
 		}
 	}
 	if over := (*temporal.WorkflowExecutionError)(nil); !errors.As(err, &over) {
 		return &problem{
-			code: exitUnreachable, id: run.id, message: fmt.Sprintf("how it stands, or ended, cannot be told here: %v; the job itself is not touched by that", err),
-			next: []string{"Check the TLS and API key settings, and that the configuration has the keys of encryption that the worker's has.", "Come back: starter status " + run.id + " --follow"},
+			code: exitUnreachable, id: run.ID, message: fmt.Sprintf("how it stands, or ended, cannot be told here: %v; the job itself is not touched by that", err),
+			next: []string{"Check the TLS and API key settings, and that the configuration has the keys of encryption that the worker's has.", "Come back: starter status " + run.ID + " --follow"},
 		}
 	}
-	p := ended(run.id, run.workflowType, err)
-	if link := s.link(run.id); link != "" && p.code != exitUsage {
+	p := ended(run.ID, run.Type, err)
+	if link := s.link(run.ID); link != "" && p.code != exitUsage {
 		p.next = append(p.next, link)
 	}
 	return p
@@ -247,7 +240,7 @@ func (p *progress) finish() { p.screen = nil }
 // watch asks a workflow and its steps how they stand.
 type watch struct {
 	*session
-	run    started
+	run    workflows.Execution
 	last   view.Job
 	heard  time.Time // when a worker last answered
 	silent error     // why the last question had no answer
@@ -272,8 +265,8 @@ func (w *watch) loop(ctx context.Context, jobs chan<- view.Job) {
 
 // look makes the next picture. Without an answer the last one stays, with a note.
 func (w *watch) look(ctx context.Context) {
-	job := view.Job{ID: w.run.id, Now: time.Now(), Status: w.last.Status, Children: w.last.Children, Transfers: w.last.Transfers}
-	status, err := w.status(ctx, w.run.id)
+	job := view.Job{ID: w.run.ID, Now: time.Now(), Status: w.last.Status, Children: w.last.Children, Transfers: w.last.Transfers}
+	status, err := w.status(ctx, w.run.ID)
 	w.silent = err
 	if err != nil {
 		job.Notes = w.silence(ctx, err)
@@ -288,17 +281,12 @@ func (w *watch) look(ctx context.Context) {
 func (s *session) status(ctx context.Context, id string) (workflows.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	var status workflows.Status
-	answer, err := s.client.QueryWorkflow(ctx, id, "", workflows.StatusQuery)
-	if err == nil {
-		err = answer.Get(&status)
-	}
-	return status, err
+	return workflows.StatusOf(ctx, s.client, id)
 }
 
 // silence says why there was no answer. The job itself is not touched by it.
 func (w *watch) silence(ctx context.Context, err error) []string {
-	workers, unreachable := w.polls(ctx, w.run.queue)
+	workers, unreachable := w.polls(ctx, w.run.TaskQueue)
 	var notReady *serviceerror.WorkflowNotReady
 	switch {
 	case ctx.Err() != nil:
@@ -329,22 +317,22 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 			} else if answer, err := w.status(ctx, id); err == nil {
 				child = answer
 			}
-			described := w.describe(ctx, id)
+			described := w.activitiesOf(ctx, id)
 			mu.Lock()
 			defer mu.Unlock()
 			if known == nil && child.Type != "" {
 				children[id] = child
 			}
-			if transfer, moving := workflows.ProgressOf(described, w.payloads); moving {
+			if transfer, moving := described.Progress(w.payloads); moving {
 				transfers[id] = transfer
 			}
-			if failure := workflows.RetryReason(described, w.failures); failure != "" {
+			if failure := described.RetryReason(w.failures); failure != "" {
 				failures[id] = failure
 			}
 			return nil
 		})
 	}
-	ask(w.run.id, &status)
+	ask(w.run.ID, &status)
 	for _, step := range status.Steps {
 		if step.WorkflowID != "" && !step.State.Done() {
 			ask(step.WorkflowID, nil)
@@ -360,17 +348,14 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 	for _, step := range status.Steps {
 		note(step.ID, step.WorkflowID)
 	}
-	note(status.Subject, w.run.id)
+	note(status.Subject, w.run.ID)
 	return children, transfers, notes
 }
 
-// describe is what Temporal knows of a workflow's activities; nothing without an answer.
-func (w *watch) describe(ctx context.Context, id string) *workflowservice.DescribeWorkflowExecutionResponse {
+// activitiesOf is what Temporal knows of a workflow's activities; nothing without an answer.
+func (w *watch) activitiesOf(ctx context.Context, id string) workflows.Execution {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	described, err := w.client.DescribeWorkflowExecution(ctx, id, "")
-	if err != nil {
-		return nil
-	}
+	described, _ := workflows.Describe(ctx, w.client, id) // without an answer it knows nothing
 	return described
 }

@@ -70,7 +70,7 @@ func (s *session) inbox(ctx context.Context, connection string) error {
 // waitingIDs are the workflows whose search attribute says that a person is asked. It may be
 // a moment behind; what they say themselves decides.
 func (s *session) waitingIDs(ctx context.Context, connection string) ([]string, error) {
-	request := &workflowservice.ListWorkflowExecutionsRequest{Query: workflows.WaitingQuery(connection, workflows.NightlyCloseType, workflows.RunBatchType)}
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: workflows.WaitingQuery(connection, workflows.CommandTypes()...)}
 	var ids []string
 	for {
 		page, err := s.client.ListWorkflow(ctx, request)

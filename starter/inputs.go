@@ -2,14 +2,10 @@ package main
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,26 +13,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
-
-// notInID is what a shell could take for something else, where an id is printed in a command to copy.
-var notInID = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-// uniqueID is the id of a job that may be done any number of times at once. A part can be the name of a file, with
-// spaces and the like in it.
-func uniqueID(now time.Time, parts ...string) string {
-	for i, part := range parts {
-		parts[i] = notInID.ReplaceAllString(part, "_")
-	}
-	tail := make([]byte, 2)
-	_, _ = rand.Read(tail) // never fails, by its documentation
-	stamp := now.UTC().Format("20060102T150405Z") + "-" + hex.EncodeToString(tail)
-	return strings.Join(append(parts, stamp), "/")
-}
-
-// migrateID stands for one migration: it runs once at a time.
-func migrateID(in workflows.MigrateInput) string {
-	return strings.Join([]string{"migrate", in.Connection, in.Direction, in.Code}, "/")
-}
 
 // moment reads a deadline: a date and time (RFC 3339), the next such time of day
 // here ("05:00"), or a duration from now ("90m"). Empty is none.
@@ -132,6 +108,3 @@ func definition(file string, text []byte) (json.RawMessage, error) {
 	}
 	return json.Marshal(string(text))
 }
-
-// subject is the part of an id that a path leaves: its last name.
-func subject(file string) string { return path.Base(file) }

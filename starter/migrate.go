@@ -42,9 +42,7 @@ One that the service had completed before is taken as done, and the result says 
 			if err := inputProblem(in.Validate()); err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), start{
-				id: migrateID(in), workflowType: workflows.MigrateType, input: in, connection: in.Connection, summary: direction + " " + in.Code,
-			}, f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()

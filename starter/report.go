@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,10 +29,7 @@ The filters reach the service's SQL: never build them from text that others wrot
 			if err := inputProblem(in.Validate()); err != nil {
 				return err
 			}
-			return a.launch(cmd.Context(), start{
-				id: uniqueID(time.Now(), "report", in.Connection, in.Code), workflowType: workflows.GenerateReportType, input: in, connection: in.Connection,
-				summary: fmt.Sprintf("report %s to %s", in.Code, in.SaveTo),
-			}, f)
+			return a.launch(cmd.Context(), in, f)
 		},
 	}
 	flags := cmd.Flags()

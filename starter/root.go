@@ -27,7 +27,7 @@ type app struct {
 	given     string         // of the flags config and task-queue, as they were typed, before a command
 	commands  *regexp.Regexp // the starter's commands in a text
 	// launch starts a workflow and follows it, as asked.
-	launch func(context.Context, start, following) error
+	launch func(context.Context, workflows.Input, following) error
 }
 
 // taskQueueVariable is the variable that overrides the worker's setting, so that one serves both.

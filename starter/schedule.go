@@ -292,7 +292,7 @@ func (s schedule) options(plan *calendar.Plan, now time.Time, taskQueue string) 
 		ID: s.id(), Spec: spec, Overlap: overlaps[s.overlap], CatchupWindow: s.catchUp, PauseOnFailure: s.pauseOnFailure, Note: s.note,
 		Memo: map[string]any{workflows.ScheduleInputMemo: s.input, "created_by": s.by, "created_with": "starter " + version.Version},
 		Action: &client.ScheduleWorkflowAction{
-			ID: strings.Join([]string{"night", s.input.Connection, s.input.Pipeline}, "/"), Workflow: workflows.ScheduledCloseType, Args: []any{s.input}, TaskQueue: taskQueue,
+			ID: workflows.ScheduledCloseID(s.input.Connection, s.input.Pipeline), Workflow: workflows.ScheduledCloseType, Args: []any{s.input}, TaskQueue: taskQueue,
 			StaticSummary: fmt.Sprintf("%s on %s, by its schedule", s.input.Pipeline, s.input.Connection),
 			Priority:      workflows.Priority(s.input.Connection, 0),
 			Memo:          map[string]any{"started_by": s.id()},

@@ -15,7 +15,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -129,7 +128,7 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(problems.Texts(err), "; ")
-	} else if !strings.Contains(id, backfillMark) { // a backfill has no night to come
+	} else if parsed, _ := workflows.ParseID(id); !parsed.IsBackfill() { // a backfill has no night to come
 		for _, v := range plan.From(time.Now(), 1) {
 			if n := v.Night; n != nil {
 				next := newNightDocument(v)
@@ -146,21 +145,19 @@ func (s *session) scheduleDocument(ctx context.Context, known calendar.Calendars
 
 // lastScheduled is what became of a scheduled time, in a line.
 func (s *session) lastScheduled(ctx context.Context, id string) string {
-	described, err := s.client.DescribeWorkflowExecution(ctx, id, "")
+	run, err := workflows.Describe(ctx, s.client, id)
 	if err != nil {
 		return id
 	}
-	info := described.GetWorkflowExecutionInfo()
-	summary := ""
-	if s.memoField(info.GetMemo(), workflows.SummaryMemo, &summary) == nil {
+	if summary := run.EndSummary(s.payloads); summary != "" {
 		return summary
 	}
-	known := fmt.Sprintf("%s (%s)", id, lower(info.GetStatus()))
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
+	known := fmt.Sprintf("%s (%s)", id, lower(run.Status))
+	if run.Status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
 		return known
 	}
 	// It ended before it had a summary: its night could not be planned.
-	p := ended(id, workflows.ScheduledCloseType, s.client.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, nil))
+	p := ended(id, workflows.ScheduledCloseType, s.client.GetWorkflow(ctx, id, run.RunID).Get(ctx, nil))
 	return known + ": " + cmp.Or(strings.Join(p.faults, "; "), p.message)
 }
 
@@ -358,13 +355,9 @@ func (s *session) backfill(ctx context.Context, handle client.ScheduleHandle, de
 	return nil
 }
 
-// backfillMark is in the id of every backfill's schedule.
-const backfillMark = "/backfill/"
-
 // backfillOptions are a schedule beside the nights' own that has nothing but a past, and the
 // lower priority. The nights' own schedule has those that the clocks skip only from its creation on.
 func backfillOptions(id string, description *client.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past client.ScheduleBackfill) client.ScheduleOptions {
-	id, _, _ = strings.Cut(id, backfillMark)
 	spec := *description.Schedule.Spec
 	spec.EndAt = past.End
 	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(plan, past.Start, past.End)...)
@@ -372,7 +365,7 @@ func backfillOptions(id string, description *client.ScheduleDescription, in work
 	action.Priority = workflows.Priority(in.Connection, workflows.BackfillPriority)
 	from, to := past.Start.Format(time.DateOnly), past.End.Format(time.DateOnly)
 	return client.ScheduleOptions{
-		ID: id + backfillMark + from + ".." + to, Spec: spec, Action: &action, Overlap: past.Overlap,
+		ID: workflows.BackfillID(id, from, to), Spec: spec, Action: &action, Overlap: past.Overlap,
 		ScheduleBackfill: []client.ScheduleBackfill{past},
 		Note:             "a backfill: what has not begun is called off by deleting it",
 		Memo:             map[string]any{workflows.ScheduleInputMemo: in, "created_with": "starter " + version.Version},
@@ -432,18 +425,17 @@ func (s *session) trigger(ctx context.Context, handle client.ScheduleHandle, des
 
 // whatIsTriggered says what a trigger leads to, by how the night's close stands before it.
 func (s *session) whatIsTriggered(ctx context.Context, asOf string, shown *nights) (string, error) {
-	described, err := s.client.DescribeWorkflowExecution(ctx, shown.WorkflowID, "")
+	run, err := workflows.Describe(ctx, s.client, shown.WorkflowID)
 	if err != nil && !notFound(err) {
-		return "", fmt.Errorf("look at %s: %w", shown.WorkflowID, err)
+		return "", err
 	}
-	info := described.GetWorkflowExecutionInfo()
-	clock := func(at *timestamppb.Timestamp) string { return at.AsTime().Local().Format("Mon 2006-01-02 15:04:05") }
-	switch info.GetStatus() {
+	clock := func(at time.Time) string { return at.Local().Format("Mon 2006-01-02 15:04:05") }
+	switch run.Status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		shown.AlreadyDone = true
-		return fmt.Sprintf("starts nothing: %s was already done, on %s; it is not run again", asOf, clock(info.GetCloseTime())), nil
+		return fmt.Sprintf("starts nothing: %s was already done, on %s; it is not run again", asOf, clock(run.EndedAt)), nil
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return fmt.Sprintf("starts nothing: %s runs since %s", asOf, clock(info.GetStartTime())), nil
+		return fmt.Sprintf("starts nothing: %s runs since %s", asOf, clock(run.StartedAt)), nil
 	}
 	return "starts the close for " + asOf, nil
 }

@@ -8,10 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
@@ -58,80 +55,20 @@ func (s *session) link(id string) string {
 	return temporalclient.WorkflowURL(s.ui, s.namespace, id)
 }
 
-// start is a workflow to be started.
-type start struct {
-	id           string
-	workflowType string
-	input        any
-	connection   string
-	priority     int // as in following
-	summary      string
-	startedBy    string
-	// once: one that succeeded under this id is not run again.
-	once bool
-	// againHint says how to run it again all the same.
-	againHint string
-}
-
-// started is a workflow that was started, now or before.
-type started struct {
-	id, runID, workflowType string
-	queue                   string
-	attached                bool // it was running already
-	done                    bool // it had succeeded already
-	at                      time.Time
-}
-
 // start starts a workflow, or finds the one that has its id.
-func (s *session) start(ctx context.Context, j start) (started, error) {
-	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	if j.once {
-		reuse = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-	}
-	run, err := s.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:        j.id,
+func (s *session) start(ctx context.Context, in workflows.Input, f following) (workflows.Execution, error) {
+	return workflows.Start(ctx, s.client, in, workflows.StartOptions{
 		TaskQueue: s.taskQueue,
-		// To fail on a conflict tells what was found; the one that runs is then followed.
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowIDReusePolicy:                    reuse,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            j.summary,
-		Priority:                                 workflows.Priority(j.connection, j.priority),
-		Memo:                                     map[string]any{"started_by": j.startedBy, "started_with": "starter " + version.Version},
-	}, j.workflowType, j.input)
-	var taken *serviceerror.WorkflowExecutionAlreadyStarted
-	switch {
-	case errors.As(err, &taken):
-		return s.found(ctx, j, taken.RunId)
-	case err != nil:
-		return started{}, fmt.Errorf("start %s: %w", j.id, err)
-	}
-	return started{id: run.GetID(), runID: run.GetRunID(), workflowType: j.workflowType, queue: s.taskQueue, at: time.Now()}, nil
+		Priority:  f.priority,
+		By:        f.by,
+		With:      "starter " + version.Version,
+	})
 }
 
-// exists tells that there is or was a workflow with an id.
-func (s *session) exists(ctx context.Context, id string) bool {
-	_, err := s.client.DescribeWorkflowExecution(ctx, id, "")
-	return err == nil
-}
-
-func (s *session) found(ctx context.Context, j start, runID string) (started, error) {
-	found := started{id: j.id, runID: runID, workflowType: j.workflowType}
-	described, err := s.client.DescribeWorkflowExecution(ctx, j.id, runID)
-	if err != nil {
-		return started{}, fmt.Errorf("look at %s: %w", j.id, err)
-	}
-	info := described.GetWorkflowExecutionInfo()
-	found.queue = s.queueOf(info)
-	if name := info.GetType().GetName(); name != j.workflowType {
-		return started{}, usage("%s is taken by a workflow of type %s", j.id, name)
-	}
-	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		found.attached, found.at = true, info.GetStartTime().AsTime()
-	} else {
-		found.done, found.at = true, info.GetCloseTime().AsTime()
-	}
-	return found, nil
+// exists reports whether there is or was a workflow with the id of an input.
+func (s *session) exists(ctx context.Context, in workflows.Input) bool {
+	known, ok := in.(interface{ WorkflowID() string })
+	return ok && temporalclient.Answers(ctx, s.client, known.WorkflowID())
 }
 
 // following are the flags of commands that start something.
@@ -147,7 +84,7 @@ type following struct {
 const lowestPriority = 5
 
 // startAndFollow starts a workflow and follows it to its end, or does not, as asked.
-func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
+func (a *app) startAndFollow(ctx context.Context, in workflows.Input, f following) error {
 	if f.priority < 0 || f.priority > lowestPriority {
 		return usage("--priority %d is not 1 to %d", f.priority, lowestPriority)
 	}
@@ -156,41 +93,51 @@ func (a *app) startAndFollow(ctx context.Context, j start, f following) error {
 		return err
 	}
 	defer s.close()
-	if err := s.served(ctx, j.connection); err != nil && !s.exists(ctx, j.id) {
+	if err := s.served(ctx, workflows.ConnectionOf(in)); err != nil && !s.exists(ctx, in) {
 		return err
 	}
-	j.startedBy, j.priority = f.by, f.priority
-	return s.startAndFollow(ctx, j, f)
+	return s.startAndFollow(ctx, in, f)
 }
 
-func (s *session) startAndFollow(ctx context.Context, j start, f following) error {
-	run, err := s.start(ctx, j)
+func (s *session) startAndFollow(ctx context.Context, in workflows.Input, f following) error {
+	run, err := s.start(ctx, in, f)
 	switch {
 	case err != nil:
 		return err
 	case f.detach: // scripts take the id from it, also where there is nothing to be started
-		s.detached(ctx, run, run.news())
+		s.detached(ctx, run, news(run))
 		return nil
-	case run.done:
-		return s.alreadyDone(ctx, run, j.againHint)
+	case run.AlreadyDone():
+		return s.alreadyDone(ctx, run, againHint(in))
 	}
 	s.announce(run)
 	return s.follow(ctx, run, f.wait)
 }
 
-func (s *session) announce(run started) {
+// againHint says how to run again what succeeded.
+func againHint(in workflows.Input) string {
+	switch in.(type) {
+	case workflows.NightlyCloseInput:
+		return `To run one of its batches again: starter batch run ... --again "reason"`
+	case workflows.RunBatchInput:
+		return `To run it again, add: --again "reason"`
+	}
+	return ""
+}
+
+func (s *session) announce(run workflows.Execution) {
 	if s.json() {
 		return
 	}
 	how := "started"
 	switch {
-	case run.done: // the demo's, in a folder where it ran before
-		how = "was already done, on " + run.at.Local().Format("Mon 2006-01-02 15:04:05")
-	case run.attached:
-		how = "runs since " + run.at.Local().Format("Mon 15:04:05") + "; following it"
+	case run.AlreadyDone(): // the demo's, in a folder where it ran before
+		how = "was already done, on " + run.EndedAt.Local().Format("Mon 2006-01-02 15:04:05")
+	case !run.Started:
+		how = "runs since " + run.StartedAt.Local().Format("Mon 15:04:05") + "; following it"
 	}
-	s.print(run.id + " " + how)
-	if link := s.link(run.id); link != "" {
+	s.print(run.ID + " " + how)
+	if link := s.link(run.ID); link != "" {
 		s.print(link)
 	}
 }
@@ -206,39 +153,39 @@ type detachedDocument struct {
 }
 
 // news is what a start found that was not asked for.
-func (r started) news() string {
+func news(run workflows.Execution) string {
 	switch {
-	case r.done:
-		return "It was already done, on " + r.at.Local().Format("Mon 2006-01-02 15:04:05") + ". It is not run again."
-	case r.attached:
-		return "It was running already, since " + r.at.Local().Format("Mon 15:04:05") + "."
+	case run.AlreadyDone():
+		return "It was already done, on " + run.EndedAt.Local().Format("Mon 2006-01-02 15:04:05") + ". It is not run again."
+	case !run.Started:
+		return "It was running already, since " + run.StartedAt.Local().Format("Mon 15:04:05") + "."
 	}
 	return ""
 }
 
-func (s *session) detached(ctx context.Context, run started, note string) {
+func (s *session) detached(ctx context.Context, run workflows.Execution, note string) {
 	if s.json() {
-		s.printJSON(detachedDocument{WorkflowID: run.id, RunID: run.runID, Attached: run.attached, AlreadyDone: run.done, URL: s.link(run.id)})
+		s.printJSON(detachedDocument{WorkflowID: run.ID, RunID: run.RunID, Attached: !run.Started && run.Running(), AlreadyDone: run.AlreadyDone(), URL: s.link(run.ID)})
 	} else {
-		s.print(run.id)
-		if link := s.link(run.id); link != "" {
+		s.print(run.ID)
+		if link := s.link(run.ID); link != "" {
 			s.print(link)
 		}
 		if note != "" {
 			s.note("%s", note)
 		}
 	}
-	if !run.done {
-		s.noteIdle(ctx, run.queue)
+	if run.Running() {
+		s.noteIdle(ctx, run.TaskQueue)
 	}
 }
 
 // alreadyDone shows what an earlier workflow of the same id achieved.
-func (s *session) alreadyDone(ctx context.Context, run started, againHint string) error {
-	result := newResult(run.workflowType)
-	switch err := s.client.GetWorkflow(ctx, run.id, run.runID).Get(ctx, result); {
-	case temporary(err):
-		return fmt.Errorf("the result of %s: %w", run.id, err)
+func (s *session) alreadyDone(ctx context.Context, run workflows.Execution, againHint string) error {
+	result := workflows.NewResult(run.Type)
+	switch err := s.client.GetWorkflow(ctx, run.ID, run.RunID).Get(ctx, result); {
+	case temporalclient.Unavailable(err):
+		return fmt.Errorf("the result of %s: %w", run.ID, err)
 	case err != nil:
 		return s.ending(run, err)
 	}
@@ -250,7 +197,7 @@ func (s *session) alreadyDone(ctx context.Context, run started, againHint string
 		s.printJSON(document)
 		return nil
 	}
-	s.print(fmt.Sprintf("%s was already done, on %s. It is not run again.", run.id, run.at.Local().Format("Mon 2006-01-02 15:04:05")))
+	s.print(fmt.Sprintf("%s was already done, on %s. It is not run again.", run.ID, run.EndedAt.Local().Format("Mon 2006-01-02 15:04:05")))
 	s.print(s.style.Result(result, s.width())...)
 	if againHint != "" {
 		s.print("", againHint)

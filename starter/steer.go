@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,37 +12,19 @@ import (
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// steering are the requests that a close or a batch takes.
-var steering = []struct{ name, short, long string }{
-	{workflows.InterruptCommand, "Stop the remote run; it can be restarted or rerun afterwards",
-		"Stop the remote run. The answer comes when the service says that it has stopped."},
-	{workflows.RestartCommand, "Continue a failed or interrupted run from the task that failed", ""},
-	{workflows.RerunCommand, "Run a failed or interrupted run again from its first task", ""},
-	{workflows.DecideCommand, "Answer what the job asks", `Answer what the job asks. starter status ID shows the question and which choices apply:
-  adopt            the posting did start, as the run in --run-id: follow that run
-  nothing_started  you have seen on the service's screens that no run exists: post again
-  retry            look again, or do the failed step again
-  skip             go on without the failed step
-  give_up          end as failed`},
-	{workflows.ApproveCommand, "Approve a step that waits for it", "Approve a step that waits for it. The one who started the close cannot."},
-}
-
 // steeringCommands are the commands that steer a close or a batch.
 func steeringCommands(a *app, noun string) []*cobra.Command {
 	commands := []*cobra.Command{newStatusCommand(a, noun), newCancelCommand(a, noun)}
-	for _, s := range steering {
-		if s.name == workflows.ApproveCommand && noun != "close" {
-			continue
+	for _, spec := range workflows.Commands() {
+		if !spec.CloseOnly || noun == "close" {
+			commands = append(commands, newSteeringCommand(a, noun, spec))
 		}
-		commands = append(commands, newSteeringCommand(a, noun, s.name, s.short, s.long))
 	}
 	return commands
 }
@@ -54,33 +36,53 @@ func exampleID(noun string) string {
 	return workflows.CloseWorkflowID("prod", "nightly-close", "2026-10-31")
 }
 
-func newSteeringCommand(a *app, noun, name, short, long string) *cobra.Command {
-	var asked workflows.Command
+func newSteeringCommand(a *app, noun string, spec workflows.CommandSpec) *cobra.Command {
+	var command workflows.Command
 	cmd := &cobra.Command{
-		Use: name + " ID", Short: short, Long: long, Args: oneArg("workflow id"),
-		Example: steeringExample(noun, name),
+		Use:     spec.Name + " ID",
+		Short:   spec.Help,
+		Long:    longHelp(spec),
+		Args:    oneArg("workflow id"),
+		Example: steeringExample(noun, spec.Name),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkSteering(name, asked); err != nil {
-				return err
+			if spec.HasChoice {
+				if err := checkChoice(command); err != nil {
+					return err
+				}
+				if !slices.Contains(workflows.ChoiceNames(), command.Choice) {
+					return a.unknownChoice(cmd.Context(), args[0], command)
+				}
 			}
-			if name == workflows.DecideCommand && !slices.Contains(choices, asked.Choice) {
-				return a.unknownChoice(cmd.Context(), args[0], asked)
-			}
-			return a.steer(cmd.Context(), args[0], name, asked)
+			return a.steer(cmd.Context(), args[0], spec.Name, command)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&asked.By, "by", person(), "`who` asks")
-	flags.StringVarP(&asked.Why, "reason", "r", "", "`why`; it is kept in the result")
+	flags.StringVar(&command.By, "by", person(), "`who` sends it")
+	flags.StringVarP(&command.Why, "reason", "r", "", "`why`; it is kept in the result")
 	if noun == "close" {
-		flags.StringVar(&asked.Step, "step", "", "the `step` that is meant, where several could be")
+		flags.StringVar(&command.Step, "step", "", "the `step` that is meant, where several could be")
 	}
-	if name == workflows.DecideCommand {
-		flags.StringVar(&asked.Choice, "choice", "", "the `word`: "+strings.Join(choices, ", "))
-		flags.StringVar(&asked.RunID, "run-id", "", "the `run` to adopt")
-		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+	if spec.HasChoice {
+		flags.StringVar(&command.Choice, "choice", "", "the `choice`: "+strings.Join(workflows.ChoiceNames(), ", "))
+		flags.StringVar(&command.RunID, "run-id", "", "the `run` to adopt")
+		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(workflows.ChoiceNames(), cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd
+}
+
+func longHelp(spec workflows.CommandSpec) string {
+	text := spec.Help + "."
+	if spec.Details != "" {
+		text += " " + spec.Details
+	}
+	if !spec.HasChoice {
+		return text
+	}
+	text += " starter status ID shows the question and which choices apply:"
+	for _, c := range workflows.Choices() {
+		text += fmt.Sprintf("\n  %-15s  %s", c.Name, c.Help)
+	}
+	return text
 }
 
 // steeringExample is harmless where it is copied in a hurry: none posts again what may be running.
@@ -101,16 +103,11 @@ func steeringExample(noun, name string) string {
 	return fmt.Sprintf("  starter batch %s %s %s", name, exampleID(noun), example.rest)
 }
 
-var choices = []string{workflows.Adopt, workflows.NothingStarted, workflows.Retry, workflows.Skip, workflows.GiveUp}
-
-func checkSteering(name string, asked workflows.Command) error {
-	if name != workflows.DecideCommand {
-		return nil
-	}
+func checkChoice(command workflows.Command) error {
 	switch {
-	case asked.Choice == workflows.Adopt && asked.RunID == "":
-		return usage("--choice adopt wants the run to follow: --run-id RUN_ID")
-	case asked.Choice != workflows.Adopt && asked.RunID != "":
+	case command.Choice == workflows.Adopt && command.RunID == "":
+		return usage("--choice adopt needs the run to follow: --run-id RUN_ID")
+	case command.Choice != workflows.Adopt && command.RunID != "":
 		return usage("--run-id belongs to --choice adopt")
 	}
 	return nil
@@ -125,7 +122,7 @@ func (a *app) unknownChoice(ctx context.Context, id string, asked workflows.Comm
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	known := "one of " + strings.Join(choices, ", ")
+	known := "one of " + strings.Join(workflows.ChoiceNames(), ", ")
 	if s, err := a.connect(ctx); err == nil {
 		defer s.close()
 		if status, err := s.status(ctx, id); err == nil {
@@ -181,14 +178,14 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Comman
 	}
 	defer s.close()
 	patience := time.AfterFunc(askTimeout, func() {
-		info, err := s.describe(ctx, id)
-		if err == nil && s.noteIdle(ctx, s.queueOf(info)) {
+		run, err := s.describe(ctx, id)
+		if err == nil && s.noteIdle(ctx, run.TaskQueue) {
 			return
 		}
 		s.note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the request.")
 	})
 	defer patience.Stop()
-	answer, err := s.ask(ctx, id, name, asked)
+	answer, err := workflows.SendCommand(ctx, s.client, id, name, asked)
 	if err != nil {
 		return s.unsteered(ctx, id, name, err)
 	}
@@ -198,28 +195,6 @@ func (a *app) steer(ctx context.Context, id, name string, asked workflows.Comman
 	}
 	a.print(fmt.Sprintf("%s: %s", id, answer.Message), "Follow it: starter status "+id+" --follow")
 	return nil
-}
-
-// ask sends an update until it is answered: one id stands for one request, so to send it again takes up the same one
-// where only the call was cut, as proxies do to long ones.
-func (s *session) ask(ctx context.Context, id, name string, asked workflows.Command) (workflows.CommandResult, error) {
-	var answer workflows.CommandResult
-	update := client.UpdateWorkflowOptions{
-		UpdateID: rand.Text(), WorkflowID: id, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	}
-	for {
-		handle, err := s.client.UpdateWorkflow(ctx, update)
-		if err == nil {
-			err = handle.Get(ctx, &answer)
-		}
-		if ctx.Err() != nil || !temporary(err) || !s.answersFor(ctx, id) {
-			return answer, err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }
 
 // unsteered says why a request had no effect, or that it is not known whether it has.
@@ -234,7 +209,7 @@ func (s *session) unsteered(ctx context.Context, id, name string, err error) err
 		return &problem{code: exitInterrupted, id: id, message: "the " + name + " was sent; its effect was not waited for", next: []string{"See how it stands: starter status " + id}}
 	case notFound(err):
 		return s.missing(ctx, id)
-	case temporary(err):
+	case temporalclient.Unavailable(err):
 		return &problem{
 			code: exitUnreachable, id: id, message: fmt.Sprintf("Temporal does not answer (%s): it is not known whether the %s arrived, it may be in effect", temporalclient.Reason(err), name),
 			next: []string{"See how it stands before it is sent again: starter status " + id, temporalclient.WhatToCheck},
@@ -245,16 +220,16 @@ func (s *session) unsteered(ctx context.Context, id, name string, err error) err
 
 // takesNoWord says of a workflow that does not know a request what it is.
 func (s *session) takesNoWord(ctx context.Context, id, name string, refused *temporal.ApplicationError) error {
-	info, err := s.describe(ctx, id)
+	run, err := s.describe(ctx, id)
 	if err != nil {
 		return err
 	}
 	p := &problem{code: exitUsage, id: id, message: refused.Message(), next: []string{"See how it stands: starter status " + id}}
-	switch kind := info.GetType().GetName(); {
-	case newResult(kind) == nil:
-		return foreign(started{id: id, workflowType: kind})
-	case kind != workflows.NightlyCloseType && kind != workflows.RunBatchType:
-		p.message = fmt.Sprintf("it is of type %s, and only a close or a batch takes %s; any job can be cancelled", kind, name)
+	switch known, ok := workflows.TypeByName(run.Type); {
+	case !ok:
+		return foreign(run)
+	case !known.TakesCommands:
+		p.message = fmt.Sprintf("it is of type %s, and only a close or a batch takes %s; any workflow can be cancelled", run.Type, name)
 	}
 	return p
 }
@@ -266,31 +241,29 @@ func notFound(err error) bool {
 
 // missing says what is known of a workflow that is not running.
 func (s *session) missing(ctx context.Context, id string) error {
-	info, err := s.describe(ctx, id)
+	run, err := s.describe(ctx, id)
 	if err != nil {
 		return err
 	}
 	return &problem{
 		code: exitUsage, id: id,
-		message: fmt.Sprintf("it is over (%s, %s)", lower(info.GetStatus()), info.GetCloseTime().AsTime().Local().Format("Mon 2006-01-02 15:04:05")),
+		message: fmt.Sprintf("it is over (%s, %s)", lower(run.Status), run.EndedAt.Local().Format("Mon 2006-01-02 15:04:05")),
 		next:    []string{"See how it ended: starter status " + id},
 	}
 }
 
 func lower(status enumspb.WorkflowExecutionStatus) string { return strings.ToLower(status.String()) }
 
-func (s *session) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
-	described, err := s.client.DescribeWorkflowExecution(ctx, id, "")
+func (s *session) describe(ctx context.Context, id string) (workflows.Execution, error) {
+	run, err := workflows.Describe(ctx, s.client, id)
 	if notFound(err) {
-		return nil, &problem{
+		return run, &problem{
 			code: exitUsage, id: id, message: fmt.Sprintf("no workflow has this id in namespace %s", s.namespace),
 			next: []string{"Ids look like " + exampleID("close") + " and " + exampleID("batch")},
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("look at %s: %w", id, err)
-	}
-	return described.GetWorkflowExecutionInfo(), nil
+	run.TaskQueue = cmp.Or(run.TaskQueue, s.taskQueue)
+	return run, err
 }
 
 func newStatusCommand(a *app, noun string) *cobra.Command {
@@ -316,45 +289,43 @@ func (a *app) status(ctx context.Context, id string, follow, wait bool) error {
 		return err
 	}
 	defer s.close()
-	info, err := s.describe(ctx, id)
+	run, err := s.describe(ctx, id)
 	if err != nil {
 		return err
 	}
-	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), queue: s.queueOf(info), at: info.GetStartTime().AsTime()}
+	result := workflows.NewResult(run.Type)
 	switch {
-	case newResult(run.workflowType) == nil:
+	case result == nil:
 		return foreign(run)
-	case info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		result := newResult(run.workflowType)
+	case !run.Running():
 		if err := s.ending(run, s.await(ctx, run, result)); err != nil {
 			return err
 		}
 		s.showResult(result)
 		return nil
 	case follow:
-		run.attached = true
 		s.announce(run)
 		return s.follow(ctx, run, wait)
 	}
-	return s.snapshot(ctx, run, info)
+	return s.snapshot(ctx, run)
 }
 
 // foreign refuses a workflow of another program.
-func foreign(run started) error {
-	return usage("%s is a workflow of type %s, which is none of ours", run.id, run.workflowType)
+func foreign(run workflows.Execution) error {
+	return usage("%s is a workflow of type %s, which is none of ours", run.ID, run.Type)
 }
 
 // snapshot shows a running job once.
-func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.WorkflowExecutionInfo) error {
-	w := &watch{session: s, run: run, heard: run.at}
+func (s *session) snapshot(ctx context.Context, run workflows.Execution) error {
+	w := &watch{session: s, run: run, heard: run.StartedAt}
 	w.look(ctx)
 	job := w.last
 	if job.Status.Type == "" {
-		return s.untold(ctx, info, w.silent)
+		return s.untold(ctx, run, w.silent)
 	}
 	waiting := job.Status.State == workflows.Waiting
 	if s.json() {
-		document := waitingDocument{WorkflowID: run.id, Status: job.Status, Asks: s.asks(job), Notes: job.Notes}
+		document := waitingDocument{WorkflowID: run.ID, Status: job.Status, Asks: s.asks(job), Notes: job.Notes}
 		if !waiting {
 			s.printJSON(document)
 			return nil
@@ -362,7 +333,7 @@ func (s *session) snapshot(ctx context.Context, run started, info *workflowpb.Wo
 		return &problem{code: exitWaiting, document: document}
 	}
 	s.print(s.style.Snapshot(job, s.width())...)
-	if link := s.link(run.id); link != "" {
+	if link := s.link(run.ID); link != "" {
 		s.print("", link)
 	}
 	if waiting {
@@ -396,18 +367,16 @@ func (a *app) cancel(ctx context.Context, id string, detach bool) error {
 }
 
 func (s *session) cancel(ctx context.Context, id string, detach bool) error {
-	info, err := s.describe(ctx, id)
-	if err != nil {
+	run, err := s.describe(ctx, id)
+	switch {
+	case err != nil:
 		return err
-	}
-	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	case !run.Running():
 		return s.missing(ctx, id)
-	}
-	run := started{id: id, runID: info.GetExecution().GetRunId(), workflowType: info.GetType().GetName(), queue: s.queueOf(info), attached: true, at: info.GetStartTime().AsTime()}
-	if newResult(run.workflowType) == nil {
+	case workflows.NewResult(run.Type) == nil:
 		return foreign(run)
 	}
-	switch err := s.client.CancelWorkflow(ctx, id, run.runID); {
+	switch err := s.client.CancelWorkflow(ctx, id, run.RunID); {
 	case notFound(err):
 		return s.missing(ctx, id)
 	case err != nil:

@@ -112,10 +112,10 @@ func (r *runningTemporal) ExecuteWorkflow(context.Context, client.StartWorkflowO
 func TestDetachPrintsTheIdOfAJobThatIsDone(t *testing.T) {
 	temporal := newRunning(workflows.NightlyCloseType, "pbsm")
 	temporal.info.Status = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	done := start{id: "close/prod/a/2026-10-31", workflowType: workflows.NightlyCloseType}
+	done := workflows.NightlyCloseInput{Connection: "prod", Pipeline: "a", AsOfDate: "2026-10-31"}
 	s, stdout, stderr := sessionWith(temporal)
 	require.NoError(t, s.startAndFollow(t.Context(), done, following{detach: true}))
-	assert.Equal(t, done.id+"\n", stdout.String())
+	assert.Equal(t, done.WorkflowID()+"\n", stdout.String())
 	assert.Contains(t, stderr.String(), "It was already done")
 
 	s, stdout, _ = sessionWith(temporal)
@@ -126,7 +126,7 @@ func TestDetachPrintsTheIdOfAJobThatIsDone(t *testing.T) {
 
 func TestWhatIsDoneAlreadyIsNotCalledStarted(t *testing.T) {
 	s, stdout, _ := sessionWith(nil)
-	s.announce(started{id: "id", done: true})
+	s.announce(workflows.Execution{ID: "id"})
 	assert.Contains(t, stdout.String(), "id was already done")
 }
 
@@ -149,9 +149,9 @@ func TestAJobThatTakesNoWordSaysSo(t *testing.T) {
 func TestAJobIsAskedAboutOnItsOwnQueue(t *testing.T) {
 	temporal := newRunning(workflows.RunBatchType, "second")
 	s, _, _ := sessionWith(temporal)
-	info, err := s.describe(t.Context(), "id")
+	run, err := s.describe(t.Context(), "id")
 	require.NoError(t, err)
-	p := asProblem(s.snapshot(t.Context(), started{id: "id", queue: s.queueOf(info)}, info))
+	p := asProblem(s.snapshot(t.Context(), run))
 	assert.Equal(t, exitUnreachable, p.code)
 	assert.Contains(t, p.message, `no worker has polled the task queue "second" lately`)
 	assert.Equal(t, []string{"second", "second"}, temporal.queues)
@@ -162,7 +162,7 @@ func TestAnAnswerThatCannotBeReadIsNoSilence(t *testing.T) {
 	temporal.polled = map[string]time.Time{"pbsm": time.Now()}
 	temporal.asked = errors.New(`the payload is sealed with key "k1", and there is none here`)
 	s, _, _ := sessionWith(temporal)
-	w := &watch{session: s, run: started{id: "id", queue: "pbsm"}, heard: time.Now()}
+	w := &watch{session: s, run: workflows.Execution{ID: "id", TaskQueue: "pbsm"}, heard: time.Now()}
 	w.look(t.Context())
 	require.Len(t, w.last.Notes, 1)
 	assert.Contains(t, w.last.Notes[0], `sealed with key "k1"`)
@@ -189,10 +189,10 @@ func TestACancelThatIsNotWaitedForSaysThatItWasSent(t *testing.T) {
 // A help's example is copied in a hurry: that of decide posted the batch a second time.
 func TestExamplesOfSteeringAreHarmlessAndFit(t *testing.T) {
 	for _, noun := range []string{"close", "batch"} {
-		for _, s := range steering {
-			example := steeringExample(noun, s.name)
+		for _, s := range workflows.Commands() {
+			example := steeringExample(noun, s.Name)
 			assert.NotContains(t, example, workflows.NothingStarted)
-			assert.Equal(t, s.name == workflows.RestartCommand, strings.Contains(example, "table space"), example)
+			assert.Equal(t, s.Name == workflows.RestartCommand, strings.Contains(example, "table space"), example)
 		}
 	}
 	assert.Contains(t, steeringExample("close", workflows.ApproveCommand), "--step sign-off")

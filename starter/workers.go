@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,10 +11,10 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -119,25 +118,19 @@ func (s *session) servedOf(ctx context.Context, connections []string) (served []
 	return served
 }
 
-// queueOf is the task queue whose workers carry out a job: the one on which it was started, whatever the flag says.
-func (s *session) queueOf(info *workflowpb.WorkflowExecutionInfo) string {
-	return cmp.Or(info.GetTaskQueue(), s.taskQueue)
-}
-
 // untold is the problem of a running job that nobody tells of. How it stands is not known, so
 // it is none of the job's own ends.
-func (s *session) untold(ctx context.Context, info *workflowpb.WorkflowExecutionInfo, silence error) error {
-	id := info.GetExecution().GetWorkflowId()
-	p := &problem{code: exitUnreachable, id: id, next: []string{"Look again: starter status " + id}}
-	known := "it runs since " + info.GetStartTime().AsTime().Local().Format("Mon 2006-01-02 15:04:05")
-	if state := workflows.LastState(info); state != "" {
+func (s *session) untold(ctx context.Context, run workflows.Execution, silence error) error {
+	p := &problem{code: exitUnreachable, id: run.ID, next: []string{"Look again: starter status " + run.ID}}
+	known := "it runs since " + run.StartedAt.Local().Format("Mon 2006-01-02 15:04:05")
+	if state := run.LastState(); state != "" {
 		known += ", and its last known state is " + string(state)
 	}
 	if !nobodyAnswered(silence) {
 		p.message = fmt.Sprintf("%s; how it stands cannot be told: %v", known, silence)
 		return p
 	}
-	last, err := s.polls(ctx, s.queueOf(info))
+	last, err := s.polls(ctx, run.TaskQueue)
 	if err != nil {
 		p.message = fmt.Sprintf("%s; Temporal at %s does not tell more: %v", known, s.address, err)
 		return p
@@ -153,7 +146,7 @@ func nobodyAnswered(err error) bool {
 		notReady *serviceerror.WorkflowNotReady   // no worker has begun it
 		noPoller *serviceerror.FailedPrecondition // none has been there lately
 	)
-	return temporary(err) || errors.As(err, &notReady) || errors.As(err, &noPoller)
+	return temporalclient.Unavailable(err) || errors.As(err, &notReady) || errors.As(err, &noPoller)
 }
 
 // answers asks the workers of a task queue how the latest job there stands, over or not. Only one
@@ -171,7 +164,7 @@ func (s *session) answers(ctx context.Context, queue string) (job string, err er
 		return "", nil
 	}
 	job = latest.GetExecution().GetWorkflowId()
-	if _, err := s.client.QueryWorkflow(ctx, job, latest.GetExecution().GetRunId(), workflows.StatusQuery); nobodyAnswered(err) {
+	if _, err := workflows.StatusOf(ctx, s.client, job); nobodyAnswered(err) {
 		return job, err
 	}
 	return job, nil

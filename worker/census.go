@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -226,11 +225,11 @@ func (c *census) successes(ctx context.Context, connection string, into map[pipe
 		return err
 	}
 	for _, e := range list.GetExecutions() {
-		parts := strings.Split(e.GetExecution().GetWorkflowId(), "/") // see workflows.CloseWorkflowID
-		if len(parts) != 4 || parts[0] != "close" {
+		id, ok := workflows.ParseID(e.GetExecution().GetWorkflowId())
+		if !ok || !id.IsClose() {
 			continue
 		}
-		key := pipelineKey{connection, parts[2]}
+		key := pipelineKey{connection, id.Name}
 		if at := e.GetCloseTime().AsTime(); at.After(into[key]) {
 			into[key] = at
 		}
@@ -248,8 +247,8 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 		if err != nil {
 			return err
 		}
-		parts := strings.Split(entry.ID, "/") // see workflows.ScheduleID
-		if len(parts) != 3 || parts[0] != "schedule" || !slices.Contains(c.connections, parts[1]) {
+		id, ok := workflows.ParseID(entry.ID)
+		if !ok || id.Kind != workflows.ScheduleKind || id.Suffix != "" || !slices.Contains(c.connections, id.Connection) {
 			continue
 		}
 		is, err := c.temporal.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
@@ -259,7 +258,7 @@ func (c *census) schedules(ctx context.Context, into map[pipelineKey]scheduleFin
 		if err != nil {
 			return err
 		}
-		key, night := pipelineKey{parts[1], parts[2]}, c.lastNight(is, time.Now())
+		key, night := pipelineKey{id.Connection, id.Name}, c.lastNight(is, time.Now())
 		begun, closed, err := c.became(ctx, key, night)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -134,27 +133,6 @@ func ChoiceNames() []string {
 		names = append(names, c.Name)
 	}
 	return names
-}
-
-// Validate returns every problem of a command that shows without its workflow.
-func (c Command) Validate(name string) error {
-	var f faults
-	specs := Commands()
-	i := slices.IndexFunc(specs, func(s CommandSpec) bool { return s.Name == name })
-	switch {
-	case i < 0:
-		f.add("command %q is none of %s", name, strings.Join(CommandNames(), ", "))
-	case !specs[i].HasChoice:
-	case c.Choice == "":
-		f.add("choice is missing: one of %s", strings.Join(ChoiceNames(), ", "))
-	case !slices.Contains(ChoiceNames(), c.Choice):
-		f.add("choice %q is none of %s", c.Choice, strings.Join(ChoiceNames(), ", "))
-	case c.Choice == Adopt && c.RunID == "":
-		f.add("choice adopt needs the run_id to follow")
-	case c.Choice != Adopt && c.RunID != "":
-		f.add("run_id belongs to choice adopt")
-	}
-	return f.err()
 }
 
 // CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt").

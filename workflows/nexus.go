@@ -11,28 +11,29 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporalnexus"
+	"go.temporal.io/sdk/workflow"
 )
 
 // NexusService is the name of the Nexus service that every worker offers, so that other teams'
-// namespaces run and steer closes without sharing code. Its operations:
+// namespaces run closes and send them commands without sharing code. Its operations:
 //
 //	nightly_close  NightlyCloseInput -> NightlyCloseResult; cancelling it cancels the close. One that
 //	               succeeded before answers with its result at once
 //	run_batch      RunBatchInput -> RunBatchResult; cancelling it interrupts the run. One that
 //	               succeeded before answers with its result at once, unless again gives a reason
-//	steer          NexusCommand -> nothing; a signal to a close or a batch
+//	command        NexusCommand -> nothing; a signal to a close or a batch
 //	status         NexusStatus -> Status
 const NexusService = "pbsm"
 
-// NexusCommand is a signal to a workflow.
+// NexusCommand is a command to a close or a batch.
 type NexusCommand struct {
 	WorkflowID string `json:"workflow_id"`
-	// Signal is interrupt, rerun, restart, decide or approve.
+	// Signal is the name of the command.
 	Signal string `json:"signal"`
 	Command
 }
 
-// NexusStatus asks how a workflow stands.
+// NexusStatus is the input of the operation status.
 type NexusStatus struct {
 	WorkflowID string `json:"workflow_id"`
 }
@@ -41,31 +42,35 @@ type NexusStatus struct {
 func NewNexusService() (*nexus.Service, error) {
 	service := nexus.NewService(NexusService)
 	err := service.Register(
-		onceOperation[NightlyCloseInput, NightlyCloseResult]{temporalnexus.NewWorkflowRunOperation("nightly_close", NightlyClose,
-			func(_ context.Context, in NightlyCloseInput, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
-				if err := in.Validate(); err != nil {
-					return client.StartWorkflowOptions{}, badRequest(err)
-				}
-				if in.Pipeline == "" {
-					return client.StartWorkflowOptions{}, badRequest(fmt.Errorf("pipeline is missing: with a definition, repeat its name, for it is a part of the close's id"))
-				}
-				return in.StartOptions(""), nil
-			})},
-		onceOperation[RunBatchInput, RunBatchResult]{temporalnexus.NewWorkflowRunOperation("run_batch", RunBatch,
-			func(_ context.Context, in RunBatchInput, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
-				if err := in.Validate(); err != nil {
-					return client.StartWorkflowOptions{}, badRequest(err)
-				}
-				return in.StartOptions(""), nil
-			})},
-		nexus.NewSyncOperation("steer", steerByNexus),
-		nexus.NewSyncOperation("status", statusByNexus),
+		runOperation("nightly_close", NightlyClose),
+		runOperation("run_batch", RunBatch),
+		nexus.NewSyncOperation("command", nexusCommand),
+		nexus.NewSyncOperation("status", nexusStatus),
 	)
 	return service, err
 }
 
-// onceOperation answers what succeeded before with the result that it had.
-type onceOperation[I interface{ WorkflowID() string }, O any] struct {
+// runnable is an input whose workflow has an id of its own.
+type runnable interface {
+	Input
+	WorkflowID() string
+}
+
+func runOperation[I runnable, O any](name string, run func(workflow.Context, I) (O, error)) nexus.RegisterableOperation {
+	start := func(_ context.Context, in I, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
+		if err := in.Validate(); err != nil {
+			return client.StartWorkflowOptions{}, badRequest(err)
+		}
+		if in.WorkflowID() == "" {
+			return client.StartWorkflowOptions{}, badRequest(errors.New("pipeline is missing: with a definition, repeat its name, which is a part of the close's id"))
+		}
+		return in.spec().options(StartOptions{}), nil
+	}
+	return onceOperation[I, O]{temporalnexus.NewWorkflowRunOperation(name, run, start)}
+}
+
+// onceOperation answers with the earlier result when the workflow succeeded before.
+type onceOperation[I runnable, O any] struct {
 	nexus.Operation[I, O]
 }
 
@@ -82,11 +87,10 @@ func (o onceOperation[I, O]) Start(ctx context.Context, in I, options nexus.Star
 	return &nexus.HandlerStartOperationResultSync[O]{Value: result}, nil
 }
 
-func steerByNexus(ctx context.Context, in NexusCommand, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
+func nexusCommand(ctx context.Context, in NexusCommand, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
 	var f faults
 	f.require("workflow_id", in.WorkflowID)
-	names := []string{InterruptCommand, RerunCommand, RestartCommand, DecideCommand, ApproveCommand}
-	if !slices.Contains(names, in.Signal) {
+	if names := CommandNames(); !slices.Contains(names, in.Signal) {
 		f.add("signal %q is none of %s", in.Signal, strings.Join(names, ", "))
 	}
 	if err := f.err(); err != nil {
@@ -95,21 +99,17 @@ func steerByNexus(ctx context.Context, in NexusCommand, _ nexus.StartOperationOp
 	return nil, about(in.WorkflowID, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Command))
 }
 
-func statusByNexus(ctx context.Context, in NexusStatus, _ nexus.StartOperationOptions) (Status, error) {
+func nexusStatus(ctx context.Context, in NexusStatus, _ nexus.StartOperationOptions) (Status, error) {
 	var f faults
 	f.require("workflow_id", in.WorkflowID)
 	if err := f.err(); err != nil {
 		return Status{}, badRequest(err)
 	}
-	answer, err := temporalnexus.GetClient(ctx).QueryWorkflow(ctx, in.WorkflowID, "", StatusQuery)
-	if err != nil {
-		return Status{}, about(in.WorkflowID, err)
-	}
-	var status Status
-	return status, answer.Get(&status)
+	status, err := StatusOf(ctx, temporalnexus.GetClient(ctx), in.WorkflowID)
+	return status, about(in.WorkflowID, err)
 }
 
-// about names the workflow where there is none, or none that still runs.
+// about names the workflow in an error that says that there is none, or none that still runs.
 func about(id string, err error) error {
 	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {

@@ -3,7 +3,6 @@ package workflows
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -25,7 +24,11 @@ type stepState struct {
 // startedByClose reports whether a close started this workflow.
 func startedByClose(ctx workflow.Context) bool {
 	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
-	return parent != nil && strings.HasPrefix(parent.ID, closePrefix)
+	if parent == nil {
+		return false
+	}
+	id, ok := ParseID(parent.ID)
+	return ok && id.IsClose()
 }
 
 // parentSignal is the observer that signals the close when the status which the close shows of its

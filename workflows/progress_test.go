@@ -12,7 +12,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-func TestTriedAgainIsWhatFailsInARow(t *testing.T) {
+func TestRetryReason_isOfFailuresInARow(t *testing.T) {
 	failures := temporal.GetDefaultFailureConverter()
 	down := failures.ErrorToFailure(temporal.NewApplicationError("the service is down", activities.Unavailable))
 	nothingNew := failures.ErrorToFailure(temporal.NewApplicationErrorWithOptions("it runs", activities.StillWaiting,
@@ -25,15 +25,15 @@ func TestTriedAgainIsWhatFailsInARow(t *testing.T) {
 		"the first attempt":            {1, nil, ""},
 		"one failure":                  {2, down, ""},
 		"failures in a row":            {3, down, "the service is down"},
-		"looks that found nothing new": {90, nothingNew, ""},
+		"polls that found nothing new": {90, nothingNew, ""},
 		"an attempt without a failure": {3, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			described := &workflowservice.DescribeWorkflowExecutionResponse{
 				PendingActivities: []*workflowpb.PendingActivityInfo{{Attempt: 1}, {Attempt: c.attempt, LastFailure: c.failure}},
 			}
-			require.Equal(t, c.want, RetryReason(described, failures))
+			require.Equal(t, c.want, Execution{described: described}.RetryReason(failures))
 		})
 	}
-	require.Empty(t, RetryReason(nil, failures), "no answer")
+	require.Empty(t, Execution{}.RetryReason(failures), "no answer")
 }

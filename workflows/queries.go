@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/sdk/converter"
 )
 
 // WaitingQuery is the visibility query of the running workflows of some types that wait for an
@@ -32,14 +29,4 @@ func WorkflowsQuery(taskQueue string) string {
 
 func typeIn(names []string) string {
 	return fmt.Sprintf("WorkflowType IN ('%s')", strings.Join(names, "', '"))
-}
-
-// LastState is the state in a workflow's search attributes, for when no worker answers. It is empty
-// before the workflow has set one.
-func LastState(info *workflowpb.WorkflowExecutionInfo) State {
-	var state State
-	if value, ok := info.GetSearchAttributes().GetIndexedFields()[stateAttribute.GetName()]; ok {
-		_ = converter.GetDefaultDataConverter().FromPayload(value, &state) // it is a Keyword
-	}
-	return state
 }

@@ -1,15 +1,50 @@
 package workflows
 
 import (
-	"context"
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 )
 
-// WorkflowID is the id that stands for this night. It is empty where only the definition
-// knows the pipeline's name: name the pipeline too.
+// Input is the input of a workflow that Start starts: NightlyCloseInput, RunBatchInput, GenerateReportInput,
+// UploadFileInput, DownloadFileInput or MigrateInput.
+type Input interface {
+	// Validate names every problem that shows without contacting anything.
+	Validate() error
+	spec() startSpec
+}
+
+// startSpec says how the workflow of an input is started, by whomever: a client, a parent, Nexus or a schedule.
+type startSpec struct {
+	workflowType string
+	id           string
+	connection   string
+	summary      string
+	reuse        enumspb.WorkflowIdReusePolicy
+}
+
+// once starts a workflow again only when the one before did not succeed.
+const once = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+
+// closeReusePolicy keeps a close that succeeded from running again.
+const closeReusePolicy = once
+
+// reusePolicy lets a batch that succeeded run again only for a reason.
+func (in RunBatchInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
+	if in.Again != "" {
+		return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
+	return once
+}
+
+// WorkflowID is the id of this close. It is empty where only the definition has the pipeline's name:
+// set Pipeline as well.
 func (in NightlyCloseInput) WorkflowID() string {
 	if in.Pipeline == "" {
 		return ""
@@ -17,99 +52,126 @@ func (in NightlyCloseInput) WorkflowID() string {
 	return CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)
 }
 
-// WorkflowID is the id that stands for this posting.
+// WorkflowID is the id of this submission.
 func (in RunBatchInput) WorkflowID() string {
 	return BatchWorkflowID(in.Connection, in.Code, in.AsOfDate, in.Key)
 }
 
-// reusePolicy lets a posting that succeeded be repeated only for a reason.
-func (in RunBatchInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
-	if in.Again != "" {
-		return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	}
-	return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+// WorkflowID is the id of this migration: it runs once at a time.
+func (in MigrateInput) WorkflowID() string {
+	return strings.Join([]string{"migrate", in.Connection, in.Direction, in.Code}, "/")
 }
 
-// closeReusePolicy: a close that succeeded is not done again.
-const closeReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+// ConnectionOf is the connection of an input.
+func ConnectionOf(in Input) string { return in.spec().connection }
 
-// StartOptions start the close under its own id, or attach to the one that is going on, or that succeeded.
-// taskQueue is TaskQueue where the workers are not configured otherwise.
-func (in NightlyCloseInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{
-		ID: in.WorkflowID(), TaskQueue: taskQueue,
-		WorkflowIDReusePolicy:    closeReusePolicy,
+func (in NightlyCloseInput) spec() startSpec {
+	return startSpec{
+		workflowType: NightlyCloseType,
+		id:           in.WorkflowID(),
+		connection:   in.Connection,
+		summary:      fmt.Sprintf("%s for %s on %s", in.Pipeline, in.AsOfDate, in.Connection),
+		reuse:        closeReusePolicy,
+	}
+}
+
+func (in RunBatchInput) spec() startSpec {
+	return startSpec{
+		workflowType: RunBatchType,
+		id:           in.WorkflowID(),
+		connection:   in.Connection,
+		summary:      fmt.Sprintf("%s for %s on %s", in.Code, in.AsOfDate, in.Connection),
+		reuse:        in.reusePolicy(),
+	}
+}
+
+func (in GenerateReportInput) spec() startSpec {
+	return startSpec{
+		workflowType: GenerateReportType,
+		id:           uniqueID(time.Now(), "report", in.Connection, in.Code),
+		connection:   in.Connection,
+		summary:      fmt.Sprintf("report %s to %s", in.Code, in.SaveTo),
+	}
+}
+
+func (in UploadFileInput) spec() startSpec {
+	return startSpec{
+		workflowType: UploadFileType,
+		id:           uniqueID(time.Now(), "upload", in.Connection, cmp.Or(in.Name, path.Base(in.File))),
+		connection:   in.Connection,
+		summary:      "upload " + in.File,
+	}
+}
+
+func (in DownloadFileInput) spec() startSpec {
+	return startSpec{
+		workflowType: DownloadFileType,
+		id:           uniqueID(time.Now(), "download", in.Connection, cmp.Or(in.FileID, in.Name)),
+		connection:   in.Connection,
+		summary:      "download to " + in.SaveTo,
+	}
+}
+
+func (in MigrateInput) spec() startSpec {
+	return startSpec{
+		workflowType: MigrateType,
+		id:           in.WorkflowID(),
+		connection:   in.Connection,
+		summary:      in.Direction + " " + in.Code,
+		reuse:        enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}
+}
+
+// options start the workflow, or attach to the one that runs. One that succeeded before is an error,
+// serviceerror.WorkflowExecutionAlreadyStarted, where it must not run again.
+func (s startSpec) options(o StartOptions) client.StartWorkflowOptions {
+	options := client.StartWorkflowOptions{
+		ID:                       s.id,
+		TaskQueue:                o.TaskQueue,
+		WorkflowIDReusePolicy:    s.reuse,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            in.Pipeline + " for " + in.AsOfDate + " on " + in.Connection,
-		Priority:                 Priority(in.Connection, 0),
+		StaticSummary:            s.summary,
+		Priority:                 Priority(s.connection, o.Priority),
 	}
-}
-
-// StartOptions start the posting under its own id, or attach to the one that is going on, or
-// that succeeded: it is not run again unless Again gives a reason. (Who wants to be told sets
-// WorkflowExecutionErrorWhenAlreadyStarted.)
-func (in RunBatchInput) StartOptions(taskQueue string) client.StartWorkflowOptions {
-	return client.StartWorkflowOptions{
-		ID: in.WorkflowID(), TaskQueue: taskQueue,
-		WorkflowIDReusePolicy:    in.reusePolicy(),
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            in.Code + " for " + in.AsOfDate + " on " + in.Connection,
-		Priority:                 Priority(in.Connection, 0),
+	for field, value := range map[string]string{"started_by": o.By, "started_with": o.With} {
+		if value == "" {
+			continue
+		}
+		if options.Memo == nil {
+			options.Memo = map[string]any{}
+		}
+		options.Memo[field] = value
 	}
+	return options
 }
 
-// StartClose starts a close, or attaches to the one of this night that is going on or that
-// succeeded. The run's Get gives a NightlyCloseResult.
-func StartClose(ctx context.Context, c client.Client, taskQueue string, in NightlyCloseInput) (client.WorkflowRun, error) {
-	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), NightlyCloseType, in)
-}
-
-// StartBatch starts a posting, or attaches to the one that is going on or that succeeded. The
-// run's Get gives a RunBatchResult.
-func StartBatch(ctx context.Context, c client.Client, taskQueue string, in RunBatchInput) (client.WorkflowRun, error) {
-	return c.ExecuteWorkflow(ctx, in.StartOptions(taskQueue), RunBatchType, in)
-}
-
-// ExecuteClose runs a close as a child of a workflow in the same namespace. Cancelling the
-// parent cancels the close and waits for it; a parent that is terminated leaves it going on.
-// One that is going on or succeeded before is temporal.ChildWorkflowExecutionAlreadyStartedError.
+// ExecuteClose runs a close as a child of a workflow in the same namespace. Cancelling the parent cancels
+// the close and waits for it; terminating the parent leaves the close running. A close that runs, or
+// succeeded before, is a temporal.ChildWorkflowExecutionAlreadyStartedError.
 func ExecuteClose(ctx workflow.Context, taskQueue string, in NightlyCloseInput) workflow.ChildWorkflowFuture {
-	options := childOptions(taskQueue, in.WorkflowID(), in.Connection)
-	options.WorkflowIDReusePolicy = closeReusePolicy
-	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), NightlyCloseType, in)
+	return executeChild(ctx, taskQueue, in)
 }
 
-// ExecuteBatch runs a posting as a child of a workflow in the same namespace. One that is going
-// on or succeeded before is temporal.ChildWorkflowExecutionAlreadyStartedError.
+// ExecuteBatch runs a batch as a child of a workflow in the same namespace, as ExecuteClose does a close.
 func ExecuteBatch(ctx workflow.Context, taskQueue string, in RunBatchInput) workflow.ChildWorkflowFuture {
-	options := childOptions(taskQueue, in.WorkflowID(), in.Connection)
-	options.WorkflowIDReusePolicy = in.reusePolicy()
-	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), RunBatchType, in)
+	return executeChild(ctx, taskQueue, in)
 }
 
-func childOptions(taskQueue, id, connection string) workflow.ChildWorkflowOptions {
-	return workflow.ChildWorkflowOptions{
-		WorkflowID: id, TaskQueue: taskQueue, WaitForCancellation: true,
-		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		Priority:          Priority(connection, 0),
-	}
-}
-
-// SendCommand sends one of the steering updates (InterruptCommand and so on) and answers when it took
-// effect. What does not apply is an application error of type Refused, with the reason.
-func SendCommand(ctx context.Context, c client.Client, workflowID, name string, asked Command) (CommandResult, error) {
-	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflowID, UpdateName: name, Args: []any{asked}, WaitForStage: client.WorkflowUpdateStageCompleted,
+func executeChild(ctx workflow.Context, taskQueue string, in Input) workflow.ChildWorkflowFuture {
+	s := in.spec()
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            s.id,
+		TaskQueue:             taskQueue,
+		WorkflowIDReusePolicy: s.reuse,
+		WaitForCancellation:   true,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		Priority:              Priority(s.connection, 0),
 	})
-	if err != nil {
-		return CommandResult{}, err
-	}
-	var answer CommandResult
-	return answer, handle.Get(ctx, &answer)
+	return workflow.ExecuteChildWorkflow(ctx, s.workflowType, in)
 }
 
-// SignalCommand sends one of the steering signals from another workflow. The future tells that
-// it arrived; what came of it shows in the status.
-func SignalCommand(ctx workflow.Context, workflowID, name string, asked Command) workflow.Future {
-	return workflow.SignalExternalWorkflow(ctx, workflowID, "", name, asked)
+// SignalCommand sends a command to a close or a batch from another workflow. The future resolves when the
+// signal arrived; its effect shows in the status.
+func SignalCommand(ctx workflow.Context, workflowID, name string, command Command) workflow.Future {
+	return workflow.SignalExternalWorkflow(ctx, workflowID, "", name, command)
 }

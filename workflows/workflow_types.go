@@ -20,10 +20,9 @@ type WorkflowType struct {
 	Noun string
 	// TakesCommands marks a workflow that asks questions, and takes commands.
 	TakesCommands bool
-	// NewResult makes the pointer that its result decodes into.
-	NewResult func() any
 
-	function any
+	newResult func() any
+	function  any
 }
 
 // WorkflowTypes lists every workflow of this package: what a worker registers, what metrics count,
@@ -51,6 +50,15 @@ func TypeByName(name string) (t WorkflowType, ok bool) {
 		return WorkflowType{}, false
 	}
 	return types[i], true
+}
+
+// NewResult makes the pointer that the result of a workflow type decodes into; nil for a workflow of another program.
+func NewResult(workflowType string) any {
+	t, ok := TypeByName(workflowType)
+	if !ok {
+		return nil
+	}
+	return t.newResult()
 }
 
 // typeNames lists the names of the workflow types.

@@ -16,14 +16,17 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-func TestPagesShowTheExample(t *testing.T) {
+// The Go on the pages is compiled and run as an example of the package.
+func TestPages_showTheExamples(t *testing.T) {
 	t.Parallel()
 	_, blocks := harness.Page(t, "../../docs/starting.md")
-	source, err := os.ReadFile("../example/month_end.go")
+	source, err := os.ReadFile("../../workflows/example_test.go")
 	require.NoError(t, err)
 	shown := harness.InLanguage(blocks, "go")
-	require.Len(t, shown, 1)
-	require.Equal(t, string(source), shown[0].Text, "docs/starting.md and tests/example/month_end.go")
+	require.Len(t, shown, 3)
+	for _, b := range shown {
+		require.Contains(t, string(source), b.Text, "docs/starting.md and workflows/example_test.go")
+	}
 }
 
 // inputs are what the JSON on the pages is decoded into, by the workflow that takes it.

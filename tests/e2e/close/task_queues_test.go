@@ -155,11 +155,11 @@ func TestOneConnectionDoesNotStarveAnother(t *testing.T) {
 	one := harness.New(t, harness.Options{NoWorker: true})
 	two := harness.New(t, harness.Options{NoWorker: true, TaskQueue: one.TaskQueue, Name: "-two"})
 	start := func(e *harness.Env, key int) string {
-		run, err := workflows.StartBatch(t.Context(), e.Temporal, e.TaskQueue, workflows.RunBatchInput{
+		started, err := workflows.Start(t.Context(), e.Temporal, workflows.RunBatchInput{
 			Connection: e.Connection, Code: harness.QuickBatch, AsOfDate: harness.AsOf, Key: fmt.Sprint(key),
-		})
+		}, workflows.StartOptions{TaskQueue: e.TaskQueue})
 		require.NoError(t, err)
-		return run.GetID()
+		return started.ID
 	}
 	var many []string
 	for i := range flood {

@@ -73,7 +73,7 @@ func treasurySteers(ctx workflow.Context, batchID string, input map[string]any) 
 	goesOn := func(s treasuryStatus) bool { return s.State == "running" && s.StatusCode == "2" }
 	waits := func(s treasuryStatus) bool { return s.State == "waiting" }
 	say := func(word string) error {
-		return treasuryCalls(ctx, "steer", map[string]any{"workflow_id": batchID, "signal": word, "by": "treasury", "why": "rates"}).Get(ctx, nil)
+		return treasuryCalls(ctx, "command", map[string]any{"workflow_id": batchID, "signal": word, "by": "treasury", "why": "rates"}).Get(ctx, nil)
 	}
 	for _, step := range []func() error{
 		func() error { return until(goesOn) },
@@ -168,10 +168,10 @@ func TestNexus(t *testing.T) {
 		{"nightly_close", map[string]any{"connection": "a b"}, []string{`connection "a b"`, "pipeline is missing", "as_of_date is missing"}},
 		{"nightly_close", map[string]any{"connection": "c", "as_of_date": harness.AsOf, "definition": "name: x"}, []string{"pipeline is missing"}},
 		{"run_batch", map[string]any{"restarts": -1}, []string{"connection is missing", "code is missing", "as_of_date is missing", "restarts is -1"}},
-		{"steer", map[string]any{"workflow_id": "x", "signal": "stop"}, []string{`"stop" is none of`}},
-		{"steer", map[string]any{"signal": "stop"}, []string{"workflow_id is missing", `"stop" is none of`}},
+		{"command", map[string]any{"workflow_id": "x", "signal": "stop"}, []string{`"stop" is none of`}},
+		{"command", map[string]any{"signal": "stop"}, []string{"workflow_id is missing", `"stop" is none of`}},
 		{"status", map[string]any{}, []string{"workflow_id is missing"}},
-		{"steer", map[string]any{"workflow_id": "batch/nowhere", "signal": "interrupt"}, []string{"batch/nowhere"}},
+		{"command", map[string]any{"workflow_id": "batch/nowhere", "signal": "interrupt"}, []string{"batch/nowhere"}},
 		{"status", map[string]any{"workflow_id": "batch/nowhere"}, []string{"batch/nowhere"}},
 	} {
 		t.Run(fmt.Sprintf("%s with %v", bad.operation, bad.input), func(t *testing.T) {

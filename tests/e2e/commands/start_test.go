@@ -45,60 +45,63 @@ func TestStartFromAClient(t *testing.T) {
 	ctx := t.Context()
 
 	hanging := workflows.RunBatchInput{Connection: e.Connection, Code: harness.HangBatch, AsOfDate: harness.AsOf}
-	first, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, hanging)
-	require.NoError(t, err)
-	second, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, hanging)
-	require.NoError(t, err)
-	require.Equal(t, first.GetRunID(), second.GetRunID(), "the second start attaches to the first")
-	e.Until("it runs", func() bool { s, _ := e.Status(first.GetID()); return s.StatusCode == "2" })
+	start := func(in workflows.Input) workflows.Execution {
+		started, err := workflows.Start(ctx, e.Temporal, in, workflows.StartOptions{TaskQueue: e.TaskQueue})
+		require.NoError(t, err)
+		return started
+	}
+	await := func(started workflows.Execution, result any) error {
+		return e.Await(e.Temporal.GetWorkflow(ctx, started.ID, started.RunID), result)
+	}
+	first, second := start(hanging), start(hanging)
+	require.True(t, first.Started)
+	require.Equal(t, first.RunID, second.RunID, "the second start attaches to the first")
+	require.False(t, second.Started)
+	require.True(t, second.Running())
+	e.Until("it runs", func() bool { s, _ := e.Status(first.ID); return s.StatusCode == "2" })
 
-	word := workflows.Command{By: "api", Why: "test"}
-	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.RestartCommand, word)
+	command := workflows.Command{By: "api", Why: "test"}
+	_, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.RestartCommand, command)
 	var refused *temporal.ApplicationError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, workflows.Refused, refused.Type())
 	require.ErrorContains(t, err, "What applies: interrupt")
-	answer, err := workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.InterruptCommand, word)
+	answer, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.InterruptCommand, command)
 	require.NoError(t, err)
 	require.Contains(t, answer.Message, "Interrupted", "answered when the service confirmed it")
-	word.Choice = workflows.GiveUp
-	e.AwaitState(first.GetID(), workflows.Waiting)
-	_, err = workflows.SendCommand(ctx, e.Temporal, first.GetID(), workflows.DecideCommand, word)
+	command.Choice = workflows.GiveUp
+	e.AwaitState(first.ID, workflows.Waiting)
+	_, err = workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.DecideCommand, command)
 	require.NoError(t, err)
-	require.Error(t, e.Await(first, nil))
+	require.Error(t, await(first, nil))
 
 	in := workflows.RunBatchInput{Connection: e.Connection, Code: harness.QuickBatch, AsOfDate: harness.AsOf}
-	run, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, in)
-	require.NoError(t, err)
-	require.NoError(t, e.Await(run, nil))
+	run := start(in)
+	require.NoError(t, await(run, nil))
 	again := func() string {
-		run, err := workflows.StartBatch(ctx, e.Temporal, e.TaskQueue, in)
-		require.NoError(t, err)
-		require.NoError(t, e.Await(run, nil))
-		return run.GetRunID()
+		run := start(in)
+		require.NoError(t, await(run, nil))
+		return run.RunID
 	}
-	require.Equal(t, run.GetRunID(), again(), "one that succeeded is not run again")
+	require.Equal(t, run.RunID, again(), "one that succeeded is not run again")
 	require.Len(t, e.Calls("trigger", harness.About(harness.QuickBatch)), 1)
 	in.Again = "rates were corrected"
-	require.NotEqual(t, run.GetRunID(), again())
+	require.NotEqual(t, run.RunID, again())
 	require.Len(t, e.Calls("trigger", harness.About(harness.QuickBatch)), 2)
 
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: fail-once\n    batch: {code: PBSM_FAIL_ONCE}\n")
 	night := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "night", AsOfDate: harness.AsOf}
-	one, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
-	require.NoError(t, err)
-	other, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
-	require.NoError(t, err)
-	require.Equal(t, one.GetRunID(), other.GetRunID())
-	e.AwaitState(one.GetID(), workflows.Waiting)
-	_, err = workflows.SendCommand(ctx, e.Temporal, one.GetID(), workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
+	one, other := start(night), start(night)
+	require.Equal(t, one.RunID, other.RunID)
+	e.AwaitState(one.ID, workflows.Waiting)
+	_, err = workflows.SendCommand(ctx, e.Temporal, one.ID, workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
-	require.NoError(t, e.Await(one, &result))
+	require.NoError(t, await(one, &result))
 	require.Equal(t, 1, result.Steps[0].Batch.Restarts)
-	done, err := workflows.StartClose(ctx, e.Temporal, e.TaskQueue, night)
-	require.NoError(t, err)
-	require.Equal(t, one.GetRunID(), done.GetRunID(), "a close that succeeded is not done again")
+	done := start(night)
+	require.True(t, done.AlreadyDone())
+	require.Equal(t, one.RunID, done.RunID, "a close that succeeded is not done again")
 	var same workflows.NightlyCloseResult
 	require.NoError(t, e.Await(e.Start("typed-by-hand", workflows.NightlyCloseType, night), &same))
 	require.Equal(t, result, same, "under another id neither: its result is given")

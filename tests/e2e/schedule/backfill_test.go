@@ -24,9 +24,7 @@ func TestTonightOvertakesABackfill(t *testing.T) {
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")
 	for i := range nights {
 		in := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "night", AsOfDate: backfilled(i)}
-		options := in.StartOptions(e.TaskQueue)
-		options.Priority = workflows.Priority(e.Connection, workflows.BackfillPriority)
-		_, err := e.Temporal.ExecuteWorkflow(t.Context(), options, workflows.NightlyCloseType, in)
+		_, err := workflows.Start(t.Context(), e.Temporal, in, workflows.StartOptions{TaskQueue: e.TaskQueue, Priority: workflows.BackfillPriority})
 		require.NoError(t, err)
 	}
 	e.StartWorker()

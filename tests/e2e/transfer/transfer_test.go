@@ -163,10 +163,10 @@ func TestACancelledTransferLeavesNothing(t *testing.T) {
 	e.Until("a part is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > 0 })
 	var progress workflows.TransferProgress
 	e.Until("its progress shows", func() bool {
-		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), t.Name(), "")
+		described, err := workflows.Describe(t.Context(), e.Temporal, t.Name())
 		require.NoError(t, err)
 		var ok bool
-		progress, ok = workflows.ProgressOf(described, converter.GetDefaultDataConverter())
+		progress, ok = described.Progress(converter.GetDefaultDataConverter())
 		return ok && progress.Rate > 0
 	})
 	require.EqualValues(t, 3*inThreeParts, progress.Total)

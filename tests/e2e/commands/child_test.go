@@ -6,37 +6,59 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
-	"github.com/pbsmflow/pbsmflow/tests/example"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// The example of docs/starting.md runs: its workflow starts a close as a child and steers it.
-func TestExampleRuns(t *testing.T) {
+// monthEnd is another team's workflow: it runs a close, and approves or interrupts a step of it by what a signal says.
+func monthEnd(ctx workflow.Context, in workflows.NightlyCloseInput) (result workflows.NightlyCloseResult, err error) {
+	nightly := workflows.ExecuteClose(ctx, workflows.TaskQueue, in)
+	var failed error
+	workflow.NewSelector(ctx).
+		AddReceive(workflow.GetSignalChannel(ctx, "books"), func(signals workflow.ReceiveChannel, _ bool) {
+			var good bool
+			signals.Receive(ctx, &good)
+			name, command := workflows.ApproveCommand, workflows.Command{By: "carla", Step: "sign-off"}
+			if !good {
+				name, command.Step = workflows.InterruptCommand, "allocate"
+			}
+			failed = workflows.SignalCommand(ctx, in.WorkflowID(), name, command).Get(ctx, nil)
+		}).
+		AddFuture(nightly, func(workflow.Future) {}).
+		Select(ctx)
+	if failed != nil {
+		return result, failed
+	}
+	return result, nightly.Get(ctx, &result)
+}
+
+// A close as a child of another team's workflow: it ends early, a step is approved, a step is interrupted.
+func TestExecuteClose_asAChildThatTakesCommands(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{TaskQueue: workflows.TaskQueue})
 	e.Write(e.Pipelines, "good.yaml", "name: good\nsteps:\n  - id: allocate\n    batch: {code: PBSM_QUICK}\n  - id: sign-off\n    needs: [allocate]\n    approve: {message: Are the books good}\n")
 	e.Write(e.Pipelines, "bad.yaml", "name: bad\nsteps:\n  - id: allocate\n    batch: {code: PBSM_HANG}\n")
 	w := worker.New(e.Temporal, "month-end", worker.Options{})
-	w.RegisterWorkflow(example.MonthEnd)
+	w.RegisterWorkflow(monthEnd)
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	start := func(pipeline string) client.WorkflowRun {
 		run, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "month-end/" + pipeline, TaskQueue: "month-end"},
-			example.MonthEnd, example.MonthEndInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: harness.AsOf})
+			monthEnd, workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: harness.AsOf, StartedBy: "month-end"})
 		require.NoError(t, err)
 		return run
 	}
-	tell := func(run client.WorkflowRun, books example.Books) {
-		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), run.GetID(), "", example.BooksSignal, books))
+	check := func(run client.WorkflowRun, good bool) {
+		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), run.GetID(), "", "books", good))
 	}
 
 	require.ErrorContains(t, e.Await(start("missing"), nil), "pipelines folder", "a close that ends early ends the month")
 
 	good := start("good")
 	e.AwaitState(workflows.CloseWorkflowID(e.Connection, "good", harness.AsOf), workflows.Waiting)
-	tell(good, example.Books{Controller: "carla", Good: true})
+	check(good, true)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(good, &result))
 	require.Equal(t, workflows.Succeeded, result.State)
@@ -48,7 +70,7 @@ func TestExampleRuns(t *testing.T) {
 		status, _ := e.Status(batch)
 		return status.RunID != "" && status.State == workflows.Running
 	})
-	tell(bad, example.Books{Controller: "carla", Why: "the rates are wrong"})
+	check(bad, false)
 	e.AwaitState(id, workflows.Waiting)
 	require.Len(t, e.Calls("interrupt", harness.Processed), 1)
 	_, err := e.Steer(id, workflows.DecideCommand, workflows.Command{By: "operator", Step: "allocate", Choice: workflows.GiveUp})

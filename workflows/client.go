@@ -1,0 +1,147 @@
+package workflows
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+)
+
+// StartOptions is what a start says beyond its input. The zero value is fine.
+type StartOptions struct {
+	// TaskQueue is the queue that the workers poll. Default: TaskQueue.
+	TaskQueue string
+	// Priority is 1 (served first) to 5 (served last), or 0 for Temporal's default, which is 3.
+	Priority int
+	// By is the operator or system behind the start, With the program. Both are kept in the memo.
+	By, With string
+}
+
+// Execution is a workflow as Temporal knows it.
+type Execution struct {
+	ID        string
+	RunID     string // Temporal's, not the service's
+	Type      string
+	TaskQueue string
+	Status    enumspb.WorkflowExecutionStatus
+	StartedAt time.Time
+	EndedAt   time.Time // zero while it runs
+	// Started is true when Start started it, and false when it was there already.
+	Started bool
+
+	described *workflowservice.DescribeWorkflowExecutionResponse
+}
+
+// Running reports whether the workflow has not ended.
+func (e Execution) Running() bool { return e.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
+
+// AlreadyDone reports whether Start started nothing because the workflow had succeeded before.
+func (e Execution) AlreadyDone() bool { return !e.Started && !e.Running() }
+
+// ErrIDTaken is the error of a start whose workflow id belongs to a workflow of another type.
+var ErrIDTaken = errors.New("the workflow id is taken")
+
+// Start starts the workflow of an input, or finds the one that has its id: one that runs, or one that
+// succeeded before and must not run again.
+func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Execution, error) {
+	s := in.spec()
+	o.TaskQueue = cmp.Or(o.TaskQueue, TaskQueue)
+	options := s.options(o)
+	// With a conflict Temporal must fail, else its answer does not say whether this call started the workflow.
+	options.WorkflowIDConflictPolicy = enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+	options.WorkflowExecutionErrorWhenAlreadyStarted = true
+	run, err := c.ExecuteWorkflow(ctx, options, s.workflowType, in)
+	var exists *serviceerror.WorkflowExecutionAlreadyStarted
+	switch {
+	case errors.As(err, &exists):
+		return find(ctx, c, s, exists.RunId)
+	case err != nil:
+		return Execution{}, fmt.Errorf("start %s: %w", s.id, err)
+	}
+	return Execution{
+		ID:        run.GetID(),
+		RunID:     run.GetRunID(),
+		Type:      s.workflowType,
+		TaskQueue: o.TaskQueue,
+		Status:    enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		StartedAt: time.Now(),
+		Started:   true,
+	}, nil
+}
+
+func find(ctx context.Context, c client.Client, s startSpec, runID string) (Execution, error) {
+	found, err := describe(ctx, c, s.id, runID)
+	if err == nil && found.Type != s.workflowType {
+		return found, fmt.Errorf("%w: %s is a %s workflow", ErrIDTaken, s.id, found.Type)
+	}
+	return found, err
+}
+
+// Describe returns what Temporal knows of the latest workflow with an id. The error wraps
+// serviceerror.NotFound when there is none.
+func Describe(ctx context.Context, c client.Client, id string) (Execution, error) {
+	return describe(ctx, c, id, "")
+}
+
+func describe(ctx context.Context, c client.Client, id, runID string) (Execution, error) {
+	described, err := c.DescribeWorkflowExecution(ctx, id, runID)
+	if err != nil {
+		return Execution{}, fmt.Errorf("describe %s: %w", id, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	e := Execution{
+		ID:        id,
+		RunID:     cmp.Or(info.GetExecution().GetRunId(), runID),
+		Type:      info.GetType().GetName(),
+		TaskQueue: info.GetTaskQueue(),
+		Status:    info.GetStatus(),
+		StartedAt: info.GetStartTime().AsTime(),
+		described: described,
+	}
+	if !e.Running() {
+		e.EndedAt = info.GetCloseTime().AsTime()
+	}
+	return e, nil
+}
+
+// StatusOf returns the status of a workflow of this package. It needs a worker that answers.
+func StatusOf(ctx context.Context, c client.Client, id string) (Status, error) {
+	var status Status
+	answer, err := c.QueryWorkflow(ctx, id, "", StatusQuery)
+	if err == nil {
+		err = answer.Get(&status)
+	}
+	return status, err
+}
+
+// SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
+// not apply is an application error of type Refused, with the reason. A call that is cut, as proxies
+// do to long ones, is repeated under the same update id while Temporal answers: the command acts once.
+func SendCommand(ctx context.Context, c client.Client, workflowID, name string, command Command) (CommandResult, error) {
+	update := client.UpdateWorkflowOptions{
+		UpdateID:   rand.Text(),
+		WorkflowID: workflowID,
+		UpdateName: name,
+		Args:       []any{command},
+	}
+	for {
+		var result CommandResult
+		err := temporalclient.Update(ctx, c, update, &result)
+		if err == nil || ctx.Err() != nil || !temporalclient.Unavailable(err) || !temporalclient.Answers(ctx, c, workflowID) {
+			return result, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
