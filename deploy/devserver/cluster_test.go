@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/server/temporal"
 )
 
-// The cluster of docker-compose.yaml is configured by files that only its containers read; this module has the server's own loader.
-func TestClusterConfigurationLoads(t *testing.T) {
+// Only the containers of docker-compose.yaml read these files; this module has the server's own loader.
+func TestClusterConfiguration_loads(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Load(config.WithConfigFile("../config/temporal.yaml"))
 	require.NoError(t, err)

@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// process is a devserver that was started.
+// process is a started devserver.
 type process struct {
 	announcement
 	cmd    *exec.Cmd
@@ -62,7 +62,7 @@ type process struct {
 	stderr *bytes.Buffer
 }
 
-// launch starts a devserver and does not wait for it. What still runs at the end of the test is killed.
+// launch starts a devserver without waiting for it. It is killed at the end of the test.
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(binary, args...), stderr: &bytes.Buffer{}}
@@ -76,7 +76,7 @@ func launch(t *testing.T, args ...string) *process {
 	return p
 }
 
-// start waits for the announcement.
+// start launches a devserver and waits for the announcement.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := launch(t, args...)
@@ -93,7 +93,7 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// fails waits for an end with the exit code and returns what stderr said.
+// fails waits until the devserver exits with a code, and returns its stderr.
 func (p *process) fails(t *testing.T, code int) string {
 	t.Helper()
 	timer := time.AfterFunc(patience, p.kill)
@@ -129,7 +129,7 @@ var (
 	asOfKey  = temporal.NewSearchAttributeKeyKeyword("PbsmAsOfDate")
 )
 
-// night publishes its search attributes, passes a timer, and ends when the update "decide" tells it a number.
+// night publishes its search attributes, passes a timer, and ends when the update "decide" sends it a number.
 func night(ctx workflow.Context, batch, asOf string) (int, error) {
 	state := "waiting"
 	number := 0
@@ -198,7 +198,7 @@ func withTimeout(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestWorkflowIsUpdatedQueriedAndFound(t *testing.T) {
+func TestDevserver_updatesQueriesAndFindsWorkflows(t *testing.T) {
 	t.Parallel()
 	ctx := withTimeout(t)
 	p := start(t, "--namespace", "close", "--namespace", "other")
@@ -249,8 +249,8 @@ func fetch(t *testing.T, url string) string {
 	return string(body)
 }
 
-// A worker that knows nothing of the kill carries on with the restarted server.
-func TestWorkflowsSurviveKillAndRestart(t *testing.T) {
+// The worker is not restarted: it reconnects to the restarted server.
+func TestDevserver_resumesAfterKill(t *testing.T) {
 	t.Parallel()
 	ctx := withTimeout(t)
 	db := filepath.Join(t.TempDir(), "the night #1 100%.db")
@@ -289,7 +289,7 @@ func TestWorkflowsSurviveKillAndRestart(t *testing.T) {
 	require.Contains(t, launch(t, "--db", db, "--search-attribute", "Extra=Bool").fails(t, 1), "Extra is a Int in this database, wanted Bool")
 }
 
-func TestKilledWhileMakingTheDatabase(t *testing.T) {
+func TestDevserver_killedWhileCreatingTheDatabase(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "t.db")
 	for _, file := range []string{db, db + "-wal"} {
@@ -300,7 +300,7 @@ func TestKilledWhileMakingTheDatabase(t *testing.T) {
 	start(t, "--db", db)
 }
 
-func TestTwoSideBySide(t *testing.T) {
+func TestDevserver_twoInstances(t *testing.T) {
 	t.Parallel()
 	ctx := withTimeout(t)
 	a, b := launch(t), start(t)
@@ -317,7 +317,7 @@ func TestTwoSideBySide(t *testing.T) {
 	require.Zero(t, count(ctx, cb, `WorkflowId = 'only-a'`))
 }
 
-func TestEndsQuietlyOnSignal(t *testing.T) {
+func TestDevserver_stopsQuietlyOnSignal(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		p := start(t)
@@ -329,7 +329,7 @@ func TestEndsQuietlyOnSignal(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "exit code")
 		require.Less(t, time.Since(began), 2*stopTimeout)
 		require.Empty(t, string(rest), "stdout holds the announcement only")
-		// Before its shard is acquired a busy start may complain, which is not what is asked here.
+		// Before its shard is acquired a busy start may log errors, which are not the subject of this test.
 		for line := range strings.Lines(p.stderr.String()) {
 			var entry struct{ TS time.Time }
 			require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
@@ -339,7 +339,7 @@ func TestEndsQuietlyOnSignal(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestDevserver_refusesBadOptions(t *testing.T) {
 	t.Parallel()
 	p := start(t, "--db", filepath.Join(t.TempDir(), "t.db"))
 	_, port, err := net.SplitHostPort(p.Address)
@@ -372,7 +372,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-func TestDynamicConfigReachesTheServer(t *testing.T) {
+func TestDevserver_dynamicConfigReachesTheServer(t *testing.T) {
 	t.Parallel()
 	ctx := withTimeout(t)
 	p := start(t, "--dynamic-config", "limit.maxIDLength=200")

@@ -1,12 +1,12 @@
-// Command devserver is Temporal for one machine: the official server with its four services on SQLite,
-// and the official web UI, in one process.
+// Command devserver runs Temporal on one machine: the official server with its four services on SQLite, and the
+// official web UI, in one process.
 //
-// When both answer it prints one line of JSON on stdout; all else goes to stderr:
+// When both are ready, it prints one line of JSON to stdout; everything else goes to stderr:
 //
 //	{"address":"127.0.0.1:41233","ui":"http://127.0.0.1:41234","namespace":"default","db":"/data/temporal.db"}
 //
-// SIGINT and SIGTERM end it with exit code 0. With --db it may also be killed:
-// a restart on the same file carries on with the workflows that were running.
+// SIGINT and SIGTERM stop it with exit code 0. With --db it may also be killed: after a restart on the same file,
+// running workflows continue.
 package main
 
 import (
@@ -30,7 +30,7 @@ import (
 
 const (
 	startTimeout = time.Minute
-	// stopTimeout bounds the graceful stop: idle long polls may hold it up, and nothing is lost by leaving.
+	// stopTimeout bounds the graceful stop, which idle long polls may delay. Nothing is lost by exiting.
 	stopTimeout = 3 * time.Second
 )
 
@@ -44,7 +44,7 @@ type announcement struct {
 
 func main() {
 	stdout := os.Stdout
-	os.Stdout = os.Stderr // the UI's framework logs to stdout, which belongs to the announcement
+	os.Stdout = os.Stderr // the UI's framework logs to stdout, which is reserved for the announcement
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -86,9 +86,9 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	if err := server.Start(); err != nil {
 		return err
 	}
-	go func() { _ = ui.Start() }() // a failure ends the process in there, with the reason on stderr
+	go func() { _ = ui.Start() }() // a failure exits the process, with the reason on stderr
 	defer func() {
-		level.SetLevel(zapcore.FatalLevel) // each service complains about the others' end
+		level.SetLevel(zapcore.FatalLevel) // each service logs errors when the others stop
 		ui.Stop()
 		atMost(stopTimeout, func() { _ = server.Stop() })
 	}()

@@ -37,14 +37,14 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	flags.TextVar(&o.ip, "ip", net.IPv4(127, 0, 0, 1), "`address` to listen on")
 	flags.IntVar(&o.port, "port", 0, "gRPC `port`; 0 takes a free one")
 	flags.IntVar(&o.uiPort, "ui-port", 0, "`port` of the web UI; 0 takes a free one")
-	flags.StringVar(&o.db, "db", "", "SQLite `file`, made if missing; without it everything is forgotten at exit")
-	flags.Func("namespace", "`name` of a namespace to have, repeatable, the first one is announced (default default)", func(s string) error {
+	flags.StringVar(&o.db, "db", "", "SQLite `file`, created if missing; without it nothing is kept after the exit")
+	flags.Func("namespace", "`name` of a namespace, repeatable; the first one is announced (default default)", func(s string) error {
 		o.namespaces = append(o.namespaces, s)
 		return nil
 	})
 	flags.TextVar(&o.logLevel, "log-level", zapcore.WarnLevel, "`level`: debug, info, warn or error")
-	flags.StringVar(&o.codecEndpoint, "ui-codec-endpoint", "", "`URL` of a codec server that the UI decodes payloads with")
-	flags.Func("search-attribute", "`NAME=Type` to register beside this project's own, repeatable", o.searchAttributes.add)
+	flags.StringVar(&o.codecEndpoint, "ui-codec-endpoint", "", "`URL` of the codec server with which the UI decodes payloads")
+	flags.Func("search-attribute", "`NAME=Type` to register in addition to this project's, repeatable", o.searchAttributes.add)
 	flags.Func("dynamic-config", "`KEY=VALUE` of Temporal's dynamic configuration, VALUE in YAML, repeatable", func(s string) error {
 		return addDynamicConfig(&dynamic, s)
 	})
@@ -77,8 +77,8 @@ func (o options) validate() error {
 	return errors.Join(errs...)
 }
 
-// addDynamicConfig has the server's own loader judge the key and the type of the value,
-// where the server itself would only log a warning and go on with its default.
+// addDynamicConfig checks the key and the type of the value with the server's own loader. The server itself would only
+// log a warning and use its default.
 func addDynamicConfig(loader *dynamicconfig.YamlLoader, pair string) error {
 	key, value, ok := strings.Cut(pair, "=")
 	if !ok || key == "" {

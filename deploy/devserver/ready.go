@@ -22,11 +22,11 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 )
 
-// probe names a workflow and a task queue that do not exist: that the server says so proves that it looked.
+// probe is the name of a workflow and a task queue that do not exist. The "not found" proves that the server looked.
 const probe = "pbsmflow-devserver-probe"
 
-// awaitReady returns when a workflow can be started, found by this project's search attributes, and seen in the UI.
-// Each check proves one part: frontend, history, matching, visibility, UI.
+// awaitReady waits until a workflow can be started, found by this project's search attributes, and seen in the UI.
+// Each check covers one part: frontend, history, matching, visibility, UI.
 func awaitReady(ctx context.Context, o options, address, uiURL string) error {
 	c, err := client.NewLazyClient(client.Options{HostPort: address, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	if err != nil {
@@ -85,7 +85,7 @@ func awaitNamespace(ctx context.Context, c client.Client, ns string, attrs searc
 	return nil
 }
 
-// register adds the attributes that a database from an earlier run does not have yet.
+// register adds the attributes that are missing in a database from an earlier run.
 func register(ctx context.Context, c client.Client, ns string, attrs searchAttributes) error {
 	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: ns})
 	if err != nil {
@@ -123,10 +123,10 @@ func get(ctx context.Context, url string) error {
 	return nil
 }
 
-// final is an error that waiting does not mend.
+// final is an error that waiting does not fix.
 type final struct{ error }
 
-// await repeats check until it succeeds, fails for good, or ctx ends; it then tells what was missing last.
+// await repeats check until it succeeds, fails permanently, or ctx ends. The error is that of the last check.
 func await(ctx context.Context, what string, check func() error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

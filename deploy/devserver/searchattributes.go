@@ -27,7 +27,7 @@ func defaultSearchAttributes() (searchAttributes, error) {
 	return attrs, nil
 }
 
-// add takes NAME=Type, with Type as Temporal spells it: Keyword, Text, Int, Double, Bool, Datetime, KeywordList.
+// add parses NAME=Type, with Temporal's names of types: Keyword, Text, Int, Double, Bool, Datetime, KeywordList.
 func (s searchAttributes) add(pair string) error {
 	name, typeName, ok := strings.Cut(pair, "=")
 	if !ok || name == "" {

@@ -23,7 +23,7 @@ const (
 	storeName   = "sqlite"
 )
 
-// ports of everything that listens. Only the first two are for others; the rest talk to each other on the loopback.
+// ports of all listeners. Only the first two are public; the others are used between the services, on the loopback.
 type ports struct {
 	frontend, ui                            int
 	frontendHTTP, history, matching, worker int
@@ -52,7 +52,7 @@ func choosePorts(o options) (ports, error) {
 	return p, nil
 }
 
-// newServer returns the four services of Temporal in one process.
+// newServer configures the four services of Temporal in one process.
 func newServer(o options, p ports, store *config.SQL, logger log.Logger) (temporal.Server, error) {
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	services := map[string]config.Service{}
@@ -73,7 +73,7 @@ func newServer(o options, p ports, store *config.SQL, logger log.Logger) (tempor
 		Persistence: config.Persistence{
 			DefaultStore:     storeName,
 			VisibilityStore:  storeName,
-			NumHistoryShards: 1, // fixed for the life of a database file
+			NumHistoryShards: 1, // cannot change during the life of a database file
 			DataStores:       map[string]config.DataStore{storeName: {SQL: store}},
 		},
 		ClusterMetadata: &cluster.Config{
@@ -108,14 +108,14 @@ func newServer(o options, p ports, store *config.SQL, logger log.Logger) (tempor
 	)
 }
 
-// queuePolls is how often a second the one shard looks for what is to be done next. With the server's 20, meant for
-// hundreds of shards, each step of a workflow waits 50 ms; above some hundred a busy server only looks more often.
+// queuePolls is how many times a second the only shard polls its queues. With the server's default of 20, meant for
+// hundreds of shards, each step of a workflow waits 50 ms; beyond a few hundred a busy server only polls more often.
 const queuePolls = 200
 
-// dynamicConfig is what one process on one machine wants otherwise than a cluster; all else is the server's default.
+// dynamicConfig returns what a single process needs differently from a cluster; all else is the server's default.
 func dynamicConfig(overrides dynamicconfig.ConfigValueMap) dynamicconfig.StaticClient {
 	c := dynamicconfig.StaticClient{
-		dynamicconfig.EnableServerVersionCheck.Key():                     false, // nothing calls home
+		dynamicconfig.EnableServerVersionCheck.Key():                     false, // no calls to the vendor
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():           1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():          1,
 		dynamicconfig.MatchingEnableFairness.Key():                       true, // as in ../config/temporal-dynamic.yaml
@@ -145,11 +145,11 @@ func newUI(o options, p ports) *ui.Server {
 		HideLogs:            true,
 		DisableNewsFetch:    true,
 		Codec:               uiconfig.Codec{Endpoint: o.codecEndpoint},
-		CORS:                uiconfig.CORS{CookieInsecure: true}, // plain HTTP: a Secure cookie would not come back
+		CORS:                uiconfig.CORS{CookieInsecure: true}, // over plain HTTP a browser does not return a Secure cookie
 	}))
 }
 
-// reachable is where this machine finds a server that listens on ip.
+// reachable returns the address at which this machine reaches a server that listens on ip.
 func reachable(ip net.IP) string {
 	switch {
 	case ip.Equal(net.IPv4zero):

@@ -22,8 +22,8 @@ import (
 // retention keeps closed workflows, and with them the answer to "has this batch run already?", for a month.
 const retention = 30 * 24 * time.Hour
 
-// openStore makes sure that file holds the schema and the namespaces.
-// A database from an earlier run is taken as it is.
+// openStore creates the schema and the namespaces in file, unless they exist.
+// A database from an earlier run is used as it is.
 func openStore(file string, namespaces []string, attrs searchAttributes) (*config.SQL, error) {
 	cfg := &config.SQL{
 		PluginName:   sqlite.PluginName,
@@ -32,13 +32,13 @@ func openStore(file string, namespaces []string, attrs searchAttributes) (*confi
 			"mode":         "rwc",
 			"journal_mode": "wal",
 			"synchronous":  "normal",
-			// A second devserver on the same file is refused instead of corrupting it;
-			// the operating system releases the lock of a killed one.
+			// Refuses a second devserver on the same file, which would corrupt it.
+			// The operating system releases the lock of a killed one.
 			"locking_mode": "exclusive",
 		},
 	}
 	if err := createSchema(cfg); err != nil {
-		return nil, fmt.Errorf("database %s: %w (does another devserver use it, and is its folder writable?)", file, err)
+		return nil, fmt.Errorf("database %s: %w (is another devserver using it? is its folder writable?)", file, err)
 	}
 	for _, name := range namespaces {
 		ns, err := schema.NewNamespaceConfig(clusterName, name, false, attrs)
@@ -53,7 +53,7 @@ func openStore(file string, namespaces []string, attrs searchAttributes) (*confi
 	return cfg, nil
 }
 
-// createSchema works in one transaction, so that a kill in the middle leaves an empty database and not half a one.
+// createSchema uses one transaction, so that a kill leaves an empty database rather than half a schema.
 func createSchema(cfg *config.SQL) (err error) {
 	db, err := sql.NewSQLAdminDB(sqlplugin.DbKindUnknown, cfg, resolver.NewNoopResolver(), log.NewNoopLogger(), metrics.NoopMetricsHandler)
 	if err != nil {
@@ -74,7 +74,7 @@ func createSchema(cfg *config.SQL) (err error) {
 	return db.Exec("COMMIT")
 }
 
-// databaseFile returns the absolute path of file, or of a temporary one, and what removes the latter.
+// databaseFile returns the absolute path of file, or of a temporary one, and a function that removes the latter.
 func databaseFile(file string) (path string, remove func(), err error) {
 	if file != "" {
 		path, err = filepath.Abs(file)

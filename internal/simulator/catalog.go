@@ -9,16 +9,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// How a task, a report or a migration ends. The zero value is OK.
+// Outcomes of a task, a report or a migration. The zero value is OK.
 const (
 	OutcomeOK    = "ok"
 	OutcomeFail  = "fail"
 	OutcomeAbort = "abort" // tasks only
-	OutcomeHeld  = "held"  // tasks only: waits until it is released, then succeeds
-	OutcomeHang  = "hang"  // tasks only: goes on until it is interrupted
+	OutcomeHeld  = "held"  // tasks only: waits for its release, then succeeds
+	OutcomeHang  = "hang"  // tasks only: runs until it is interrupted
 )
 
-// Catalog is what exists in the simulated tenant. Durations are simulated time.
+// Catalog holds what exists in the simulated tenant. Durations are simulated time.
 type Catalog struct {
 	// Queue is how long a run stays "not started" after its trigger.
 	Queue time.Duration `yaml:"queue"`
@@ -31,30 +31,30 @@ type Catalog struct {
 	Migrations []Migration `yaml:"migrations"`
 }
 
-// Batch is a batch and its tasks.
+// Batch is a batch with its tasks.
 type Batch struct {
 	Code  string `yaml:"code"`
 	Tasks []Task `yaml:"tasks"`
 }
 
-// Task is one step of a batch. Without Needs it follows the task before it; an empty, non-nil Needs
-// means that it waits for nothing.
+// Task is one step of a batch. Without Needs it follows the task before it; an empty, non-nil Needs means that it
+// waits for no other task.
 type Task struct {
 	Code      string        `yaml:"code"`
 	Duration  time.Duration `yaml:"duration"`
 	Outcome   string        `yaml:"outcome"`
-	FailTimes int           `yaml:"fail_times"` // fails so often over a run and its restarts and reruns, then succeeds
+	FailTimes int           `yaml:"fail_times"` // fails this often over a run, its restarts and its reruns, then succeeds
 	Needs     []string      `yaml:"needs"`
 }
 
-// Group is a batch group: its batches run one after the other, or side by side.
+// Group is a batch group. Its batches run in sequence, or in parallel.
 type Group struct {
 	Code     string   `yaml:"code"`
 	Batches  []string `yaml:"batches"`
 	Parallel bool     `yaml:"parallel"`
 }
 
-// Report kinds: which columns its CSV has.
+// Kinds of reports, which decide the columns of the CSV file.
 const (
 	Profitability = "profitability"
 	BalanceSheet  = "balance_sheet"
@@ -65,14 +65,14 @@ type Report struct {
 	Code      string        `yaml:"code"`
 	Kind      string        `yaml:"kind"`
 	Rows      int           `yaml:"rows"`
-	AsOf      string        `yaml:"as_of"` // in the rows, unless the filter holds a date
+	AsOf      string        `yaml:"as_of"` // the date in the rows, unless the filter holds one
 	Queue     time.Duration `yaml:"queue"`
 	Duration  time.Duration `yaml:"duration"`
 	Outcome   string        `yaml:"outcome"`
 	FailTimes int           `yaml:"fail_times"`
 }
 
-// Migration is a migration definition. Kind is export or import.
+// Migration is a migration definition. Its Kind is export or import.
 type Migration struct {
 	Code      string        `yaml:"code"`
 	Kind      string        `yaml:"kind"`
@@ -97,14 +97,14 @@ func (c Catalog) empty() bool {
 	return len(c.Batches)+len(c.Groups)+len(c.Reports)+len(c.Migrations) == 0
 }
 
-// check names every fault of the catalog at once.
+// check reports all problems of the catalog at once.
 func (c Catalog) check() error {
 	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf("catalog: "+format, args...)) }
+	problem := func(format string, args ...any) { errs = append(errs, fmt.Errorf("catalog: "+format, args...)) }
 	seen := map[string]bool{}
 	code := func(what, code string) {
 		if code == "" || seen[what+code] {
-			fault("%s %q: its code is empty or stands twice", what, code)
+			problem("%s %q: the code is empty or used twice", what, code)
 		}
 		seen[what+code] = true
 	}
@@ -114,7 +114,7 @@ func (c Catalog) check() error {
 				return
 			}
 		}
-		fault("%s %s: unknown outcome %q", what, code, got)
+		problem("%s %s: unknown outcome %q", what, code, got)
 	}
 	for _, b := range c.Batches {
 		code("batch ", b.Code)
@@ -124,7 +124,7 @@ func (c Catalog) check() error {
 			outcome("task", t.Code, t.Outcome, OutcomeAbort, OutcomeHeld, OutcomeHang)
 			for _, n := range t.Needs {
 				if !before[n] {
-					fault("task %s of batch %s needs %q, which is no task before it", t.Code, b.Code, n)
+					problem("task %s of batch %s needs %q, which is not an earlier task", t.Code, b.Code, n)
 				}
 			}
 			before[t.Code] = true
@@ -132,11 +132,11 @@ func (c Catalog) check() error {
 	}
 	for _, g := range c.Groups {
 		if code("group ", g.Code); seen["batch "+g.Code] {
-			fault("%s is both a batch and a group", g.Code)
+			problem("%s is both a batch and a group", g.Code)
 		}
 		for _, b := range g.Batches {
 			if !seen["batch "+b] {
-				fault("group %s: no batch %q", g.Code, b)
+				problem("group %s: no batch %q", g.Code, b)
 			}
 		}
 	}
@@ -144,20 +144,20 @@ func (c Catalog) check() error {
 		code("report ", r.Code)
 		outcome("report", r.Code, r.Outcome)
 		if r.Kind != Profitability && r.Kind != BalanceSheet {
-			fault("report %s: unknown kind %q", r.Code, r.Kind)
+			problem("report %s: unknown kind %q", r.Code, r.Kind)
 		}
 	}
 	for _, m := range c.Migrations {
 		code("migration ", m.Code)
 		outcome("migration", m.Code, m.Outcome)
 		if m.Kind != exportKind && m.Kind != importKind {
-			fault("migration %s: unknown kind %q", m.Code, m.Kind)
+			problem("migration %s: unknown kind %q", m.Code, m.Kind)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// DefaultCatalog is the tenant of the demo and of most tests; the package documentation lists its codes.
+// DefaultCatalog returns the tenant of the demo and of most tests. The package documentation lists its codes.
 func DefaultCatalog() Catalog {
 	three := func(second Task) []Task {
 		second.Code, second.Duration = "T2_CALCULATE", time.Minute

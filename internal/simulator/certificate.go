@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// newCertificate makes a private CA and a leaf for localhost, 127.0.0.1, ::1 and the given names.
+// newCertificate creates a private CA and a certificate for localhost, 127.0.0.1, ::1 and the given names.
 func newCertificate(hosts []string) (leaf tls.Certificate, caPEM []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

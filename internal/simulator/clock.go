@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// clock maps real time to simulated time in straight pieces: each change of speed and each jump starts a new one.
+// clock maps real time to simulated time, piecewise linearly: each change of speed and each jump starts a new piece.
 type clock struct {
 	now    func() time.Time
 	mu     sync.Mutex
@@ -22,15 +22,15 @@ func newClock(now func() time.Time, speed float64) *clock {
 	return &clock{now: now, pieces: []piece{{real: start, sim: start, speed: speed}}}
 }
 
-// Sim is the simulated time now.
+// Sim returns the current simulated time.
 func (c *clock) Sim() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.last().at(c.now())
 }
 
-// Real is the real time at which the simulated time was, or will be if the speed stays, sim.
-// A time inside a jump was reached when the jump was made.
+// Real returns the real time at which the simulated time was sim, or will be at the current speed.
+// A time inside a jump was reached when the clock jumped.
 func (c *clock) Real(sim time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *clock) Speed() float64 {
 	return c.last().speed
 }
 
-// change starts a new piece; a speed of 0 keeps the one there is.
+// change starts a new piece. A speed of 0 keeps the current one.
 func (c *clock) change(speed float64, jump time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

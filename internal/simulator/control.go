@@ -10,24 +10,24 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ControlHeader must stand, with the value 1, in every request to the control endpoint.
+// ControlHeader is required, with the value 1, in every request to the control endpoint.
 const ControlHeader = "X-Simulator-Control"
 
-// control is the endpoint that steers the simulator from outside its process:
+// control serves the endpoint that controls the simulator from another process:
 //
-//	GET    journal            entries as JSON lines; ?since=SEQ leaves out those up to SEQ
+//	GET    journal            entries as JSON lines; ?since=SEQ returns only later ones
 //	POST   faults             a Fault, or an array of them
 //	DELETE faults
 //	GET    runs, runs/{id}
-//	POST   runs/{id}/{action} interrupt, restart, hold?task=, release?task=: what a person would do on the screens
+//	POST   runs/{id}/{action} interrupt, restart, hold?task=, release?task=: what an operator would do on the service's screens
 //	GET    files, files/{id}/bytes
 //	GET    clock              {"sim": ..., "real": ..., "speed": ...}
-//	PUT    clock              {"speed": 60} and, or, {"advance": "1h"}
-//	GET    quirks             the table; PUT quirks ["name", ...] replaces those that are on
-//	DELETE tokens             all access tokens; ?logins=true refresh tokens too
-//	DELETE pars               all PARs
-//	POST   unlock             forget wrong passwords
-//	GET    secrets            what must be found nowhere else
+//	PUT    clock              {"speed": 60}, {"advance": "1h"}, or both
+//	GET    quirks             the table; PUT quirks ["name", ...] replaces the active ones
+//	DELETE tokens             expires all access tokens; with ?logins=true also the refresh tokens
+//	DELETE pars               expires all PARs
+//	POST   unlock             forgets wrong passwords
+//	GET    secrets            what must not appear anywhere else
 func (s *Simulator) control() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, do func(r *http.Request) (any, error)) {
@@ -152,7 +152,7 @@ func (s *Simulator) controlBytes(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, body)
 }
 
-// decodeYAML decodes JSON through YAML, of which it is a part, for durations like "2s".
+// decodeYAML decodes JSON as YAML, which accepts durations like "2s".
 func decodeYAML(r *http.Request, into any) error {
 	dec := yaml.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	dec.KnownFields(true)

@@ -10,35 +10,35 @@ import (
 	"time"
 )
 
-// Kind is what a fault does.
+// Kind says what a fault does.
 type Kind string
 
 const (
-	// Not processed.
+	// The request is not processed.
 	FaultStatus       Kind = "status"       // Status (default 503) with the chapter's documented error body
 	FaultEmpty        Kind = "empty"        // Status (default 503) with no body
 	FaultHTML         Kind = "html"         // Status (default 502) with a gateway's HTML page
 	FaultUnauthorized Kind = "unauthorized" // 401 although the token is valid
 	FaultCloseBefore  Kind = "close-before" // the connection is closed
 	FaultRedirect     Kind = "redirect"     // Status (default 307) to another host
-	FaultExpirePAR    Kind = "expire-par"   // the PAR is expired for good, then the request is handled
+	FaultExpirePAR    Kind = "expire-par"   // the PAR expires, then the request is handled
 	FaultExpireTokens Kind = "expire-tokens"
-	FaultExpireLogins Kind = "expire-logins" // access and refresh tokens are gone, then the request is handled
+	FaultExpireLogins Kind = "expire-logins" // all access and refresh tokens expire, then the request is handled
 
-	// Processed.
-	FaultDelayBefore Kind = "delay-before" // waits Delay, then processes, even if the client has gone
-	FaultDelayAfter  Kind = "delay-after"  // processes, waits Delay, then answers
-	FaultCloseAfter  Kind = "close-after"  // the connection is closed instead of an answer
-	FaultStatusAfter Kind = "status-after" // Status (default 503) instead of the answer
-	FaultHTMLAfter   Kind = "html-after"   // Status (default 502) and an HTML page instead of the answer
-	FaultTruncate    Kind = "truncate"     // the answer breaks off after Bytes (default: half); of a PUT to the object store, the request does, and nothing is kept
-	FaultMalform     Kind = "malform"      // the answer's body is no JSON
-	FaultSlow        Kind = "slow"         // the answer's body takes Delay
-	FaultWrongLength Kind = "wrong-length" // the body is Bytes (default 1) too short, and Content-Length agrees with it; of a PUT, what is kept is too short
-	FaultCorrupt     Kind = "corrupt"      // the byte at offset Bytes is wrong; of a PUT, in what is kept
-	FaultWrongRange  Kind = "wrong-range"  // 206 for a range that was not asked for
-	FaultIgnoreRange Kind = "ignore-range" // 200 and the whole object in answer to a range
-	FaultChangedETag Kind = "changed-etag" // the object has been replaced by an equal one: its ETag is new
+	// The request is processed.
+	FaultDelayBefore Kind = "delay-before" // waits for Delay, then processes, even if the client has disconnected
+	FaultDelayAfter  Kind = "delay-after"  // processes, waits for Delay, then responds
+	FaultCloseAfter  Kind = "close-after"  // closes the connection instead of responding
+	FaultStatusAfter Kind = "status-after" // Status (default 503) instead of the response
+	FaultHTMLAfter   Kind = "html-after"   // Status (default 502) and an HTML page instead of the response
+	FaultTruncate    Kind = "truncate"     // the response breaks off after Bytes (default: half); for a PUT to the object store the request does, and nothing is stored
+	FaultMalform     Kind = "malform"      // the response's body is not JSON
+	FaultSlow        Kind = "slow"         // the response's body takes Delay
+	FaultWrongLength Kind = "wrong-length" // the body is Bytes (default 1) too short, and so is Content-Length; for a PUT the stored object is too short
+	FaultCorrupt     Kind = "corrupt"      // the byte at offset Bytes is wrong; for a PUT in the stored object
+	FaultWrongRange  Kind = "wrong-range"  // 206 for a range that was not requested
+	FaultIgnoreRange Kind = "ignore-range" // 200 and the whole object in response to a range
+	FaultChangedETag Kind = "changed-etag" // the object is replaced by an equal one with a new ETag
 	FaultNoLink      Kind = "no-link"      // a report is COMPLETE without a link
 )
 
@@ -49,13 +49,13 @@ var kinds = []Kind{
 	FaultIgnoreRange, FaultChangedETag, FaultNoLink,
 }
 
-// Fault is a fault on demand. The first one that matches a request is applied to it.
+// Fault is an injected failure. The first one that matches a request is applied to it.
 type Fault struct {
 	Call        string        `json:"call" yaml:"call"`               // a call's name (see Calls), or "*"
 	Match       string        `json:"match" yaml:"match"`             // part of the entry's subject or name; empty matches all
 	Probability float64       `json:"probability" yaml:"probability"` // 0 means always
-	Times       int           `json:"times" yaml:"times"`             // applied so often, then never again; 0 means no limit
-	After       int           `json:"after" yaml:"after"`             // so many matching requests pass first
+	Times       int           `json:"times" yaml:"times"`             // how often it is applied; 0 means no limit
+	After       int           `json:"after" yaml:"after"`             // how many matching requests pass first
 	Kind        Kind          `json:"kind" yaml:"kind"`
 	Status      int           `json:"status" yaml:"status"`
 	RetryAfter  string        `json:"retry_after" yaml:"retry_after"` // the header's text: seconds, or an HTTP date
@@ -63,7 +63,7 @@ type Fault struct {
 	Bytes       int64         `json:"bytes" yaml:"bytes"`
 }
 
-// MarshalJSON writes the delay as the control endpoint reads it.
+// MarshalJSON writes the delay in the form that the control endpoint reads.
 func (f Fault) MarshalJSON() ([]byte, error) {
 	type plain Fault
 	return json.Marshal(struct {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFaultsOfServiceCalls(t *testing.T) {
+func TestFaults_ofServiceCalls(t *testing.T) {
 	cases := []struct {
 		fault     Fault
 		status    int // 0: the connection breaks
@@ -68,7 +68,7 @@ func TestFaultsOfServiceCalls(t *testing.T) {
 	}
 }
 
-func TestFaultsAreSelective(t *testing.T) {
+func TestFaults_matchAndCount(t *testing.T) {
 	h := start(t)
 	quick, long := h.trigger("PBSM_QUICK"), h.trigger("PBSM_LONG")
 	h.Inject(Fault{Call: "*", Match: "PBSM_LONG", After: 1, Times: 2, Kind: FaultStatus})
@@ -91,7 +91,7 @@ func TestFaultsAreSelective(t *testing.T) {
 	require.Panics(t, func() { h.Inject(Fault{Call: "status", Kind: "none"}) })
 }
 
-func TestRedirectsAreATrap(t *testing.T) {
+func TestFaultRedirect_recordsWhoFollows(t *testing.T) {
 	h := start(t)
 	h.Inject(Fault{Call: "list-files", Kind: FaultRedirect})
 	to := h.call("GET", "/utils-service/v1/listfiles", "").header.Get("Location")
@@ -100,7 +100,7 @@ func TestRedirectsAreATrap(t *testing.T) {
 	require.Contains(t, h.last().Note, "leak")
 }
 
-func TestTokenFaults(t *testing.T) {
+func TestFaults_ofTokens(t *testing.T) {
 	h := start(t)
 	h.Inject(Fault{Call: "token", Match: "refresh_token", Kind: FaultStatus}, Fault{Call: "token", Kind: FaultStatus, Times: 1}, Fault{Call: "token", Kind: FaultCloseAfter, Times: 1})
 	require.Equal(t, "server_error", h.login(nil).text("error"))
@@ -108,7 +108,7 @@ func TestTokenFaults(t *testing.T) {
 	require.Equal(t, 200, h.login(nil).status)
 }
 
-func TestFaultsOfTheObjectStore(t *testing.T) {
+func TestFaults_ofTheObjectStore(t *testing.T) {
 	const content = "0123456789"
 	get := func(h *harness, pairs ...string) answer {
 		url := h.call("GET", "/utils-service/v1/file/downloadfile/5025", "").text("payload", "downloadURL")
@@ -178,7 +178,7 @@ func TestFaultsOfTheObjectStore(t *testing.T) {
 		require.Error(t, h.send("PUT", url, content, nil).err)
 		require.True(t, h.Files()[0].Arrived, "the answer was lost, not the bytes")
 	})
-	t.Run("a refusal reaches who is busy sending", func(t *testing.T) {
+	t.Run("a refusal reaches a client that is still sending", func(t *testing.T) {
 		h := start(t)
 		url := h.announce("a.csv", 8<<20).text("payload", "uploadURL")
 		h.Inject(Fault{Call: "object-put", Kind: FaultStatus, Status: 503})
@@ -193,7 +193,7 @@ func TestFaultsOfTheObjectStore(t *testing.T) {
 	})
 }
 
-func TestReportFaults(t *testing.T) {
+func TestFaults_ofReports(t *testing.T) {
 	h := start(t)
 	h.report("RPT002", noFilter)
 	h.Advance(time.Hour)
@@ -204,7 +204,7 @@ func TestReportFaults(t *testing.T) {
 	require.Contains(t, h.reportStatus("RPT002", "100").json, "downloadLink")
 }
 
-func TestEveryKindOfFaultIsKnown(t *testing.T) {
+func TestFaults_knowEveryKind(t *testing.T) {
 	h := start(t)
 	for _, kind := range kinds {
 		require.NoError(t, h.faults.inject(Fault{Call: "*", Kind: kind}), fmt.Sprint(kind))

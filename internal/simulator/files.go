@@ -19,7 +19,7 @@ var (
 	mimeTypes       = []string{"text/csv", "text/plain", "dat"}
 )
 
-// File is a file that was announced to the service. Source: chapter 3.
+// File is a file announced to the service. Source: chapter 3.
 type File struct {
 	ID       int64     `json:"id"`
 	Name     string    `json:"name"`
@@ -27,8 +27,8 @@ type File struct {
 	Stripe   string    `json:"stripe"`
 	MimeType string    `json:"mime_type"`
 	Size     int64     `json:"size"`     // as declared
-	Received int64     `json:"received"` // bytes in the object store; -1 when nothing has arrived
-	Arrived  bool      `json:"arrived"`  // as many as declared are there, so the service shows the file
+	Received int64     `json:"received"` // bytes in the object store; -1 if none
+	Arrived  bool      `json:"arrived"`  // as many bytes as declared are there, so the service shows the file
 	Scanned  bool      `json:"scanned"`
 	Created  time.Time `json:"created"` // simulated time
 
@@ -68,7 +68,7 @@ func (f *files) scan(id int64) {
 	f.byID[id].Scanned = true
 }
 
-// list is every file with what the object store holds of it, oldest first.
+// list returns every file with what the object store holds of it, oldest first.
 func (f *files) list(store *objectStore) []File {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,7 +89,7 @@ func (f File) received(store *objectStore) File {
 	return f
 }
 
-// visible says whether the service shows the file at all.
+// visible reports whether the service shows the file.
 func (s *Simulator) visible(f File) bool {
 	return f.Arrived && (f.Scanned || !s.quirks.has(ScanRequired))
 }
@@ -265,7 +265,7 @@ func (s *Simulator) downloadPAR(f File) response {
 	}})
 }
 
-// disposition is the query that the document's download URLs carry.
+// disposition returns the query of the document's download URLs.
 func disposition(name string) string {
 	return "?httpResponseContentDisposition=" + strings.ReplaceAll(url.QueryEscape("ATTACHMENT; filename="+name), "+", "%20")
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestUploadRequest(t *testing.T) {
+func TestUploadPAR_checksRequest(t *testing.T) {
 	long := strings.Repeat("a", 256)
 	cases := []struct {
 		name, body, query string
@@ -55,7 +55,7 @@ func TestUploadRequest(t *testing.T) {
 	require.NotEmpty(t, a.text("uploadURL"))
 }
 
-func TestAFileExistsOnceItsBytesArrived(t *testing.T) {
+func TestFiles_areListedOnceBytesArrived(t *testing.T) {
 	h := start(t)
 	const list = "/utils-service/v1/listfiles?stripeName=default"
 	a := h.announce("ledger.csv", 10)
@@ -86,7 +86,7 @@ func TestAFileExistsOnceItsBytesArrived(t *testing.T) {
 	require.Equal(t, "1234567890", string(text))
 }
 
-func TestListAndDownload(t *testing.T) {
+func TestFiles_listAndDownload(t *testing.T) {
 	h := start(t)
 	first := h.upload("ledger.csv", "first one")
 	second := h.upload("ledger.csv", "the second")
@@ -117,7 +117,7 @@ func TestListAndDownload(t *testing.T) {
 	require.Equal(t, map[string]any{"v_file_name": "Ledger.csv", "n_file_id": "5025", "d_upload_date": "2026-10-31T22:00:00", "v_stripe_name": "default"}, row)
 }
 
-func TestScanRequired(t *testing.T) {
+func TestScan_required(t *testing.T) {
 	h := start(t, quirks(ScanRequired))
 	url := h.announce("a.csv", 3).text("payload", "uploadURL")
 	require.Equal(t, 400, h.call("PUT", "/utils-service/v1/file/scan/5025", "").status)

@@ -15,16 +15,16 @@ const (
 	tokenPath      = "/oauth2/v1/token"
 	scopeMyScopes  = "urn:opc:idm:__myscopes__"
 	scopeOffline   = "offline_access"
-	wrongPasswords = 5 // the account is locked after so many in a row
+	wrongPasswords = 5 // in a row until the account is locked
 )
 
-// iam is the IAM tenant: one client, one user. Source: chapter 2.
+// iam simulates the IAM tenant, with one client and one user. Source: chapter 2.
 type iam struct {
 	opts   Options
 	quirks *quirkSet
 
 	mu      sync.Mutex
-	access  map[string]time.Time // token -> end
+	access  map[string]time.Time // token -> expiry
 	refresh map[string]bool
 	wrong   int
 	issued  []string
@@ -69,7 +69,7 @@ func (s *Simulator) token(c *call) response {
 	return oauthError(400, "unsupported_grant_type", "The grant type is not supported.")
 }
 
-// knowsClient takes the credentials raw, as the document's curl line sends them, or form encoded, as RFC 6749 has it.
+// knowsClient accepts the credentials raw, as in the document's curl command, or form-encoded, as in RFC 6749.
 func (i *iam) knowsClient(r *http.Request) bool {
 	id, secret, _ := r.BasicAuth()
 	if same(id, i.opts.ClientID) && same(secret, i.opts.ClientSecret) {

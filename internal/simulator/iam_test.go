@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestToken(t *testing.T) {
+func TestToken_grants(t *testing.T) {
 	cases := []struct {
 		name   string
 		change func(url.Values, http.Header)
@@ -52,7 +52,7 @@ func TestToken(t *testing.T) {
 	require.NotContains(t, online.json, "refresh_token")
 }
 
-func TestTokensExpire(t *testing.T) {
+func TestToken_expires(t *testing.T) {
 	h := start(t, func(o *Options) { o.TokenTTL = time.Minute })
 	require.Equal(t, 200, h.call("GET", "/utils-service/v1/listfiles", "").status)
 	h.tick(59 * time.Second)
@@ -65,7 +65,7 @@ func TestTokensExpire(t *testing.T) {
 	require.Equal(t, 401, h.call("GET", "/utils-service/v1/listfiles", "").status)
 }
 
-func TestRefresh(t *testing.T) {
+func TestToken_refresh(t *testing.T) {
 	refresh := func(h *harness, token string) answer {
 		return h.login(func(f url.Values, _ http.Header) {
 			for k := range f {
@@ -92,7 +92,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-func TestWrongPasswordsLockTheAccount(t *testing.T) {
+func TestToken_wrongPasswordsLockTheAccount(t *testing.T) {
 	h := start(t)
 	wrong := func(f url.Values, _ http.Header) { f.Set("password", "x") }
 	for range 4 {

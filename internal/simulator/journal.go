@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Entry is one request as the simulator saw it. It never holds a token, a password or a PAR's secret.
+// Entry records one request. It never holds a token, a password or a PAR's secret.
 type Entry struct {
 	Seq       int       `json:"seq"`
 	Time      time.Time `json:"time"` // real time of arrival
@@ -13,17 +13,17 @@ type Entry struct {
 	Method    string    `json:"method"`
 	Path      string    `json:"path"`               // with query; PAR secrets are ***
 	Subject   string    `json:"subject,omitempty"`  // batch code, run id, file id, report code, migration code or grant type
-	Name      string    `json:"name,omitempty"`     // the file's name, where the subject is a file
+	Name      string    `json:"name,omitempty"`     // the file's name, if the subject is a file
 	AsOf      string    `json:"as_of,omitempty"`    // $FICMISDATE$ of a trigger
-	Created   string    `json:"created,omitempty"`  // run id, file id or report instance id that came of it
-	Answered  string    `json:"answered,omitempty"` // the service's own code or status in the answer
-	Status    int       `json:"status"`             // HTTP status; 0 when the connection was closed without an answer
-	Processed bool      `json:"processed"`          // what was asked for was carried out, whatever was answered
+	Created   string    `json:"created,omitempty"`  // the run id, file id or report instance id that it created
+	Answered  string    `json:"answered,omitempty"` // the service's own code or status in the response
+	Status    int       `json:"status"`             // HTTP status; 0 if the connection was closed without a response
+	Processed bool      `json:"processed"`          // the request was carried out, whatever the response says
 	Fault     Kind      `json:"fault,omitempty"`
 	In        int64     `json:"in"`
 	Out       int64     `json:"out"`
 	UserAgent string    `json:"user_agent,omitempty"`
-	Note      string    `json:"note,omitempty"` // what a test may want to know: leaks, size mismatches, misplaced credentials
+	Note      string    `json:"note,omitempty"` // for tests: leaks, size mismatches, misplaced credentials
 }
 
 type journal struct {
@@ -31,8 +31,8 @@ type journal struct {
 	entries []Entry
 }
 
-// add appends the entry and returns its index. It is called before the answer is sent, so that who has
-// the answer finds the entry.
+// add appends the entry and returns its index. It is called before the response is sent, so that whoever has the
+// response finds the entry.
 func (j *journal) add(e Entry) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()

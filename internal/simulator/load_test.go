@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-func TestBytesAreStreamed(t *testing.T) {
+func TestObjectStore_streams(t *testing.T) {
 	const size = 128 << 20
 	h := start(t)
 	url := h.announce("large.csv", size).text("payload", "uploadURL")
@@ -48,7 +48,7 @@ func (zeroes) Read(p []byte) (int, error) {
 }
 
 // Many clients at once, with faults, leave a state that adds up: as many runs and files as the journal says.
-func TestManyAtOnce(t *testing.T) {
+func TestSimulator_underLoad(t *testing.T) {
 	h := start(t, func(o *Options) { o.Seed = 7 })
 	h.Inject(
 		Fault{Call: "*", Probability: 0.1, Kind: FaultCloseAfter},

@@ -11,7 +11,7 @@ const (
 	importKind = "import"
 )
 
-// migrations are the definitions of the tenant and how far each has come. Source: chapters 4 to 7.
+// migrations holds the definitions of the tenant and their progress. Source: chapters 4 to 7.
 type migrations struct {
 	mu     sync.Mutex
 	byCode map[string]*migration
@@ -19,9 +19,9 @@ type migrations struct {
 
 type migration struct {
 	Migration
-	ends     time.Time // simulated; zero when it was never started
+	ends     time.Time // simulated; zero if it was never started
 	failures int
-	outcome  string // of the attempt that goes on or has ended
+	outcome  string // of the current or last attempt
 }
 
 func newMigrations(c Catalog) *migrations {
@@ -78,9 +78,9 @@ func migrate(kind string) func(*Simulator, *call) response {
 	}
 }
 
-// migrationStatus answers under one of the two spellings of its path; the quirk shuts it.
-// A failed migration has no sample in the document: it is answered in the shape of the others with
-// status FAILED and 400, since 500 would be a failed call.
+// migrationStatus serves one of the two spellings of the path; the quirk disables it.
+// The document has no sample of a failed migration: the response has the shape of the others, with status FAILED and
+// HTTP 400, because 500 would be a failed call.
 func migrationStatus(kind string, shut Quirk) func(*Simulator, *call) response {
 	return func(s *Simulator, c *call) response {
 		if s.quirks.has(shut) {
@@ -109,7 +109,7 @@ func (s *Simulator) inProgress(kind string) response {
 	return migrationAnswer(status, title(kind)+" in progress", strings.ToUpper(kind)+"_INPROGRESS", "INPROGRESS")
 }
 
-// accepted is the HTTP status of an answer to a request that started something.
+// accepted returns the HTTP status of the response to a request that started something.
 func (s *Simulator) accepted() int {
 	if s.quirks.has(CreatedStatuses) {
 		return 202

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// createUpload starts a multipart upload through the file's PAR; its answer is a path that is as secret.
+// createUpload starts a multipart upload through the file's PAR. The path that it returns is just as secret.
 func (s *Simulator) createUpload(c *call) response {
 	if refusal := s.admit(c, true); refusal != nil {
 		return *refusal
@@ -30,7 +30,7 @@ func (s *Simulator) createUpload(c *call) response {
 	})
 }
 
-// admitUpload checks the upload's URI and returns what follows it, the part's number.
+// admitUpload checks the upload's URI and returns the rest of the path, which is the part's number.
 func (s *Simulator) admitUpload(c *call) (u *upload, rest string, refusal *response) {
 	p := c.par
 	if p == nil || p.upload == nil || c.r.PathValue("ns") != namespace || c.r.PathValue("bucket") != s.store.bucket() {
@@ -53,7 +53,7 @@ func (s *Simulator) putPart(c *call) response {
 	}
 	number, err := strconv.Atoi(rest)
 	if err != nil || number < 1 || number > maxPartNumber {
-		return storeError(400, "A part's number is 1 to 10000.")
+		return storeError(400, "A part's number must be 1 to 10000.")
 	}
 	c.entry.Created = "part " + rest
 	seg, refusal := s.receive(c, maxPartSize)

@@ -22,25 +22,25 @@ const (
 	maxObjectSize = 10 << 40
 )
 
-// par is a pre-authenticated request: its secret is all that its holder needs.
+// par is a pre-authenticated request. Its secret is all that a client needs.
 type par struct {
 	secret      string
 	object      string
 	read, write bool
-	upload      *upload // for the URI of a multipart upload, which is as secret
+	upload      *upload // for the URI of a multipart upload, which is just as secret
 	expires     time.Time
-	file        int64  // the announced file that a write fills, 0 for others
+	file        int64  // the announced file that a write fills; 0 for other objects
 	subject     string // for the journal
 	name        string // the file's name
 }
 
-// blob is a stored object: its bytes stand in segments, one file each.
+// blob is a stored object. Its bytes are in segments, one file each.
 type blob struct {
 	segments     []segment
 	size         int64
 	etag         string
-	md5          string // base64, of an object that came in one PUT
-	multipartMD5 string // base64 of the MD5 of the parts' MD5s, and their count
+	md5          string // base64, of an object sent in one PUT
+	multipartMD5 string // base64 of the MD5 of the parts' MD5s, and their number
 	contentType  string
 	meta         http.Header
 	modified     time.Time
@@ -53,7 +53,7 @@ type segment struct {
 	etag string
 }
 
-// upload is a multipart upload that goes on.
+// upload is a multipart upload in progress.
 type upload struct {
 	id, object  string
 	contentType string
@@ -63,7 +63,7 @@ type upload struct {
 	done        bool
 }
 
-// objectStore keeps bytes on disk and hands out PARs. Nothing in it knows the service's rules.
+// objectStore keeps bytes on disk and issues PARs. It knows nothing of the service's rules.
 type objectStore struct {
 	opts   Options
 	quirks *quirkSet
@@ -81,7 +81,7 @@ func newObjectStore(opts Options, quirks *quirkSet, dir string, clock *clock) *o
 
 func (st *objectStore) bucket() string { return "fsgbu_pbsm_" + st.opts.Tenant + "_default" }
 
-// newName is an object's name in the form of the document's samples.
+// newName returns an object name in the form of the document's samples.
 func (st *objectStore) newName(prefix, stripe string, now time.Time) string {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		prefix += "/"
@@ -120,7 +120,7 @@ func (st *objectStore) object(name string) (*blob, bool) {
 	return b, ok
 }
 
-// put makes the blob the object of that name and removes the bytes it replaces.
+// put stores the blob under a name and removes the bytes that it replaces.
 func (st *objectStore) put(name string, b *blob) {
 	b.etag, b.modified = randomText(18), st.clock.Sim()
 	st.mu.Lock()
@@ -154,7 +154,7 @@ func (st *objectStore) expireAll() {
 	}
 }
 
-// retag gives the object of the PAR a new ETag, as if it had been uploaded once more.
+// retag gives the object of the PAR a new ETag, as if it had been uploaded again.
 func (st *objectStore) retag(p *par) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -174,7 +174,7 @@ func (st *objectStore) secrets() []string {
 	return slices.Collect(maps.Keys(st.pars))
 }
 
-// write streams r into a file of its own. What was not written whole leaves nothing behind.
+// write streams r into a new file. An incomplete file is removed.
 func (st *objectStore) write(r io.Reader) (segment, error) {
 	f, err := os.CreateTemp(st.dir, "segment-")
 	if err != nil {
@@ -192,7 +192,7 @@ func (st *objectStore) write(r io.Reader) (segment, error) {
 	return segment{path: f.Name(), size: n, md5: hash.Sum(nil), etag: randomText(18)}, nil
 }
 
-// open reads n bytes from offset, opening one segment at a time.
+// open returns a reader of n bytes from offset, which opens one segment at a time.
 func (b *blob) open(offset, n int64) io.ReadCloser {
 	return &segmentReader{segments: b.segments, skip: offset, left: n}
 }
@@ -267,7 +267,7 @@ func subjectPAR(_ *Simulator, c *call) {
 	}
 }
 
-// admit checks the PAR: known, not expired, for this object and for this use.
+// admit checks that the PAR is known, has not expired, and allows this use of this object.
 func (s *Simulator) admit(c *call, write bool) *response {
 	p := c.par
 	s.store.mu.Lock()
@@ -292,7 +292,7 @@ func (s *Simulator) notAdmitted() *response {
 	return &r
 }
 
-// receive streams the request's body into a segment, with the call's fault applied to it.
+// receive streams the request's body into a segment and applies the call's fault to it.
 func (s *Simulator) receive(c *call, limit int64) (segment, *response) {
 	refuse := func(status int, text string) (segment, *response) {
 		r := storeError(status, text)
@@ -355,7 +355,8 @@ func (s *Simulator) putObject(c *call) response {
 	return response{status: 200, header: h}
 }
 
-// noteArrival journals an object whose size is not the announced one: the store takes it, the service never lists it.
+// noteArrival records an object whose size differs from the announced one: the store accepts it, but the service never
+// lists it.
 func (s *Simulator) noteArrival(c *call, file, size int64) {
 	if f, ok := s.files.get(file); ok && f.Size != size {
 		c.entry.Note = fmt.Sprintf("size mismatch: %d bytes announced, %d received", f.Size, size)

@@ -38,7 +38,7 @@ func header(pairs ...string) http.Header {
 // storeOrigin is where the paths of multipart uploads lead.
 func (h *harness) storeOrigin() string { return "https://" + h.Options().ObjectStoreHost }
 
-func TestSinglePut(t *testing.T) {
+func TestPut_single(t *testing.T) {
 	h := start(t)
 	url := h.announce("a.csv", 5).text("payload", "uploadURL")
 	require.Equal(t, 400, h.send("PUT", url, "hello", header("Content-MD5", sum("other"))).status)
@@ -66,7 +66,7 @@ func TestSinglePut(t *testing.T) {
 	require.Equal(t, 404, h.send("HEAD", writeOnly, "", nil).status)
 }
 
-func TestLengthIsRequired(t *testing.T) {
+func TestPut_requiresLength(t *testing.T) {
 	h := start(t)
 	req, err := http.NewRequest("PUT", h.announce("a.csv", 5).text("payload", "uploadURL"), struct{ *strings.Reader }{strings.NewReader("hello")})
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestLengthIsRequired(t *testing.T) {
 	require.Equal(t, 411, resp.StatusCode)
 }
 
-func TestRanges(t *testing.T) {
+func TestGet_ranges(t *testing.T) {
 	h := start(t)
 	id := h.upload("a.csv", "0123456789")
 	url := h.call("GET", fmt.Sprintf("/utils-service/v1/file/downloadfile/%d", id), "").text("payload", "downloadURL")
@@ -117,7 +117,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-func TestMultipart(t *testing.T) {
+func TestMultipart_commit(t *testing.T) {
 	h := start(t)
 	a := h.announce("big.csv", 12)
 	url := a.text("payload", "uploadURL")
@@ -157,7 +157,7 @@ func TestMultipart(t *testing.T) {
 	require.NotContains(t, h.last().Path, strings.Split(access, "/")[2])
 }
 
-func TestMultipartAbort(t *testing.T) {
+func TestMultipart_abort(t *testing.T) {
 	h := start(t)
 	url := h.announce("big.csv", 4).text("payload", "uploadURL")
 	access := h.send("PUT", url, "", header("opc-multipart", "true")).text("accessUri")
@@ -169,7 +169,7 @@ func TestMultipartAbort(t *testing.T) {
 	require.Empty(t, files)
 }
 
-func TestPARs(t *testing.T) {
+func TestPAR_permissionsAndExpiry(t *testing.T) {
 	h := start(t, func(o *Options) { o.PARTTL = 10 * time.Minute })
 	url := h.announce("a.csv", 5).text("payload", "uploadURL")
 	access := h.send("PUT", url, "", header("opc-multipart", "true")).text("accessUri")

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// Quirk names one way in which a tenant may answer differently from the document's main text.
+// Quirk names a way in which a tenant may differ from the document's main text.
 type Quirk string
 
-// Quirks are the quirks that are on; none by default.
+// Quirks are active quirks; none by default.
 type Quirks []Quirk
 
 const (
@@ -46,30 +46,30 @@ const (
 	UploadPARWriteOnly Quirk = "upload-par-write-only"
 )
 
-// QuirkInfo says what a quirk does and where it was seen.
+// QuirkInfo says what a quirk does and where it was found.
 type QuirkInfo struct {
 	Name   Quirk  `json:"name"`
 	Does   string `json:"does"`
 	Source string `json:"source"`
 }
 
-// AllQuirks is the table of quirks.
+// AllQuirks returns the table of quirks.
 func AllQuirks() []QuirkInfo {
 	const sibling = "documents of sibling services and other releases"
 	return []QuirkInfo{
-		{RefreshRotates, "a refresh answers a new refresh token, and the old one is refused from then on", "IAM: refresh tokens may rotate"},
-		{FlatAnswer, "the answer to an upload request is flat, not in payload", "chapter 3, Table 3-2 against the response sample"},
-		{ArrayBody, "the upload request must be an array of one object", "chapter 3, Request JSON Sample against the curl line"},
+		{RefreshRotates, "a refresh returns a new refresh token and invalidates the old one", "IAM: refresh tokens may rotate"},
+		{FlatAnswer, "the response to an upload request is flat, not in payload", "chapter 3, Table 3-2 against the response sample"},
+		{ArrayBody, "the upload request must be an array of one object", "chapter 3, Request JSON Sample against the curl command"},
 		{CountLies, "count in the file list is wrong", "chapter 3, Viewing List of Uploaded Files: count is not defined"},
-		{NameCapitalised, "the file list spells names with a capital first letter", "chapter 3: idcs_log1.txt is listed as Idcs_log3.txt"},
+		{NameCapitalised, "the file list capitalises the first letter of names", "chapter 3: idcs_log1.txt is listed as Idcs_log3.txt"},
 		{ISODates, "the file list has dates like 2023-01-31T09:14:16", "chapter 3: two formats in its samples"},
-		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, kept as text elsewhere"},
+		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, text elsewhere"},
 		{ScanRequired, "a file is listed and readable only after the scan call", sibling + ", 24C and later"},
-		{CreatedStatuses, "requests that create something answer 201, those that start something 202", "chapter 1, Table 1-2"},
-		{UpperStatusPath, "migration status answers only under /Public", "chapter 6, End Point Details"},
-		{LowerStatusPath, "migration status answers only under /public", "chapter 7, End Point Details"},
-		{Progress200, "migration in progress is answered with HTTP 200", "chapters 6 and 7 give no sample of it"},
-		{ReportIDNumber, "report instance ids are numbers", "chapter 9: reportInstanceID is an Integer in the headers, a String in the answer"},
+		{CreatedStatuses, "requests that create something return 201, those that start something 202", "chapter 1, Table 1-2"},
+		{UpperStatusPath, "migration status is served only under /Public", "chapter 6, End Point Details"},
+		{LowerStatusPath, "migration status is served only under /public", "chapter 7, End Point Details"},
+		{Progress200, "a migration in progress returns HTTP 200", "chapters 6 and 7 give no sample of it"},
+		{ReportIDNumber, "report instance ids are numbers", "chapter 9: reportInstanceID is an Integer in the headers, a String in the response"},
 		{ReportIDRequest, "the id is always requestInstanceId", "chapter 9, last two samples"},
 		{ReportIDReport, "the id is always reportInstanceId", "chapter 9, samples of FAIL and COMPLETE"},
 		{ReportIDLowercase, "the id is always requestInstanceid", "chapter 9, Response JSON Parameters"},
@@ -79,19 +79,19 @@ func AllQuirks() []QuirkInfo {
 		{ParamsAsString, "dynamicParamList must be a JSON-encoded string", sibling},
 		{GroupLevelDate, "a group accepts an entry under its own code in dynamicParamList, for all its batches", "release 26D"},
 		{CodesAsNumbers, "all scheduler codes are numbers", "chapter 10: Table 10-1 against the samples"},
-		{TextNoise, "the scheduler's status texts mislead; the codes are right", "chapter 10: texts are nowhere listed"},
-		{UnknownCode, "every third status of a run that goes on has batchStatusCode 7", "chapter 10: the list of codes may grow"},
+		{TextNoise, "the scheduler's status texts are misleading; the codes are right", "chapter 10: the texts are not listed"},
+		{UnknownCode, "every third status of an ongoing run has batchStatusCode 7", "chapter 10: the list of codes may grow"},
 		{RestartNewID, "a restart continues under a new run id", "chapter 10, Restart API: the sample does not say which id it is"},
 		{RerunSameID, "a rerun keeps the run id", "chapter 10, Rerun API: the sample does not say which id it is"},
 		{SchedulerErrors200, "the scheduler refuses with HTTP 200", "chapter 10 gives no HTTP status for codes -3 to -8"},
 		{SchedulerErrors500, "the scheduler refuses with HTTP 500", "chapter 10 gives no HTTP status for codes -3 to -8"},
-		{PAR401, "an expired or unknown PAR is answered with 401", "object store: 401, 403 and 404 are possible"},
-		{PAR403, "an expired or unknown PAR is answered with 403", "object store: 401, 403 and 404 are possible"},
-		{UploadPARWriteOnly, "HEAD and GET through an upload PAR are answered with 404", "object store: the kind of PAR is not documented"},
+		{PAR401, "an expired or unknown PAR returns 401", "object store: 401, 403 and 404 are possible"},
+		{PAR403, "an expired or unknown PAR returns 403", "object store: 401, 403 and 404 are possible"},
+		{UploadPARWriteOnly, "HEAD and GET through an upload PAR return 404", "object store: the kind of PAR is not documented"},
 	}
 }
 
-// quirkSet is the set of quirks that are on; it can change while the server runs.
+// quirkSet is the set of active quirks. It may change while the server runs.
 type quirkSet struct {
 	mu sync.Mutex
 	on map[Quirk]bool

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// Remote steers a simulator in another process through its control endpoint.
+// Remote controls a simulator in another process through its control endpoint.
 type Remote struct {
 	url    string
 	client *http.Client
 }
 
-// NewRemote takes the control_url and the content of the ca_file that the command prints.
+// NewRemote takes the control_url that the command prints, and the content of its ca_file.
 func NewRemote(controlURL string, caPEM []byte) (*Remote, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(caPEM) {
@@ -30,7 +30,7 @@ func NewRemote(controlURL string, caPEM []byte) (*Remote, error) {
 	return &Remote{url: controlURL, client: &http.Client{Transport: transport}}, nil
 }
 
-// Journal is every entry after the one with the sequence number since.
+// Journal returns the entries after the one with the sequence number since.
 func (r *Remote) Journal(ctx context.Context, since int) ([]Entry, error) {
 	body, err := r.do(ctx, http.MethodGet, "/journal?since="+strconv.Itoa(since), nil)
 	if err != nil {
@@ -49,57 +49,57 @@ func (r *Remote) Journal(ctx context.Context, since int) ([]Entry, error) {
 
 // Inject arms faults.
 func (r *Remote) Inject(ctx context.Context, list ...Fault) error {
-	return r.tell(ctx, http.MethodPost, "/faults", list)
+	return r.change(ctx, http.MethodPost, "/faults", list)
 }
 
 // ClearFaults disarms all faults.
 func (r *Remote) ClearFaults(ctx context.Context) error {
-	return r.tell(ctx, http.MethodDelete, "/faults", nil)
+	return r.change(ctx, http.MethodDelete, "/faults", nil)
 }
 
-// Runs are all runs.
+// Runs returns all runs.
 func (r *Remote) Runs(ctx context.Context) (list []Run, err error) {
 	return list, r.ask(ctx, "/runs", &list)
 }
 
-// Files are all announced files.
+// Files returns all announced files.
 func (r *Remote) Files(ctx context.Context) (list []File, err error) {
 	return list, r.ask(ctx, "/files", &list)
 }
 
-// Secrets are what may be found nowhere else.
+// Secrets returns what must not appear anywhere else.
 func (r *Remote) Secrets(ctx context.Context) (list []string, err error) {
 	return list, r.ask(ctx, "/secrets", &list)
 }
 
-// Operate does to a run what a person could do on the service's screens; task is for hold and release.
+// Operate does what an operator can do on the service's screens; task is for hold and release.
 func (r *Remote) Operate(ctx context.Context, runID, action, task string) error {
-	return r.tell(ctx, http.MethodPost, "/runs/"+url.PathEscape(runID)+"/"+action+"?task="+url.QueryEscape(task), nil)
+	return r.change(ctx, http.MethodPost, "/runs/"+url.PathEscape(runID)+"/"+action+"?task="+url.QueryEscape(task), nil)
 }
 
-// SetSpeed changes the simulated seconds in a real second.
+// SetSpeed changes the number of simulated seconds in a real second.
 func (r *Remote) SetSpeed(ctx context.Context, speed float64) error {
-	return r.tell(ctx, http.MethodPut, "/clock", fields{"speed": speed})
+	return r.change(ctx, http.MethodPut, "/clock", fields{"speed": speed})
 }
 
-// Advance lets simulated time pass at once.
+// Advance moves simulated time forward at once.
 func (r *Remote) Advance(ctx context.Context, d time.Duration) error {
-	return r.tell(ctx, http.MethodPut, "/clock", fields{"advance": d.String()})
+	return r.change(ctx, http.MethodPut, "/clock", fields{"advance": d.String()})
 }
 
-// SetQuirks replaces the quirks that are on.
+// SetQuirks replaces the active quirks.
 func (r *Remote) SetQuirks(ctx context.Context, names ...Quirk) error {
-	return r.tell(ctx, http.MethodPut, "/quirks", append(Quirks{}, names...))
+	return r.change(ctx, http.MethodPut, "/quirks", append(Quirks{}, names...))
 }
 
-// ExpireTokens ends all access tokens, and with logins all refresh tokens too.
+// ExpireTokens expires all access tokens, and with logins also all refresh tokens.
 func (r *Remote) ExpireTokens(ctx context.Context, logins bool) error {
-	return r.tell(ctx, http.MethodDelete, "/tokens?logins="+strconv.FormatBool(logins), nil)
+	return r.change(ctx, http.MethodDelete, "/tokens?logins="+strconv.FormatBool(logins), nil)
 }
 
-// ExpirePARs ends all PARs.
+// ExpirePARs expires all PARs.
 func (r *Remote) ExpirePARs(ctx context.Context) error {
-	return r.tell(ctx, http.MethodDelete, "/pars", nil)
+	return r.change(ctx, http.MethodDelete, "/pars", nil)
 }
 
 func (r *Remote) ask(ctx context.Context, path string, into any) error {
@@ -113,7 +113,7 @@ func (r *Remote) ask(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-func (r *Remote) tell(ctx context.Context, method, path string, body any) error {
+func (r *Remote) change(ctx context.Context, method, path string, body any) error {
 	_, err := r.do(ctx, method, path, body)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRemote(t *testing.T) {
+func TestRemote_controls(t *testing.T) {
 	h := start(t)
 	ctx := t.Context()
 	r, err := NewRemote(h.ControlURL(), h.CAPEM())
@@ -71,7 +71,7 @@ func TestRemote(t *testing.T) {
 	require.Equal(t, 403, h.send("GET", h.ControlURL()+"/secrets", "", nil).status, "the header is required")
 }
 
-func TestClock(t *testing.T) {
+func TestClock_realAndSimulated(t *testing.T) {
 	now := time.Date(2026, 10, 31, 22, 0, 0, 0, time.UTC)
 	begin := now
 	c := newClock(func() time.Time { return now }, 60)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// reports are the report definitions and their instances. Source: chapters 8 and 9.
+// reports holds the report definitions and their instances. Source: chapters 8 and 9.
 type reports struct {
 	mu        sync.Mutex
 	byCode    map[string]Report
@@ -30,7 +30,7 @@ type instance struct {
 	filter     string
 	fails      bool
 	runs, ends time.Time // simulated
-	object     string    // in the store once it is complete
+	object     string    // in the store, once the report is complete
 }
 
 func newReports(c Catalog) *reports {
@@ -41,7 +41,7 @@ func newReports(c Catalog) *reports {
 	return r
 }
 
-// start makes an instance of the report; it fails as often as the catalog says.
+// start creates an instance of the report, which fails as often as the catalog says.
 func (r *reports) start(report Report, filter string, now time.Time) *instance {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,8 +117,8 @@ func (s *Simulator) reportStatus(c *call) response {
 	return s.reportAnswer(200, i, "COMPLETE", link)
 }
 
-// reportAnswer spells the id as the document's samples do: requestInstanceId until the end,
-// reportInstanceId from then on.
+// reportAnswer spells the id as the document's samples do: requestInstanceId until the report has ended, then
+// reportInstanceId.
 func (s *Simulator) reportAnswer(status int, i *instance, word, link string) response {
 	ended := word == "FAIL" || word == "COMPLETE"
 	idKey, linkKey := "requestInstanceId", "downloadLink"
@@ -147,7 +147,7 @@ func (s *Simulator) reportAnswer(status int, i *instance, word, link string) res
 	return r
 }
 
-// reportObject writes the report's rows into the object store, once.
+// reportObject writes the report's rows into the object store if they are not there yet.
 func (s *Simulator) reportObject(i *instance) (string, error) {
 	s.reports.mu.Lock()
 	defer s.reports.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *Simulator) reportObject(i *instance) (string, error) {
 
 var datePattern = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
 
-// writeReport writes a header line and the report's rows. The same seed, report and filter give the same bytes.
+// writeReport writes a header line and the report's rows. The same seed, report and filter yield the same bytes.
 func writeReport(w io.Writer, report Report, filter string, seed int64) error {
 	hash := fnv.New64a()
 	_, _ = io.WriteString(hash, report.Code+"\x00"+filter)
@@ -221,7 +221,7 @@ var (
 	currencies = []string{"USD", "USD", "USD", "EUR", "GBP"}
 )
 
-// profitabilityRow has exact sums: margin = income - charge, profit = margin + fees - expense.
+// profitabilityRow returns a row with exact sums: margin = income - charge, profit = margin + fees - expense.
 func profitabilityRow(rnd *rand.Rand, n int, asOf string) []string {
 	org, product := rnd.IntN(len(orgUnits)), rnd.IntN(len(products))
 	balance := 10_000 + rnd.Int64N(500_000_000)
@@ -236,7 +236,7 @@ func profitabilityRow(rnd *rand.Rand, n int, asOf string) []string {
 	}
 }
 
-// balanceSheetRow has exact sums: closing = opening + debits - credits.
+// balanceSheetRow returns a row with exact sums: closing = opening + debits - credits.
 func balanceSheetRow(rnd *rand.Rand, n int, asOf string) []string {
 	org, account := rnd.IntN(len(orgUnits)), n%len(accounts)
 	opening := rnd.Int64N(90_000_000_000)
@@ -247,7 +247,7 @@ func balanceSheetRow(rnd *rand.Rand, n int, asOf string) []string {
 	}
 }
 
-// decimal writes an amount of cents.
+// decimal formats an amount of cents.
 func decimal(cents int64) string {
 	sign := ""
 	if cents < 0 {

@@ -21,7 +21,7 @@ func (h *harness) reportStatus(code, id string) answer {
 
 const noFilter = `{"filterCriteria": "", "placeholderFilter": ""}`
 
-func TestReport(t *testing.T) {
+func TestReport_completes(t *testing.T) {
 	h := start(t)
 	a := h.report("RPT001", noFilter)
 	require.Equal(t, map[string]any{"status": "PENDING", "requestInstanceId": "100"}, a.json)
@@ -53,7 +53,7 @@ func TestReport(t *testing.T) {
 	require.Equal(t, "COMPLETE", h.reportStatus("RPT_FAIL_ONCE", "103").text("status"))
 }
 
-func TestReportContentIsDeterministic(t *testing.T) {
+func TestReport_contentIsDeterministic(t *testing.T) {
 	content := func(filter string, seed int64) string {
 		var out strings.Builder
 		require.NoError(t, writeReport(&out, Report{Code: "R", Kind: BalanceSheet, Rows: 10, AsOf: "2026-10-31"}, filter, seed))
@@ -66,7 +66,7 @@ func TestReportContentIsDeterministic(t *testing.T) {
 	require.Equal(t, []string{"-0.05", "12.30"}, []string{decimal(-5), decimal(1230)})
 }
 
-func TestReportRefusals(t *testing.T) {
+func TestReport_refusals(t *testing.T) {
 	h := start(t)
 	require.Equal(t, 400, h.report("NONE", noFilter).status)
 	require.Equal(t, 400, h.report("RPT001", `{"filterCriteria": ""
@@ -79,7 +79,7 @@ func TestReportRefusals(t *testing.T) {
 	}
 }
 
-func TestReportQuirks(t *testing.T) {
+func TestReport_quirks(t *testing.T) {
 	cases := []struct {
 		quirks  []Quirk
 		started map[string]any
@@ -110,7 +110,7 @@ func TestReportQuirks(t *testing.T) {
 	require.Equal(t, 200, h.call("POST", "/aai-dmi-service/vw/v1/repgenstatus", "{}", "reportcode", "RPT001", "reportInstanceID", "100").status)
 }
 
-func TestMigrations(t *testing.T) {
+func TestMigration_calls(t *testing.T) {
 	type step struct {
 		method, path string
 		wait         time.Duration // before it
@@ -168,7 +168,7 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
-func TestMigrationServerError(t *testing.T) {
+func TestMigration_serverError(t *testing.T) {
 	h := start(t)
 	h.Inject(Fault{Call: "export", Kind: FaultStatus, Status: 500})
 	a := h.call("POST", "/public/migrate/export/MIG_EXPORT1", "")

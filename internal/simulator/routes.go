@@ -2,19 +2,19 @@ package simulator
 
 import "net/http"
 
-// Names of calls that are no call of the document.
+// Names of calls that are not in the document.
 const (
 	callToken      = "token"
 	callUnknown    = "unknown"
 	callRedirected = "redirected"
 )
 
-// route is one call: what it is named, what it demands, how it refuses, what it does.
+// route describes one call: its name, what it requires, how it refuses, what it does.
 type route struct {
 	call, method, path string
 	headers            []string // required besides Authorization
 	when               func(*http.Request) bool
-	subject            func(*Simulator, *call) // notes whom the request is about, before it is processed
+	subject            func(*Simulator, *call) // records what the request is about, before it is processed
 	handle             func(*Simulator, *call) response
 	fail               func(status int, text string) response // the chapter's error body
 	badHeaders         func(text string) response
@@ -22,7 +22,7 @@ type route struct {
 	scheduler          bool
 }
 
-// routes is the table of all calls. Source: the chapters named; the object store's by SERVICE.md.
+// routes returns the table of all calls. Source: the chapters named, and the documentation of the object store.
 func routes(tenant string) []route {
 	user := []string{"ofs_remote_user", "locale", "ofs_tenant_id", "ofs_workspace_id"}
 	service := append([]string{"ofs_service_id"}, user...)

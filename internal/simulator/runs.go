@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Status codes of runs and tasks, and refusals of calls. Source: chapter 10, Table 10-1.
+// Status codes of runs and tasks, and of refused calls. Source: chapter 10, Table 10-1.
 const (
 	codeSuccess     = 0
 	codeFailure     = -1
@@ -41,18 +41,18 @@ type Run struct {
 	Code     string            `json:"code"`
 	Kind     string            `json:"kind"` // rest or group
 	Parent   string            `json:"parent,omitempty"`
-	Of       string            `json:"of,omitempty"` // the run that this one reruns or restarts under a new id
+	Of       string            `json:"of,omitempty"` // the run that this one reruns or restarts, under a new id
 	AsOf     string            `json:"as_of"`
 	Params   map[string]string `json:"params,omitempty"`
 	Status   int               `json:"status"`
 	Text     string            `json:"text"`
 	Tasks    []RunTask         `json:"tasks,omitempty"`
 	Children []string          `json:"children,omitempty"`
-	Starts   int               `json:"starts"` // 1, and one more for each restart or rerun under the same id
+	Starts   int               `json:"starts"` // 1, plus one for each restart or rerun under the same id
 	Polls    int               `json:"polls"`  // status calls answered
 	Created  time.Time         `json:"created"`
 	Ended    time.Time         `json:"ended,omitzero"`
-	Duration time.Duration     `json:"duration"` // simulated, from the (last) start until its end or now
+	Duration time.Duration     `json:"duration"` // simulated, from the last start until the end or now
 }
 
 // RunTask is a task of a batch run.
@@ -62,8 +62,8 @@ type RunTask struct {
 	Starts int    `json:"starts"`
 }
 
-// run is the state of a batch or of a group; its times are simulated. Nothing happens by itself: advance
-// brings it up to the time at which somebody looks.
+// run is the state of a batch or of a group; its times are simulated. It changes only when advance brings it up to the
+// time of a request.
 type run struct {
 	id, code, kind string
 	parent, of     string
@@ -73,7 +73,7 @@ type run struct {
 	lineage        *lineage
 	starts, polls  int
 
-	created, start time.Time // start is zero for a child whose turn has not come
+	created, start time.Time // start is zero for a child that has not been started
 	interruptAt    time.Time // zero unless an interrupt was accepted
 	ended          time.Time
 	begun          bool
@@ -85,15 +85,15 @@ type run struct {
 	queue    time.Duration // between start of the group or the trigger and the first task
 }
 
-// lineage counts failures over a run, its restarts and its reruns.
+// lineage counts the failures over a run, its restarts and its reruns.
 type lineage struct{ failures map[string]int }
 
 type task struct {
 	Task
 	needs  []*task
-	first  int // code at the beginning: not started, excluded or held
+	first  int // initial code: not started, excluded or held
 	code   int
-	ends   time.Time // zero while it does not go on, or hangs
+	ends   time.Time // zero unless the task is ongoing and does not hang
 	starts int
 }
 
@@ -114,7 +114,7 @@ func (r *run) advance(now time.Time) {
 	}
 }
 
-// next is the earliest event that is due, nil when there is none.
+// next returns the earliest event that is due, nil if there is none.
 func (r *run) next(now time.Time) (at time.Time, event func()) {
 	consider := func(t time.Time, e func()) {
 		if !t.IsZero() && !t.After(now) && (event == nil || t.Before(at)) {
@@ -162,7 +162,7 @@ func (r *run) startReady(at time.Time) {
 	if !r.begun || r.interrupted {
 		return
 	}
-	for started := true; started; { // a task without duration may set the next one free at once
+	for started := true; started; { // a task without duration may release the next one at once
 		started = false
 		for _, t := range r.tasks {
 			if t.code != codeNotStarted || slices.ContainsFunc(t.needs, func(n *task) bool { return n.code != codeSuccess && n.code != codeExcluded }) {
@@ -184,7 +184,7 @@ func (r *run) settle(at time.Time) {
 
 func (r *run) over() bool { return terminal(r.status()) }
 
-// advanceGroup gives each child its start when its turn comes.
+// advanceGroup starts each child in its turn.
 func (r *run) advanceGroup(now time.Time) {
 	turn := r.start
 	for _, child := range r.children {
@@ -223,8 +223,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// status derives the run's code from its tasks or children; the document does not say how, so: what goes on
-// first, then how it ended, worst first.
+// status derives the run's code from its tasks or children. The document does not say how; here ongoing comes first,
+// then the ends, worst first.
 func (r *run) status() int {
 	var codes []int
 	for _, t := range r.tasks {
@@ -256,7 +256,7 @@ func (r *run) status() int {
 	return codeNotStarted
 }
 
-// interrupt asks the run to stop at the given time. It returns the code of the refusal, or success.
+// interrupt stops the run at the given time. It returns the code of the refusal, or success.
 func (r *run) interrupt(at time.Time) int {
 	switch {
 	case r.status() == codeInterrupted, !r.interruptAt.IsZero() && !r.over():
@@ -273,7 +273,7 @@ func (r *run) interrupt(at time.Time) int {
 	return codeSuccess
 }
 
-// restart sets what failed, was aborted or was interrupted back to not started, and goes on.
+// restart resets what failed, was aborted or was interrupted to not started, and continues.
 func (r *run) restart(now time.Time) {
 	for _, t := range r.tasks {
 		if t.code < 0 || t.code == codeAborted {
@@ -288,7 +288,7 @@ func (r *run) restart(now time.Time) {
 	r.rewind(now)
 }
 
-// reset sets everything back to the beginning, and goes on.
+// reset returns everything to its initial code, and starts again.
 func (r *run) reset(now time.Time) {
 	for _, t := range r.tasks {
 		t.code = t.first
@@ -307,7 +307,7 @@ func (r *run) rewind(now time.Time) {
 	r.start = now.Add(r.queue)
 }
 
-// inherit takes over how far another run of the same thing has come.
+// inherit copies the progress of another run of the same batch or group.
 func (r *run) inherit(from *run) {
 	r.start, r.ended, r.begun = from.start, from.ended, from.begun
 	for i, t := range from.tasks {
@@ -343,7 +343,7 @@ func (r *run) public(c *clock) Run {
 	return out
 }
 
-// operate is what a person does on the service's screens.
+// operate holds or releases a task, as an operator can on the service's screens.
 func (r *run) operate(action, code string, now time.Time) error {
 	i := slices.IndexFunc(r.tasks, func(t *task) bool { return t.Code == code })
 	if i < 0 {

@@ -44,7 +44,7 @@ func newScheduler(c Catalog, clock *clock, quirks *quirkSet) *scheduler {
 	return s
 }
 
-// order is what a trigger asks for.
+// order is what a trigger requests.
 type order struct {
 	code, kind               string
 	params                   map[string]map[string]string // by batch code
@@ -53,7 +53,7 @@ type order struct {
 
 func (o order) asOf(code string) string { return o.params[code][misDate] }
 
-// create makes the run of an order, not started. of is the run that it reruns or restarts, or nil.
+// create registers the run of an order, not started. of is the run that it reruns or restarts, or nil.
 func (s *scheduler) create(o order, of *run) *run {
 	now := s.clock.Sim()
 	r := s.newRun(o, o.code, of, now)
@@ -79,8 +79,8 @@ func (s *scheduler) create(o order, of *run) *run {
 	return r
 }
 
-// newRun registers a run under a new id, CODE_yyyy-mm-dd_epochmillis_n; n tells apart what was triggered
-// in the same millisecond.
+// newRun registers a run under a new id, CODE_yyyy-mm-dd_epochmillis_n; n distinguishes runs that were triggered in the
+// same millisecond.
 func (s *scheduler) newRun(o order, code string, of *run, now time.Time) *run {
 	r := &run{code: code, order: o, asOf: o.asOf(code), params: o.params[code], created: now, starts: 1, lineage: &lineage{map[string]int{}}}
 	if of != nil {
@@ -128,8 +128,8 @@ func newTasks(b Batch, o order) []*task {
 	return list
 }
 
-// look brings the run up to date and returns it, or nil.
-func (s *scheduler) look(id string) *run {
+// current returns the run, brought up to date, or nil.
+func (s *scheduler) current(id string) *run {
 	r := s.byID[id]
 	if r == nil {
 		return nil
@@ -147,7 +147,7 @@ func (s *scheduler) list() []Run {
 	defer s.mu.Unlock()
 	out := make([]Run, 0, len(s.runs))
 	for _, r := range s.runs {
-		out = append(out, s.look(r.id).public(s.clock))
+		out = append(out, s.current(r.id).public(s.clock))
 	}
 	return out
 }
@@ -155,20 +155,20 @@ func (s *scheduler) list() []Run {
 func (s *scheduler) find(id string) (Run, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.look(id)
+	r := s.current(id)
 	if r == nil {
 		return Run{}, false
 	}
 	return r.public(s.clock), true
 }
 
-// interrupt, restart and rerun return the code of their refusal, or success.
+// interrupt, restart and rerun return the code of a refusal, or success.
 func (s *scheduler) interrupt(r *run) int {
 	return r.interrupt(s.clock.Sim().Add(s.interruptTakes))
 }
 
-// restart is refused with -6 where nothing failed, was aborted or interrupted: a run that goes on has all
-// its tasks in hand already, one that succeeded has none left, so there is no executable job in either.
+// restart is refused with -6 unless something failed, was aborted or was interrupted: an ongoing run executes its tasks
+// already, and a successful one has none left, so neither has an executable job.
 func (s *scheduler) restart(r *run) (*run, int) {
 	if code := r.status(); !terminal(code) || code == codeSuccess {
 		return nil, codeNothingToRun
@@ -183,7 +183,7 @@ func (s *scheduler) restart(r *run) (*run, int) {
 	return r, codeSuccess
 }
 
-// rerun is refused with -6 while the run goes on, for the same reason.
+// rerun is refused with -6 while the run is ongoing, for the same reason.
 func (s *scheduler) rerun(r *run) (*run, int) {
 	switch {
 	case !r.over():
@@ -196,7 +196,7 @@ func (s *scheduler) rerun(r *run) (*run, int) {
 	return r, codeSuccess
 }
 
-// wake lets the group of a child that starts again go on too.
+// wake continues the group of a child that is started again.
 func (s *scheduler) wake(r *run) {
 	if r.parent != "" {
 		group := s.byID[r.parent]
@@ -207,7 +207,7 @@ func (s *scheduler) wake(r *run) {
 func (s *scheduler) operate(id, action, task string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.look(id)
+	r := s.current(id)
 	if r == nil {
 		return fmt.Errorf("no run %q", id)
 	}
@@ -226,7 +226,7 @@ func (s *scheduler) operate(id, action, task string) error {
 	return nil
 }
 
-// What the calls decode. Fields that are not there are refused with -4.
+// Bodies of the calls. Missing fields are refused with -4.
 
 type triggerRequest struct {
 	BatchName        string          `json:"batchName"`
@@ -268,7 +268,7 @@ func (s *Simulator) trigger(c *call) response {
 	return s.triggered(r, "Object triggered successfully with Run Id: ")
 }
 
-// refusal is a code of Table 10-1 and what is wrong.
+// refusal is a code of Table 10-1 and its reason.
 type refusal struct {
 	code int
 	text string
@@ -313,8 +313,8 @@ func (s *scheduler) order(body []byte) (order, *refusal) {
 	return o, nil
 }
 
-// params reads dynamicParamList: an object for a batch, an array for a group, either of them as JSON in a
-// string where the quirk is on. The answer says what is wrong with it.
+// params reads dynamicParamList: an object for a batch, an array for a group, either of them as JSON in a string if the
+// quirk is active. It returns what is wrong with it.
 func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wrong string) {
 	o.params = map[string]map[string]string{}
 	if len(raw) == 0 || string(raw) == "null" {
@@ -362,7 +362,7 @@ func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wro
 	return ""
 }
 
-// named is the run that a request is about, and checks that the batch code fits where the call demands one.
+// named returns the run that a request is about. It checks the batch code, which some calls require.
 func (s *Simulator) named(body []byte, needsCode bool) (*run, runRequest, *response) {
 	refuse := func(code int, text string) (*run, runRequest, *response) {
 		r := s.refuse(code, text)
@@ -372,7 +372,7 @@ func (s *Simulator) named(body []byte, needsCode bool) (*run, runRequest, *respo
 	if decodeStrict(body, &req) != nil || req.BatchRunID == "" || needsCode && req.BatchName == "" {
 		return refuse(codeBadArguments, "Invalid arguments passed in request/not enough params in Request body")
 	}
-	r := s.scheduler.look(req.BatchRunID)
+	r := s.scheduler.current(req.BatchRunID)
 	if r == nil {
 		return refuse(codeNoObject, "Object does not exist")
 	}
@@ -473,7 +473,7 @@ func (s *Simulator) triggered(r *run, summary string) response {
 	return resp
 }
 
-// refuse is the scheduler's answer to a request that it does not carry out.
+// refuse returns the scheduler's response to a request that it does not carry out.
 func (s *Simulator) refuse(code int, text string) response {
 	status, _ := s.schedulerErrorStatus()
 	resp := jsonResponse(status, fields{
@@ -483,7 +483,8 @@ func (s *Simulator) refuse(code int, text string) response {
 	return resp
 }
 
-// schedulerErrorStatus is the HTTP status of refusals, which the document does not give; ok means that a quirk chose it.
+// schedulerErrorStatus returns the HTTP status of refusals, which the document does not give; ok means that a quirk
+// chose it.
 func (s *Simulator) schedulerErrorStatus() (status int, ok bool) {
 	switch {
 	case s.quirks.has(SchedulerErrors200):
@@ -494,7 +495,8 @@ func (s *Simulator) schedulerErrorStatus() (status int, ok bool) {
 	return http.StatusBadRequest, false
 }
 
-// schedulerError is the answer to a call that did not reach the scheduler's rules: no code of Table 10-1 fits but -1.
+// schedulerError returns the response to a call that did not reach the scheduler's rules: of Table 10-1 only code -1
+// fits.
 func schedulerError(status int, text string) response {
 	resp := jsonResponse(status, fields{"severity": "error", "summary": text, "details": text, "statusCode": "-1", "status": "failed"})
 	resp.answered = "-1"

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBatchGoesThroughItsTasks(t *testing.T) {
+func TestBatch_goesThroughItsTasks(t *testing.T) {
 	h := start(t)
 	id := h.trigger("PBSM_FAIL_ONCE")
 	require.Regexp(t, regexp.MustCompile(`^PBSM_FAIL_ONCE_2026-10-31_\d{13}_1$`), id)
@@ -31,7 +31,7 @@ func TestBatchGoesThroughItsTasks(t *testing.T) {
 	restart := h.about("restart", "PBSM_FAIL_ONCE", id)
 	require.Equal(t, id, restart.text("batchRunId"))
 	h.Advance(2 * time.Second)
-	require.Equal(t, "2: 0 2 1", h.codes(id), "a restart goes on from the failed task")
+	require.Equal(t, "2: 0 2 1", h.codes(id), "a restart continues from the failed task")
 	h.Advance(2 * time.Minute)
 	require.Equal(t, "0: 0 0 0", h.codes(id))
 	run, ok := h.Run(id)
@@ -40,13 +40,13 @@ func TestBatchGoesThroughItsTasks(t *testing.T) {
 	require.Equal(t, 2, run.Starts)
 }
 
-func TestSameTriggerTwiceMakesTwoRuns(t *testing.T) {
+func TestTrigger_twiceMakesTwoRuns(t *testing.T) {
 	h := start(t)
 	require.NotEqual(t, h.trigger("PBSM_QUICK"), h.trigger("PBSM_QUICK"))
 	require.Len(t, h.Runs(), 2)
 }
 
-func TestScenarios(t *testing.T) {
+func TestRun_commands(t *testing.T) {
 	type step struct {
 		do   string        // what is called: interrupt, rerun, restart, release, hold
 		wait time.Duration // simulated, after it
@@ -83,10 +83,10 @@ func TestScenarios(t *testing.T) {
 		{"nothing to restart", "PBSM_SHORT", []step{
 			{"restart", 0, "-6", "1: 1 1 1 1"}, {"rerun", time.Minute, "-6", "2: 2 1 1 1"}, {"restart", time.Hour, "-6", "0: 0 0 0 0"},
 		}},
-		{"side by side", "PBSM_PROD_PROFIT", []step{
+		{"in parallel", "PBSM_PROD_PROFIT", []step{
 			{"", 3 * time.Minute, "", "2: 0 2 2 1"}, {"", 150 * time.Second, "", "2: 0 0 2 1"}, {"", time.Hour, "", "0: 0 0 0 0"},
 		}},
-		{"held by a person", "PBSM_ABORT", []step{
+		{"held by an operator", "PBSM_ABORT", []step{
 			{"hold", time.Hour, "", "5: 0 5 1"},
 		}},
 	}
@@ -109,7 +109,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func TestRerunStartsFromTheFirstTask(t *testing.T) {
+func TestRerun_startsFromTheFirstTask(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		var on []Quirk
 		if same {
@@ -131,7 +131,7 @@ func TestRerunStartsFromTheFirstTask(t *testing.T) {
 	}
 }
 
-func TestRestartUnderANewID(t *testing.T) {
+func TestRestart_underANewID(t *testing.T) {
 	h := start(t, quirks(RestartNewID))
 	first := h.trigger("PBSM_FAIL_ONCE")
 	h.Advance(time.Hour)
@@ -152,7 +152,7 @@ func TestRestartUnderANewID(t *testing.T) {
 	require.Equal(t, "0: 0 0", h.codes(next))
 }
 
-func TestGroup(t *testing.T) {
+func TestGroup_runsItsBatches(t *testing.T) {
 	h := start(t)
 	id := h.triggerGroup("PBSM_PROFIT_GRP")
 	require.Equal(t, "1: 1 1", h.codes(id))
@@ -189,7 +189,7 @@ func TestGroup(t *testing.T) {
 	require.Equal(t, "0: 0 0", h.codes(again))
 }
 
-func TestAFailedBatchStopsItsGroup(t *testing.T) {
+func TestGroup_stopsAtAFailedBatch(t *testing.T) {
 	for parallel, want := range map[bool]string{false: "-1: -1 1", true: "-1: -1 0"} {
 		h := start(t, func(o *Options) {
 			o.Catalog = Catalog{
@@ -205,7 +205,7 @@ func TestAFailedBatchStopsItsGroup(t *testing.T) {
 	}
 }
 
-func TestTriggerRefusals(t *testing.T) {
+func TestTrigger_refusals(t *testing.T) {
 	date := `{"batchParams":{"$FICMISDATE$":"2026-10-31"}}`
 	cases := []struct {
 		name, body string
@@ -250,7 +250,7 @@ func TestTriggerRefusals(t *testing.T) {
 	}
 }
 
-func TestIncludedExcludedHeldTasks(t *testing.T) {
+func TestTrigger_includedExcludedHeldTasks(t *testing.T) {
 	h := start(t)
 	trigger := func(extra string) string {
 		return h.scheduler("trigger", `{"batchName":"PBSM_QUICK","batchType":"rest",`+extra+`}`).text("batchRunId")
@@ -266,7 +266,7 @@ func TestIncludedExcludedHeldTasks(t *testing.T) {
 	require.Len(t, a.json["taskStatusList"], 1)
 }
 
-func TestRunRefusals(t *testing.T) {
+func TestRun_refusals(t *testing.T) {
 	h := start(t)
 	id := h.trigger("PBSM_QUICK")
 	cases := []struct{ action, body, want string }{
@@ -286,7 +286,7 @@ func TestRunRefusals(t *testing.T) {
 	}
 }
 
-func TestSchedulerQuirks(t *testing.T) {
+func TestScheduler_quirks(t *testing.T) {
 	t.Run("codes as numbers", func(t *testing.T) {
 		h := start(t, quirks(CodesAsNumbers))
 		a := h.status(h.trigger("PBSM_QUICK"))
@@ -327,7 +327,7 @@ func TestSchedulerQuirks(t *testing.T) {
 	})
 }
 
-func TestStatusBodyIsTheDocuments(t *testing.T) {
+func TestStatus_bodyMatchesTheDocument(t *testing.T) {
 	h := start(t)
 	id := h.trigger("PBSM_FAIL")
 	h.Advance(time.Hour)

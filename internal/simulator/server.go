@@ -25,12 +25,12 @@ type call struct {
 	body  []byte // of service calls; the object store's bodies are streamed
 	entry Entry
 	fault *Fault
-	par   *par // of the object store's calls, nil when it is unknown
+	par   *par // of the object store's calls; nil if it is unknown
 }
 
 func (c *call) has(kind Kind) bool { return c.fault != nil && c.fault.Kind == kind }
 
-// response is an answer not yet sent. Its body is body, or length bytes of stream.
+// response is not yet sent. Its body is body, or length bytes of stream.
 type response struct {
 	status   int
 	header   http.Header
@@ -38,9 +38,9 @@ type response struct {
 	stream   io.ReadCloser
 	length   int64
 	answered string // for the journal
-	refused  bool   // what was asked for was not carried out
+	refused  bool   // the request was not carried out
 	drop     bool   // close the connection instead
-	breakAt  int64  // close the connection after so many bytes of the body; 0 means not
+	breakAt  int64  // close the connection after this many bytes of the body; 0 means not
 	slow     time.Duration
 }
 
@@ -76,7 +76,7 @@ func (s *Simulator) handler() http.Handler {
 	return mux
 }
 
-// serve takes a request through its stations: route, subject, fault, checks, handler, journal, answer.
+// serve processes a request: route, subject, fault, checks, handler, journal, response.
 func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, methods []*route) {
 	c := &call{r: r, entry: Entry{
 		Time: s.opts.Now(), Method: r.Method, Path: redactedPath(r.URL), UserAgent: r.UserAgent(),
@@ -145,7 +145,7 @@ func (s *Simulator) route(c *call, methods []*route) response {
 	return s.faultAfter(c, resp)
 }
 
-// check is what every call of a family demands before it looks at its body. Source: chapter 1, Table 1-2.
+// check verifies what all calls of a family require before their body is read. Source: chapter 1, Table 1-2.
 func (s *Simulator) check(c *call) (response, bool) {
 	route, h := c.route, c.r.Header
 	fail := func(status int, text string) (response, bool) {
@@ -185,7 +185,7 @@ func (s *Simulator) check(c *call) (response, bool) {
 	return response{}, true
 }
 
-// wrongHeaders names every header that is missing or wrong, spelled as the document spells it.
+// wrongHeaders lists every header that is missing or wrong, spelled as in the document.
 func (s *Simulator) wrongHeaders(route *route, h http.Header) string {
 	var wrong []string
 	fixed := map[string]string{
@@ -204,7 +204,7 @@ func (s *Simulator) wrongHeaders(route *route, h http.Header) string {
 	return "Invalid request headers or request headers missing: " + strings.Join(wrong, ", ")
 }
 
-// faultBefore applies what happens before the request is looked at; done means that this is the answer.
+// faultBefore applies what happens before the request is processed; done means that this is the response.
 func (s *Simulator) faultBefore(c *call) (resp response, done bool) {
 	f := c.fault
 	if f == nil {
@@ -243,14 +243,14 @@ func (s *Simulator) faultBefore(c *call) (resp response, done bool) {
 	return response{}, false
 }
 
-// faultAfter spoils an answer whose request has been processed.
+// faultAfter applies the fault to the response of a processed request.
 func (s *Simulator) faultAfter(c *call, resp response) response {
 	f := c.fault
 	if f == nil || resp.drop {
 		return resp
 	}
 	if c.r.Method == http.MethodPut && c.route.objectStore && (f.Kind == FaultTruncate || f.Kind == FaultWrongLength || f.Kind == FaultCorrupt) {
-		return resp // these spoiled the request
+		return resp // these were applied to the request
 	}
 	switch f.Kind {
 	case FaultDelayAfter:
@@ -316,7 +316,7 @@ func (r response) close() {
 	}
 }
 
-// send writes the answer and aborts the connection where it must break off.
+// send writes the response, and aborts the connection where it has to break off.
 func (s *Simulator) send(w http.ResponseWriter, r *http.Request, resp response, index int) {
 	if resp.drop {
 		panic(http.ErrAbortHandler)
@@ -350,12 +350,12 @@ func (s *Simulator) send(w http.ResponseWriter, r *http.Request, resp response, 
 	}
 	s.journal.sent(index, out)
 	if err != nil || out < size {
-		_ = http.NewResponseController(w).Flush() // what was promised to arrive does, then the connection breaks
+		_ = http.NewResponseController(w).Flush() // so that everything up to the break arrives
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// trickle copies size bytes in ten pieces over the given time.
+// trickle copies size bytes in ten pieces, spread over the given time.
 func (s *Simulator) trickle(w http.ResponseWriter, from io.Reader, size int64, over time.Duration) (out int64, err error) {
 	const pieces = 10
 	for out < size && err == nil {
@@ -374,7 +374,7 @@ func (s *Simulator) trickle(w http.ResponseWriter, from io.Reader, size int64, o
 
 const redirectedPath = "/_redirected/"
 
-// redirected is where FaultRedirect leads: an answer that tempts, and a note of what was carried here.
+// redirected serves the target of FaultRedirect: it looks like a success, and records what the client sent along.
 func redirected(c *call) response {
 	c.entry.Call, c.entry.Note = callRedirected, "a redirect to another host was followed"
 	if c.r.Header.Get("Authorization") != "" {
@@ -383,7 +383,7 @@ func redirected(c *call) response {
 	return jsonResponse(200, fields{"status": "success", "statusCode": "0"})
 }
 
-// redactedPath is the path with its query, without a PAR's secret.
+// redactedPath returns the path with its query, without a PAR's secret.
 func redactedPath(u *url.URL) string {
 	text := u.RequestURI()
 	if parts := strings.SplitN(text, "/", 4); len(parts) == 4 && parts[1] == "p" {
@@ -409,7 +409,7 @@ type readCloser struct {
 	io.Closer
 }
 
-// corrupting changes the byte at offset at.
+// corrupting is a reader that changes the byte at offset at.
 type corrupting struct {
 	r   io.Reader
 	at  int64
@@ -425,7 +425,7 @@ func (c *corrupting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decodeStrict decodes a JSON object as a strict server does: one value, nothing after it.
+// decodeStrict decodes a JSON object like a strict server: one value, with nothing after it.
 func decodeStrict(body []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if err := dec.Decode(into); err != nil {
@@ -442,7 +442,7 @@ func firstByteIs(body []byte, b byte) bool {
 	return len(trimmed) > 0 && trimmed[0] == b
 }
 
-// Calls are the names of all calls, as they stand in the journal and in faults.
+// Calls returns the names of all calls, as used in the journal and in faults.
 func Calls() []string {
 	var names []string
 	for _, r := range routes("TENANT") {

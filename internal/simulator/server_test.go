@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func TestEveryCallDemandsWhatTheDocumentSays(t *testing.T) {
+func TestCalls_requireWhatTheDocumentSays(t *testing.T) {
 	h := start(t)
 	h.upload("ledger.csv", "a,b\n1,2\n")
 	report := []string{"reportcode", "RPT002", "reportType", "CSV", "appid", "PBSMCS", "reportDefType", "V"}
@@ -69,7 +69,7 @@ func TestEveryCallDemandsWhatTheDocumentSays(t *testing.T) {
 	require.Equal(t, 404, h.send("GET", strings.Replace(h.BaseURL(), h.Options().Tenant, "another", 1)+"/utils-service/v1/listfiles", "", h.headers()).status)
 }
 
-func TestHyphenatedHeadersDoNotCount(t *testing.T) {
+func TestCalls_ignoreHyphenatedHeaders(t *testing.T) {
 	h := start(t)
 	header := h.headers()
 	delete(header, "ofs_tenant_id")
@@ -79,14 +79,14 @@ func TestHyphenatedHeadersDoNotCount(t *testing.T) {
 	require.Contains(t, a.text("errorMessage"), "ofs_tenant_id")
 }
 
-func TestHealth(t *testing.T) {
+func TestHealth_ok(t *testing.T) {
 	h := start(t)
 	before := len(h.Journal())
 	require.Equal(t, 200, h.send("GET", strings.TrimSuffix(h.ControlURL(), "/_simulator")+"/healthz", "", http.Header{}).status)
 	require.Len(t, h.Journal(), before)
 }
 
-func TestJournalHoldsNoSecret(t *testing.T) {
+func TestJournal_holdsNoSecret(t *testing.T) {
 	h := start(t)
 	h.upload("ledger.csv", strings.Repeat("x", 100))
 	for _, e := range h.Journal() {
@@ -102,7 +102,7 @@ func TestJournalHoldsNoSecret(t *testing.T) {
 	require.Contains(t, put.Path, "/p/***/n/")
 }
 
-func TestOptionsNameEveryFault(t *testing.T) {
+func TestStart_reportsAllProblems(t *testing.T) {
 	_, err := Start(Options{
 		Speed: -1, Quirks: Quirks{"none"},
 		Catalog: Catalog{
@@ -115,7 +115,7 @@ func TestOptionsNameEveryFault(t *testing.T) {
 	}
 }
 
-func TestLoadCatalog(t *testing.T) {
+func TestLoadCatalog_default(t *testing.T) {
 	c, err := LoadCatalog(strings.NewReader("batches: [{code: B, tasks: [{code: T, duration: 2m, needs: []}]}]"))
 	require.NoError(t, err)
 	require.EqualValues(t, 120e9, c.Batches[0].Tasks[0].Duration)
@@ -124,7 +124,7 @@ func TestLoadCatalog(t *testing.T) {
 	require.ErrorContains(t, err, "batchs")
 }
 
-func TestConnectionYAML(t *testing.T) {
+func TestConnectionYAML_connects(t *testing.T) {
 	h := start(t, func(o *Options) { o.ObjectStoreHost = "objectstore:8443" })
 	var config map[string]map[string]map[string]any
 	require.NoError(t, yaml.Unmarshal([]byte(h.ConnectionYAML("demo")), &config))

@@ -20,17 +20,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Options say what is simulated. The zero value is a working tenant.
+// Options configure the simulated tenant. The zero value works.
 type Options struct {
 	Addr  string   // listen address; default 127.0.0.1:0
 	Hosts []string // names in the certificate besides localhost, 127.0.0.1 and ::1
 
-	// PublicHost and ObjectStoreHost (host or host:port) stand in the URLs of the service and in PAR URLs.
-	// By default they differ, localhost:PORT and 127.0.0.1:PORT, as they do at the real service.
+	// PublicHost and ObjectStoreHost (host or host:port) are used in the URLs of the service and in PAR URLs.
+	// By default they differ, localhost:PORT and 127.0.0.1:PORT, as with the real service.
 	PublicHost, ObjectStoreHost string
 
 	Tenant, ServiceID, WorkspaceID, RemoteUser, AppID string
-	// Secrets that are empty are made anew, random and long enough to be searched for in dumps.
+	// Empty secrets are generated: random, and long enough to be searched for in dumps.
 	ClientID, ClientSecret, Username, Password string
 
 	Catalog Catalog // empty means DefaultCatalog
@@ -39,7 +39,7 @@ type Options struct {
 	TokenTTL, PARTTL time.Duration // real time; default 1h and 24h
 	Quirks           Quirks
 	Seed             int64
-	Dir              string // object bytes and ca.pem; empty means a temporary folder, removed by Close
+	Dir              string // for object bytes and ca.pem; empty means a temporary folder, removed by Close
 	Logger           *slog.Logger
 	Now              func() time.Time // the real clock; default time.Now
 }
@@ -85,7 +85,7 @@ type Simulator struct {
 	opts  Options
 	caPEM []byte
 	dir   string
-	own   bool // dir is ours to remove
+	own   bool // Close removes dir
 
 	server *http.Server
 	ctx    context.Context // ends with Close
@@ -103,11 +103,11 @@ type Simulator struct {
 	scheduler  *scheduler
 }
 
-// Start listens and serves until Close. An error names every fault of the options.
+// Start listens and serves until Close. An error lists all problems of the options.
 func Start(opts Options) (*Simulator, error) {
 	opts.fillDefaults()
 	s := &Simulator{quirks: &quirkSet{}, journal: &journal{}}
-	faultOf := func(ok bool, text string) error {
+	require := func(ok bool, text string) error {
 		if ok {
 			return nil
 		}
@@ -116,8 +116,8 @@ func Start(opts Options) (*Simulator, error) {
 	if err := errors.Join(
 		opts.Catalog.check(),
 		s.quirks.set(opts.Quirks),
-		faultOf(opts.Speed > 0, "speed must be more than 0"),
-		faultOf(opts.TokenTTL > 0 && opts.PARTTL > 0, "lifetimes must be more than 0"),
+		require(opts.Speed > 0, "speed must be more than 0"),
+		require(opts.TokenTTL > 0 && opts.PARTTL > 0, "lifetimes must be more than 0"),
 	); err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
@@ -184,7 +184,7 @@ func (s *Simulator) listen(opts Options) error {
 	s.server = &http.Server{
 		Handler:           s.handler(),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12},
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1 only, so that a closed connection is one
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1 only, so that closing a connection affects one request
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
@@ -204,28 +204,28 @@ func (s *Simulator) Close() error {
 	return err
 }
 
-// BaseURL is the application base path, https://HOST/TENANT.
+// BaseURL returns the application base path, https://HOST/TENANT.
 func (s *Simulator) BaseURL() string { return "https://" + s.opts.PublicHost + "/" + s.opts.Tenant }
 
-// TokenURL is the IAM tenant's token endpoint.
+// TokenURL returns the IAM tenant's token endpoint.
 func (s *Simulator) TokenURL() string { return "https://" + s.opts.PublicHost + tokenPath }
 
-// ControlURL is the root of the control endpoint, without a slash at its end.
+// ControlURL returns the root of the control endpoint, without a trailing slash.
 func (s *Simulator) ControlURL() string { return "https://" + s.opts.PublicHost + "/_simulator" }
 
-// CAFile is a PEM file with the private CA.
+// CAFile returns the path of a PEM file with the private CA.
 func (s *Simulator) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 
-// CAPEM is the private CA.
+// CAPEM returns the private CA.
 func (s *Simulator) CAPEM() []byte { return slices.Clone(s.caPEM) }
 
-// Options are the options with their defaults filled, credentials included.
+// Options returns the options with their defaults filled in, including credentials.
 func (s *Simulator) Options() Options { return s.opts }
 
-// Journal is every request so far, in order of their answers.
+// Journal returns all requests so far, in the order of their responses.
 func (s *Simulator) Journal() []Entry { return s.journal.all() }
 
-// Inject arms faults; it panics when one of them is of an unknown kind or for an unknown call.
+// Inject arms faults. It panics if one of them has an unknown kind or an unknown call.
 func (s *Simulator) Inject(list ...Fault) {
 	if err := s.faults.inject(list...); err != nil {
 		panic("simulator: " + err.Error())
@@ -235,28 +235,28 @@ func (s *Simulator) Inject(list ...Fault) {
 // ClearFaults disarms all faults.
 func (s *Simulator) ClearFaults() { s.faults.clear() }
 
-// SetQuirks replaces the quirks that are on.
+// SetQuirks replaces the active quirks.
 func (s *Simulator) SetQuirks(names ...Quirk) error { return s.quirks.set(names) }
 
-// SetSpeed changes the simulated seconds in a real second from now on.
+// SetSpeed changes the number of simulated seconds in a real second.
 func (s *Simulator) SetSpeed(speed float64) { s.clock.SetSpeed(speed) }
 
-// Advance lets simulated time pass at once.
+// Advance moves simulated time forward at once.
 func (s *Simulator) Advance(d time.Duration) { s.clock.Advance(d) }
 
-// Runs are all runs of batches and groups, children included, in order of their creation.
+// Runs returns all runs of batches and groups, including children, in the order of their creation.
 func (s *Simulator) Runs() []Run { return s.scheduler.list() }
 
-// Run is the run with that id.
+// Run returns the run with that id.
 func (s *Simulator) Run(id string) (Run, bool) { return s.scheduler.find(id) }
 
-// Operate does to a run what a person could do on the service's own screens: interrupt, restart, or
-// hold and release a task.
+// Operate does what an operator can do on the service's own screens: interrupt or restart a run, hold or release a
+// task.
 func (s *Simulator) Operate(runID, action, task string) error {
 	return s.scheduler.operate(runID, action, task)
 }
 
-// Files are all files that were announced, arrived or not.
+// Files returns all announced files, whether they have arrived or not.
 func (s *Simulator) Files() []File { return s.files.list(s.store) }
 
 // Object opens the bytes of an uploaded file. The caller closes it.
@@ -272,27 +272,27 @@ func (s *Simulator) Object(fileID int64) (io.ReadCloser, error) {
 	return o.open(0, o.size), nil
 }
 
-// ExpireTokens ends all access tokens, and with logins all refresh tokens too.
+// ExpireTokens expires all access tokens, and with logins also all refresh tokens.
 func (s *Simulator) ExpireTokens(logins bool) { s.iam.expire(logins) }
 
-// ExpirePARs ends all PARs and multipart uploads' URIs issued so far.
+// ExpirePARs expires all PARs and URIs of multipart uploads issued so far.
 func (s *Simulator) ExpirePARs() { s.store.expireAll() }
 
 // UnlockAccount forgets the wrong passwords so far.
 func (s *Simulator) UnlockAccount() { s.iam.unlock() }
 
-// Secrets are the client secret, the password, and every token and PAR secret issued so far: none of them may be
-// found in a history, a log or a dump.
+// Secrets returns the client secret, the password, and every token and PAR secret issued so far. None of them may appear
+// in a history, a log or a dump.
 func (s *Simulator) Secrets() []string {
 	return slices.Concat([]string{s.opts.ClientSecret, s.opts.Password}, s.iam.secrets(), s.store.secrets())
 }
 
-// ConnectionYAML is a `connections:` section with one connection of that name, secrets as values.
+// ConnectionYAML returns a `connections:` section with one connection of that name, with the secrets as values.
 func (s *Simulator) ConnectionYAML(name string) string {
 	return s.connectionYAML(name, s.CAFile(), s.opts.ClientSecret, s.opts.Password)
 }
 
-// connectionYAML takes the secrets as they shall stand in the file: text, or a reference.
+// connectionYAML takes the secrets as they are to be written: as text, or as a reference.
 func (s *Simulator) connectionYAML(name, caFile string, clientSecret, password any) string {
 	parHost := s.opts.ObjectStoreHost
 	if h, _, err := net.SplitHostPort(parHost); err == nil {
@@ -350,9 +350,9 @@ func (s *Simulator) WriteConfig(dir, connection string) error {
 	return nil
 }
 
-// randomText is n random bytes in the alphabet of URLs.
+// randomText returns n random bytes, encoded for URLs.
 func randomText(n int) string {
 	b := make([]byte, n)
-	_, _ = crand.Read(b) // never fails, by its documentation
+	_, _ = crand.Read(b) // documented never to fail
 	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -1,8 +1,8 @@
-// Command simulator serves the simulated service until it is told to stop. When it is ready it prints one line of
-// JSON: base_url, token_url, control_url and ca_file.
+// Command simulator serves the simulated service until it is stopped. When it is ready, it prints one line of JSON:
+// base_url, token_url, control_url and ca_file.
 //
 //	simulator [flags]
-//	simulator healthcheck URL   exits 0 when the simulator at URL answers; for container health checks
+//	simulator healthcheck URL   exits 0 if the simulator at URL responds; for container health checks
 package main
 
 import (
@@ -56,13 +56,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 	if err := json.NewEncoder(stdout).Encode(map[string]string{
 		"base_url": s.BaseURL(), "token_url": s.TokenURL(), "control_url": s.ControlURL(), "ca_file": s.CAFile(),
 	}); err != nil {
-		return fmt.Errorf("report that it is ready: %w", err)
+		return fmt.Errorf("print that the simulator is ready: %w", err)
 	}
 	<-ctx.Done()
 	return nil
 }
 
-// parse reads the flags; an error names every fault.
+// parse reads the flags. An error lists all problems.
 func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir string, err error) {
 	var hosts, catalog, level string
 	fs := flag.NewFlagSet("simulator", flag.ContinueOnError)
@@ -72,14 +72,14 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 	fs.StringVar(&opts.PublicHost, "public-host", "", "host:port in the service's URLs (default localhost:PORT)")
 	fs.StringVar(&opts.ObjectStoreHost, "object-store-host", "", "host:port in PAR URLs (default 127.0.0.1:PORT)")
 	fs.StringVar(&opts.Dir, "dir", "", "folder for the object store's bytes (default a temporary one)")
-	fs.StringVar(&catalog, "catalog", "", "YAML file of what exists in the tenant (default the demo's)")
+	fs.StringVar(&catalog, "catalog", "", "YAML file with the content of the tenant (default the demo's)")
 	fs.Float64Var(&opts.Speed, "speed", 1, "simulated seconds in a real second")
 	fs.Int64Var(&opts.Seed, "seed", 0, "seed of report contents and random faults")
-	fs.DurationVar(&opts.TokenTTL, "token-ttl", time.Hour, "life of an access token")
-	fs.DurationVar(&opts.PARTTL, "par-ttl", 24*time.Hour, "life of a PAR")
+	fs.DurationVar(&opts.TokenTTL, "token-ttl", time.Hour, "lifetime of an access token")
+	fs.DurationVar(&opts.PARTTL, "par-ttl", 24*time.Hour, "lifetime of a PAR")
 	fs.StringVar(&configDir, "write-config", "", "folder for ca.pem and pbsm.yaml with a connection `demo`")
 	fs.StringVar(&level, "log-level", "warn", "debug, info, warn or error, on standard error")
-	fs.Func("quirk", "a quirk to switch on; may be repeated", func(name string) error {
+	fs.Func("quirk", "a quirk to activate; may be repeated", func(name string) error {
 		opts.Quirks = append(opts.Quirks, simulator.Quirk(name))
 		return nil
 	})
@@ -123,7 +123,7 @@ func loadCatalog(path string) (simulator.Catalog, error) {
 	return simulator.LoadCatalog(f)
 }
 
-// healthcheck does not verify the certificate: it carries nothing, and asks only whether somebody is at home.
+// healthcheck does not verify the certificate: it sends no secret, and only checks that the simulator responds.
 func healthcheck(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: simulator healthcheck URL")
@@ -141,7 +141,7 @@ func healthcheck(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", args[0], resp.Status)
+		return fmt.Errorf("%s responded %s", args[0], resp.Status)
 	}
 	return nil
 }

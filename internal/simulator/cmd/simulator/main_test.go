@@ -17,7 +17,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 )
 
-func TestCommand(t *testing.T) {
+func TestCommand_serves(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "simulator")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
@@ -73,7 +73,7 @@ func TestCommand(t *testing.T) {
 	require.Error(t, exec.Command(binary, "healthcheck", strings.TrimSuffix(ready.ControlURL, "/_simulator")).Run())
 }
 
-func TestFlagsNameEveryFault(t *testing.T) {
+func TestParse_reportsAllProblems(t *testing.T) {
 	err := run([]string{"--log-level", "loud", "--catalog", "/nowhere", "more"}, io.Discard, io.Discard)
 	for _, want := range []string{"loud", "/nowhere", "more"} {
 		require.ErrorContains(t, err, want)
