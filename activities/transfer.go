@@ -147,7 +147,8 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 	if len(missing) == 0 {
 		return nil
 	}
-	return a.stillWaiting(ctx, in.Since, "%d files are not among the %d that the service lists, the first is %s, file id %s",
+	return a.stillWaiting(ctx, in.Since,
+		"%d files are not among the %d that the service lists, the first is %s, file id %s",
 		len(missing), len(listed), missing[0].File, missing[0].FileID)
 }
 

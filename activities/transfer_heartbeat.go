@@ -47,7 +47,9 @@ type transferAttempt struct {
 }
 
 // newTransfer resumes from the last heartbeat of an earlier attempt, or from what an earlier activity left.
-func (a *Activities) newTransfer(ctx context.Context, conn *connection, direction string, left SealedTransfer) *transferAttempt {
+func (a *Activities) newTransfer(
+	ctx context.Context, conn *connection, direction string, left SealedTransfer,
+) *transferAttempt {
 	t := &transferAttempt{activity: ctx, conn: conn, beat: a.beat(ctx), state: left}
 	var before TransferProgress
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &before) == nil && before.State != "" {

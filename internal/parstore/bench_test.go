@@ -2,7 +2,6 @@ package parstore
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,7 @@ import (
 
 const benchSize = 1 << 30
 
-// onDisk is a file as a store has it.
+// onDisk is a file in a folder.
 type onDisk string
 
 func (f onDisk) Section(_ context.Context, offset, length int64) (io.ReadCloser, error) {
@@ -44,15 +43,13 @@ func (d toDisk) WritePart(_ context.Context, _ int, offset int64, p []byte) erro
 	return err
 }
 
-// What a transfer costs on this machine, the simulated store's share included.
+// The time of a transfer includes that of the simulated store.
 func BenchmarkTransfer(b *testing.B) {
 	sim, err := simulator.Start(simulator.Options{})
 	require.NoError(b, err)
 	defer sim.Close()
 	n := tenantOf(b, sim)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(sim.CAPEM())
-	c, err := New(Options{RootCAs: roots, PARHosts: []string{"127.0.0.1"}})
+	c, err := New(Options{CAFile: sim.CAFile(), PARHosts: []string{"127.0.0.1"}})
 	require.NoError(b, err)
 	path := filepath.Join(b.TempDir(), "gl.dat")
 	file, err := os.Create(path)

@@ -11,14 +11,13 @@ import (
 
 // source is the body of a PUT.
 //
-// The transport may go on reading a body after an early answer. Sending on
-// would make the store reset the connection and the answer be lost, so that
-// reading waits from the answer's first byte until the body is closed. Once it
-// is closed nobody reads src any more, and its owner may close that too.
+// The transport may continue to read a body after an early response. Then the store would reset the
+// connection and the response would be lost. So reading blocks from the first byte of the response until
+// the body is closed. Once it is closed nothing reads src any more, and its owner may close src too.
 type source struct {
 	src   io.Reader
 	left  int64
-	sum   hash.Hash                   // of what was read; nil where src cannot change
+	sum   hash.Hash                   // of what was read; nil when src cannot change
 	pace  func(want int) (int, error) // how many bytes may be read now
 	moved func(n int)
 	err   error // src's own
@@ -36,7 +35,7 @@ func newSource(src io.Reader, size int64, sum hash.Hash, pace func(int) (int, er
 }
 
 func (s *source) Read(p []byte) (int, error) {
-	allowed, err := s.pace(len(p)) // before the lock: an answer must be noticed meanwhile
+	allowed, err := s.pace(len(p)) // before the lock: a response must be noticed meanwhile
 	if err != nil {
 		return 0, err
 	}
@@ -72,7 +71,7 @@ func (s *source) Close() error {
 	return nil
 }
 
-// trace notices an answer. "100 Continue" is none.
+// trace notices a response. "100 Continue" is not one.
 func (s *source) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { s.set(func() { s.answered = true }) },
@@ -90,8 +89,7 @@ func (s *source) set(change func()) {
 	s.changed.Broadcast()
 }
 
-// destination is where a GET's body goes; it tells its own errors from the
-// network's.
+// destination is what the body of a GET is written to. It keeps its own errors apart from the network's.
 type destination struct {
 	dst   io.Writer
 	sum   *sums

@@ -17,32 +17,32 @@ import (
 	"sync/atomic"
 )
 
-// Target is where a file goes. Resume or Reset comes first.
+// Target is what a file is written to. The first call is Resume or Reset.
 type Target interface {
-	// Resume goes on behind the first size bytes of what an earlier attempt left, whose
-	// SHA-256 is sum. lost says why they cannot be relied on.
-	Resume(ctx context.Context, size int64, sum []byte) (lost string, err error)
-	// Reset drops what is there; so many parts are to come.
+	// Resume keeps the first size bytes that an earlier attempt wrote, whose SHA-256 is sum. unusable
+	// says why it cannot.
+	Resume(ctx context.Context, size int64, sum []byte) (unusable string, err error)
+	// Reset begins a file of so many parts anew.
 	Reset(ctx context.Context, parts int) error
-	// WritePart takes a part, numbered from 1, at its offset. All but the last have the
-	// same size. Several come at once, in any order.
+	// WritePart writes a part, numbered from 1, at its offset. All parts but the last have the same
+	// size. Several are written at once, in any order.
 	WritePart(ctx context.Context, number int, offset int64, p []byte) error
 }
 
 // Download is a file to receive.
 type Download struct {
 	Target Target
-	Digest Digest // takes in the file, beside the checksums; may be nil
-	// Resume is what an earlier attempt at the same file saved last.
+	Digest Digest // of the file, besides the checksums; may be nil
+	// Resume is the state that an earlier attempt at the same file saved last.
 	Resume []byte
-	// Save is given what a later attempt needs, whenever the target has more of the file.
+	// Save gets the state that a later attempt needs, whenever the target has more of the file.
 	Save func(state []byte)
-	// Progress is told how many bytes are there, of how many, and takes calls from several goroutines.
+	// Progress gets the number of bytes received so far, and the total, from several goroutines.
 	Progress func(done, total int64)
 }
 
-// downloadState is what a later attempt needs. The checksums are of the bytes
-// up to Done, with which the target compares what it holds.
+// downloadState is what a later attempt needs. The checksums are of the bytes up to Done; the target
+// compares what it holds with them.
 type downloadState struct {
 	Size     int64  `json:"size"`
 	ETag     string `json:"etag"`
@@ -51,30 +51,28 @@ type downloadState struct {
 	Sums     prefix `json:"sums"`
 }
 
-// prefix holds the checksums of a file up to the end of a part, as states of
-// their hashes. MD5 is empty where the store has nothing to compare it with.
+// prefix holds the checksums of a file up to the end of a part, as states of their hashes. MD5 is empty
+// when the store has nothing to compare it with.
 type prefix struct {
 	SHA256 []byte `json:"sha256"`
 	MD5    []byte `json:"md5,omitempty"`
 	Digest []byte `json:"digest"`
 }
 
-// Received says what was received.
+// Received describes what was received.
 type Received struct {
 	Bytes     int64
 	SHA256    string // hexadecimal
-	MD5       string // base64, as in Content-MD5; empty where the store has none to compare it with
+	MD5       string // base64, as in Content-MD5; empty when the store has none to compare it with
 	ETag      string // the object store's
 	Resumed   int64  // bytes that an earlier attempt had received
 	StartOver string // why an earlier attempt's bytes were not used
 }
 
-// Download receives a file: in one GET when it is small, in parallel ranges of
-// one and the same version of it otherwise. The target has the whole file, as
-// the store says it is, when there is no error.
+// Download receives a file: in one GET when it is small, otherwise in parallel ranges of the same version.
+// When there is no error, the target has the whole file, as the store describes it.
 //
-// Source: chapter 3, Generating PAR URL for File Download, and the object
-// store's HeadObject and GetObject.
+// Source: chapter 3, Generating PAR URL for File Download, and the object store's HeadObject and GetObject.
 func (c *Client) Download(ctx context.Context, parURL string, d Download) (Received, error) {
 	defer c.memory.enter()()
 	u, err := c.target(parURL)
@@ -92,8 +90,8 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 		t.object, err = c.head(ctx, u)
 		return err
 	})
-	if e := (*Error)(nil); errors.As(err, &e) && (e.HTTPStatus == http.StatusMethodNotAllowed || e.HTTPStatus == http.StatusNotImplemented) {
-		return t.whole(ctx, parURL)
+	if hasNoHEAD(err) {
+		return t.whole(ctx)
 	}
 	if err != nil {
 		return Received{}, err
@@ -104,33 +102,37 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 	return t.run(ctx)
 }
 
-// download is one that goes on. Each of the checksums has a lane: they take in
-// a part at the same time, and the parts in order.
+func hasNoHEAD(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.HTTPStatus == http.StatusMethodNotAllowed || e.HTTPStatus == http.StatusNotImplemented)
+}
+
+// download is a download in progress. Each of its checksums has a lane: they include a part at the same
+// time, and the parts in order.
 type download struct {
 	c *Client
 	u *url.URL
 	Download
 	object object
 	sha256 hash.Hash
-	md5    hash.Hash // nil where the store has nothing to compare it with
+	md5    hash.Hash // nil when the store has nothing to compare it with
 	result Received
 
 	mu    sync.Mutex
-	next  int // part to take up
+	next  int // part to receive
 	state downloadState
 	moved atomic.Int64
 }
 
-// whole is for a store that does not answer HEAD, so that nobody knows how many
-// parts there will be.
-func (t *download) whole(ctx context.Context, parURL string) (Received, error) {
+// whole is for a store that does not support HEAD, so that the number of parts is unknown.
+func (t *download) whole(ctx context.Context) (Received, error) {
 	if err := t.Target.Reset(ctx, 1); err != nil {
 		return Received{}, err
 	}
 	var received Received
 	_, err := t.c.withSlot(ctx, t.c.buffered, func(ctx context.Context, buffer []byte) (_ bool, err error) {
 		out := &partWriter{ctx: ctx, to: t.Target, buffer: buffer}
-		received, err = t.c.Get(ctx, parURL, io.MultiWriter(out, t.Digest), func(done int64) { t.Progress(done, 0) })
+		received, err = t.c.getWhole(ctx, t.u, io.MultiWriter(out, t.Digest), func(done int64) { t.Progress(done, 0) })
 		if err == nil {
 			err = out.flush()
 		}
@@ -139,7 +141,7 @@ func (t *download) whole(ctx context.Context, parURL string) (Received, error) {
 	return received, err
 }
 
-// partWriter gathers what comes into parts.
+// partWriter collects what is written to it into parts.
 type partWriter struct {
 	ctx    context.Context
 	to     Target
@@ -170,7 +172,7 @@ func (w *partWriter) flush() error {
 	return err
 }
 
-// resume goes on with what the target holds of this version of the file.
+// resume continues with what the target holds of this version of the file, or starts over.
 func (t *download) resume(ctx context.Context) error {
 	fresh, err := t.Digest.MarshalBinary()
 	if err != nil {
@@ -193,7 +195,7 @@ func (t *download) resume(ctx context.Context) error {
 	}
 	t.result.Resumed = t.state.Done
 	if t.Save != nil && t.parts() > 1 {
-		t.Save(t.snapshot()) // from here on there is something to drop
+		t.Save(t.snapshot()) // from here on there is something to discard
 	}
 	return nil
 }
@@ -204,11 +206,15 @@ func (t *download) begin() {
 		t.md5 = md5.New()
 	}
 	part := partSizeFor(t.object.size, min(t.c.partSize, t.c.buffered), cap(t.c.slots))
-	t.state = downloadState{Size: t.object.size, ETag: t.object.etag, PartSize: min(part, t.c.buffered)} // ranges may be more than the parts of an upload
+	t.state = downloadState{
+		Size:     t.object.size,
+		ETag:     t.object.etag,
+		PartSize: min(part, t.c.buffered), // there may be more ranges than an upload can have parts
+	}
 }
 
-// tryResume goes on with what was saved, unless the target cannot. It says why what
-// was received is of no use; nothing when it is, or when nothing was saved.
+// tryResume continues from the saved state unless the target cannot. It says why what was received cannot
+// be used; nothing when it can, or when there is no state.
 func (t *download) tryResume(ctx context.Context) (why string, err error) {
 	var before downloadState
 	switch {
@@ -217,7 +223,7 @@ func (t *download) tryResume(ctx context.Context) (why string, err error) {
 	case before.ETag == "" || before.ETag != t.object.etag || before.Size != t.object.size:
 		return "the file at the service changed", nil
 	case before.PartSize <= 0 || before.PartSize > t.c.buffered || t.load(before.Sums) != nil:
-		return "it was begun by a worker of another release", nil
+		return "it was begun by another release of the worker", nil
 	}
 	if why, err = t.Target.Resume(ctx, before.Done, t.sha256.Sum(nil)); why == "" && err == nil {
 		t.state = before
@@ -240,10 +246,11 @@ func (t *download) run(ctx context.Context) (Received, error) {
 	defer stop(nil)
 	t.moved.Store(t.state.Done)
 	t.Progress(t.state.Done, t.object.size)
-	t.next = int(quotient(t.state.Done, t.state.PartSize)) + 1 // behind the last part too, which may be a short one
+	t.next = int(quotient(t.state.Done, t.state.PartSize)) + 1 // the last part may be a short one
 	lanes, order := t.lanes(ctx), newLane(ctx, t.next)
 	saved := newSaver(t.Save, t.snapshot)
-	err := t.c.inParallel(ctx, min(t.state.PartSize, t.object.size-t.state.Done), func(ctx context.Context, buffer []byte) (bool, error) {
+	size := min(t.state.PartSize, t.object.size-t.state.Done)
+	err := t.c.inParallel(ctx, size, func(ctx context.Context, buffer []byte) (bool, error) {
 		number := t.take()
 		offset := int64(number-1) * t.state.PartSize
 		length := min(t.state.PartSize, t.object.size-offset)
@@ -251,11 +258,11 @@ func (t *download) run(ctx context.Context) (Received, error) {
 			return false, nil
 		}
 		sums, err := t.part(ctx, number, offset, buffer[:length], lanes)
-		if err == nil { // in their order: one that ended before another would be received again after a crash
+		if err == nil { // in order: a part recorded before an earlier one would be received again after a crash
 			err = order.do(number, func() error { t.end(number, sums); return nil })
 		}
 		if err != nil {
-			stop(err) // those behind it wait for their turn
+			stop(err) // the parts after it wait for their turn
 			return false, err
 		}
 		saved.put()
@@ -267,7 +274,7 @@ func (t *download) run(ctx context.Context) (Received, error) {
 	return t.check()
 }
 
-// summing is a checksum that takes in parts, and notes where it stands.
+// summing is a checksum of all parts so far, and the field of prefix for its state.
 type summing struct {
 	*lane
 	sum  Digest
@@ -281,13 +288,16 @@ func (t *download) lanes(ctx context.Context) []summing {
 		{newLane(ctx, first), t.Digest, func(p *prefix) *[]byte { return &p.Digest }},
 	}
 	if t.md5 != nil {
-		lanes = append(lanes, summing{newLane(ctx, first), t.md5.(Digest), func(p *prefix) *[]byte { return &p.MD5 }})
+		into := func(p *prefix) *[]byte { return &p.MD5 }
+		lanes = append(lanes, summing{newLane(ctx, first), t.md5.(Digest), into})
 	}
 	return lanes
 }
 
-// part receives one part, and has the target and every checksum take it in.
-func (t *download) part(ctx context.Context, number int, offset int64, buffer []byte, lanes []summing) (sums prefix, err error) {
+// part receives one part, writes it to the target, and adds it to every checksum.
+func (t *download) part(
+	ctx context.Context, number int, offset int64, buffer []byte, lanes []summing,
+) (sums prefix, err error) {
 	if err := t.fetch(ctx, offset, buffer); err != nil {
 		return prefix{}, err
 	}
@@ -350,7 +360,7 @@ func (t *download) fetch(ctx context.Context, offset int64, buffer []byte) error
 	})
 }
 
-// get fills the buffer with the bytes from offset on, of the version that HEAD told of.
+// get fills the buffer with the bytes from offset on, of the version that HEAD described.
 func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved func(n int)) error {
 	const op = "get"
 	ctx, alive, stop := t.c.watch(ctx)
@@ -389,7 +399,7 @@ func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved f
 	return nil
 }
 
-// admit checks that an answer is what was asked for, of the same version.
+// admit checks that a response is what was requested, of the same version.
 func (t *download) admit(resp *http.Response, whole bool, offset, last int64) error {
 	const op = "get"
 	changed := func(err *Error) error {
@@ -402,21 +412,21 @@ func (t *download) admit(resp *http.Response, whole bool, offset, last int64) er
 	case status == http.StatusPreconditionFailed:
 		return changed(statusError(op, t.u, resp))
 	case status == http.StatusOK && !whole:
-		return corrupt(op, t.u, status, "the store sent the whole file in answer to a range")
+		return corrupt(op, t.u, status, "the store sent the whole file in response to a range request")
 	case status != http.StatusOK && status != http.StatusPartialContent:
 		return statusError(op, t.u, resp)
 	case status == http.StatusPartialContent && whole:
-		return corrupt(op, t.u, status, "the store sent a range that nobody asked for")
+		return corrupt(op, t.u, status, "the store sent a range that was not requested")
 	case etag != "" && t.object.etag != "" && etag != t.object.etag:
-		return changed(corrupt(op, t.u, status, "the file changed while it was being received: its ETag is another one"))
+		return changed(corrupt(op, t.u, status, "the file changed while it was being received: its ETag differs"))
 	case resp.ContentLength != length:
-		return corrupt(op, t.u, status, "the answer has %d bytes, wanted are %d", resp.ContentLength, length)
+		return corrupt(op, t.u, status, "the response has %d bytes, expected %d", resp.ContentLength, length)
 	case whole:
 		return nil
 	}
 	want := fmt.Sprintf("bytes %d-%d/%d", offset, last, t.object.size)
 	if got := resp.Header.Get("Content-Range"); got != want {
-		return corrupt(op, t.u, status, "Content-Range is %q, wanted is %q", oneLine(got, 60), want)
+		return corrupt(op, t.u, status, "Content-Range is %q, expected %q", oneLine(got, 60), want)
 	}
 	return nil
 }
@@ -432,7 +442,8 @@ func (t *download) check() (Received, error) {
 		return r, nil
 	}
 	if t.Save != nil {
-		t.Save(nil) // nothing of it is of use to a later attempt
+		t.Save(nil) // a later attempt cannot use any of it
 	}
-	return Received{}, corrupt("get", t.u, http.StatusOK, "Content-MD5 is %s, received was %s", oneLine(t.object.md5, 40), r.MD5)
+	return Received{}, corrupt("get", t.u, http.StatusOK,
+		"Content-MD5 is %s, but %s was received", oneLine(t.object.md5, 40), r.MD5)
 }

@@ -19,16 +19,15 @@ import (
 // maxRetryAfter bounds the wait that a store may ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// Error is a transfer that failed at the object store or on the way to it. No
-// part of it holds the URL. What the source or the destination of the bytes
-// reports is not an Error.
+// Error is a transfer that failed at the object store or on the way to it. No part of it holds the URL.
+// An error of the source or the target of the bytes is not an Error.
 type Error struct {
 	Op         string // "put", "get", "head", or a step of an upload in parts
 	Host       string
-	HTTPStatus int           // 0 when there was no answer
-	Expired    bool          // the URL is no longer good (401, 403, 404): ask for a new one
+	HTTPStatus int           // 0 without a response
+	Expired    bool          // the URL is not valid, or no longer (401, 403, 404): ask for a new one
 	Changed    bool          // the object is not the one that the transfer began with
-	Temporary  bool          // the same may work later
+	Temporary  bool          // the same request may succeed later
 	RetryAfter time.Duration // what the store asks for; 0 when it does not
 	Text       string        // what the store says
 	Err        error
@@ -58,7 +57,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var errStalled = errors.New("no bytes moved for too long")
 
-// transportError is for a request without a usable answer.
+// transportError is for a request without a usable response.
 func transportError(ctx context.Context, op string, u *url.URL, err error) *Error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -71,17 +70,18 @@ func transportError(ctx context.Context, op string, u *url.URL, err error) *Erro
 	return &Error{Op: op, Host: u.Host, Temporary: !final, Err: err}
 }
 
-// corrupt is for bytes that did not arrive as they should have; another
-// attempt may do better.
+// corrupt is for bytes that did not arrive as they should have. Another attempt may succeed.
 func corrupt(op string, u *url.URL, status int, format string, args ...any) *Error {
 	return &Error{Op: op, Host: u.Host, HTTPStatus: status, Temporary: true, Err: fmt.Errorf(format, args...)}
 }
 
-// statusError is for an answer that is not the one wanted.
+// statusError is for a response with an unexpected status.
 func statusError(op string, u *url.URL, resp *http.Response) *Error {
 	status := resp.StatusCode
 	e := &Error{
-		Op: op, Host: u.Host, HTTPStatus: status,
+		Op:         op,
+		Host:       u.Host,
+		HTTPStatus: status,
 		Expired:    slices.Contains([]int{401, 403, 404}, status),
 		Temporary:  httpx.Transient(status),
 		RetryAfter: httpx.RetryAfter(resp.Header, time.Now(), maxRetryAfter),
@@ -90,7 +90,7 @@ func statusError(op string, u *url.URL, resp *http.Response) *Error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	switch {
 	case json.Unmarshal(body, &answer) == nil && answer.Code+answer.Message != "":
-		// The bytes were damaged on the way, or the file changed under us.
+		// The bytes were damaged in transit, or the file changed while it was read.
 		e.Temporary = e.Temporary || answer.Code == "UnmatchedContentMD5"
 		e.Text = strings.Trim(answer.Code+": "+answer.Message, ": ")
 	case strings.Contains(resp.Header.Get("Content-Type"), "html"):
@@ -105,8 +105,8 @@ func statusError(op string, u *url.URL, resp *http.Response) *Error {
 	return e
 }
 
-// scrub removes everything of the URL but its host: the parts of its path and
-// query, as they are and decoded.
+// scrub removes everything of the URL but its host: the parts of its path and query, both as they are
+// and decoded.
 func scrub(u *url.URL, text string) string {
 	secrets := []string{u.String(), u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery}
 	secrets = append(secrets, strings.Split(u.EscapedPath(), "/")...)
@@ -114,7 +114,7 @@ func scrub(u *url.URL, text string) string {
 	for _, values := range u.Query() {
 		secrets = append(secrets, values...)
 	}
-	// The longest first, for a shorter one may be a part of it.
+	// The longest first: a shorter one may be a part of it.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range secrets {
 		if len(secret) >= 8 {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter paces all transfers of a client together. Its burst is what one read
-// may take: a fraction of a second's worth.
+// limiter limits all transfers of a client together. Its burst is what one read may take: the bytes of a
+// fraction of a second.
 func limiter(bandwidth int64) *rate.Limiter {
 	if bandwidth <= 0 {
 		return nil
@@ -17,7 +17,7 @@ func limiter(bandwidth int64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bandwidth), int(burst))
 }
 
-// paced waits until bytes may move, and says how many.
+// paced returns a function that waits until bytes may move and returns how many.
 func (c *Client) paced(ctx context.Context) func(want int) (int, error) {
 	if c.pace == nil {
 		return func(want int) (int, error) { return want, nil }
@@ -28,8 +28,7 @@ func (c *Client) paced(ctx context.Context) func(want int) (int, error) {
 	}
 }
 
-// limited paces what comes in by what did come: a connection gives less at once
-// than it is asked for.
+// limited waits after each read for the bytes that it returned, which are fewer than it could have.
 func (c *Client) limited(ctx context.Context, r io.Reader) io.Reader {
 	if c.pace == nil {
 		return struct{ io.Reader }{r}

@@ -10,27 +10,29 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Digest takes in a file's bytes from the first to the last, and can go on
-// where another one stopped. The hashes of the standard library are digests.
+// Digest is written a file's bytes from the first to the last, and can continue where another one
+// stopped. The hashes of the standard library are digests.
 type Digest interface {
 	io.Writer
 	encoding.BinaryMarshaler
 	encoding.BinaryUnmarshaler
 }
 
-// maxBuffer is the memory of one part on its way. Parts of an upload that are
-// larger, which only files beyond 160 GB need, are read twice instead.
+// maxBuffer is the memory of one part in transfer. Larger parts of an upload, which only files beyond
+// 160 GB need, are read twice instead.
 const maxBuffer = 16 << 20
 
-// attempts at one part, before the whole transfer is given back to its caller.
+// attempts at one part, before the whole transfer fails.
 const attempts = 3
 
-// inParallel has up to all of the client's slots work. work gets a slot's
-// memory and tells whether there may be more to do.
+// slotWork is done with a slot's memory. It reports whether there may be more to do.
+type slotWork func(ctx context.Context, buffer []byte) (more bool, err error)
+
+// inParallel calls work in up to all of the client's slots.
 //
-// A slot is taken before the work is chosen: the part that others wait for
-// always has one, whoever else uses the client.
-func (c *Client) inParallel(ctx context.Context, size int64, work func(ctx context.Context, buffer []byte) (more bool, err error)) error {
+// A slot is taken before the work is chosen: the part that others wait for always has one, whatever else
+// uses the client.
+func (c *Client) inParallel(ctx context.Context, size int64, work slotWork) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for range cap(c.slots) {
 		group.Go(func() error {
@@ -45,7 +47,7 @@ func (c *Client) inParallel(ctx context.Context, size int64, work func(ctx conte
 	return group.Wait()
 }
 
-// slotMemory is given back when nothing is under way any more.
+// slotMemory is released when nothing is in transfer any more.
 type slotMemory struct {
 	bytes []byte
 
@@ -66,7 +68,7 @@ func (m *slotMemory) enter() (leave func()) {
 	}
 }
 
-func (c *Client) withSlot(ctx context.Context, size int64, work func(context.Context, []byte) (bool, error)) (bool, error) {
+func (c *Client) withSlot(ctx context.Context, size int64, work slotWork) (more bool, err error) {
 	select {
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
@@ -79,7 +81,7 @@ func (c *Client) withSlot(ctx context.Context, size int64, work func(context.Con
 	}
 }
 
-// retry repeats what may work later: a part is small beside its file.
+// retry repeats what may succeed later: a part is small compared to its file.
 func retry(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
@@ -99,10 +101,10 @@ func retry(ctx context.Context, do func() error) error {
 	}
 }
 
-// maxPause is how long a part waits with its slot; beyond, the caller waits without one.
+// maxPause is how long a part waits while it has its slot. For longer pauses the caller waits without one.
 const maxPause = 5 * time.Second
 
-// lane carries out jobs in the order of their numbers, one at a time.
+// lane runs functions in the order of their numbers, one at a time.
 type lane struct {
 	mu      sync.Mutex
 	turn    sync.Cond
@@ -122,7 +124,7 @@ func newLane(ctx context.Context, first int) *lane {
 	return l
 }
 
-func (l *lane) do(number int, job func() error) error {
+func (l *lane) do(number int, run func() error) error {
 	l.mu.Lock()
 	for l.next != number && l.stopped == nil {
 		l.turn.Wait()
@@ -132,7 +134,7 @@ func (l *lane) do(number int, job func() error) error {
 	if stopped != nil {
 		return stopped
 	}
-	if err := job(); err != nil {
+	if err := run(); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -142,8 +144,7 @@ func (l *lane) do(number int, job func() error) error {
 	return nil
 }
 
-// front is the line up to which all parts have ended, and what is known of
-// those beyond it.
+// front is the last part up to which all parts have ended, and what is known of those beyond it.
 type front[T any] struct {
 	done   int // parts 1 to done
 	beyond map[int]T
@@ -151,7 +152,7 @@ type front[T any] struct {
 
 func newFront[T any](done int) front[T] { return front[T]{done, map[int]T{}} }
 
-// end notes a part, and tells of every part, in order, that the line moves over.
+// end records a part, and calls pass for every part that the front passes, in order.
 func (f *front[T]) end(number int, part T, pass func(T)) {
 	f.beyond[number] = part
 	for {
@@ -165,8 +166,7 @@ func (f *front[T]) end(number int, part T, pass func(T)) {
 	}
 }
 
-// saver hands the latest state on, one call at a time: parts that end together
-// share a call.
+// saver saves the latest state, one call at a time: parts that end together share a call.
 type saver struct {
 	save  func(state []byte)
 	state func() []byte
@@ -183,7 +183,7 @@ func newSaver(save func([]byte), state func() []byte) *saver {
 	return s
 }
 
-// put returns when a state as new as at its start is saved.
+// put returns once a state is saved that is at least as new as the one at the call.
 func (s *saver) put() {
 	if s.save == nil {
 		return

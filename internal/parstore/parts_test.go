@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -57,8 +56,7 @@ func tenantOf(t testing.TB, sim *simulator.Simulator) *tenant {
 // client cuts files into parts of 64 KiB.
 func (n *tenant) client(o Options) *Client {
 	n.t.Helper()
-	o.RootCAs = x509.NewCertPool()
-	o.RootCAs.AppendCertsFromPEM(n.CAPEM())
+	o.CAFile = n.CAFile()
 	o.PARHosts, o.PartSize = []string{"127.0.0.1"}, testPart
 	if o.Threshold == 0 {
 		o.Threshold = 2 * testPart
@@ -69,7 +67,7 @@ func (n *tenant) client(o Options) *Client {
 	return c
 }
 
-// announce gives a file's id and the URL to send it to.
+// announce returns a file's id and the URL to send it to.
 func (n *tenant) announce(size int64) (int64, string) {
 	n.t.Helper()
 	par, err := n.service.CreateUploadPAR(n.t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: size})
@@ -89,7 +87,7 @@ func (n *tenant) stored(id int64) []byte {
 	return content
 }
 
-// upload stores a file and gives the URL to receive it from.
+// upload stores a file and returns the URL to receive it from.
 func (n *tenant) upload(content []byte) string {
 	n.t.Helper()
 	id, url := n.announce(int64(len(content)))
@@ -109,7 +107,7 @@ func (n *tenant) count(call string) (entries int, in, out int64) {
 	return entries, in, out
 }
 
-// leftAtTheStore are the files of the object store's bytes.
+// leftAtTheStore is the number of files with the object store's bytes.
 func (n *tenant) leftAtTheStore() int {
 	n.t.Helper()
 	files, err := os.ReadDir(filepath.Join(filepath.Dir(n.CAFile()), "objects"))
@@ -123,7 +121,7 @@ func (m memory) Section(_ context.Context, offset, length int64) (io.ReadCloser,
 	return io.NopCloser(io.NewSectionReader(bytes.NewReader(m), offset, length)), nil
 }
 
-// memoryTarget is a target in memory.
+// memoryTarget is a target in memory. held is what an earlier attempt left.
 type memoryTarget struct {
 	mu    sync.Mutex
 	bytes []byte
@@ -162,7 +160,7 @@ func (d *memoryTarget) WritePart(_ context.Context, number int, offset int64, p 
 	return nil
 }
 
-// later is what another attempt finds.
+// later is the target of another attempt.
 func (d *memoryTarget) later() *memoryTarget { return &memoryTarget{held: bytes.Clone(d.bytes)} }
 
 func noise(size int) []byte {
@@ -176,7 +174,7 @@ func sha(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// notes are what a transfer saved, and the most of its bytes at once.
+// notes are what a transfer saved.
 type notes struct {
 	mu   sync.Mutex
 	last []byte
@@ -190,7 +188,7 @@ func (s *notes) save(state []byte) {
 	s.last, s.most, s.n = state, max(s.most, len(state)), s.n+1
 }
 
-func TestUploadInParts(t *testing.T) {
+func TestUpload_inParts(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	for _, buffered := range []int64{maxBuffer, 1 << 10} { // held in memory, and read twice
 		for _, size := range []int{2, testPart, 2*testPart - 1, 2 * testPart, 2*testPart + 1, 10 * testPart, 10*testPart + 17} {
@@ -218,7 +216,7 @@ func TestUploadInParts(t *testing.T) {
 	}
 }
 
-func TestTenTerabytesFitIntoTheParts(t *testing.T) {
+func TestPartSizeFor_tenTerabytes(t *testing.T) {
 	for _, size := range []int64{1, 1 << 30, 100 << 30, 160 << 30, 10e12, 10 << 40} {
 		for _, atOnce := range []int{1, 4, 7, 64} {
 			part := partSizeFor(size, DefaultPartSize, atOnce)
@@ -229,22 +227,22 @@ func TestTenTerabytesFitIntoTheParts(t *testing.T) {
 	}
 }
 
-// Parts that are left over would be sent by few at once while the others have nothing to do.
-func TestTheLastPartsAreAsManyAtOnceAsTheOthers(t *testing.T) {
+// A last round of few parts would leave the other streams idle.
+func TestPartSizeFor_fillsTheLastRound(t *testing.T) {
 	for _, c := range []struct{ size, wanted, atOnce, want int64 }{
 		{16 << 20, 16 << 20, 8, 16 << 20}, // one request
 		{192 << 20, 16 << 20, 8, 12 << 20},
 		{64 << 20, 16 << 20, 8, minPartSize}, // the least that the store takes
 		{1 << 30, 16 << 20, 4, 16 << 20},
 		{1<<30 + 1, 16 << 20, 4, (1<<30 + 1 + 67) / 68},
-		{50 * testPart, testPart, 8, testPart}, // as small as it is wanted
+		{50 * testPart, testPart, 8, testPart}, // as small as wanted
 	} {
 		assert.Equal(t, c.want, partSizeFor(c.size, c.wanted, int(c.atOnce)), "%+v", c)
 	}
 }
 
-// An attempt that ends at any call to the store leaves what the next one, on another worker, goes on with.
-func TestAnUploadIsTakenUpAgain(t *testing.T) {
+// An attempt may fail at any call to the store. The next one, on another worker, resumes it.
+func TestUpload_resumes(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	const parts = 12
 	content := noise(parts * testPart)
@@ -274,8 +272,8 @@ func TestAnUploadIsTakenUpAgain(t *testing.T) {
 	}
 }
 
-// What was saved may be of a worker of another release.
-func TestAStateThatCannotBeReadLeavesNothingInTheDigest(t *testing.T) {
+// The state may have been saved by another release.
+func TestUpload_unreadableState(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(4 * testPart)
 	_, url := n.announce(int64(len(content)))
@@ -287,7 +285,7 @@ func TestAStateThatCannotBeReadLeavesNothingInTheDigest(t *testing.T) {
 	old.SHA256 = []byte("another form")
 	left, err := json.Marshal(old)
 	require.NoError(t, err)
-	for range 10 { // the digests are read in no order
+	for range 10 { // the digests are read in random order
 		digest := sha256.New()
 		_, err = n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: left, Digest: digest.(Digest)})
 		require.NoError(t, err)
@@ -295,8 +293,7 @@ func TestAStateThatCannotBeReadLeavesNothingInTheDigest(t *testing.T) {
 	}
 }
 
-// Parts that arrived before an earlier one did are not sent again.
-func TestPartsThatAreAheadAreNotSentAgain(t *testing.T) {
+func TestUpload_doesNotResendPartsThatAreAhead(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	const parts = 12
 	content := noise(parts * testPart)
@@ -324,7 +321,7 @@ func TestPartsThatAreAheadAreNotSentAgain(t *testing.T) {
 	assert.Equal(t, parts-left.Done-len(left.Ahead), again)
 }
 
-func TestTheStateStaysSmall(t *testing.T) {
+func TestUpload_stateStaysSmall(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(400 * testPart)
 	_, url := n.announce(int64(len(content)))
@@ -335,19 +332,19 @@ func TestTheStateStaysSmall(t *testing.T) {
 	assert.LessOrEqual(t, state.n, 401)
 }
 
-// Whatever the store does to one request, the file arrives, or nothing is left of it.
-func TestUploadFaults(t *testing.T) {
+// Whatever happens to one request, the file arrives, or nothing is left of it.
+func TestUpload_faults(t *testing.T) {
 	tests := map[string]struct {
 		fault simulator.Fault
 		want  string // of the error; empty where the upload overcomes it
 	}{
 		"busy once":                        {simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
-		"damaged on the way":               {simulator.Fault{Call: "part-put", Kind: simulator.FaultCorrupt, Times: 1, After: 2}, ""},
+		"damaged in transit":               {simulator.Fault{Call: "part-put", Kind: simulator.FaultCorrupt, Times: 1, After: 2}, ""},
 		"connection lost":                  {simulator.Fault{Call: "part-put", Kind: simulator.FaultTruncate, Times: 1, After: 2}, ""},
-		"answer lost":                      {simulator.Fault{Call: "part-put", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
-		"kept too short":                   {simulator.Fault{Call: "part-put", Kind: simulator.FaultWrongLength, Times: 1}, ""},
+		"response lost":                    {simulator.Fault{Call: "part-put", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"stored too short":                 {simulator.Fault{Call: "part-put", Kind: simulator.FaultWrongLength, Times: 1}, ""},
 		"commit busy":                      {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultStatus, Times: 1}, ""},
-		"commit's answer lost":             {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"response to the commit lost":      {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
 		"head busy":                        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
 		"expired before the commit's HEAD": {simulator.Fault{Call: "object-head", Kind: simulator.FaultExpirePAR}, ""},
 		"redirected":                       {simulator.Fault{Call: "part-put", Kind: simulator.FaultRedirect, After: 1}, "a redirect, which is not followed"},
@@ -379,15 +376,15 @@ func TestUploadFaults(t *testing.T) {
 			for _, e := range n.Journal() {
 				assert.NotContains(t, e.Note, "redirect")
 			}
-			if tt.fault.Kind != simulator.FaultExpirePAR { // what is expired cannot be reached any more
-				assert.Eventually(t, func() bool { return n.leftAtTheStore() == 0 }, 10*time.Second, 10*time.Millisecond, "a part may still have been on its way")
+			if tt.fault.Kind != simulator.FaultExpirePAR { // an expired URL cannot discard
+				assert.Eventually(t, func() bool { return n.leftAtTheStore() == 0 }, 10*time.Second, 10*time.Millisecond, "a part may still have been in transfer")
 			}
 		})
 	}
 }
 
-// Whether a commit whose answer was lost was carried out is asked for again, where the store cannot say now.
-func TestACommittedUploadIsNotSentAgainWhileTheStoreIsBusy(t *testing.T) {
+// When the response to a commit was lost and the store is busy, a later attempt asks again whether it was committed.
+func TestUpload_doesNotResendACommittedUploadWhileTheStoreIsBusy(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	const parts = 6
 	content := noise(parts * testPart)
@@ -409,7 +406,7 @@ func TestACommittedUploadIsNotSentAgainWhileTheStoreIsBusy(t *testing.T) {
 	assert.Equal(t, parts, puts)
 }
 
-func TestAURLForWritingOnlyIsEnough(t *testing.T) {
+func TestUpload_writeOnlyURL(t *testing.T) {
 	n := newTenant(t, simulator.Options{Quirks: simulator.Quirks{simulator.UploadPARWriteOnly}})
 	content := noise(5 * testPart)
 	id, url := n.announce(int64(len(content)))
@@ -418,8 +415,8 @@ func TestAURLForWritingOnlyIsEnough(t *testing.T) {
 	assert.True(t, bytes.Equal(content, n.stored(id)))
 }
 
-// An upload's own URL outlives the one it began with; when it does not, it begins anew.
-func TestUploadURLsThatExpire(t *testing.T) {
+// When an upload's own URL expires before the one it began with, it starts over.
+func TestUpload_expiredURLs(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(6 * testPart)
 	id, url := n.announce(int64(len(content)))
@@ -441,7 +438,7 @@ func TestUploadURLsThatExpire(t *testing.T) {
 	require.True(t, requireError(t, err).Expired)
 }
 
-func TestAnAccessURIOnAnotherHostIsRefused(t *testing.T) {
+func TestUpload_refusesAnAccessURIOnAnotherHost(t *testing.T) {
 	for _, uri := range []string{"https://evil.example.com/p/x/u/o/id/1/", "//evil.example.com/p/x", "http://127.0.0.1/p/x", "p/x"} {
 		s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintf(w, `{"accessUri": %q}`, uri)
@@ -453,7 +450,7 @@ func TestAnAccessURIOnAnotherHostIsRefused(t *testing.T) {
 	}
 }
 
-func TestACommitThatLiesIsNoticed(t *testing.T) {
+func TestUpload_wrongCommit(t *testing.T) {
 	wrong := base64.StdEncoding.EncodeToString(make([]byte, 16)) + "-1"
 	for name, head := range map[string]func(http.ResponseWriter){
 		"another MD5":  func(w http.ResponseWriter) { w.Header().Set("opc-multipart-md5", wrong) },
@@ -480,12 +477,12 @@ func TestACommitThatLiesIsNoticed(t *testing.T) {
 			state := &notes{last: []byte("x")}
 			_, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory("x"), Size: 1, Save: state.save})
 			require.True(t, requireError(t, err).Temporary)
-			assert.Nil(t, state.last, "nobody goes on with it")
+			assert.Nil(t, state.last, "nothing will resume it")
 		})
 	}
 }
 
-func TestDownloadInParts(t *testing.T) {
+func TestDownload_inParts(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	for _, size := range []int{2, testPart, testPart + 1, 10 * testPart, 10*testPart + 17} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -508,7 +505,7 @@ func TestDownloadInParts(t *testing.T) {
 	}
 }
 
-// slowStart is a target that has part 1 wait, and notes which parts come meanwhile.
+// slowStart is a target that blocks part 1, and counts the parts that are written meanwhile.
 type slowStart struct {
 	memoryTarget
 	release   chan struct{}
@@ -524,8 +521,8 @@ func (d *slowStart) WritePart(ctx context.Context, number int, offset int64, p [
 	return d.memoryTarget.WritePart(ctx, number, offset, p)
 }
 
-// What a crash costs is what is on its way: one part for each stream, however long one of them takes.
-func TestADownloadDoesNotRunAheadOfASlowPart(t *testing.T) {
+// A crash costs at most one part per stream, however long one of them takes.
+func TestDownload_doesNotRunAheadOfASlowPart(t *testing.T) {
 	const parallel = 3
 	n := newTenant(t, simulator.Options{})
 	content := noise(20 * testPart)
@@ -543,7 +540,7 @@ func TestADownloadDoesNotRunAheadOfASlowPart(t *testing.T) {
 	require.True(t, bytes.Equal(content, to.Bytes()))
 }
 
-func TestADownloadIsTakenUpAgain(t *testing.T) {
+func TestDownload_resumes(t *testing.T) {
 	const parts = 12
 	n := newTenant(t, simulator.Options{})
 	content := noise(parts*testPart + 5)
@@ -585,7 +582,7 @@ func TestADownloadIsTakenUpAgain(t *testing.T) {
 	}{
 		"on another disk": {func(to *memoryTarget) { to.held = nil }, "it is not there"},
 		"damaged":         {func(to *memoryTarget) { to.held[testPart] ^= 1 }, "it is damaged"},
-		"another file by now": {func(*memoryTarget) {
+		"another version": {func(*memoryTarget) {
 			n.Inject(simulator.Fault{Call: "object-head", Kind: simulator.FaultChangedETag, Times: 1})
 		}, "changed"},
 	} {
@@ -605,7 +602,7 @@ func TestADownloadIsTakenUpAgain(t *testing.T) {
 	}
 }
 
-func TestADownloadWhoseCommitFailedIsNotReceivedAgain(t *testing.T) {
+func TestDownload_resumesAfterAFailedCommit(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	for name, size := range map[string]int{
 		"the last part is a short one": 5*testPart + 100,
@@ -638,17 +635,17 @@ func TestADownloadWhoseCommitFailedIsNotReceivedAgain(t *testing.T) {
 	}
 }
 
-func TestDownloadFaults(t *testing.T) {
+func TestDownload_faults(t *testing.T) {
 	tests := map[string]struct {
 		fault simulator.Fault
 		want  string
 	}{
 		"busy once":        {simulator.Fault{Call: "object-get", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
-		"broken off once":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
+		"truncated once":   {simulator.Fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
 		"head busy":        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
-		"wrong length":     {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the answer has 65535 bytes, wanted are 65536"},
+		"wrong length":     {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the response has 65535 bytes, expected 65536"},
 		"wrong range":      {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongRange, After: 4}, "Content-Range is"},
-		"range ignored":    {simulator.Fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in answer to a range"},
+		"range ignored":    {simulator.Fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in response to a range request"},
 		"another version":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
 		"redirected":       {simulator.Fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
 		"head redirected":  {simulator.Fault{Call: "object-head", Kind: simulator.FaultRedirect}, "a redirect, which is not followed"},
@@ -678,7 +675,7 @@ func TestDownloadFaults(t *testing.T) {
 			}
 		})
 	}
-	t.Run("damaged on the way", func(t *testing.T) {
+	t.Run("damaged in transit", func(t *testing.T) {
 		t.Parallel()
 		n := newTenant(t, simulator.Options{})
 		n.objects = n.client(Options{Threshold: 1 << 30}) // in one PUT: the store knows the MD5
@@ -688,12 +685,12 @@ func TestDownloadFaults(t *testing.T) {
 		_, err := n.objects.Download(t.Context(), url, Download{Target: &memoryTarget{}, Save: state.save})
 		require.True(t, requireError(t, err).Temporary)
 		require.ErrorContains(t, err, "Content-MD5 is")
-		assert.Nil(t, state.last, "nobody goes on with it")
+		assert.Nil(t, state.last, "nothing will resume it")
 	})
 }
 
-// Two transfers share the slots of a client: neither can keep the other from ending.
-func TestTransfersShareAClient(t *testing.T) {
+// Transfers share the slots of a client without blocking each other.
+func TestTransfer_sharedClient(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	c := n.client(Options{Parallel: 2})
 	content := noise(20 * testPart)
@@ -714,7 +711,7 @@ func TestTransfersShareAClient(t *testing.T) {
 	group.Wait()
 }
 
-func TestBandwidth(t *testing.T) {
+func TestTransfer_bandwidth(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(1 << 20)
 	from := n.upload(content)
@@ -734,13 +731,13 @@ func TestBandwidth(t *testing.T) {
 			began := time.Now()
 			require.NoError(t, transfer(c))
 			took := time.Since(began)
-			assert.Greater(t, took, 700*time.Millisecond, "but for the burst, a second's worth takes a second")
+			assert.Greater(t, took, 700*time.Millisecond, "except for the burst, the bytes of a second take a second")
 			assert.Less(t, took, 2*time.Second)
 		})
 	}
 }
 
-func TestACancelledTransferEnds(t *testing.T) {
+func TestTransfer_cancel(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	content := noise(10 * testPart)
 	url := n.upload(content)
@@ -772,9 +769,9 @@ func TestACancelledTransferEnds(t *testing.T) {
 	}
 }
 
-func TestMemoryIsGivenBack(t *testing.T) {
+func TestTransfer_releasesMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere it is the system's or the collector's to take it")
+		t.Skip("elsewhere the system or the garbage collector decides")
 	}
 	n := newTenant(t, simulator.Options{})
 	c := n.client(Options{Parallel: 1})
@@ -785,6 +782,6 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: func([]byte) { used = used || inUse() }})
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
-	assert.True(t, used, "what is sent is in memory")
-	assert.False(t, inUse(), "nothing of the file is left in memory")
+	assert.True(t, used, "the part is in memory while it is sent")
+	assert.False(t, inUse(), "no part is left in memory")
 }

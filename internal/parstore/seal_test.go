@@ -10,7 +10,7 @@ import (
 
 const canary = "canary-8R68eVcQAxQjNjK_S04MZjS"
 
-func TestSealOpensOnlyForWhatItWasSealedFor(t *testing.T) {
+func TestSealer_opensOnlyForItsPurpose(t *testing.T) {
 	s := NewSealer("client-secret", "prod")
 	sealed := s.Seal("https://host/p/"+canary+"/o", "upload/ledger")
 	assert.True(t, strings.HasPrefix(sealed, "par1."))
@@ -40,16 +40,16 @@ func TestSealOpensOnlyForWhatItWasSealedFor(t *testing.T) {
 	assert.NotContains(t, err.Error(), canary)
 }
 
-func TestSealIsNeverTheSameTwice(t *testing.T) {
+func TestSealer_differsEveryTime(t *testing.T) {
 	s := NewSealer("client-secret", "prod")
 	assert.NotEqual(t, s.Seal("x", ""), s.Seal("x", ""))
 }
 
-func TestSealRefusesAnEmptySecret(t *testing.T) {
+func TestNewSealer_emptySecret(t *testing.T) {
 	assert.Panics(t, func() { NewSealer("", "prod") })
 }
 
-func TestEveryChangedCharacterIsNoticed(t *testing.T) {
+func TestSealer_noticesEveryChangedCharacter(t *testing.T) {
 	s := NewSealer("client-secret", "prod")
 	sealed := s.Seal("https://host/p/x", "aad")
 	for i := range sealed {

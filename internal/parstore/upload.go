@@ -31,13 +31,13 @@ type Source interface {
 type Upload struct {
 	Source Source
 	Size   int64  // bytes
-	Digest Digest // takes in the file, beside the checksums; may be nil
-	// Resume is what an earlier attempt at the same file saved last.
+	Digest Digest // of the file, besides the checksums; may be nil
+	// Resume is the state that an earlier attempt at the same file saved last.
 	Resume []byte
-	// Save is given what a later attempt needs, whenever a part has arrived, and
-	// the part's sender goes on when it returns. It is as secret as the URL.
+	// Save gets the state that a later attempt needs, whenever a part has arrived. The part's sender
+	// continues when it returns. The state is as secret as the URL.
 	Save func(state []byte)
-	// Progress is told how many bytes have been handed over, and takes calls from several goroutines.
+	// Progress gets the number of bytes sent so far, from several goroutines.
 	Progress func(done int64)
 }
 
@@ -48,8 +48,8 @@ const (
 	maxPartSize = 50 << 30
 )
 
-// partSizeFor is the size of the parts of a file: as wanted, or less, so that as many are under way
-// in the last round as in the others; more only where the file would have too many.
+// partSizeFor returns the size of the parts of a file: as wanted, or smaller, so that as many are in
+// transfer in the last round as in the others; larger only when the file would have too many.
 func partSizeFor(size, wanted int64, atOnce int) int64 {
 	if size <= wanted {
 		return wanted
@@ -59,19 +59,18 @@ func partSizeFor(size, wanted int64, atOnce int) int64 {
 	return max(quotient(size, min(rounds*round, maxParts)), min(wanted, minPartSize))
 }
 
-// quotient is rounded up.
+// quotient divides and rounds up.
 func quotient(n, by int64) int64 { return (n + by - 1) / by }
 
-// Upload sends a file: in one PUT below the client's threshold, in parts above.
-// It returns once the store has said that it holds what was read.
+// Upload sends a file: in one PUT below the client's threshold, in parts above. It returns once the store
+// has confirmed that it holds what was read.
 //
-// When it fails, the parts that arrived stay for an attempt that resumes; who
-// does not want one calls Discard. An upload in parts has a URL of its own,
-// which may be good for longer than the one it began with; when that is refused
-// it begins anew, and when the first one is refused too the error is Expired.
+// When it fails, the parts that arrived stay for an attempt that resumes; Discard removes them. An upload
+// in parts has a URL of its own, which may be valid for longer than the one it began with. When the store
+// refuses it, the upload starts over; when the store refuses the first one too, the error is Expired.
 //
-// Source: chapter 3, Generating PAR URL for File Upload, and the object store's
-// multipart uploads through pre-authenticated requests.
+// Source: chapter 3, Generating PAR URL for File Upload, and the object store's multipart uploads through
+// pre-authenticated requests.
 func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, error) {
 	defer c.memory.enter()()
 	u, err := c.target(parURL)
@@ -97,7 +96,7 @@ func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, er
 			return sent, err
 		}
 	}
-	if err := up.Digest.UnmarshalBinary(fresh); err != nil { // it may have taken in what is not gone on with
+	if err := up.Digest.UnmarshalBinary(fresh); err != nil { // it may include parts that are not resumed
 		return Sent{}, err
 	}
 	t, err := c.beginUpload(ctx, u, up)
@@ -107,11 +106,11 @@ func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, er
 	return t.run(ctx)
 }
 
-// Discard drops what an upload that will not be resumed left at the store.
+// Discard removes what an upload that will not be resumed left at the store.
 func (c *Client) Discard(ctx context.Context, state []byte) error {
 	var s uploadState
 	if err := json.Unmarshal(state, &s); err != nil || s.URL == "" {
-		return nil // there is nothing of it at the store
+		return nil // it left nothing at the store
 	}
 	u, err := c.target(s.URL)
 	if err != nil {
@@ -127,7 +126,7 @@ func (c *Client) Discard(ctx context.Context, state []byte) error {
 	return err
 }
 
-// uploadWhole sends a file in one PUT. It takes a slot like a part does.
+// uploadWhole sends a file in one PUT. It takes a slot, as a part does.
 func (c *Client) uploadWhole(ctx context.Context, u *url.URL, up Upload) (Sent, error) {
 	var sent Sent
 	_, err := c.withSlot(ctx, min(up.Size, c.buffered), func(ctx context.Context, buffer []byte) (bool, error) {
@@ -156,9 +155,11 @@ func (c *Client) uploadWhole(ctx context.Context, u *url.URL, up Upload) (Sent, 
 	return sent, nil
 }
 
-// read brings a section into memory when it fits into the buffer, has it
-// measured, and says how it is sent.
-func (c *Client) read(ctx context.Context, up Upload, offset, length int64, buffer []byte, b *body, measure func(io.Reader) error) error {
+// read reads a section into memory when it fits into the buffer, has it measured, and completes b, with
+// which it is sent.
+func (c *Client) read(
+	ctx context.Context, up Upload, offset, length int64, buffer []byte, b *body, measure func(io.Reader) error,
+) error {
 	open := func() (io.ReadCloser, error) { return up.Source.Section(ctx, offset, length) }
 	src, err := open()
 	if err != nil {
@@ -186,7 +187,7 @@ func (c *Client) read(ctx context.Context, up Upload, offset, length int64, buff
 	return measure(bytes.NewReader(buffer))
 }
 
-// copyTo copies nothing that is in memory already.
+// copyTo makes no copy of what is in memory already.
 func copyTo(into io.Writer, src io.Reader) error {
 	if held, ok := src.(io.WriterTo); ok {
 		_, err := held.WriteTo(into)
@@ -197,7 +198,8 @@ func copyTo(into io.Writer, src io.Reader) error {
 }
 
 func tooShort(want, got int64) error {
-	return fmt.Errorf("the file ends after %d bytes, not %d: it changed; let it become stable, then repeat the step", got, want)
+	return fmt.Errorf("the file ends after %d bytes, not %d: it changed; "+
+		"wait until it is complete, then repeat the step", got, want)
 }
 
 type countingReader struct {
@@ -211,8 +213,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// uploadState is what a later attempt needs. The checksums are of the parts up
-// to Done; they and all that follows have a fixed size, however many parts.
+// uploadState is what a later attempt needs. The checksums are of the parts up to Done. Their size does
+// not depend on the number of parts.
 type uploadState struct {
 	URL      string `json:"url"` // of the upload, a secret
 	Size     int64  `json:"size"`
@@ -224,7 +226,7 @@ type uploadState struct {
 	Digest   []byte `json:"digest"`
 }
 
-// upload is an upload in parts that goes on.
+// upload is an upload in parts.
 type upload struct {
 	c      *Client
 	par, u *url.URL // the file's, and the upload's own
@@ -234,7 +236,7 @@ type upload struct {
 
 	mu    sync.Mutex
 	state uploadState
-	next  int // part to take up
+	next  int // part to send
 	md5s  hash.Hash
 	ended front[part]
 }
@@ -260,7 +262,7 @@ func (c *Client) beginUpload(ctx context.Context, par *url.URL, up Upload) (*upl
 	s.SHA256, s.MD5s = marshal(t.sha256), marshal(t.md5s)
 	s.Digest, err = up.Digest.MarshalBinary()
 	if err == nil && up.Save != nil {
-		up.Save(t.snapshot()) // from here on there is something to drop
+		up.Save(t.snapshot()) // from here on there is something to discard
 	}
 	return t, err
 }
@@ -269,7 +271,7 @@ func newUpload(c *Client, par, u *url.URL, up Upload) *upload {
 	return &upload{c: c, par: par, u: u, Upload: up, sha256: sha256.New(), md5s: md5.New()}
 }
 
-// resumeUpload takes up what an earlier attempt left, if it is of this file.
+// resumeUpload continues what an earlier attempt left, if it is of this file.
 func (c *Client) resumeUpload(par *url.URL, up Upload) (*upload, bool) {
 	var s uploadState
 	if json.Unmarshal(up.Resume, &s) != nil || s.Size != up.Size || s.PartSize <= 0 {
@@ -323,7 +325,7 @@ func (t *upload) run(ctx context.Context) (Sent, error) {
 		}
 		p, err := t.part(ctx, number, ahead, buffer, order)
 		if err != nil {
-			stop(err) // those behind it wait for their turn
+			stop(err) // the parts after it wait for their turn
 			return false, err
 		}
 		t.end(number, p)
@@ -336,7 +338,7 @@ func (t *upload) run(ctx context.Context) (Sent, error) {
 	return t.commit(ctx)
 }
 
-// take chooses the next part. One that is ahead has arrived before and is only read.
+// take returns the next part. One that is ahead has arrived before and is only read.
 func (t *upload) take() (number int, ahead, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -348,8 +350,8 @@ func (t *upload) take() (number int, ahead, more bool) {
 	return number, slices.Contains(t.state.Ahead, number), true
 }
 
-// part reads one part and sends it, unless it is ahead. The file's checksums
-// take it in meanwhile, in its turn.
+// part reads one part and sends it, unless it is ahead. At the same time the file's checksums include it,
+// in its turn.
 func (t *upload) part(ctx context.Context, number int, ahead bool, buffer []byte, order *lane) (part, error) {
 	var p part
 	offset, length := int64(number-1)*t.state.PartSize, t.length(number)
@@ -406,7 +408,7 @@ func (t *upload) send(ctx context.Context, number int, b body) error {
 	})
 }
 
-// end notes a part that has arrived and moves on the line below which all have.
+// end records a part that has arrived, and advances the front.
 func (t *upload) end(number int, p part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -460,9 +462,10 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 	case err == nil && refused != nil && object.multipartMD5 != want.MD5:
 		return Sent{}, refused
 	case err == nil && object.size != t.Size:
-		return Sent{}, t.lost(corrupt("head", t.par, http.StatusOK, "the store holds %d bytes, sent were %d", object.size, t.Size))
+		return Sent{}, t.startOver(corrupt("head", t.par, http.StatusOK,
+			"the store holds %d bytes, but %d were sent", object.size, t.Size))
 	case err == nil && object.multipartMD5 != "" && object.multipartMD5 != want.MD5:
-		return Sent{}, t.lost(corrupt("head", t.par, http.StatusOK, "opc-multipart-md5 is %s, sent was %s", oneLine(object.multipartMD5, 40), want.MD5))
+		return Sent{}, t.startOver(wrongMD5("head", t.par, object.multipartMD5, want.MD5))
 	case err == nil:
 		want.ETag = object.etag
 		return want, nil
@@ -470,28 +473,32 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 	if e := (*Error)(nil); !errors.As(err, &e) || e.Temporary {
 		return Sent{}, err
 	}
-	if refused != nil { // an earlier attempt may have committed, but nobody can tell
+	if refused != nil { // an earlier attempt may have committed, but there is no way to know
 		return Sent{}, refused
 	}
-	// A URL that is good for writing only, or no longer, tells nothing. What the
-	// store says to the commit, and to each part's Content-MD5, has to do.
+	// A URL that allows only writing, or that has expired, cannot read the object back. The response to the
+	// commit, and the check of each part's Content-MD5, must do.
 	if got := answer.Get("opc-multipart-md5"); got != "" && got != want.MD5 {
-		return Sent{}, t.lost(corrupt("commit upload", t.u, http.StatusOK, "opc-multipart-md5 is %s, sent was %s", oneLine(got, 40), want.MD5))
+		return Sent{}, t.startOver(wrongMD5("commit upload", t.u, got, want.MD5))
 	}
 	want.ETag = answer.Get("ETag")
 	return want, nil
 }
 
-// lost has a later attempt begin anew: what was committed is not the file.
-func (t *upload) lost(err error) error {
+func wrongMD5(op string, u *url.URL, got, want string) *Error {
+	return corrupt(op, u, http.StatusOK, "opc-multipart-md5 is %s, but %s was sent", oneLine(got, 40), want)
+}
+
+// startOver makes a later attempt start over: what was committed is not the file.
+func (t *upload) startOver(err error) error {
 	if t.Save != nil {
 		t.Save(nil)
 	}
 	return err
 }
 
-// createUpload begins an upload in parts. Its answer is as secret as the URL,
-// and is good for the URL's own host only.
+// createUpload begins an upload in parts. The response is as secret as the URL, and is accepted only for
+// the URL's own host.
 func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, error) {
 	const op = "begin upload"
 	ctx, _, stop := c.watch(ctx)
@@ -514,7 +521,9 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 		return nil, transportError(ctx, op, par, err)
 	}
 	if json.Unmarshal(text, &answer) != nil || answer.AccessURI == "" {
-		return nil, corrupt(op, par, resp.StatusCode, "the answer has no accessUri: this store does not take uploads in parts; raise the connection's transfer.threshold above the file's size")
+		return nil, corrupt(op, par, resp.StatusCode,
+			"the response has no accessUri: this store does not support uploads in parts; "+
+				"raise the connection's transfer.threshold above the file's size")
 	}
 	ref, err := url.Parse(answer.AccessURI)
 	if err != nil || !strings.HasPrefix(ref.Path, "/") {
@@ -522,7 +531,8 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 	}
 	u := par.ResolveReference(ref)
 	if u.Scheme != par.Scheme || u.Host != par.Host || u.User != nil {
-		return nil, &Error{Op: op, Host: par.Host, HTTPStatus: resp.StatusCode, Err: errors.New("the accessUri leads to another host, which is not followed")}
+		err := errors.New("the accessUri leads to another host, which is not followed")
+		return nil, &Error{Op: op, Host: par.Host, HTTPStatus: resp.StatusCode, Err: err}
 	}
 	if !strings.HasSuffix(u.Path, "/") {
 		u = u.JoinPath("/")
@@ -530,7 +540,7 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 	return u, nil
 }
 
-// exchange is a request without a body whose answer has none that matters.
+// exchange sends a request without a body and returns the header of the response.
 func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL, header http.Header) (http.Header, error) {
 	ctx, _, stop := c.watch(ctx)
 	defer stop()
@@ -552,7 +562,7 @@ func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL, he
 	return resp.Header, nil
 }
 
-// object is what the store says about a file.
+// object describes a file at the store.
 type object struct {
 	size              int64
 	etag              string

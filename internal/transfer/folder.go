@@ -163,8 +163,8 @@ func (u *folderUpload) sendOnce(ctx context.Context, file stores.Info) (SentFile
 		return SentFile{}, err
 	}
 	if version.Size != file.Size {
-		return SentFile{}, fmt.Errorf("%s changed since it was listed (%d bytes then, %d now); the next attempt lists it again",
-			file.Ref, file.Size, version.Size)
+		return SentFile{}, fmt.Errorf("%s changed since it was listed (%d bytes then, %d now); "+
+			"the next attempt lists it again", file.Ref, file.Size, version.Size)
 	}
 	target, err := u.target(ctx, version)
 	if err != nil {

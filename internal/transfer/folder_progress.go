@@ -37,7 +37,9 @@ type folderProgress struct {
 
 // newFolderProgress resumes where an earlier attempt was, and drops what is not to be sent any more.
 // It saves at once: a worker that stops then knows that it need not wait for the end.
-func (m *Mover) newFolderProgress(ctx context.Context, a *Attempt, folder Folder, files []stores.Info, list *sentList) *folderProgress {
+func (m *Mover) newFolderProgress(
+	ctx context.Context, a *Attempt, folder Folder, files []stores.Info, list *sentList,
+) *folderProgress {
 	a.progress.resumes = true // an earlier run may have sent what is in the list
 	p := &folderProgress{objects: m.Objects, attempt: a, listedBytes: list.result.Bytes}
 	p.state = a.resume(state{Folder: folder.Path, SaveTo: folder.ListTo, Key: folder.Key})

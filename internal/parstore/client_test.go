@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -52,8 +49,7 @@ func newStore(t *testing.T, handle func(s *store, w http.ResponseWriter, r *http
 
 func client(t *testing.T, s *store, o Options) *Client {
 	t.Helper()
-	o.RootCAs = x509.NewCertPool()
-	o.RootCAs.AddCert(s.Certificate())
+	o.CAFile = caFile(t, s)
 	if o.PARHosts == nil {
 		o.PARHosts = []string{"127.0.0.1"}
 	}
@@ -61,6 +57,30 @@ func client(t *testing.T, s *store, o Options) *Client {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
+}
+
+// caFile contains the store's certificate.
+func caFile(t *testing.T, s *store) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	return file
+}
+
+// put sends a file below the threshold, in one request.
+func put(t *testing.T, c *Client, url string, content []byte) (Sent, error) {
+	t.Helper()
+	return c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+}
+
+// get receives a file in one request.
+func get(ctx context.Context, c *Client, url string, dst io.Writer) (Received, error) {
+	u, err := c.target(url)
+	if err != nil {
+		return Received{}, err
+	}
+	return c.getWhole(ctx, u, dst, func(int64) {})
 }
 
 func accept(s *store, w http.ResponseWriter, r *http.Request) {
@@ -93,21 +113,18 @@ func requireNoSecret(t *testing.T, err error) {
 	}
 }
 
-func TestPutSendsTheBytesAndNothingElse(t *testing.T) {
+func TestUpload_sendsTheBytesAndNothingElse(t *testing.T) {
 	for _, size := range []int{0, 1, 100, 3 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s, c := newStore(t, accept)
 			content := bytes.Repeat([]byte("x"), size)
-			src := bytes.NewReader(content)
-			_, _ = src.Seek(0, io.SeekEnd) // wherever it stands
 			var last int64
-			sent, err := c.Put(t.Context(), s.URL+parPath, src, int64(size), func(done int64) {
+			sent, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory(content), Size: int64(size), Progress: func(done int64) {
 				assert.GreaterOrEqual(t, done, last)
 				last = done
-			})
+			}})
 			require.NoError(t, err)
-			sum := sha256.Sum256(content)
-			assert.Equal(t, Sent{Bytes: int64(size), SHA256: hex.EncodeToString(sum[:]), MD5: md5Of(content), ETag: "etag-1"}, sent)
+			assert.Equal(t, Sent{Bytes: int64(size), SHA256: sha(content), MD5: md5Of(content), ETag: "etag-1"}, sent)
 			assert.EqualValues(t, size, last)
 			assert.True(t, bytes.Equal(content, s.object))
 			assert.Equal(t, http.MethodPut, s.request.Method)
@@ -118,7 +135,7 @@ func TestPutSendsTheBytesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestGetReceivesTheWholeFile(t *testing.T) {
+func TestGetWhole(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789\n"), 100_000)
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-MD5", md5Of(content))
@@ -126,26 +143,26 @@ func TestGetReceivesTheWholeFile(t *testing.T) {
 		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		_, _ = w.Write(content)
 	})
+	u, err := c.target(s.URL + parPath + "?httpResponseContentDisposition=x")
+	require.NoError(t, err)
 	var out bytes.Buffer
 	var last int64
-	got, err := c.Get(t.Context(), s.URL+parPath+"?httpResponseContentDisposition=x", &out, func(done int64) { last = done })
+	got, err := c.getWhole(t.Context(), u, &out, func(done int64) { last = done })
 	require.NoError(t, err)
-	sum := sha256.Sum256(content)
-	assert.Equal(t, Received{Bytes: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), MD5: md5Of(content), ETag: "etag-2"}, got)
+	assert.Equal(t, Received{Bytes: int64(len(content)), SHA256: sha(content), MD5: md5Of(content), ETag: "etag-2"}, got)
 	assert.True(t, bytes.Equal(content, out.Bytes()))
 	assert.EqualValues(t, len(content), last)
 	assert.NotContains(t, s.request.Header, "Authorization")
 	assert.NotContains(t, s.request.Header, "Accept-Encoding", "lengths and checksums are of the bytes as they are stored")
 	assert.Equal(t, "httpResponseContentDisposition=x", s.request.URL.RawQuery)
 
-	// A file that is empty is a file.
 	s, c = newStore(t, func(*store, http.ResponseWriter, *http.Request) {})
-	got, err = c.Get(t.Context(), s.URL+parPath, &out, nil)
-	require.NoError(t, err)
+	got, err = get(t.Context(), c, s.URL+parPath, &out)
+	require.NoError(t, err, "a file may be empty")
 	assert.Zero(t, got.Bytes)
 }
 
-func TestAnswersThatAreNotAFile(t *testing.T) {
+func TestTransfer_unexpectedResponses(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request, status int) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -188,7 +205,7 @@ func TestAnswersThatAreNotAFile(t *testing.T) {
 			w.Header().Set("Location", "%zz"+canary)
 			w.WriteHeader(302)
 		}, 302, false, false, 0, "redirect"},
-		"partial, unasked": {func(w http.ResponseWriter, _ *http.Request) {
+		"partial, not requested": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "0")
 			w.WriteHeader(206)
 		}, 206, false, false, 0, ""},
@@ -196,8 +213,8 @@ func TestAnswersThatAreNotAFile(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) { tt.handle(w, r) })
-			_, getErr := c.Get(t.Context(), s.URL+parPath+"?token=s3cret-s3cret", io.Discard, nil)
-			_, putErr := c.Put(t.Context(), s.URL+parPath+"?token=s3cret-s3cret", strings.NewReader("x"), 1, nil)
+			_, getErr := get(t.Context(), c, s.URL+parPath+"?token=s3cret-s3cret", io.Discard)
+			_, putErr := put(t, c, s.URL+parPath+"?token=s3cret-s3cret", []byte("x"))
 			if tt.status == 206 {
 				require.NoError(t, putErr)
 				putErr = getErr
@@ -229,7 +246,7 @@ func raw(text string) func(*store, http.ResponseWriter, *http.Request) {
 	}
 }
 
-func TestLiesAreNoticed(t *testing.T) {
+func TestTransfer_damagedResponses(t *testing.T) {
 	tests := map[string]struct {
 		answer string
 		want   string
@@ -239,34 +256,34 @@ func TestLiesAreNoticed(t *testing.T) {
 		"no length at all":          {"HTTP/1.1 200 OK\r\n\r\n12345", "does not say how long the file is"},
 		"wrong checksum":            {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-MD5: " + md5Of([]byte("54321")) + "\r\n\r\n12345", "Content-MD5 is"},
 		"wrong checksum, Oracle's":  {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nopc-content-md5: nonsense\r\n\r\n12345", "opc-content-md5 is nonsense"},
-		"no answer":                 {"", "EOF"},
+		"no response":               {"", "EOF"},
 		"not HTTP, with the secret": {canary + "\r\n\r\n", "malformed HTTP"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, c := newStore(t, raw(tt.answer))
-			_, err := c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+			_, err := get(t.Context(), c, s.URL+parPath, io.Discard)
 			e := requireError(t, err)
 			require.ErrorContains(t, err, tt.want)
-			assert.True(t, e.Temporary, "another attempt may get the truth")
+			assert.True(t, e.Temporary, "another attempt may succeed")
 			assert.False(t, e.Expired)
 		})
 	}
-	t.Run("stored something else", func(t *testing.T) {
+	t.Run("store has other bytes", func(t *testing.T) {
 		s, c := newStore(t, raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nopc-content-md5: "+md5Of([]byte("y"))+"\r\n\r\n"))
-		_, err := c.Put(t.Context(), s.URL+parPath, strings.NewReader("x"), 1, nil)
+		_, err := put(t, c, s.URL+parPath, []byte("x"))
 		assert.True(t, requireError(t, err).Temporary)
 		assert.ErrorContains(t, err, "the store has MD5")
 	})
-	t.Run("said yes before it had the bytes", func(t *testing.T) {
+	t.Run("success before it had the bytes", func(t *testing.T) {
 		s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
 		content := make([]byte, 8<<20)
-		_, err := c.Put(t.Context(), s.URL+parPath, bytes.NewReader(content), int64(len(content)), nil)
+		_, err := put(t, c, s.URL+parPath, content)
 		assert.True(t, requireError(t, err).Temporary)
 	})
 }
 
-func TestOnlyAllowedTargets(t *testing.T) {
+func TestTransfer_onlyAllowedTargets(t *testing.T) {
 	s, _ := newStore(t, func(*store, http.ResponseWriter, *http.Request) { panic("must not be called") })
 	c := client(t, s, Options{PARHosts: []string{"objectstorage.*.oraclecloud.com", "127.0.0.1:1"}})
 	for url, want := range map[string]string{
@@ -276,22 +293,22 @@ func TestOnlyAllowedTargets(t *testing.T) {
 		"https://objectstorage.a.b.oraclecloud.com" + parPath:                     "is not allowed",
 		"https://evil.com/objectstorage.us-phoenix-1.oraclecloud.com" + parPath:   "is not allowed",
 		"https://evil.com#objectstorage.us-phoenix-1.oraclecloud.com" + parPath:   "is not allowed",
-		"https://u:" + canary + "@objectstorage.us-phoenix-1.oraclecloud.com/p/x": "holds a user",
-		"https://objectstorage.us-phoenix-1.oraclecloud.com%2eevil.com" + parPath: "is not a",
-		"https://ho st" + parPath: "is not a URL",
-		parPath:                   "is not a URL",
-		"":                        "is not a URL",
+		"https://u:" + canary + "@objectstorage.us-phoenix-1.oraclecloud.com/p/x": "contains a user",
+		"https://objectstorage.us-phoenix-1.oraclecloud.com%2eevil.com" + parPath: "did not return a URL",
+		"https://ho st" + parPath: "did not return a URL",
+		parPath:                   "did not return a URL",
+		"":                        "did not return a URL",
 	} {
-		_, err := c.Get(t.Context(), url, io.Discard, nil)
+		_, err := c.Download(t.Context(), url, Download{})
 		e := requireError(t, err)
 		require.ErrorContains(t, err, want, url)
 		assert.False(t, e.Temporary)
-		_, err = c.Put(t.Context(), url, strings.NewReader("x"), 1, nil)
+		_, err = put(t, c, url, []byte("x"))
 		requireError(t, err)
 	}
 }
 
-func TestHostPatterns(t *testing.T) {
+func TestCompileHosts(t *testing.T) {
 	hosts, err := compileHosts([]string{"objectstorage.*.oraclecloud.com", "127.0.0.1:8443", "*.storage.*:*"})
 	require.NoError(t, err)
 	for host, want := range map[string]bool{
@@ -313,11 +330,11 @@ func TestHostPatterns(t *testing.T) {
 	assert.Error(t, err)
 }
 
-func TestCertificatesAreVerified(t *testing.T) {
+func TestNew_verifiesCertificates(t *testing.T) {
 	s, _ := newStore(t, accept)
 	c, err := New(Options{PARHosts: []string{"127.0.0.1"}})
 	require.NoError(t, err)
-	_, err = c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	_, err = get(t.Context(), c, s.URL+parPath, io.Discard)
 	assert.False(t, requireError(t, err).Temporary, "it will not verify next time either")
 	assert.ErrorContains(t, err, "certificate")
 
@@ -325,7 +342,7 @@ func TestCertificatesAreVerified(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
 	c, err = New(Options{PARHosts: []string{"127.0.0.1"}, CAFile: file})
 	require.NoError(t, err)
-	_, err = c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	_, err = get(t.Context(), c, s.URL+parPath, io.Discard)
 	require.NoError(t, err)
 
 	require.NoError(t, os.WriteFile(file, []byte("no certificate"), 0o600))
@@ -333,17 +350,17 @@ func TestCertificatesAreVerified(t *testing.T) {
 	assert.ErrorContains(t, err, "contains no certificate")
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestTransfer_noServer(t *testing.T) {
 	s, c := newStore(t, accept)
 	s.Close()
-	_, err := c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	_, err := get(t.Context(), c, s.URL+parPath, io.Discard)
 	e := requireError(t, err)
 	assert.True(t, e.Temporary)
 	var network *net.OpError
 	assert.ErrorAs(t, err, &network, "the cause can be looked at")
 }
 
-func TestCancelAndStall(t *testing.T) {
+func TestTransfer_cancelAndStall(t *testing.T) {
 	arrived := make(chan struct{}, 2)
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "10")
@@ -354,27 +371,46 @@ func TestCancelAndStall(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
-	_, err := c.Get(ctx, s.URL+parPath, io.Discard, nil)
+	_, err := get(ctx, c, s.URL+parPath, io.Discard)
 	assert.False(t, requireError(t, err).Temporary)
 	assert.ErrorIs(t, err, context.Canceled)
 
 	c = client(t, s, Options{Timeout: 50 * time.Millisecond})
-	_, err = c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	_, err = get(t.Context(), c, s.URL+parPath, io.Discard)
 	assert.True(t, requireError(t, err).Temporary)
 	assert.ErrorIs(t, err, errStalled)
 }
 
 // slow moves a byte at a time, and takes longer than the timeout in all.
-type slow struct{ io.ReadSeeker }
+type slow struct{ io.Reader }
 
 const slowStep = 60 * time.Millisecond
 
 func (s slow) Read(p []byte) (int, error) {
 	time.Sleep(slowStep)
-	return s.ReadSeeker.Read(p[:1])
+	return s.Reader.Read(p[:1])
 }
 
-func TestSlowIsNotStalled(t *testing.T) {
+// sections is a source whose nth section is read with open(n).
+type sections struct {
+	n    int
+	open func(n int) io.Reader
+}
+
+func (s *sections) Section(context.Context, int64, int64) (io.ReadCloser, error) {
+	s.n++
+	return io.NopCloser(s.open(s.n)), nil
+}
+
+// putFrom sends a file that is not held in memory: it is read for the checksum first, and then for the bytes.
+func putFrom(t *testing.T, c *Client, url string, size int, open func(n int) io.Reader) error {
+	t.Helper()
+	c.buffered = 1
+	_, err := c.Upload(t.Context(), url, Upload{Source: &sections{open: open}, Size: int64(size)})
+	return err
+}
+
+func TestTransfer_slowIsNotStalled(t *testing.T) {
 	s, _ := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -387,58 +423,47 @@ func TestSlowIsNotStalled(t *testing.T) {
 		}
 	})
 	c := client(t, s, Options{Timeout: 8 * slowStep})
-	_, err := c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	_, err := get(t.Context(), c, s.URL+parPath, io.Discard)
 	require.NoError(t, err)
-	_, err = c.Put(t.Context(), s.URL+parPath, slow{strings.NewReader("0123456789")}, 10, nil)
-	require.NoError(t, err)
+	require.NoError(t, putFrom(t, c, s.URL+parPath, 10, func(int) io.Reader { return slow{strings.NewReader("0123456789")} }))
 }
 
-// changing reads as one thing the first time and as another the second.
-type changing struct {
-	contents [][]byte
-	bytes.Reader
-}
-
-func (c *changing) Seek(offset int64, whence int) (int64, error) {
-	if c.Len() == 0 && len(c.contents) > 0 {
-		c.Reset(c.contents[0])
-		c.contents = c.contents[1:]
-	}
-	return c.Reader.Seek(offset, whence)
-}
-
-func TestAFileThatChangesIsNotSent(t *testing.T) {
+func TestUpload_changedFile(t *testing.T) {
 	for name, second := range map[string]string{"other bytes": "abcdX", "shorter": "abc"} {
 		t.Run(name, func(t *testing.T) {
 			s, c := newStore(t, accept)
-			src := &changing{contents: [][]byte{[]byte("abcde"), []byte(second)}}
-			_, err := c.Put(t.Context(), s.URL+parPath, src, 5, nil)
+			err := putFrom(t, c, s.URL+parPath, 5, func(n int) io.Reader { return strings.NewReader([]string{"abcde", second}[n-1]) })
 			require.Error(t, err)
 			var e *Error
-			require.False(t, errors.As(err, &e), "the store is not to blame: %v", err)
+			require.False(t, errors.As(err, &e), "not an error of the store: %v", err)
 		})
 	}
 	s, c := newStore(t, func(*store, http.ResponseWriter, *http.Request) { panic("must not be called") })
-	_, err := c.Put(t.Context(), s.URL+parPath, strings.NewReader("abc"), 5, nil)
-	assert.ErrorContains(t, err, "the file has 3 bytes, not 5")
+	_, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory("abc"), Size: 5})
+	require.ErrorContains(t, err, "the file ends after 3 bytes, not 5")
+	err = putFrom(t, c, s.URL+parPath, 5, func(int) io.Reader { return strings.NewReader("abc") })
+	require.ErrorContains(t, err, "the file ends after 3 bytes, not 5")
 }
 
 type broken struct{ error }
 
-func (b broken) Read([]byte) (int, error)       { return 0, b.error }
-func (b broken) Write([]byte) (int, error)      { return 0, b.error }
-func (b broken) Seek(int64, int) (int64, error) { return 0, nil }
+func (b broken) Read([]byte) (int, error)  { return 0, b.error }
+func (b broken) Write([]byte) (int, error) { return 0, b.error }
 
-func TestSourceAndDestinationErrorsComeAsTheyAre(t *testing.T) {
+func TestTransfer_returnsErrorsOfSourceAndTarget(t *testing.T) {
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x") })
 	full := errors.New("disk full")
-	_, err := c.Get(t.Context(), s.URL+parPath, broken{full}, nil)
+	_, err := get(t.Context(), c, s.URL+parPath, broken{full})
 	require.ErrorIs(t, err, full)
 	var e *Error
 	require.False(t, errors.As(err, &e))
-	_, err = c.Put(t.Context(), s.URL+parPath, broken{full}, 1, nil)
-	require.ErrorIs(t, err, full)
-	require.False(t, errors.As(err, &e))
+	for _, buffered := range []int64{maxBuffer, 1} {
+		c.buffered = buffered
+		source := &sections{open: func(int) io.Reader { return broken{full} }}
+		_, err = c.Upload(t.Context(), s.URL+parPath, Upload{Source: source, Size: 2})
+		require.ErrorIs(t, err, full)
+		require.False(t, errors.As(err, &e))
+	}
 }
 
 // guarded fails the test when it is read after its owner closed it.
@@ -450,33 +475,42 @@ type guarded struct {
 
 func (g *guarded) Read(p []byte) (int, error) {
 	if g.closed {
-		g.t.Error("read after Put returned")
+		g.t.Error("read after Upload returned")
 	}
 	return g.Reader.Read(p)
 }
 
-func TestTheSourceIsNotReadAfterPutReturned(t *testing.T) {
+func TestUpload_doesNotReadTheSourceAfterReturning(t *testing.T) {
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 	content := make([]byte, 16<<20)
 	for range 20 {
-		src := &guarded{t: t}
-		src.Reset(content)
-		_, err := c.Put(t.Context(), s.URL+parPath, src, int64(len(content)), nil)
-		src.closed = true
+		var opened []*guarded
+		err := putFrom(t, c, s.URL+parPath, len(content), func(int) io.Reader {
+			src := &guarded{t: t}
+			src.Reset(content)
+			opened = append(opened, src)
+			return src
+		})
+		require.Len(t, opened, 2)
+		for _, src := range opened {
+			src.closed = true
+		}
 		require.Error(t, err)
 	}
 }
 
-func TestExpiredIsNoticedBeforeTheBytesAreSent(t *testing.T) {
+func TestUpload_noticesAnExpiredURLBeforeSending(t *testing.T) {
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) })
 	content := make([]byte, 4<<20)
 	for range 20 {
-		_, err := c.Put(t.Context(), s.URL+parPath, bytes.NewReader(content), int64(len(content)), func(int64) { t.Error("bytes were sent") })
+		_, err := c.Upload(t.Context(), s.URL+parPath, Upload{
+			Source: memory(content), Size: int64(len(content)), Progress: func(int64) { t.Error("bytes were sent") },
+		})
 		require.True(t, requireError(t, err).Expired, "%v", err)
 	}
 }
 
-func TestAnAnswerBeforeTheBytesIsNotDrownedByThem(t *testing.T) {
+func TestUpload_earlyResponse(t *testing.T) {
 	received := make(chan int64, 1)
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
 		conn, buffer, err := w.(http.Hijacker).Hijack()
@@ -490,7 +524,7 @@ func TestAnAnswerBeforeTheBytesIsNotDrownedByThem(t *testing.T) {
 		received <- n
 	})
 	content := make([]byte, 4<<20)
-	_, err := c.Put(t.Context(), s.URL+parPath, bytes.NewReader(content), int64(len(content)), nil)
+	_, err := put(t, c, s.URL+parPath, content)
 	require.ErrorContains(t, err, "nope")
 	require.True(t, requireError(t, err).Expired)
 	assert.Zero(t, <-received)
@@ -509,9 +543,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (z *zeros) Seek(offset int64, _ int) (int64, error) { z.at = offset; return offset, nil }
-
-func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
+func TestTransfer_memoryDoesNotGrowWithTheFile(t *testing.T) {
 	const size = 128 << 20
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
@@ -523,17 +555,16 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := c.Put(t.Context(), s.URL+parPath, &zeros{size: size}, size, nil)
-	require.NoError(t, err)
-	_, err = c.Get(t.Context(), s.URL+parPath, io.Discard, nil)
+	c.threshold = size + 1
+	require.NoError(t, putFrom(t, c, s.URL+parPath, size, func(int) io.Reader { return &zeros{size: size} }))
+	_, err := get(t.Context(), c, s.URL+parPath, io.Discard)
 	require.NoError(t, err)
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/2), "bytes allocated in all, freed or not")
 }
 
-// An answer has begun, the rest of it never comes, and the sender is told to stop: then it does,
-// though the transport is still in the middle of the body.
-func TestABrokenAnswerDoesNotHoldTheSender(t *testing.T) {
+// A response has begun and never ends, while the transport is still sending the body: a cancelled upload returns.
+func TestUpload_cancelDuringABrokenResponse(t *testing.T) {
 	began, over := make(chan struct{}), make(chan struct{})
 	s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -566,6 +597,6 @@ func TestABrokenAnswerDoesNotHoldTheSender(t *testing.T) {
 	case err := <-ended:
 		require.ErrorIs(t, err, context.Canceled)
 	case <-time.After(10 * time.Second):
-		t.Fatal("it still sends")
+		t.Fatal("it is still sending")
 	}
 }
