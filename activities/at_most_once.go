@@ -12,8 +12,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
-// SubmissionHeartbeat is the heartbeat of a call that must not be repeated. Temporal keeps the
-// last one for the next attempt and for the timeout error that the workflow sees.
+// SubmissionHeartbeat is the heartbeat of a submission. Temporal keeps the last one for the next
+// attempt, and for the timeout error that the workflow sees.
 type SubmissionHeartbeat struct {
 	// Phase is PhaseSending, PhaseNotSent or PhaseAnswered; empty before the first heartbeat.
 	Phase string `json:"phase"`
@@ -21,7 +21,7 @@ type SubmissionHeartbeat struct {
 	Run *Run `json:"run,omitempty"`
 }
 
-// Phases of a posting.
+// Phases of a submission.
 const (
 	PhaseSending  = "sending"
 	PhaseNotSent  = "not_sent"
@@ -32,62 +32,66 @@ const submissionHeartbeat = 5 * time.Second
 
 // submitOnce sends a request at most once over all attempts of the activity.
 //
-// Before the request Temporal must have confirmed the heartbeat "sending" for this
-// very attempt: a worker that died, or that the server has given up on, cannot have
-// posted without leaving that mark. An attempt that finds it either returns the
-// answer that was recorded, or reports the outcome as unknown.
+// Temporal must confirm the heartbeat "sending" of this attempt before the request is sent. So a
+// worker that died, or that Temporal has given up on, cannot have submitted anything without leaving
+// that heartbeat. A later attempt that finds it returns the recorded response, or reports the outcome
+// as unknown.
 func (a *Activities) submitOnce(ctx context.Context, what string, send func(context.Context) (pbsm.Run, error)) (Run, error) {
 	var earlier SubmissionHeartbeat
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
-			return Run{}, unknownOutcome(what, "the mark of an earlier attempt is unreadable")
+			return Run{}, unknownOutcome(what, "the heartbeat of an earlier attempt cannot be read")
 		}
 	}
 	switch earlier.Phase {
 	case PhaseAnswered:
 		return *earlier.Run, nil
 	case PhaseSending:
-		return Run{}, unknownOutcome(what, "a worker stopped while the request was under way")
+		return Run{}, unknownOutcome(what, "a worker stopped while the request was on its way")
 	}
 
-	if err := a.mark(ctx, SubmissionHeartbeat{Phase: PhaseSending}); temporal.IsCanceledError(err) {
+	if err := a.heartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending}); temporal.IsCanceledError(err) {
 		return Run{}, err
 	} else if err != nil {
-		// Temporal may have taken the mark all the same: its answer was lost, or says that the activity is paused.
-		a.markNotSent(ctx)
-		return Run{}, temporal.NewApplicationErrorWithCause(what+" was not sent: Temporal did not confirm the mark that goes before it", Unavailable, err)
+		// Temporal may have recorded the heartbeat anyway: its response was lost, or says that the activity is paused.
+		a.heartbeatNotSent(ctx)
+		message := what + " was not sent: Temporal did not confirm the heartbeat that must precede it"
+		return Run{}, temporal.NewApplicationErrorWithCause(message, Unavailable, err)
 	}
-	// The request is not abandoned halfway when the worker stops or the activity is cancelled.
+	// A worker that stops, or a cancelled activity, must not abort a request that is on its way.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go a.keepMarking(sending)
-	answered, err := send(sending)
+	go a.keepHeartbeating(sending)
+	response, err := send(sending)
 	stop()
 
 	if err != nil {
 		var refused *pbsm.Error
 		if errors.As(err, &refused) && refused.NotProcessed {
-			a.markNotSent(ctx)
+			a.heartbeatNotSent(ctx)
 		}
 		return Run{}, classifySubmission(ctx, err)
 	}
-	run := newRun(answered)
-	_ = a.mark(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run}) // lost, it costs a person's look, too
+	run := newRun(response)
+	// If this heartbeat is lost, and the result too, an operator has to check the outcome.
+	_ = a.heartbeat(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run})
 	return run, nil
 }
 
-func (a *Activities) mark(ctx context.Context, p SubmissionHeartbeat) error {
-	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, p)
+// heartbeat returns once Temporal has confirmed the heartbeat; the SDK's own does not wait for that.
+func (a *Activities) heartbeat(ctx context.Context, h SubmissionHeartbeat) error {
+	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, h)
 }
 
-// markNotSent lets the next attempt post. Lost, it costs a person's look, never a second post.
-func (a *Activities) markNotSent(ctx context.Context) {
+// heartbeatNotSent lets the next attempt submit. If it is lost, an operator has to check the outcome;
+// nothing is submitted twice.
+func (a *Activities) heartbeatNotSent(ctx context.Context) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
 	defer cancel()
-	_ = a.mark(limited, SubmissionHeartbeat{Phase: PhaseNotSent})
+	_ = a.heartbeat(limited, SubmissionHeartbeat{Phase: PhaseNotSent})
 }
 
-func (a *Activities) keepMarking(ctx context.Context) {
+func (a *Activities) keepHeartbeating(ctx context.Context) {
 	tick := time.NewTicker(submissionHeartbeat)
 	defer tick.Stop()
 	for {
@@ -95,11 +99,12 @@ func (a *Activities) keepMarking(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = a.mark(ctx, SubmissionHeartbeat{Phase: PhaseSending})
+			_ = a.heartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending})
 		}
 	}
 }
 
 func unknownOutcome(what, why string) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("it is not known whether %s was carried out: %s", what, why), OutcomeUnknown, nil, Refusal{Call: what, Text: why})
+	message := fmt.Sprintf("it is not known whether %s was carried out: %s", what, why)
+	return temporal.NewNonRetryableApplicationError(message, OutcomeUnknown, nil, Refusal{Call: what, Text: why})
 }

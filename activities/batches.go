@@ -11,7 +11,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
-// TriggerBatchInput is a batch or a batch group to trigger. Source: chapter 10, Execution API.
+// TriggerBatchInput is the batch or batch group to trigger. Source: chapter 10, Execution API.
 type TriggerBatchInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
@@ -37,10 +37,10 @@ type RunInput struct {
 	RunID      string `json:"run_id"`
 }
 
-// Run is the service's answer to a trigger, an interrupt, a rerun or a restart.
+// Run is the service's response to a trigger, an interrupt, a rerun or a restart.
 type Run struct {
 	RunID string `json:"run_id"`
-	// Text is what the service said.
+	// Text is the service's own.
 	Text string `json:"text,omitempty"`
 	// AlreadyInterrupted: the run had been interrupted before (code -7).
 	AlreadyInterrupted bool `json:"already_interrupted,omitempty"`
@@ -50,11 +50,11 @@ type Run struct {
 type BatchStatusInput struct {
 	RunInput
 	Poll
-	// Tasks narrows the answer to these task codes.
+	// Tasks limits the status to these task codes.
 	Tasks []string `json:"tasks,omitempty"`
 }
 
-// BatchStatus is where a run stands. The codes are those of chapter 10, table 10-1.
+// BatchStatus is the status of a run. The codes are those of chapter 10, table 10-1.
 type BatchStatus struct {
 	RunID   string        `json:"run_id"`
 	Code    string        `json:"code"`
@@ -63,15 +63,15 @@ type BatchStatus struct {
 	Batches []BatchStatus `json:"batches,omitempty"`
 }
 
-// TaskStatus is where a task of a run stands.
+// TaskStatus is the status of a task of a run.
 type TaskStatus struct {
 	Code       string `json:"code"`
 	StatusCode string `json:"status_code"`
 	Text       string `json:"text"`
 }
 
-// Fingerprint is what BatchStatus compares with Poll.Known: codes only, for texts may vary, and
-// regardless of order, of which the document promises none.
+// Fingerprint is what BatchStatus compares with Poll.Known. It holds codes only, as texts may vary,
+// and does not depend on the order of tasks and members, about which the document promises nothing.
 func (s BatchStatus) Fingerprint() string {
 	var tasks, members []string
 	for _, t := range s.Tasks {
@@ -85,24 +85,24 @@ func (s BatchStatus) Fingerprint() string {
 	return s.RunID + "=" + s.Code + strings.Join(tasks, "") + strings.Join(members, "")
 }
 
-// State is where the run stands, in the document's word where it has one for the code. The
-// service's own texts may wander.
+// State names the state of the run: as the document does, where it lists the code, because the
+// service's own texts may vary.
 func (s BatchStatus) State() string {
 	if text := pbsm.StatusCode(s.Code).Text(); text != "" {
 		return text
 	}
 	if s.Text == "" {
-		return "in a state that is not known, code " + s.Code
+		return "in an unknown state, code " + s.Code
 	}
-	return fmt.Sprintf("in a state that is not known, code %s (%s)", s.Code, s.Text)
+	return fmt.Sprintf("in an unknown state, code %s (%s)", s.Code, s.Text)
 }
 
-// Progress counts the tasks (of a group, the batches) that are over, and all of them.
-func (s BatchStatus) Progress() (over, all int) {
+// Progress counts the tasks of a batch, or the batches of a group: those that have ended, and all.
+func (s BatchStatus) Progress() (ended, all int) {
 	count := func(code string) {
 		all++
 		if c := pbsm.StatusCode(code); c.Terminal() || c == pbsm.CodeExcluded {
-			over++
+			ended++
 		}
 	}
 	for _, t := range s.Tasks {
@@ -111,18 +111,22 @@ func (s BatchStatus) Progress() (over, all int) {
 	for _, m := range s.Batches {
 		count(m.Code)
 	}
-	return over, all
+	return ended, all
 }
 
-// TriggerBatch posts a batch or a batch group, at most once over all its attempts.
+// TriggerBatch triggers a batch or a batch group, at most once over all its attempts.
 func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Run, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Run{}, err
 	}
 	request := pbsm.TriggerRequest{
-		Code: in.Code, Type: pbsm.Batch, Params: in.Params,
-		IncludedTasks: in.IncludedTasks, ExcludedTasks: in.ExcludedTasks, HeldTasks: in.HeldTasks,
+		Code:          in.Code,
+		Type:          pbsm.Batch,
+		Params:        in.Params,
+		IncludedTasks: in.IncludedTasks,
+		ExcludedTasks: in.ExcludedTasks,
+		HeldTasks:     in.HeldTasks,
 	}
 	if in.Group {
 		request.Type = pbsm.BatchGroup
@@ -135,7 +139,7 @@ func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Ru
 	})
 }
 
-// RerunBatch runs a run's batch again from its first task, posted at most once.
+// RerunBatch runs a batch again from its first task. It is submitted at most once.
 func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -146,7 +150,7 @@ func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
 	})
 }
 
-// RestartBatch continues a run from its failed task, posted at most once.
+// RestartBatch continues a run from its failed task. It is submitted at most once.
 func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -157,8 +161,8 @@ func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error)
 	})
 }
 
-// InterruptBatch asks the service to stop a run. It is safe to repeat: a run that is
-// interrupted already is a success, one that is not ongoing is Refused with code -8.
+// InterruptBatch asks the service to stop a run. It is safe to repeat: it succeeds for a run that is
+// interrupted already, and fails as Refused, with code -8, for one that is not ongoing.
 func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -168,24 +172,24 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 	return newRun(run), classifyCall(ctx, err)
 }
 
-// BatchStatus answers when the run's status differs from what the workflow knows.
+// BatchStatus returns the status of a run once it differs from the one that the workflow knows.
 func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (BatchStatus, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return BatchStatus{}, err
 	}
 	if polledJustNow(ctx, in.Poll) {
-		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s has just been looked at", in.RunID)
+		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s was polled a moment ago", in.RunID)
 	}
-	seen, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
+	response, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
 	if err != nil {
 		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}
-	status := newBatchStatus(seen)
+	status := newBatchStatus(response)
 	if status.Fingerprint() == in.Known {
-		over, all := status.Progress()
+		ended, all := status.Progress()
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
-			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), over, all)
+			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), ended, all)
 	}
 	return status, nil
 }

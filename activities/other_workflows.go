@@ -21,25 +21,26 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 )
 
-// AwaitWorkflowInput names a workflow that somebody else started.
+// AwaitWorkflowInput names a workflow that was started elsewhere.
 type AwaitWorkflowInput struct {
 	WorkflowID string `json:"workflow_id"`
 	Poll
 }
 
-// AwaitWorkflow answers with the result of a workflow once it is over. Temporal has no
-// way to await a workflow that is not a child, and a second start of a posting is just that.
+// AwaitWorkflow returns the result of a workflow once it has ended. Temporal lets a workflow await only
+// its own children, but the workflow of a batch or close may have been started elsewhere.
 func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (json.RawMessage, error) {
 	described, err := a.temporal.DescribeWorkflowExecution(ctx, in.WorkflowID, "")
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone):
-		return nil, temporal.NewNonRetryableApplicationError(in.WorkflowID+" was deleted from Temporal while it was waited for: look at the service for what became of it before it is started again", Refused, err)
+		message := in.WorkflowID + " was deleted from Temporal while its result was awaited: check on the service whether its run succeeded before you start it again"
+		return nil, temporal.NewNonRetryableApplicationError(message, Refused, err)
 	case err != nil:
 		return nil, a.classifyPoll(ctx, in.Since, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil, a.stillWaiting(ctx, in.Since, "%s was started elsewhere and is still going on", in.WorkflowID)
+		return nil, a.stillWaiting(ctx, in.Since, "%s was started elsewhere and is still running", in.WorkflowID)
 	}
 	var result json.RawMessage
 	err = a.temporal.GetWorkflow(ctx, in.WorkflowID, "").Get(ctx, &result)
@@ -50,8 +51,8 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	return result, a.classifyPoll(ctx, in.Since, err)
 }
 
-// relay keeps the type and the details with which a workflow failed. What became of the run of one that
-// was cancelled, its own status says.
+// relay keeps the type and the details with which a workflow failed. For one that was cancelled it refers
+// to the status, which says what became of the run.
 func relay(id string, ended *temporal.WorkflowExecutionError) error {
 	var failed *temporal.ApplicationError
 	var cancelled *temporal.CanceledError
@@ -60,7 +61,7 @@ func relay(id string, ended *temporal.WorkflowExecutionError) error {
 		return temporal.NewApplicationErrorWithOptions(failed.Message(), failed.Type(),
 			temporal.ApplicationErrorOptions{NonRetryable: true, Cause: ended, Details: []any{rawDetails(failed)}})
 	case errors.As(ended, &cancelled):
-		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("somebody cancelled %s; what became of its run: starter status %s", id, id), Refused, ended)
+		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s was cancelled; see what became of its run: starter status %s", id, id), Refused, ended)
 	}
 	return temporal.NewNonRetryableApplicationError(ended.Error(), Refused, ended)
 }
@@ -73,27 +74,27 @@ func rawDetails(failed *temporal.ApplicationError) json.RawMessage {
 	return details
 }
 
-// EarlierSubmissionInput names a posting by its workflow id, and the search attribute with its run id.
+// EarlierSubmissionInput names a batch by its workflow id, and the search attribute with its run id.
 type EarlierSubmissionInput struct {
 	WorkflowID     string `json:"workflow_id"`
 	RunIDAttribute string `json:"run_id_attribute"`
 }
 
-// EarlierSubmission is what the latest earlier start of a posting that got as far as posting left
-// behind. It is empty when there was none.
+// EarlierSubmission is what the latest earlier start of a batch that submitted anything left on
+// record. It is empty when there was none.
 type EarlierSubmission struct {
 	// WorkflowRunID is the Temporal run of that start.
 	WorkflowRunID string `json:"workflow_run_id,omitempty"`
 	// RunID is the value of the search attribute.
 	RunID string `json:"run_id,omitempty"`
-	// Status is how that start ended, in Temporal's words.
+	// Status is Temporal's name for how that start ended.
 	Status string `json:"status,omitempty"`
 }
 
-// EarlierSubmission looks for an earlier start of the same posting that ended, was terminated or
-// timed out. One that ended before it posted says nothing about those before it. The list of
-// workflows may lag behind: what it names is described anew, and before it names this very
-// start nothing is concluded from what it does not name.
+// EarlierSubmission finds the latest earlier start of the same batch that submitted anything, whether it
+// ended, was terminated or timed out. A start that submitted nothing is skipped. Temporal's list of
+// workflows lags behind: each start in it is described again, and as long as the list does not show
+// this start, it may lack others too.
 func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmissionInput) (EarlierSubmission, error) {
 	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowId = '%s'", in.WorkflowID),
@@ -113,7 +114,7 @@ func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmission
 			temporal.ApplicationErrorOptions{NextRetryDelay: listLag, Category: temporal.ApplicationErrorCategoryBenign})
 	}
 	for _, start := range starts[own+1:] {
-		found, err := a.leftBehind(ctx, start.GetExecution(), in.RunIDAttribute)
+		found, err := a.describeSubmission(ctx, start.GetExecution(), in.RunIDAttribute)
 		if err != nil || found.RunID != "" {
 			return found, err
 		}
@@ -121,10 +122,10 @@ func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmission
 	return EarlierSubmission{}, nil
 }
 
-// listLag is about how far the list of workflows lags behind.
+// listLag is roughly how far the list of workflows lags behind.
 const listLag = 250 * time.Millisecond
 
-func (a *Activities) leftBehind(ctx context.Context, start *commonpb.WorkflowExecution, attribute string) (EarlierSubmission, error) {
+func (a *Activities) describeSubmission(ctx context.Context, start *commonpb.WorkflowExecution, attribute string) (EarlierSubmission, error) {
 	described, err := a.temporal.DescribeWorkflowExecution(ctx, start.GetWorkflowId(), start.GetRunId())
 	if err != nil {
 		return EarlierSubmission{}, err
@@ -142,12 +143,12 @@ type SendCommandInput struct {
 	WorkflowID string `json:"workflow_id"`
 	// Update is the name of the update.
 	Update string `json:"update"`
-	// Command is the update's input, passed on as it is.
+	// Command is the input of the update, passed on unchanged.
 	Command any `json:"command"`
 }
 
-// SendCommand sends an update to a workflow and answers when it took effect. A refusal is
-// final and carries the reason. The update id is the activity's: an attempt never acts twice.
+// SendCommand sends an update to a workflow and returns when it has taken effect. A refusal is final and
+// carries the reason. All attempts use the same update id, so that the command acts only once.
 func (a *Activities) SendCommand(ctx context.Context, in SendCommandInput) (json.RawMessage, error) {
 	info := activity.GetInfo(ctx)
 	var answer json.RawMessage
@@ -163,7 +164,7 @@ func (a *Activities) SendCommand(ctx context.Context, in SendCommandInput) (json
 	)
 	switch {
 	case errors.As(err, &gone):
-		return nil, temporal.NewNonRetryableApplicationError(in.WorkflowID+" is over", Refused, err)
+		return nil, temporal.NewNonRetryableApplicationError(in.WorkflowID+" has ended", Refused, err)
 	case errors.As(err, &refused):
 		return nil, temporal.NewNonRetryableApplicationError(refused.Message(), Refused, err)
 	}

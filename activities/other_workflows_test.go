@@ -15,7 +15,7 @@ import (
 	sdk "go.temporal.io/sdk/workflow"
 )
 
-// ended is how a workflow ends with an error, as its client has it.
+// ended returns the error that a client gets from a workflow which fails with err.
 func ended(t *testing.T, err error) error {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
@@ -25,8 +25,7 @@ func ended(t *testing.T, err error) error {
 	return env.GetWorkflowError()
 }
 
-// Who joins a workflow that somebody else started learns how it ended in its own words.
-func TestTheEndOfAWorkflowThatWasStartedElsewhere(t *testing.T) {
+func TestAwaitWorkflow_failsAsTheWorkflowDid(t *testing.T) {
 	const id = "batch/prod/PBSM_ALLOC/2026-10-31"
 	for name, c := range map[string]struct {
 		end     error
@@ -34,7 +33,7 @@ func TestTheEndOfAWorkflowThatWasStartedElsewhere(t *testing.T) {
 		message string
 	}{
 		"failed":    {temporal.NewNonRetryableApplicationError("PBSM_ALLOC_1 failed", "BatchFailed", nil, map[string]string{"run_id": "PBSM_ALLOC_1"}), "BatchFailed", "PBSM_ALLOC_1 failed"},
-		"cancelled": {temporal.NewCanceledError(), Refused, "somebody cancelled " + id + "; what became of its run: starter status " + id},
+		"cancelled": {temporal.NewCanceledError(), Refused, id + " was cancelled; see what became of its run: starter status " + id},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := mocks.NewWorkflowRun(t)
@@ -59,8 +58,8 @@ func TestTheEndOfAWorkflowThatWasStartedElsewhere(t *testing.T) {
 	}
 }
 
-// A workflow that was deleted never ends: nobody waits for it for ever.
-func TestAWorkflowThatWasDeletedIsNotWaitedFor(t *testing.T) {
+// A workflow that was deleted never ends, so that waiting for it would never end either.
+func TestAwaitWorkflow_deleted(t *testing.T) {
 	const id = "batch/prod/PBSM_ALLOC/2026-10-31"
 	server := mocks.NewClient(t)
 	server.On("DescribeWorkflowExecution", mock.Anything, id, "").Return(nil, serviceerror.NewNotFound("workflow not found"))

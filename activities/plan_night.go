@@ -8,15 +8,15 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
-// PlanNightInput asks what a scheduled time is about.
+// PlanNightInput is a scheduled time, and the rule by which the schedule chooses its nights.
 type PlanNightInput struct {
-	// Connection is of whose events NotifyOn tells.
+	// Connection is the one whose events NotifyOn lists.
 	Connection  string        `json:"connection,omitempty"`
 	Rule        calendar.Rule `json:"rule"`
 	ScheduledAt time.Time     `json:"scheduled_at"`
 }
 
-// PlannedNight is a night on which a close runs, or says why there is none.
+// PlannedNight is the night of a scheduled time: with an as-of date, or with the reason why there is no close.
 type PlannedNight struct {
 	// Night is the local date, yyyy-mm-dd.
 	Night string `json:"night"`
@@ -24,14 +24,14 @@ type PlannedNight struct {
 	AsOfDate string `json:"as_of_date,omitempty"`
 	// Start is when the night begins.
 	Start time.Time `json:"start,omitzero"`
-	// Why there is no close, or what is unusual about the night.
+	// Why is the reason why there is no close, or what is unusual about the night.
 	Why string `json:"why,omitempty"`
-	// NotifyOn are the events on the connection that a channel of this worker wants to be told of.
+	// NotifyOn are the events on the connection that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
 }
 
-// PlanNight derives the night and its as-of date from a scheduled time, by the calendars of this
-// worker's configuration as it is now: never from the present time.
+// PlanNight derives the night and its as-of date from the scheduled time, never from the current time,
+// with the calendars of this worker's current configuration.
 func (a *Activities) PlanNight(_ context.Context, in PlanNightInput) (*PlannedNight, error) {
 	plan, err := a.calendars.Compile(in.Rule)
 	if err != nil {

@@ -11,25 +11,25 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 )
 
-// Poll is what a status activity needs to wait without adding to the history:
-// it returns when what it sees differs from Known, and fails benignly otherwise.
+// Poll is what a status activity needs to wait without adding to the history: it returns when the
+// status differs from Known, and otherwise fails with a benign error, which Temporal retries.
 type Poll struct {
-	// Since is when the waiting began; the pause between two looks grows with it.
+	// Since is when the wait began; the pause between two polls grows with its length.
 	Since time.Time `json:"since"`
-	// Known is the fingerprint of what the workflow saw last.
+	// Known is the fingerprint of the status that the workflow has.
 	Known string `json:"known,omitempty"`
 }
 
-// lastPoll is how long before its schedule-to-close timeout a watch looks once more.
+// lastPoll is how long before the schedule-to-close timeout the last poll takes place.
 const lastPoll = 2 * time.Second
 
-// nextPoll is the pause before the next look: a share of the time waited so far
-// within the configured bounds, cut short so that one look falls just before the timeout.
+// nextPoll is the pause before the next poll: a share of the time waited so far, within the configured
+// bounds, and shortened so that one poll takes place just before the timeout.
 func (a *Activities) nextPoll(ctx context.Context, since time.Time) time.Duration {
 	return beforeTimeout(ctx, pause(a.poll, time.Since(since)))
 }
 
-// beforeTimeout cuts a delay short so that what comes after it falls just before the timeout.
+// beforeTimeout shortens a delay so that what follows it takes place just before the timeout.
 func beforeTimeout(ctx context.Context, delay time.Duration) time.Duration {
 	if left := timeLeft(ctx); left > 0 {
 		delay = min(delay, left)
@@ -37,7 +37,7 @@ func beforeTimeout(ctx context.Context, delay time.Duration) time.Duration {
 	return delay
 }
 
-// halfway cuts a delay short so that half of the time is left for what comes after it.
+// halfway shortens a delay so that half of the time remains for what follows it.
 func halfway(ctx context.Context, delay time.Duration) time.Duration {
 	if left := timeLeft(ctx); left > 0 {
 		delay = min(delay, left/2)
@@ -45,7 +45,7 @@ func halfway(ctx context.Context, delay time.Duration) time.Duration {
 	return delay
 }
 
-// timeLeft is the time until the last look, 0 without a timeout.
+// timeLeft is the time until the last poll, or 0 without a timeout.
 func timeLeft(ctx context.Context) time.Duration {
 	info := activity.GetInfo(ctx)
 	if info.ScheduleToCloseTimeout <= 0 {
@@ -54,24 +54,25 @@ func timeLeft(ctx context.Context) time.Duration {
 	return time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastPoll
 }
 
-// stillWaiting asks Temporal to run the activity again after the next pause.
-// Being benign it is neither logged as a failure nor counted as one.
+// stillWaiting is the error with which Temporal runs the activity again after the next pause. As it is
+// benign, it is neither logged nor counted as a failure.
 func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format string, args ...any) error {
 	delay := a.nextPoll(ctx, since)
-	message := fmt.Sprintf(format, args...) + fmt.Sprintf("; next look in %s", delay.Round(100*time.Millisecond))
+	message := fmt.Sprintf(format, args...) + fmt.Sprintf("; next poll in %s", delay.Round(100*time.Millisecond))
 	return temporal.NewApplicationErrorWithOptions(message, StillWaiting, temporal.ApplicationErrorOptions{
 		NextRetryDelay: delay,
 		Category:       temporal.ApplicationErrorCategoryBenign,
 	})
 }
 
-// polledJustNow tells that a watch goes on behind a change: its first look waits like every other. Else one
-// look follows the other for as long as something changes, and each leaves all that it saw in the history.
-func polledJustNow(ctx context.Context, w Poll) bool {
-	return w.Known != "" && activity.GetInfo(ctx).Attempt == 1 && timeLeft(ctx) >= 0
+// polledJustNow reports whether this is the first attempt after a change. It has to wait like every other
+// poll: otherwise a status that keeps changing would be polled without a pause, and each poll adds the
+// whole status to the history.
+func polledJustNow(ctx context.Context, p Poll) bool {
+	return p.Known != "" && activity.GetInfo(ctx).Attempt == 1 && timeLeft(ctx) >= 0
 }
 
-// pause is the poll's share of the time waited so far, within its bounds.
+// pause is the configured share of the time waited so far, within the configured bounds.
 func pause(poll config.Poll, waited time.Duration) time.Duration {
 	share := time.Duration(poll.Ratio * float64(waited))
 	return min(max(share, poll.Min), poll.Max)

@@ -14,13 +14,13 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers' own.
-// Every worker that has the connection polls it, and no other; its rate is limited over all of them.
+// ConnectionTaskQueue is the queue of a connection's calls and transfers, beside the workers' own. Only
+// the workers that have the connection poll it, and its rate limit applies to all of them together.
 func ConnectionTaskQueue(taskQueue, connection string) string { return taskQueue + "/" + connection }
 
-// NeedsConnection reports, by its input, whether an activity belongs on the connection's queue: it
-// calls the service, or opens what was sealed with the connection's secret. The bytes of a transfer
-// need no rate, but the secret. All other activities are on the workers' own queue.
+// NeedsConnection reports, by its input, whether an activity belongs on the connection's queue: because
+// it calls the service, or, as a transfer does, opens what was sealed with the connection's secret. All
+// other activities are on the workers' own queue.
 func NeedsConnection(input any) bool {
 	switch input.(type) {
 	case TriggerBatchInput, RunInput, BatchStatusInput, GenerateReportInput, ReportStatusInput, MigrationInput, MigrationStatusInput,
@@ -38,11 +38,11 @@ type ResolveConnectionInput struct {
 	Lookups
 }
 
-// Lookups are answers that a workflow wants along with its connection. They save it an activity each.
+// Lookups are what a workflow wants to know along with its connection. Each saves it an activity.
 type Lookups struct {
 	// Earlier asks for an earlier start of a batch.
 	Earlier *EarlierSubmissionInput `json:"earlier,omitempty"`
-	// File asks for a file that is to be sent.
+	// File asks for a file that is to be uploaded.
 	File *StatFileInput `json:"file,omitempty"`
 }
 
@@ -50,8 +50,8 @@ type Lookups struct {
 type ResolvedConnection struct {
 	// NotifyOn are the events on it that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
-	// Earlier and File answer the lookups. One without an answer is left to its own activity,
-	// EarlierSubmission or StatFile, which waits, or says what is wrong.
+	// Earlier and File answer the lookups. Without an answer, the workflow executes EarlierSubmission or
+	// StatFile, which waits, or says what is wrong.
 	Earlier *EarlierSubmission `json:"earlier,omitempty"`
 	File    *FileInfo          `json:"file,omitempty"`
 }
@@ -83,7 +83,7 @@ func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnection
 	return resolved, nil
 }
 
-// lookUpEarlier also waits for a moment until Temporal's list of workflows shows this start.
+// lookUpEarlier waits briefly until Temporal's list of workflows shows this start.
 func (a *Activities) lookUpEarlier(ctx context.Context, in EarlierSubmissionInput) *EarlierSubmission {
 	for {
 		found, err := a.EarlierSubmission(ctx, in)
@@ -102,21 +102,21 @@ func (a *Activities) lookUpEarlier(ctx context.Context, in EarlierSubmissionInpu
 	}
 }
 
-// connectionProblem says what is wrong with a connection that neither this worker has nor, by
-// Temporal's word, another one. Temporal remembers a worker's polls for minutes after it is gone
-// (matching.PollerHistoryTTL): a connection whose workers are being replaced is waited for.
+// connectionProblem says what is wrong with a connection that neither this worker has nor, according to
+// Temporal, another one. Temporal remembers a worker for minutes after its last poll
+// (matching.PollerHistoryTTL), so that a connection whose workers are being replaced is no problem.
 func (a *Activities) connectionProblem(ctx context.Context, name, queue string) (string, error) {
 	if _, ok := a.connections[name]; ok {
 		return "", nil
 	}
 	described, err := a.temporal.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
-		return "", fmt.Errorf("who polls %s: %w", queue, err)
+		return "", fmt.Errorf("list the workers that poll %s: %w", queue, err)
 	}
 	if len(described.GetPollers()) > 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("no worker has connection %q, and none had it in the last minutes; the one that looked has %s", name, a.knownConnections()), nil
+	return fmt.Sprintf("no worker has connection %q, nor had it in the last few minutes; this worker has %s", name, a.knownConnections()), nil
 }
 
 // connectionHere is the problem for an activity on the workers' own queue.

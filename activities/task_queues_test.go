@@ -10,10 +10,10 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// An activity that is added to the others, and needs a connection, does not go to a worker that does not have it.
-func TestEveryInputWithAConnectionGoesToItsQueue(t *testing.T) {
+// A new activity that needs a connection must not be executed by a worker without that connection.
+func TestNeedsConnection_coversEveryActivity(t *testing.T) {
 	t.Parallel()
-	elsewhere := []any{PreparePipelineInput{}, ResolveConnectionInput{}, PlanNightInput{}, notify.Message{}} // what needs none, but asks about it
+	exempt := []any{PreparePipelineInput{}, ResolveConnectionInput{}, PlanNightInput{}, notify.Message{}} // these name a connection, but do not use it
 	found := 0
 	acts := reflect.TypeFor[*Activities]()
 	for i := range acts.NumMethod() {
@@ -22,11 +22,11 @@ func TestEveryInputWithAConnectionGoesToItsQueue(t *testing.T) {
 			continue
 		}
 		input := reflect.Zero(method.In(2)).Interface()
-		_, names := method.In(2).FieldByName("Connection")
-		for _, e := range elsewhere {
-			names = names && reflect.TypeOf(e) != method.In(2)
+		_, named := method.In(2).FieldByName("Connection")
+		for _, e := range exempt {
+			named = named && reflect.TypeOf(e) != method.In(2)
 		}
-		require.Equal(t, names, NeedsConnection(input), "%s", acts.Method(i).Name)
+		require.Equal(t, named, NeedsConnection(input), "%s", acts.Method(i).Name)
 		found++
 	}
 	require.Greater(t, found, 20)

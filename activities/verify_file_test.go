@@ -110,14 +110,14 @@ func TestStatFileKnowsWhenAFileIsComplete(t *testing.T) {
 		{name: "not there", want: FileMissing, text: "inbox/gl.csv is not in its store"},
 		{name: "not there yet", in: StatFileInput{Wait: true}, want: StillWaiting, delay: time.Second},
 		{name: "not there at last", in: StatFileInput{Wait: true, Last: true}, want: FileMissing},
-		{name: "no marker", files: whole, in: StatFileInput{Marker: "inbox/gl.done"}, want: FileMissing, text: "not its marker inbox/gl.done"},
+		{name: "no marker", files: whole, in: StatFileInput{Marker: "inbox/gl.done"}, want: FileMissing, text: "its marker inbox/gl.done is not"},
 		{name: "no marker yet", files: whole, in: StatFileInput{Marker: "inbox/gl.done", Wait: true}, want: StillWaiting, text: "inbox/gl.done is not there yet", delay: time.Second},
 		{name: "marked", files: marked, in: StatFileInput{Marker: "inbox/gl.done", Wait: true}},
 		{name: "seen for the first time", files: whole, in: StatFileInput{StableFor: time.Minute}, want: StillWaiting, delay: time.Minute},
 		{name: "seen before, not for long enough", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(4, 20*time.Second), want: StillWaiting, delay: 40 * time.Second},
 		{name: "grown since", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(3, time.Hour), want: StillWaiting, delay: time.Minute},
 		{name: "stable", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(4, time.Minute)},
-		{name: "not stable at last", files: whole, in: StatFileInput{StableFor: time.Minute, Last: true}, want: FileMissing, text: "was not seen unchanged for 1m0s"},
+		{name: "not stable at last", files: whole, in: StatFileInput{StableFor: time.Minute, Last: true}, want: FileMissing, text: "has not been stable for 1m0s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, dir := withInbox(t)

@@ -599,8 +599,8 @@ func TestSearchAttributesAreKeywords(t *testing.T) {
 func TestAnUnknownCodeIsShown(t *testing.T) {
 	tasks := []activities.TaskStatus{{Code: "t1", StatusCode: "0"}, {Code: "t2", StatusCode: "7"}}
 	require.Equal(t, "ongoing, 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "2", Text: "On going", Tasks: tasks}))
-	require.Equal(t, "in a state that is not known, code 7 (paused), 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "7", Text: "PAUSED", Tasks: tasks}))
-	require.Equal(t, "in a state that is not known, code 7", progressText(activities.BatchStatus{Code: "7"}))
+	require.Equal(t, "in an unknown state, code 7 (paused), 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "7", Text: "PAUSED", Tasks: tasks}))
+	require.Equal(t, "in an unknown state, code 7", progressText(activities.BatchStatus{Code: "7"}))
 }
 
 // What a cancelled workflow does on its way out must not look like a question or a submission.
