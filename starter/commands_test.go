@@ -101,7 +101,7 @@ func TestCloseWithADefinition(t *testing.T) {
 func TestCloseNamesEveryFaultAtOnce(t *testing.T) {
 	got := invoke(t, "close")
 	assert.Equal(t, exitUsage, got.code)
-	for _, want := range []string{"connection is missing", "pipeline is missing", "as_of_date is missing"} {
+	for _, want := range []string{"connection: is missing", "pipeline: is missing", "as_of_date: is missing"} {
 		assert.Contains(t, got.stderr, want)
 	}
 	got = invoke(t, "close", "-c", "prod", "-p", "gone.yaml", "--as-of", "2026-10-31")
@@ -140,8 +140,8 @@ func TestBatchRunRefuses(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"nothing given":         {nil, []string{"connection is missing", "code is missing", "as_of_date is missing"}},
-		"group without members": {[]string{"--group"}, []string{"batches is missing"}},
+		"nothing given":         {nil, []string{"connection: is missing", "code: is missing", "as_of_date: is missing"}},
+		"group without members": {[]string{"--group"}, []string{"batches: is missing"}},
 		"bad params":            {[]string{"--param", "x", "--param", "A=1", "--param", "A=2"}, []string{`"x" is not KEY=VALUE`, "A is given twice"}},
 		"deadline in the past":  {[]string{"--deadline", "2020-01-01T00:00:00Z"}, []string{"is over"}},
 		"no deadline":           {[]string{"--deadline", "soon"}, []string{"--deadline", "soon"}},

@@ -13,7 +13,7 @@ import (
 // Types of the application errors with which workflows fail. Those of the
 // activities (Refused, FileMissing) reach the outside as well.
 const (
-	// InvalidInput: the input has faults. Details: every fault, as []string.
+	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = activities.InvalidInput
 	// BatchFailed: a run ended without success and nobody made it good. Details: RunBatchResult.
 	BatchFailed = "BatchFailed"

@@ -16,7 +16,7 @@ type NightlyCloseInput struct {
 	Pipeline string `json:"pipeline,omitempty"`
 	// Definition is a whole pipeline instead: a JSON object, or a string of YAML.
 	Definition json.RawMessage `json:"definition,omitempty"`
-	// AsOfDate is the business date, yyyy-mm-dd. It is never today by default.
+	// AsOfDate is the business date, yyyy-mm-dd. There is no default.
 	AsOfDate string `json:"as_of_date"`
 	// StartedBy is the person or system behind the start. An approve step refuses this name.
 	StartedBy string `json:"started_by,omitempty"`

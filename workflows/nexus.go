@@ -88,21 +88,20 @@ func (o onceOperation[I, O]) Start(ctx context.Context, in I, options nexus.Star
 }
 
 func nexusCommand(ctx context.Context, in NexusCommand, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
-	var f faults
-	f.require("workflow_id", in.WorkflowID)
-	if names := CommandNames(); !slices.Contains(names, in.Signal) {
-		f.add("signal %q is none of %s", in.Signal, strings.Join(names, ", "))
-	}
-	if err := f.err(); err != nil {
+	var p problems
+	p.Require("workflow_id", in.WorkflowID)
+	names := CommandNames()
+	p.Want(slices.Contains(names, in.Signal), "signal", "%q is not one of %s", in.Signal, strings.Join(names, ", "))
+	if err := p.err(); err != nil {
 		return nil, badRequest(err)
 	}
 	return nil, about(in.WorkflowID, temporalnexus.GetClient(ctx).SignalWorkflow(ctx, in.WorkflowID, "", in.Signal, in.Command))
 }
 
 func nexusStatus(ctx context.Context, in NexusStatus, _ nexus.StartOperationOptions) (Status, error) {
-	var f faults
-	f.require("workflow_id", in.WorkflowID)
-	if err := f.err(); err != nil {
+	var p problems
+	p.Require("workflow_id", in.WorkflowID)
+	if err := p.err(); err != nil {
 		return Status{}, badRequest(err)
 	}
 	status, err := StatusOf(ctx, temporalnexus.GetClient(ctx), in.WorkflowID)

@@ -561,7 +561,7 @@ func TestAWrongIDFailsWithTheRightOne(t *testing.T) {
 	require.Contains(t, status.Summary, "run by workflow batch/prod/ALLOC/2026-10-31: ALLOC for 2026-10-31: the trigger was refused")
 }
 
-func TestInputFaultsAreNamedAtOnce(t *testing.T) {
+func TestValidate_namesEveryProblem(t *testing.T) {
 	env := newEnv(t)
 	env.ExecuteWorkflow(RunBatch, RunBatchInput{Code: "A/B", Group: true, Restarts: -1, RestartDelay: "soon", HeldTasks: []string{"t"}})
 	var failed *temporal.ApplicationError

@@ -173,22 +173,24 @@ func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) erro
 	return err
 }
 
-// Validate names every fault of the input that shows without the worker's calendars.
-func (in ScheduledCloseInput) Validate() error { return in.faults().err() }
+// Validate names every problem of the input that can be found without the worker's calendars.
+func (in ScheduledCloseInput) Validate() error {
+	p := in.problems()
+	return p.err()
+}
 
-func (in ScheduledCloseInput) faults() faults {
-	var f faults
-	f.idPart("connection", in.Connection)
-	f.idPart("pipeline", in.Pipeline)
-	return f
+func (in ScheduledCloseInput) problems() (p problems) {
+	p.idPart("connection", in.Connection)
+	p.idPart("pipeline", in.Pipeline)
+	return p
 }
 
 func (in ScheduledCloseInput) check(scheduled bool) error {
-	f := in.faults()
+	p := in.problems()
 	if !scheduled {
-		f.add("there is no scheduled time, from which the as-of date is derived: a schedule starts this; by hand start NightlyClose")
+		p.Add("", "there is no scheduled time to derive the as-of date from: only a schedule starts this; start NightlyClose instead")
 	}
-	return f.err()
+	return p.err()
 }
 
 // weekday puts the day of the week before a date.

@@ -129,15 +129,15 @@ func TestAScheduledCloseThatIsCancelledTooLateSucceeded(t *testing.T) {
 	require.Equal(t, Succeeded, queryStatus(t, env).State)
 }
 
-func TestAScheduledCloseNamesEveryFault(t *testing.T) {
+func TestScheduledClose_namesEveryProblem(t *testing.T) {
 	env, asked := scheduledEnv(t, activities.PlannedNight{}, nil)
 	env.ExecuteWorkflow(ScheduledClose, ScheduledCloseInput{Connection: "a/b"})
 	var failed *temporal.ApplicationError
 	require.True(t, asError(env.GetWorkflowError(), &failed))
 	require.Equal(t, InvalidInput, failed.Type())
-	var faults []string
-	require.NoError(t, failed.Details(&faults))
-	require.Len(t, faults, 3)
-	require.Contains(t, faults[2], "by hand start NightlyClose")
+	var problems []string
+	require.NoError(t, failed.Details(&problems))
+	require.Len(t, problems, 3)
+	require.Contains(t, problems[2], "start NightlyClose instead")
 	require.Empty(t, *asked)
 }

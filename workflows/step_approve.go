@@ -35,10 +35,8 @@ func (approveKind) outcome(StepResult) string { return "approved" }
 func (approveKind) events(StepResult) []audit.Event { return nil }
 
 // checkInput refuses a close that does not say who started it: nobody could tell whether its approver did.
-func (approveKind) checkInput(f *faults, in NightlyCloseInput, s pipeline.Step) {
-	if strings.TrimSpace(in.StartedBy) == "" {
-		f.add("started_by is missing: whoever started the close cannot approve step %s", s.ID)
-	}
+func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step) {
+	p.Want(strings.TrimSpace(in.StartedBy) != "", "started_by", "is missing: whoever started the close cannot approve step %s", s.ID)
 }
 
 // mayApprove refuses an approval without a name, or by whoever started the close.

@@ -76,18 +76,18 @@ func (ownWorkflow) workflowID(ctx workflow.Context, s activeStep) string {
 
 // inputChecker is a kind that needs something of the close's input.
 type inputChecker interface {
-	checkInput(f *faults, in NightlyCloseInput, s pipeline.Step)
+	checkInput(p *problems, in NightlyCloseInput, s pipeline.Step)
 }
 
 // checkSteps checks the input against the steps that it starts.
 func (in NightlyCloseInput) checkSteps(plan activities.Plan) error {
-	var f faults
+	var p problems
 	for _, s := range plan.Steps {
 		if kind, ok := stepKindOf(s.Kind).(inputChecker); ok {
-			kind.checkInput(&f, in, s.Step)
+			kind.checkInput(&p, in, s.Step)
 		}
 	}
-	return f.err()
+	return p.err()
 }
 
 func stepKindOf(kind pipeline.Kind) stepKind {

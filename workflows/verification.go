@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
-	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
@@ -57,18 +56,6 @@ func sentAsVerified(result FileResult, sent activities.TransferResult) error {
 			result.File, result.SHA256, sent.SHA256))
 	}
 	return nil
-}
-
-func (f *faults) expect(e *Expect) {
-	if e == nil {
-		return
-	}
-	for _, p := range verify.Expect(*e).Problems() {
-		f.add("%s %s", problem.Join("expect", p.Path), p.Message)
-	}
-	if e.Manifest != "" {
-		f.ref("expect.manifest", e.Manifest)
-	}
 }
 
 // stableFor is how long the file must not have changed.
