@@ -352,7 +352,7 @@ func TestDevserver_refusesBadOptions(t *testing.T) {
 		code int
 		says string
 	}{
-		"a database in use":              {[]string{"--db", p.DB}, 1, "does another devserver use it"},
+		"a database in use":              {[]string{"--db", p.DB}, 1, "is another devserver using it"},
 		"a port in use":                  {[]string{"--port", port}, 1, port + ": bind: address already in use"},
 		"a missing folder":               {[]string{"--db", "/no/such/folder/t.db"}, 1, "/no/such/folder/t.db"},
 		"one port twice":                 {[]string{"--port", "7233", "--ui-port", "7233"}, 2, "both 7233"},

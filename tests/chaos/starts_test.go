@@ -11,7 +11,7 @@ import (
 )
 
 // A start that was terminated before it did anything hides nothing: the one after it finds the run of the first.
-func TestARunIsTakenUpOverAStartThatDidNothing(t *testing.T) {
+func TestRunBatch_adoptsDespiteAStartThatDidNothing(t *testing.T) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	in := workflows.RunBatchInput{Code: "PBSM_SHORT"}
 	first := e.StartBatch(in)
@@ -33,7 +33,7 @@ func TestARunIsTakenUpOverAStartThatDidNothing(t *testing.T) {
 }
 
 // A store that is away for a moment ends no night.
-func TestAStoreThatIsAwayIsWaitedFor(t *testing.T) {
+func TestUpload_waitsForTheStore(t *testing.T) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	e.Write(e.Pipelines, "away.yaml", "name: away\nsteps:\n  - id: ledger\n    upload: {file: inbox/gl.csv}\n")
 	require.NoError(t, os.RemoveAll(e.Inbox))

@@ -46,7 +46,7 @@ func promtool(t *testing.T, args ...string) {
 }
 
 // Nights are made up, and at their moments exactly those alerts fire that should; every alert does once.
-func TestAlertsFireWhenTheyShould(t *testing.T) {
+func TestAlerts_fireWhenTheyShould(t *testing.T) {
 	t.Parallel()
 	promtool(t, "check", "rules", "--lint-fatal", rulesFile)
 	promtool(t, "test", "rules", "alerts.test.yaml")
@@ -57,7 +57,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 }
 
 // Every alert says how bad it is, what happened and where, and has its section in the runbook; every section of an alert has one.
-func TestEveryAlertIsInTheRunbook(t *testing.T) {
+func TestAlerts_areInTheRunbook(t *testing.T) {
 	t.Parallel()
 	const page = "https://github.com/pbsmflow/pbsmflow/blob/main/docs/runbook.md#"
 	rules := alerts(t)

@@ -35,7 +35,7 @@ func binary(t *testing.T, pkg string) string {
 	return file
 }
 
-func TestWorkerKnowsItsHealthCheck(t *testing.T) {
+func TestCompose_workerKnowsItsHealthCheck(t *testing.T) {
 	worker := everything(t).Services["worker"]
 	assert.Empty(t, worker.Command)
 	check := worker.HealthCheck.Test[1:]
@@ -47,7 +47,7 @@ func TestWorkerKnowsItsHealthCheck(t *testing.T) {
 
 // The simulator is started and asked for its health with the very commands of the compose file,
 // and what it writes is, with the environment of demo.env, a whole configuration for the worker.
-func TestDemoConfigurationIsWhole(t *testing.T) {
+func TestCompose_demoConfigurationIsComplete(t *testing.T) {
 	demo := load(t, "demo.env")
 	service := demo.Services["simulator"]
 	simulator := binary(t, "./internal/simulator/cmd/simulator")
@@ -85,7 +85,7 @@ func TestDemoConfigurationIsWhole(t *testing.T) {
 }
 
 // The example has only names to fill in: with a certificate and the secrets, it is a whole configuration.
-func TestExampleConfigurationIsWhole(t *testing.T) {
+func TestCompose_exampleConfigurationIsComplete(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "pbsm.yaml"), readFile(t, deploy+"/config/pbsm.example.yaml"), 0o600))
 	server := httptest.NewTLSServer(nil)
@@ -112,7 +112,7 @@ func TestExampleConfigurationIsWhole(t *testing.T) {
 
 // The codec server starts with the very command of the compose file, answers its health check, and
 // lets the UI's pages ask where the UI tells them to.
-func TestTheCodecServerOfTheComposeFile(t *testing.T) {
+func TestCompose_codecServer(t *testing.T) {
 	project := load(t, "encryption.env")
 	service, ui := project.Services["codec-server"], project.Services["ui"]
 	starter, address := binary(t, "./starter"), freeAddress(t)
@@ -156,7 +156,7 @@ func TestTheCodecServerOfTheComposeFile(t *testing.T) {
 	require.NoError(t, cmd.Wait(), "it ends when it is told to")
 }
 
-func TestSetupScriptsParse(t *testing.T) {
+func TestSetupScripts_parse(t *testing.T) {
 	for _, script := range []string{"setup-schema.sh", "setup-namespace.sh"} {
 		out, err := exec.Command("sh", "-n", filepath.Join(deploy, "config", script)).CombinedOutput()
 		require.NoError(t, err, "%s", out)
@@ -165,7 +165,7 @@ func TestSetupScriptsParse(t *testing.T) {
 
 // A namespace that is there already is given the retention of the compose file, too: it is a part of the guard
 // against running a batch twice.
-func TestSetupGivesTheRetentionToANamespaceThatIsThere(t *testing.T) {
+func TestSetupScripts_updateRetentionOfAnExistingNamespace(t *testing.T) {
 	for describe, want := range map[string]string{"true": "update", "false": "create"} {
 		bin, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")
 		cli := "#!/bin/sh\necho \"$@\" >> " + calls + "\ncase \"$*\" in *\"namespace describe\"*) " + describe + ";; esac\n"

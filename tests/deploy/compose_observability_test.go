@@ -24,7 +24,7 @@ func mounted(t *testing.T, service types.ServiceConfig, target string) string {
 }
 
 // Prometheus scrapes every worker where it listens, and finds the rules beside its configuration.
-func TestPrometheusScrapesTheWorkers(t *testing.T) {
+func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 	project := everything(t)
 	service := project.Services["prometheus"]
 	require.Contains(t, service.Command, "--config.file=/etc/prometheus/prometheus.yaml")
@@ -56,7 +56,7 @@ func TestPrometheusScrapesTheWorkers(t *testing.T) {
 }
 
 // Grafana asks the Prometheus of compose, and shows the dashboard from where it is mounted.
-func TestGrafanaIsProvisioned(t *testing.T) {
+func TestCompose_grafanaIsProvisioned(t *testing.T) {
 	project := everything(t)
 	service := project.Services["grafana"]
 	folder := mounted(t, service, "/etc/grafana/provisioning")

@@ -23,7 +23,7 @@ import (
 
 // The demo of the compose file runs in Docker: every container becomes healthy, a file that the worker may not read
 // is asked for, and the close ends although both workers and Temporal's database are killed on the way.
-func TestANightInContainers(t *testing.T) {
+func TestCompose_closeInContainers(t *testing.T) {
 	d := demo{t, []string{"TEMPORAL_PORT=" + strconv.Itoa(harness.FreePort(t)), "UI_PORT=" + strconv.Itoa(harness.FreePort(t))}}
 	t.Cleanup(func() {
 		if t.Failed() {

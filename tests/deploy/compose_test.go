@@ -44,7 +44,7 @@ func load(t *testing.T, envFile string, profiles ...string) *types.Project {
 
 func everything(t *testing.T) *types.Project { return load(t, "demo.env", "*") }
 
-func TestProfiles(t *testing.T) {
+func TestCompose_profiles(t *testing.T) {
 	always := []string{"namespace", "postgres", "schema", "stores", "temporal", "ui", "worker"}
 	for name, tc := range map[string]struct {
 		envFile  string
@@ -67,7 +67,7 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-func TestStartingOrder(t *testing.T) {
+func TestCompose_startingOrder(t *testing.T) {
 	const healthy, completed = types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully
 	want := map[string]map[string]string{
 		"postgres":  {},
@@ -102,7 +102,7 @@ func TestStartingOrder(t *testing.T) {
 	}
 }
 
-func TestEveryServiceIsHardened(t *testing.T) {
+func TestCompose_servicesAreHardened(t *testing.T) {
 	for name, service := range everything(t).Services {
 		t.Run(name, func(t *testing.T) {
 			assert.True(t, service.ReadOnly, "read_only")
@@ -126,7 +126,7 @@ func TestEveryServiceIsHardened(t *testing.T) {
 }
 
 // A service either goes on for ever, watched, or ends by itself.
-func TestEveryLongRunningServiceIsWatched(t *testing.T) {
+func TestCompose_longRunningServicesHaveHealthChecks(t *testing.T) {
 	jobs := []string{"schema", "namespace", "stores", "starter"}
 	for name, service := range everything(t).Services {
 		if slices.Contains(jobs, name) {
@@ -143,7 +143,7 @@ func TestEveryLongRunningServiceIsWatched(t *testing.T) {
 	}
 }
 
-func TestImagesArePinned(t *testing.T) {
+func TestCompose_imagesArePinned(t *testing.T) {
 	release := regexp.MustCompile(`^v?\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
 	for name, service := range everything(t).Services {
 		if assert.NotEmpty(t, service.Image, name) && service.Build == nil {
@@ -164,7 +164,7 @@ func tagOf(t *testing.T, image string) string {
 }
 
 // What runs here and what runs on a laptop is the same Temporal.
-func TestTemporalIsTheEmbeddedOne(t *testing.T) {
+func TestCompose_temporalIsTheEmbeddedVersion(t *testing.T) {
 	mod := string(readFile(t, deploy+"/devserver/go.mod"))
 	services := everything(t).Services
 	for service, module := range map[string]string{
@@ -177,7 +177,7 @@ func TestTemporalIsTheEmbeddedOne(t *testing.T) {
 	}
 }
 
-func TestSecretsAreFiles(t *testing.T) {
+func TestCompose_secretsAreFiles(t *testing.T) {
 	sensitive := regexp.MustCompile(`(?i)(password|passwd|pwd|secret|token|credential|private)`)
 	project := everything(t)
 	for name, secret := range project.Secrets {
@@ -209,7 +209,7 @@ func TestSecretsAreFiles(t *testing.T) {
 	}
 }
 
-func TestWhatIsMountedExists(t *testing.T) {
+func TestCompose_mountsExist(t *testing.T) {
 	project := everything(t)
 	for name, service := range project.Services {
 		for _, volume := range service.Volumes {
@@ -226,7 +226,7 @@ func TestWhatIsMountedExists(t *testing.T) {
 }
 
 // Who steers from a container is who called compose: its image knows no names, and the record of the night would say "unknown".
-func TestTheStarterKnowsWhoAsks(t *testing.T) {
+func TestCompose_starterKnowsWhoAsks(t *testing.T) {
 	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(deploy), cli.WithEnv([]string{"USER=nightshift"}), cli.WithDefaultProfiles("tools")}
 	o, err := cli.NewProjectOptions([]string{filepath.Join(deploy, "docker-compose.yaml")}, options...)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestTheStarterKnowsWhoAsks(t *testing.T) {
 }
 
 // The database is for Temporal alone; the outside cannot be reached from its network.
-func TestTheDatabaseIsApart(t *testing.T) {
+func TestCompose_databaseIsSeparate(t *testing.T) {
 	project := everything(t)
 	assert.True(t, bool(project.Networks["database"].Internal))
 	for name, service := range project.Services {
@@ -249,7 +249,7 @@ func TestTheDatabaseIsApart(t *testing.T) {
 }
 
 // Both the embedded server and the setup job register what the workflows publish.
-func TestSearchAttributesAreTheWorkflows(t *testing.T) {
+func TestSearchAttributes_matchTheWorkflows(t *testing.T) {
 	var registered []string
 	for line := range strings.Lines(string(readFile(t, deploy+"/devserver/search-attributes.txt"))) {
 		if name, kind, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {

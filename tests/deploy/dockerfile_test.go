@@ -51,7 +51,7 @@ func commands[C instructions.Command](t *testing.T, stages []instructions.Stage,
 	return found
 }
 
-func TestTargetsOfTheComposeFileExist(t *testing.T) {
+func TestDockerfile_hasTheTargetsOfTheComposeFile(t *testing.T) {
 	stages := dockerfile(t)
 	built := map[string]bool{}
 	for name, service := range everything(t).Services {
@@ -81,7 +81,7 @@ func TestTargetsOfTheComposeFileExist(t *testing.T) {
 	assert.Equal(t, map[string]bool{"worker": true, "starter": true, "simulator": true}, built)
 }
 
-func TestStagesStandOnPinnedImagesOrEachOther(t *testing.T) {
+func TestDockerfile_baseImagesArePinned(t *testing.T) {
 	known := []string{"scratch"}
 	for _, s := range dockerfile(t) {
 		if !slices.Contains(known, s.BaseName) {
@@ -96,7 +96,7 @@ func TestStagesStandOnPinnedImagesOrEachOther(t *testing.T) {
 	}
 }
 
-func TestBuildIsThatOfTheModule(t *testing.T) {
+func TestDockerfile_buildsTheModule(t *testing.T) {
 	stages := dockerfile(t)
 	goVersion := regexp.MustCompile(`(?m)^go (\S+)$`).FindSubmatch(readFile(t, root+"/go.mod"))
 	require.NotNil(t, goVersion)
@@ -135,7 +135,7 @@ func TestBuildIsThatOfTheModule(t *testing.T) {
 }
 
 // What make builds and what the images hold are the same bytes.
-func TestTheMakefileBuildsAsTheDockerfile(t *testing.T) {
+func TestDockerfile_buildsLikeTheMakefile(t *testing.T) {
 	flags := regexp.MustCompile(`go build (.*?-ldflags "?[^"]*")`)
 	makefile := string(readFile(t, root+"/Makefile"))
 	variable := func(name string) string {

@@ -12,7 +12,7 @@ import (
 )
 
 // The codec server has the workers' configuration and of their secrets the key, and only the proxy that is named reaches it.
-func TestTheCodecServer(t *testing.T) {
+func TestKubernetes_codecServer(t *testing.T) {
 	built := manifests(t, kubernetes+"/codec-server")
 	d := built["Deployment codec-server"].(*appsv1.Deployment)
 	spec := d.Spec.Template.Spec

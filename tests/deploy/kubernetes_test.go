@@ -75,7 +75,7 @@ func workerPod(t *testing.T) (corev1.PodSpec, corev1.Container) {
 }
 
 // The command of docs/operations.md makes a second version beside the first: no selector, name or build id of it is the first's.
-func TestVersionsAreApart(t *testing.T) {
+func TestKubernetes_versionsAreSeparate(t *testing.T) {
 	one := deployment(t, kubernetes+"/version", "dev")
 	copied := t.TempDir()
 	for _, name := range []string{"kustomization.yaml", "worker.yaml"} {
@@ -110,7 +110,7 @@ func TestVersionsAreApart(t *testing.T) {
 }
 
 // A drain leaves each version a worker, for the closes that began on it; and is not held up by workers that are not ready.
-func TestEachVersionHasABudget(t *testing.T) {
+func TestKubernetes_eachVersionHasADisruptionBudget(t *testing.T) {
 	budget := manifests(t, kubernetes+"/version")["PodDisruptionBudget worker-dev"].(*policyv1.PodDisruptionBudget)
 	require.Equal(t, 1, budget.Spec.MinAvailable.IntValue())
 	require.Equal(t, policyv1.AlwaysAllow, *budget.Spec.UnhealthyPodEvictionPolicy)
@@ -126,7 +126,7 @@ func TestEachVersionHasABudget(t *testing.T) {
 }
 
 // The policy holds for the workers of every version.
-func TestWhatIsSharedSelectsTheWorkers(t *testing.T) {
+func TestKubernetes_sharedResourcesSelectTheWorkers(t *testing.T) {
 	shared := manifests(t, kubernetes)
 	pod := labels.Set(deployment(t, kubernetes+"/version", "dev").Spec.Template.Labels)
 	network := shared["NetworkPolicy worker"].(*networkingv1.NetworkPolicy)
@@ -147,7 +147,7 @@ func TestWhatIsSharedSelectsTheWorkers(t *testing.T) {
 	}
 }
 
-func TestTheWorkerIsHardened(t *testing.T) {
+func TestKubernetes_workerIsHardened(t *testing.T) {
 	pod, c := workerPod(t)
 	hardened(t, pod, c)
 }
@@ -174,7 +174,7 @@ func hardened(t *testing.T, pod corev1.PodSpec, c corev1.Container) {
 }
 
 // User, port, entrypoint and variables are those of the image.
-func TestTheImageIsThatOfTheDockerfile(t *testing.T) {
+func TestKubernetes_imageMatchesTheDockerfile(t *testing.T) {
 	stages := dockerfile(t)
 	users := commands[*instructions.UserCommand](t, stages, "worker")
 	require.NotEmpty(t, users)
@@ -212,7 +212,7 @@ func literal(c corev1.Container, name string) string {
 }
 
 // With its secrets, the config map is a whole configuration; the grace, the probes and the folders are those that the worker has with it.
-func TestTheConfigurationIsWhole(t *testing.T) {
+func TestKubernetes_configurationIsComplete(t *testing.T) {
 	shared := manifests(t, kubernetes)
 	pod, c := workerPod(t)
 	mounts := map[string]string{}
@@ -260,7 +260,7 @@ func TestTheConfigurationIsWhole(t *testing.T) {
 
 // Every worker is scraped on the port of its health page, which its network policy opens, under
 // the job by whose name the rules go; the rules and the dashboard are the files.
-func TestTheWorkersAreWatched(t *testing.T) {
+func TestKubernetes_workersAreMonitored(t *testing.T) {
 	watched := manifests(t, deploy+"/observability")
 	monitor := watched["PodMonitor worker"].(*monitoringv1.PodMonitor)
 	pod := deployment(t, kubernetes+"/version", "dev").Spec.Template

@@ -11,7 +11,7 @@ import (
 )
 
 // The embedded server is a module of its own: who deploys workers does not carry it along.
-func TestWorkerAndStarterHoldNoServer(t *testing.T) {
+func TestModules_workerAndStarterContainNoServer(t *testing.T) {
 	t.Parallel()
 	list := exec.Command("go", "list", "-deps", "./worker", "./starter")
 	list.Dir = root
@@ -25,7 +25,7 @@ func TestWorkerAndStarterHoldNoServer(t *testing.T) {
 }
 
 // What two modules share in two versions is compiled twice, with all that imports it: minutes of a build on a bare machine.
-func TestModulesAgreeOnVersions(t *testing.T) {
+func TestModules_agreeOnVersions(t *testing.T) {
 	t.Parallel()
 	const devserver = deploy + "/devserver"
 	heldBack := map[string][]string{ // by Temporal's server, whose otel/log is an older one

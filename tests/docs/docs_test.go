@@ -55,7 +55,7 @@ var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$
 
 // Every JSON input decodes into the type of its workflow and has no fault. Under the heading of a
 // workflow that has an id of its own, the page names the id of the first one.
-func TestInputsOnPagesAreValid(t *testing.T) {
+func TestPages_inputsAreValid(t *testing.T) {
 	t.Parallel()
 	text, blocks := harness.Page(t, "../../docs/starting.md")
 	rows := inputRow.FindAllStringSubmatch(text, -1)
@@ -87,7 +87,7 @@ func TestInputsOnPagesAreValid(t *testing.T) {
 
 // The pipelines and the parts of pbsm.yaml on the pages have no fault. The steps alone, which
 // docs/pipelines.md has too, are tried where that page is made.
-func TestDefinitionsOnPagesAreValid(t *testing.T) {
+func TestPages_definitionsAreValid(t *testing.T) {
 	t.Parallel()
 	tried := map[string]int{}
 	for _, file := range pages(t) {
@@ -137,7 +137,7 @@ func besideConnection(t *testing.T, more string) string {
 var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
 
 // Every command that README.md and the pages in docs show is one that the starter has, with flags that it knows.
-func TestCommandsOnPagesExist(t *testing.T) {
+func TestPages_commandsExist(t *testing.T) {
 	t.Parallel()
 	all := ""
 	for _, file := range pages(t) {

@@ -19,7 +19,7 @@ var (
 )
 
 // Every link between the pages leads to a file, and to a heading of it.
-func TestLinksLead(t *testing.T) {
+func TestPages_linksResolve(t *testing.T) {
 	t.Parallel()
 	links := 0
 	for _, from := range append(pages(t), "../../CONTRIBUTING.md", "../../SECURITY.md", "../../CHANGELOG.md", "../CHAPTERS.md", "../histories/v1/README.md") {

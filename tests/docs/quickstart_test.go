@@ -19,7 +19,7 @@ import (
 
 // Runs the commands of docs/quickstart.md word for word, in one terminal, in a folder that has only the built
 // programs. Only the ports differ, because the usual ones may be taken.
-func TestQuickstart(t *testing.T) {
+func TestQuickstart_wordForWord(t *testing.T) {
 	t.Parallel()
 	_, blocks := harness.Page(t, "../../docs/quickstart.md")
 	commands := harness.InLanguage(blocks, "sh")

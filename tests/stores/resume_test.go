@@ -71,7 +71,7 @@ func reportsAt(settings stores.Settings) map[string]string {
 
 // A worker that dies in the middle of a large download costs the parts that were under way, also
 // where the file goes to a server.
-func TestADownloadOutlivesItsWorker(t *testing.T) { onEachServer(t, downloadOutlives) }
+func TestDownload_resumesAfterWorkerKill(t *testing.T) { onEachServer(t, downloadOutlives) }
 
 func downloadOutlives(t *testing.T, settings stores.Settings) {
 	t.Helper()
@@ -110,7 +110,7 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 
 // A worker that dies in the middle of a folder costs the files of a few seconds, also where the list of what was
 // sent is on a server.
-func TestAFolderOutlivesItsWorker(t *testing.T) { onEachServer(t, folderOutlives) }
+func TestUploadFolder_resumesAfterWorkerKill(t *testing.T) { onEachServer(t, folderOutlives) }
 
 func folderOutlives(t *testing.T, settings stores.Settings) {
 	t.Helper()

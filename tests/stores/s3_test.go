@@ -99,7 +99,7 @@ func (s *s3Server) settings(prefix string) stores.Settings {
 	return stores.Settings{URL: "s3://" + bucket + "?" + q.Encode(), AccessKey: accessKey, SecretKey: secretKey}
 }
 
-func TestS3(t *testing.T) {
+func TestS3_conformance(t *testing.T) {
 	server := startS3(t)
 	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("")), "s") })
 	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("night/out")), "s") })

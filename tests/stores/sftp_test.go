@@ -92,7 +92,7 @@ func (s *openssh) fingerprint(t *testing.T, key string) string {
 	return strings.Fields(s.keygen(t, "-l", "-f", filepath.Join(s.dir, key+".pub")))[1]
 }
 
-func TestOpenSSH(t *testing.T) {
+func TestOpenSSH_conformance(t *testing.T) {
 	server := startOpenSSH(t)
 	dir := t.TempDir()
 	settings := server.settings(dir)

@@ -29,7 +29,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-func TestFilesAreFresh(t *testing.T) {
+func TestGenerate_filesAreFresh(t *testing.T) {
 	t.Parallel()
 	files, err := generate(root)
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestFilesAreFresh(t *testing.T) {
 }
 
 // The dashboard holds nothing that Grafana does not know.
-func TestTheDashboardIsGrafanas(t *testing.T) {
+func TestDashboard_isValidForGrafana(t *testing.T) {
 	t.Parallel()
 	text := []byte(read(t, "dashboard.json"))
 	known := cog.NewRuntime() // no more than is used: all of them take a minute to compile
@@ -64,7 +64,7 @@ func faults(err error) string {
 }
 
 // Every panel is for the chosen source and connection, and no two of them share a place.
-func TestPanels(t *testing.T) {
+func TestDashboard_panelsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	board, err := overview().Build()
 	require.NoError(t, err)

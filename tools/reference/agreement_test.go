@@ -100,7 +100,7 @@ func configurationJudges(t *testing.T) judges {
 	})
 }
 
-func TestEveryExampleIsSound(t *testing.T) {
+func TestExamples_areValid(t *testing.T) {
 	pipelines := 0
 	for _, pattern := range []string{"deploy/pipelines/*.yaml", "tests/*/*.yaml", "tests/*/*/*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
@@ -121,7 +121,7 @@ func TestEveryExampleIsSound(t *testing.T) {
 }
 
 // Every file that an editor opens says where its schema is, and the schema is there.
-func TestExamplesNameTheirSchema(t *testing.T) {
+func TestExamples_nameTheirSchema(t *testing.T) {
 	for _, pattern := range []string{"deploy/pipelines/*.yaml", "deploy/config/pbsm*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		require.NoError(t, err)
@@ -181,7 +181,7 @@ steps:
 `
 
 // Each class of fault, made by one replacement in a sound document, is refused by both.
-func TestFaultsAreRefusedByBoth(t *testing.T) {
+func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 	for _, kind := range []struct {
 		name, sound string
 		judges
@@ -249,7 +249,7 @@ func TestFaultsAreRefusedByBoth(t *testing.T) {
 }
 
 // The calendars that are built in are the words that the schema knows.
-func TestBuiltInCalendarsAreKnown(t *testing.T) {
+func TestSchemas_knowTheBuiltInCalendars(t *testing.T) {
 	known, err := calendar.Known(nil)
 	require.NoError(t, err)
 	for name := range known {
@@ -259,7 +259,7 @@ func TestBuiltInCalendarsAreKnown(t *testing.T) {
 }
 
 // The defaults of pipelines that the schema names are what a close gets.
-func TestDefaultsOfPipelinesAreReal(t *testing.T) {
+func TestSchemas_haveTheDefaultsOfPipelines(t *testing.T) {
 	p, err := pipeline.Parse([]byte("name: x\nsteps:\n  - id: a\n    report: {code: R, save_to: s/a}\n  - id: b\n    download: {file: f, save_to: s/b}\n"))
 	require.NoError(t, err)
 	day, err := pipeline.ParseDate("2026-10-31")

@@ -19,7 +19,7 @@ import (
 
 const root = "../.."
 
-func TestFilesAreFresh(t *testing.T) {
+func TestGenerate_filesAreFresh(t *testing.T) {
 	files, err := generate(root)
 	require.NoError(t, err)
 	require.Len(t, files, 4)
@@ -32,7 +32,7 @@ func TestFilesAreFresh(t *testing.T) {
 	}
 }
 
-func TestAKeyWithoutACommentIsRefused(t *testing.T) {
+func TestReflect_refusesAKeyWithoutAComment(t *testing.T) {
 	type Silent struct{ Quiet string }
 	l := configuration()
 	l.root = reflect.TypeFor[struct {
@@ -94,7 +94,7 @@ func sectionsOf(t *testing.T, page string) map[string]string {
 }
 
 // The examples above the kinds of step are steps, and show every key of the kind.
-func TestExamplesShowEveryKey(t *testing.T) {
+func TestExamples_showEveryKey(t *testing.T) {
 	shown := map[string]string{}
 	for _, example := range stepExamples(t) {
 		_, err := pipeline.Parse([]byte(example.document()))
@@ -118,7 +118,7 @@ func indent(text, by string) string {
 }
 
 // Every variable of the page overrides a key that there is.
-func TestVariablesAreKnown(t *testing.T) {
+func TestVariables_areKnown(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs/configuration.md"))
 	require.NoError(t, err)
 	variables := regexp.MustCompile("<br>`(PBSM_[A-Z0-9_]+)`").FindAllStringSubmatch(string(page), -1)

@@ -3,7 +3,7 @@ package main
 import "testing"
 
 // Every example of the page, and so every key of every kind.
-func TestSchemaAndParserOfPipelinesAgree(t *testing.T) {
+func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 	t.Parallel()
 	documents := []string{soundPipeline}
 	for _, example := range stepExamples(t) {
@@ -25,7 +25,7 @@ func TestSchemaAndParserOfPipelinesAgree(t *testing.T) {
 	})
 }
 
-func TestSchemaAndParserOfTheConfigurationAgree(t *testing.T) {
+func TestSchemas_agreeWithTheParserOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	agree(t, configurationJudges(t), []string{soundConfiguration}, []difference{
 		{`.*`, `= (number|true) in quotes`, "the environment gives numbers and truth values as texts, so the parser takes them from the file as well; the editor asks for them without quotes"},

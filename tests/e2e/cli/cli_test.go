@@ -49,7 +49,7 @@ func (s shell) batchID(code string) string {
 	return workflows.BatchWorkflowID(s.Connection, code, harness.AsOf, "")
 }
 
-func TestStarterClose(t *testing.T) {
+func TestStarter_close(t *testing.T) {
 	t.Parallel()
 	t.Run("by name, once", func(t *testing.T) {
 		t.Parallel()
@@ -129,7 +129,7 @@ func TestStarterClose(t *testing.T) {
 	})
 }
 
-func TestStarterBatch(t *testing.T) {
+func TestStarter_batch(t *testing.T) {
 	t.Parallel()
 	t.Run("not again without a reason", func(t *testing.T) {
 		t.Parallel()
@@ -222,7 +222,7 @@ func TestStarterBatch(t *testing.T) {
 	})
 }
 
-func TestStarterFilesReportsMigrations(t *testing.T) {
+func TestStarter_filesReportsMigrations(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	up := s.JSON(0, "file", "upload", "inbox/gl_"+harness.AsOf+".csv", "--connection", s.Connection, "--name", "gl.csv")
@@ -252,7 +252,7 @@ func TestStarterFilesReportsMigrations(t *testing.T) {
 }
 
 // Bad usage and input: exit code 2, every fault named, nothing started.
-func TestStarterRefusesBadInput(t *testing.T) {
+func TestStarter_refusesBadInput(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	s.Write(s.Dir, "faulty.yaml", "name: faulty\nstepz: []\nsteps:\n  - id: a\n    needs: [nobody]\n    batch: {code: X, restarts: many}\n  - id: a\n    upload: {file: nowhere}\n")
@@ -291,7 +291,7 @@ func TestStarterRefusesBadInput(t *testing.T) {
 }
 
 // A connection that nobody has is refused before anything starts, but not one whose workers are away.
-func TestStarterOfAConnectionWithoutWorkers(t *testing.T) {
+func TestStarter_connectionWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	night := func(connection string) []string { return append(s.night("--detach"), "--connection", connection) }
@@ -320,7 +320,7 @@ func TestStarterOfAConnectionWithoutWorkers(t *testing.T) {
 	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "the test is done with it"))
 }
 
-func TestStarterWithoutTemporal(t *testing.T) {
+func TestStarter_temporalUnreachable(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	nowhere := []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}
@@ -333,7 +333,7 @@ func TestStarterWithoutTemporal(t *testing.T) {
 }
 
 // Temporal counts a worker that was killed for minutes. What the starter says of it is true at once.
-func TestStarterWithoutAWorker(t *testing.T) {
+func TestStarter_noWorkerAnswers(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	require.Contains(t, s.Want(0, "doctor").Stdout, "noticed 1m10s after its last poll", "there is no job yet to ask about")
@@ -353,7 +353,7 @@ func TestStarterWithoutAWorker(t *testing.T) {
 }
 
 // The doctor finds each thing that is broken, says what to do, and calls the rest ok.
-func TestStarterDoctor(t *testing.T) {
+func TestStarter_doctor(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	key := func(name string) string {

@@ -109,7 +109,7 @@ func issue(t *testing.T, signer *ecdsa.PrivateKey, by *x509.Certificate) (*ecdsa
 }
 
 // A night through a frontend that wants a client's certificate, set in variables as docs/operations.md has them; and in a profile.
-func TestTemporalBehindTLS(t *testing.T) {
+func TestTemporal_behindTLS(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{NoWorker: true})
 	c := newCloud(t, e, tls.RequireAndVerifyClientCert)
@@ -149,7 +149,7 @@ client_key_path = "`+c.key+`"
 }
 
 // An API key goes along as a bearer's, over TLS only, and is in nothing that the worker says.
-func TestTemporalWithAnAPIKey(t *testing.T) {
+func TestTemporal_withAPIKey(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{NoWorker: true})
 	c := newCloud(t, e, tls.NoClientCert)

@@ -24,7 +24,7 @@ func ends(t *testing.T, p *harness.Process) (int, string) {
 	return code, p.Tail()
 }
 
-func TestWorkerSaysWhyItCannotStart(t *testing.T) {
+func TestWorker_cannotStart(t *testing.T) {
 	t.Parallel()
 	t.Run("Temporal is unreachable", func(t *testing.T) {
 		t.Parallel()
@@ -81,7 +81,7 @@ func TestWorkerSaysWhyItCannotStart(t *testing.T) {
 }
 
 // The readiness page tells the truth, and the binary's own health check reads it.
-func TestWorkerHealth(t *testing.T) {
+func TestWorker_health(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)
 	e := harness.New(t, harness.Options{Server: server})

@@ -217,7 +217,7 @@ func scheduledActivities(t *testing.T, e *harness.Env) []string {
 }
 
 // The table holds every call of the client, every call that the service has, and stands in CHAPTERS.md.
-func TestChaptersTableIsWhole(t *testing.T) {
+func TestChapters_tableIsComplete(t *testing.T) {
 	t.Parallel()
 	column := func(of func(row) string) []string {
 		var values []string
@@ -240,7 +240,7 @@ func TestChaptersTableIsWhole(t *testing.T) {
 	}
 
 	var doc strings.Builder
-	doc.WriteString("# Which test covers which chapter\n\nKept in step by `TestChaptersTableIsWhole`; `PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close` writes it.\n\n" +
+	doc.WriteString("# Which test covers which chapter\n\nKept in step by `TestChapters_tableIsComplete`; `PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close` writes it.\n\n" +
 		"| chapter | call | client (`internal/pbsm`) | activity | test |\n|---|---|---|---|---|\n")
 	for _, r := range chapterRows {
 		fmt.Fprintf(&doc, "| %s | %s | %s | %s | `TestChapters/%s` |\n", r.chapter, r.what, r.client, r.activity, r.test)

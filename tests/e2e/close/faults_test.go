@@ -115,7 +115,7 @@ steps:
 
 // A thousand faults of all kinds, over every call that is safe to repeat: every close still ends well,
 // nothing is posted twice, and what comes down is what the service holds.
-func TestAThousandFaults(t *testing.T) {
+func TestClose_survivesAThousandFaults(t *testing.T) {
 	t.Parallel()
 	seed := time.Now().UnixNano()
 	if given := os.Getenv("PBSMFLOW_SEED"); given != "" {

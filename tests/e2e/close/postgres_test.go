@@ -12,7 +12,7 @@ import (
 
 // Temporal on PostgreSQL, configured as compose configures it, is killed in the middle of a
 // night and started again: the night ends well, and nothing was posted twice.
-func TestANightOnPostgreSQLOutlivesItsServer(t *testing.T) {
+func TestClose_resumesAfterServerKillOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	cluster := harness.StartCluster(t)
 	e := harness.New(t, harness.Options{Server: cluster.Server, NoWorker: true, Simulator: simulator.Options{Speed: 60}})

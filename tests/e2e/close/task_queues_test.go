@@ -20,7 +20,7 @@ import (
 )
 
 // The calls of a connection are limited over two workers together: triggers, and each look at a status.
-func TestTheRateOfAConnectionIsThatOfAllWorkers(t *testing.T) {
+func TestRate_isSharedByAllWorkers(t *testing.T) {
 	t.Parallel()
 	const (
 		rate, batches = 4, 20
@@ -108,7 +108,7 @@ func started(t *testing.T, w *harness.Worker, queue string) int {
 
 // Two workers of one task queue need not have the same connections: an activity goes to one that
 // has its connection, and a connection that none has is refused at once, with what is configured.
-func TestWorkersNeedNotHaveTheSameConnections(t *testing.T) {
+func TestConnections_differBetweenWorkers(t *testing.T) {
 	t.Parallel()
 	one := harness.New(t, harness.Options{})
 	two := harness.New(t, harness.Options{TaskQueue: one.TaskQueue, Name: "-two"})
@@ -149,7 +149,7 @@ func TestWorkersNeedNotHaveTheSameConnections(t *testing.T) {
 }
 
 // One connection floods the workers' queue; the one task of another one does not wait behind all of it.
-func TestOneConnectionDoesNotStarveAnother(t *testing.T) {
+func TestFairness_betweenConnections(t *testing.T) {
 	t.Parallel()
 	const flood = 60
 	one := harness.New(t, harness.Options{NoWorker: true})

@@ -13,7 +13,7 @@ import (
 
 // A night that is under way ends on the version that it began with, while new ones begin on
 // the one that has become current.
-func TestAnUpgradeLeavesRunningNightsOnTheirVersion(t *testing.T) {
+func TestUpgrade_runningClosesKeepTheirVersion(t *testing.T) {
 	t.Parallel()
 	const deployment = "pbsmflow-upgrade"
 	version := func(buildID string) []string {

@@ -15,7 +15,7 @@ import (
 // what happens, not with how long it takes, and the end is noticed within 5 % of the length.
 //
 // It does not run beside the others: on a busy machine everything is noticed late.
-func TestWaitingCostsNothing(t *testing.T) {
+func TestRunBatch_pollsAddNoEvents(t *testing.T) {
 	catalog := simulator.DefaultCatalog()
 	catalog.Queue = 0 // the state before the first task would be too short to be seen every time
 	e := harness.New(t, harness.Options{

@@ -14,7 +14,7 @@ import (
 )
 
 // A worker that is told to stop, or dies, while a file or a trigger is under way: the night goes on with the next one.
-func TestTheNightOutlivesItsWorker(t *testing.T) {
+func TestClose_resumesAfterWorkerStops(t *testing.T) {
 	t.Parallel()
 	const delay = 3 * time.Second
 	upload := simulator.Fault{Call: "object-put", Kind: simulator.FaultDelayBefore, Delay: delay, Times: 1}

@@ -12,7 +12,7 @@ import (
 )
 
 // Everything that waits is found, with commands that work as they are printed.
-func TestInbox(t *testing.T) {
+func TestInbox_printsCommandsThatWork(t *testing.T) {
 	t.Parallel()
 	s := harness.New(t, harness.Options{})
 	inbox := []string{"inbox", "--connection", s.Connection}
@@ -60,7 +60,7 @@ func TestInbox(t *testing.T) {
 }
 
 // What waits while no worker is there to say what for is shown, but not to those who ask for another connection.
-func TestInboxOfAConnectionWithoutAWorker(t *testing.T) {
+func TestInbox_connectionWithoutWorker(t *testing.T) {
 	t.Parallel()
 	s := harness.New(t, harness.Options{})
 	run := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT"})

@@ -37,7 +37,7 @@ var lostAnswers = []struct {
 }
 
 // A trigger whose answer is lost is not posted again: a person is asked, and what the person says is done.
-func TestALostAnswerIsNeverPostedAgain(t *testing.T) {
+func TestSubmit_outcomeUnknownAsksOperator(t *testing.T) {
 	t.Parallel()
 	for _, lost := range lostAnswers {
 		t.Run(lost.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestALostAnswerIsNeverPostedAgain(t *testing.T) {
 }
 
 // Refusals after which it is certain that nothing was processed are posted again without asking.
-func TestWhatWasCertainlyNotProcessedIsPostedAgain(t *testing.T) {
+func TestSubmit_retriesWhatWasNotProcessed(t *testing.T) {
 	t.Parallel()
 	for _, refused := range []struct {
 		name  string

@@ -95,7 +95,7 @@ func treasurySteers(ctx workflow.Context, batchID string, input map[string]any) 
 }
 
 // Another team's namespace runs, watches, steers and cancels through the Nexus service.
-func TestNexus(t *testing.T) {
+func TestNexus_runsAndCommands(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t, "--namespace", "default", "--namespace", treasury)
 	e := harness.New(t, harness.Options{Server: server})

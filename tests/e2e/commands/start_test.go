@@ -39,7 +39,7 @@ func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyC
 }
 
 // The Go API for other teams: from a client.
-func TestStartFromAClient(t *testing.T) {
+func TestGoAPI_fromAClient(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	ctx := t.Context()
@@ -108,7 +108,7 @@ func TestStartFromAClient(t *testing.T) {
 }
 
 // The Go API for other teams: from a workflow, on a task queue of its own.
-func TestStartFromAWorkflow(t *testing.T) {
+func TestGoAPI_fromAWorkflow(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")

@@ -18,7 +18,7 @@ import (
 
 // A night that waits, is late, is answered and ends in vain tells of each once, by every channel,
 // though its worker is killed again and again in between.
-func TestANightTellsOnce(t *testing.T) {
+func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
 	n.Write(n.Pipelines, "told.yaml", "name: told\nsteps:\n"+
@@ -58,7 +58,7 @@ func TestANightTellsOnce(t *testing.T) {
 
 // A night of a schedule that cannot begin is told once and counted, whether the schedule finds that
 // out or the close: nobody else is there who could. The list of schedules says why.
-func TestANightThatCannotBegin(t *testing.T) {
+func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
 	s := n.Env
@@ -93,7 +93,7 @@ func TestANightThatCannotBegin(t *testing.T) {
 }
 
 // A channel that is down hears of it when it is up again, and nobody else hears of it twice.
-func TestAChannelThatIsDownForAWhile(t *testing.T) {
+func TestNotify_channelDownForAWhile(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
 	n.Hook.Fault = func(w http.ResponseWriter, attempt int) bool {
@@ -116,7 +116,7 @@ func TestAChannelThatIsDownForAWhile(t *testing.T) {
 
 // Receivers that refuse for good, or of which nobody knows whether they have it, are in the log;
 // the work is as it was.
-func TestAChannelThatIsDownForEver(t *testing.T) {
+func TestNotify_channelDownForGood(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
 	n.Hook.Fault = func(w http.ResponseWriter, _ int) bool {
@@ -132,7 +132,7 @@ func TestAChannelThatIsDownForEver(t *testing.T) {
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
-	for _, part := range []string{"not everybody could be told (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether it has the message", "box: ", "authentication failed"} {
+	for _, part := range []string{"not every notification was delivered (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether it has the message", "box: ", "authentication failed"} {
 		require.Contains(t, last, part)
 	}
 	log, err := os.ReadFile(n.Worker.Stderr)
@@ -143,7 +143,7 @@ func TestAChannelThatIsDownForEver(t *testing.T) {
 
 // Without channels a history holds nothing of it; with three, one activity for each event, and
 // neither a timer nor a marker.
-func TestWhatAMessageCosts(t *testing.T) {
+func TestNotify_costsOneActivity(t *testing.T) {
 	t.Parallel()
 	type cost struct{ told, markers, timers int }
 	costs := func(e *harness.Env) (all cost) {
@@ -167,7 +167,7 @@ func TestWhatAMessageCosts(t *testing.T) {
 	require.Equal(t, without, costs(harness.NewNotified(t, harness.Options{TaskQueue: t.Name() + "-told", Name: "-told"}).Env))
 }
 
-func TestTryingAChannel(t *testing.T) {
+func TestNotify_testCommand(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{NoWorker: true})
 	for _, channel := range []string{"hook", "box"} {
@@ -184,6 +184,6 @@ func TestTryingAChannel(t *testing.T) {
 	require.NotContains(t, result.String(), "hook-secret")
 	require.Equal(t, 2, n.Run("notify", "test", "pager").Code)
 	doctor := n.Run("doctor", "--connection", n.Connection)
-	require.Contains(t, doctor.Stdout, "ok    channel hook: webhook, told of waiting, late, failed, cancelled, succeeded on every connection")
+	require.Contains(t, doctor.Stdout, "ok    channel hook: webhook, told of waiting, at_risk, failed, cancelled, succeeded on every connection")
 	require.NotContains(t, doctor.Stdout, "hook-secret")
 }

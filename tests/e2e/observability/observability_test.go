@@ -58,7 +58,7 @@ steps:
 
 // What waits is Temporal's word, from a worker that was not there when it began to wait; what
 // ended, moved and was called is counted.
-func TestMeasures(t *testing.T) {
+func TestMetrics_afterANight(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
@@ -226,7 +226,7 @@ func (r *receiver) has(name string) bool {
 }
 
 // Spans go over gRPC where the variables say so, and nowhere else: a variable for traces goes before that for all.
-func TestTracesOverGRPC(t *testing.T) {
+func TestTraces_overGRPC(t *testing.T) {
 	t.Parallel()
 	r, other := receive(t), receive(t)
 	e := harness.New(t, harness.Options{NoWorker: true})
@@ -244,7 +244,7 @@ func TestTracesOverGRPC(t *testing.T) {
 }
 
 // A close is one trace down to its calls, and stays one when its worker is killed; no span holds a secret.
-func TestTracesAreConnected(t *testing.T) {
+func TestTraces_areConnected(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), NoWorker: true}) // a close without a worker is in everybody's inbox
@@ -300,7 +300,7 @@ func TestTracesAreConnected(t *testing.T) {
 }
 
 // The level follows the configuration when the worker is told to reload; a fault leaves it; lines name workflow and run.
-func TestLogLevel(t *testing.T) {
+func TestLogLevel_followsTheConfiguration(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Pipelines, "one.yaml", "name: one\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")

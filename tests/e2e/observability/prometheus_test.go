@@ -86,7 +86,7 @@ func present(t *testing.T, p *harness.Prometheus, expr string) bool {
 
 // A real Prometheus scrapes a real worker: alerts fire with the names of what they are about, and end
 // when a person answered. Every series that a rule, the dashboard or the runbook asks for exists.
-func TestPrometheus(t *testing.T) {
+func TestPrometheus_alertsAndQueries(t *testing.T) {
 	t.Parallel()
 	begins := nextMinute()
 	e, p, approval, stuck := watchedNight(t, begins)

@@ -14,7 +14,7 @@ import (
 )
 
 // A month's backfill has queued up on a connection whose rate is low; the close of tonight overtakes it.
-func TestTonightOvertakesABackfill(t *testing.T) {
+func TestBackfill_isOvertakenByTonight(t *testing.T) {
 	t.Parallel()
 	const nights = 40 // some are over before the starter has begun, on a slow machine
 	backfilled := func(i int) string {
@@ -65,7 +65,7 @@ func priorityOf(e *harness.Env, id string) string {
 }
 
 // Tonight's close does not wait until a backfill of its schedule is over.
-func TestASchedulesBackfillIsBesideItsNights(t *testing.T) {
+func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
 	s.Write(s.Pipelines, "night.yaml", strings.Replace(scheduledYAML, "upload: {file: \"inbox/gl_{{.AsOfDate}}.csv\", on_missing: fail}", "approve: {message: Are the books good}", 1))

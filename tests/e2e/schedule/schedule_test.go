@@ -103,7 +103,7 @@ func scheduledTime(t *testing.T, info *workflowpb.WorkflowExecutionInfo) (when t
 
 // A week of nights with a federal holiday, a holiday of the bank's own, a weekend and a night that
 // fails: each ends as the calendar says, for the date of its scheduled time, months later as well.
-func TestAWeekOfNights(t *testing.T) {
+func TestSchedule_weekOfNights(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
 	s.ledgers("2025-11-24", "2025-11-26") // Tuesday's is missing
@@ -214,7 +214,7 @@ func (s scheduler) listLine(id string) string {
 
 // Where the clocks change, the server's ticks and the calendar's nights are the same: the time that
 // does not exist has its night, the one that comes twice has one.
-func TestNightsInWhichTheClocksChange(t *testing.T) {
+func TestSchedule_clockChanges(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
 	for _, c := range []struct {

@@ -49,7 +49,7 @@ var (
 )
 
 // In Temporal's database only what docs/security.md names can be read.
-func TestWhatEncryptionCovers(t *testing.T) {
+func TestEncryption_coverage(t *testing.T) {
 	t.Parallel()
 	for _, encrypted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("encrypted=%t", encrypted), func(t *testing.T) {
@@ -240,7 +240,7 @@ var nightWords = []string{
 
 // A night from first to last through the binaries, with the key changed in the middle of it, leaves
 // nothing to read in Temporal; the same night without keys does.
-func TestAnEncryptedNight(t *testing.T) {
+func TestEncryption_closeWithKeyRotation(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]harness.Options{"plain": {}, "sealed": {Keys: firstKey, Current: "first"}} {
 		t.Run(name, func(t *testing.T) {
@@ -323,9 +323,9 @@ func sealedNight(t *testing.T, e *harness.Env, sealed bool) {
 }
 
 // A worker without the key holds a night up, and one that has it goes on with it.
-func TestAWorkerWithoutTheKeyFailsNothing(t *testing.T) {
+func TestEncryption_workerWithoutTheKey(t *testing.T) {
 	t.Parallel()
-	e := harness.New(t, harness.Options{Keys: firstKey, Current: "first"})
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Keys: firstKey, Current: "first"})
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: quick\n    batch: {code: PBSM_QUICK}\n")
 	both := []string{"PBSM_ENCRYPTION__KEYS__SECOND=" + secondKey, "PBSM_ENCRYPTION__CURRENT=second"}
 	started := e.RunEnv(both, "close", "--connection", e.Connection, "--pipeline", "night", "--as-of", harness.AsOf, "--detach")

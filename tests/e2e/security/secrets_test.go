@@ -77,7 +77,7 @@ steps:
 
 // After a night with faults neither the event histories, nor the database, nor any log holds a password,
 // a client secret, a token or a pre-authenticated URL.
-func TestNoSecretIsLeftBehind(t *testing.T) {
+func TestSecrets_leaveNoTrace(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)
 	n := harness.NewNotified(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URL is a secret, too

@@ -39,7 +39,7 @@ func transferSize(t testing.TB) int64 {
 }
 
 // A worker that dies in the middle of a large file costs the parts that were under way, and nothing else.
-func TestATransferOutlivesItsWorker(t *testing.T) {
+func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 	t.Parallel()
 	size := transferSize(t)
 	for _, percent := range []int64{20, 50, 90} {
@@ -100,7 +100,7 @@ func TestATransferOutlivesItsWorker(t *testing.T) {
 }
 
 // So does a folder with large files: each goes on where it was.
-func TestLargeFilesOfAFolderOutliveTheirWorker(t *testing.T) {
+func TestUploadFolder_resumesLargeFilesAfterWorkerKill(t *testing.T) {
 	t.Parallel()
 	const files, size = 2, 12 * partSize
 	e := harness.New(t, harness.Options{Settings: map[string]string{

@@ -25,7 +25,7 @@ var inParts = map[string]string{"connection.transfer.threshold": "1000000", "con
 const inThreeParts = 30 << 20
 
 // A folder of extracts goes up in one step, whose history does not know how many files there are.
-func TestAFolderGoesUpInOneStep(t *testing.T) {
+func TestUploadFolder_inOneStep(t *testing.T) {
 	t.Parallel()
 	const files = 300
 	e := harness.New(t, harness.Options{})
@@ -80,7 +80,7 @@ steps:
 	require.Len(t, left, 1)
 }
 
-func TestAFolderThatCannotGoUp(t *testing.T) {
+func TestUploadFolder_problems(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Inbox, "bad/with space.csv", "a\n1\n")
@@ -99,7 +99,7 @@ func TestAFolderThatCannotGoUp(t *testing.T) {
 }
 
 // A URL that expires midway is renewed: a download goes on, an upload begins again under its new file id.
-func TestTransfersOutliveTheirURLs(t *testing.T) {
+func TestTransfer_renewsExpiredPARs(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: inParts})
 	source := filepath.Join(e.Inbox, "ledger.dat")
@@ -135,7 +135,7 @@ func TestTransfersOutliveTheirURLs(t *testing.T) {
 }
 
 // A file that changes while it is sent is sent again as it is then, and what was sent of it is dropped.
-func TestAFileThatChangesIsSentAgain(t *testing.T) {
+func TestUpload_fileChangesMidway(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: inParts})
 	source := filepath.Join(e.Inbox, "ledger.dat")
@@ -153,7 +153,7 @@ func TestAFileThatChangesIsSentAgain(t *testing.T) {
 }
 
 // Who cancels a transfer leaves nothing: neither parts at the object store nor a part of a file.
-func TestACancelledTransferLeavesNothing(t *testing.T) {
+func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: map[string]string{
 		"connection.transfer.threshold": "1000000", "connection.transfer.part_size": "10485760", "connection.transfer.bandwidth": "15000000",

@@ -43,7 +43,7 @@ var (
 
 // A file that does not hold what its sender promises is not sent: the step waits for an operator with both
 // figures. What happened that night is in the audit file, and nobody can change it there.
-func TestANightThatVerifiesItsFiles(t *testing.T) {
+func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{
 		Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.ScanRequired}},
@@ -96,7 +96,7 @@ func TestANightThatVerifiesItsFiles(t *testing.T) {
 }
 
 // A night that is cancelled has its audit file, too; run again, its record follows in the same file.
-func TestTheAuditOfACancelledNight(t *testing.T) {
+func TestAudit_cancelledClose(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Pipelines, "asking.yaml", "name: asking\naudit: reports/audit.jsonl\nsteps:\n  - {id: look, approve: {message: Go on}}\n")
@@ -174,7 +174,7 @@ func requireTampered(t *testing.T, e *harness.Env, text []byte) {
 }
 
 // A file in another encoding than UTF-8 can be spoken of: Temporal takes no other text.
-func TestAWrongFileOfAnotherEncoding(t *testing.T) {
+func TestVerify_otherEncoding(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Pipelines, "latin.yaml", "name: latin\nsteps:\n  - {id: ledger, upload: {file: inbox/gl.csv, expect: {totals: {Betrag: \"1\"}}}}\n")

@@ -132,7 +132,7 @@ func (b *browser) signals(id, name, input string) {
 }
 
 // A night from the Temporal UI alone: started with the JSON of docs/starting.md, seen, interrupted, restarted.
-func TestBrowser(t *testing.T) {
+func TestUI_runsAClose(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), TaskQueue: workflows.TaskQueue, Simulator: simulator.Options{Speed: 2}})
 	_, definitions := harness.Page(t, "../../../docs/pipelines.md")

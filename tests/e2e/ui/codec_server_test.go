@@ -16,7 +16,7 @@ const encryptionKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 
 // In the UI the input of an encrypted close can be read through the codec server, and what is typed
 // into its forms is sealed. A page of another origin is given nothing.
-func TestTheUIReadsEncryptedPayloads(t *testing.T) {
+func TestUI_readsEncryptedPayloads(t *testing.T) {
 	t.Parallel()
 	port, uiPort := harness.FreePort(t), harness.FreePort(t)
 	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
