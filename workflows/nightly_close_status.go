@@ -9,7 +9,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
-// A closeRun is what its steps see of it.
+// closeRun shows itself to its steps as closeOfStep.
 var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }

@@ -92,7 +92,12 @@ func findCycle(byID map[string]Step, id string, path []string, done map[string]b
 
 func (s Step) checkStructure(found *problem.List, path string) {
 	kind, a := s.action()
-	if !found.Want(a != nil, path, "must have exactly one of %s", strings.Join(kindNames(), ", ")) {
+	if a == nil {
+		var kinds []string
+		for _, kind := range Kinds() {
+			kinds = append(kinds, string(kind))
+		}
+		found.Addf(path, "must have exactly one of %s", strings.Join(kinds, ", "))
 		return
 	}
 	path = problem.Join(path, string(kind))

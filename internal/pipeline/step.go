@@ -111,12 +111,13 @@ type kindField struct {
 	field int
 }
 
-func kindNames() (names []string) {
+// Kinds are all kinds of steps, in order.
+func Kinds() (all []Kind) {
 	for _, k := range kinds {
-		names = append(names, string(k.kind))
+		all = append(all, k.kind)
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(all)
+	return all
 }
 
 func kindsOf(step reflect.Type) (found []kindField) {
