@@ -32,6 +32,7 @@ func runOrAttach(
 		WaitForCancellation:   true,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:         summary,
+		TypedSearchAttributes: startAttributes(input),
 	})
 	err := workflow.ExecuteChildWorkflow(ctx, child, input).Get(ctx, result)
 	var taken *temporal.ChildWorkflowExecutionAlreadyStartedError

@@ -15,12 +15,16 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.Name + in.FileID, Summary: "about to be downloaded"}, in.Deadline, noLookups)
+	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
 	if err != nil {
 		return FileResult{}, err
 	}
 	result, err := r.download(ctx, in)
 	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", result.File, result.Bytes, result.Rows), err)
+}
+
+func (in DownloadFileInput) initialStatus() Status {
+	return Status{Connection: in.Connection, Subject: in.Name + in.FileID, State: Running, Summary: "about to be downloaded"}
 }
 
 func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {

@@ -16,12 +16,16 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 	if err := in.Validate(); err != nil {
 		return GenerateReportResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.Code, Summary: "about to be generated"}, in.Deadline, noLookups)
+	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
 	if err != nil {
 		return GenerateReportResult{}, err
 	}
 	result, err := r.report(ctx, in)
 	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", in.SaveTo, result.File.Bytes, result.File.Rows), err)
+}
+
+func (in GenerateReportInput) initialStatus() Status {
+	return Status{Connection: in.Connection, Subject: in.Code, State: Running, Summary: "about to be generated"}
 }
 
 func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {

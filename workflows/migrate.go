@@ -14,12 +14,16 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	if err := in.Validate(); err != nil {
 		return MigrateResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.Code, Summary: "about to be started"}, in.Deadline, noLookups)
+	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
 	if err != nil {
 		return MigrateResult{}, err
 	}
 	result, err := r.migrate(ctx, in)
 	return result, r.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message), err)
+}
+
+func (in MigrateInput) initialStatus() Status {
+	return Status{Connection: in.Connection, Subject: in.Code, State: Running, Summary: "about to be started"}
 }
 
 func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {

@@ -24,53 +24,81 @@ const SummaryMemo = "summary"
 
 // SearchAttributes names the search attributes that a namespace needs, all of type Keyword.
 func SearchAttributes() []string {
-	return []string{
-		connectionAttribute.GetName(), batchAttribute.GetName(), runIDAttribute.GetName(),
-		asOfDateAttribute.GetName(), stateAttribute.GetName(),
+	var names []string
+	for _, a := range attributesOf(snapshot{}) {
+		names = append(names, a.key.GetName())
+	}
+	return names
+}
+
+type searchAttribute struct {
+	key   temporal.SearchAttributeKeyKeyword
+	value string
+}
+
+// attributesOf are the search attributes of a workflow: what it is about, its state and its run id.
+func attributesOf(s snapshot) []searchAttribute {
+	batch, runID := "", s.RunID
+	if s.Type == RunBatchType {
+		batch = s.Subject
+	}
+	if s.submitting {
+		runID += unknownOutcome
+	}
+	return []searchAttribute{
+		{connectionAttribute, s.Connection},
+		{batchAttribute, batch},
+		{runIDAttribute, runID},
+		{asOfDateAttribute, s.AsOfDate},
+		{stateAttribute, string(s.State)},
 	}
 }
 
-// searchAttributes is the observer that makes a workflow findable: by what it is about, its state
-// and its run id; and the memo that says how a close ended.
+// startAttributes are the search attributes with which a close starts the workflow of a step, which
+// saves an event. A workflow that is started without them sets them with its first change.
+func startAttributes(in any) temporal.SearchAttributes {
+	var updates []temporal.SearchAttributeUpdate
+	if known, ok := in.(interface{ initialStatus() Status }); ok {
+		for _, a := range attributesOf(snapshot{Status: known.initialStatus()}) {
+			if a.value != "" {
+				updates = append(updates, a.key.ValueSet(a.value))
+			}
+		}
+	}
+	return temporal.NewSearchAttributes(updates...)
+}
+
+// searchAttributes is the observer that makes a workflow findable, and leaves the memo that says how a
+// close ended.
 type searchAttributes struct {
-	pending []temporal.SearchAttributeUpdate // to be sent with the next change
+	known map[string]string
 }
 
-func newSearchAttributes(initial Status) *searchAttributes {
-	o := &searchAttributes{pending: []temporal.SearchAttributeUpdate{connectionAttribute.ValueSet(initial.Connection)}}
-	if initial.AsOfDate != "" {
-		o.pending = append(o.pending, asOfDateAttribute.ValueSet(initial.AsOfDate))
-	}
-	if initial.Type == RunBatchType {
-		o.pending = append(o.pending, batchAttribute.ValueSet(initial.Subject))
+func newSearchAttributes(ctx workflow.Context) *searchAttributes {
+	o := &searchAttributes{known: map[string]string{}}
+	started := workflow.GetTypedSearchAttributes(ctx)
+	for _, a := range attributesOf(snapshot{}) {
+		o.known[a.key.GetName()], _ = started.GetKeyword(a.key)
 	}
 	return o
 }
 
 func (o *searchAttributes) changed(ctx workflow.Context, before, after snapshot) error {
-	updates := o.pending
-	o.pending = nil
-	if after.State != before.State {
-		updates = append(updates, stateAttribute.ValueSet(string(after.State)))
-	}
-	if runID := searchableRunID(after); runID != searchableRunID(before) {
-		updates = append(updates, runIDAttribute.ValueSet(runID))
-	}
 	isClose := after.Type == NightlyCloseType || after.Type == ScheduledCloseType
 	if isClose && after.State.Done() && after.State != before.State {
 		if err := workflow.UpsertMemo(ctx, map[string]any{SummaryMemo: after.Summary}); err != nil {
 			return err
 		}
 	}
+	var updates []temporal.SearchAttributeUpdate
+	for _, a := range attributesOf(after) {
+		if name := a.key.GetName(); o.known[name] != a.value {
+			o.known[name] = a.value
+			updates = append(updates, a.key.ValueSet(a.value))
+		}
+	}
 	if len(updates) == 0 {
 		return nil
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
-}
-
-func searchableRunID(s snapshot) string {
-	if s.submitting {
-		return s.RunID + unknownOutcome
-	}
-	return s.RunID
 }

@@ -45,7 +45,7 @@ func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time)
 	}
 	r := &statusReporter{current: snapshot{Status: initial, deadline: deadline}, notifier: &notifier{}}
 	r.notifier.log = r.log
-	r.observers = []observer{newMetricsObserver(), newSearchAttributes(initial)}
+	r.observers = []observer{newMetricsObserver(), newSearchAttributes(ctx)}
 	if initial.Type == RunBatchType && startedByClose(ctx) {
 		r.parent = &parentSignal{notifier: r.notifier, reported: Running}
 		r.observers = append(r.observers, r.parent)

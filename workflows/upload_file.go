@@ -20,7 +20,7 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, Status{Connection: in.Connection, Subject: in.File, Summary: "about to be uploaded"}, in.Deadline, in.lookups(ctx))
+	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, in.lookups(ctx))
 	if err != nil {
 		return FileResult{}, err
 	}
@@ -30,6 +30,10 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	}
 	result, err := r.upload(ctx, in)
 	return result, r.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
+}
+
+func (in UploadFileInput) initialStatus() Status {
+	return Status{Connection: in.Connection, Subject: in.File, State: Running, Summary: "about to be uploaded"}
 }
 
 func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
