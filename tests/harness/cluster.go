@@ -23,8 +23,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// Cluster is Temporal as compose runs it: the server on a real PostgreSQL, with the same schema
-// script and the same configuration; only addresses and paths differ.
+// Cluster is Temporal as Compose runs it: the server on a real PostgreSQL, with the same schema script and the same
+// configuration. Only addresses and paths differ.
 type Cluster struct {
 	*Server
 	t      testing.TB
@@ -59,13 +59,13 @@ func StartCluster(t testing.TB) *Cluster {
 	c.config = filepath.Join(c.dir, "temporal.yaml")
 	c.must(os.WriteFile(c.config, []byte(strings.NewReplacer(replaced...).Replace(string(text))), 0o644))
 	c.Address = "127.0.0.1:" + ports[0]
-	c.StartAgain()
+	c.Restart()
 	c.makeNamespace()
 	return c
 }
 
-// StartAgain starts the server, for the first time or after a Kill.
-func (c *Cluster) StartAgain() {
+// Restart starts the server, for the first time or after a Kill.
+func (c *Cluster) Restart() {
 	c.t.Helper()
 	p, err := start(c.dir, "temporal-server", environment(c.dir), "temporal-server", "--config-file", c.config, "--allow-no-auth", "start")
 	c.must(err)
@@ -83,8 +83,8 @@ func (c *Cluster) must(err error) {
 	}
 }
 
-// startPostgres makes a database of the test's own. PostgreSQL refuses to run as root: then it
-// runs as the user that its package made.
+// startPostgres creates a database for the test. PostgreSQL refuses to run as root; then it runs as the user that its
+// package created.
 func (c *Cluster) startPostgres(port, password string) {
 	c.t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
@@ -112,7 +112,7 @@ func (c *Cluster) startPostgres(port, password string) {
 		"-D", folder, "-h", "127.0.0.1", "-p", port, "-k", data)
 	c.must(err)
 	c.t.Cleanup(func() {
-		p.Signal(syscall.SIGINT) // a fast shutdown; SIGTERM waits for the clients
+		p.Signal(syscall.SIGINT) // a fast shutdown; SIGTERM would wait for the clients
 		p.Stop()
 		showOnFailure(c.t, p)
 	})
@@ -132,7 +132,7 @@ func databaseOwner(t testing.TB) *syscall.Credential {
 	}
 	owner, err := user.Lookup("postgres")
 	if err != nil {
-		t.Fatalf("PostgreSQL does not run as root, and its own user is missing: %v", err)
+		t.Fatalf("PostgreSQL does not run as root, and the user postgres is missing: %v", err)
 	}
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
@@ -158,7 +158,7 @@ func (c *Cluster) makeNamespace() {
 	namespaces, err := client.NewNamespaceClient(client.Options{HostPort: c.Address})
 	c.must(err)
 	defer namespaces.Close()
-	c.await("the namespace is made", func(ctx context.Context) error {
+	c.await("the namespace exists", func(ctx context.Context) error {
 		err := namespaces.Register(ctx, &workflowservice.RegisterNamespaceRequest{Namespace: c.Namespace, WorkflowExecutionRetentionPeriod: durationpb.New(retention)})
 		var exists *serviceerror.NamespaceAlreadyExists
 		if errors.As(err, &exists) {
@@ -179,13 +179,13 @@ func (c *Cluster) await(what string, try func(context.Context) error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("waited in vain until %s: %v", what, err)
+			c.t.Fatalf("timed out waiting until %s: %v", what, err)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-// FreePort is a port on which nothing listens.
+// FreePort finds a port on which nothing listens.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -196,7 +196,7 @@ func FreePort(t testing.TB) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// freePorts finds ports below 32768: the server keeps them in a column of two bytes.
+// freePorts finds ports below 32768: the server stores them in a column of two bytes.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	var ports []string

@@ -1,6 +1,6 @@
-// Package harness runs the real thing for the tests: the built devserver, worker and
-// starter, and the simulated service in the test's own process, where Go can steer it
-// and read its journal. Everything listens on free ports and ends with its test.
+// Package harness runs the real programs for the tests: the built devserver, worker and starter, and the simulated
+// service in the test's own process, where the test can control it and read its journal. Everything listens on free
+// ports and ends with its test.
 package harness
 
 import (
@@ -28,26 +28,26 @@ import (
 // AsOf is the business date of the tests.
 const AsOf = "2026-10-31"
 
-// Options say how a test's environment differs from the usual one.
+// Options configure a test's environment. The zero value is the usual one.
 type Options struct {
 	Simulator simulator.Options
-	// Server is Temporal. Default: the package's.
+	// Server is Temporal. Default: the one that the tests of the package share.
 	Server *Server
-	// Settings are overrides of the configuration, "worker.poll.min": "50ms"; a key that
-	// begins with "connection." is the connection's.
+	// Settings override the configuration: "worker.poll.min": "50ms". A key that begins with "connection." is a key of
+	// the environment's connection.
 	Settings map[string]string
-	// Keys seal what Temporal keeps; by id, in base64. Current is the one that seals.
+	// Keys encrypt what Temporal stores; by id, in base64. Current is the id of the one that encrypts.
 	Keys    map[string]string
 	Current string
-	// TaskQueue is the worker's. Default: one of the test's own.
+	// TaskQueue of the worker. Default: one named after the test.
 	TaskQueue string
-	// Name tells the environments of one test apart, and their connections.
+	// Name distinguishes several environments of one test, and their connections.
 	Name string
-	// NoWorker leaves starting a worker to the test.
+	// NoWorker: the test starts its workers itself.
 	NoWorker bool
 }
 
-// Env is a tenant, its configuration, and a worker, on a connection and a task queue of the test's own.
+// Env is a tenant, its configuration and a worker, with a connection and a task queue of its own.
 type Env struct {
 	T          testing.TB
 	Sim        *simulator.Simulator
@@ -55,7 +55,7 @@ type Env struct {
 	Temporal   client.Client
 	Connection string
 	TaskQueue  string
-	Dir        string // logs and configuration
+	Dir        string // of logs and configuration
 	Config     string // path of pbsm.yaml
 	Inbox      string // folders of the stores inbox and reports
 	Reports    string
@@ -66,7 +66,7 @@ type Env struct {
 	started  int
 }
 
-// New makes an environment. Polling is quick: a test's jobs take seconds.
+// New creates an environment. Its worker polls often, because the runs of tests take seconds.
 func New(t testing.TB, o Options) *Env {
 	t.Helper()
 	dir := Folder(t, "env"+o.Name)
@@ -99,7 +99,7 @@ func New(t testing.TB, o Options) *Env {
 	return e
 }
 
-// encrypt puts the keys into the settings. Without any it gives a keyring that seals nothing.
+// encrypt adds the keys to the settings. Without keys it returns a keyring that encrypts nothing.
 func (e *Env) encrypt(o Options) (*encryption.Keyring, error) {
 	if len(o.Keys) == 0 {
 		return encryption.NewKeyring("", nil)
@@ -147,7 +147,7 @@ worker:
 	e.must(file.Close())
 }
 
-// Environ is the environment of the worker and the starter.
+// Environ returns the environment variables of the worker and the starter.
 func (e *Env) Environ(more ...string) []string {
 	env := environment(e.Dir,
 		"PBSM_CONFIG="+e.Config, "PBSM_WORKER__TASK_QUEUE="+e.TaskQueue,
@@ -168,7 +168,7 @@ type Worker struct {
 	Health string // http://host:port
 }
 
-// StartWorker starts a worker and returns when it is ready.
+// StartWorker starts a worker and waits until it is ready.
 func (e *Env) StartWorker(env ...string) *Worker {
 	e.T.Helper()
 	w := &Worker{Process: e.LaunchWorker(env...)}
@@ -193,7 +193,7 @@ func (e *Env) StartWorker(env ...string) *Worker {
 	return w
 }
 
-// LaunchWorker starts a worker and does not wait for anything.
+// LaunchWorker starts a worker without waiting.
 func (e *Env) LaunchWorker(env ...string) *Process {
 	e.T.Helper()
 	e.started++
@@ -206,20 +206,20 @@ func (e *Env) LaunchWorker(env ...string) *Process {
 	return p
 }
 
-// RestartWorker stops the worker gracefully and starts another one.
+// RestartWorker stops the worker gracefully, and starts another one.
 func (e *Env) RestartWorker() *Worker {
 	e.T.Helper()
 	e.Worker.Stop()
 	return e.StartWorker()
 }
 
-// Run executes the starter to its end.
+// Run executes the starter and waits for its end.
 func (e *Env) Run(args ...string) Result {
 	e.T.Helper()
 	return e.RunEnv(nil, args...)
 }
 
-// RunEnv executes the starter with more variables in its environment.
+// RunEnv executes the starter with additional environment variables.
 func (e *Env) RunEnv(env []string, args ...string) Result {
 	e.T.Helper()
 	ctx, cancel := context.WithTimeout(e.T.Context(), 2*time.Minute)
@@ -229,11 +229,11 @@ func (e *Env) RunEnv(env []string, args ...string) Result {
 	if ctx.Err() != nil {
 		e.T.Fatalf("starter %s did not end: %s", strings.Join(args, " "), result)
 	}
-	e.keep(fmt.Sprintf("$ starter %s\n%s\n", strings.Join(args, " "), result))
+	e.log(fmt.Sprintf("$ starter %s\n%s\n", strings.Join(args, " "), result))
 	return result
 }
 
-// LaunchStarter starts the starter and does not wait for its end.
+// LaunchStarter starts the starter without waiting for its end.
 func (e *Env) LaunchStarter(args ...string) *Process {
 	e.T.Helper()
 	e.started++
@@ -243,8 +243,8 @@ func (e *Env) LaunchStarter(args ...string) *Process {
 	return p
 }
 
-// keep adds to the log of what the starter said.
-func (e *Env) keep(text string) {
+// log adds to the log of the starter's output.
+func (e *Env) log(text string) {
 	file, err := os.OpenFile(filepath.Join(e.Dir, "starter.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	e.must(err)
 	_, err = file.WriteString(text)
@@ -252,7 +252,7 @@ func (e *Env) keep(text string) {
 	e.must(file.Close())
 }
 
-// Write puts a file into a store's folder or the pipelines folder.
+// Write writes a file into a folder, such as Inbox or Pipelines.
 func (e *Env) Write(folder, name, text string) {
 	e.T.Helper()
 	path := filepath.Join(folder, filepath.FromSlash(name))
@@ -260,7 +260,7 @@ func (e *Env) Write(folder, name, text string) {
 	e.must(os.WriteFile(path, []byte(text), 0o644))
 }
 
-// Ledger is a small ledger file, a header and rows.
+// Ledger returns a small ledger file: a header and rows.
 func Ledger(rows int) string {
 	var b strings.Builder
 	b.WriteString("account,currency,amount\n")
@@ -270,7 +270,7 @@ func Ledger(rows int) string {
 	return b.String()
 }
 
-// Calls are the entries of the journal for a call, in order; those that match narrow them further.
+// Calls returns the journal entries of a call that match all conditions, in order.
 func (e *Env) Calls(call string, match ...func(simulator.Entry) bool) []simulator.Entry {
 	return slices.DeleteFunc(e.Sim.Journal(), func(entry simulator.Entry) bool {
 		if entry.Call != call {
@@ -280,10 +280,10 @@ func (e *Env) Calls(call string, match ...func(simulator.Entry) bool) []simulato
 	})
 }
 
-// Processed tells that a request was carried out.
+// Processed reports whether a request was carried out.
 func Processed(e simulator.Entry) bool { return e.Processed }
 
-// About tells whether a request was about a batch, a run, a file, a report or a migration.
+// About returns a condition: whether a request was about a batch, a run, a file, a report or a migration.
 func About(subject string) func(simulator.Entry) bool {
 	return func(e simulator.Entry) bool { return e.Subject == subject }
 }
@@ -304,19 +304,19 @@ func (e *Env) writeJournal() {
 	e.T.Logf("the service's journal is in %s", file.Name())
 }
 
-// Until waits for a condition, and fails the test when it does not come true within a minute.
+// Until waits for a condition, and fails the test if it is not met within a minute.
 func (e *Env) Until(what string, condition func() bool) {
 	e.T.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !condition() {
 		if time.Now().After(deadline) {
-			e.T.Fatalf("waited in vain for: %s", what)
+			e.T.Fatalf("timed out waiting until: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// Healthcheck executes the worker's own health check against the running worker.
+// Healthcheck executes the worker's health check against the running worker.
 func (e *Env) Healthcheck() Result {
 	e.T.Helper()
 	result, err := run(e.T.Context(), e.Dir, e.Environ(), "worker", "healthcheck", "--url", e.Worker.Health+"/readyz")

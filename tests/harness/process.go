@@ -20,7 +20,7 @@ const (
 	tailLines   = 40
 )
 
-// Binary is the path of a built program, from $PBSMFLOW_BIN or the repository's bin.
+// Binary returns the path of a built program, in $PBSMFLOW_BIN or the repository's bin.
 func Binary(name string) (string, error) {
 	dir := os.Getenv("PBSMFLOW_BIN")
 	if dir == "" {
@@ -33,17 +33,17 @@ func Binary(name string) (string, error) {
 	return path, nil
 }
 
-// Process is a started program. What it writes goes to files named after it.
+// Process is a started program. Its output goes to files named after it.
 type Process struct {
 	Name   string
-	Stdout string // paths of what it wrote
+	Stdout string // paths of its output
 	Stderr string
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed once it has ended
 }
 
-// start runs a built program in dir. Its environment is env and nothing of this process' own settings.
+// start runs a built program in dir. Its environment is env, and nothing of this process'.
 func start(dir, name string, env []string, binary string, args ...string) (*Process, error) {
 	path, err := Binary(binary)
 	if err != nil {
@@ -52,7 +52,7 @@ func start(dir, name string, env []string, binary string, args ...string) (*Proc
 	return startAs(nil, dir, name, env, path, args...)
 }
 
-// startAs runs any program, as another user unless that is nil.
+// startAs runs any program, as owner unless that is nil.
 func startAs(owner *syscall.Credential, dir, name string, env []string, path string, args ...string) (*Process, error) {
 	p := &Process{Name: name, Stdout: filepath.Join(dir, name+".out"), Stderr: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	stdout, err := os.Create(p.Stdout)
@@ -69,7 +69,7 @@ func startAs(owner *syscall.Credential, dir, name string, env []string, path str
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
 	p.cmd.SysProcAttr = dieWithParent()
 	if owner != nil {
-		p.cmd.SysProcAttr.Credential, p.cmd.Dir = owner, "/" // a stranger may not enter dir
+		p.cmd.SysProcAttr.Credential, p.cmd.Dir = owner, "/" // another user may not enter dir
 	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func startAs(owner *syscall.Credential, dir, name string, env []string, path str
 	return p, nil
 }
 
-// ready waits until found gives something for what the process wrote to the file so far.
+// ready waits until found accepts what the process has written to the file so far.
 func (p *Process) ready(file string, found func(text []byte) bool) error {
 	deadline := time.After(readyWithin)
 	for {
@@ -102,10 +102,10 @@ func (p *Process) ready(file string, found func(text []byte) bool) error {
 // Signal sends a signal to the process.
 func (p *Process) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// PID is the process' number.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Wait waits for the end and gives the exit code; -1 after a signal that killed it.
+// Wait waits for the end and returns the exit code; -1 if a signal killed the process.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {
 	case <-p.done:
@@ -115,7 +115,7 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 	}
 }
 
-// Stop ends the process: SIGTERM, and SIGKILL when that does not help. It gives the exit code.
+// Stop ends the process, with SIGTERM and if necessary SIGKILL. It returns the exit code.
 func (p *Process) Stop() int {
 	p.Signal(syscall.SIGTERM)
 	select {
@@ -126,13 +126,13 @@ func (p *Process) Stop() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Kill ends the process as a power failure would, and waits until it is gone.
+// Kill ends the process like a power failure, and waits for its end.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// Tail is the last lines of what the process logged.
+// Tail returns the last lines that the process logged.
 func (p *Process) Tail() string {
 	text, _ := os.ReadFile(p.Stderr)
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
@@ -142,7 +142,7 @@ func (p *Process) Tail() string {
 	return strings.Join(lines, "\n")
 }
 
-// Result is how a command ended.
+// Result is the outcome of a command.
 type Result struct {
 	Code   int
 	Stdout string
@@ -153,7 +153,7 @@ func (r Result) String() string {
 	return fmt.Sprintf("exit code %d\nstdout:\n%s\nstderr:\n%s", r.Code, r.Stdout, r.Stderr)
 }
 
-// run executes a built program to its end.
+// run executes a built program and waits for its end.
 func run(ctx context.Context, dir string, env []string, binary string, args ...string) (Result, error) {
 	path, err := Binary(binary)
 	if err != nil {
@@ -173,7 +173,7 @@ func run(ctx context.Context, dir string, env []string, binary string, args ...s
 	return Result{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}, nil
 }
 
-// showOnFailure prints what a process logged last, when the test failed.
+// showOnFailure prints the end of a process' log if the test failed.
 func showOnFailure(t testing.TB, p *Process) {
 	if t.Failed() {
 		t.Logf("the end of %s:\n%s", p.Stderr, p.Tail())

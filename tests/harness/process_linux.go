@@ -2,5 +2,5 @@ package harness
 
 import "syscall"
 
-// dieWithParent has the kernel end a child when the tests are killed, by a timeout for example.
+// dieWithParent makes the kernel kill a child if the tests are killed, for example by a timeout.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -16,15 +16,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Prometheus is Debian's, with the configuration and the rules of deploy/observability. Only its
-// targets differ, and how long things take: it scrapes and judges every quarter of a second.
+// Prometheus is a real Prometheus with the configuration and the rules of deploy/observability. Only its targets and
+// intervals differ: it scrapes and evaluates four times a second.
 type Prometheus struct {
 	*Process
 	URL string
 	t   testing.TB
 }
 
-// StartPrometheus starts a Prometheus that scrapes workers.
+// StartPrometheus starts a Prometheus that scrapes the workers.
 func StartPrometheus(t testing.TB, workers ...*Worker) *Prometheus {
 	t.Helper()
 	dir := Folder(t, "prometheus")
@@ -83,13 +83,13 @@ func (p *Prometheus) must(err error) {
 	}
 }
 
-// Sample is a series and its value now, as text.
+// Sample is a series and its current value, as text.
 type Sample struct {
 	Labels map[string]string
 	Value  string
 }
 
-// Query evaluates an expression now. The error is Prometheus' own.
+// Query evaluates an expression. The error is that of Prometheus.
 func (p *Prometheus) Query(expr string) ([]Sample, error) {
 	var found struct {
 		Result []struct {
@@ -114,7 +114,7 @@ type Alert struct {
 	Annotations map[string]string
 }
 
-// Firing gives the alert that fires with the labels, if there is one.
+// Firing returns the alert that fires with the labels, if there is one.
 func (p *Prometheus) Firing(labels map[string]string) (Alert, bool) {
 	p.t.Helper()
 	var found struct{ Alerts []Alert }

@@ -26,17 +26,17 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// HookSecret is the part of the webhooks' URLs that nobody may read.
+// HookSecret is the secret part of the webhooks' URLs.
 const HookSecret = "/services/T0123/hook-secret-0123456789abcdef"
 
-// Notified is an environment whose worker has channels: a webhook, a chat and a mailbox, which take every event.
+// Notified is an environment whose worker has channels for every event: a webhook, a chat and a mailbox.
 type Notified struct {
 	*Env
 	Hook, Chat *Webhook
 	Box        *Mailbox
 }
 
-// NewNotified makes an environment with channels.
+// NewNotified creates an environment with channels.
 func NewNotified(t testing.TB, o Options) *Notified {
 	t.Helper()
 	dir := Folder(t, "receivers")
@@ -68,25 +68,25 @@ func NewNotified(t testing.TB, o Options) *Notified {
 	return n
 }
 
-// Fewest is how many messages the receiver has that has the fewest.
+// Fewest returns the smallest number of messages that a receiver has.
 func (n *Notified) Fewest() int {
 	return min(len(n.Hook.Events()), len(n.Chat.IDs()), len(n.Box.Mails()))
 }
 
-// Webhook is an HTTPS server that takes messages. It can be told to answer badly.
+// Webhook is an HTTPS server that accepts messages.
 type Webhook struct {
 	*httptest.Server
-	// Fault answers instead of it, once it has read the message, and tells whether it did.
+	// Fault may respond in its place, once the message is read. It reports whether it did.
 	Fault func(w http.ResponseWriter, attempt int) bool
 
-	verifier *standardwebhooks.Webhook // nil: what is not signed is taken
+	verifier *standardwebhooks.Webhook // nil: unsigned messages are accepted
 	mutex    sync.Mutex
 	attempts int
-	taken    []notify.Message
+	accepted []notify.Message
 	ids      []string // of all attempts
 }
 
-// StartWebhook starts a receiver whose certificate caFile holds afterwards.
+// StartWebhook starts a receiver, and writes its certificate to caFile.
 func StartWebhook(t testing.TB, caFile string) *Webhook {
 	t.Helper()
 	w := &Webhook{}
@@ -122,10 +122,10 @@ func (w *Webhook) receive(answer http.ResponseWriter, r *http.Request) {
 	if w.Fault != nil && w.Fault(answer, w.attempts) {
 		return
 	}
-	w.taken = append(w.taken, m)
+	w.accepted = append(w.accepted, m)
 }
 
-// Sign has the webhook refuse from now on what is not signed with the key that it gives.
+// Sign makes the webhook refuse messages that are not signed with the returned key.
 func (w *Webhook) Sign() (key string) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
@@ -133,25 +133,25 @@ func (w *Webhook) Sign() (key string) {
 	return base64.StdEncoding.EncodeToString(secret)
 }
 
-// Taken are the messages that were taken, those that came twice among them.
-func (w *Webhook) Taken() []notify.Message {
+// Accepted returns the accepted messages, including duplicates.
+func (w *Webhook) Accepted() []notify.Message {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	return slices.Clone(w.taken)
+	return slices.Clone(w.accepted)
 }
 
-// IDs are the message ids of all attempts.
+// IDs returns the message ids of all attempts.
 func (w *Webhook) IDs() []string {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
 	return slices.Clone(w.ids)
 }
 
-// Events are what was taken, in order. As a receiver should, it takes no id twice.
+// Events returns the events of the accepted messages, in order. Like a real receiver, it drops duplicate ids.
 func (w *Webhook) Events() []string {
 	var all []string
 	seen := map[string]bool{}
-	for _, m := range w.Taken() {
+	for _, m := range w.Accepted() {
 		if !seen[m.ID] {
 			all = append(all, strings.TrimSpace(m.Event+" "+m.Step))
 		}
@@ -168,14 +168,14 @@ type Mailbox struct {
 	server *smtp.Server
 	mutex  sync.Mutex
 	mails  []string
-	// Refuse answers the end of a mail instead of taking it.
+	// Refuse may refuse a mail once it is received.
 	Refuse func() error
 }
 
-// StartMailbox starts a server on an address, a free one where it is empty.
+// StartMailbox starts a server on an address; if it is empty, on a free one.
 func StartMailbox(t testing.TB, address, caFile string) *Mailbox {
 	t.Helper()
-	certified := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate of 127.0.0.1
+	certified := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate for 127.0.0.1
 	t.Cleanup(certified.Close)
 	writeCertificate(t, certified, caFile)
 	b := &Mailbox{User: "pbsmflow@bank.example", Password: "mailbox-secret-0123456789", tls: &tls.Config{Certificates: certified.TLS.Certificates}}
@@ -194,14 +194,14 @@ func StartMailbox(t testing.TB, address, caFile string) *Mailbox {
 	return b
 }
 
-// Mails are what was taken, headers and all.
+// Mails returns the accepted mails, with their headers.
 func (b *Mailbox) Mails() []string {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	return slices.Clone(b.mails)
 }
 
-// NewSession is smtp.Backend.
+// NewSession implements smtp.Backend.
 func (b *Mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &mailSession{box: b}, nil }
 
 type mailSession struct {

@@ -23,9 +23,9 @@ type Server struct {
 	DB        string `json:"db"`
 }
 
-var shared *Server // of all tests of a package, by Main
+var shared *Server // by all tests of a package; set by Main
 
-// Main runs the tests of a package with one Temporal server for all of them. It gives the exit code.
+// Main runs the tests of a package with one Temporal server for all of them. It returns the exit code.
 func Main(m *testing.M) int {
 	dir := filepath.Join(Output(), "server")
 	server, err := startServer(dir)
@@ -42,7 +42,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// StartServer starts a Temporal server of a test's own.
+// StartServer starts a Temporal server for one test.
 func StartServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	server, err := startServer(Folder(t, "server"), args...)
@@ -56,8 +56,8 @@ func StartServer(t testing.TB, args ...string) *Server {
 	return server
 }
 
-// promptTimers has the server look for timers that are due every few milliseconds, not once a second:
-// the tests' hours are seconds.
+// promptTimers makes the server poll for due timers every few milliseconds instead of once a second, because the hours of
+// the tests are seconds.
 const promptTimers = "history.timerProcessorMaxTimeShift=20ms"
 
 func startServer(dir string, args ...string) (*Server, error) {
@@ -101,7 +101,7 @@ func (s *Server) Client(t testing.TB, change ...func(*client.Options)) client.Cl
 	return c
 }
 
-// Output is the folder of everything that the tests of a package write, below tests/output.
+// Output returns the folder for everything that the tests of a package write, below tests/output.
 func Output() string {
 	tests, _ := repository()
 	dir, err := os.Getwd()
@@ -120,7 +120,7 @@ func repository() (tests, bin string) {
 	return dir, filepath.Join(filepath.Dir(dir), "bin")
 }
 
-// Folder is an empty folder of the test's, kept after it.
+// Folder creates an empty folder for the test, which is kept.
 func Folder(t testing.TB, name string) string {
 	t.Helper()
 	dir := filepath.Join(Output(), filepath.FromSlash(t.Name()), name)
@@ -133,12 +133,12 @@ func Folder(t testing.TB, name string) string {
 	return dir
 }
 
-// environment is what a started program gets: nothing of the settings of who runs the tests.
+// environment returns the variables of a started program, which are independent of the user's settings.
 func environment(home string, more ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CONFIG_HOME=" + home, "TZ=UTC", "LANG=C.UTF-8"}, more...)
 }
 
-// slug makes a name of a connection or a task queue from a test's.
+// slug turns the name of a test into that of a connection or a task queue.
 func slug(name string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {

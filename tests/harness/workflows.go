@@ -23,24 +23,24 @@ func (e *Env) Start(id string, workflow, input any) client.WorkflowRun {
 	return run
 }
 
-// Await waits for a workflow's result, at most four minutes.
+// Await waits for a workflow's result, for at most four minutes.
 func (e *Env) Await(run client.WorkflowRun, result any) error {
 	return e.AwaitWithin(4*time.Minute, run, result)
 }
 
-// AwaitWithin waits for a workflow's result for so long. The error of one that goes on says what it does.
+// AwaitWithin waits for a workflow's result, for at most wait. If it is still running, the error says what it is doing.
 func (e *Env) AwaitWithin(wait time.Duration, run client.WorkflowRun, result any) error {
 	ctx, cancel := context.WithTimeout(e.T.Context(), wait)
 	defer cancel()
 	err := run.Get(ctx, result)
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s goes on after %s%s: %w", run.GetID(), wait, e.underWay(run.GetID()), err)
+		return fmt.Errorf("%s is still running after %s%s: %w", run.GetID(), wait, e.pending(run.GetID()), err)
 	}
 	return err
 }
 
-// underWay names the pending activities of a workflow and its children: attempts, last failure, what comes next.
-func (e *Env) underWay(id string) string {
+// pending describes the pending activities of a workflow and its children.
+func (e *Env) pending(id string) string {
 	described, err := e.Temporal.DescribeWorkflowExecution(e.T.Context(), id, "")
 	if err != nil {
 		return ""
@@ -51,12 +51,12 @@ func (e *Env) underWay(id string) string {
 			activity.GetState(), activity.GetAttempt(), activity.GetScheduledTime().AsTime().Format(time.RFC3339), activity.GetLastFailure().GetMessage())
 	}
 	for _, child := range described.GetPendingChildren() {
-		text.WriteString(e.underWay(child.GetWorkflowId()))
+		text.WriteString(e.pending(child.GetWorkflowId()))
 	}
 	return text.String()
 }
 
-// StartBatch starts a posting under its id.
+// StartBatch starts a batch under its id.
 func (e *Env) StartBatch(in workflows.RunBatchInput) client.WorkflowRun {
 	e.T.Helper()
 	if in.Connection == "" {
@@ -75,7 +75,7 @@ func (e *Env) StartClose(pipeline string) client.WorkflowRun {
 		workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: pipeline, AsOfDate: AsOf, StartedBy: "tests"})
 }
 
-// Definition is a whole pipeline as the input of a close takes it.
+// Definition returns a whole pipeline in the form that the input of a close takes.
 func Definition(t testing.TB, name, steps string) json.RawMessage {
 	t.Helper()
 	text, err := json.Marshal("name: " + name + "\nsteps:\n" + steps)
@@ -85,7 +85,7 @@ func Definition(t testing.TB, name, steps string) json.RawMessage {
 	return text
 }
 
-// Status asks a workflow where it stands; false while it cannot answer.
+// Status queries the status of a workflow; false while it cannot answer.
 func (e *Env) Status(id string) (workflows.Status, bool) {
 	ctx, cancel := context.WithTimeout(e.T.Context(), 10*time.Second)
 	defer cancel()
@@ -97,7 +97,7 @@ func (e *Env) Status(id string) (workflows.Status, bool) {
 	return status, answer.Get(&status) == nil
 }
 
-// AwaitState waits until a workflow is in a state and gives its status.
+// AwaitState waits until a workflow is in a state, and returns its status.
 func (e *Env) AwaitState(id string, state workflows.State) workflows.Status {
 	e.T.Helper()
 	var status workflows.Status
@@ -109,8 +109,8 @@ func (e *Env) AwaitState(id string, state workflows.State) workflows.Status {
 	return status
 }
 
-// Steer sends an update, as the starter does, and gives its answer.
-func (e *Env) Steer(id, name string, in workflows.Command) (workflows.CommandResult, error) {
+// Command sends a command as an update, like the starter, and returns its result.
+func (e *Env) Command(id, name string, in workflows.Command) (workflows.CommandResult, error) {
 	ctx, cancel := context.WithTimeout(e.T.Context(), time.Minute)
 	defer cancel()
 	var answer workflows.CommandResult
@@ -123,7 +123,7 @@ func (e *Env) Steer(id, name string, in workflows.Command) (workflows.CommandRes
 	return answer, handle.Get(ctx, &answer)
 }
 
-// History is every event of a workflow's run; of the latest when runID is empty.
+// History returns the events of a workflow's run, of the latest if runID is empty.
 func (e *Env) History(id, runID string) []*historypb.HistoryEvent {
 	e.T.Helper()
 	var events []*historypb.HistoryEvent

@@ -131,7 +131,7 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			run := e.loseTrigger(simulator.FaultCloseAfter)
 			other := workflows.Command{By: operator, Choice: workflows.Adopt, RunID: "OTHER_1"}
-			_, err := e.Steer(run.GetID(), workflows.DecideCommand, other)
+			_, err := e.Command(run.GetID(), workflows.DecideCommand, other)
 			require.ErrorContains(e.t, err, "does not belong")
 			return e.command(run, workflows.DecideCommand, workflows.Command{Choice: workflows.Adopt, RunID: e.remoteID()})
 		}},
@@ -354,7 +354,7 @@ var scenarios = []scenario{
 		what: "a command that does not apply is refused; the batch is interrupted and restarted through the close",
 		run: func(e *env) client.WorkflowRun {
 			run := e.awaitQuestion(e.close(e.batchStep()))
-			_, err := e.Steer(run.GetID(), workflows.RestartCommand, workflows.Command{By: operator})
+			_, err := e.Command(run.GetID(), workflows.RestartCommand, workflows.Command{By: operator})
 			require.ErrorContains(e.t, err, "does not apply")
 			e.command(run, workflows.InterruptCommand, workflows.Command{Step: "allocate"})
 			e.awaitChoice(run, workflows.RestartCommand)
@@ -714,7 +714,7 @@ func (e *env) awaitPending(run client.WorkflowRun, is func(*workflowpb.PendingAc
 func (e *env) command(run client.WorkflowRun, name string, in ...workflows.Command) client.WorkflowRun {
 	command := optional(in)
 	command.By, command.Why = operator, "the scenario wants it"
-	_, err := e.Steer(run.GetID(), name, command)
+	_, err := e.Command(run.GetID(), name, command)
 	require.NoError(e.t, err)
 	return run
 }

@@ -27,7 +27,7 @@ steps:
     report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/balance_sheet.csv"}
 `
 
-// shell is an environment in which a night's close can run.
+// shell is an environment with a pipeline and its input.
 type shell struct{ *harness.Env }
 
 func newShell(t *testing.T) shell {
@@ -37,7 +37,7 @@ func newShell(t *testing.T) shell {
 	return shell{e}
 }
 
-func (s shell) night(more ...string) []string {
+func (s shell) close(more ...string) []string {
 	return append([]string{"close", "--connection", s.Connection, "--pipeline", "night", "--as-of", harness.AsOf}, more...)
 }
 
@@ -51,39 +51,39 @@ func (s shell) batchID(code string) string {
 
 func TestStarter_close(t *testing.T) {
 	t.Parallel()
-	t.Run("by name, once", func(t *testing.T) {
+	t.Run("by name", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
-		said := s.Want(0, s.night()...)
-		require.Contains(t, said.Stdout, "20,000")
+		result := s.Want(0, s.close()...)
+		require.Contains(t, result.Stdout, "20,000")
 		require.FileExists(t, filepath.Join(s.Reports, harness.AsOf, "balance_sheet.csv"))
-		document := s.JSON(0, s.night()...)
-		require.Equal(t, true, document["already_done"], "a night that is done is not run again")
+		document := s.JSON(0, s.close()...)
+		require.Equal(t, true, document["already_done"], "a close that succeeded is not run again")
 		require.Len(t, s.Calls("trigger"), 1)
 	})
 	t.Run("by file", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
-		require.NoError(t, os.Remove(filepath.Join(s.Pipelines, "night.yaml"))) // the worker does not have it
+		require.NoError(t, os.Remove(filepath.Join(s.Pipelines, "night.yaml"))) // the worker does not have the pipeline
 		s.Write(s.Dir, "mine.yaml", nightYAML)
-		args := s.night()
+		args := s.close()
 		args[4] = filepath.Join(s.Dir, "mine.yaml")
 		document := s.JSON(0, args...)
 		require.Equal(t, "succeeded", document["state"])
 		require.Equal(t, "night", document["pipeline"])
 		require.Len(t, document["steps"], 3)
 	})
-	t.Run("detached, then followed by a second start", func(t *testing.T) {
+	t.Run("detached and attached", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
-		s.Sim.SetSpeed(1) // it takes its time
+		s.Sim.SetSpeed(1) // so that it is still running
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
-		said := s.Want(0, s.night("--detach")...)
-		require.Equal(t, id, strings.SplitN(said.Stdout, "\n", 2)[0])
-		document := s.JSON(0, s.night("--detach")...)
+		result := s.Want(0, s.close("--detach")...)
+		require.Equal(t, id, strings.SplitN(result.Stdout, "\n", 2)[0])
+		document := s.JSON(0, s.close("--detach")...)
 		require.Equal(t, id, document["workflow_id"])
 		require.Equal(t, true, document["attached"])
-		second := s.LaunchStarter(s.night()...)
+		second := s.LaunchStarter(s.close()...)
 		s.Until("the second start follows the first", func() bool {
 			text, _ := os.ReadFile(second.Stdout)
 			return strings.Contains(string(text), "following it")
@@ -95,34 +95,34 @@ func TestStarter_close(t *testing.T) {
 		require.Zero(t, code)
 		require.Len(t, s.Calls("trigger"), 1)
 	})
-	t.Run("a missing file parks the step, and the night goes on", func(t *testing.T) {
+	t.Run("missing file retried", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
-		said := s.Want(3, s.night()...)
-		require.Contains(t, said.Stdout, "decide")
+		result := s.Want(3, s.close()...)
+		require.Contains(t, result.Stdout, "decide")
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
 		s.Want(3, "close", "status", id)
 		refused := s.Want(2, "close", "restart", id, "--step", "ledger")
-		require.Contains(t, refused.Stderr, "decide retry", "what applies is named")
+		require.Contains(t, refused.Stderr, "decide retry", "the error names the commands that apply")
 		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
 		require.Contains(t, s.Want(2, "close", "decide", id, "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
 		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is retried\n")
 		s.Want(0, "close", "status", id, "--follow")
 	})
-	t.Run("skipping, giving up and cancelling", func(t *testing.T) {
+	t.Run("skipped, given up and cancelled", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
-		s.Want(3, s.night()...)
+		s.Want(3, s.close()...)
 		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "give_up").Stdout, "ledger is given up; what needs it is not run")
 		document := s.JSON(1, "close", "status", id, "--follow")
 		require.Equal(t, 1.0, document["exit_code"])
-		s.Want(3, s.night()...) // a close that failed is started anew
+		s.Want(3, s.close()...) // a close that failed may be started again
 		s.Want(0, "close", "cancel", id)
-		require.Contains(t, s.JSON(4, "close", "status", id), "result", "what became of each step")
-		s.Want(3, s.night()...)
+		require.Contains(t, s.JSON(4, "close", "status", id), "result", "the result has the end of each step")
+		s.Want(3, s.close()...)
 		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can start")
 		s.Want(0, "close", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
@@ -131,7 +131,7 @@ func TestStarter_close(t *testing.T) {
 
 func TestStarter_batch(t *testing.T) {
 	t.Parallel()
-	t.Run("not again without a reason", func(t *testing.T) {
+	t.Run("again only with a reason", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		document := s.JSON(0, s.batch(harness.QuickBatch, "--param", "$RATE$=0.5")...)
@@ -157,7 +157,7 @@ func TestStarter_batch(t *testing.T) {
 		rerun := s.JSON(0, "batch", "rerun", id)
 		require.NotEqual(t, restarted["run_id"], rerun["run_id"])
 		s.Want(3, "batch", "status", id, "--follow")
-		s.Want(2, "batch", "interrupt", id) // a run that is over is never interrupted
+		s.Want(2, "batch", "interrupt", id) // a run that has ended is never interrupted
 		s.Want(0, "batch", "decide", id, "--choice", "give_up")
 		s.Want(1, "batch", "status", id)
 		require.Len(t, s.Calls("restart"), 1)
@@ -170,48 +170,48 @@ func TestStarter_batch(t *testing.T) {
 		s := newShell(t)
 		id := s.batchID(harness.HangBatch)
 		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
-		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" })
+		s.Until("the batch is running", func() bool { status, _ := s.Status(id); return status.RunID != "" })
 		require.NotEmpty(t, s.JSON(0, "batch", "interrupt", id, "--reason", "wrong rates")["run_id"])
 		s.Want(3, "batch", "status", id, "--follow")
 		s.Want(0, "batch", "decide", id, "--choice", "give_up")
 		s.Want(4, "batch", "status", id)
 		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
-		s.Until("the run goes on", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
+		s.Until("the batch is running", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
 		s.Want(0, "batch", "cancel", id)
 		s.Want(4, "batch", "status", id)
-		require.Len(t, s.Calls("interrupt", harness.Processed), 2, "a cancel interrupts the remote run")
+		require.Len(t, s.Calls("interrupt", harness.Processed), 2, "cancelling interrupts the run")
 	})
-	t.Run("a lost answer is decided on the command line", func(t *testing.T) {
+	t.Run("outcome unknown", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		id := s.batchID(harness.QuickBatch)
 		s.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultCloseAfter, Times: 1})
-		said := s.Want(3, s.batch(harness.QuickBatch)...)
-		require.Contains(t, said.Stdout, "--choice adopt")
+		result := s.Want(3, s.batch(harness.QuickBatch)...)
+		require.Contains(t, result.Stdout, "--choice adopt")
 		s.Want(2, "batch", "decide", id, "--choice", "adopt", "--run-id", "OTHER_2026-10-31_1_1")
 		s.Want(2, "batch", "decide", id, "--choice", "retry")
 		s.Want(0, "batch", "decide", id, "--choice", "adopt", "--run-id", s.Sim.Runs()[0].ID)
 		s.Want(0, "batch", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
 	})
-	t.Run("what is tried again is told, with why", func(t *testing.T) {
+	t.Run("retries are shown", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		id := s.batchID(harness.QuickBatch)
 		s.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultStatus, Status: 503, RetryAfter: "1"})
 		s.Want(0, s.batch(harness.QuickBatch, "--detach")...)
-		var told string
-		s.Until("it is told", func() bool { // before a worker has begun it, the exit code is another
-			told = s.Run("batch", "status", id).Stdout
-			return strings.Contains(told, "is tried again")
+		var shown string
+		s.Until("the status shows the retry", func() bool { // until a worker has begun, the exit code differs
+			shown = s.Run("batch", "status", id).Stdout
+			return strings.Contains(shown, "is tried again")
 		})
-		require.Contains(t, told, harness.QuickBatch+" is tried again: ")
-		require.Contains(t, told, "503")
+		require.Contains(t, shown, harness.QuickBatch+" is tried again: ")
+		require.Contains(t, shown, "503")
 		require.Len(t, s.JSON(0, "batch", "status", id)["notes"], 1)
 		s.Sim.ClearFaults()
 		s.Want(0, "batch", "status", id, "--follow")
 	})
-	t.Run("a group", func(t *testing.T) {
+	t.Run("group", func(t *testing.T) {
 		t.Parallel()
 		s := newShell(t)
 		document := s.JSON(0, s.batch("PBSM_PROFIT_GRP", "--group", "--member", "PBSM_CUST_PROFIT", "--member", "PBSM_PROD_PROFIT")...)
@@ -251,7 +251,7 @@ func TestStarter_filesReportsMigrations(t *testing.T) {
 	}
 }
 
-// Bad usage and input: exit code 2, every fault named, nothing started.
+// Wrong usage and input exit with code 2, report all problems, and start nothing.
 func TestStarter_refusesBadInput(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
@@ -272,13 +272,13 @@ func TestStarter_refusesBadInput(t *testing.T) {
 		{[]string{"file", "list", "--connection", "other"}, []string{"other", s.Connection}},
 		{[]string{"close", "--connection", "other", "--pipeline", "night", "--as-of", harness.AsOf}, []string{"other", s.Connection}},
 		{[]string{"schedule", "create", "--connection", "other", "--pipeline", "night", "--at", "22:00", "--time-zone", "UTC", "--calendar", "us-bank"}, []string{"other", s.Connection}},
-		{s.night("--pipeline", "nihgt"), []string{"nihgt", "which has night"}},
+		{s.close("--pipeline", "nihgt"), []string{"nihgt", "which has night"}},
 		{[]string{"pipeline", "check", filepath.Join(s.Dir, "faulty.yaml")}, []string{"line 2", "stepz", "nobody", "restarts", "line 7", "nowhere"}},
 		{[]string{"status", "x", "--output", "xml"}, []string{"xml"}},
 	} {
-		said := s.Want(2, bad.args...)
+		result := s.Want(2, bad.args...)
 		for _, name := range bad.named {
-			require.Contains(t, said.Stdout+said.Stderr, name, "starter %s\n%s", strings.Join(bad.args, " "), said)
+			require.Contains(t, result.Stdout+result.Stderr, name, "starter %s\n%s", strings.Join(bad.args, " "), result)
 		}
 		if !strings.Contains(strings.Join(bad.args, " "), "--output") {
 			require.Equal(t, 2.0, s.JSON(2, bad.args...)["exit_code"])
@@ -290,11 +290,11 @@ func TestStarter_refusesBadInput(t *testing.T) {
 	s.JSON(0, "pipeline", "check", filepath.Join(s.Dir, "good.yaml"))
 }
 
-// A connection that nobody has is refused before anything starts, but not one whose workers are away.
+// A connection that no worker has is refused before anything starts, but not one whose workers are stopped.
 func TestStarter_connectionWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
-	night := func(connection string) []string { return append(s.night("--detach"), "--connection", connection) }
+	night := func(connection string) []string { return append(s.close("--detach"), "--connection", connection) }
 	id := func(connection string) string { return workflows.CloseWorkflowID(connection, "night", harness.AsOf) }
 
 	refused := s.Want(2, night("later")...)
@@ -303,8 +303,8 @@ func TestStarter_connectionWithoutWorkers(t *testing.T) {
 
 	running, err := s.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id("later"), TaskQueue: "nobody"}, workflows.NightlyCloseType, workflows.NightlyCloseInput{})
 	require.NoError(t, err)
-	require.Contains(t, s.Want(0, night("later")...).Stderr, "It was running already", "one that runs is found again")
-	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), running.GetRunID(), "the test is done with it"))
+	require.Contains(t, s.Want(0, night("later")...).Stderr, "It was running already", "attaches to a running one")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), running.GetRunID(), "end of the test"))
 
 	configured := []string{"PBSM_CONNECTIONS__SOON__BASE_URL=https://pbsm.example/t"}
 	started := s.RunEnv(configured, night("soon")...)
@@ -316,27 +316,27 @@ func TestStarter_connectionWithoutWorkers(t *testing.T) {
 	alone := harness.New(t, harness.Options{Name: "alone", NoWorker: true, TaskQueue: t.Name() + "/alone"})
 	started = alone.Run(night("later")...)
 	require.Zero(t, started.Code, "%s", started)
-	require.Contains(t, started.Stderr, "nothing happens until one does", "the first worker that comes will say")
-	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "the test is done with it"))
+	require.Contains(t, started.Stderr, "nothing happens until one does", "the first worker that starts will refuse it")
+	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "end of the test"))
 }
 
 func TestStarter_temporalUnreachable(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	nowhere := []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}
-	for _, args := range [][]string{s.night(), s.batch(harness.QuickBatch), {"status", "x"}, {"batch", "restart", "x"}, {"doctor"}} {
+	for _, args := range [][]string{s.close(), s.batch(harness.QuickBatch), {"status", "x"}, {"batch", "restart", "x"}, {"doctor"}} {
 		result := s.RunEnv(nowhere, args...)
 		require.Equal(t, 5, result.Code, "%s", result)
 		require.Contains(t, result.Stdout+result.Stderr, "127.0.0.1:1")
 	}
-	require.Equal(t, 5.0, s.OneDocument(s.RunEnv(nowhere, s.night("--output", "json")...))["exit_code"])
+	require.Equal(t, 5.0, s.OneDocument(s.RunEnv(nowhere, s.close("--output", "json")...))["exit_code"])
 }
 
-// Temporal counts a worker that was killed for minutes. What the starter says of it is true at once.
+// Temporal lists a killed worker for minutes. The starter notices at once.
 func TestStarter_noWorkerAnswers(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
-	require.Contains(t, s.Want(0, "doctor").Stdout, "noticed 1m10s after its last poll", "there is no job yet to ask about")
+	require.Contains(t, s.Want(0, "doctor").Stdout, "noticed 1m10s after its last poll", "there is no workflow to query yet")
 	run := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT"})
 	s.AwaitState(run.GetID(), workflows.Waiting)
 	require.Contains(t, s.Want(0, "doctor").Stdout, "workers: one answers")
@@ -352,7 +352,7 @@ func TestStarter_noWorkerAnswers(t *testing.T) {
 	require.Contains(t, doctor.Stdout, "worker --config pbsm.yaml")
 }
 
-// The doctor finds each thing that is broken, says what to do, and calls the rest ok.
+// The doctor finds each problem, says what to do, and reports everything else as ok.
 func TestStarter_doctor(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
@@ -366,14 +366,14 @@ func TestStarter_doctor(t *testing.T) {
 	for name, broken := range map[string]struct {
 		env  string
 		code int
-		says string
+		want string
 	}{
 		"configuration":     {key("BASE_URL") + "nonsense", 2, "base_url"},
 		"unknown key":       {key("BASE_ULR") + "x", 2, "base_ulr"},
 		"CA":                {key("CA_FILE") + "", 2, "ca_file"},
 		"other CA":          {key("CA_FILE") + otherCA(t), 1, "--save-cert"},
 		"host":              {key("BASE_URL") + "https://localhost:1/tenant", 1, "localhost:1"},
-		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check client id"}, // the service says "wrong", too
+		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check client id"}, // the service also says "wrong"
 		"client secret":     {key("CLIENT_SECRET") + "wrong", 1, "login"},
 		"user":              {key("REMOTE_USER") + "nobody", 1, "call"},
 		"tenant":            {key("TENANT_ID") + "other", 1, "call"},
@@ -392,7 +392,7 @@ func TestStarter_doctor(t *testing.T) {
 				require.Equal(t, broken.code, result.Code, "%s", result)
 			}
 			require.NotZero(t, result.Code, "%s", result)
-			require.Contains(t, result.Stdout, broken.says, "%s", result)
+			require.Contains(t, result.Stdout, broken.want, "%s", result)
 			require.Equal(t, false, s.OneDocument(result)["ok"])
 			require.NotContains(t, result.String(), s.Sim.Options().Password)
 		})
@@ -400,13 +400,13 @@ func TestStarter_doctor(t *testing.T) {
 	s.Sim.UnlockAccount()
 
 	saved := filepath.Join(s.Dir, "outcert.pem")
-	said := s.RunEnv([]string{key("CA_FILE") + otherCA(t)}, "doctor", "--save-cert", saved)
-	require.Equal(t, 1, said.Code)
-	require.Regexp(t, regexp.MustCompile(`(?i)SHA-?256`), said.Stdout)
+	result := s.RunEnv([]string{key("CA_FILE") + otherCA(t)}, "doctor", "--save-cert", saved)
+	require.Equal(t, 1, result.Code)
+	require.Regexp(t, regexp.MustCompile(`(?i)SHA-?256`), result.Stdout)
 	require.Equal(t, 0, s.RunEnv([]string{key("CA_FILE") + saved}, "doctor").Code, "the saved certificate can be named in ca_file")
 }
 
-// otherCA is the certificate of a tenant that has nothing to do with the test's.
+// otherCA returns the CA file of an unrelated tenant.
 func otherCA(t *testing.T) string {
 	t.Helper()
 	other, err := simulator.Start(simulator.Options{})

@@ -31,7 +31,7 @@ const (
 	apiKey    = "not-a-real-api-key"
 )
 
-// cloud is a Temporal frontend as Temporal Cloud has it: behind TLS of an authority of its own.
+// cloud is a Temporal frontend like that of Temporal Cloud: behind TLS with an authority of its own.
 type cloud struct {
 	address string
 	ca      string // files
@@ -41,7 +41,7 @@ type cloud struct {
 	certs   atomic.Int64 // calls with a client certificate
 }
 
-// newCloud puts TLS before a server. It wants a certificate, an API key, or takes both.
+// newCloud puts a TLS proxy in front of a server, which accepts a client certificate or an API key.
 func newCloud(t *testing.T, e *harness.Env, auth tls.ClientAuthType) *cloud {
 	t.Helper()
 	c := &cloud{}
@@ -60,7 +60,7 @@ func newCloud(t *testing.T, e *harness.Env, auth tls.ClientAuthType) *cloud {
 
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: e.Server.Address})
 	plain := &http.Transport{Protocols: new(http.Protocols)}
-	plain.Protocols.SetUnencryptedHTTP2(true) // as gRPC speaks it
+	plain.Protocols.SetUnencryptedHTTP2(true) // as gRPC uses it
 	proxy.Transport, proxy.FlushInterval = plain, -1
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer "+apiKey {
@@ -87,7 +87,7 @@ func newCloud(t *testing.T, e *harness.Env, auth tls.ClientAuthType) *cloud {
 	return c
 }
 
-// issue makes a key and its certificate, signed by an authority or, without one, an authority's.
+// issue creates a key and its certificate, signed by an authority; without one, the certificate is an authority's.
 func issue(t *testing.T, signer *ecdsa.PrivateKey, by *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -108,7 +108,8 @@ func issue(t *testing.T, signer *ecdsa.PrivateKey, by *x509.Certificate) (*ecdsa
 	return key, certificate
 }
 
-// A night through a frontend that wants a client's certificate, set in variables as docs/operations.md has them; and in a profile.
+// Connects to a frontend that requires a client certificate, configured by the variables of docs/operations.md and by a
+// profile.
 func TestTemporal_behindTLS(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{NoWorker: true})
@@ -136,19 +137,19 @@ client_key_path = "`+c.key+`"
 	require.Zero(t, result.Code, result)
 
 	for what, env := range map[string][]string{
-		"without a certificate of one's own": ca,
-		"without the authority":              {address, "TEMPORAL_TLS=true", "TEMPORAL_TLS_SERVER_NAME=" + cloudName, mine[4], mine[5]},
-		"without the name":                   {address, ca[1], ca[2], mine[4], mine[5]},
-		"without TLS":                        {address},
+		"without a client certificate": ca,
+		"without the authority":        {address, "TEMPORAL_TLS=true", "TEMPORAL_TLS_SERVER_NAME=" + cloudName, mine[4], mine[5]},
+		"without the name":             {address, ca[1], ca[2], mine[4], mine[5]},
+		"without TLS":                  {address},
 	} {
-		code, said := ends(t, e.LaunchWorker(env...))
-		require.Equal(t, 5, code, "%s: %s", what, said)
-		require.Contains(t, said, net.JoinHostPort("127.0.0.1", c.address[len("127.0.0.1:"):]), what)
-		require.Contains(t, said, "TLS", what)
+		code, output := exit(t, e.LaunchWorker(env...))
+		require.Equal(t, 5, code, "%s: %s", what, output)
+		require.Contains(t, output, net.JoinHostPort("127.0.0.1", c.address[len("127.0.0.1:"):]), what)
+		require.Contains(t, output, "TLS", what)
 	}
 }
 
-// An API key goes along as a bearer's, over TLS only, and is in nothing that the worker says.
+// The API key is sent as a bearer token, over TLS only, and is never logged.
 func TestTemporal_withAPIKey(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{NoWorker: true})
@@ -163,7 +164,7 @@ func TestTemporal_withAPIKey(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(log), apiKey)
 
-	code, said := ends(t, e.LaunchWorker(append(env, "TEMPORAL_API_KEY=another")...))
-	require.Equal(t, 5, code, said)
-	require.NotContains(t, said, "another")
+	code, output := exit(t, e.LaunchWorker(append(env, "TEMPORAL_API_KEY=another")...))
+	require.Equal(t, 5, code, output)
+	require.NotContains(t, output, "another")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// ends waits for a worker that cannot start and gives its exit code and what it said.
-func ends(t *testing.T, p *harness.Process) (int, string) {
+// exit waits for a worker that cannot start, and returns its exit code and its log.
+func exit(t *testing.T, p *harness.Process) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -26,16 +26,16 @@ func ends(t *testing.T, p *harness.Process) (int, string) {
 
 func TestWorker_cannotStart(t *testing.T) {
 	t.Parallel()
-	t.Run("Temporal is unreachable", func(t *testing.T) {
+	t.Run("Temporal unreachable", func(t *testing.T) {
 		t.Parallel()
 		e := harness.New(t, harness.Options{NoWorker: true})
 		address := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
-		code, said := ends(t, e.LaunchWorker("TEMPORAL_ADDRESS="+address))
-		require.Equal(t, 5, code, said)
-		require.Contains(t, said, address)
-		require.Contains(t, said, "TEMPORAL_ADDRESS")
+		code, output := exit(t, e.LaunchWorker("TEMPORAL_ADDRESS="+address))
+		require.Equal(t, 5, code, output)
+		require.Contains(t, output, address)
+		require.Contains(t, output, "TEMPORAL_ADDRESS")
 	})
-	t.Run("every fault of the configuration is named", func(t *testing.T) {
+	t.Run("problems of the configuration", func(t *testing.T) {
 		t.Parallel()
 		e := harness.New(t, harness.Options{NoWorker: true, Settings: map[string]string{
 			"connection.base_url":       "http://not-secure.example.com/tenant",
@@ -46,21 +46,21 @@ func TestWorker_cannotStart(t *testing.T) {
 			"worker.log.level":          "loud",
 			"stores.inbox.url":          "ftp://example.com",
 		}})
-		code, said := ends(t, e.LaunchWorker())
-		require.Equal(t, 2, code, said)
+		code, output := exit(t, e.LaunchWorker())
+		require.Equal(t, 2, code, output)
 		for _, key := range []string{"base_url", "password", "ca_file", "timeot", "worker.poll.min", "worker.log.level", "stores.inbox.url"} {
-			require.Contains(t, said, key)
+			require.Contains(t, output, key)
 		}
-		require.NotContains(t, said, e.Sim.Options().ClientSecret)
+		require.NotContains(t, output, e.Sim.Options().ClientSecret)
 	})
-	t.Run("the configuration is missing", func(t *testing.T) {
+	t.Run("configuration missing", func(t *testing.T) {
 		t.Parallel()
 		e := harness.New(t, harness.Options{NoWorker: true})
-		code, said := ends(t, e.LaunchWorker("PBSM_CONFIG="+e.Dir+"/nowhere.yaml"))
-		require.Equal(t, 2, code, said)
-		require.Contains(t, said, "nowhere.yaml")
+		code, output := exit(t, e.LaunchWorker("PBSM_CONFIG="+e.Dir+"/nowhere.yaml"))
+		require.Equal(t, 2, code, output)
+		require.Contains(t, output, "nowhere.yaml")
 	})
-	t.Run("the namespace lacks the search attributes", func(t *testing.T) {
+	t.Run("search attributes missing", func(t *testing.T) {
 		t.Parallel()
 		e := harness.New(t, harness.Options{NoWorker: true})
 		_, err := e.Temporal.WorkflowService().RegisterNamespace(t.Context(), &workflowservice.RegisterNamespaceRequest{
@@ -71,16 +71,16 @@ func TestWorker_cannotStart(t *testing.T) {
 			_, err := e.Temporal.WorkflowService().ListOpenWorkflowExecutions(t.Context(), &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: "bare"})
 			return err == nil
 		})
-		code, said := ends(t, e.LaunchWorker("TEMPORAL_NAMESPACE=bare"))
-		require.Equal(t, 1, code, said)
+		code, output := exit(t, e.LaunchWorker("TEMPORAL_NAMESPACE=bare"))
+		require.Equal(t, 1, code, output)
 		for _, name := range workflows.SearchAttributes() {
-			require.Contains(t, said, name)
+			require.Contains(t, output, name)
 		}
-		require.Contains(t, said, "starter search-attributes create")
+		require.Contains(t, output, "starter search-attributes create")
 	})
 }
 
-// The readiness page tells the truth, and the binary's own health check reads it.
+// The worker's health check reports whether Temporal is reachable.
 func TestWorker_health(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)

@@ -20,9 +20,9 @@ import (
 
 const chaptersPage = "../../CHAPTERS.md"
 
-// row maps a call of the document to the test that makes it. The call and the part of its subject or
-// name are as the simulated service's journal has them; client is the method of pbsm.Client behind it,
-// activity the activity ("" for the token, which every activity fetches by itself).
+// row maps a call of the document to the test that makes it. call and the prefix of its subject are as in the journal of
+// the simulated service; client is the method of pbsm.Client, activity the activity that calls it ("" for the token, which
+// every activity fetches itself).
 type row struct {
 	chapter  string
 	what     string
@@ -66,10 +66,11 @@ var chapterRows = []row{
 	{"3, later releases", "Scan of an uploaded file (a setting)", "scan-file", "", "ScanFile", "ScanFile", "Scan"},
 }
 
-// Methods of pbsm.Client that make no call.
+// noCalls are the methods of pbsm.Client that make no call.
 var noCalls = []string{"Format", "LoginRefused"}
 
-// Every REST call of the document, through its activity in a real workflow, over HTTPS with a private CA.
+// Makes every REST call of the document through its activity in a real workflow, over HTTPS with a private CA. The client
+// and the activities have their own tests of each call; this one shows that the parts fit together.
 func TestChapters(t *testing.T) {
 	t.Parallel()
 	catalog := simulator.DefaultCatalog()
@@ -82,7 +83,7 @@ func TestChapters(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := e
-			if name == "Scan" { // a tenant of another release
+			if name == "Scan" { // a tenant with another release
 				e = harness.New(t, harness.Options{
 					Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.ScanRequired}},
 					Settings:  map[string]string{"connection.scan_after_upload": "true"},
@@ -95,7 +96,7 @@ func TestChapters(t *testing.T) {
 					continue
 				}
 				about := func(entry simulator.Entry) bool { return strings.HasPrefix(entry.Subject, r.about) }
-				require.NotEmpty(t, e.Calls(r.call, harness.Processed, about), "chapter %s, %s: the service saw no such call", r.chapter, r.what)
+				require.NotEmpty(t, e.Calls(r.call, harness.Processed, about), "chapter %s, %s: the service received no such call", r.chapter, r.what)
 				if r.activity != "" {
 					require.Contains(t, activities, r.activity, "chapter %s, %s: no workflow scheduled the activity", r.chapter, r.what)
 				}
@@ -159,33 +160,33 @@ func chapterReports(t *testing.T, e *harness.Env) {
 }
 
 func chapterBatch(t *testing.T, e *harness.Env) {
-	steerThrough(t, e, workflows.RunBatchInput{Code: harness.HangBatch})
+	sendCommands(t, e, workflows.RunBatchInput{Code: harness.HangBatch})
 }
 
 func chapterGroup(t *testing.T, e *harness.Env) {
-	steerThrough(t, e, workflows.RunBatchInput{Code: hangGroup, Group: true, Batches: []workflows.GroupBatch{{Code: harness.QuickBatch}, {Code: harness.HangBatch}}})
+	sendCommands(t, e, workflows.RunBatchInput{Code: hangGroup, Group: true, Batches: []workflows.GroupBatch{{Code: harness.QuickBatch}, {Code: harness.HangBatch}}})
 }
 
-// steerThrough interrupts, restarts, interrupts, reruns, interrupts and gives up.
-func steerThrough(t *testing.T, e *harness.Env, in workflows.RunBatchInput) {
+// sendCommands interrupts, restarts, interrupts, reruns, interrupts and gives up.
+func sendCommands(t *testing.T, e *harness.Env, in workflows.RunBatchInput) {
 	run := e.StartBatch(in)
-	steer := func(name string, word workflows.Command) workflows.CommandResult {
-		word.By, word.Why = "operator", "test"
-		answer, err := e.Steer(run.GetID(), name, word)
+	send := func(name string, command workflows.Command) workflows.CommandResult {
+		command.By, command.Why = "operator", "test"
+		answer, err := e.Command(run.GetID(), name, command)
 		require.NoError(t, err, name)
 		return answer
 	}
 	e.Until(in.Code+" runs", func() bool { s, _ := e.Status(run.GetID()); return s.StatusCode == "2" })
 	for _, again := range []string{workflows.RestartCommand, workflows.RerunCommand} {
-		steer(workflows.InterruptCommand, workflows.Command{})
+		send(workflows.InterruptCommand, workflows.Command{})
 		e.AwaitState(run.GetID(), workflows.Waiting)
-		answer := steer(again, workflows.Command{})
+		answer := send(again, workflows.Command{})
 		require.NotEmpty(t, answer.RunID)
 		e.Until(in.Code+" runs again", func() bool { s, _ := e.Status(run.GetID()); return s.StatusCode == "2" && s.RunID == answer.RunID })
 	}
-	steer(workflows.InterruptCommand, workflows.Command{})
+	send(workflows.InterruptCommand, workflows.Command{})
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	steer(workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp})
+	send(workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp})
 	require.ErrorContains(t, e.Await(run, nil), "given up")
 	status, ok := e.Status(run.GetID())
 	require.True(t, ok)
@@ -198,7 +199,7 @@ func chapterScan(t *testing.T, e *harness.Env) {
 		workflows.UploadFileInput{Connection: e.Connection, File: "inbox/gl.csv"}), nil))
 }
 
-// scheduledActivities are the types of all activities that the workflows of a connection scheduled.
+// scheduledActivities returns the types of all activities that the workflows of a connection scheduled.
 func scheduledActivities(t *testing.T, e *harness.Env) []string {
 	t.Helper()
 	var types []string
@@ -216,7 +217,7 @@ func scheduledActivities(t *testing.T, e *harness.Env) []string {
 	return types
 }
 
-// The table holds every call of the client, every call that the service has, and stands in CHAPTERS.md.
+// The table has every call of the client and of the service, and equals CHAPTERS.md.
 func TestChapters_tableIsComplete(t *testing.T) {
 	t.Parallel()
 	column := func(of func(row) string) []string {
@@ -234,13 +235,13 @@ func TestChapters_tableIsComplete(t *testing.T) {
 	}
 	for _, call := range simulator.Calls() {
 		if strings.HasPrefix(call, "multipart-") || call == "part-put" || call == "object-head" {
-			continue // ways to move bytes, not calls of the document
+			continue // ways to transfer bytes, not calls of the document
 		}
 		require.Contains(t, column(func(r row) string { return r.call }), call, "the service's call %s has no row", call)
 	}
 
 	var doc strings.Builder
-	doc.WriteString("# Which test covers which chapter\n\nKept in step by `TestChapters_tableIsComplete`; `PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close` writes it.\n\n" +
+	doc.WriteString("# Which test covers which chapter\n\nChecked by `TestChapters_tableIsComplete`; `PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close` writes it.\n\n" +
 		"| chapter | call | client (`internal/pbsm`) | activity | test |\n|---|---|---|---|---|\n")
 	for _, r := range chapterRows {
 		fmt.Fprintf(&doc, "| %s | %s | %s | %s | `TestChapters/%s` |\n", r.chapter, r.what, r.client, r.activity, r.test)
@@ -250,5 +251,5 @@ func TestChapters_tableIsComplete(t *testing.T) {
 	}
 	written, err := os.ReadFile(chaptersPage)
 	require.NoError(t, err)
-	require.Equal(t, doc.String(), string(written), "CHAPTERS.md is out of step: PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close")
+	require.Equal(t, doc.String(), string(written), "CHAPTERS.md is stale: PBSMFLOW_UPDATE=1 go test -run Table ./e2e/close")
 }

@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	wantedFaults  = 1000
-	closesAtOnce  = 16
-	mostCloses    = 120
-	faultPerCall  = 0.45 // chance that a request that is safe to repeat meets one
-	faultPerPost  = 0.3
-	faultPerToken = 0.25
+	wantedFaults       = 1000
+	closesAtOnce       = 16
+	mostCloses         = 120
+	faultPerCall       = 0.45 // probability of a fault for a request that is safe to repeat
+	faultPerSubmission = 0.3
+	faultPerToken      = 0.25
 
-	// Pauses between attempts double up to a minute, and some close of a hundred meets ten faults in a row.
-	closePatience = 10 * time.Minute
+	// Pauses between attempts double up to a minute, and one of a hundred closes meets ten faults in a row.
+	closeTimeout = 10 * time.Minute
 )
 
-// Kinds of faults by what is safe: any call that is repeated, calls about bytes, posts that happen once, logins.
+// Kinds of faults by the calls that they are safe for: calls that are repeated, transfers, submissions, logins.
 var (
 	anyCall = []simulator.Fault{
 		{Kind: simulator.FaultStatus}, {Kind: simulator.FaultStatus, Status: 500}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"},
@@ -54,7 +54,7 @@ var (
 		{Kind: simulator.FaultCloseBefore}, {Kind: simulator.FaultCloseAfter}, {Kind: simulator.FaultStatusAfter}, {Kind: simulator.FaultTruncate},
 		{Kind: simulator.FaultCorrupt, Bytes: 77}, {Kind: simulator.FaultWrongLength, Bytes: 5}, {Kind: simulator.FaultSlow, Delay: 200 * time.Millisecond},
 	}
-	// The only ones of which it is certain that the post was not carried out.
+	// The only ones after which a submission was certainly not carried out.
 	once = []simulator.Fault{
 		{Kind: simulator.FaultUnauthorized}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"}, {Kind: simulator.FaultExpireTokens},
 		{Kind: simulator.FaultExpireLogins}, {Kind: simulator.FaultDelayAfter, Delay: 200 * time.Millisecond}, {Kind: simulator.FaultSlow, Delay: 200 * time.Millisecond},
@@ -66,8 +66,8 @@ var (
 	}
 )
 
-// everyFault arms all kinds for all calls, each with its share of the chance that a request meets one.
-// A close meets a PAR that has expired only once: five in a row are given up on purpose.
+// everyFault returns all kinds for all calls, each with its share of the probability. Expired PARs are rare, because a
+// transfer fails after five in a row, by design.
 func everyFault(random *rand.Rand) []simulator.Fault {
 	var armed []simulator.Fault
 	arm := func(call string, chance float64, kinds []simulator.Fault) {
@@ -87,14 +87,14 @@ func everyFault(random *rand.Rand) []simulator.Fault {
 	arm("object-put", faultPerCall, put)
 	arm("object-get", faultPerCall, get)
 	for _, call := range []string{"trigger", "restart"} {
-		arm(call, faultPerPost, once)
+		arm(call, faultPerSubmission, once)
 	}
 	arm("token", faultPerToken, logins)
 	random.Shuffle(len(armed), func(i, j int) { armed[i], armed[j] = armed[j], armed[i] })
 	return armed
 }
 
-const stormPipeline = `name: %s
+const faultyPipeline = `name: %s
 steps:
   - id: ledger
     upload: {file: "inbox/gl.csv", name: "gl_%[1]s.csv"}
@@ -113,8 +113,8 @@ steps:
     import: {code: MIG_IMPORT1}
 `
 
-// A thousand faults of all kinds, over every call that is safe to repeat: every close still ends well,
-// nothing is posted twice, and what comes down is what the service holds.
+// With a thousand faults of all kinds, in every call that is safe to repeat, every close still succeeds, nothing is
+// submitted twice, and the downloads equal what the service holds.
 func TestClose_survivesAThousandFaults(t *testing.T) {
 	t.Parallel()
 	seed := time.Now().UnixNano()
@@ -133,9 +133,9 @@ func TestClose_survivesAThousandFaults(t *testing.T) {
 	})
 	ledger := harness.Ledger(50)
 	e.Write(e.Inbox, "gl.csv", ledger)
-	require.NoError(t, e.Await(e.Start("calm/"+e.Connection, workflows.GenerateReport,
-		workflows.GenerateReportInput{Connection: e.Connection, Code: "RPT_SMALL", SaveTo: "reports/calm.csv"}), nil))
-	report, err := os.ReadFile(e.Reports + "/calm.csv") // the service gives every instance of a report the same rows
+	require.NoError(t, e.Await(e.Start("before/"+e.Connection, workflows.GenerateReport,
+		workflows.GenerateReportInput{Connection: e.Connection, Code: "RPT_SMALL", SaveTo: "reports/before.csv"}), nil))
+	report, err := os.ReadFile(e.Reports + "/before.csv") // every instance of a report has the same rows
 	require.NoError(t, err)
 	e.Sim.Inject(everyFault(rand.New(rand.NewPCG(uint64(seed), 2)))...)
 
@@ -160,7 +160,7 @@ func TestClose_survivesAThousandFaults(t *testing.T) {
 				if !more || t.Failed() {
 					return
 				}
-				closeThroughTheStorm(t, e, fmt.Sprintf("storm-%d", number), ledger, string(report))
+				runClose(t, e, fmt.Sprintf("faulty-%d", number), ledger, string(report))
 			}
 		})
 	}
@@ -177,16 +177,16 @@ func TestClose_survivesAThousandFaults(t *testing.T) {
 	t.Logf("%d closes, %d requests, %d faults", ended, len(e.Sim.Journal()), injected(e))
 }
 
-func closeThroughTheStorm(t *testing.T, e *harness.Env, name, ledger, report string) {
-	definition, err := json.Marshal(fmt.Sprintf(stormPipeline, name))
+func runClose(t *testing.T, e *harness.Env, name, ledger, report string) {
+	definition, err := json.Marshal(fmt.Sprintf(faultyPipeline, name))
 	if !requireNoError(t, err) {
 		return
 	}
-	// Each close is of a date of its own, so that its batches are its own.
+	// Each close has a date of its own, and therefore batches of its own.
 	in := workflows.NightlyCloseInput{Connection: e.Connection, Definition: definition, AsOfDate: dateOf(name)}
 	run := e.Start(workflows.CloseWorkflowID(e.Connection, name, in.AsOfDate), workflows.NightlyClose, in)
 	var result workflows.NightlyCloseResult
-	if !requireNoError(t, e.AwaitWithin(closePatience, run, &result)) {
+	if !requireNoError(t, e.AwaitWithin(closeTimeout, run, &result)) {
 		if status, ok := e.Status(run.GetID()); ok {
 			t.Logf("%s", status.Markdown())
 		}
@@ -208,7 +208,7 @@ func closeThroughTheStorm(t *testing.T, e *harness.Env, name, ledger, report str
 	}
 }
 
-// requireArrived compares what the service holds with what was sent.
+// requireArrived compares what the service holds with what was uploaded.
 func requireArrived(t *testing.T, e *harness.Env, result workflows.FileResult, want string) {
 	id, err := strconv.ParseInt(result.FileID, 10, 64)
 	if !requireNoError(t, err) {
@@ -221,11 +221,11 @@ func requireArrived(t *testing.T, e *harness.Env, result workflows.FileResult, w
 	defer object.Close()
 	got, err := io.ReadAll(object)
 	if requireNoError(t, err) && string(got) != want {
-		t.Errorf("file %d is not what was sent", id)
+		t.Errorf("file %d is not what was uploaded", id)
 	}
 }
 
-// requireSaved compares what was saved, and what is said of it, with what the service holds.
+// requireSaved compares the saved file and the result with what the service holds.
 func requireSaved(t *testing.T, path string, result workflows.FileResult, want string) {
 	got, err := os.ReadFile(path)
 	if !requireNoError(t, err) {
@@ -237,7 +237,7 @@ func requireSaved(t *testing.T, path string, result workflows.FileResult, want s
 	}
 }
 
-// requireNoError is for goroutines, in which a test cannot be stopped.
+// requireNoError is for goroutines, which must not stop the test.
 func requireNoError(t *testing.T, err error) bool {
 	if err != nil {
 		t.Error(err)
@@ -247,7 +247,7 @@ func requireNoError(t *testing.T, err error) bool {
 
 func dateOf(name string) string {
 	var number int
-	_, _ = fmt.Sscanf(name, "storm-%d", &number)
+	_, _ = fmt.Sscanf(name, "faulty-%d", &number)
 	return time.Date(2026, 1, number, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Temporal on PostgreSQL, configured as compose configures it, is killed in the middle of a
-// night and started again: the night ends well, and nothing was posted twice.
+// Temporal on PostgreSQL, configured as in Compose, is killed during a close and restarted: the close succeeds, and nothing
+// is submitted twice.
 func TestClose_resumesAfterServerKillOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	cluster := harness.StartCluster(t)
@@ -34,9 +34,9 @@ steps:
     report: {code: RPT002, save_to: reports/report.csv}
 `)
 	run := e.StartClose("night")
-	e.Until("the batch is on its way", func() bool { return len(e.Calls("status")) > 0 })
+	e.Until("the batch is polled", func() bool { return len(e.Calls("status")) > 0 })
 	cluster.Kill()
-	cluster.StartAgain()
+	cluster.Restart()
 
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))

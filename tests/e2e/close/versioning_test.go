@@ -11,20 +11,19 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A night that is under way ends on the version that it began with, while new ones begin on
-// the one that has become current.
+// A running batch ends on the version on which it began, while new ones begin on the current version.
 func TestUpgrade_runningClosesKeepTheirVersion(t *testing.T) {
 	t.Parallel()
 	const deployment = "pbsmflow-upgrade"
 	version := func(buildID string) []string {
 		return []string{"TEMPORAL_DEPLOYMENT_NAME=" + deployment, "TEMPORAL_WORKER_BUILD_ID=" + buildID}
 	}
-	// The server asks every few minutes whether a version is drained; here every second.
+	// The server checks every few minutes whether a version is drained; here every second.
 	server := harness.StartServer(t, "--dynamic-config", "matching.wv.VersionDrainageStatusVisibilityGracePeriod=1s",
 		"--dynamic-config", "matching.wv.VersionDrainageStatusRefreshInterval=1s")
 	e := harness.New(t, harness.Options{NoWorker: true, Server: server, Simulator: simulator.Options{Speed: 60}})
 	promote := func(args ...string) {
-		e.Until("version "+args[0]+" is promoted", func() bool { // its workers have to be known first
+		e.Until("version "+args[0]+" is promoted", func() bool { // once its workers are known
 			return e.Run(append([]string{"deployment", "promote", "--deployment", deployment}, args...)...).Code == 0
 		})
 	}
@@ -47,8 +46,8 @@ func TestUpgrade_runningClosesKeepTheirVersion(t *testing.T) {
 
 	old := e.StartWorker(version("one")...)
 	promote("one")
-	night := workflows.RunBatchInput{Connection: e.Connection, Code: "PBSM_ALLOC", AsOfDate: harness.AsOf}
-	before := e.StartBatch(night)
+	in := workflows.RunBatchInput{Connection: e.Connection, Code: "PBSM_ALLOC", AsOfDate: harness.AsOf}
+	before := e.StartBatch(in)
 	e.Until("the first batch runs", func() bool {
 		status, ok := e.Status(before.GetID())
 		return ok && status.RunID != ""
@@ -59,12 +58,12 @@ func TestUpgrade_runningClosesKeepTheirVersion(t *testing.T) {
 	promote("two", "--percent", "25")
 	is("two", "ramping")
 	promote("two")
-	night.Key = "after-the-upgrade"
-	after := e.StartBatch(night)
+	in.Key = "after-the-upgrade"
+	after := e.StartBatch(in)
 	is("one", "draining")
 	require.Equal(t, "current", state("two"))
 
-	// A version that lacks a connection would leave its batches without a worker.
+	// With a version that lacks a connection, its batches would have no worker.
 	other := harness.New(t, harness.Options{NoWorker: true, Server: server, TaskQueue: e.TaskQueue, Name: "-other"})
 	other.StartWorker(version("three")...)
 	is("three", "inactive")
@@ -80,10 +79,10 @@ func TestUpgrade_runningClosesKeepTheirVersion(t *testing.T) {
 	require.Equal(t, "two", buildOf(after.GetID()))
 	require.Greater(t, result.EndedAt.Sub(result.TriggeredAt), time.Second)
 
-	// That it is drained says when its workers may go; the night after it needs none of them.
+	// Workers of a drained version may be stopped: no later batch needs them.
 	is("one", "drained")
 	require.Contains(t, e.Want(0, "deployment", "list", "--deployment", deployment).Stdout, "its workers may be stopped")
 	old.Stop()
-	night.Key = "after-the-old-one-went"
-	require.NoError(t, e.Await(e.StartBatch(night), nil))
+	in.Key = "after-the-old-version-stopped"
+	require.NoError(t, e.Await(e.StartBatch(in), nil))
 }

@@ -11,19 +11,19 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Two batches with the same tasks, one of 10 minutes and one of 10 hours: the history grows with
-// what happens, not with how long it takes, and the end is noticed within 5 % of the length.
+// Runs two batches with the same tasks, of 10 minutes and of 10 hours: the history grows with what happens, not with the
+// duration, and the end is noticed within 5 % of the duration.
 //
-// It does not run beside the others: on a busy machine everything is noticed late.
+// It does not run in parallel with other tests, because on a busy machine everything is noticed late.
 func TestRunBatch_pollsAddNoEvents(t *testing.T) {
 	catalog := simulator.DefaultCatalog()
-	catalog.Queue = 0 // the state before the first task would be too short to be seen every time
+	catalog.Queue = 0 // the state before the first task would be too short to be polled every time
 	e := harness.New(t, harness.Options{
 		Simulator: simulator.Options{Catalog: catalog},
 		Settings:  map[string]string{"worker.poll.min": "50ms", "worker.poll.max": "1m"},
 	})
-	type seen struct{ events, polls int }
-	follow := func(code string, length, real time.Duration) seen {
+	type observed struct{ events, polls int }
+	follow := func(code string, length, real time.Duration) observed {
 		e.Sim.SetSpeed(length.Seconds() / real.Seconds())
 		run := e.StartBatch(workflows.RunBatchInput{Code: code})
 		var result workflows.RunBatchResult
@@ -31,13 +31,13 @@ func TestRunBatch_pollsAddNoEvents(t *testing.T) {
 		ended, ok := e.Sim.Run(result.RunID)
 		require.True(t, ok)
 		require.Equal(t, length, ended.Duration, "simulated length of %s", code)
-		late := result.EndedAt.Sub(ended.Ended)
-		require.Less(t, late, real/20, "%s, which ran for %s, was noticed %s late", code, real, late)
-		return seen{len(e.History(run.GetID(), run.GetRunID())), ended.Polls}
+		delay := result.EndedAt.Sub(ended.Ended)
+		require.Less(t, delay, real/20, "the end of %s, which ran for %s, was noticed after %s", code, real, delay)
+		return observed{len(e.History(run.GetID(), run.GetRunID())), ended.Polls}
 	}
 	short := follow("PBSM_SHORT", 10*time.Minute, 20*time.Second)
 	long := follow("PBSM_LONG", 10*time.Hour, 40*time.Second)
 	require.Equal(t, short.events, long.events, "history events of ten minutes and of ten hours")
-	require.Greater(t, long.polls, long.events, "more polls than events, or nothing was proved")
+	require.Greater(t, long.polls, long.events, "there have to be more polls than events")
 	t.Logf("events %d and %d, polls %d and %d", short.events, long.events, short.polls, long.polls)
 }

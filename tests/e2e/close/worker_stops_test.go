@@ -13,7 +13,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A worker that is told to stop, or dies, while a file or a trigger is under way: the night goes on with the next one.
+// A worker stops or dies during an upload or a trigger: the close continues on the next worker.
 func TestClose_resumesAfterWorkerStops(t *testing.T) {
 	t.Parallel()
 	const delay = 3 * time.Second
@@ -24,7 +24,7 @@ func TestClose_resumesAfterWorkerStops(t *testing.T) {
 		fault    simulator.Fault
 		end      syscall.Signal
 		settings map[string]string
-		within   time.Duration // how soon the worker has to be gone
+		within   time.Duration // within which the worker has to stop
 	}{
 		{name: "SIGTERM during an upload", fault: upload, end: syscall.SIGTERM, within: 15 * time.Second},
 		{name: "SIGTERM during a long upload", fault: upload, end: syscall.SIGTERM, settings: map[string]string{"worker.stop_timeout": "500ms"}, within: delay},
@@ -45,14 +45,14 @@ steps:
 `)
 			e.Sim.Inject(c.fault)
 			run := e.StartClose("night")
-			e.Until(c.fault.Call+" is under way", func() bool { return underWay(e, c.fault.Call) })
-			told := time.Now()
+			e.Until(c.fault.Call+" has reached the service", func() bool { return arrived(e, c.fault.Call) })
+			signalled := time.Now()
 			e.Worker.Signal(c.end)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			code, err := e.Worker.Wait(ctx)
 			require.NoError(t, err)
-			require.Less(t, time.Since(told), c.within)
+			require.Less(t, time.Since(signalled), c.within)
 			if c.end == syscall.SIGTERM {
 				require.Zero(t, code, e.Worker.Tail())
 			}
@@ -66,12 +66,12 @@ steps:
 	}
 }
 
-// underWay tells that a request has reached the service although it is not answered yet.
-func underWay(e *harness.Env, call string) bool {
+// arrived reports whether a request has reached the service, which has not responded yet.
+func arrived(e *harness.Env, call string) bool {
 	switch call {
 	case "trigger":
 		return len(e.Sim.Runs()) > 0
-	default: // the PAR was handed out, and its bytes follow at once
+	default: // the upload follows its PAR at once
 		return len(e.Calls("upload-par")) > 0
 	}
 }

@@ -73,7 +73,7 @@ func TestExecuteClose_asAChildThatTakesCommands(t *testing.T) {
 	check(bad, false)
 	e.AwaitState(id, workflows.Waiting)
 	require.Len(t, e.Calls("interrupt", harness.Processed), 1)
-	_, err := e.Steer(id, workflows.DecideCommand, workflows.Command{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
+	_, err := e.Command(id, workflows.DecideCommand, workflows.Command{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Await(bad, nil), "allocate failed")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Everything that waits is found, with commands that work as they are printed.
+// Lists every open question, with commands that work as printed.
 func TestInbox_printsCommandsThatWork(t *testing.T) {
 	t.Parallel()
 	s := harness.New(t, harness.Options{})
@@ -20,10 +20,10 @@ func TestInbox_printsCommandsThatWork(t *testing.T) {
 
 	s.Write(s.Pipelines, "waits.yaml", "name: waits\nsteps:\n  - id: allocate\n    batch: {code: PBSM_FAIL}\n  - id: sign-off\n    approve: {message: Are the books good}\n")
 	deadline := time.Now().Add(time.Hour)
-	night := s.StartClose("waits")
+	closing := s.StartClose("waits")
 	alone := s.StartBatch(workflows.RunBatchInput{Code: "PBSM_ABORT", Deadline: deadline})
 	var waiting []any
-	s.Until("three questions are asked", func() bool {
+	s.Until("three questions are open", func() bool {
 		result := s.Run(append(inbox, "--output", "json")...)
 		waiting, _ = s.OneDocument(result)["waiting"].([]any)
 		return len(waiting) == 3 && result.Code == 3
@@ -36,30 +36,30 @@ func TestInbox_printsCommandsThatWork(t *testing.T) {
 		require.Equal(t, harness.AsOf, w["as_of_date"])
 		subjects = append(subjects, w["workflow_id"].(string)+" "+w["subject"].(string))
 	}
-	require.Equal(t, alone.GetID()+" PBSM_ABORT", subjects[0], "the only one with a deadline is the first")
-	require.ElementsMatch(t, []string{night.GetID() + " allocate", night.GetID() + " sign-off"}, subjects[1:], "not the batch for which the close asks")
+	require.Equal(t, alone.GetID()+" PBSM_ABORT", subjects[0], "the only one with a deadline comes first")
+	require.ElementsMatch(t, []string{closing.GetID() + " allocate", closing.GetID() + " sign-off"}, subjects[1:], "the close asks for its batch, which is not listed itself")
 
-	said := s.Want(3, inbox...).Stdout
-	answer := func(words ...string) { // the printed command with these words
+	listed := s.Want(3, inbox...).Stdout
+	answer := func(words ...string) { // executes the printed command with these words
 		t.Helper()
-		for line := range strings.Lines(said) {
+		for line := range strings.Lines(listed) {
 			line = strings.TrimSpace(line)
 			if command, found := strings.CutPrefix(line, "starter "); found && containsAll(line, words) {
 				s.Want(0, append(strings.Fields(strings.ReplaceAll(command, `"..."`, "seen")), "--by", "ann")...)
 				return
 			}
 		}
-		t.Fatalf("no command with %q:\n%s", words, said)
+		t.Fatalf("no command with %q:\n%s", words, listed)
 	}
 	answer("batch decide", alone.GetID(), "give_up")
 	answer("close decide", "--step allocate", "give_up")
 	answer("close approve", "--step sign-off")
-	require.Error(t, s.Await(night, nil))
+	require.Error(t, s.Await(closing, nil))
 	require.Error(t, s.Await(alone, nil))
-	s.Until("nothing waits any more", func() bool { return s.Run(inbox...).Code == 0 })
+	s.Until("no question is open", func() bool { return s.Run(inbox...).Code == 0 })
 }
 
-// What waits while no worker is there to say what for is shown, but not to those who ask for another connection.
+// Questions are listed even if no worker can describe them, but not for another connection.
 func TestInbox_connectionWithoutWorker(t *testing.T) {
 	t.Parallel()
 	s := harness.New(t, harness.Options{})

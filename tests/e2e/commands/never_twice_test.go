@@ -16,13 +16,13 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-var undecided = []string{"decide adopt", "decide nothing_started", "decide give_up"}
+var outcomeUnknown = []string{"decide adopt", "decide nothing_started", "decide give_up"}
 
-// What makes the outcome of a trigger unknown. processed: the service has started a run all the same.
-var lostAnswers = []struct {
+// lostResponses make the outcome of a trigger unknown. processed: the service has started a run.
+var lostResponses = []struct {
 	name      string
 	fault     simulator.Fault
-	kill      bool // the worker dies while the trigger is under way
+	kill      bool // the worker is killed during the trigger
 	processed bool
 }{
 	{name: "connection closed before processing", fault: simulator.Fault{Kind: simulator.FaultCloseBefore}},
@@ -30,16 +30,17 @@ var lostAnswers = []struct {
 	{name: "HTML page and 502 before processing", fault: simulator.Fault{Kind: simulator.FaultHTML}},
 	{name: "HTML page and 502 after processing", fault: simulator.Fault{Kind: simulator.FaultHTMLAfter}, processed: true},
 	{name: "503 after processing", fault: simulator.Fault{Kind: simulator.FaultStatusAfter}, processed: true},
-	{name: "answer cut off", fault: simulator.Fault{Kind: simulator.FaultTruncate}, processed: true},
-	{name: "answer is no JSON", fault: simulator.Fault{Kind: simulator.FaultMalform}, processed: true},
-	{name: "answer later than the timeout", fault: simulator.Fault{Kind: simulator.FaultDelayAfter, Delay: 5 * time.Second}, processed: true},
+	{name: "response cut off", fault: simulator.Fault{Kind: simulator.FaultTruncate}, processed: true},
+	{name: "response is not JSON", fault: simulator.Fault{Kind: simulator.FaultMalform}, processed: true},
+	{name: "response after the timeout", fault: simulator.Fault{Kind: simulator.FaultDelayAfter, Delay: 5 * time.Second}, processed: true},
 	{name: "worker killed", fault: simulator.Fault{Kind: simulator.FaultDelayAfter, Delay: 3 * time.Second}, kill: true, processed: true},
 }
 
-// A trigger whose answer is lost is not posted again: a person is asked, and what the person says is done.
+// A trigger whose response is lost is not submitted again: an operator is asked, and the decision is carried out.
+// The tests of workflows cover every decision with a mocked service; this one covers what happens on the wire.
 func TestSubmit_outcomeUnknownAsksOperator(t *testing.T) {
 	t.Parallel()
-	for _, lost := range lostAnswers {
+	for _, lost := range lostResponses {
 		t.Run(lost.name, func(t *testing.T) {
 			t.Parallel()
 			e := harness.New(t, harness.Options{Settings: map[string]string{"connection.timeout": "4s"}})
@@ -53,32 +54,32 @@ func TestSubmit_outcomeUnknownAsksOperator(t *testing.T) {
 				e.StartWorker()
 			}
 			status := e.AwaitState(run.GetID(), workflows.Waiting)
-			require.Equal(t, undecided, status.Question.Choices)
+			require.Equal(t, outcomeUnknown, status.Question.Choices)
 			e.RestartWorker() // the question outlives the worker
 			status = e.AwaitState(run.GetID(), workflows.Waiting)
-			require.Equal(t, undecided, status.Question.Choices)
-			word := workflows.Command{By: "night shift", Why: "looked on the screens", Choice: workflows.NothingStarted}
+			require.Equal(t, outcomeUnknown, status.Question.Choices)
+			decision := workflows.Command{By: "night shift", Why: "looked at the screens", Choice: workflows.NothingStarted}
 			triggers := 2
 			if lost.processed {
 				require.Len(t, e.Sim.Runs(), 1)
-				word.Choice, word.RunID = workflows.Adopt, e.Sim.Runs()[0].ID
+				decision.Choice, decision.RunID = workflows.Adopt, e.Sim.Runs()[0].ID
 				triggers = 1
 			}
-			require.LessOrEqual(t, len(e.Calls("trigger")), 1, "the trigger was posted again without a person's word")
-			_, err := e.Steer(run.GetID(), workflows.DecideCommand, word)
+			require.LessOrEqual(t, len(e.Calls("trigger")), 1, "the trigger was submitted again without a decision")
+			_, err := e.Command(run.GetID(), workflows.DecideCommand, decision)
 			require.NoError(t, err)
 			var result workflows.RunBatchResult
 			require.NoError(t, e.Await(run, &result))
 			require.Equal(t, workflows.Succeeded, result.State)
-			e.Until("the journal has the delayed answer", func() bool { return len(e.Calls("trigger")) >= triggers })
+			e.Until("the journal has the delayed response", func() bool { return len(e.Calls("trigger")) >= triggers })
 			require.Len(t, e.Calls("trigger"), triggers)
-			require.Len(t, e.Sim.Runs(), 1, "one run in all")
+			require.Len(t, e.Sim.Runs(), 1, "there is one run in total")
 			require.Equal(t, e.Sim.Runs()[0].ID, result.RunID)
 		})
 	}
 }
 
-// Refusals after which it is certain that nothing was processed are posted again without asking.
+// A trigger that was certainly not processed is submitted again without asking.
 func TestSubmit_retriesWhatWasNotProcessed(t *testing.T) {
 	t.Parallel()
 	for _, refused := range []struct {
@@ -110,7 +111,7 @@ func TestSubmit_retriesWhatWasNotProcessed(t *testing.T) {
 			return err == nil && len(described.PendingActivities) == 1 && described.PendingActivities[0].LastFailure != nil
 		})
 		require.Empty(t, e.Calls("trigger"))
-		forward(t, port, e.Sim.BaseURL()) // the service comes up at last
+		forward(t, port, e.Sim.BaseURL()) // the service comes up
 		requireOneRun(t, e, run, 0)
 	})
 }
@@ -125,7 +126,7 @@ func requireOneRun(t *testing.T, e *harness.Env, run client.WorkflowRun, refused
 	require.Len(t, e.Sim.Runs(), 1)
 }
 
-// forward passes connections to a port on to the host of a URL until the test ends.
+// forward forwards connections to a port to the host of a URL, until the test ends.
 func forward(t *testing.T, port int, to string) {
 	t.Helper()
 	target, err := url.Parse(to)

@@ -18,7 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// What follows is another team's code: it shares no type with ours, it knows names and JSON only.
+// The following is code of another team: it shares no types with this project, only names and JSON.
 
 const (
 	treasury      = "treasury" // its namespace and its task queue
@@ -51,8 +51,8 @@ func treasuryRuns(ctx workflow.Context, operation string, input map[string]any) 
 	return result, err
 }
 
-// treasurySteers starts a batch, interrupts and restarts it, and cancels it at last.
-func treasurySteers(ctx workflow.Context, batchID string, input map[string]any) error {
+// treasuryCommands starts a batch, interrupts and restarts it, and cancels it.
+func treasuryCommands(ctx workflow.Context, batchID string, input map[string]any) error {
 	running, cancel := workflow.WithCancel(ctx)
 	batch := treasuryCalls(running, "run_batch", input)
 	if err := batch.GetNexusOperationExecution().Get(ctx, nil); err != nil {
@@ -70,17 +70,17 @@ func treasurySteers(ctx workflow.Context, batchID string, input map[string]any) 
 			}
 		}
 	}
-	goesOn := func(s treasuryStatus) bool { return s.State == "running" && s.StatusCode == "2" }
-	waits := func(s treasuryStatus) bool { return s.State == "waiting" }
-	say := func(word string) error {
-		return treasuryCalls(ctx, "command", map[string]any{"workflow_id": batchID, "signal": word, "by": "treasury", "why": "rates"}).Get(ctx, nil)
+	isRunning := func(s treasuryStatus) bool { return s.State == "running" && s.StatusCode == "2" }
+	isWaiting := func(s treasuryStatus) bool { return s.State == "waiting" }
+	send := func(command string) error {
+		return treasuryCalls(ctx, "command", map[string]any{"workflow_id": batchID, "signal": command, "by": "treasury", "why": "rates"}).Get(ctx, nil)
 	}
 	for _, step := range []func() error{
-		func() error { return until(goesOn) },
-		func() error { return say("interrupt") },
-		func() error { return until(waits) },
-		func() error { return say("restart") },
-		func() error { return until(goesOn) },
+		func() error { return until(isRunning) },
+		func() error { return send("interrupt") },
+		func() error { return until(isWaiting) },
+		func() error { return send("restart") },
+		func() error { return until(isRunning) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -94,7 +94,7 @@ func treasurySteers(ctx workflow.Context, batchID string, input map[string]any) 
 	return nil
 }
 
-// Another team's namespace runs, watches, steers and cancels through the Nexus service.
+// Another team's namespace runs, follows, commands and cancels workflows through the Nexus service.
 func TestNexus_runsAndCommands(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t, "--namespace", "default", "--namespace", treasury)
@@ -111,7 +111,7 @@ func TestNexus_runsAndCommands(t *testing.T) {
 	caller := theirs.Client(t)
 	w := worker.New(caller, treasury, worker.Options{})
 	w.RegisterWorkflow(treasuryRuns)
-	w.RegisterWorkflow(treasurySteers)
+	w.RegisterWorkflow(treasuryCommands)
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	run := func(function any, args ...any) client.WorkflowRun {
@@ -129,36 +129,36 @@ func TestNexus_runsAndCommands(t *testing.T) {
 		require.Len(t, result.Steps, 1)
 		require.Equal(t, "quick", result.Steps[0].ID)
 		closeID := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
-		require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), closeID, ""), nil), "it ran under the night's own id")
+		require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), closeID, ""), nil), "it ran under the id of the close")
 		var again treasuryResult
 		require.NoError(t, e.Await(run(treasuryRuns, "nightly_close", input), &again))
-		require.Equal(t, result, again, "one that succeeded is not done again: its result is given")
+		require.Equal(t, result, again, "one that succeeded is not run again: it returns the result")
 	})
-	t.Run("a batch, and the same again", func(t *testing.T) {
+	t.Run("a batch, again", func(t *testing.T) {
 		input := map[string]any{"connection": e.Connection, "code": "PBSM_SHORT", "as_of_date": harness.AsOf}
 		var result treasuryResult
 		require.NoError(t, e.Await(run(treasuryRuns, "run_batch", input), &result))
 		require.Equal(t, "succeeded", result.State)
 		var again treasuryResult
 		require.NoError(t, e.Await(run(treasuryRuns, "run_batch", input), &again))
-		require.Equal(t, result, again, "one that succeeded is not run again: its result is given")
+		require.Equal(t, result, again, "one that succeeded is not run again: it returns the result")
 		require.Len(t, e.Calls("trigger", harness.About("PBSM_SHORT")), 1)
 		input["again"] = "the rates were corrected"
 		require.NoError(t, e.Await(run(treasuryRuns, "run_batch", input), nil))
 		require.Len(t, e.Calls("trigger", harness.About("PBSM_SHORT")), 2)
 	})
-	t.Run("steered and cancelled", func(t *testing.T) {
+	t.Run("commands and cancellation", func(t *testing.T) {
 		id := workflows.BatchWorkflowID(e.Connection, harness.HangBatch, harness.AsOf, "")
 		input := map[string]any{"connection": e.Connection, "code": harness.HangBatch, "as_of_date": harness.AsOf}
-		require.NoError(t, e.Await(run(treasurySteers, id, input), nil))
+		require.NoError(t, e.Await(run(treasuryCommands, id, input), nil))
 		require.Len(t, e.Calls("restart", harness.Processed), 1)
-		require.Len(t, e.Calls("interrupt", harness.Processed), 2, "one asked for, one by the cancellation")
+		require.Len(t, e.Calls("interrupt", harness.Processed), 2, "one by command, one by the cancellation")
 		status, ok := e.Status(id)
 		require.True(t, ok)
 		require.Equal(t, workflows.Cancelled, status.State)
 		remote, ok := e.Sim.Run(status.RunID)
 		require.True(t, ok)
-		require.Equal(t, -2, remote.Status, "the remote run is interrupted")
+		require.Equal(t, -2, remote.Status, "the run is interrupted")
 	})
 	for _, bad := range []struct {
 		operation string

@@ -14,14 +14,14 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// weekEnd is another team's workflow: a batch, steered from outside of it, and then a close.
+// weekEnd is a workflow of another team: it runs a batch, sends it commands, and then runs a close.
 func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyCloseResult, error) {
 	batch := workflows.RunBatchInput{Connection: connection, Code: harness.FailBatch, AsOfDate: harness.AsOf}
 	running := workflows.ExecuteBatch(ctx, queue, batch)
 	if err := running.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
-	// This word comes before it applies, and is dropped.
+	// This command does not apply yet, and is ignored.
 	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.RestartCommand, workflows.Command{By: "week end"}).Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
@@ -38,7 +38,7 @@ func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyC
 	return result, err
 }
 
-// The Go API for other teams: from a client.
+// The Go API for other teams, used from a client.
 func TestGoAPI_fromAClient(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
@@ -58,7 +58,7 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	require.Equal(t, first.RunID, second.RunID, "the second start attaches to the first")
 	require.False(t, second.Started)
 	require.True(t, second.Running())
-	e.Until("it runs", func() bool { s, _ := e.Status(first.ID); return s.StatusCode == "2" })
+	e.Until("the batch is running", func() bool { s, _ := e.Status(first.ID); return s.StatusCode == "2" })
 
 	command := workflows.Command{By: "api", Why: "test"}
 	_, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.RestartCommand, command)
@@ -68,7 +68,7 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	require.ErrorContains(t, err, "What applies: interrupt")
 	answer, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.InterruptCommand, command)
 	require.NoError(t, err)
-	require.Contains(t, answer.Message, "Interrupted", "answered when the service confirmed it")
+	require.Contains(t, answer.Message, "Interrupted", "returns once the service has confirmed")
 	command.Choice = workflows.GiveUp
 	e.AwaitState(first.ID, workflows.Waiting)
 	_, err = workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.DecideCommand, command)
@@ -90,8 +90,8 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	require.Len(t, e.Calls("trigger", harness.About(harness.QuickBatch)), 2)
 
 	e.Write(e.Pipelines, "night.yaml", "name: night\nsteps:\n  - id: fail-once\n    batch: {code: PBSM_FAIL_ONCE}\n")
-	night := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "night", AsOfDate: harness.AsOf}
-	one, other := start(night), start(night)
+	input := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "night", AsOfDate: harness.AsOf}
+	one, other := start(input), start(input)
 	require.Equal(t, one.RunID, other.RunID)
 	e.AwaitState(one.ID, workflows.Waiting)
 	_, err = workflows.SendCommand(ctx, e.Temporal, one.ID, workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
@@ -99,15 +99,15 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	var result workflows.NightlyCloseResult
 	require.NoError(t, await(one, &result))
 	require.Equal(t, 1, result.Steps[0].Batch.Restarts)
-	done := start(night)
+	done := start(input)
 	require.True(t, done.AlreadyDone())
-	require.Equal(t, one.RunID, done.RunID, "a close that succeeded is not done again")
+	require.Equal(t, one.RunID, done.RunID, "a close that succeeded is not run again")
 	var same workflows.NightlyCloseResult
-	require.NoError(t, e.Await(e.Start("typed-by-hand", workflows.NightlyCloseType, night), &same))
-	require.Equal(t, result, same, "under another id neither: its result is given")
+	require.NoError(t, e.Await(e.Start("typed-by-hand", workflows.NightlyCloseType, input), &same))
+	require.Equal(t, result, same, "nor under another id: it returns the result")
 }
 
-// The Go API for other teams: from a workflow, on a task queue of its own.
+// The Go API for other teams, used from a workflow on its own task queue.
 func TestGoAPI_fromAWorkflow(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})

@@ -34,7 +34,7 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 		status, _ := n.Status(run.GetID())
 		return len(status.Steps) == 2 && status.Steps[1].State == workflows.Failed
 	})
-	_, err := n.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "ann", Choice: workflows.GiveUp, Step: "allocate"})
+	_, err := n.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "ann", Choice: workflows.GiveUp, Step: "allocate"})
 	require.NoError(t, err)
 	require.Error(t, n.Await(run, nil))
 
@@ -45,7 +45,7 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	require.Equal(t, want, got)
 	require.Len(t, n.Chat.IDs(), len(want))
 	require.Len(t, n.Box.Mails(), len(want))
-	for _, m := range n.Hook.Taken() {
+	for _, m := range n.Hook.Accepted() {
 		require.Equal(t, run.GetID(), m.WorkflowID)
 		require.Equal(t, "https://temporal.bank.example/namespaces/default/workflows/"+strings.ReplaceAll(run.GetID(), "/", "%2F"), m.Link)
 		if m.Step == "allocate" {
@@ -76,7 +76,7 @@ func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 		})
 		night := s.ListedSchedule(id)["last_workflow_id"].(string)
 		require.Contains(t, s.Want(2, "status", night).Stderr, c.fault)
-		messages := n.Hook.Taken()
+		messages := n.Hook.Accepted()
 		require.Len(t, messages, i+1)
 		require.Equal(t, notify.Failed, messages[i].Event)
 		require.Equal(t, night, messages[i].WorkflowID)

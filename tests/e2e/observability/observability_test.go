@@ -87,7 +87,7 @@ func TestMetrics_afterANight(t *testing.T) {
 	// Not with the starter, which asks for the status meanwhile: the SDK may carry the last task out anew to answer, and count again.
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), parked.GetID(), ""))
 	require.Error(t, e.Await(parked, nil))
-	_, err := e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Until("nothing waits", func() bool {
@@ -257,7 +257,7 @@ func TestTraces_areConnected(t *testing.T) {
 	e.Until("the batch's spans arrived", func() bool { return r.has("RunWorkflow:RunBatch") })
 	e.Worker.Kill()
 	e.StartWorker(variables...)
-	_, err := e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Worker.Stop()

@@ -113,10 +113,10 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 	require.Len(t, awake, 1, "who mistyped a close is told of it, not woken")
 	require.Equal(t, "error", awake[0].Labels["reason"])
 
-	_, err = e.Steer(stuck.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
+	_, err = e.Command(stuck.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	e.Until("the alert ends, though a close waits for its approval", func() bool { _, ok := p.Firing(waits); return !ok })
-	_, err = e.Steer(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err = e.Command(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(approval, nil))
 	e.Until("the success is scraped", func() bool { return present(t, p, "pbsm_close_last_success_timestamp_seconds") })

@@ -65,12 +65,12 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	require.Empty(t, e.Calls("upload-par"), "nothing is sent before it is checked")
 
 	e.Write(e.Inbox, "gl.csv", ledgerText)
-	_, err := e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
+	_, err := e.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
 	require.NoError(t, err)
 
 	e.Until("the report waits for an operator", func() bool { return stepOf(e, run.GetID(), "report").State == workflows.Waiting })
 	require.Contains(t, stepOf(e, run.GetID(), "report").Question.Why, "rows: expected at most 2, found ")
-	_, err = e.Steer(run.GetID(), workflows.DecideCommand, workflows.Command{By: "carol", Why: "the limit is old", Choice: workflows.Skip})
+	_, err = e.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "carol", Why: "the limit is old", Choice: workflows.Skip})
 	require.NoError(t, err)
 
 	var result workflows.NightlyCloseResult
@@ -111,7 +111,7 @@ func TestAudit_cancelledClose(t *testing.T) {
 
 	run = e.StartClose("asking")
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	_, err = e.Steer(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
+	_, err = e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))
