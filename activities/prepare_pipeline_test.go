@@ -98,7 +98,7 @@ func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			failed := refusedAfterAWhile(t, c.fn, c.in)
-			require.Equal(t, `there is no store "inbux"; known: inbox`, failed.Message())
+			require.Equal(t, `there is no store "inbux"; the stores are: inbox`, failed.Message())
 		})
 	}
 }

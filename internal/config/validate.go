@@ -177,10 +177,10 @@ func (v *checker) store(key string, s *Store) {
 		}
 	}
 	for _, p := range s.settings().Problems() {
-		if p.Key == "key_file" && s.KeyPassphrase == (Secret{value: redacted}) {
+		if p.Path == "key_file" && s.KeyPassphrase == (Secret{value: redacted}) {
 			continue // it cannot be decrypted without the passphrase
 		}
-		v.want(false, key+"."+p.Key, "%s", p.Message)
+		v.want(false, key+"."+p.Path, "%s", p.Message)
 	}
 	if u, err := url.Parse(s.URL); err == nil && u.Scheme == "file" && u.Host == "." {
 		u.Host, u.Path = "", filepath.ToSlash(within(v.folder, strings.TrimLeft(u.Path, "/")))

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Stall sets the time that a server may be silent, until the test ends.
-func Stall(t *testing.T, patience time.Duration) {
+// SetIdleTimeout sets the idle timeout until the test ends.
+func SetIdleTimeout(t *testing.T, timeout time.Duration) {
 	before := idleTimeout
-	idleTimeout = patience
+	idleTimeout = timeout
 	t.Cleanup(func() { idleTimeout = before })
 }

@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// idleTimeout is how long a server may move no byte of what it was asked for. Heartbeats go on meanwhile, so that
-// nobody else would end a transfer that hangs. It leaves the time that a bucket takes to put a large file together.
+// idleTimeout is how long a server may move no byte of a request. Heartbeats continue meanwhile, so that
+// nothing else would end a transfer that hangs. It allows for the time that a bucket takes to assemble a
+// large file.
 var idleTimeout = 5 * time.Minute
 
-// withIdleTimeout ends the connections of an HTTP client that stand still. One connection has one exchange at a time.
+// withIdleTimeout closes idle connections in the middle of an exchange. HTTP/2 is off: there several
+// exchanges share a connection.
 func withIdleTimeout(t *http.Transport) {
 	dial := t.DialContext
 	t.ForceAttemptHTTP2 = false
@@ -26,25 +28,25 @@ func withIdleTimeout(t *http.Transport) {
 	}
 }
 
-// idleTimeoutConn is for as long as bytes move: one in either direction gives both more time.
+// idleTimeoutConn times out when no byte moves. A byte in either direction gives both more time.
 type idleTimeoutConn struct {
 	net.Conn
-	patience time.Duration
+	timeout time.Duration
 }
 
 func (c idleTimeoutConn) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-// writtenAtOnce is so little that even a slow line takes it in time.
+// writtenAtOnce is small enough for a slow line to transmit within the timeout.
 const writtenAtOnce = 64 << 10
 
 func (c idleTimeoutConn) Write(p []byte) (written int, err error) {
 	for rest := p; err == nil && len(rest) > 0; rest = p[written:] {
-		if err = c.SetDeadline(time.Now().Add(c.patience)); err != nil {
+		if err = c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 			break
 		}
 		var n int
@@ -54,11 +56,11 @@ func (c idleTimeoutConn) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// sftpAtOnce is how much is written to an SFTP server at once: on a slow line a whole part may take longer than a
-// server may be silent.
+// sftpAtOnce is how much is written to an SFTP server at once: on a slow line a whole part may take longer
+// than the timeout.
 const sftpAtOnce = 8 << 20
 
-// watch ends the connection when what is done until the call of stop takes too long: it must be little.
+// watch closes the connection unless stop is called within the timeout: what is done until then must be little.
 func (s *session) watch(err *error) (stop func()) {
 	var stalled atomic.Bool
 	timer := time.AfterFunc(idleTimeout, func() {
@@ -68,7 +70,7 @@ func (s *session) watch(err *error) (stop func()) {
 	return func() {
 		timer.Stop()
 		if *err != nil && stalled.Load() {
-			*err = fmt.Errorf("the server did not answer for %s: %w", idleTimeout, *err)
+			*err = fmt.Errorf("the server did not respond for %s: %w", idleTimeout, *err)
 		}
 	}
 }

@@ -8,64 +8,76 @@ import (
 	"sync"
 )
 
-// Parts is a large file on its way into a store, written in parts. It begins
-// with Resume or Reset, and ends with Commit, Abort or Suspend; Abort after any
-// of them is harmless. What is left is found by a later attempt at the same
-// file with the same key: in a folder on any worker that shares it, on an SFTP
-// server and in a bucket on any worker at all.
+// Section reads length bytes of a file from offset on, or fewer at its end. ctx must stay alive while they
+// are read.
+func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) (io.ReadCloser, error) {
+	bucket, path, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := bucket.NewRangeReader(ctx, path, offset, length, nil)
+	if err != nil {
+		return nil, fileError("read", ref, err)
+	}
+	return reader, nil
+}
+
+// Parts is a large file that is being written into a store, in parts. It begins with Resume or Reset, and
+// ends with Commit, Abort or Suspend; Abort after any of them is harmless. A later attempt at the same file
+// with the same key finds what was suspended: in a folder on any worker that shares it, on an SFTP server
+// and in a bucket on any worker at all.
 type Parts interface {
-	// Resume goes on behind the first size bytes of what was left, whose SHA-256 is
-	// sum. lost says why they cannot be relied on; an error, that this cannot be told.
-	Resume(ctx context.Context, size int64, sum []byte) (lost string, err error)
-	// Reset drops what was left and begins a file of so many parts.
+	// Resume keeps the first size bytes of an earlier attempt, whose SHA-256 is sum. unusable says why it
+	// cannot; an error means that this is unknown.
+	Resume(ctx context.Context, size int64, sum []byte) (unusable string, err error)
+	// Reset removes what an earlier attempt wrote, and begins a file of so many parts.
 	Reset(ctx context.Context, parts int) error
-	// WritePart takes a whole part, numbered from 1. All but the last have the same
-	// size. Several may come at once, in any order, and the same one again.
+	// WritePart writes a whole part, numbered from 1. All parts but the last have the same size. Several
+	// are written at once, in any order. A part may be written again.
 	WritePart(ctx context.Context, number int, offset int64, p []byte) error
-	// Left is what a later attempt needs to find what is left, beside the file's
-	// name and key; nil where these are enough.
+	// State is what a later attempt needs to find the parts, besides the file's name and key; nil when
+	// these suffice.
 	State() []byte
-	// Commit puts the file under its name.
+	// Commit gives the file its final name.
 	Commit() error
 	Abort() error
 	Suspend() error
 }
 
-// destination is where a file of parts goes.
+// destination is a file to write, and the key of its attempts.
 type destination struct {
 	ref, path, key string
 }
 
-// Parts starts a file, or goes on with one that was left. The key tells apart
-// those who write the same file; two at once must not have the same key. ctx
-// must stay alive for as long as the file is written.
-func (s *Stores) Parts(ctx context.Context, ref, key string, left []byte) (Parts, error) {
+// Parts begins a file, or continues one that was suspended, with its state. The key tells apart those who
+// write the same file; two at once must not have the same key. ctx must stay alive while the file is written.
+func (s *Stores) Parts(ctx context.Context, ref, key string, state []byte) (Parts, error) {
 	store, path, err := s.find(ref)
 	if err != nil {
 		return nil, err
 	}
 	if store.parts != nil && !escaped(path) {
-		return store.parts(ctx, destination{ref, path, key}, left)
+		return store.parts(ctx, destination{ref, path, key}, state)
 	}
 	w, err := s.Create(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	t := &sequentialParts{Writer: w, next: 1}
-	t.turn.L = &t.mu
-	return t, nil
+	p := &sequentialParts{Writer: w, next: 1}
+	p.turn.L = &p.mu
+	return p, nil
 }
 
-// What Resume says of what is not there, or not as it was.
+// Reasons why Resume cannot use what an earlier attempt wrote.
 const (
 	partsMissing = "the part that was received is not there any more"
 	partsDamaged = "the part that was received is damaged"
 )
 
 // verifyExisting reads back what a server or a disk may have lost.
-func verifyExisting(held io.Reader, size int64, sum []byte) (lost string, err error) {
+func verifyExisting(existing io.Reader, size int64, sum []byte) (unusable string, err error) {
 	got := sha256.New()
-	n, err := io.CopyBuffer(got, io.LimitReader(held, size), make([]byte, 1<<20))
+	n, err := io.CopyBuffer(got, io.LimitReader(existing, size), make([]byte, 1<<20))
 	switch {
 	case err != nil:
 		return "", err
@@ -77,7 +89,7 @@ func verifyExisting(held io.Reader, size int64, sum []byte) (lost string, err er
 	return "", nil
 }
 
-// sequentialParts writes the parts one after the other, where nothing can be left.
+// sequentialParts writes the parts one after the other, to a store in which nothing can be suspended.
 type sequentialParts struct {
 	*Writer
 	mu   sync.Mutex
@@ -89,34 +101,34 @@ func (*sequentialParts) Resume(context.Context, int64, []byte) (string, error) {
 	return partsMissing, nil
 }
 
-func (t *sequentialParts) Reset(context.Context, int) error { return nil }
+func (*sequentialParts) Reset(context.Context, int) error { return nil }
 
-func (t *sequentialParts) WritePart(ctx context.Context, number int, _ int64, p []byte) error {
+func (p *sequentialParts) WritePart(ctx context.Context, number int, _ int64, part []byte) error {
 	stop := context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.turn.Broadcast()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.turn.Broadcast()
 	})
 	defer stop()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for t.next < number {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.next < number {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		t.turn.Wait()
+		p.turn.Wait()
 	}
-	if t.next > number {
-		return fmt.Errorf("write %s: part %d was written before", t.ref, number)
+	if p.next > number {
+		return fmt.Errorf("write %s: part %d was written before", p.ref, number)
 	}
-	if _, err := t.Write(p); err != nil {
+	if _, err := p.Write(part); err != nil {
 		return err
 	}
-	t.next++
-	t.turn.Broadcast()
+	p.next++
+	p.turn.Broadcast()
 	return nil
 }
 
 func (*sequentialParts) State() []byte { return nil }
 
-func (t *sequentialParts) Suspend() error { return t.Abort() }
+func (p *sequentialParts) Suspend() error { return p.Abort() }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFileThatIsNotForUs(t *testing.T) {
+func TestOpen_noPermission(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("a\n"), 0o000))
 	defer asNobody(t)()
@@ -20,8 +20,8 @@ func TestAFileThatIsNotForUs(t *testing.T) {
 	require.ErrorContains(t, err, "read inbox/gl.csv")
 }
 
-// Of a folder that is not for us nobody may be told that it is empty, and that files are to be put there.
-func TestAFolderThatIsNotForUsIsNotEmpty(t *testing.T) {
+// A folder without permission must not look empty: an operator would be asked to put files there.
+func TestList_noPermission(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "gl"), 0o000))
 	defer asNobody(t)()
@@ -34,7 +34,7 @@ func TestAFolderThatIsNotForUsIsNotEmpty(t *testing.T) {
 	require.Equal(t, 1, said)
 }
 
-func TestAFolderThatIsGoneIsNotEmpty(t *testing.T) {
+func TestList_missingStore(t *testing.T) {
 	s, dir := folder(t)
 	for _, err := range s.List(t.Context(), "inbox/none/") {
 		require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestAFolderThatIsGoneIsNotEmpty(t *testing.T) {
 	require.Equal(t, 1, said)
 }
 
-// asNobody has this thread read like a user who may not read everything, until back is called: root may.
+// asNobody removes root's permission to read everything from this thread, until back is called.
 func asNobody(t *testing.T) (back func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {

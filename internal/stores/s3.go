@@ -15,9 +15,9 @@ import (
 	"gocloud.dev/blob/s3blob"
 )
 
-// openS3 contacts nobody. Services that are compatible with S3 rather than S3, Oracle's among
-// them, refuse the checksums that newer SDKs add unasked; they are sent where S3 requires them.
-func openS3(ctx context.Context, u *url.URL, p Settings) (opened, error) {
+// openS3 does not contact the server. Services that are only compatible with S3, such as Oracle's, refuse
+// the checksums that newer SDKs add by default: they are sent only when S3 requires them.
+func openS3(ctx context.Context, u *url.URL, s Settings) (opened, error) {
 	q := u.Query()
 	options := []func(*config.LoadOptions) error{
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -28,15 +28,16 @@ func openS3(ctx context.Context, u *url.URL, p Settings) (opened, error) {
 	if profile := q.Get("profile"); profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
 	}
-	if p.AccessKey != "" {
-		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(p.AccessKey, p.SecretKey, "")))
+	if s.AccessKey != "" {
+		provider := credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, "")
+		options = append(options, config.WithCredentialsProvider(provider))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return opened{}, err
 	}
 	if cfg.Region == "" {
-		return opened{}, errors.New("the region is missing; write s3://bucket?region=us-ashburn-1, or set AWS_REGION")
+		return opened{}, errors.New("the region is missing; use s3://bucket?region=us-ashburn-1, or set AWS_REGION")
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		if endpoint := q.Get("endpoint"); endpoint != "" {
@@ -44,7 +45,9 @@ func openS3(ctx context.Context, u *url.URL, p Settings) (opened, error) {
 		}
 		o.UsePathStyle = q.Get("endpoint") != "" && q.Get("path_style") != "false" || q.Get("path_style") == "true"
 	})
-	bucket, err := s3blob.OpenBucket(ctx, client, u.Host, &s3blob.Options{RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired})
+	bucket, err := s3blob.OpenBucket(ctx, client, u.Host, &s3blob.Options{
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+	})
 	if err != nil {
 		return opened{}, err
 	}
@@ -53,6 +56,6 @@ func openS3(ctx context.Context, u *url.URL, p Settings) (opened, error) {
 		prefix += "/"
 		bucket = blob.PrefixedBucket(bucket, prefix)
 	}
-	at := s3Bucket{client, u.Host, prefix}
-	return opened{bucket, at.parts, at.writer}, nil
+	b := s3Bucket{client, u.Host, prefix}
+	return opened{bucket, b.parts, b.writer}, nil
 }

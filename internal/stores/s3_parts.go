@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	// maxBucketParts is how many parts a bucket takes for one file.
+	// maxBucketParts is the limit of a bucket for one file.
 	maxBucketParts = 10_000
-	// dropTimeout is how long what is given up may take to be dropped.
-	dropTimeout = 30 * time.Second
+	// abortTimeout bounds the end of an upload, after the context may have ended.
+	abortTimeout = 30 * time.Second
 )
 
-// bucketParts is a large file in a bucket: a multipart upload. The bucket lists its parts, so
-// that whichever worker comes next goes on with it once it knows the upload's id.
+// bucketParts is a large file in a bucket: a multipart upload. The bucket lists its parts, so that any
+// worker that knows the upload's id can resume it.
 type bucketParts struct {
 	client      *s3.Client
 	ctx         context.Context
@@ -40,19 +40,26 @@ type bucketParts struct {
 	etags  map[int32]string
 }
 
-// uploadInBucket is what Left gives.
+// uploadInBucket is what State returns.
 type uploadInBucket struct {
 	Upload string `json:"upload"`
 }
 
-// s3Bucket is where the files of a store are.
+// s3Bucket is the bucket of a store, or a folder in it.
 type s3Bucket struct {
 	client       *s3.Client
 	name, prefix string
 }
 
 func (b s3Bucket) file(ctx context.Context, to destination) *bucketParts {
-	return &bucketParts{client: b.client, ctx: ctx, ref: to.ref, bucket: &b.name, key: aws.String(b.prefix + to.path), etags: map[int32]string{}}
+	return &bucketParts{
+		client: b.client,
+		ctx:    ctx,
+		ref:    to.ref,
+		bucket: &b.name,
+		key:    aws.String(b.prefix + to.path),
+		etags:  map[int32]string{},
+	}
 }
 
 func (b s3Bucket) parts(ctx context.Context, to destination, left []byte) (Parts, error) {
@@ -68,9 +75,9 @@ func (b s3Bucket) writer(ctx context.Context, to destination) io.WriteCloser {
 	return &bucketWriter{parts: b.file(ctx, to), ctx: ctx}
 }
 
-// Resume relies on the parts that the bucket lists: it has taken each as a whole, with its
-// checksum, and nobody else knows the upload's id.
-func (p *bucketParts) Resume(ctx context.Context, size int64, _ []byte) (lost string, err error) {
+// Resume relies on the parts that the bucket lists: it accepted each as a whole, with its checksum, and no
+// one else knows the upload's id.
+func (p *bucketParts) Resume(ctx context.Context, size int64, _ []byte) (unusable string, err error) {
 	if p.upload == nil {
 		return partsMissing, nil
 	}
@@ -84,7 +91,7 @@ func (p *bucketParts) Resume(ctx context.Context, size int64, _ []byte) (lost st
 			return partsMissing, nil
 		}
 		if err != nil {
-			return "", fileError("look at the parts of", p.ref, err)
+			return "", fileError("list the parts of", p.ref, err)
 		}
 		for _, part := range page.Parts {
 			if held == size {
@@ -103,10 +110,11 @@ func (p *bucketParts) Resume(ctx context.Context, size int64, _ []byte) (lost st
 
 func (p *bucketParts) Reset(ctx context.Context, parts int) error {
 	if parts > maxBucketParts {
-		return fmt.Errorf("write %s: a bucket takes %d parts, the file has %d: save it in a folder or on an SFTP server", p.ref, maxBucketParts, parts)
+		return fmt.Errorf("write %s: a bucket accepts %d parts, the file has %d: save it in a folder or on an SFTP server",
+			p.ref, maxBucketParts, parts)
 	}
-	if err := p.drop(); err != nil {
-		return fileError("drop", p.ref, err)
+	if err := p.abort(); err != nil {
+		return fileError("remove", p.ref, err)
 	}
 	begun, err := p.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: p.bucket, Key: p.key, ContentType: aws.String(contentType),
@@ -118,8 +126,8 @@ func (p *bucketParts) Reset(ctx context.Context, parts int) error {
 	return nil
 }
 
-// WritePart does not cut off a part that is on its way when ctx ends, unless it takes too long:
-// the bucket may take it in after the upload was dropped, and would keep it for ever.
+// WritePart does not interrupt a part in transfer when ctx ends, unless it takes too long: the bucket may
+// accept it after the upload was aborted, and would keep it forever.
 func (p *bucketParts) WritePart(ctx context.Context, number int, _ int64, part []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -128,7 +136,12 @@ func (p *bucketParts) WritePart(ctx context.Context, number int, _ int64, part [
 	defer stop()
 	n := int32(number)
 	sent, err := p.client.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: p.bucket, Key: p.key, UploadId: p.upload, PartNumber: &n, Body: bytes.NewReader(part), ContentLength: aws.Int64(int64(len(part))),
+		Bucket:        p.bucket,
+		Key:           p.key,
+		UploadId:      p.upload,
+		PartNumber:    &n,
+		Body:          bytes.NewReader(part),
+		ContentLength: aws.Int64(int64(len(part))),
 	})
 	if err != nil {
 		return fileError("write", p.ref, err)
@@ -139,10 +152,10 @@ func (p *bucketParts) WritePart(ctx context.Context, number int, _ int64, part [
 	return nil
 }
 
-// outliving ends dropTimeout after ctx does.
+// outliving returns a context that ends abortTimeout after ctx.
 func outliving(ctx context.Context) (context.Context, func()) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(dropTimeout, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(abortTimeout, cancel) })
 	return longer, func() { stop(); cancel() }
 }
 
@@ -159,12 +172,12 @@ func (p *bucketParts) State() []byte {
 
 func (p *bucketParts) Commit() error {
 	if p.ended {
-		return fmt.Errorf("write %s: the file was ended before", p.ref)
+		return endedBefore(p.ref)
 	}
 	if err := p.ctx.Err(); err != nil {
 		return fileError("write", p.ref, err)
 	}
-	if len(p.etags) == 0 { // an upload of no parts cannot be completed
+	if len(p.etags) == 0 { // an upload without parts cannot be completed
 		if err := p.WritePart(p.ctx, 1, 0, nil); err != nil {
 			return err
 		}
@@ -173,9 +186,14 @@ func (p *bucketParts) Commit() error {
 	for number, etag := range maps.All(p.etags) {
 		parts = append(parts, types.CompletedPart{PartNumber: aws.Int32(number), ETag: aws.String(etag)})
 	}
-	slices.SortFunc(parts, func(a, b types.CompletedPart) int { return cmp.Compare(*a.PartNumber, *b.PartNumber) })
+	slices.SortFunc(parts, func(a, b types.CompletedPart) int {
+		return cmp.Compare(*a.PartNumber, *b.PartNumber)
+	})
 	_, err := p.client.CompleteMultipartUpload(p.ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: p.bucket, Key: p.key, UploadId: p.upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		Bucket:          p.bucket,
+		Key:             p.key,
+		UploadId:        p.upload,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
 	if err != nil {
 		return fileError("write", p.ref, err)
@@ -189,20 +207,22 @@ func (p *bucketParts) Abort() error {
 		return nil
 	}
 	p.ended = true
-	if err := p.drop(); err != nil {
-		return fileError("drop", p.ref, err)
+	if err := p.abort(); err != nil {
+		return fileError("remove", p.ref, err)
 	}
 	return nil
 }
 
-// drop ends the upload also where the attempt's own context has ended.
-func (p *bucketParts) drop() error {
+// abort aborts the upload, even when the attempt's own context has ended.
+func (p *bucketParts) abort() error {
 	if p.upload == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), dropTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), abortTimeout)
 	defer cancel()
-	_, err := p.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: p.bucket, Key: p.key, UploadId: p.upload})
+	_, err := p.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: p.bucket, Key: p.key, UploadId: p.upload,
+	})
 	if err != nil && !isGone(err) {
 		return err
 	}
@@ -216,7 +236,7 @@ func isGone(err error) bool {
 	return errors.As(err, &answer) && answer.ErrorCode() == "NoSuchUpload"
 }
 
-// refusals are what a bucket says of a key that may not do this, or that it does not know.
+// refusals are the error codes for a key that is unknown, or that has no permission.
 var refusals = []string{"AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 
 func refusedByBucket(err error) bool {
@@ -229,13 +249,13 @@ func (p *bucketParts) Suspend() error {
 	return nil
 }
 
-// bucketPartSize is how much a bucket gets at once of a file that is written as it comes, in
-// bytes. It takes files of up to 156 GiB.
+// bucketPartSize is the size of the parts of a file that is written as it comes, in bytes. It allows files
+// of up to 156 GiB.
 const bucketPartSize = 16 << 20
 
-// bucketWriter writes a file as it comes: one part at a time, or all of it at once when it is
-// small. The library's own writer gives up parts that are on their way, so that the bucket may
-// take them in after it was told to drop them, and keep them for ever.
+// bucketWriter writes a file as it comes: one part at a time, or in one request when it is small. The
+// library's own writer interrupts parts in transfer, so that the bucket may accept them after the upload
+// was aborted, and keep them forever.
 type bucketWriter struct {
 	parts  *bucketParts
 	ctx    context.Context
@@ -269,7 +289,7 @@ func (w *bucketWriter) flush() error {
 	return nil
 }
 
-// Close puts the file under its name, unless its context has ended.
+// Close gives the file its final name, unless its context has ended.
 func (w *bucketWriter) Close() error {
 	if w.ctx.Err() != nil {
 		if err := w.parts.Abort(); err != nil {
@@ -279,7 +299,10 @@ func (w *bucketWriter) Close() error {
 	}
 	if w.sent == 0 {
 		_, err := w.parts.client.PutObject(w.ctx, &s3.PutObjectInput{
-			Bucket: w.parts.bucket, Key: w.parts.key, Body: bytes.NewReader(w.buffer.Bytes()), ContentType: aws.String(contentType),
+			Bucket:      w.parts.bucket,
+			Key:         w.parts.key,
+			Body:        bytes.NewReader(w.buffer.Bytes()),
+			ContentType: aws.String(contentType),
 		})
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inS3 is a store in a bucket of a server that answers like this.
+// inS3 is a store in a bucket of a server that responds like this.
 func inS3(t *testing.T, answer http.HandlerFunc) *Stores {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -25,8 +25,8 @@ func inS3(t *testing.T, answer http.HandlerFunc) *Stores {
 	return s
 }
 
-// What no attempt of ours mends would be tried for a night, and nobody be asked.
-func TestABucketThatRefusesAKeySaysSoOfEveryCall(t *testing.T) {
+// Retries would not help: an operator is asked.
+func TestS3_refusedKey(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"} {
 		t.Run(code, func(t *testing.T) {
 			s := inS3(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -49,9 +49,9 @@ func TestABucketThatRefusesAKeySaysSoOfEveryCall(t *testing.T) {
 	}
 }
 
-// A transfer tells that it lives while a server hangs: without an end of its own it would hang for a day.
-func TestABucketThatHangsIsNotWaitedForForEver(t *testing.T) {
-	Stall(t, 200*time.Millisecond)
+// Heartbeats continue while a server hangs: without a timeout the transfer would hang for a day.
+func TestS3_hangingServerTimesOut(t *testing.T) {
+	SetIdleTimeout(t, 200*time.Millisecond)
 	hung := make(chan struct{})
 	s := inS3(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -64,18 +64,18 @@ func TestABucketThatHangsIsNotWaitedForForEver(t *testing.T) {
 		<-hung
 	})
 	t.Cleanup(func() { close(hung) })
-	t.Run("in the middle of a file that is read", func(t *testing.T) {
+	t.Run("read", func(t *testing.T) {
 		r, err := s.Section(t.Context(), "s/x.csv", 0, 1000)
 		require.NoError(t, err)
 		defer r.Close()
 		_, err = io.ReadAll(r)
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	})
-	t.Run("over a file that is written", func(t *testing.T) {
+	t.Run("write", func(t *testing.T) {
 		w, err := s.Create(t.Context(), "s/x.csv")
 		require.NoError(t, err)
 		_, err = w.Write(make([]byte, 8<<20))
 		require.NoError(t, err)
-		require.Error(t, w.Commit()) // of the deadline, or of the connection that it closed
+		require.Error(t, w.Commit()) // the deadline, or the connection that it closed
 	})
 }

@@ -21,7 +21,7 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// sftpBucket shows a folder of an SFTP server to the library, as its own drivers show theirs.
+// sftpBucket is the library's driver for a folder of an SFTP server.
 type sftpBucket struct {
 	root string
 	dial func(ctx context.Context) (*session, error)
@@ -30,28 +30,24 @@ type sftpBucket struct {
 	current *session
 }
 
-// openSFTP contacts nobody: a server that is down now may be up when it is needed.
-func openSFTP(_ context.Context, u *url.URL, p Settings) (opened, error) {
-	if problems := checkSFTPLogin(p); len(problems) > 0 {
-		var errs []error
-		for _, f := range problems {
-			errs = append(errs, f)
-		}
-		return opened{}, errors.Join(errs...)
+// openSFTP does not contact the server: one that is down now may be up when it is needed.
+func openSFTP(_ context.Context, u *url.URL, s Settings) (opened, error) {
+	if err := checkSFTPLogin(s).Err(); err != nil {
+		return opened{}, err
 	}
-	d, err := newDialer(u, p)
+	d, err := newDialer(u, s)
 	if err != nil {
 		return opened{}, err
 	}
 	root := path.Clean("/" + u.Path)
-	if rest, ok := strings.CutPrefix(root+"/", "/~/"); ok { // the server starts in the user's own folder
+	if rest, ok := strings.CutPrefix(root+"/", "/~/"); ok { // relative paths begin in the user's own folder
 		root = path.Clean("./" + rest)
 	}
 	b := &sftpBucket{root: root, dial: d.dial}
 	return opened{Bucket: blob.NewBucket(b), parts: b.parts}, nil
 }
 
-// session is the connection, made anew when it was lost.
+// session returns the connection, and reconnects when it was lost.
 func (b *sftpBucket) session(ctx context.Context) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -94,7 +90,7 @@ func (b *sftpBucket) ErrorCode(err error) gcerrors.ErrorCode {
 	return gcerrors.Unknown
 }
 
-var errNotForFiles = errors.New("an SFTP server cannot do this")
+var errNotForFiles = errors.New("not supported by an SFTP server")
 
 func (b *sftpBucket) As(any) bool             { return false }
 func (b *sftpBucket) ErrorAs(error, any) bool { return false }
@@ -112,7 +108,7 @@ func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOpt
 	}
 	defer s.watch(&err)()
 	if !s.replacesAtOnce() {
-		if err := s.removeAny(aside(b.fullPath(key))); err != nil { // or it would come back
+		if err := s.removeAny(aside(b.fullPath(key))); err != nil { // otherwise it would be restored
 			return err
 		}
 	}
@@ -125,7 +121,7 @@ func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attr
 		return nil, err
 	}
 	defer s.watch(&err)()
-	info, err := regular(standing(s, b.fullPath(key), s.Stat))
+	info, err := regular(findFile(s, b.fullPath(key), s.Stat))
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +132,7 @@ func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attr
 	}, nil
 }
 
-// regular takes everything that is no plain file for missing.
+// regular treats everything but a regular file as missing.
 func regular(info os.FileInfo, err error) (os.FileInfo, error) {
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fs.ErrNotExist
@@ -144,17 +140,19 @@ func regular(info os.FileInfo, err error) (os.FileInfo, error) {
 	return info, err
 }
 
-// sftpBuffer is read or written at once. The packets of SFTP are small, and as many of them as
-// fit into it are on their way together.
+// sftpBuffer is read or written at once. The packets of SFTP are small; those of one buffer are in transfer
+// together.
 const sftpBuffer = 1 << 20
 
-func (b *sftpBucket) NewRangeReader(ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions) (_ driver.Reader, err error) {
+func (b *sftpBucket) NewRangeReader(
+	ctx context.Context, key string, offset, length int64, _ *driver.ReaderOptions,
+) (_ driver.Reader, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer s.watch(&err)()
-	file, err := standing(s, b.fullPath(key), s.Open)
+	file, err := findFile(s, b.fullPath(key), s.Open)
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +196,10 @@ func (r *sftpReader) Attributes() *driver.ReaderAttributes {
 	return &driver.ReaderAttributes{ModTime: r.info.ModTime(), Size: r.info.Size()}
 }
 
-// NewTypedWriter writes beside the final name, under one that no reference reaches.
-func (b *sftpBucket) NewTypedWriter(ctx context.Context, key, _ string, _ *driver.WriterOptions) (_ driver.Writer, err error) {
+// NewTypedWriter writes to a staging file beside the final one.
+func (b *sftpBucket) NewTypedWriter(
+	ctx context.Context, key, _ string, _ *driver.WriterOptions,
+) (_ driver.Writer, err error) {
 	s, err := b.session(ctx)
 	if err != nil {
 		return nil, err
@@ -239,7 +239,7 @@ func (w *sftpWriter) write(some []byte) (_ int, err error) {
 	return w.buffer.Write(some)
 }
 
-// Close puts the file under its name, unless its context has ended.
+// Close gives the file its final name, unless its context has ended.
 func (w *sftpWriter) Close() (err error) {
 	defer w.session.watch(&err)()
 	err = w.ctx.Err()
@@ -257,14 +257,14 @@ func (w *sftpWriter) Close() (err error) {
 	return nil
 }
 
-// sftpStaging is a file that is not under its name yet.
+// sftpStaging is a staging file on an SFTP server.
 type sftpStaging struct {
 	session        *session
 	file           *sftp.File
 	staging, final string
 }
 
-// commit puts the file under its name, unless the context has ended meanwhile.
+// commit gives the file its final name, unless the context has ended.
 func (d *sftpStaging) commit(ctx context.Context) error {
 	err := errors.Join(d.sync(), d.file.Close())
 	if err == nil {
@@ -295,7 +295,7 @@ func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*
 	folder := opts.Prefix[:strings.LastIndex(opts.Prefix, "/")+1]
 	err = l.folder(ctx, folder)
 	if errors.Is(err, fs.ErrNotExist) && folder != "" {
-		err = nil // no such folder has no files
+		err = nil // a folder that does not exist has no files
 	}
 	if err != nil && !errors.Is(err, errPageFull) {
 		return nil, err
@@ -309,7 +309,7 @@ func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*
 
 var errPageFull = errors.New("the page is full")
 
-// lister gathers the files behind a key, in the order of their keys.
+// lister collects the files after a key, in the order of their keys.
 type lister struct {
 	session       *session
 	bucket        *sftpBucket
@@ -325,7 +325,7 @@ func (l *lister) folder(ctx context.Context, folder string) error {
 	}
 	name := func(e os.FileInfo) string {
 		if e.IsDir() {
-			return e.Name() + "/" // so that folders come where their files do
+			return e.Name() + "/" // so that a folder sorts like the files in it
 		}
 		return e.Name()
 	}
@@ -347,7 +347,8 @@ func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error
 			return nil
 		}
 		err := l.folder(ctx, key)
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) { // one that is not for us, such as lost+found, or is gone by now
+		// It may not be readable for this user, such as lost+found, or be gone by now.
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return err
@@ -368,6 +369,11 @@ func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error
 	if l.most > 0 && len(l.found) == l.most {
 		return errPageFull
 	}
-	l.found = append(l.found, &driver.ListObject{Key: key, ModTime: entry.ModTime(), Size: entry.Size(), AsFunc: func(any) bool { return false }})
+	l.found = append(l.found, &driver.ListObject{
+		Key:     key,
+		ModTime: entry.ModTime(),
+		Size:    entry.Size(),
+		AsFunc:  func(any) bool { return false },
+	})
 	return nil
 }

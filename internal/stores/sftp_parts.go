@@ -10,18 +10,17 @@ import (
 	"sync/atomic"
 )
 
-// sftpParts is a large file on an SFTP server. It stands beside its final name, under one that
-// only its key gives, so that whichever worker comes next goes on with it.
+// sftpParts is a large file on an SFTP server: a staging file beside the final one, whose name is derived
+// from its key, so that any worker can resume it.
 //
-// SFTP has no locks. An attempt that has not noticed yet that it is over may go on writing, but
-// it writes the same bytes to the same places, or to a file that Reset has unlinked. So nothing
-// takes away what another attempt may rely on: what is behind the file's end is cut off at the
-// commit alone.
+// SFTP has no locks. An attempt that has not noticed yet that it has ended may continue to write, but it
+// writes the same bytes at the same offsets, or to a file that Reset has unlinked. So nothing may remove
+// what another attempt relies on: only the commit truncates the file.
 type sftpParts struct {
 	sftpStaging
 	ctx   context.Context
 	ref   string
-	size  atomic.Int64 // where the last part ends that is known of
+	size  atomic.Int64 // end of the last part that is known
 	ended bool
 }
 
@@ -37,10 +36,10 @@ func (b *sftpBucket) parts(ctx context.Context, to destination, _ []byte) (_ Par
 	}
 	staging := path.Join(path.Dir(final), stagingName(path.Base(final), to.key))
 	p := &sftpParts{sftpStaging: sftpStaging{s, nil, staging, final}, ctx: ctx, ref: to.ref}
-	return p, p.fault(p.open(0))
+	return p, p.fileError(p.open(0))
 }
 
-func (p *sftpParts) fault(err error) error {
+func (p *sftpParts) fileError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -53,13 +52,13 @@ func (p *sftpParts) open(more int) (err error) {
 }
 
 // Resume reads back what the server has: it may have lost what was not yet on its disk.
-func (p *sftpParts) Resume(_ context.Context, size int64, sum []byte) (lost string, err error) {
-	lost, err = verifyExisting(watchedFile{p}, size, sum)
+func (p *sftpParts) Resume(_ context.Context, size int64, sum []byte) (unusable string, err error) {
+	unusable, err = verifyExisting(watchedFile{p}, size, sum)
 	p.size.Store(size)
-	return lost, p.fault(err)
+	return unusable, p.fileError(err)
 }
 
-// watchedFile is read bit by bit, so that it is noticed where the server hangs.
+// watchedFile watches each read, so that a server that hangs is noticed.
 type watchedFile struct{ *sftpParts }
 
 func (w watchedFile) Read(p []byte) (n int, err error) {
@@ -74,7 +73,7 @@ func (p *sftpParts) Reset(context.Context, int) (err error) {
 	if err == nil {
 		err = p.open(os.O_EXCL)
 	}
-	return p.fault(err)
+	return p.fileError(err)
 }
 
 func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []byte) error {
@@ -83,7 +82,7 @@ func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []b
 	}
 	for at := 0; at < len(part); at += sftpAtOnce {
 		if err := p.writeAt(offset+int64(at), part[at:min(at+sftpAtOnce, len(part))]); err != nil {
-			return p.fault(err)
+			return p.fileError(err)
 		}
 	}
 	p.reaches(offset + int64(len(part)))
@@ -101,9 +100,9 @@ func (p *sftpParts) reaches(end int64) {
 	}
 }
 
-// settle gives the staging the file's size. One that is shorter is not this attempt's any more:
-// another one has begun anew under its name, or the server has lost what it took.
-func (p *sftpParts) settle() error {
+// checkSize truncates the staging file to the file's size. A shorter one is not this attempt's any more:
+// another one has started over under its name, or the server has lost bytes.
+func (p *sftpParts) checkSize() error {
 	size := p.size.Load()
 	info, err := p.file.Stat()
 	if err == nil && info.Size() > size {
@@ -124,16 +123,16 @@ func (*sftpParts) State() []byte { return nil }
 func (p *sftpParts) Commit() (err error) {
 	defer p.session.watch(&err)()
 	if p.ended {
-		return fmt.Errorf("write %s: the file was ended before", p.ref)
+		return endedBefore(p.ref)
 	}
 	if err := p.ctx.Err(); err != nil {
-		return p.fault(err)
+		return p.fileError(err)
 	}
-	if err := p.settle(); err != nil {
-		return p.fault(err)
+	if err := p.checkSize(); err != nil {
+		return p.fileError(err)
 	}
 	if err := p.commit(p.ctx); err != nil {
-		return p.fault(err)
+		return p.fileError(err)
 	}
 	p.ended = true
 	return nil
@@ -150,7 +149,7 @@ func (p *sftpParts) Abort() (err error) {
 		err = nil
 	}
 	if err := errors.Join(err, p.close()); err != nil {
-		return fileError("drop", p.ref, err)
+		return fileError("remove", p.ref, err)
 	}
 	return nil
 }
@@ -161,7 +160,7 @@ func (p *sftpParts) Suspend() (err error) {
 	}
 	defer p.session.watch(&err)()
 	p.ended = true
-	return p.fault(p.close())
+	return p.fileError(p.close())
 }
 
 // close is harmless after a Commit that failed.

@@ -7,14 +7,14 @@ import (
 	"path"
 )
 
-// SFTP's own rename does not replace what stands under a name. Servers other than OpenSSH's may
-// offer nothing better. There the old file is put aside until the new one stands, so that one of
-// them is always to be found, whatever fails between.
+// The rename of the SFTP protocol does not replace an existing file. Servers other than OpenSSH's may have
+// no better one. For these the old file is put aside until the new one has its name, so that one of them
+// can always be found, whatever fails in between.
 //
-// One case remains: a worker dies when the new file stands and the old one is not dropped yet, and
-// then somebody takes the new one away. The old one is found in its place.
+// One case remains: a worker dies when the new file has its name and the old one is not removed yet, and
+// then another program takes the new one away. The old one is restored.
 
-// aside is where the old file waits: a name that no reference reaches, and no list shows.
+// aside is the name of an old file that is being replaced. No reference leads to it, and no list has it.
 func aside(final string) string {
 	return path.Join(path.Dir(final), "."+path.Base(final)+".replaced")
 }
@@ -24,7 +24,7 @@ func (s *session) replacesAtOnce() bool {
 	return ok
 }
 
-// replace puts a staging under its name.
+// replace gives a staging file its final name.
 func (s *session) replace(staging, final string) error {
 	if s.replacesAtOnce() {
 		return s.PosixRename(staging, final)
@@ -34,17 +34,17 @@ func (s *session) replace(staging, final string) error {
 		return err
 	}
 	if err := s.Rename(staging, final); err != nil {
-		return errors.Join(err, missingIsFine(s.putBack(final)))
+		return errors.Join(err, missingIsFine(s.restore(final)))
 	}
 	err = s.Remove(aside(final))
-	if old && errors.Is(err, fs.ErrNotExist) { // somebody took this for cut off: it is not certain what stands there
-		return fmt.Errorf("%s was put back while it was being replaced", final)
+	if old && errors.Is(err, fs.ErrNotExist) { // another worker restored it: unknown which of them has the name
+		return fmt.Errorf("the old %s was restored while it was being replaced", final)
 	}
 	return missingIsFine(err)
 }
 
-// putAside tells whether there was something. What a replacement left that was cut off is dropped
-// only while something stands under the name.
+// putAside reports whether there was an old file. It removes what an interrupted replacement left only while
+// a file has the final name.
 func (s *session) putAside(final string) (bool, error) {
 	info, err := s.Lstat(final)
 	switch {
@@ -61,8 +61,8 @@ func (s *session) putAside(final string) (bool, error) {
 	return true, s.Rename(final, aside(final))
 }
 
-// putBack ends a replacement that was cut off. It is [fs.ErrNotExist] when there was none.
-func (s *session) putBack(final string) error {
+// restore ends an interrupted replacement. The error is [fs.ErrNotExist] when there was none.
+func (s *session) restore(final string) error {
 	if _, err := s.Lstat(aside(final)); err != nil {
 		return err
 	}
@@ -78,15 +78,15 @@ func missingIsFine(err error) error {
 	return err
 }
 
-// standing looks at a file, once more where it was missing: it may have been put aside by a worker
-// that died, or by one that has just ended its replacement.
-func standing[T any](s *session, final string, look func(name string) (T, error)) (T, error) {
-	found, err := look(final)
+// findFile opens or stats a file, once more when it was missing: it may have been put aside by a worker that
+// died, or by one that has just ended its replacement.
+func findFile[T any](s *session, final string, find func(name string) (T, error)) (T, error) {
+	found, err := find(final)
 	if !errors.Is(err, fs.ErrNotExist) || s.replacesAtOnce() {
 		return found, err
 	}
-	if failed := missingIsFine(s.putBack(final)); failed != nil {
+	if failed := missingIsFine(s.restore(final)); failed != nil {
 		return found, failed
 	}
-	return look(final)
+	return find(final)
 }

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	sshTimeout   = 30 * time.Second // for a connection to stand
-	sshKeepalive = 15 * time.Second // between two signs of life; one that is not answered before the next ends the connection
+	sshTimeout   = 30 * time.Second // to connect
+	sshKeepalive = 15 * time.Second // between two keepalives; one without a reply before the next ends the connection
 )
 
 // session is a connection to an SFTP server.
@@ -29,10 +29,10 @@ type session struct {
 	lost chan struct{} // closed when the connection is gone
 }
 
-// close ends the connection, and with it what runs over it: to take leave of a server that does
-// not answer would take for ever.
+// close closes the connection, and with it what runs over it: a server that does not respond would never
+// confirm the end of the session.
 func (s *session) close() error {
-	if err := s.conn.Close(); !errors.Is(err, net.ErrClosed) { // it may have been ended before, and not be known as lost yet
+	if err := s.conn.Close(); !errors.Is(err, net.ErrClosed) { // it may be closed without being known as lost yet
 		return err
 	}
 	return nil
@@ -54,27 +54,28 @@ type dialer struct {
 	host    hostCheck
 }
 
-func newDialer(u *url.URL, p Settings) (*dialer, error) {
-	check, err := knownHost(p)
+func newDialer(u *url.URL, s Settings) (*dialer, error) {
+	check, err := knownHost(s)
 	if err != nil {
 		return nil, err
 	}
 	d := &dialer{address: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "22")), host: check}
 	d.config = ssh.ClientConfig{User: u.User.Username(), HostKeyCallback: check.callback}
-	key, err := signer(p)
+	key, err := signer(s)
 	if err != nil {
 		return nil, err
 	}
 	if key != nil {
 		d.config.Auth = append(d.config.Auth, ssh.PublicKeys(key))
 	}
-	if p.Password != "" {
-		d.config.Auth = append(d.config.Auth, ssh.Password(p.Password), ssh.KeyboardInteractive(answering(p.Password)))
+	if s.Password != "" {
+		d.config.Auth = append(d.config.Auth,
+			ssh.Password(s.Password), ssh.KeyboardInteractive(answering(s.Password)))
 	}
 	return d, nil
 }
 
-// answering answers what is asked without an echo; that is how some servers ask for the password.
+// answering answers questions without an echo with the password, which is how some servers ask for it.
 func answering(password string) ssh.KeyboardInteractiveChallenge {
 	return func(_, _ string, questions []string, echos []bool) ([]string, error) {
 		answers := make([]string, len(questions))
@@ -117,7 +118,7 @@ func (d *dialer) dial(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// keepAlive ends a connection that has died without a word, so that nothing waits on it for ever.
+// keepAlive closes a connection that was lost without notice, so that nothing waits for it forever.
 func (s *session) keepAlive() {
 	tick := time.NewTicker(sshKeepalive)
 	defer tick.Stop()
@@ -145,69 +146,79 @@ func (s *session) keepAlive() {
 	}
 }
 
+// explained adds what an operator can do.
 func explained(address string, err error) error {
 	var unknown *knownhosts.KeyError
 	switch {
 	case errors.As(err, &unknown) && len(unknown.Want) == 0:
-		return fmt.Errorf("the server %s is not in known_hosts: add its line once you have compared its key: %w", address, err)
+		return fmt.Errorf("the server %s is not in known_hosts: compare its key, then add its line: %w", address, err)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the server %s shows another key than the one in known_hosts: somebody may stand in between: %w", address, err)
+		return fmt.Errorf("the server %s has another key than the one in known_hosts: "+
+			"the connection may be intercepted: %w", address, err)
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		// To try it again and again would lock the user out.
+		// Not retried: that would lock the user out.
 		return fmt.Errorf("the server %s does not accept the user with this key or password: %w: %w", address, fs.ErrPermission, err)
 	}
 	return err
 }
 
-// signer is the key of a place; nil where it has none.
-func signer(p Settings) (ssh.Signer, error) {
-	if p.KeyFile == "" {
+// signer returns the key of the settings; nil when they have none.
+func signer(s Settings) (ssh.Signer, error) {
+	if s.KeyFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(p.KeyFile)
+	text, err := os.ReadFile(s.KeyFile)
 	if err != nil {
 		return nil, err
 	}
 	var key ssh.Signer
-	if p.KeyPassphrase != "" {
-		key, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(p.KeyPassphrase))
+	if s.KeyPassphrase != "" {
+		key, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(s.KeyPassphrase))
 	} else {
 		key, err = ssh.ParsePrivateKey(text)
 	}
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, fmt.Errorf("%s is locked: give its key_passphrase", p.KeyFile)
+		return nil, fmt.Errorf("%s is encrypted: set key_passphrase", s.KeyFile)
 	case err != nil:
-		return nil, fmt.Errorf("%s holds no private key that can be read: %w", p.KeyFile, err)
+		return nil, fmt.Errorf("%s contains no readable private key: %w", s.KeyFile, err)
 	}
 	return key, nil
 }
 
-// hostCheck knows the server.
+// hostCheck verifies the server.
 type hostCheck struct {
 	callback ssh.HostKeyCallback
-	// algorithms are those that the server may prove itself with; empty: any.
+	// algorithms returns those that the server may identify itself with; empty: any.
 	algorithms func(address string, remote net.Addr) []string
 }
 
-func knownHost(p Settings) (hostCheck, error) {
-	if p.Fingerprint != "" {
-		return byFingerprint(p.Fingerprint)
+func knownHost(s Settings) (hostCheck, error) {
+	if s.Fingerprint != "" {
+		return byFingerprint(s.Fingerprint)
 	}
-	if p.KnownHosts == "" {
+	if s.KnownHosts == "" {
 		return hostCheck{}, nil
 	}
-	callback, err := knownhosts.New(p.KnownHosts)
+	callback, err := knownhosts.New(s.KnownHosts)
 	if err != nil {
 		return hostCheck{}, err
 	}
-	return hostCheck{callback, func(address string, remote net.Addr) []string { return knownAlgorithms(callback, address, remote) }}, nil
+	algorithms := func(address string, remote net.Addr) []string {
+		return knownAlgorithms(callback, address, remote)
+	}
+	return hostCheck{callback, algorithms}, nil
 }
 
-// preferred is OpenSSH's order, so that the fingerprint that its tools show is the one that is met.
+// preferred is OpenSSH's order, so that the server presents the key whose fingerprint OpenSSH's tools show.
 var preferred = []string{
-	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	ssh.KeyAlgoED25519,
+	ssh.KeyAlgoECDSA256,
+	ssh.KeyAlgoECDSA384,
+	ssh.KeyAlgoECDSA521,
+	ssh.KeyAlgoRSASHA512,
+	ssh.KeyAlgoRSASHA256,
 }
 
 func byFingerprint(want string) (hostCheck, error) {
@@ -216,15 +227,16 @@ func byFingerprint(want string) (hostCheck, error) {
 	}
 	callback := func(host string, _ net.Addr, key ssh.PublicKey) error {
 		if shown := ssh.FingerprintSHA256(key); shown != want {
-			return fmt.Errorf("the server %s shows the %s key %s, not %s: somebody may stand in between", host, key.Type(), shown, want)
+			return fmt.Errorf("the server %s has the %s key %s, not %s: the connection may be intercepted",
+				host, key.Type(), shown, want)
 		}
 		return nil
 	}
 	return hostCheck{callback, func(string, net.Addr) []string { return preferred }}, nil
 }
 
-// knownAlgorithms asks for the kinds of keys that known_hosts has for a server: else the server
-// would show another one of its keys, and be taken for a stranger.
+// knownAlgorithms returns the kinds of keys that known_hosts has for a server. Otherwise the server might
+// present another one of its keys, which is unknown.
 func knownAlgorithms(callback ssh.HostKeyCallback, address string, remote net.Addr) []string {
 	var known *knownhosts.KeyError
 	if !errors.As(callback(address, remote, noKey{}), &known) {
@@ -242,7 +254,7 @@ func knownAlgorithms(callback ssh.HostKeyCallback, address string, remote net.Ad
 	return algorithms
 }
 
-// noKey is a key that nobody has.
+// noKey matches no key in known_hosts.
 type noKey struct{}
 
 func (noKey) Type() string                        { return "none" }

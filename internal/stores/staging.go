@@ -8,48 +8,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"gocloud.dev/blob/fileblob"
 )
 
-// Section reads length bytes of a file from offset on, or fewer where it ends
-// before. ctx must stay alive for as long as they are read.
-func (s *Stores) Section(ctx context.Context, ref string, offset, length int64) (io.ReadCloser, error) {
-	bucket, path, err := s.find(ref)
-	if err != nil {
-		return nil, err
-	}
-	reader, err := bucket.NewRangeReader(ctx, path, offset, length, nil)
-	if err != nil {
-		return nil, fileError("read", ref, err)
-	}
-	return reader, nil
-}
-
-// StagedFile is a small file on its way into a store, written from its first byte to
-// its last; a large one is written in [Parts]. It ends with Abort, Suspend or a Commit that succeeds; Abort after any
-// of them is harmless. A Commit that fails is followed by one of the others. What is left is found by a later draft of the same file and key: in a folder on any worker that
-// shares it, elsewhere on any worker at all. One that dies leaves what it wrote until then, in a folder to the
-// last byte, elsewhere until some seconds before.
+// StagedFile is a small file that is being written into a store, from its first byte to its last; a large
+// one is written in [Parts]. It ends with Abort, Suspend or a Commit that succeeds; Abort after any of them
+// is harmless. After a Commit that fails, one of the others follows.
+//
+// A later attempt at the same file with the same key finds what was suspended: in a folder on any worker
+// that shares it, elsewhere on any worker at all. When a worker dies, it finds everything that was written
+// in a folder, and elsewhere all but the last seconds.
 type StagedFile interface {
 	io.Writer
-	// Existing reads what was found, and says how many bytes that is.
+	// Existing reads what an earlier attempt wrote, and returns how many bytes that is.
 	Existing() (io.Reader, int64)
-	// Truncate keeps the first size bytes, behind which the next ones are written.
+	// Truncate keeps the first size bytes. The next write follows them.
 	Truncate(size int64) error
-	// Commit puts the file under its name.
+	// Commit gives the file its final name.
 	Commit() error
 	Abort() error
 	Suspend() error
 }
 
-// StagedFile starts a file, or goes on with one that was left. The key tells apart
-// those who write the same file; two at once must not have the same key.
+// Stage begins a file, or continues one that was suspended. The key tells apart those who write the same
+// file; two at once must not have the same key.
 func (s *Stores) Stage(ctx context.Context, ref, key string) (StagedFile, error) {
 	bucket, path, err := s.find(ref)
 	if err != nil {
@@ -63,50 +48,33 @@ func (s *Stores) Stage(ctx context.Context, ref, key string) (StagedFile, error)
 	return stageInBucket(ctx, bucket, to)
 }
 
-// escaped tells that the library does not keep the file under its plain path.
-func escaped(path string) bool {
-	return strings.Contains(path, "../") || strings.Contains(path, "__0x")
-}
-
-// folderOf is where the files of a store's URL are, if it is a folder.
-func folderOf(u *url.URL) (string, bool) {
-	if u.Scheme != fileblob.Scheme {
-		return "", false
-	}
-	dir := u.Path
-	if u.Host == "." {
-		dir = strings.TrimPrefix(dir, "/")
-	}
-	return filepath.Clean(filepath.FromSlash(dir)), true
-}
-
-// stagingFile stands beside its file under a name that no reference reaches.
-type stagingFile struct {
-	*os.File
-	ref, final string
-	found      int64
-	alone      bool // nobody finds it: it is dropped rather than left
-	ended      bool
-}
-
-// stagingName is of a file that is not committed: one that no reference reaches.
+// stagingName is the name of a file before its commit. No reference leads to it.
 func stagingName(base, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "." + base + "." + hex.EncodeToString(sum[:8]) + ".part"
 }
 
-// lockTimeout is how long an attempt that has not noticed yet that it is over may keep its draft: Temporal's
-// client tells it within 16 seconds.
+// stagingFile is a staging file beside the final one, locked by its attempt.
+type stagingFile struct {
+	*os.File
+	ref, final string
+	existing   int64
+	alone      bool // no later attempt would find it: it is removed rather than suspended
+	ended      bool
+}
+
+// lockTimeout is how long to wait for the lock of an attempt that has not noticed yet that it has ended.
+// Temporal's client notices within 16 seconds.
 var lockTimeout = 20 * time.Second
 
-// stageInFolder waits for an attempt that has not noticed yet that it is over, for what it did would be done
-// again; and gives way to one that never notices.
+// stageInFolder waits for the lock: without the file, what the earlier attempt did would be done again. If
+// that attempt never releases it, the file gets another name.
 func stageInFolder(ctx context.Context, dir string, to destination) (*stagingFile, error) {
 	final := filepath.Join(dir, filepath.FromSlash(to.path))
 	for until := time.Now().Add(lockTimeout); time.Now().Before(until); {
-		d, err := openStagingFile(to.ref, final, to.key)
-		if err != nil || d != nil {
-			return d, err
+		f, err := openStagingFile(to.ref, final, to.key)
+		if err != nil || f != nil {
+			return f, err
 		}
 		select {
 		case <-ctx.Done():
@@ -114,19 +82,18 @@ func stageInFolder(ctx context.Context, dir string, to destination) (*stagingFil
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	d, err := openStagingFile(to.ref, final, to.key+rand.Text())
+	f, err := openStagingFile(to.ref, final, to.key+rand.Text())
 	switch {
 	case err != nil:
 		return nil, err
-	case d == nil:
-		return nil, fileError("write", to.ref, errors.New("somebody has taken the new file"))
+	case f == nil:
+		return nil, fileError("write", to.ref, errors.New("another process has locked the new file"))
 	}
-	d.alone = true
-	return d, nil
+	f.alone = true
+	return f, nil
 }
 
-// openStagingFile gives nil where somebody else has the draft open: an attempt that
-// has not noticed yet that it is over.
+// openStagingFile returns nil when another attempt has locked the file.
 func openStagingFile(ref, final, key string) (*stagingFile, error) {
 	name := filepath.Join(filepath.Dir(final), stagingName(filepath.Base(final), key))
 	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
@@ -146,75 +113,79 @@ func openStagingFile(ref, final, key string) (*stagingFile, error) {
 	if now, err := os.Stat(name); err != nil || !os.SameFile(info, now) {
 		return nil, file.Close() // it was committed before it could be locked
 	}
-	return &stagingFile{File: file, ref: ref, final: final, found: info.Size()}, nil
+	return &stagingFile{File: file, ref: ref, final: final, existing: info.Size()}, nil
 }
 
-func (d *stagingFile) Existing() (io.Reader, int64) {
-	return io.NewSectionReader(d.File, 0, d.found), d.found
+func (f *stagingFile) Existing() (io.Reader, int64) {
+	return io.NewSectionReader(f.File, 0, f.existing), f.existing
 }
 
-func (d *stagingFile) Truncate(size int64) error {
-	err := d.File.Truncate(size)
+func (f *stagingFile) Truncate(size int64) error {
+	err := f.File.Truncate(size)
 	if err == nil {
-		_, err = d.File.Seek(size, io.SeekStart)
+		_, err = f.File.Seek(size, io.SeekStart)
 	}
 	if err != nil {
-		return fileError("write", d.ref, err)
+		return fileError("write", f.ref, err)
 	}
 	return nil
 }
 
-func (d *stagingFile) Write(p []byte) (int, error) {
-	n, err := d.File.Write(p)
+func (f *stagingFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
 	if err != nil {
-		return n, fileError("write", d.ref, err)
+		return n, fileError("write", f.ref, err)
 	}
 	return n, nil
 }
 
-func (d *stagingFile) Commit() error {
-	if d.ended {
-		return fmt.Errorf("write %s: the file was ended before", d.ref)
+func (f *stagingFile) Commit() error {
+	if f.ended {
+		return endedBefore(f.ref)
 	}
-	if err := d.Sync(); err != nil {
-		return fileError("write", d.ref, err)
+	if err := f.Sync(); err != nil {
+		return fileError("write", f.ref, err)
 	}
-	d.ended = true
-	// Renamed while the lock is held, so that nobody takes up a draft that is done.
-	err := os.Rename(d.Name(), d.final)
-	if err := errors.Join(err, d.Close()); err != nil {
-		return fileError("write", d.ref, err)
+	f.ended = true
+	// Renamed while it is locked, so that no other attempt opens a file that is committed.
+	err := os.Rename(f.Name(), f.final)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fileError("write", f.ref, err)
 	}
 	return nil
 }
 
-func (d *stagingFile) Abort() error {
-	if d.ended {
+func endedBefore(ref string) error {
+	return fmt.Errorf("write %s: the file was committed or aborted before", ref)
+}
+
+func (f *stagingFile) Abort() error {
+	if f.ended {
 		return nil
 	}
-	d.ended = true
-	err := os.Remove(d.Name())
-	if err := errors.Join(err, d.Close()); err != nil {
-		return fileError("drop", d.ref, err)
+	f.ended = true
+	err := os.Remove(f.Name())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fileError("remove", f.ref, err)
 	}
 	return nil
 }
 
-func (d *stagingFile) Suspend() error {
-	if d.alone {
-		return d.Abort()
+func (f *stagingFile) Suspend() error {
+	if f.alone {
+		return f.Abort()
 	}
-	if d.ended {
+	if f.ended {
 		return nil
 	}
-	d.ended = true
-	if err := d.Close(); err != nil {
-		return fileError("leave", d.ref, err)
+	f.ended = true
+	if err := f.Close(); err != nil {
+		return fileError("close", f.ref, err)
 	}
 	return nil
 }
 
-// folderParts is the draft of a large file.
+// folderParts is a large file in a folder.
 type folderParts struct {
 	*stagingFile
 	ctx context.Context
@@ -222,48 +193,48 @@ type folderParts struct {
 
 func partsInFolder(dir string) func(context.Context, destination, []byte) (Parts, error) {
 	return func(ctx context.Context, to destination, _ []byte) (Parts, error) {
-		d, err := stageInFolder(ctx, dir, to)
+		f, err := stageInFolder(ctx, dir, to)
 		if err != nil {
 			return nil, err
 		}
-		return folderParts{d, ctx}, nil
+		return folderParts{f, ctx}, nil
 	}
 }
 
-func (d folderParts) Resume(_ context.Context, size int64, sum []byte) (lost string, err error) {
-	held, length := d.Existing()
+func (f folderParts) Resume(_ context.Context, size int64, sum []byte) (unusable string, err error) {
+	existing, length := f.Existing()
 	if length < size {
 		return partsMissing, nil
 	}
-	lost, err = verifyExisting(held, size, sum)
+	unusable, err = verifyExisting(existing, size, sum)
 	if err != nil {
-		return partsDamaged, nil // a disk gives no second chance
+		return partsDamaged, nil // a disk that fails once will fail again
 	}
-	if lost != "" {
-		return lost, nil
+	if unusable != "" {
+		return unusable, nil
 	}
-	return "", d.Truncate(size)
+	return "", f.Truncate(size)
 }
 
-func (d folderParts) Reset(context.Context, int) error { return d.Truncate(0) }
+func (f folderParts) Reset(context.Context, int) error { return f.Truncate(0) }
 
-func (d folderParts) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
-	if _, err := d.WriteAt(p, offset); err != nil {
-		return fileError("write", d.ref, err)
+func (f folderParts) WritePart(_ context.Context, _ int, offset int64, p []byte) error {
+	if _, err := f.WriteAt(p, offset); err != nil {
+		return fileError("write", f.ref, err)
 	}
-	writeBack(d.File, offset, int64(len(p)))
+	writeBack(f.File, offset, int64(len(p)))
 	return nil
 }
 
 func (folderParts) State() []byte { return nil }
 
-func (d folderParts) Commit() error {
-	if err := d.ctx.Err(); err != nil {
-		return fileError("write", d.ref, err)
+func (f folderParts) Commit() error {
+	if err := f.ctx.Err(); err != nil {
+		return fileError("write", f.ref, err)
 	}
-	err := d.stagingFile.Commit()
-	if err != nil && !d.ended { // the disk may have lost what it took, and reads show it all the same
-		err = errors.Join(err, d.Abort())
+	err := f.stagingFile.Commit()
+	if err != nil && !f.ended { // the disk may have lost bytes that reads still show
+		err = errors.Join(err, f.Abort())
 	}
 	return err
 }

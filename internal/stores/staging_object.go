@@ -13,91 +13,98 @@ import (
 )
 
 const (
-	// saveInterval is the least pause between two saves of a draft. A save that takes long is followed by a
-	// pause that is several times as long, so that a large draft is not written again and again.
+	// saveInterval is the minimum pause between two saves. A save that takes long is followed by a pause
+	// that is savePauses times as long, so that a large file is not written again and again.
 	saveInterval = 2 * time.Second
 	savePauses   = 9
-	// lastSaveTimeout bounds the save of a draft that is left, whose context may have ended.
+	// lastSaveTimeout bounds the save of Suspend, after the context may have ended.
 	lastSaveTimeout = 10 * time.Second
 )
 
-// stagingObject is in memory and, as it was some seconds ago, in its store under a name that no reference reaches.
-// It is saved whole, as a bucket has files only whole.
+// stagingObject is a staged file in memory. A copy of it, some seconds old, is an object beside the final
+// one. It is saved as a whole because an object cannot be appended to.
 type stagingObject struct {
 	destination
-	ctx    context.Context
-	bucket opened
-	beside string // the path of what is saved
-	found  []byte
-	mu     sync.Mutex
-	text   []byte
-	over   chan struct{} // closed at the end
-	saving sync.WaitGroup
-	quiet  bool // over is closed
-	ended  bool
+	ctx      context.Context
+	bucket   opened
+	copyPath string
+	existing []byte
+
+	mu   sync.Mutex
+	text []byte
+
+	stop    chan struct{} // closed at the end
+	stopped bool
+	saving  sync.WaitGroup
+	ended   bool
 }
 
 func stageInBucket(ctx context.Context, bucket opened, to destination) (*stagingObject, error) {
-	beside := path.Join(path.Dir(to.path), stagingName(path.Base(to.path), to.key))
-	d := &stagingObject{destination: to, ctx: ctx, bucket: bucket, beside: beside, over: make(chan struct{})}
+	o := &stagingObject{
+		destination: to,
+		ctx:         ctx,
+		bucket:      bucket,
+		copyPath:    path.Join(path.Dir(to.path), stagingName(path.Base(to.path), to.key)),
+		stop:        make(chan struct{}),
+	}
 	var err error
-	d.found, err = bucket.ReadAll(ctx, beside)
+	o.existing, err = bucket.ReadAll(ctx, o.copyPath)
 	switch gcerrors.Code(err) {
-	case gcerrors.OK, gcerrors.NotFound, gcerrors.PermissionDenied: // S3 says the last where a key may not list
-		d.saving.Go(d.keepSaving)
-		return d, nil
+	case gcerrors.OK, gcerrors.NotFound, gcerrors.PermissionDenied: // S3 denies it when the key may not list
+		o.saving.Go(o.keepSaving)
+		return o, nil
 	}
-	return nil, fileError("look for what is left of", to.ref, err)
+	return nil, fileError("look for the staging file of", to.ref, err)
 }
 
-func (d *stagingObject) Existing() (io.Reader, int64) {
-	return bytes.NewReader(d.found), int64(len(d.found))
+func (o *stagingObject) Existing() (io.Reader, int64) {
+	return bytes.NewReader(o.existing), int64(len(o.existing))
 }
 
-func (d *stagingObject) Truncate(size int64) error {
-	if size > int64(len(d.found)) {
-		return fmt.Errorf("write %s: %d bytes were left of this file, not %d", d.ref, len(d.found), size)
+func (o *stagingObject) Truncate(size int64) error {
+	if size > int64(len(o.existing)) {
+		return fmt.Errorf("write %s: its staging file has %d bytes, not %d", o.ref, len(o.existing), size)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.text = bytes.Clone(d.found[:size])
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = bytes.Clone(o.existing[:size])
 	return nil
 }
 
-func (d *stagingObject) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.text = append(d.text, p...)
+func (o *stagingObject) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
 	return len(p), nil
 }
 
-func (d *stagingObject) written() []byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.text
+func (o *stagingObject) written() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text
 }
 
-// keepSaving saves what is new until the end. A save that fails costs only what a later attempt does again.
-func (d *stagingObject) keepSaving() {
-	saved, pause := len(d.found), saveInterval
+// keepSaving saves what is new until the end. A save that fails only costs what a later attempt repeats.
+func (o *stagingObject) keepSaving() {
+	saved, pause := len(o.existing), saveInterval
 	for {
 		select {
-		case <-d.over:
+		case <-o.stop:
 			return
-		case <-d.ctx.Done():
+		case <-o.ctx.Done():
 			return
 		case <-time.After(pause):
 		}
-		text, began := d.written(), time.Now()
-		if len(text) != saved && d.put(d.ctx, d.beside, text) == nil {
+		text, began := o.written(), time.Now()
+		if len(text) != saved && o.put(o.ctx, o.copyPath, text) == nil {
 			saved = len(text)
 		}
 		pause = max(saveInterval, savePauses*time.Since(began))
 	}
 }
 
-func (d *stagingObject) put(ctx context.Context, path string, text []byte) error {
-	w, err := create(ctx, d.bucket, d.ref, path)
+func (o *stagingObject) put(ctx context.Context, path string, text []byte) error {
+	w, err := create(ctx, o.bucket, o.ref, path)
 	if err != nil {
 		return err
 	}
@@ -108,62 +115,62 @@ func (d *stagingObject) put(ctx context.Context, path string, text []byte) error
 	return w.Commit()
 }
 
-// settle waits for a save that is under way, and has no other begin.
-func (d *stagingObject) settle() {
-	if !d.quiet {
-		close(d.over)
-		d.quiet = true
+// stopSaving waits for a save that has begun, and prevents another one.
+func (o *stagingObject) stopSaving() {
+	if !o.stopped {
+		close(o.stop)
+		o.stopped = true
 	}
-	d.saving.Wait()
+	o.saving.Wait()
 }
 
-// Commit ends the draft only where it succeeds: else what was written since the last save can still be left.
-func (d *stagingObject) Commit() error {
-	if d.ended {
-		return fmt.Errorf("write %s: the file was ended before", d.ref)
+// Commit ends the file only when it succeeds. After a failure Suspend can still save the last writes.
+func (o *stagingObject) Commit() error {
+	if o.ended {
+		return endedBefore(o.ref)
 	}
-	d.settle()
-	if err := d.put(d.ctx, d.path, d.text); err != nil {
+	o.stopSaving()
+	if err := o.put(o.ctx, o.path, o.text); err != nil {
 		return err
 	}
-	if err := d.drop(); err != nil {
+	if err := o.removeCopy(); err != nil {
 		return err
 	}
-	d.ended = true
+	o.ended = true
 	return nil
 }
 
-func (d *stagingObject) Abort() error {
-	if d.ended {
+func (o *stagingObject) Abort() error {
+	if o.ended {
 		return nil
 	}
-	d.ended = true
-	d.settle()
-	return d.drop()
+	o.ended = true
+	o.stopSaving()
+	return o.removeCopy()
 }
 
-func (d *stagingObject) Suspend() error {
-	if d.ended {
+func (o *stagingObject) Suspend() error {
+	if o.ended {
 		return nil
 	}
-	d.ended = true
-	d.settle()
-	if len(d.text) == 0 {
+	o.ended = true
+	o.stopSaving()
+	if len(o.text) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), lastSaveTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.ctx), lastSaveTimeout)
 	defer cancel()
-	return d.put(ctx, d.beside, d.text)
+	return o.put(ctx, o.copyPath, o.text)
 }
 
-// drop removes what is saved, or empties it where that is forbidden.
-func (d *stagingObject) drop() error {
-	err := d.bucket.Delete(d.ctx, d.beside)
+// removeCopy empties the copy when it may not be deleted.
+func (o *stagingObject) removeCopy() error {
+	err := o.bucket.Delete(o.ctx, o.copyPath)
 	switch gcerrors.Code(err) {
 	case gcerrors.OK, gcerrors.NotFound:
 		return nil
 	case gcerrors.PermissionDenied:
-		return d.put(d.ctx, d.beside, nil)
+		return o.put(o.ctx, o.copyPath, nil)
 	}
-	return fileError("drop what was left of", d.ref, err)
+	return fileError("remove the staging file of", o.ref, err)
 }

@@ -15,7 +15,7 @@ import (
 
 func init() { lockTimeout = time.Second }
 
-func TestASectionIsAPartOfAFile(t *testing.T) {
+func TestSection(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("0123456789"), 0o600))
 	for _, c := range []struct {
@@ -33,7 +33,7 @@ func TestASectionIsAPartOfAFile(t *testing.T) {
 	require.ErrorContains(t, err, "inbox/missing.csv")
 }
 
-func TestADraftIsTakenUpAgain(t *testing.T) {
+func TestStage_resumes(t *testing.T) {
 	s, dir := folder(t)
 	const ref = "inbox/2026-10-31/report.csv"
 	d, err := s.Stage(t.Context(), ref, "close/prod/night/report")
@@ -45,7 +45,7 @@ func TestADraftIsTakenUpAgain(t *testing.T) {
 	other, err := s.Stage(t.Context(), ref, "close/prod/night/report")
 	require.NoError(t, err)
 	_, held := other.Existing()
-	assert.Zero(t, held, "while somebody has it, nobody else gets it")
+	assert.Zero(t, held, "another attempt has it")
 	require.NoError(t, other.Suspend())
 	require.NoError(t, d.Suspend())
 	require.NoError(t, d.Abort(), "after an end it is harmless")
@@ -71,16 +71,16 @@ func TestADraftIsTakenUpAgain(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "2026-10-31", "report.csv"))
 	require.NoError(t, err)
 	assert.Equal(t, "012xyz", string(got))
-	assert.Equal(t, []string{"2026-10-31/report.csv"}, names(t, dir), "nothing else is left")
+	assert.Equal(t, []string{"2026-10-31/report.csv"}, names(t, dir), "nothing else remains")
 }
 
-// A bucket has no file that could be appended to: what a worker wrote is saved while it goes on writing.
-func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
+// An object cannot be appended to: what a worker wrote is saved while it continues to write.
+func TestStage_survivesItsWorkerInABucket(t *testing.T) {
 	t.Parallel()
 	s, _ := folder(t)
 	died, err := s.Stage(t.Context(), "memory/a.csv", "key")
 	require.NoError(t, err)
-	require.Error(t, died.Truncate(3), "nothing was left")
+	require.Error(t, died.Truncate(3), "there is no earlier attempt")
 	require.NoError(t, died.Truncate(0))
 	_, err = io.WriteString(died, "abc\n")
 	require.NoError(t, err)
@@ -102,8 +102,8 @@ func TestADraftOutlivesItsWorkerInABucket(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// The list of what was sent is such a draft: what is not left of it is sent again, under other ids.
-func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
+// The list of a folder's files is such a file: what is lost of it is sent again, under other ids.
+func TestStage_suspendsAfterAFailedCommit(t *testing.T) {
 	s, _ := folder(t)
 	begin := func(ctx context.Context, ref, want string) StagedFile {
 		d, err := s.Stage(ctx, ref, "key")
@@ -129,7 +129,7 @@ func TestADraftThatCannotBeCommittedIsLeftWhole(t *testing.T) {
 		d := begin(t.Context(), "inbox/a.csv", "")
 		_, err := io.WriteString(d, "abc\n")
 		require.NoError(t, err)
-		require.NoError(t, d.(*stagingFile).Close()) // nor does a file that is closed come to the disk
+		require.NoError(t, d.(*stagingFile).Close()) // a closed file cannot be synced
 		require.Error(t, d.Commit())
 		_ = d.Suspend()
 		require.NoError(t, begin(t.Context(), "inbox/a.csv", "abc\n").Commit())

@@ -1,6 +1,5 @@
-// Package stores is where files come from and go to: named folders and
-// buckets. A file is named by a reference, "store/path/in/store", which cannot
-// leave its store (see pipeline.ParseRef).
+// Package stores reads and writes files in named folders, buckets and SFTP servers. A file is named by a
+// reference, "store/path/in/store", which cannot leave its store (see pipeline.ParseRef).
 package stores
 
 import (
@@ -30,7 +29,7 @@ import (
 type Stores struct {
 	buckets map[string]opened
 	schemes map[string]string
-	folders map[string]string // of the stores that are one
+	folders map[string]string // of the stores that are folders
 }
 
 // Info describes a file.
@@ -39,7 +38,7 @@ type Info struct {
 	Size    int64 // bytes
 	ModTime time.Time
 	ETag    string // changes when the file changes; the form is the store's own
-	MD5     []byte // nil where the store does not know it
+	MD5     []byte // nil when the store does not know it
 }
 
 // Reader reads one file from any position.
@@ -48,13 +47,13 @@ type Reader interface {
 	Size() int64
 }
 
-// ReferenceError is of a reference that leads to no store of this configuration.
+// ReferenceError is returned for a reference that leads to no store of this configuration.
 type ReferenceError struct{ Message string }
 
 func (e *ReferenceError) Error() string { return e.Message }
 
-// Open opens every store, given by name. Servers are not contacted; see
-// [Stores.Check]. The error names every store that cannot be opened.
+// Open opens every store, by name. It does not contact servers; see [Stores.Check]. The error names every
+// store that cannot be opened.
 func Open(ctx context.Context, settings map[string]Settings) (*Stores, error) {
 	s := &Stores{buckets: map[string]opened{}, schemes: map[string]string{}, folders: map[string]string{}}
 	var problems []error
@@ -69,12 +68,12 @@ func Open(ctx context.Context, settings map[string]Settings) (*Stores, error) {
 	return s, nil
 }
 
-func (s *Stores) open(ctx context.Context, name string, p Settings) error {
-	u, err := ParseURL(p.URL)
+func (s *Stores) open(ctx context.Context, name string, settings Settings) error {
+	u, err := ParseURL(settings.URL)
 	if err != nil {
 		return err
 	}
-	store, err := kinds[u.Scheme].open(ctx, u, p)
+	store, err := kinds[u.Scheme].open(ctx, u, settings)
 	if err != nil {
 		return err
 	}
@@ -85,7 +84,7 @@ func (s *Stores) open(ctx context.Context, name string, p Settings) error {
 	return nil
 }
 
-// Close releases the stores. Files that are open become unusable.
+// Close closes the stores. Files that are open become unusable.
 func (s *Stores) Close() error {
 	var problems []error
 	for _, bucket := range s.buckets {
@@ -94,10 +93,10 @@ func (s *Stores) Close() error {
 	return errors.Join(problems...)
 }
 
-// Names are the names of the stores, in order.
+// Names returns the names of the stores, in order.
 func (s *Stores) Names() []string { return slices.Sorted(maps.Keys(s.buckets)) }
 
-// Check tells whether the store can be reached.
+// Check returns an error when the store cannot be reached.
 func (s *Stores) Check(ctx context.Context, name string) error {
 	bucket, ok := s.buckets[name]
 	if !ok {
@@ -106,7 +105,8 @@ func (s *Stores) Check(ctx context.Context, name string) error {
 	reachable, err := bucket.IsAccessible(ctx)
 	var folder os.FileInfo
 	isFolder := s.schemes[name] == fileblob.Scheme
-	if err == nil && (!reachable || isFolder && !bucket.As(&folder)) { // the library takes a folder that is gone for an empty one
+	// For the library a folder that is gone is an empty one.
+	if err == nil && (!reachable || isFolder && !bucket.As(&folder)) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *Stores) Check(ctx context.Context, name string) error {
 	return nil
 }
 
-// Stat describes a file. A file that is not there is [fs.ErrNotExist].
+// Stat describes a file. The error of a missing file is [fs.ErrNotExist].
 func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 	bucket, path, err := s.find(ref)
 	if err != nil {
@@ -123,13 +123,13 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 	}
 	a, err := bucket.Attributes(ctx, path)
 	if err != nil {
-		return Info{}, fileError("look at", ref, err)
+		return Info{}, fileError("stat", ref, err)
 	}
 	return Info{Ref: ref, Size: a.Size, ModTime: a.ModTime, ETag: a.ETag, MD5: a.MD5}, nil
 }
 
-// List gives the files whose references begin with prefix, "store/" or
-// "store/folder/start", in no order. Hidden ones, and those that are not committed, are left out. It ends with the first error.
+// List returns the files whose references begin with prefix, "store/" or "store/folder/start", in no
+// order, without hidden files and those that are not committed. It ends with the first error.
 func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		name, start, ok := strings.Cut(prefix, "/")
@@ -137,7 +137,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 		_, _, err := pipeline.ParseRef(strings.TrimSuffix(prefix, "/"))
 		switch {
 		case !ok || start != "" && err != nil:
-			yield(Info{}, &ReferenceError{fmt.Sprintf("%q is not the beginning of a reference; write STORE/FOLDER/", prefix)})
+			yield(Info{}, &ReferenceError{fmt.Sprintf("%q is not the beginning of a reference; use STORE/FOLDER/", prefix)})
 			return
 		case !known:
 			yield(Info{}, s.unknown(name))
@@ -157,7 +157,8 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 				yield(Info{}, fileError("list", prefix, err))
 				return
 			}
-			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key) {
+			staging := s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key)
+			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || staging {
 				continue
 			}
 			if !yield(Info{Ref: name + "/" + file.Key, Size: file.Size, ModTime: file.ModTime, MD5: file.MD5}, nil) {
@@ -167,29 +168,35 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 	}
 }
 
-// readable is about the folder in which a list begins: the library takes one that it cannot read for empty.
+// readable checks the folder in which a list begins: for the library an unreadable one is empty.
 func (s *Stores) readable(store, start string) error {
 	dir, ok := s.folders[store]
 	if !ok || escaped(start) {
 		return nil
 	}
 	_, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(start[:strings.LastIndex(start, "/")+1])))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // no such folder has no files, but there must be a store
+	// A folder that does not exist has no files, but the store must exist.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		_, err = os.ReadDir(dir)
 	}
 	return err
 }
 
-// uncommitted is the name under which the library writes into a folder.
+// uncommitted matches the names under which the library writes into a folder.
 var uncommitted = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
 
-// placeholder tells that an object stands for a folder, as consoles make them where one asks for a folder in a bucket.
+// placeholder reports whether an object represents a folder. Consoles create such objects.
 func placeholder(key string) bool { return key == "" || strings.HasSuffix(key, "/") }
 
 func hidden(key string) bool { return key[0] == '.' || strings.Contains(key, "/.") }
 
-// Open opens a file for reading. A file that is not there is [fs.ErrNotExist], one that the worker may not read [fs.ErrPermission].
-// ctx must stay alive for as long as the file is read.
+// escaped reports whether the library keeps a file of a folder under another path than its own.
+func escaped(path string) bool {
+	return strings.Contains(path, "../") || strings.Contains(path, "__0x")
+}
+
+// Open opens a file for reading. The error of a missing file is [fs.ErrNotExist], that of a file which the
+// worker may not read [fs.ErrPermission]. ctx must stay alive while the file is read.
 func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	bucket, path, err := s.find(ref)
 	if err != nil {
@@ -202,12 +209,11 @@ func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	return reader, nil
 }
 
-// contentType is of every file: what it holds is for whoever reads it.
+// contentType is the same for every file: readers know what it holds.
 const contentType = "application/octet-stream"
 
-// Create starts a file. Nothing stands under its name before [Writer.Commit];
-// what stood there until then is replaced at once. When ctx ends, so does the
-// chance to commit.
+// Create begins a file. It has its final name only after [Writer.Commit], which replaces an older file of
+// that name at once. Commit fails when ctx has ended.
 func (s *Stores) Create(ctx context.Context, ref string) (*Writer, error) {
 	bucket, path, err := s.find(ref)
 	if err != nil {
@@ -237,8 +243,8 @@ func create(ctx context.Context, bucket opened, ref, path string) (_ *Writer, er
 	return w, nil
 }
 
-// Writer writes one file. It ends with Commit or Abort; Abort after either is
-// harmless, so that it can be deferred.
+// Writer writes one file. It ends with Commit or Abort; Abort after either is harmless, so that it can be
+// deferred.
 type Writer struct {
 	ref    string
 	cancel context.CancelFunc
@@ -255,10 +261,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Commit puts the file under its name. In a folder it is on the disk by then.
+// Commit gives the file its final name. In a folder the file is on the disk by then.
 func (w *Writer) Commit() error {
 	if w.ended {
-		return fmt.Errorf("write %s: the file was ended before", w.ref)
+		return endedBefore(w.ref)
 	}
 	if w.local != nil {
 		if err := w.local.Sync(); err != nil {
@@ -273,7 +279,7 @@ func (w *Writer) Commit() error {
 	return nil
 }
 
-// Abort drops what was written.
+// Abort removes what was written.
 func (w *Writer) Abort() error {
 	if w.ended {
 		return nil
@@ -282,7 +288,7 @@ func (w *Writer) Abort() error {
 	w.cancel()
 	err := w.blob.Close()
 	if err != nil && gcerrors.Code(err) != gcerrors.Canceled && !errors.Is(err, context.Canceled) {
-		return fileError("drop", w.ref, err)
+		return fileError("remove", w.ref, err)
 	}
 	return nil
 }
@@ -300,10 +306,11 @@ func (s *Stores) find(ref string) (opened, string, error) {
 }
 
 func (s *Stores) unknown(name string) error {
-	return &ReferenceError{fmt.Sprintf("there is no store %q; known: %s", name, strings.Join(s.Names(), ", "))}
+	return &ReferenceError{fmt.Sprintf("there is no store %q; the stores are: %s", name, strings.Join(s.Names(), ", "))}
 }
 
-// fault names the file. What any store says of one that is missing, or not for us, is the one of io/fs.
+// fileError adds the file to an error. The errors of all stores about a missing file, or missing permission,
+// become those of io/fs.
 func fileError(doing, ref string, err error) error {
 	switch code := gcerrors.Code(err); {
 	case code == gcerrors.NotFound:

@@ -36,7 +36,7 @@ func names(t *testing.T, dir string) []string {
 	return found
 }
 
-func TestAFileStandsUnderItsNameOnlyOnceCommitted(t *testing.T) {
+func TestCreate_namesTheFileAtTheCommit(t *testing.T) {
 	for _, store := range []string{"inbox", "memory"} {
 		t.Run(store, func(t *testing.T) {
 			s, dir := folder(t)
@@ -66,7 +66,7 @@ func TestAFileStandsUnderItsNameOnlyOnceCommitted(t *testing.T) {
 	}
 }
 
-func TestTemporaryFilesAreBesideTheFinalOnes(t *testing.T) {
+func TestCreate_writesBesideTheFinalFile(t *testing.T) {
 	s, dir := folder(t)
 	w, err := s.Create(t.Context(), "inbox/sub/x.csv")
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestTemporaryFilesAreBesideTheFinalOnes(t *testing.T) {
 	require.NoError(t, w.Abort())
 }
 
-func TestWhatIsNotCommittedLeavesNothing(t *testing.T) {
+func TestCreate_abortLeavesNothing(t *testing.T) {
 	s, dir := folder(t)
 	old, err := s.Create(t.Context(), "inbox/x.csv")
 	require.NoError(t, err)
@@ -101,7 +101,7 @@ func TestWhatIsNotCommittedLeavesNothing(t *testing.T) {
 	assert.Equal(t, "old", string(text))
 }
 
-func TestReadingSeeks(t *testing.T) {
+func TestOpen_seeks(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gl.csv"), []byte("0123456789"), 0o600))
 	r, err := s.Open(t.Context(), "inbox/gl.csv")
@@ -122,7 +122,7 @@ func TestReadingSeeks(t *testing.T) {
 	assert.Equal(t, "789", string(rest))
 }
 
-func TestETagChangesWithTheFile(t *testing.T) {
+func TestStat_etagChangesWithTheFile(t *testing.T) {
 	s, dir := folder(t)
 	path := filepath.Join(dir, "x")
 	require.NoError(t, os.WriteFile(path, []byte("one"), 0o600))
@@ -134,7 +134,7 @@ func TestETagChangesWithTheFile(t *testing.T) {
 	assert.NotEqual(t, before.ETag, after.ETag)
 }
 
-func TestReferencesCannotLeaveTheirStore(t *testing.T) {
+func TestStores_referencesCannotLeaveTheirStore(t *testing.T) {
 	s, dir := folder(t)
 	outside := filepath.Join(filepath.Dir(dir), "outside.txt")
 	require.NoError(t, os.WriteFile(outside, []byte("secret"), 0o600))
@@ -151,14 +151,14 @@ func TestReferencesCannotLeaveTheirStore(t *testing.T) {
 	assert.Empty(t, names(t, dir))
 }
 
-func TestUnknownStoresAreNamedWithTheKnownOnes(t *testing.T) {
+func TestStores_unknownStore(t *testing.T) {
 	s, _ := folder(t)
 	_, err := s.Open(t.Context(), "outbox/x")
-	assert.EqualError(t, err, `there is no store "outbox"; known: inbox, memory`)
+	assert.EqualError(t, err, `there is no store "outbox"; the stores are: inbox, memory`)
 	assert.ErrorContains(t, s.Check(t.Context(), "outbox"), "there is no store")
 }
 
-func TestAReferenceThatLeadsNowhereIsToldFromAFailure(t *testing.T) {
+func TestStores_referenceError(t *testing.T) {
 	s, _ := folder(t)
 	for ref, want := range map[string]bool{"outbox/x": true, "inbox": true, "inbox/../x": true, "inbox/x": false} {
 		_, err := s.Stat(t.Context(), ref)
@@ -174,21 +174,21 @@ func TestAReferenceThatLeadsNowhereIsToldFromAFailure(t *testing.T) {
 	}
 }
 
-func TestCheckNoticesAFolderThatIsGone(t *testing.T) {
+func TestCheck_missingFolder(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, s.Check(t.Context(), "inbox"))
 	require.NoError(t, os.Remove(dir))
 	assert.Error(t, s.Check(t.Context(), "inbox"))
 }
 
-func TestAFolderIsNoFile(t *testing.T) {
+func TestOpen_folder(t *testing.T) {
 	s, dir := folder(t)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
 	_, err := s.Open(t.Context(), "inbox/sub")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestOpenNamesEveryFault(t *testing.T) {
+func TestOpen_namesEveryProblem(t *testing.T) {
 	_, err := Open(t.Context(), settings(map[string]string{"a": "file:///does/not/exist", "b": "ftp://host/x", "c": "mem://"}))
 	require.Error(t, err)
 	assert.ErrorContains(t, err, "store a: ")
@@ -203,25 +203,25 @@ func TestOpenNamesEveryFault(t *testing.T) {
 func TestParseURL(t *testing.T) {
 	for text, want := range map[string]string{
 		"ftp://host/x":                             `the scheme "ftp" is not supported`,
-		"s3://":                                    "is not a bucket's name",
-		"s3://key:hunter2@bucket":                  "credentials do not belong into the URL",
+		"s3://":                                    "is not a bucket name",
+		"s3://key:hunter2@bucket":                  "credentials do not belong in the URL",
 		"s3://bucket/folder":                       "without a path",
 		"s3://b1?anonymous=true":                   `the option "anonymous" is not supported`,
 		"s3://b1?prefix=../x":                      "is not a folder",
-		"s3://b1?path_style=yes":                   "path_style is true or false",
+		"s3://b1?path_style=yes":                   "path_style must be true or false",
 		"s3://b1?endpoint=http://host.example.com": "must be https",
-		"s3://b1?endpoint=https://h/x":             "an https URL of a host alone",
-		"s3://b1?region=a&region=b":                "given twice",
-		"sftp://host/x":                            "write sftp://user@host/folder",
-		"sftp://u:hunter2@host/x":                  "the password does not belong into the URL",
-		"sftp://u@host/a/../b":                     `without ".."`,
+		"s3://b1?endpoint=https://h/x":             "an https URL with only a host",
+		"s3://b1?region=a&region=b":                "set twice",
+		"sftp://host/x":                            "use sftp://user@host/folder",
+		"sftp://u:hunter2@host/x":                  "the password does not belong in the URL",
+		"sftp://u@host/a/../b":                     `must not contain ".."`,
 		"sftp://u@host/a?known_hosts=x":            "is not supported",
 		"/data/inbox":                              `the scheme "" is not supported`,
 		"file://data/inbox":                        "a folder has no host (data)",
 		"file://":                                  "the folder is missing",
 		"file:///":                                 "the folder is missing",
 		"file:inbox":                               "the folder is missing",
-		"file://u@localhost/x":                     "neither user nor fragment",
+		"file://u@localhost/x":                     "neither a user nor a fragment",
 		"file:///x?metadata=":                      `the option "metadata" is not supported`,
 		"file://u:hunter2@%zz/in":                  "not a URL",
 	} {
@@ -245,8 +245,8 @@ func settings(urls map[string]string) map[string]Settings {
 	return all
 }
 
-// Consoles make such objects, which no reference reaches: one made the whole folder be refused, one of the store's prefix a panic.
-func TestAnObjectThatStandsForAFolderIsNoFile(t *testing.T) {
+// Consoles create such objects for folders. No reference leads to them.
+func TestList_leavesOutPlaceholders(t *testing.T) {
 	s, _ := folder(t)
 	for _, key := range []string{"night/", "night/gl/", "night/gl/a.csv"} {
 		require.NoError(t, s.buckets["memory"].WriteAll(t.Context(), key, nil, nil))

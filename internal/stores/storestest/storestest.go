@@ -1,4 +1,4 @@
-// Package storestest is what every kind of store must do, whatever stands behind it.
+// Package storestest checks what every kind of store must do.
 package storestest
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
-// Run tries an empty store through every call.
+// Run calls every method of an empty store.
 func Run(t *testing.T, s *stores.Stores, store string) {
 	t.Run("commit", func(t *testing.T) { commit(t, s, store+"/commit/2026-10-31/report.csv") })
-	t.Run("replace and give up", func(t *testing.T) { replace(t, s, store+"/replace/x.csv") })
+	t.Run("replace and abort", func(t *testing.T) { replace(t, s, store+"/replace/x.csv") })
 	t.Run("missing", func(t *testing.T) { missing(t, s, store) })
 	t.Run("read", func(t *testing.T) { read(t, s, store+"/read/gl.csv") })
 	t.Run("large", func(t *testing.T) { large(t, s, store+"/large/gl.csv") })
@@ -122,7 +122,7 @@ func missing(t *testing.T, s *stores.Stores, store string) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	write(t, s, store+"/folder/sub/x.csv", "x")
 	_, err = s.Stat(t.Context(), store+"/folder/sub")
-	require.ErrorIs(t, err, fs.ErrNotExist, "a folder is no file")
+	require.ErrorIs(t, err, fs.ErrNotExist, "a folder is not a file")
 	require.NoError(t, s.Check(t.Context(), store))
 }
 
@@ -153,7 +153,7 @@ func read(t *testing.T, s *stores.Stores, ref string) {
 	assert.Equal(t, "234", string(part))
 }
 
-// large is more than an object store takes at once.
+// large is more than an object store accepts in one part.
 func large(t *testing.T, s *stores.Stores, ref string) {
 	const size = 40<<20 + 7
 	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), size) }
@@ -257,7 +257,7 @@ func stagedFile(t *testing.T, s *stores.Stores, ref string) {
 	write(d, "who")
 	write(d, "ops")
 	require.NoError(t, d.Suspend())
-	require.NoError(t, d.Abort(), "what was left stays")
+	require.NoError(t, d.Abort(), "what was suspended stays")
 	_, err := s.Stat(t.Context(), ref)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 
@@ -277,10 +277,10 @@ func stagedFile(t *testing.T, s *stores.Stores, ref string) {
 	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/")+1]))
 }
 
-// PartSize is the least that S3 takes.
+// PartSize is the minimum of S3.
 const PartSize = 5 << 20
 
-// file is one of four parts, the last of which is small.
+// file is a file of four parts, the last of which is small.
 type file struct {
 	content  []byte
 	partSize int
@@ -305,9 +305,9 @@ func (f file) write(t *testing.T, p stores.Parts, first, last int) {
 	require.NoError(t, group.Wait())
 }
 
-func begin(t *testing.T, s *stores.Stores, ref, key string, left []byte) stores.Parts {
+func begin(t *testing.T, s *stores.Stores, ref, key string, state []byte) stores.Parts {
 	t.Helper()
-	p, err := s.Parts(t.Context(), ref, key, left)
+	p, err := s.Parts(t.Context(), ref, key, state)
 	require.NoError(t, err)
 	return p
 }
@@ -324,9 +324,9 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	assert.Equal(t, "old", content(t, s, ref))
 
 	p = begin(t, s, ref, "key", nil)
-	lost, err := p.Resume(t.Context(), PartSize, nil)
+	unusable, err := p.Resume(t.Context(), PartSize, nil)
 	require.NoError(t, err)
-	require.NotEmpty(t, lost, "what was given up is gone")
+	require.NotEmpty(t, unusable, "what was aborted is gone")
 	require.NoError(t, p.Reset(t.Context(), 4))
 	whole.write(t, p, 1, 4)
 	assert.Equal(t, "old", content(t, s, ref), "before the commit")
@@ -339,7 +339,7 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	require.NoError(t, p.Reset(t.Context(), 0))
 	require.NoError(t, p.Commit())
 	assert.Empty(t, content(t, s, ref), "a file may be empty")
-	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/parts/")+len("/parts/")]), "nothing else is left")
+	assert.Equal(t, []string{ref}, listed(t, s, ref[:strings.LastIndex(ref, "/parts/")+len("/parts/")]), "nothing else remains")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	p, err = s.Parts(ctx, ref, "key", nil)
@@ -352,15 +352,15 @@ func parts(t *testing.T, s *stores.Stores, ref string) {
 	assert.Empty(t, content(t, s, ref))
 }
 
-// Resume is for stores where what is left of a large file is found again. There opens them once
-// more, as another worker does; spoil damages what the first one left, nil where nobody can.
-func Resume(t *testing.T, there func() *stores.Stores, store string, partSize int, spoil func()) {
+// Resume is for stores in which a large file can be suspended. reopen opens them as another worker does;
+// damage changes what the first one wrote, nil when that is impossible.
+func Resume(t *testing.T, reopen func() *stores.Stores, store string, partSize int, damage func()) {
 	whole, kept := newFile(partSize), int64(2*partSize)
 	sum := sha256.Sum256(whole.content[:kept])
 	ref := store + "/resume/gl.dat"
-	leave := func(t *testing.T) []byte {
+	suspend := func(t *testing.T) []byte {
 		t.Helper()
-		p := begin(t, there(), ref, "key", nil)
+		p := begin(t, reopen(), ref, "key", nil)
 		require.NoError(t, p.Reset(t.Context(), 4))
 		whole.write(t, p, 1, 2)
 		require.NoError(t, p.Suspend())
@@ -368,56 +368,56 @@ func Resume(t *testing.T, there func() *stores.Stores, store string, partSize in
 		return p.State()
 	}
 	t.Run("on another worker", func(t *testing.T) {
-		left, s := leave(t), there()
-		p := begin(t, s, ref, "key", left)
-		lost, err := p.Resume(t.Context(), kept, sum[:])
+		state, s := suspend(t), reopen()
+		p := begin(t, s, ref, "key", state)
+		unusable, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
-		require.Empty(t, lost)
+		require.Empty(t, unusable)
 		whole.write(t, p, 3, 4)
 		require.NoError(t, p.Commit())
 		require.True(t, string(whole.content) == content(t, s, ref))
 	})
 	for name, size := range map[string]int64{"more than there is": kept + int64(partSize), "not at the end of a part": kept + 1} {
 		t.Run(name, func(t *testing.T) {
-			left, s := leave(t), there()
-			p := begin(t, s, ref, "key", left)
-			lost, err := p.Resume(t.Context(), size, sum[:])
+			state, s := suspend(t), reopen()
+			p := begin(t, s, ref, "key", state)
+			unusable, err := p.Resume(t.Context(), size, sum[:])
 			require.NoError(t, err)
-			require.NotEmpty(t, lost)
+			require.NotEmpty(t, unusable)
 			require.NoError(t, p.Reset(t.Context(), 4))
 			whole.write(t, p, 1, 4)
 			require.NoError(t, p.Commit())
 			require.True(t, string(whole.content) == content(t, s, ref))
 		})
 	}
-	t.Run("dropped by another worker", func(t *testing.T) {
-		left, s := leave(t), there()
-		require.NoError(t, begin(t, s, ref, "key", left).Abort())
-		p := begin(t, s, ref, "key", left)
-		lost, err := p.Resume(t.Context(), kept, sum[:])
+	t.Run("aborted by another worker", func(t *testing.T) {
+		state, s := suspend(t), reopen()
+		require.NoError(t, begin(t, s, ref, "key", state).Abort())
+		p := begin(t, s, ref, "key", state)
+		unusable, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
-		require.NotEmpty(t, lost)
+		require.NotEmpty(t, unusable)
 		require.NoError(t, p.Abort())
 	})
-	if spoil == nil {
+	if damage == nil {
 		return
 	}
 	t.Run("damaged", func(t *testing.T) {
-		left, s := leave(t), there()
-		spoil()
-		p := begin(t, s, ref, "key", left)
-		lost, err := p.Resume(t.Context(), kept, sum[:])
+		state, s := suspend(t), reopen()
+		damage()
+		p := begin(t, s, ref, "key", state)
+		unusable, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
-		require.Contains(t, lost, "damaged")
+		require.Contains(t, unusable, "damaged")
 		require.NoError(t, p.Abort())
 	})
 	t.Run("another key, another staging file", func(t *testing.T) {
-		left, s := leave(t), there()
-		p := begin(t, s, ref, "another", left)
-		lost, err := p.Resume(t.Context(), kept, sum[:])
+		state, s := suspend(t), reopen()
+		p := begin(t, s, ref, "another", state)
+		unusable, err := p.Resume(t.Context(), kept, sum[:])
 		require.NoError(t, err)
-		require.NotEmpty(t, lost)
+		require.NotEmpty(t, unusable)
 		require.NoError(t, p.Abort())
-		require.NoError(t, begin(t, s, ref, "key", left).Abort())
+		require.NoError(t, begin(t, s, ref, "key", state).Abort())
 	})
 }
