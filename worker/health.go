@@ -17,8 +17,8 @@ const (
 	shutdownTimeout = 2 * time.Second
 )
 
-// health answers /healthz while the process lives, /readyz with 200 while it works and
-// Temporal answers, and /metrics for Prometheus.
+// health serves /healthz, which is always 200, /readyz, which is 200 while the worker polls and Temporal can be
+// reached, and /metrics for Prometheus.
 type health struct {
 	ready   atomic.Bool
 	address string
@@ -40,7 +40,7 @@ func serveHealth(address string, c client.Client, metrics http.Handler) (*health
 		if !h.ready.Load() {
 			http.Error(w, "the worker is not polling", http.StatusServiceUnavailable)
 		} else if _, err := c.CheckHealth(ctx, nil); err != nil {
-			http.Error(w, "Temporal does not answer: "+err.Error(), http.StatusServiceUnavailable)
+			http.Error(w, "Temporal cannot be reached: "+err.Error(), http.StatusServiceUnavailable)
 		} else {
 			fmt.Fprintln(w, "ready")
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 )
 
-// newLogger writes to standard error with zap, behind the slog face that the SDK takes.
-// The level can be changed while it logs.
+// newLogger returns a logger that writes to standard error, its level, which can be changed at any time, and a
+// function that flushes it.
 func newLogger(cfg config.Log) (*slog.Logger, zap.AtomicLevel, func(), error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)
 	if err != nil {
@@ -28,20 +28,20 @@ func newLogger(cfg config.Log) (*slog.Logger, zap.AtomicLevel, func(), error) {
 	}
 	settings.Level = level
 	settings.EncoderConfig.EncodeTime = zapcore.ISO8601TimeEncoder
-	settings.Sampling = nil // a night's log is evidence: nothing is left out
+	settings.Sampling = nil // the log of a night is evidence: it must be complete
 	logger, err := settings.Build()
 	if err != nil {
 		return nil, level, nil, err
 	}
-	// The SDK's own stack says nothing about the error that it logs.
+	// The stack of the SDK's logging call says nothing about the error.
 	slogger := slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 	return slogger, level, func() { _ = logger.Sync() }, nil
 }
 
-// reloadLevel takes the log level from the configuration anew at each SIGHUP, until ctx is
-// done. From then on SIGHUP does nothing: by default it would end the process, and with it what
-// may still finish, such as a posting whose answer is awaited. A signal comes from the worker's own
-// host and user only; the address of /metrics, which is open to more, changes nothing.
+// reloadLevel rereads the log level from the configuration at each SIGHUP, until ctx is done. After that SIGHUP does
+// nothing: its default action would end the process, and with it running activities such as a submission that waits for
+// its response. Only the worker's own user on its host can send a signal; /metrics, which others can reach, changes
+// nothing.
 func reloadLevel(ctx context.Context, level zap.AtomicLevel, logger *slog.Logger, load func() (*config.Config, error)) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -58,10 +58,10 @@ func reloadLevel(ctx context.Context, level zap.AtomicLevel, logger *slog.Logger
 				err = level.UnmarshalText([]byte(cfg.Worker.Log.Level))
 			}
 			if err != nil {
-				logger.Error("the log level stays as it is: the configuration has faults", "now", before, "error", err)
+				logger.Error("the log level is unchanged: the configuration has problems", "level", before, "error", err)
 				continue
 			}
-			// A warning, so that both levels show it.
+			// A warning, so that it is logged at either level.
 			logger.Warn("the log level was read again; other settings need a restart", "before", before, "now", level.String())
 		}
 	}()

@@ -14,8 +14,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 )
 
-// A worker that stops has postings under way. By default SIGHUP ends the process, here the test's.
-func TestSIGHUPDoesNotEndAWorkerThatStops(t *testing.T) {
+// A worker that stops may have submissions in flight. By default SIGHUP would end the process, here the test's.
+func TestReloadLevel_ignoresSIGHUPWhileStopping(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	loads := make(chan struct{}, 1)
 	reloadLevel(ctx, zap.NewAtomicLevel(), slog.New(slog.DiscardHandler), func() (*config.Config, error) {
@@ -26,8 +26,8 @@ func TestSIGHUPDoesNotEndAWorkerThatStops(t *testing.T) {
 	hangup()
 	<-loads
 	stop()
-	time.Sleep(100 * time.Millisecond) // until it has noticed
+	time.Sleep(100 * time.Millisecond) // until it has been noticed
 	hangup()
-	time.Sleep(100 * time.Millisecond) // until the signal is there
-	require.Empty(t, loads, "nothing is read any more")
+	time.Sleep(100 * time.Millisecond) // until the signal has arrived
+	require.Empty(t, loads, "nothing is read after the stop")
 }

@@ -1,4 +1,4 @@
-// The worker carries out the workflows and activities of nightly closes until it is told to stop.
+// The worker runs the workflows and activities of nightly closes until it is stopped.
 package main
 
 import (
@@ -44,7 +44,7 @@ func main() {
 	os.Exit(exitFailed)
 }
 
-// badConfig marks an error that another configuration would cure.
+// badConfig marks an error that a change of the configuration would fix.
 type badConfig struct{ error }
 
 func (e *badConfig) Unwrap() error { return e.error }
@@ -53,17 +53,19 @@ func command() *cobra.Command {
 	var configPath string
 	root := &cobra.Command{
 		Use:   "worker",
-		Short: "Carry out nightly closes: the Temporal worker of pbsmflow",
-		Long: `The worker polls its task queue and carries out workflows and activities until
-SIGTERM or SIGINT; then it finishes what is under way (worker.stop_timeout).
+		Short: "Run nightly closes: the Temporal worker of pbsmflow",
+		Long: `The worker polls its task queue and runs workflows and activities until SIGTERM or
+SIGINT; then it lets running activities finish (worker.stop_timeout).
 
-Temporal is found as by every Temporal tool: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE,
-TEMPORAL_PROFILE, temporal.toml. Traces go where OTEL_EXPORTER_OTLP_ENDPOINT and its kin
-say, and nowhere without them. Everything else is in pbsm.yaml.
+Configure the Temporal connection as for any Temporal client: TEMPORAL_ADDRESS,
+TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, temporal.toml. To send traces, set
+OTEL_EXPORTER_OTLP_ENDPOINT and the other OpenTelemetry variables. Everything else is in
+pbsm.yaml.
 
-SIGHUP reads worker.log.level again; every other change needs a restart.
+SIGHUP makes the worker reread worker.log.level; any other change needs a restart.
 
-Exit codes: 0 stopped as told, 1 failed, 2 faults in the configuration, 5 cannot reach Temporal.`,
+Exit codes: 0 stopped by a signal, 1 failed, 2 problems in the configuration,
+5 cannot reach Temporal.`,
 		Example:       "  worker --config /etc/pbsmflow/pbsm.yaml",
 		Args:          cobra.NoArgs,
 		Version:       version.Version,
@@ -73,27 +75,10 @@ Exit codes: 0 stopped as told, 1 failed, 2 faults in the configuration, 5 cannot
 			return run(cmd.Context(), func() (*config.Config, error) { return config.Load(configPath, os.Environ()) })
 		},
 	}
-	root.PersistentFlags().StringVar(&configPath, "config", "", "path of pbsm.yaml (default $PBSM_CONFIG, else ./pbsm.yaml)")
-	root.AddCommand(healthcheckCommand(), reloadCommand())
+	root.PersistentFlags().StringVar(&configPath, "config", "",
+		"path of pbsm.yaml (default $PBSM_CONFIG, else ./pbsm.yaml)")
+	root.AddCommand(healthcheckCommand())
 	return root
-}
-
-func reloadCommand() *cobra.Command {
-	pid := 1
-	c := &cobra.Command{
-		Use:   "reload",
-		Short: "Make the worker on this host read worker.log.level again (SIGHUP), where there is no kill: in a container",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			process, err := os.FindProcess(pid)
-			if err != nil {
-				return err
-			}
-			return process.Signal(syscall.SIGHUP)
-		},
-	}
-	c.Flags().IntVar(&pid, "pid", pid, "the worker's process; in its container it is 1")
-	return c
 }
 
 const healthcheckTimeout = 5 * time.Second
@@ -102,7 +87,7 @@ func healthcheckCommand() *cobra.Command {
 	var url string
 	c := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Exit 0 when the worker on this host is ready, for a container's health check",
+		Short: "Exit with 0 if the worker on this host is ready, for the health check of a container",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthcheckTimeout)
@@ -122,6 +107,6 @@ func healthcheckCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&url, "url", "http://127.0.0.1:9090/readyz", "the readiness page to ask")
+	c.Flags().StringVar(&url, "url", "http://127.0.0.1:9090/readyz", "the address of the readiness check")
 	return c
 }

@@ -14,59 +14,120 @@ import (
 	"go.temporal.io/sdk/contrib/opentelemetry"
 )
 
-// measure says what one of our measures means, and by what it is told apart: never by a run,
-// an as-of date or a file, of which there is no end.
-type measure struct {
+// series describes one of our metrics. Its labels never hold a run, an as-of date or a file, whose number is unbounded.
+type series struct {
 	help   string
-	labels []attribute.Key
+	labels labels
 }
 
-// measures are ours, by the name they are reported under; Prometheus adds the unit and _total.
-// docs/metrics.md is the same list; a test compares it with the page.
-var measures = map[string]measure{
-	"pbsm_workflows_ended": {"Workflows that ended, by how; reason says why one failed.", []attribute.Key{"connection", "workflow_type", "state", "reason"}},
-	"pbsm_operator_wait":   {"How long a workflow waited for an operator, counted when it goes on.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_overdue":         {"How long after its deadline a workflow ended that had one and missed it; 0 for one that gave up then.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_deadline_margin": {"How long before its deadline a workflow succeeded that had one.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_at_risk":         {"Jobs and steps of closes that were not over shortly before their deadline.", []attribute.Key{"connection", "workflow_type"}},
-	"pbsm_service_call":    {"Time from a request to the header of its answer, by call and HTTP status; none when there was no answer.", []attribute.Key{"connection", "call", "code"}},
-	"pbsm_transfer_bytes":  {"Bytes of files that moved.", []attribute.Key{"connection", "direction"}},
+type labels = []attribute.Key
 
-	waitingGauge:        {"Workflows that wait for an operator now, as Temporal says, by what is asked; the same from every worker.", []attribute.Key{"connection", "workflow_type", "asked"}},
-	temporalUpGauge:     {"Whether Temporal answered this worker's last census.", nil},
-	lastSuccessGauge:    {"When a close of the pipeline last succeeded, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
-	nightsMissedCounter: {"Days that a schedule did not start, as Temporal counts them: days that are no night by the calendar, too. The same from every worker.", []attribute.Key{"connection", "pipeline", "reason"}},
-	schedulePausedGauge: {"Whether a schedule is paused, as Temporal says; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
-	lastNightGauge:      {"When the latest night of a schedule was to begin, by its calendar, whatever became of it; the same from every worker.", []attribute.Key{"connection", "pipeline"}},
-	nightBegunGauge:     {"Whether there is a close of the schedule's last night, whoever started it and however it ended, as Temporal says.", []attribute.Key{"connection", "pipeline"}},
-	nightClosedGauge:    {"Whether the close of the schedule's last night has succeeded, whoever started it, as Temporal says; a worker remembers it of that night.", []attribute.Key{"connection", "pipeline"}},
-	storeUpGauge:        {"Whether this worker could reach the store when it last looked.", []attribute.Key{"store"}},
-	loginRefusedGauge:   {"Whether the service refused the connection's credentials; this worker does not try them again.", []attribute.Key{"connection"}},
+// ourMetrics are our own metrics by name; Prometheus appends the unit and _total. A test compares them with
+// docs/metrics.md.
+var ourMetrics = map[string]series{
+	"pbsm_workflows_ended": {
+		"Workflows that ended, by how; reason says why one failed.",
+		labels{"connection", "workflow_type", "state", "reason"},
+	},
+	"pbsm_operator_wait": {
+		"How long a workflow waited for an operator, recorded when it continues.",
+		labels{"connection", "workflow_type"},
+	},
+	"pbsm_overdue": {
+		"How long after its deadline a workflow ended that missed it; 0 if it gave up at the deadline.",
+		labels{"connection", "workflow_type"},
+	},
+	"pbsm_deadline_margin": {
+		"How long before its deadline a workflow succeeded.",
+		labels{"connection", "workflow_type"},
+	},
+	"pbsm_at_risk": {
+		"Workflows and steps of closes that were not finished shortly before their deadline.",
+		labels{"connection", "workflow_type"},
+	},
+	"pbsm_service_call": {
+		"Time from a request to the header of its response, by call and HTTP status; the status is none without a response.",
+		labels{"connection", "call", "code"},
+	},
+	"pbsm_transfer_bytes": {
+		"Bytes of files that were transferred.",
+		labels{"connection", "direction"},
+	},
+
+	waitingGauge: {
+		"Workflows that wait for an operator now, according to Temporal, by the question; the same on every worker.",
+		labels{"connection", "workflow_type", "question"},
+	},
+	temporalUpGauge: {
+		"Whether this worker's collector last reached Temporal.",
+		nil,
+	},
+	lastSuccessGauge: {
+		"When a close of the pipeline last succeeded, according to Temporal; the same on every worker.",
+		labels{"connection", "pipeline"},
+	},
+	nightsMissedCounter: {
+		"Days that a schedule did not start, as Temporal counts them, including days that are not a night by the " +
+			"calendar; the same on every worker.",
+		labels{"connection", "pipeline", "reason"},
+	},
+	schedulePausedGauge: {
+		"Whether a schedule is paused, according to Temporal; the same on every worker.",
+		labels{"connection", "pipeline"},
+	},
+	lastNightGauge: {
+		"When the latest night of a schedule should have begun, by its calendar, whatever became of it; " +
+			"the same on every worker.",
+		labels{"connection", "pipeline"},
+	},
+	nightBegunGauge: {
+		"Whether there is a close of the schedule's last night, whoever started it and however it ended, " +
+			"according to Temporal.",
+		labels{"connection", "pipeline"},
+	},
+	nightClosedGauge: {
+		"Whether the close of the schedule's last night has succeeded, whoever started it, according to Temporal; " +
+			"a worker remembers it for that night.",
+		labels{"connection", "pipeline"},
+	},
+	storeUpGauge: {
+		"Whether this worker could reach the store when it last checked.",
+		labels{"store"},
+	},
+	loginRefusedGauge: {
+		"Whether the service refused the connection's credentials; this worker does not try them again.",
+		labels{"connection"},
+	},
 }
 
-// newMetrics gives the handler that the SDK, the workflows and the activities report to, the
-// meter of what is observed, and the page where Prometheus reads it.
+// newMetrics returns the handler that the SDK, the workflows and the activities record to, the meter of the
+// collector, and the page that Prometheus scrapes.
 func newMetrics() (client.MetricsHandler, otelmetric.Meter, http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo(), otelprometheus.WithoutTargetInfo())
+	exporter, err := otelprometheus.New(
+		otelprometheus.WithRegisterer(registry),
+		otelprometheus.WithoutScopeInfo(),
+		otelprometheus.WithoutTargetInfo(),
+	)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	provider := metric.NewMeterProvider(metric.WithReader(exporter), metric.WithView(view))
 	meter := provider.Meter("pbsmflow")
 	handler := opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
-		Meter: meter, UseMonotonicCounters: true,
-		OnError: func(error) {}, // a measure that cannot be taken stops nobody's night
+		Meter:                meter,
+		UseMonotonicCounters: true,
+		OnError:              func(error) {}, // a metric that cannot be recorded must not stop a close
 	})
 	return handler, meter, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), nil
 }
 
-// view spreads the buckets of every histogram, in seconds, from a local call to a person's
-// night, and gives ours their text and no other labels than they should have.
+// view spreads the buckets of every histogram from a fast call to an operator's night, in seconds, and gives our
+// metrics their description and only the labels that they should have.
 func view(i metric.Instrument) (metric.Stream, bool) {
 	stream := metric.Stream{Name: i.Name, Description: i.Description, Unit: i.Unit}
-	own, isOurs := measures[i.Name]
+	own, isOurs := ourMetrics[i.Name]
 	if isOurs {
 		stream.Description, stream.AttributeFilter = own.help, attribute.NewAllowKeysFilter(own.labels...)
 	}

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// silentOperator does not say which search attributes there are.
+// silentOperator does not permit reading the search attributes.
 type silentOperator struct {
 	operatorservice.OperatorServiceClient
 }
@@ -23,8 +23,8 @@ func (silentOperator) ListSearchAttributes(context.Context, *operatorservice.Lis
 	return nil, serviceerror.NewPermissionDenied("not you", "")
 }
 
-// Where Temporal does not let a worker ask, it starts, and says so in its log like everything else.
-func TestSearchAttributesThatCannotBeAskedFor(t *testing.T) {
+// If the worker may not read the search attributes, it logs a warning and starts.
+func TestCheckSearchAttributes_notPermitted(t *testing.T) {
 	temporal := mocks.NewClient(t)
 	temporal.On("OperatorService").Return(silentOperator{})
 	var log bytes.Buffer

@@ -22,13 +22,13 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
 
-// newTracing follows every workflow, activity and call in spans, and sends them where the
-// standard variables of OpenTelemetry say: OTEL_EXPORTER_OTLP_ENDPOINT and its kin. Without
-// them it gives no interceptor, and nothing is dialled. The exporters and the provider read
-// the other variables themselves: headers, certificates, sampler, batches, resource.
-func newTracing(ctx context.Context, logger *slog.Logger) ([]interceptor.ClientInterceptor, func(context.Context) error, error) {
-	if !tracingWanted(os.Getenv) {
-		return nil, func(context.Context) error { return nil }, nil
+// newTracing returns an interceptor that traces workflows, activities and calls, and a function that sends the last
+// spans. OpenTelemetry's standard variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where to send them; without them
+// there is no interceptor, and no connection. The exporters and the provider read the other variables themselves:
+// headers, certificates, sampler, batches, resource.
+func newTracing(ctx context.Context, logger *slog.Logger) ([]interceptor.ClientInterceptor, func(), error) {
+	if !tracingEnabled(os.Getenv) {
+		return nil, func() {}, nil
 	}
 	exporter, err := newSpanExporter(ctx, os.Getenv)
 	if err != nil {
@@ -42,23 +42,38 @@ func newTracing(ctx context.Context, logger *slog.Logger) ([]interceptor.ClientI
 		return nil, nil, &badConfig{fmt.Errorf("traces (OTEL_RESOURCE_ATTRIBUTES): %w", err)}
 	}
 	ids := &spanIDs{}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about), sdktrace.WithIDGenerator(ids))
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exporter),
+		sdktrace.WithResource(about),
+		sdktrace.WithIDGenerator(ids),
+	)
 	tracer, err := opentelemetry.NewTracer(opentelemetry.TracerOptions{
-		Tracer: provider.Tracer("pbsmflow"), DisableQueryTracing: true, AllowInvalidParentSpans: true,
+		Tracer:                  provider.Tracer("pbsmflow"),
+		DisableQueryTracing:     true,
+		AllowInvalidParentSpans: true,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return []interceptor.ClientInterceptor{interceptor.NewTracingInterceptor(&steadyTracer{tracer, ids})}, provider.Shutdown, nil
+	flush := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if err := provider.Shutdown(ctx); err != nil {
+			logger.Warn("the last spans could not be sent", "error", err)
+		}
+	}
+	return []interceptor.ClientInterceptor{interceptor.NewTracingInterceptor(&stableTracer{tracer, ids})}, flush, nil
 }
 
-// tracingWanted tells whether the environment names a receiver of traces.
-func tracingWanted(env func(string) string) bool {
+// tracingEnabled reports whether the environment names a receiver of traces.
+func tracingEnabled(env func(string) string) bool {
 	switch {
 	case env("OTEL_SDK_DISABLED") == "true", env("OTEL_TRACES_EXPORTER") == "none":
 		return false
 	}
-	return env("OTEL_TRACES_EXPORTER") == "otlp" || env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+	return env("OTEL_TRACES_EXPORTER") == "otlp" ||
+		env("OTEL_EXPORTER_OTLP_ENDPOINT") != "" ||
+		env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
 func newSpanExporter(ctx context.Context, env func(string) string) (sdktrace.SpanExporter, error) {
@@ -78,18 +93,18 @@ func newSpanExporter(ctx context.Context, env func(string) string) (sdktrace.Spa
 	return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not one of http/protobuf, grpc", protocol)
 }
 
-// steadyTracer gives the spans of a workflow the same ids whenever its history is replayed, on
-// whichever worker: a night stays one trace when its worker dies. The trace of a workflow that
-// nothing traced had started has the hash of its run id for an id.
-type steadyTracer struct {
+// stableTracer gives the spans of a workflow the same ids whenever its history is replayed, on any worker, so that
+// a close remains one trace when its worker dies. If the start of a workflow was not traced, the id of its trace is
+// the hash of its run id.
+type stableTracer struct {
 	interceptor.Tracer
 	ids *spanIDs
 }
 
-// runIDTag is where the interceptor of the SDK keeps the run id of a workflow.
+// runIDTag is the tag of the SDK's interceptor with the run id of a workflow.
 const runIDTag = "temporalRunID"
 
-func (t *steadyTracer) StartSpan(o *interceptor.TracerStartSpanOptions) (interceptor.TracerSpan, error) {
+func (t *stableTracer) StartSpan(o *interceptor.TracerStartSpanOptions) (interceptor.TracerSpan, error) {
 	t.ids.starting.Lock()
 	defer t.ids.starting.Unlock()
 	var next spanID
@@ -106,9 +121,9 @@ func (t *steadyTracer) StartSpan(o *interceptor.TracerStartSpanOptions) (interce
 	return t.Tracer.StartSpan(o)
 }
 
-// spanIDs are random, except for a span that was given its own.
+// spanIDs generates random ids, except for a span whose id was set.
 type spanIDs struct {
-	starting sync.Mutex // one span of the interceptor at a time
+	starting sync.Mutex // held while the interceptor starts a span
 	mu       sync.Mutex
 	next     spanID
 }
@@ -124,7 +139,7 @@ func (g *spanIDs) set(next spanID) {
 	g.next = next
 }
 
-// NewIDs is asked for the first span of a trace.
+// NewIDs returns the ids of the first span of a trace.
 func (g *spanIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	g.mu.Lock()
 	id := g.next.trace
@@ -135,7 +150,8 @@ func (g *spanIDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	return id, g.NewSpanID(ctx, id)
 }
 
-// NewSpanID is asked for any span. Those of calls have a parent in this process, which those of the interceptor have not.
+// NewSpanID returns the id of any other span. Unlike the interceptor's spans, those of calls have a parent in this
+// process.
 func (g *spanIDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	var id trace.SpanID
 	if !trace.SpanFromContext(ctx).IsRecording() {

@@ -24,7 +24,7 @@ func overview() *dashboard.DashboardBuilder {
 			Multi(true).IncludeAll(true).AllValue(".*").Current(all)).
 		WithRow(row("Now")).
 		WithPanel(number("Waiting for an operator", "Closes and batches with an open question; a close counts beside the batch that it waits for. starter inbox shows the questions.", 5,
-			redFrom(1), query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}"))).
+			redFrom(1), query(`max by (connection, workflow_type, question) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{question}}"))).
 		WithPanel(number("Alerts", "Alerts that fire; docs/runbook.md has a section for each.", 3,
 			redFrom(1), query(`count(ALERTS{alertname=~"PBSM.+", alertstate="firing"}) or vector(0)`, "firing"))).
 		WithPanel(number("Workers", "Workers that answer Prometheus.", 2,
@@ -59,7 +59,7 @@ func overview() *dashboard.DashboardBuilder {
 			query(`sum(increase(pbsm_at_risk_total{connection=~"$connection"}[$__range]))`, "at risk")).
 			Decimals(0).Overrides(colours(map[string]string{"kept": "green", "missed": "red", "at risk": "orange"}))).
 		WithPanel(lines("Waiting for an operator", "Over time.", 8,
-			query(`max by (connection, workflow_type, asked) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{asked}}")).
+			query(`max by (connection, workflow_type, question) (pbsm_workflows_waiting{connection=~"$connection"})`, "{{connection}} {{workflow_type}} {{question}}")).
 			LineInterpolation(common.LineInterpolationStepAfter).Decimals(0).Min(0)).
 		WithPanel(bars("Workflows that ended", "All workflow types, by state.", 8,
 			query(`sum by (state) (increase(pbsm_workflows_ended_total{connection=~"$connection"}[$__rate_interval]))`, "{{state}}")).

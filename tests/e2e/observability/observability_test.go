@@ -12,12 +12,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,8 +68,8 @@ func TestMetrics_afterANight(t *testing.T) {
 	require.EqualValues(t, len(harness.Ledger(100)), harness.Series(e.Scrape(e.Worker)["pbsm_transfer_bytes_total"], map[string]string{"direction": "upload"})[0].GetCounter().GetValue())
 	e.RestartWorker()
 
-	waiting := func(kind, asked string) float64 {
-		found := harness.Series(e.Scrape(e.Worker)["pbsm_workflows_waiting"], map[string]string{"connection": e.Connection, "workflow_type": kind, "asked": asked})
+	waiting := func(kind, question string) float64 {
+		found := harness.Series(e.Scrape(e.Worker)["pbsm_workflows_waiting"], map[string]string{"connection": e.Connection, "workflow_type": kind, "question": question})
 		if len(found) == 0 {
 			return -1
 		}
@@ -299,7 +298,7 @@ func TestTraces_areConnected(t *testing.T) {
 	}
 }
 
-// The level follows the configuration when the worker is told to reload; a fault leaves it; lines name workflow and run.
+// The level follows the configuration at SIGHUP; a problem leaves it unchanged; lines name workflow and run.
 func TestLogLevel_followsTheConfiguration(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
@@ -309,19 +308,16 @@ func TestLogLevel_followsTheConfiguration(t *testing.T) {
 		require.NoError(t, err)
 		return bytes.Contains(log, []byte(text))
 	}
-	worker, err := harness.Binary("worker")
-	require.NoError(t, err)
 	config, err := os.ReadFile(e.Config)
 	require.NoError(t, err)
 	set := func(level string) {
 		text := strings.Replace(string(config), "worker:\n", "worker:\n  log: {level: "+level+"}\n", 1)
 		require.NoError(t, os.WriteFile(e.Config, []byte(text), 0o600))
-		out, err := exec.Command(worker, "reload", "--pid", strconv.Itoa(e.Worker.PID())).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		require.NoError(t, syscall.Kill(e.Worker.PID(), syscall.SIGHUP))
 	}
 	require.False(t, logged(`"level":"debug"`))
 	set("loud")
-	e.Until("the fault is named", func() bool { return logged("worker.log.level") })
+	e.Until("the problem is named", func() bool { return logged("worker.log.level") })
 	set("debug")
 	e.Until("the level is debug", func() bool { return logged(`"before":"info","now":"debug"`) })
 	run := e.StartClose("one")

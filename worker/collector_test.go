@@ -23,13 +23,13 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// The latest night is the calendar's: over a weekend it is Friday's, and of a new schedule there is none.
-func TestLastNight(t *testing.T) {
+// The calendar determines the latest night: over a weekend it is Friday's, and a new schedule has none.
+func TestCollector_lastNight(t *testing.T) {
 	known, err := calendar.Known(nil)
 	require.NoError(t, err)
 	zone, err := time.LoadLocation("America/New_York")
 	require.NoError(t, err)
-	c := &census{calendars: known, payloads: converter.GetDefaultDataConverter()}
+	c := &collector{calendars: known, payloads: converter.GetDefaultDataConverter()}
 	friday := time.Date(2026, 11, 20, 22, 0, 0, 0, zone)
 	sunday := time.Date(2026, 11, 22, 12, 0, 0, 0, zone)
 	long := friday.AddDate(0, -1, 0)
@@ -45,13 +45,13 @@ func TestLastNight(t *testing.T) {
 		want    time.Time
 		asOf    string
 	}{
-		"over a weekend":               {nightly, long, sunday, friday, "2026-11-20"},
-		"at the very moment":           {nightly, long, friday, friday, "2026-11-20"},
-		"just before":                  {nightly, long, friday.Add(-time.Second), friday.AddDate(0, 0, -1), "2026-11-19"},
-		"a month's end":                {monthly, long.AddDate(0, -1, 0), sunday, time.Date(2026, 10, 30, 22, 0, 0, 0, zone), "2026-10-31"},
-		"created since":                {nightly, friday.Add(time.Hour), sunday, time.Time{}, ""},
-		"a calendar of other workers'": {unknown, long, sunday, time.Time{}, ""},
-		"not made by the starter":      {nil, long, sunday, time.Time{}, ""},
+		"over a weekend":              {nightly, long, sunday, friday, "2026-11-20"},
+		"at the very moment":          {nightly, long, friday, friday, "2026-11-20"},
+		"just before":                 {nightly, long, friday.Add(-time.Second), friday.AddDate(0, 0, -1), "2026-11-19"},
+		"a month's end":               {monthly, long.AddDate(0, -1, 0), sunday, time.Date(2026, 10, 30, 22, 0, 0, 0, zone), "2026-10-31"},
+		"created since":               {nightly, friday.Add(time.Hour), sunday, time.Time{}, ""},
+		"a calendar of other workers": {unknown, long, sunday, time.Time{}, ""},
+		"not made by the starter":     {nil, long, sunday, time.Time{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			schedule := &client.ScheduleDescription{Info: client.ScheduleInfo{CreatedAt: tc.created}}
@@ -72,11 +72,10 @@ func TestLastNight(t *testing.T) {
 	}
 }
 
-// A close that waits for nothing but approvals is told from the others; one that does not answer in
-// time may wait for a decision, and holds nothing up.
-func TestWhatIsAsked(t *testing.T) {
+// A close that does not answer in time counts as one that waits for a decision, and delays nothing.
+func TestCollector_waitingByQuestion(t *testing.T) {
 	approve, decide := []string{workflows.ApproveCommand, "decide give_up"}, []string{"decide retry", "decide give_up"}
-	asks := func(choices ...[]string) workflows.Status {
+	waits := func(choices ...[]string) workflows.Status {
 		status := workflows.Status{State: workflows.Waiting}
 		for _, c := range choices {
 			status.Steps = append(status.Steps, workflows.StepStatus{Question: &workflows.Question{Choices: c}})
@@ -84,7 +83,7 @@ func TestWhatIsAsked(t *testing.T) {
 		return status
 	}
 	answers := map[string]workflows.Status{
-		"one approval": asks(approve), "two approvals": asks(approve, approve), "a decision": asks(decide), "both": asks(approve, decide), "answered since": asks(),
+		"one approval": waits(approve), "two approvals": waits(approve, approve), "a decision": waits(decide), "both": waits(approve, decide), "answered since": waits(),
 	}
 	listed := &workflowservice.ListWorkflowExecutionsResponse{}
 	temporal := mocks.NewClient(t)
@@ -98,7 +97,7 @@ func TestWhatIsAsked(t *testing.T) {
 			return client.NewValue(payloads), err
 		})
 	}
-	add("stands still", func(ctx context.Context, _, _, _ string, _ ...any) (converter.EncodedValue, error) {
+	add("does not answer", func(ctx context.Context, _, _, _ string, _ ...any) (converter.EncodedValue, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
@@ -108,22 +107,21 @@ func TestWhatIsAsked(t *testing.T) {
 	temporal.On("CountWorkflow", mock.Anything, mock.Anything).Return(&workflowservice.CountWorkflowExecutionsResponse{Count: 3}, nil)
 	temporal.On("ListWorkflow", mock.Anything, mock.Anything).Return(listed, nil)
 
-	asking, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	querying, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	found := map[waitingKey]int64{}
-	require.NoError(t, (&census{temporal: temporal}).waiting(t.Context(), asking, "prod", found))
+	require.NoError(t, (&collector{temporal: temporal}).waiting(t.Context(), querying, "prod", found))
 	require.Equal(t, map[waitingKey]int64{
 		{"prod", workflows.NightlyCloseType, approval}: 2, {"prod", workflows.NightlyCloseType, decision}: 4, {"prod", workflows.RunBatchType, decision}: 3,
 	}, found)
 }
 
-// A look at the stores that does not come back leaves Temporal asked, again and again.
-func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
-	asked := make(chan struct{})
+func TestCollector_storeHangs(t *testing.T) {
+	listed := make(chan struct{})
 	schedules := mocks.NewScheduleClient(t)
 	schedules.On("List", mock.Anything, mock.Anything).Return(func(ctx context.Context, _ client.ScheduleListOptions) (client.ScheduleListIterator, error) {
 		select {
-		case asked <- struct{}{}:
+		case listed <- struct{}{}:
 		case <-ctx.Done():
 		}
 		return nil, errors.New("Temporal is away")
@@ -131,7 +129,7 @@ func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
 	temporal := mocks.NewClient(t)
 	temporal.On("ScheduleClient").Return(schedules)
 	hangs := make(chan struct{})
-	c := &census{
+	c := &collector{
 		temporal: temporal, interval: time.Millisecond, logger: slog.New(slog.DiscardHandler),
 		checkStores: func(context.Context) map[string]error { <-hangs; return nil },
 	}
@@ -141,29 +139,29 @@ func TestAStoreThatHangsHoldsNoCensusUp(t *testing.T) {
 	defer func() { cancel(); close(hangs); <-ended }()
 	for range 3 {
 		select {
-		case <-asked:
+		case <-listed:
 		case <-time.After(10 * time.Second):
-			require.Fail(t, "Temporal is not asked any more")
+			require.Fail(t, "Temporal is no longer read")
 		}
 	}
 }
 
-// A worker whose first census fails says why, and says it once: its measures only tell that Temporal does not answer.
-func TestACensusThatFailsFromTheStartSaysWhy(t *testing.T) {
+// The metrics show only that Temporal could not be read; the log says why, once.
+func TestCollector_logsFirstFailure(t *testing.T) {
 	schedules := mocks.NewScheduleClient(t)
 	schedules.On("List", mock.Anything, mock.Anything).Return(nil, errors.New("the role may not list schedules"))
 	temporal := mocks.NewClient(t)
 	temporal.On("ScheduleClient").Return(schedules)
 	var log bytes.Buffer
-	c := &census{temporal: temporal, logger: slog.New(slog.NewTextHandler(&log, nil))}
-	c.take(t.Context())
-	c.take(t.Context())
+	c := &collector{temporal: temporal, logger: slog.New(slog.NewTextHandler(&log, nil))}
+	c.update(t.Context())
+	c.update(t.Context())
 	require.Equal(t, 1, strings.Count(log.String(), "the role may not list schedules"), log.String())
 }
 
-// A night is closed by the close of its own as-of date, also by one before its time, and not by that of
-// another date. It stays closed when Temporal has forgotten the close.
-func TestANightIsClosedByItsOwnClose(t *testing.T) {
+// A night is closed by the close of its own as-of date, even by one before the night should have begun, and not by
+// that of another date. It stays closed when Temporal's retention has removed the close.
+func TestCollector_nightIsClosedByItsOwnClose(t *testing.T) {
 	known, err := calendar.Known(nil)
 	require.NoError(t, err)
 	input := workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "nightly", Calendar: "us-bank", TimeZone: "UTC", At: "00:00", On: "daily", AsOf: "day-1"}
@@ -173,7 +171,7 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 		Schedule: client.Schedule{State: &client.ScheduleState{}},
 		Memo:     &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.ScheduleInputMemo: payload}},
 	})
-	succeeded := map[string]bool{} // by id; one that did not is there all the same
+	succeeded := map[string]bool{} // by id; one that did not succeed exists as well
 	temporal.On("CountWorkflow", mock.Anything, mock.Anything).Return(
 		func(_ context.Context, q *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
 			answer := &workflowservice.CountWorkflowExecutionsResponse{}
@@ -186,7 +184,7 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 			return answer, nil
 		})
 
-	c := &census{temporal: temporal, connections: []string{"prod"}, calendars: known, payloads: converter.GetDefaultDataConverter()}
+	c := &collector{temporal: temporal, connections: []string{"prod"}, calendars: known, payloads: converter.GetDefaultDataConverter()}
 	key := pipelineKey{"prod", "nightly"}
 	closed := func() bool {
 		found := map[pipelineKey]scheduleFindings{}
@@ -215,15 +213,15 @@ func TestANightIsClosedByItsOwnClose(t *testing.T) {
 	require.False(t, closed(), "a new night")
 }
 
-// The list of schedules has one for a moment after it was deleted. That is no fault of Temporal's.
-func TestAScheduleThatIsGoneIsNone(t *testing.T) {
+// The list still has a schedule for a moment after it was deleted.
+func TestCollector_scheduleIsGone(t *testing.T) {
 	temporal := withSchedule(t, workflows.ScheduleID("prod", "nightly"), nil)
 	found := map[pipelineKey]scheduleFindings{}
-	require.NoError(t, (&census{temporal: temporal, connections: []string{"prod"}}).schedules(t.Context(), found))
+	require.NoError(t, (&collector{temporal: temporal, connections: []string{"prod"}}).schedules(t.Context(), found))
 	require.Empty(t, found)
 }
 
-// withSchedule is a Temporal that has one schedule in its list; without a description it is gone.
+// withSchedule mocks a Temporal with one schedule in its list; without a description the schedule is gone.
 func withSchedule(t *testing.T, id string, is *client.ScheduleDescription) *mocks.Client {
 	t.Helper()
 	handle := mocks.NewScheduleHandle(t)
