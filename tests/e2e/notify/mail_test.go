@@ -1,4 +1,4 @@
-// Package notify sends mail to a real SMTP server.
+// Package notify tests notifications: mail to a real SMTP server, and all channels from a worker that is killed.
 package notify
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-var asked = notify.Message{
+var question = notify.Message{
 	ID: "0192-run/7", Event: notify.Waiting, At: time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC), Connection: "prod",
 	Subject: "nightly-close", AsOfDate: "2026-10-31", Step: "allocate", What: "ALLOC_1 ended as Failure über T2",
 	Commands: []string{`starter close decide close/prod/nightly-close/2026-10-31 --step allocate --choice retry --reason "..."`},
@@ -39,7 +39,7 @@ func (p *post) send(t *testing.T) error {
 	t.Helper()
 	channels, err := notify.Open(map[string]notify.Channel{"mail": p.channel})
 	require.NoError(t, err)
-	return channels.Send(t.Context(), "mail", asked)
+	return channels.Send(t.Context(), "mail", question)
 }
 
 func TestMail_arrives(t *testing.T) {
@@ -55,13 +55,13 @@ func TestMail_arrives(t *testing.T) {
 	}
 }
 
-// What the server says decides whether the mail goes out again; no error holds the password.
+// The response of the server decides whether the mail is sent again; no error contains the password.
 func TestMail_notDelivered(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(*post)
-		want  notify.Error
+		change func(*post)
+		want   notify.Error
 	}{
-		"nobody listens":     {func(p *post) { p.channel.URL = "smtp://127.0.0.1:1" }, notify.Error{NotDelivered: true, Temporary: true, Text: "connection refused"}},
+		"no server":          {func(p *post) { p.channel.URL = "smtp://127.0.0.1:1" }, notify.Error{NotDelivered: true, Temporary: true, Text: "connection refused"}},
 		"wrong password":     {func(p *post) { p.box.Password = "another" }, notify.Error{NotDelivered: true, Text: "authentication failed"}},
 		"unknown authority":  {func(p *post) { p.channel.CAFile = "" }, notify.Error{NotDelivered: true, Temporary: true, Text: "certificate"}},
 		"without encryption": {func(p *post) { p.channel.URL = "smtp://" + p.box.Address + "?tls=none" }, notify.Error{NotDelivered: true, Text: "Please authenticate first"}},
@@ -75,7 +75,7 @@ func TestMail_notDelivered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPost(t)
 			secret := p.box.Password
-			c.spoil(p)
+			c.change(p)
 			err := p.send(t)
 			var failed *notify.Error
 			require.ErrorAs(t, err, &failed)
@@ -88,7 +88,7 @@ func TestMail_notDelivered(t *testing.T) {
 	}
 }
 
-// One address of several that is gone does not keep the mail from the others, and does not stay unknown.
+// If one of several addresses fails, the others get the mail, and the error names the failed one.
 func TestMail_partlyDelivered(t *testing.T) {
 	p := newPost(t)
 	p.channel.To = []string{"nobody@bank.example", "night@bank.example"}
@@ -96,7 +96,7 @@ func TestMail_partlyDelivered(t *testing.T) {
 	require.ErrorAs(t, p.send(t), &failed)
 	require.Len(t, p.box.Mails(), 1)
 	require.True(t, failed.Partial)
-	require.False(t, failed.NotDelivered || failed.Temporary, "a second mail would reach those who have it")
+	require.False(t, failed.NotDelivered || failed.Temporary, "a second mail would be a duplicate for the others")
 	require.Contains(t, failed.Text, "nobody@bank.example: ")
 	require.NotContains(t, failed.Text, "night@bank.example: ")
 }

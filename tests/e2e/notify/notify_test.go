@@ -16,16 +16,16 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A night that waits, is late, is answered and ends in vain tells of each once, by every channel,
-// though its worker is killed again and again in between.
+// A close that asks, is at risk, is answered and fails sends one notification of each to every channel, although its worker
+// is killed several times in between.
 func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
-	n.Write(n.Pipelines, "told.yaml", "name: told\nsteps:\n"+
+	n.Write(n.Pipelines, "notified.yaml", "name: notified\nsteps:\n"+
 		"  - id: allocate\n    batch: {code: PBSM_FAIL, deadline: 90s}\n"+
 		"  - id: sign-off\n    approve: {message: Are the books good, deadline: 12s}\n")
-	run := n.StartClose("told")
-	for _, want := range []int{2, 3} { // both questions; that it is late
+	run := n.StartClose("notified")
+	for _, want := range []int{2, 3} { // both questions; at risk
 		n.Until(fmt.Sprintf("%d messages", want), func() bool { return n.Fewest() >= want })
 		n.Worker.Kill()
 		n.StartWorker()
@@ -39,7 +39,7 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	require.Error(t, n.Await(run, nil))
 
 	want := []string{"at_risk", "failed", "waiting allocate", "waiting sign-off"}
-	n.Until("all is told", func() bool { return n.Fewest() >= len(want) })
+	n.Until("all notifications are delivered", func() bool { return n.Fewest() >= len(want) })
 	got := n.Hook.Events()
 	slices.Sort(got)
 	require.Equal(t, want, got)
@@ -56,14 +56,14 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	}
 }
 
-// A night of a schedule that cannot begin is told once and counted, whether the schedule finds that
-// out or the close: nobody else is there who could. The list of schedules says why.
+// A scheduled close that cannot begin is notified and counted once, whether its plan or the close itself fails. The list of
+// schedules says why.
 func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
 	s := n.Env
-	s.AddToConfig("\ncalendars:\n  my-bank: {base: us-bank}\n") // the worker that runs does not know it
-	for i, c := range []struct{ name, calendar, what, fault string }{
+	s.AddToConfig("\ncalendars:\n  my-bank: {base: us-bank}\n") // the running worker does not know it
+	for i, c := range []struct{ name, calendar, what, problem string }{
 		{"no-calendar", "my-bank", "the night could not be planned: ", `calendar "my-bank" is not known`},
 		{"no-pipeline", "us-bank", "night of ", `pipeline "no-pipeline" is not in the worker's pipelines folder`},
 	} {
@@ -72,16 +72,16 @@ func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 		s.Want(0, "schedule", "trigger", id)
 		n.Until("the list says why it did not begin", func() bool {
 			listed := s.ListedSchedule(id)
-			return listed != nil && strings.Contains(fmt.Sprint(listed["last"]), c.fault)
+			return listed != nil && strings.Contains(fmt.Sprint(listed["last"]), c.problem)
 		})
 		night := s.ListedSchedule(id)["last_workflow_id"].(string)
-		require.Contains(t, s.Want(2, "status", night).Stderr, c.fault)
+		require.Contains(t, s.Want(2, "status", night).Stderr, c.problem)
 		messages := n.Hook.Accepted()
 		require.Len(t, messages, i+1)
 		require.Equal(t, notify.Failed, messages[i].Event)
 		require.Equal(t, night, messages[i].WorkflowID)
 		require.Contains(t, messages[i].What, c.what)
-		require.Contains(t, messages[i].What, c.fault)
+		require.Contains(t, messages[i].What, c.problem)
 		require.Len(t, n.Chat.IDs(), i+1)
 		require.Len(t, n.Box.Mails(), i+1)
 		s.Want(0, "schedule", "delete", id)
@@ -92,7 +92,7 @@ func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 	require.EqualValues(t, 2, counted[0].GetCounter().GetValue())
 }
 
-// A channel that is down hears of it when it is up again, and nobody else hears of it twice.
+// A channel that is down gets the notification once it is up again; the others get it only once.
 func TestNotify_channelDownForAWhile(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
@@ -101,12 +101,12 @@ func TestNotify_channelDownForAWhile(t *testing.T) {
 		case 1:
 			http.Error(w, "down", http.StatusServiceUnavailable)
 		case 2:
-			panic(http.ErrAbortHandler) // it may have the message: its id tells
+			panic(http.ErrAbortHandler) // it may have the message: the id is for that
 		}
 		return attempt <= 2
 	}
 	run := n.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
-	require.NoError(t, n.Await(run, nil), "the end waited for its message")
+	require.NoError(t, n.Await(run, nil), "the workflow ended after the delivery")
 	require.Equal(t, []string{"succeeded"}, n.Hook.Events())
 	require.Len(t, n.Hook.IDs(), 3)
 	require.Len(t, slices.Compact(n.Hook.IDs()), 1, "every attempt has the same id")
@@ -114,8 +114,7 @@ func TestNotify_channelDownForAWhile(t *testing.T) {
 	require.Len(t, n.Box.Mails(), 1)
 }
 
-// Receivers that refuse for good, or of which nobody knows whether they have it, are in the log;
-// the work is as it was.
+// Deliveries that were refused, or whose outcome is unknown, are logged, and do not affect the batch.
 func TestNotify_channelDownForGood(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
@@ -128,7 +127,7 @@ func TestNotify_channelDownForGood(t *testing.T) {
 	run := n.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
 	require.NoError(t, n.Await(run, nil))
 	require.Len(t, n.Hook.IDs(), 1)
-	require.Len(t, n.Chat.IDs(), 1, "a chat is not told a second time what it may have")
+	require.Len(t, n.Chat.IDs(), 1, "a chat does not get a second time what it may have")
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
@@ -141,18 +140,18 @@ func TestNotify_channelDownForGood(t *testing.T) {
 	require.NotContains(t, string(log), "hook-secret")
 }
 
-// Without channels a history holds nothing of it; with three, one activity for each event, and
+// Without channels a history has no trace of notifications; with three channels it has one activity for each event, and
 // neither a timer nor a marker.
 func TestNotify_costsOneActivity(t *testing.T) {
 	t.Parallel()
-	type cost struct{ told, markers, timers int }
+	type cost struct{ notifications, markers, timers int }
 	costs := func(e *harness.Env) (all cost) {
 		run := e.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
 		require.NoError(t, e.Await(run, nil))
 		for _, event := range e.History(run.GetID(), run.GetRunID()) {
 			switch {
 			case event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName() == "Notify":
-				all.told++
+				all.notifications++
 			case event.EventType == enumspb.EVENT_TYPE_MARKER_RECORDED:
 				all.markers++
 			case event.EventType == enumspb.EVENT_TYPE_TIMER_STARTED:
@@ -162,9 +161,9 @@ func TestNotify_costsOneActivity(t *testing.T) {
 		return all
 	}
 	without := costs(harness.New(t, harness.Options{}))
-	require.Zero(t, without.told)
-	without.told = 1
-	require.Equal(t, without, costs(harness.NewNotified(t, harness.Options{TaskQueue: t.Name() + "-told", Name: "-told"}).Env))
+	require.Zero(t, without.notifications)
+	without.notifications = 1
+	require.Equal(t, without, costs(harness.NewNotified(t, harness.Options{TaskQueue: t.Name() + "-notified", Name: "-notified"}).Env))
 }
 
 func TestNotify_testCommand(t *testing.T) {

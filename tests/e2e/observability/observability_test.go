@@ -33,7 +33,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-const observedNight = `name: observed
+const observedPipeline = `name: observed
 deadline: "23:59"
 steps:
   - id: ledger
@@ -46,8 +46,8 @@ steps:
     approve: {message: Are the books good}
 `
 
-// parkedNight waits for an approval and for a decision at once.
-const parkedNight = `name: parked
+// waitingPipeline waits for an approval and for a decision at the same time.
+const waitingPipeline = `name: waiting
 steps:
   - id: books
     approve: {message: Are the books good}
@@ -55,14 +55,13 @@ steps:
     batch: {code: PBSM_FAIL}
 `
 
-// What waits is Temporal's word, from a worker that was not there when it began to wait; what
-// ended, moved and was called is counted.
+// Gauges of what waits come from Temporal, also on a worker that started later; counters count ends, transfers and calls.
 func TestMetrics_afterANight(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
-	e.Write(e.Pipelines, "observed.yaml", observedNight)
-	e.Write(e.Pipelines, "parked.yaml", parkedNight)
+	e.Write(e.Pipelines, "observed.yaml", observedPipeline)
+	e.Write(e.Pipelines, "waiting.yaml", waitingPipeline)
 	run := e.StartClose("observed")
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	require.EqualValues(t, len(harness.Ledger(100)), harness.Series(e.Scrape(e.Worker)["pbsm_transfer_bytes_total"], map[string]string{"direction": "upload"})[0].GetCounter().GetValue())
@@ -78,14 +77,14 @@ func TestMetrics_afterANight(t *testing.T) {
 	e.Until("the close is counted as waiting for its approval", func() bool {
 		return waiting(workflows.NightlyCloseType, "approval") == 1 && waiting(workflows.NightlyCloseType, "decision") == 0
 	})
-	parked := e.StartClose("parked")
-	e.AwaitState(parked.GetID(), workflows.Waiting)
-	e.Until("what waits for a decision, too, is counted as that", func() bool {
+	both := e.StartClose("waiting")
+	e.AwaitState(both.GetID(), workflows.Waiting)
+	e.Until("a close that waits for both is counted for the decision", func() bool {
 		return waiting(workflows.NightlyCloseType, "approval") == 1 && waiting(workflows.NightlyCloseType, "decision") == 1 && waiting(workflows.RunBatchType, "decision") == 1
 	})
-	// Not with the starter, which asks for the status meanwhile: the SDK may carry the last task out anew to answer, and count again.
-	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), parked.GetID(), ""))
-	require.Error(t, e.Await(parked, nil))
+	// Not with the starter, whose queries may make the SDK replay the last task and count it again.
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), both.GetID(), ""))
+	require.Error(t, e.Await(both, nil))
 	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
@@ -94,10 +93,10 @@ func TestMetrics_afterANight(t *testing.T) {
 	})
 	e.Sim.Inject(simulator.Fault{Call: "status", Kind: simulator.FaultDelayBefore, Delay: 5 * time.Second, Times: 1})
 	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(3 * time.Second)}), nil), "its deadline passes while a poll hangs")
-	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Key: "again", Deadline: time.Now().Add(4 * time.Second)}), nil), "the next poll would come too late")
-	e.Until("the success is known", func() bool { return e.Scrape(e.Worker)["pbsm_close_last_success_timestamp_seconds"] != nil })
+	require.Error(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Key: "again", Deadline: time.Now().Add(4 * time.Second)}), nil), "the next poll would be after the deadline")
+	e.Until("the success is recorded", func() bool { return e.Scrape(e.Worker)["pbsm_close_last_success_timestamp_seconds"] != nil })
 
-	page := e.Scrape(e.Worker)
+	metrics := e.Scrape(e.Worker)
 	for _, c := range []struct {
 		labels map[string]string
 		count  int
@@ -106,32 +105,32 @@ func TestMetrics_afterANight(t *testing.T) {
 		{map[string]string{"workflow_type": workflows.RunBatchType, "state": "failed", "reason": "deadline_passed"}, 2},
 		{map[string]string{"workflow_type": workflows.RunBatchType, "state": "failed", "reason": "error"}, 0},
 	} {
-		ended := harness.Series(page["pbsm_workflows_ended_total"], c.labels)
-		require.Len(t, ended, 1, "the series that began with zero is the one that counts")
+		ended := harness.Series(metrics["pbsm_workflows_ended_total"], c.labels)
+		require.Len(t, ended, 1, "it is the series that began with zero")
 		assert.EqualValues(t, c.count, ended[0].GetCounter().GetValue(), "%v", c.labels)
 	}
-	assert.EqualValues(t, 2, harness.Series(page["pbsm_overdue_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
-	assert.Empty(t, harness.Series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.RunBatchType}), "the batch that kept its deadline was another worker's")
-	assert.EqualValues(t, 2, harness.Series(page["pbsm_operator_wait_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
-	assert.EqualValues(t, 1, harness.Series(page["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
-	assert.EqualValues(t, 1, page["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
-	assert.EqualValues(t, 0, page["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())
-	assert.Equal(t, "observed", harness.Labels(page["pbsm_close_last_success_timestamp_seconds"].GetMetric()[0])["pipeline"])
-	checkDocumented(t, page)
+	assert.EqualValues(t, 2, harness.Series(metrics["pbsm_overdue_seconds"], map[string]string{"workflow_type": workflows.RunBatchType})[0].GetHistogram().GetSampleCount())
+	assert.Empty(t, harness.Series(metrics["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.RunBatchType}), "the batch that met its deadline ran on the earlier worker")
+	assert.EqualValues(t, 2, harness.Series(metrics["pbsm_operator_wait_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 1, harness.Series(metrics["pbsm_deadline_margin_seconds"], map[string]string{"workflow_type": workflows.NightlyCloseType})[0].GetHistogram().GetSampleCount())
+	assert.EqualValues(t, 1, metrics["pbsm_temporal_up"].GetMetric()[0].GetGauge().GetValue())
+	assert.EqualValues(t, 0, metrics["pbsm_login_refused"].GetMetric()[0].GetGauge().GetValue())
+	assert.Equal(t, "observed", harness.Labels(metrics["pbsm_close_last_success_timestamp_seconds"].GetMetric()[0])["pipeline"])
+	checkDocumented(t, metrics)
 
 	reports := func() float64 {
 		return harness.Series(e.Scrape(e.Worker)["pbsm_store_up"], map[string]string{"store": "reports"})[0].GetGauge().GetValue()
 	}
 	require.EqualValues(t, 1, reports())
 	require.NoError(t, os.Rename(e.Reports, e.Reports+".away"))
-	e.Until("a store that is gone is missed", func() bool { return reports() == 0 })
+	e.Until("the missing store is reported", func() bool { return reports() == 0 })
 	require.NoError(t, os.Rename(e.Reports+".away", e.Reports))
 	e.Until("it is back", func() bool { return reports() == 1 })
 }
 
 var documented = regexp.MustCompile("(?m)^\\| `(pbsm_\\w+)` \\| ([\\w, ]*)\\| (.*) \\|$")
 
-// checkDocumented compares the page with docs/metrics.md: names, labels and texts.
+// checkDocumented compares the metrics with docs/metrics.md: names, labels and help texts.
 func checkDocumented(t *testing.T, page map[string]*dto.MetricFamily) {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/metrics.md")
@@ -160,7 +159,7 @@ func checkDocumented(t *testing.T, page map[string]*dto.MetricFamily) {
 	}
 }
 
-// receiver is an OTLP receiver of traces, over HTTP at its URL and over gRPC at its target.
+// receiver receives traces by OTLP, over HTTP at its URL and over gRPC at its target.
 type receiver struct {
 	*httptest.Server
 	collector.UnimplementedTraceServiceServer
@@ -199,7 +198,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// Export is the collector's, over gRPC.
+// Export implements the collector's service, over gRPC.
 func (r *receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	text, err := proto.Marshal(request)
 	r.take(request, text)
@@ -217,14 +216,14 @@ func (r *receiver) take(request *collector.ExportTraceServiceRequest, text []byt
 	}
 }
 
-// has tells whether a span of the name arrived.
+// has reports whether a span of the name arrived.
 func (r *receiver) has(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.spans, func(s *trace.Span) bool { return s.GetName() == name })
 }
 
-// Spans go over gRPC where the variables say so, and nowhere else: a variable for traces goes before that for all.
+// Spans are sent over gRPC if the variables say so; a variable for traces overrides the general one.
 func TestTraces_overGRPC(t *testing.T) {
 	t.Parallel()
 	r, other := receive(t), receive(t)
@@ -234,7 +233,7 @@ func TestTraces_overGRPC(t *testing.T) {
 	require.NoError(t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_QUICK"}), nil))
 	e.Until("the call's span arrived", func() bool { return r.has("trigger") })
 	e.Worker.Stop()
-	require.True(t, r.has("RunWorkflow:RunBatch"), "what is left is sent at the end")
+	require.True(t, r.has("RunWorkflow:RunBatch"), "the rest is sent at shutdown")
 	require.Empty(t, other.spans)
 	require.Contains(t, string(r.raw), "deployment.environment.name")
 	log, err := os.ReadFile(e.Worker.Stderr)
@@ -242,15 +241,15 @@ func TestTraces_overGRPC(t *testing.T) {
 	require.NotContains(t, string(log), "spans could not be sent")
 }
 
-// A close is one trace down to its calls, and stays one when its worker is killed; no span holds a secret.
+// A close is one trace, down to its calls, even if its worker is killed; no span contains a secret.
 func TestTraces_areConnected(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
-	e := harness.New(t, harness.Options{Server: harness.StartServer(t), NoWorker: true}) // a close without a worker is in everybody's inbox
+	e := harness.New(t, harness.Options{Server: harness.StartServer(t), NoWorker: true}) // a close without a worker is in every inbox
 	variables := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + r.URL, "OTEL_BSP_SCHEDULE_DELAY=200"}
 	e.StartWorker(variables...)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
-	e.Write(e.Pipelines, "observed.yaml", observedNight)
+	e.Write(e.Pipelines, "observed.yaml", observedPipeline)
 	run := e.StartClose("observed")
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	e.Until("the batch's spans arrived", func() bool { return r.has("RunWorkflow:RunBatch") })
@@ -264,10 +263,10 @@ func TestTraces_areConnected(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	hash := sha256.Sum256([]byte(run.GetRunID()))
-	night := hex.EncodeToString(hash[:16])
+	traceID := hex.EncodeToString(hash[:16])
 	byID := map[string]*trace.Span{}
 	for _, s := range r.spans {
-		if hex.EncodeToString(s.GetTraceId()) == night {
+		if hex.EncodeToString(s.GetTraceId()) == traceID {
 			byID[string(s.GetSpanId())] = s
 		}
 	}
@@ -288,9 +287,9 @@ func TestTraces_areConnected(t *testing.T) {
 	require.Contains(t, paths, "RunWorkflow:NightlyClose > StartChildWorkflow:RunBatch > RunWorkflow:RunBatch > StartActivity:TriggerBatch > RunActivity:TriggerBatch > trigger", all)
 	require.Contains(t, paths, "RunWorkflow:NightlyClose > StartChildWorkflow:UploadFile > RunWorkflow:UploadFile > StartActivity:PutFile > RunActivity:PutFile > object put", all)
 	for _, s := range byID {
-		// What a person says comes from a starter, which does not trace: a root of its own in the same trace.
-		said := strings.HasPrefix(s.GetName(), "HandleUpdate:") || strings.HasPrefix(s.GetName(), "ValidateUpdate:")
-		assert.True(t, said || strings.HasPrefix(path(s), "RunWorkflow:NightlyClose"), "an orphan: %s", path(s))
+		// Commands come from a client that does not trace: they are roots of their own in the same trace.
+		command := strings.HasPrefix(s.GetName(), "HandleUpdate:") || strings.HasPrefix(s.GetName(), "ValidateUpdate:")
+		assert.True(t, command || strings.HasPrefix(path(s), "RunWorkflow:NightlyClose"), "an orphan: %s", path(s))
 	}
 	for _, secret := range []string{e.Sim.Options().ClientSecret, e.Sim.Options().Password, "/p/", "Bearer"} {
 		require.NotEmpty(t, secret)

@@ -19,34 +19,33 @@ import (
 )
 
 const (
-	failedNight = `name: broken
+	failingPipeline = `name: broken
 steps:
   - id: ledger
     upload: {file: inbox/nowhere.csv, on_missing: fail}
 `
-	tonight = `name: tonight
+	tonightPipeline = `name: tonight
 steps:
   - id: ledger
     upload: {file: inbox/tonight.csv, wait_until: 2h}
 `
 )
 
-// nextMinute is a time that a schedule can begin at, if it takes no more than 15 seconds to make it.
+// nextMinute returns a time for a schedule that is created within 15 seconds.
 func nextMinute() time.Time {
 	return time.Now().UTC().Add(15 * time.Second).Truncate(time.Minute).Add(time.Minute)
 }
 
-// watchedNight is a worker with something of everything that can happen in a night: a close that
-// waits for its approval, one that failed, one that was mistyped, a batch that waits for a decision, one that runs
-// beyond its deadline, a service that fails, a schedule that is paused, one whose pipeline is gone, one that
-// begins then, code that fails. It gives the two that wait.
-func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, stuck client.WorkflowRun) {
+// watchedNight starts a worker with everything that can happen in a night: a close that waits for its approval, a failed
+// one, a mistyped one, a batch that waits for a decision, one that runs past its deadline, failing calls, a schedule that is
+// paused, one whose pipeline is missing, one that begins at the given time, failing code. It returns the two that wait.
+func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, failedBatch client.WorkflowRun) {
 	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	p = harness.StartPrometheus(t, e.Worker)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
-	e.Write(e.Pipelines, "observed.yaml", observedNight)
-	e.Write(e.Pipelines, "broken.yaml", failedNight)
-	e.Write(e.Pipelines, "tonight.yaml", tonight)
+	e.Write(e.Pipelines, "observed.yaml", observedPipeline)
+	e.Write(e.Pipelines, "broken.yaml", failingPipeline)
+	e.Write(e.Pipelines, "tonight.yaml", tonightPipeline)
 	schedule := func(pipeline string, at time.Time) {
 		require.Zero(t, e.Run("schedule", "create", "-c", e.Connection, "-p", pipeline, "--at", at.Format("15:04"),
 			"--time-zone", "UTC", "--calendar", "us-bank", "--on", "daily", "--as-of", "day").Code)
@@ -62,7 +61,7 @@ func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Pr
 	approval = e.StartClose("observed")
 	e.Start("unknown", "NoSuchWorkflow", nil)
 	e.StartBatch(workflows.RunBatchInput{Code: "PBSM_HANG", Deadline: time.Now().Add(4 * time.Second)})
-	stuck = e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL"})
+	failedBatch = e.StartBatch(workflows.RunBatchInput{Code: "PBSM_FAIL"})
 	failed := e.StartClose("broken")
 	mistyped := e.StartClose("obsrved")
 	schedule("observed", begins.Add(-time.Hour))
@@ -72,11 +71,11 @@ func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Pr
 	require.Error(t, e.Await(failed, nil))
 	require.Error(t, e.Await(mistyped, nil))
 	e.AwaitState(approval.GetID(), workflows.Waiting)
-	e.AwaitState(stuck.GetID(), workflows.Waiting)
-	return e, p, approval, stuck
+	e.AwaitState(failedBatch.GetID(), workflows.Waiting)
+	return e, p, approval, failedBatch
 }
 
-// present tells whether an expression gives data.
+// present reports whether an expression returns data.
 func present(t *testing.T, p *harness.Prometheus, expr string) bool {
 	t.Helper()
 	samples, err := p.Query(expr)
@@ -84,14 +83,14 @@ func present(t *testing.T, p *harness.Prometheus, expr string) bool {
 	return len(samples) > 0
 }
 
-// A real Prometheus scrapes a real worker: alerts fire with the names of what they are about, and end
-// when a person answered. Every series that a rule, the dashboard or the runbook asks for exists.
+// A real Prometheus scrapes a real worker: alerts fire with the names of their subjects, and end once an operator has
+// answered. Every series that a rule, the dashboard or the runbook queries exists.
 func TestPrometheus_alertsAndQueries(t *testing.T) {
 	t.Parallel()
 	begins := nextMinute()
-	e, p, approval, stuck := watchedNight(t, begins)
+	e, p, approval, failedBatch := watchedNight(t, begins)
 	waits := map[string]string{"alertname": "PBSMWaitsForOperator", "connection": e.Connection, "severity": "critical"}
-	e.Until("the batch that waits wakes somebody", func() bool { _, ok := p.Firing(waits); return ok })
+	e.Until("the alert about the failed batch fires", func() bool { _, ok := p.Firing(waits); return ok })
 	alert, _ := p.Firing(waits)
 	assert.Equal(t, e.Connection+": the night waits for an operator", alert.Annotations["summary"])
 	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
@@ -102,18 +101,18 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 		})
 	}
 	for name, about := range map[string][2]string{"PBSMSchedulePaused": {"pipeline", "observed"}, "PBSMApprovalWaits": {"connection", e.Connection}} {
-		e.Until(name+" is a ticket", func() bool {
+		e.Until(name+" fires as a warning", func() bool {
 			_, ok := p.Firing(map[string]string{"alertname": name, about[0]: about[1], "severity": "warning"})
 			return ok
 		})
 	}
 
-	awake, err := p.Query(`ALERTS{alertname="PBSMCloseFailed", alertstate="firing", connection="` + e.Connection + `"}`)
+	firing, err := p.Query(`ALERTS{alertname="PBSMCloseFailed", alertstate="firing", connection="` + e.Connection + `"}`)
 	require.NoError(t, err)
-	require.Len(t, awake, 1, "who mistyped a close is told of it, not woken")
-	require.Equal(t, "error", awake[0].Labels["reason"])
+	require.Len(t, firing, 1, "a mistyped close does not page anybody")
+	require.Equal(t, "error", firing[0].Labels["reason"])
 
-	_, err = e.Command(stuck.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
+	_, err = e.Command(failedBatch.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	e.Until("the alert ends, though a close waits for its approval", func() bool { _, ok := p.Firing(waits); return !ok })
 	_, err = e.Command(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
@@ -129,15 +128,15 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 	checkQueries(t, p)
 }
 
-// closeTonight sees the night of a schedule begin and its close succeed as the alert of what was not
-// closed does, which has the patience of 12 hours.
+// closeTonight checks the alert about nights that were not closed: it begins with the night of a schedule, and ends with the
+// success of its close. The alert waits for 12 hours, the test does not.
 func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus, begins time.Time) {
 	t.Helper()
-	const patience = "> 12 * 3600"
+	const twelveHours = "> 12 * 3600"
 	var rule string
 	for _, expr := range expressions(t, "../../../deploy/observability/alerts.yaml") {
-		if strings.Contains(expr, patience) {
-			rule = strings.Replace(expr, patience, "> 0", 1)
+		if strings.Contains(expr, twelveHours) {
+			rule = strings.Replace(expr, twelveHours, "> 0", 1)
 		}
 	}
 	require.NotEmpty(t, rule)
@@ -149,19 +148,19 @@ func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus, begins ti
 	time.Sleep(time.Until(begins))
 	e.Until("the night of the schedule began", func() bool { return notClosed("tonight") })
 	e.Write(e.Inbox, "tonight.csv", harness.Ledger(10))
-	e.Until("its close is seen to have succeeded", func() bool { // not: a scrape was missed, and a value is not there
+	e.Until("the success of its close is scraped", func() bool { // rather than a missing value after a missed scrape
 		closed, err := p.Query(`pbsm_close_last_success_timestamp_seconds{pipeline="tonight"} > pbsm_schedule_last_night_timestamp_seconds`)
 		require.NoError(t, err)
 		return len(closed) == 1
 	})
 	require.False(t, notClosed("tonight"))
-	require.False(t, notClosed("observed"), "its last night was before there was its schedule")
+	require.False(t, notClosed("observed"), "its last night was before the schedule was created")
 }
 
 var selector = regexp.MustCompile(`\b(?:pbsm|temporal|process|up|ALERTS)(?:_\w+)?\b(?:\{[^}]*\})?`)
 
-// checkQueries asks for every series of the rules, the dashboard and the runbook by itself, and
-// evaluates the dashboard's queries as Grafana would.
+// checkQueries queries every series of the rules, the dashboard and the runbook, and evaluates the dashboard's queries like
+// Grafana.
 func checkQueries(t *testing.T, p *harness.Prometheus) {
 	t.Helper()
 	const deployed = "../../../deploy/observability/"
@@ -175,14 +174,14 @@ func checkQueries(t *testing.T, p *harness.Prometheus) {
 		}
 	}
 	for _, expr := range shown {
-		assert.Eventually(t, func() bool { // a rate takes two scrapes of what has just begun
+		assert.Eventually(t, func() bool { // a rate needs two scrapes of a new series
 			samples, err := p.Query(variables.Replace(expr))
 			return err == nil && len(samples) > 0
-		}, 10*time.Second, 200*time.Millisecond, "a panel without data: %s", expr)
+		}, 10*time.Second, 200*time.Millisecond, "this panel has no data: %s", expr)
 	}
 }
 
-// expressions are the values of every key "expr" of a file in YAML, of which JSON is a part.
+// expressions returns the values of every key "expr" in a YAML or JSON file.
 func expressions(t *testing.T, file string) (found []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -13,10 +13,10 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A month's backfill has queued up on a connection whose rate is low; the close of tonight overtakes it.
+// A backfill of many nights is queued on a connection with a low rate; tonight's close overtakes it.
 func TestBackfill_isOvertakenByTonight(t *testing.T) {
 	t.Parallel()
-	const nights = 40 // some are over before the starter has begun, on a slow machine
+	const nights = 40 // on a slow machine some end before the starter has begun
 	backfilled := func(i int) string {
 		return time.Date(2026, 9, 1+i, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 	}
@@ -28,10 +28,10 @@ func TestBackfill_isOvertakenByTonight(t *testing.T) {
 		require.NoError(t, err)
 	}
 	e.StartWorker()
-	e.Until("the backfill is under way", func() bool { return len(e.Calls("trigger")) > 0 })
+	e.Until("the backfill has begun", func() bool { return len(e.Calls("trigger")) > 0 })
 	e.Want(0, "close", "-c", e.Connection, "-p", "night", "--as-of", harness.AsOf)
 
-	// The triggers of the backfill that came first are those that were posted before tonight's close was started.
+	// The first triggers of the backfill were submitted before tonight's close was started.
 	waited := 0
 	for _, call := range e.Calls("trigger") {
 		if call.AsOf == harness.AsOf {
@@ -47,10 +47,10 @@ func TestBackfill_isOvertakenByTonight(t *testing.T) {
 			ended++
 		}
 	}
-	t.Logf("tonight's close posted behind %d of %d nights, and was over when %d of them were", waited, nights, ended)
+	t.Logf("tonight's close was triggered after %d of %d nights, and ended after %d of them", waited, nights, ended)
 	require.Less(t, waited, nights*3/4)
-	require.Less(t, ended, nights/2, "its looks at the status overtook as well")
-	require.Equal(t, priority(e.Connection, workflows.BackfillPriority), priorityOf(e, workflows.BatchWorkflowID(e.Connection, harness.QuickBatch, backfilled(0), "")), "children have their close's")
+	require.Less(t, ended, nights/2, "its polls overtook as well")
+	require.Equal(t, priority(e.Connection, workflows.BackfillPriority), priorityOf(e, workflows.BatchWorkflowID(e.Connection, harness.QuickBatch, backfilled(0), "")), "children inherit the priority of their close")
 	require.Equal(t, priority(e.Connection, 0), priorityOf(e, workflows.BatchWorkflowID(e.Connection, harness.QuickBatch, harness.AsOf, "")))
 }
 
@@ -58,13 +58,13 @@ func priority(connection string, key int32) string {
 	return fmt.Sprintf("%d %s", key, connection)
 }
 
-// priorityOf is what a workflow was started with.
+// priorityOf returns the priority with which a workflow was started.
 func priorityOf(e *harness.Env, id string) string {
 	p := e.History(id, "")[0].GetWorkflowExecutionStartedEventAttributes().GetPriority()
 	return priority(p.GetFairnessKey(), p.GetPriorityKey())
 }
 
-// Tonight's close does not wait until a backfill of its schedule is over.
+// Tonight's close does not wait for the end of a backfill of its schedule.
 func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
@@ -81,9 +81,9 @@ func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	require.Equal(t, priority(s.Connection, workflows.BackfillPriority), priorityOf(s.Env, night("2025-11-24")))
 	require.Equal(t, priority(s.Connection, 0), priorityOf(s.Env, night(latest)))
 	_, waits := s.Status(night("2025-11-25"))
-	require.False(t, waits, "the nights of a backfill are one after the other")
+	require.False(t, waits, "the nights of a backfill run in sequence")
 
-	require.Nil(t, s.ListedSchedule(backfill["schedule_id"].(string))["next"], "it has no night to come")
+	require.Nil(t, s.ListedSchedule(backfill["schedule_id"].(string))["next"], "it has no next night")
 	s.Want(0, "schedule", "delete", backfill["schedule_id"].(string))
 	approve := func(asOf string) {
 		_, err := s.Command(night(asOf), workflows.ApproveCommand, workflows.Command{By: "carla"})
@@ -93,5 +93,5 @@ func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	approve("2025-11-24")
 	approve(latest)
 	_, began := s.Status(night("2025-11-25"))
-	require.False(t, began, "what had not begun was called off")
+	require.False(t, began, "nights that had not begun were dropped")
 }

@@ -42,7 +42,7 @@ type scheduler struct {
 	t *testing.T
 }
 
-// newScheduler is an environment whose worker has a bank's own calendar.
+// newScheduler creates an environment whose worker has a bank's own calendar.
 func newScheduler(t *testing.T) scheduler {
 	e := harness.New(t, harness.Options{NoWorker: true})
 	s := scheduler{Env: e, t: t}
@@ -58,19 +58,19 @@ func (s scheduler) ledgers(dates ...string) {
 	}
 }
 
-// scheduled is what became of a scheduled time.
+// scheduled is the outcome of a scheduled time.
 type scheduled struct {
 	night, asOf string
 	state       workflows.State
 	summary     string
 }
 
-// ticks are the ends of what a schedule started, in the order of their scheduled times, and of their starts where
-// two are triggered within a second; it waits for so many.
+// ticks waits for n workflows that a schedule started, and returns their outcomes in the order of their scheduled times,
+// and of their starts if two were triggered within a second.
 func (s scheduler) ticks(pipeline string, n int) []scheduled {
 	s.t.Helper()
 	var listed *workflowservice.ListWorkflowExecutionsResponse
-	s.Until(fmt.Sprintf("%d scheduled times of %s are over", n, pipeline), func() bool {
+	s.Until(fmt.Sprintf("%d scheduled times of %s have ended", n, pipeline), func() bool {
 		var err error
 		listed, err = s.Temporal.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
 			Query: fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH 'night/%s/%s-' AND ExecutionStatus != 'Running'", workflows.ScheduledCloseType, s.Connection, pipeline),
@@ -101,8 +101,8 @@ func scheduledTime(t *testing.T, info *workflowpb.WorkflowExecutionInfo) (when t
 	return when
 }
 
-// A week of nights with a federal holiday, a holiday of the bank's own, a weekend and a night that
-// fails: each ends as the calendar says, for the date of its scheduled time, months later as well.
+// A week with a federal holiday, a holiday of the bank, a weekend and a close that fails: each night ends as the calendar
+// says, for the date of its scheduled time, even months later.
 func TestSchedule_weekOfNights(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
@@ -130,24 +130,24 @@ func TestSchedule_weekOfNights(t *testing.T) {
 		{"2025-11-29", "", workflows.Skipped, "no close on Sat 2025-11-29: Saturday"},
 		{"2025-11-30", "", workflows.Skipped, "no close on Sun 2025-11-30: Sunday"},
 	}, s.ticks("night", 7))
-	require.Len(t, s.Calls("trigger"), 2, "one batch for each night that had its ledger")
+	require.Len(t, s.Calls("trigger"), 2, "one batch for each night with a ledger")
 
-	require.Equal(t, false, s.ListedSchedule(id)["paused"], "a night of a backfill that failed does not stop tonight's")
+	require.Equal(t, false, s.ListedSchedule(id)["paused"], "a failed night of a backfill does not stop tonight's")
 	failedID := "night/" + s.Connection + "/night-2025-11-26T03:00:00Z"
 	require.Contains(t, s.Want(1, "status", failedID).Stderr, "ledger failed")
 	require.Contains(t, s.Want(0, "status", "night/"+s.Connection+"/night-2025-11-28T03:00:00Z").Stdout, "Thanksgiving Day")
 
-	// The ledger came: the same week again runs what failed, and nothing twice.
+	// The ledger is there: the same backfill runs what failed, and nothing twice.
 	s.ledgers("2025-11-25")
 	s.Want(0, week...)
 	second := s.ticks("night", 14)
-	require.Equal(t, 2, count(second, s.done("Mon 2025-11-24")), "it was looked at twice")
+	require.Equal(t, 2, count(second, s.done("Mon 2025-11-24")), "it was reported twice")
 	require.Equal(t, 1, count(second, s.done("Tue 2025-11-25")), "it had failed before")
 	require.Len(t, s.Calls("trigger"), 3)
 	require.Len(t, s.Sim.Runs(), 3)
-	require.Len(t, s.Calls("upload-par"), 3, "a night that has succeeded is not run again")
+	require.Len(t, s.Calls("upload-par"), 3, "a close that succeeded is not run again")
 
-	// A trigger is about the latest night that has begun.
+	// A trigger starts the latest night that has begun.
 	latest := s.JSON(0, "schedule", "trigger", id, "--dry-run")["nights"].([]any)[0].(map[string]any)
 	asOf := latest["as_of_date"].(string)
 	require.Contains(t, s.Want(0, "schedule", "trigger", id).Stdout, id+" starts the close for "+asOf+"\n")
@@ -155,15 +155,15 @@ func TestSchedule_weekOfNights(t *testing.T) {
 		listed := s.ListedSchedule(id)
 		return listed != nil && listed["paused"] == true && strings.Contains(fmt.Sprint(listed["note"]), "ledger failed")
 	})
-	s.Want(0, "schedule", "unpause", id, "--reason", "the ledger came", "--by", "ann")
+	s.Want(0, "schedule", "unpause", id, "--reason", "the ledger arrived", "--by", "ann")
 	s.Until("it is active again", func() bool {
 		listed := s.ListedSchedule(id)
-		return listed["paused"] == false && listed["note"] == "ann unpaused it: the ledger came"
+		return listed["paused"] == false && listed["note"] == "ann unpaused it: the ledger arrived"
 	})
 	require.Contains(t, s.Want(0, "schedule", "unpause", id).Stdout, "nothing: it was not paused")
 	require.NotContains(t, s.listLine(id), "would be")
 	s.Want(0, "schedule", "pause", id)
-	s.Until("the list knows of the pause", func() bool { return strings.Contains(s.listLine(id), "(would be ") })
+	s.Until("the list shows the pause", func() bool { return strings.Contains(s.listLine(id), "(would be ") })
 
 	s.ledgers(asOf)
 	require.Contains(t, s.Want(0, "schedule", "trigger", id).Stdout, id+" starts the close for "+asOf+"; the schedule is paused, and stays so\n")
@@ -176,9 +176,9 @@ func TestSchedule_weekOfNights(t *testing.T) {
 	require.Contains(t, again.Stdout, "See it: starter status "+closeID+"\n")
 	s.ticks("night", 17)
 	require.Equal(t, true, s.JSON(0, "schedule", "trigger", id)["already_done"])
-	s.ticks("night", 18) // what still runs would have both of the next nights skipped
+	s.ticks("night", 18) // a running one would have both of the next nights skipped
 
-	// What is not started is counted. The starter's own backfill lets nights wait.
+	// Skipped nights are counted. The starter's own backfill queues nights instead.
 	monday, err := time.Parse(time.RFC3339, "2025-11-25T03:00:00Z") // 22:00 in New York
 	require.NoError(t, err)
 	require.NoError(t, s.Temporal.ScheduleClient().GetHandle(t.Context(), id).Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
@@ -189,7 +189,7 @@ func TestSchedule_weekOfNights(t *testing.T) {
 
 	s.Want(0, "schedule", "delete", id)
 	s.Want(2, "schedule", "pause", id)
-	s.Until("it is gone", func() bool { return s.ListedSchedule(id) == nil })
+	s.Until("the schedule is deleted", func() bool { return s.ListedSchedule(id) == nil })
 }
 
 func (s scheduler) done(night string) string {
@@ -201,7 +201,7 @@ func count(all []scheduled, summary string) int {
 	return len(slices.DeleteFunc(slices.Clone(all), func(one scheduled) bool { return one.summary != summary }))
 }
 
-// listLine is a schedule's first line in the list that a person sees; other tests have schedules there, too.
+// listLine returns the first line of a schedule in the list, which also has the schedules of other tests.
 func (s scheduler) listLine(id string) string {
 	for line := range strings.Lines(s.Want(0, "schedule", "list").Stdout) {
 		if strings.HasPrefix(line, id+" ") {
@@ -212,8 +212,8 @@ func (s scheduler) listLine(id string) string {
 	return ""
 }
 
-// Where the clocks change, the server's ticks and the calendar's nights are the same: the time that
-// does not exist has its night, the one that comes twice has one.
+// When the clocks change, the server's scheduled times match the calendar's nights: a skipped time has its night, a
+// repeated time has one.
 func TestSchedule_clockChanges(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
@@ -240,7 +240,7 @@ func TestSchedule_clockChanges(t *testing.T) {
 		require.NoError(t, err)
 		s.ledgers(change["as_of_date"].(string))
 
-		// The starter refuses nights to come; the server takes any range.
+		// The starter refuses future nights; the server accepts any range.
 		handle := s.Temporal.ScheduleClient().GetHandle(t.Context(), workflows.ScheduleID(s.Connection, c.pipeline))
 		require.NoError(t, handle.Backfill(t.Context(), client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 			Start: start.Add(-12 * time.Hour), End: start.Add(12 * time.Hour), Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
@@ -254,20 +254,20 @@ func TestSchedule_clockChanges(t *testing.T) {
 	}
 	require.Len(t, s.Calls("trigger"), 3)
 
-	// The same of a spring from before the schedule was made.
+	// The same for a spring before the schedule was created.
 	s.ledgers("2025-03-08")
 	s.Want(0, "schedule", "backfill", workflows.ScheduleID(s.Connection, "spring"), "--from", "2025-03-09", "--to", "2025-03-09")
 	all := s.ticks("spring", 2)
 	require.Equal(t, []string{"2025-03-09", "2025-03-08", "succeeded"}, []string{all[0].night, all[0].asOf, string(all[0].state)})
 }
 
-// failedResult is what a scheduled close that failed says about its end.
+// failedResult returns the result in the error of a failed scheduled close.
 func failedResult(t *testing.T, err error) workflows.ScheduledCloseResult {
 	t.Helper()
 	var failed *temporal.ApplicationError
 	require.ErrorAs(t, err, &failed)
 	var result workflows.ScheduledCloseResult
 	require.NoError(t, failed.Details(&result))
-	require.NotNil(t, result.Close, "the close's own result is among the details")
+	require.NotNil(t, result.Close, "the details include the result of the close")
 	return result
 }

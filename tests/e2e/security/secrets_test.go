@@ -22,7 +22,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// sieve finds secrets in text. A part of one is enough: a database breaks long values over its pages.
+// sieve finds secrets in text. A part is enough, because a database splits long values between its pages.
 type sieve map[string]string // part -> what it is a part of
 
 const sievePart = 16
@@ -31,7 +31,7 @@ func newSieve(secrets []string) sieve {
 	s := sieve{}
 	for _, secret := range secrets {
 		s.add(secret, secret)
-		for shift := range 3 { // base64 of something that holds it, wherever it begins there
+		for shift := range 3 { // base64 of a text that contains it, at any offset
 			encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret))
 			s.add(encoded[4:len(encoded)-4], secret)
 		}
@@ -45,7 +45,7 @@ func (s sieve) add(text, secret string) {
 	}
 }
 
-// find gives the first secret of which a part is in the text.
+// find returns the first secret of which a part is in the text.
 func (s sieve) find(text []byte) (secret string, at int) {
 	for i := range len(text) - sievePart + 1 {
 		if secret, ok := s[string(text[i:i+sievePart])]; ok {
@@ -75,12 +75,12 @@ steps:
     import: {code: MIG_IMPORT1}
 `
 
-// After a night with faults neither the event histories, nor the database, nor any log holds a password,
-// a client secret, a token or a pre-authenticated URL.
+// After a close with faults neither the event histories, nor the database, nor any log contains a password, a client
+// secret, a token or a pre-authenticated URL.
 func TestSecrets_leaveNoTrace(t *testing.T) {
 	t.Parallel()
 	server := harness.StartServer(t)
-	n := harness.NewNotified(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URL is a secret, too
+	n := harness.NewNotified(t, harness.Options{Server: server, Settings: map[string]string{"worker.log.level": "debug", "connection.transfer.threshold": "1"}, // in parts: their URI is a secret, too
 		Simulator: simulator.Options{Quirks: simulator.Quirks{simulator.RefreshRotates}}})
 	e := n.Env
 	n.Hook.Fault = func(w http.ResponseWriter, attempt int) bool {
@@ -93,7 +93,7 @@ func TestSecrets_leaveNoTrace(t *testing.T) {
 	n.Chat.Fault = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "everything.yaml", secretsPipeline)
-	faultyButWell(e)
+	injectFaults(e)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(e.StartClose("everything"), &result))
 	require.Equal(t, workflows.Succeeded, result.State)
@@ -106,12 +106,12 @@ func TestSecrets_leaveNoTrace(t *testing.T) {
 	secrets := append([]string{harness.HookSecret, n.Box.Password}, e.Sim.Secrets()...)
 	require.Greater(t, len(secrets), 8, "the credentials, tokens and PARs")
 	held := newSieve(secrets)
-	for name, text := range leftBehind(t, e, server) {
+	for name, text := range traces(t, e, server) {
 		secret, at := held.find(text)
 		require.Empty(t, secret, "%s holds a secret at byte %d: %.80q", name, at, text[max(0, at-40):max(0, at)])
 	}
 
-	// The same scan finds what is put there on purpose.
+	// The same scan finds planted secrets.
 	for i, secret := range []string{e.Sim.Options().Password, harness.HookSecret, secrets[len(secrets)-1]} {
 		_, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
 			ID: "planted", TaskQueue: e.TaskQueue, Memo: map[string]any{"note": secret},
@@ -122,7 +122,7 @@ func TestSecrets_leaveNoTrace(t *testing.T) {
 			return err == nil && len(listed.Executions) == 1
 		})
 		found := map[string]bool{}
-		for name, text := range leftBehind(t, e, server) {
+		for name, text := range traces(t, e, server) {
 			_, at := newSieve([]string{secret}).find(text)
 			found[filepath.Base(name)] = at >= 0
 		}
@@ -132,8 +132,8 @@ func TestSecrets_leaveNoTrace(t *testing.T) {
 	}
 }
 
-// faultyButWell has every kind of answer with something to hide go wrong once.
-func faultyButWell(e *harness.Env) {
+// injectFaults makes every kind of response that contains a secret fail once.
+func injectFaults(e *harness.Env) {
 	for _, call := range []string{"token", "upload-par", "download-by-name", "report-status", "object-put", "object-get"} {
 		e.Sim.Inject(
 			simulator.Fault{Call: call, Kind: simulator.FaultCloseAfter, Times: 1},
@@ -148,7 +148,7 @@ func faultyButWell(e *harness.Env) {
 	)
 }
 
-// keepMetrics puts the worker's metrics page beside its logs, where leftBehind finds it.
+// keepMetrics saves the worker's metrics beside its logs, where traces finds them.
 func keepMetrics(t *testing.T, e *harness.Env) {
 	t.Helper()
 	response, err := http.Get(e.Worker.Health + "/metrics")
@@ -156,13 +156,13 @@ func keepMetrics(t *testing.T, e *harness.Env) {
 	defer response.Body.Close()
 	page, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	require.Contains(t, string(page), "pbsm_service_call_seconds", "the page measures the service's calls")
+	require.Contains(t, string(page), "pbsm_service_call_seconds", "the page has metrics of the calls")
 	e.Write(e.Dir, "metrics.txt", string(page))
 }
 
-// leftBehind is everything that is left of a night: histories as JSON, the database, the
-// logs, the metrics page, the audit file.
-func leftBehind(t *testing.T, e *harness.Env, server *harness.Server) map[string][]byte {
+// traces returns everything that a close leaves behind: histories as JSON, the database, the logs, the metrics, the
+// audit file.
+func traces(t *testing.T, e *harness.Env, server *harness.Server) map[string][]byte {
 	t.Helper()
 	left := map[string][]byte{}
 	listed, err := e.Temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
@@ -179,7 +179,7 @@ func leftBehind(t *testing.T, e *harness.Env, server *harness.Server) map[string
 	for _, folder := range []string{filepath.Dir(server.DB), e.Dir} {
 		require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() && path == filepath.Dir(e.Config) {
-				return fs.SkipDir // the worker's own configuration is where the secrets live
+				return fs.SkipDir // the configuration is where the secrets belong
 			}
 			if err != nil || entry.IsDir() {
 				return err

@@ -20,11 +20,11 @@ import (
 const (
 	partSize  = 10 << 20
 	parallel  = 4
-	killSpeed = 4 // seconds that the whole file takes, so that there is a moment to kill at
+	killSpeed = 4 // seconds for the whole file, so that there is time for the kill
 )
 
-// transferSize is the size of the files, in bytes: what PBSMFLOW_TRANSFER_SIZE says, or 2 GiB with
-// PBSMFLOW_LARGE=1, or else what every run of the tests can bear.
+// transferSize returns the size of the files in bytes: PBSMFLOW_TRANSFER_SIZE, or 2 GiB with PBSMFLOW_LARGE=1, or a size
+// for every run of the tests.
 func transferSize(t testing.TB) int64 {
 	t.Helper()
 	if text := os.Getenv("PBSMFLOW_TRANSFER_SIZE"); text != "" {
@@ -38,12 +38,13 @@ func transferSize(t testing.TB) int64 {
 	return 256 << 20
 }
 
-// A worker that dies in the middle of a large file costs the parts that were under way, and nothing else.
+// Killing a worker during the transfer of a large file costs only the parts in transit. The packages transfer and activities
+// test resuming part by part; this test kills real processes.
 func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 	t.Parallel()
 	size := transferSize(t)
 	for _, percent := range []int64{20, 50, 90} {
-		t.Run(fmt.Sprintf("killed at %d percent", percent), func(t *testing.T) {
+		t.Run(fmt.Sprintf("at %d percent", percent), func(t *testing.T) {
 			t.Parallel()
 			e := harness.New(t, harness.Options{Settings: map[string]string{
 				"connection.transfer.parallel":  strconv.Itoa(parallel),
@@ -54,7 +55,7 @@ func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 			sum := harness.WriteNoise(t, source, size)
 			t.Cleanup(func() { _ = os.RemoveAll(e.Inbox); _ = os.RemoveAll(e.Reports) })
 
-			// sent are the bytes of all requests so far, of those that were cut off, too.
+			// sent returns the bytes of all requests so far, including aborted ones.
 			sent := func(call string) (bytes int64) {
 				for _, entry := range e.Calls(call) {
 					bytes += entry.In + entry.Out
@@ -62,7 +63,7 @@ func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 				return bytes
 			}
 			killed := func(call string) {
-				e.Until(fmt.Sprintf("%d%% of the file is there", percent), func() bool { return sent(call) >= size*percent/100 })
+				e.Until(fmt.Sprintf("%d%% of the file is transferred", percent), func() bool { return sent(call) >= size*percent/100 })
 				e.Worker.Kill()
 				e.StartWorker()
 			}
@@ -94,12 +95,12 @@ func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 			require.Equal(t, sum, harness.FileSHA256(t, filepath.Join(e.Reports, "copy.dat")))
 			left, err := os.ReadDir(e.Reports)
 			require.NoError(t, err)
-			require.Len(t, left, 1, "nothing but the file is left")
+			require.Len(t, left, 1, "nothing but the file is there")
 		})
 	}
 }
 
-// So does a folder with large files: each goes on where it was.
+// The same for a folder with large files, each of which is resumed.
 func TestUploadFolder_resumesLargeFilesAfterWorkerKill(t *testing.T) {
 	t.Parallel()
 	const files, size = 2, 12 * partSize
@@ -122,7 +123,7 @@ func TestUploadFolder_resumesLargeFilesAfterWorkerKill(t *testing.T) {
 	}
 	var up workflows.FileResult
 	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/in/"})
-	e.Until("half of it is there", func() bool { return sent() >= files*size/2 })
+	e.Until("half of it is transferred", func() bool { return sent() >= files*size/2 })
 	e.Worker.Kill()
 	e.StartWorker()
 	require.NoError(t, e.Await(run, &up))

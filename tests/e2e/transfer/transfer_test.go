@@ -19,12 +19,12 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// inParts has files of 30 MiB go up in three parts.
+// inParts makes a file of 30 MiB three parts.
 var inParts = map[string]string{"connection.transfer.threshold": "1000000", "connection.transfer.part_size": "10485760"}
 
 const inThreeParts = 30 << 20
 
-// A folder of extracts goes up in one step, whose history does not know how many files there are.
+// A folder is uploaded in one step, whose history does not grow with the number of files.
 func TestUploadFolder_inOneStep(t *testing.T) {
 	t.Parallel()
 	const files = 300
@@ -32,8 +32,8 @@ func TestUploadFolder_inOneStep(t *testing.T) {
 	for i := range files {
 		e.Write(e.Inbox, fmt.Sprintf("extracts_%s/part-%04d.csv", harness.AsOf, i), harness.Ledger(i+1))
 	}
-	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/.hidden", "not a file of the folder")
-	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/deeper/other.csv", "nor this")
+	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/.hidden", "hidden: not uploaded")
+	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/deeper/other.csv", "in a subfolder: not uploaded")
 	e.Write(e.Pipelines, "night.yaml", `name: night
 steps:
   - id: extracts
@@ -42,13 +42,13 @@ steps:
     needs: [extracts]
     batch: {code: PBSM_QUICK}
 `)
-	// The worker dies in the middle, and one file is refused once.
+	// The worker is killed midway, and one file is refused once.
 	e.Sim.Inject(simulator.Fault{Call: "upload-par", Kind: simulator.FaultStatus, Match: "part-0007", Times: 1},
 		simulator.Fault{Call: "object-put", Kind: simulator.FaultExpirePAR, Match: "part-0008", Times: 1},
 		simulator.Fault{Call: "object-put", Kind: simulator.FaultDelayBefore, Delay: 20 * time.Millisecond})
 	run := e.StartClose("night")
 	e.Write(e.Inbox, "extracts_"+harness.AsOf+".done", "done")
-	e.Until("half of the files are there", func() bool { return len(e.Calls("object-put", harness.Processed)) > files/2 })
+	e.Until("half of the files have arrived", func() bool { return len(e.Calls("object-put", harness.Processed)) > files/2 })
 	e.Worker.Kill()
 	e.StartWorker()
 	var result workflows.NightlyCloseResult
@@ -73,7 +73,7 @@ steps:
 	require.Len(t, ids, files)
 	require.Len(t, names, files)
 	require.Equal(t, up.Bytes, bytes)
-	require.LessOrEqual(t, len(e.Calls("object-put", harness.Processed)), files+16, "what the list names is not sent again")
+	require.LessOrEqual(t, len(e.Calls("object-put", harness.Processed)), files+16, "what is in the list is not uploaded again")
 	require.Less(t, len(e.History(result.Steps[0].WorkflowID, "")), 40)
 	left, err := os.ReadDir(filepath.Join(e.Reports, harness.AsOf))
 	require.NoError(t, err)
@@ -95,10 +95,10 @@ func TestUploadFolder_problems(t *testing.T) {
 			require.ErrorContains(t, err, text)
 		}
 	}
-	require.Empty(t, e.Calls("upload-par"), "all is checked before anything is sent")
+	require.Empty(t, e.Calls("upload-par"), "everything is checked before the first upload")
 }
 
-// A URL that expires midway is renewed: a download goes on, an upload begins again under its new file id.
+// A PAR that expires midway is renewed: a download continues, an upload starts again under its new file id.
 func TestTransfer_renewsExpiredPARs(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: inParts})
@@ -113,13 +113,13 @@ func TestTransfer_renewsExpiredPARs(t *testing.T) {
 	pars := e.Calls("upload-par")
 	require.Len(t, pars, 2)
 	require.Equal(t, pars[1].Created, up.FileID)
-	require.NotEmpty(t, e.Calls("multipart-abort"), "what was sent under the other id is dropped")
+	require.NotEmpty(t, e.Calls("multipart-abort"), "the parts under the old id are dropped")
 
 	e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2, Times: 1})
 	var down workflows.FileResult
 	require.NoError(t, e.Await(e.Start(t.Name()+"/down", workflows.DownloadFile, workflows.DownloadFileInput{Connection: e.Connection, FileID: up.FileID, SaveTo: "reports/copy.dat"}), &down))
 	require.Equal(t, sum, harness.FileSHA256(t, filepath.Join(e.Reports, "copy.dat")))
-	require.Empty(t, down.Note, "it went on with what it had")
+	require.Empty(t, down.Note, "it continued with what it had")
 	require.Len(t, e.Calls("download-by-id"), 2)
 
 	text := ""
@@ -128,13 +128,13 @@ func TestTransfer_renewsExpiredPARs(t *testing.T) {
 			text += event.String()
 		}
 	}
-	require.Contains(t, text, "par1.", "what is handed on shows in the history, so that a secret would, too")
+	require.Contains(t, text, "par1.", "PARs are in the history sealed, so that a secret would be found")
 	for _, secret := range e.Sim.Secrets() {
 		require.NotContains(t, text, secret)
 	}
 }
 
-// A file that changes while it is sent is sent again as it is then, and what was sent of it is dropped.
+// A file that changes during its upload is uploaded again, and the first upload is dropped.
 func TestUpload_fileChangesMidway(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: inParts})
@@ -142,7 +142,7 @@ func TestUpload_fileChangesMidway(t *testing.T) {
 	harness.WriteNoise(t, source, inThreeParts)
 	e.Sim.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayBefore, Delay: time.Second})
 	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"})
-	e.Until("parts are on their way", func() bool { return len(e.Calls("multipart-create")) > 0 })
+	e.Until("the upload has begun", func() bool { return len(e.Calls("multipart-create")) > 0 })
 	sum := harness.WriteNoise(t, source, inThreeParts+5)
 	var up workflows.FileResult
 	require.NoError(t, e.Await(run, &up))
@@ -152,7 +152,7 @@ func TestUpload_fileChangesMidway(t *testing.T) {
 	require.NotContains(t, []string{up.FileID}, e.Calls("upload-par")[0].Created)
 }
 
-// Who cancels a transfer leaves nothing: neither parts at the object store nor a part of a file.
+// A cancelled transfer leaves neither parts in the object store nor a partial file.
 func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: map[string]string{
@@ -160,9 +160,9 @@ func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	}})
 	harness.WriteNoise(t, filepath.Join(e.Inbox, "ledger.dat"), 3*inThreeParts)
 	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"})
-	e.Until("a part is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > 0 })
+	e.Until("a part has arrived", func() bool { return len(e.Calls("part-put", harness.Processed)) > 0 })
 	var progress workflows.TransferProgress
-	e.Until("its progress shows", func() bool {
+	e.Until("its progress is shown", func() bool {
 		described, err := workflows.Describe(t.Context(), e.Temporal, t.Name())
 		require.NoError(t, err)
 		var ok bool
@@ -177,12 +177,12 @@ func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	require.Len(t, e.Calls("multipart-abort", harness.Processed), 1)
 	require.Empty(t, e.Calls("multipart-commit"))
 
-	// The same of a folder, and with the worker gone that sent its file.
+	// The same for a folder, whose worker was killed.
 	require.NoError(t, os.MkdirAll(filepath.Join(e.Inbox, "in"), 0o755))
 	harness.WriteNoise(t, filepath.Join(e.Inbox, "in", "large.dat"), 3*inThreeParts)
 	run = e.Start(t.Name()+"/folder", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/in/"})
 	before := len(e.Calls("part-put", harness.Processed))
-	e.Until("a part of the folder's file is there", func() bool { return len(e.Calls("part-put", harness.Processed)) > before })
+	e.Until("a part of the folder's file has arrived", func() bool { return len(e.Calls("part-put", harness.Processed)) > before })
 	e.Worker.Kill()
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
 	e.StartWorker()

@@ -34,15 +34,15 @@ steps:
     report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/report.csv", expect: {min_rows: 1, max_rows: 2}}
 `
 
-// Ledger(2) with its two amounts, and one whose second amount is a cent less.
+// A ledger of two amounts, and one whose second amount is a cent less.
 var (
 	ledgerText  = harness.Ledger(2)
 	wrongLedger = strings.Replace(ledgerText, "37.01", "37.00", 1)
 	manifest    = `{"file": "gl.csv", "rows": 2, "totals": {"amount": "37.01"}}`
 )
 
-// A file that does not hold what its sender promises is not sent: the step waits for an operator with both
-// figures. What happened that night is in the audit file, and nobody can change it there.
+// A file that does not match its manifest is not uploaded: the step asks an operator and shows both figures. The audit file
+// records everything, and a change to it is detected.
 func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{
@@ -52,7 +52,7 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	e.Write(e.Pipelines, "verified.yaml", verifiedPipeline)
 	run := e.StartClose("verified")
 
-	// The file is late, and then it is there, but its marker is not.
+	// The file arrives late, and its marker later.
 	e.Write(e.Inbox, "gl.csv", wrongLedger)
 	e.Until("the step that may be skipped is", func() bool { return stepOf(e, run.GetID(), "absent").State == workflows.Skipped })
 	require.Equal(t, workflows.Running, stepOf(e, run.GetID(), "ledger").State)
@@ -62,7 +62,7 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	status := e.AwaitState(run.GetID(), workflows.Waiting)
 	require.Contains(t, status.Question.Why, "total amount: expected 37.01 (inbox/gl.manifest.json), found 37.00")
 	require.NotContains(t, status.Question.Why, "rows")
-	require.Empty(t, e.Calls("upload-par"), "nothing is sent before it is checked")
+	require.Empty(t, e.Calls("upload-par"), "nothing is uploaded before it is verified")
 
 	e.Write(e.Inbox, "gl.csv", ledgerText)
 	_, err := e.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
@@ -136,22 +136,22 @@ func requireInOrder(t *testing.T, text string, parts ...string) {
 	rest := text
 	for _, part := range parts {
 		_, after, ok := strings.Cut(rest, part)
-		require.True(t, ok, "%s is not, or not in its place, in\n%s", part, text)
+		require.True(t, ok, "%s is missing, or not in this order, in\n%s", part, text)
 		rest = after
 	}
 }
 
-// requireAudit has the starter vouch for a file, by itself and against the close's result.
+// requireAudit verifies a file with the starter, alone and against the result of the close.
 func requireAudit(t *testing.T, e *harness.Env, path string, audit *workflows.AuditResult) {
 	t.Helper()
 	require.NotNil(t, audit)
 	require.Empty(t, audit.Note)
-	said := e.Run("audit", "verify", path, "--sha256", audit.SHA256)
-	require.Zero(t, said.Code, said)
-	require.Contains(t, said.Stdout, "sound")
-	require.Contains(t, said.Stdout, audit.SHA256)
-	said = e.Run("audit", "verify", path, "--sha256", strings.Repeat("0", 64))
-	require.Equal(t, 1, said.Code, said)
+	result := e.Run("audit", "verify", path, "--sha256", audit.SHA256)
+	require.Zero(t, result.Code, result)
+	require.Contains(t, result.Stdout, "sound")
+	require.Contains(t, result.Stdout, audit.SHA256)
+	result = e.Run("audit", "verify", path, "--sha256", strings.Repeat("0", 64))
+	require.Equal(t, 1, result.Code, result)
 }
 
 func requireTampered(t *testing.T, e *harness.Env, text []byte) {
@@ -159,21 +159,21 @@ func requireTampered(t *testing.T, e *harness.Env, text []byte) {
 	line := bytes.Count(text[:bytes.Index(text, []byte(`"by":"bob"`))], []byte{'\n'}) + 1
 	tampered := filepath.Join(e.Dir, "tampered.jsonl")
 	require.NoError(t, os.WriteFile(tampered, bytes.Replace(text, []byte(`"by":"bob"`), []byte(`"by":"eve"`), 1), 0o600))
-	said := e.Run("audit", "verify", tampered, "--output", "json")
-	require.Equal(t, 1, said.Code, said)
+	result := e.Run("audit", "verify", tampered, "--output", "json")
+	require.Equal(t, 1, result.Code, result)
 	var document struct {
 		Valid bool
 		Line  int
 		Why   string
 	}
-	require.NoError(t, json.Unmarshal([]byte(said.Stdout), &document))
+	require.NoError(t, json.Unmarshal([]byte(result.Stdout), &document))
 	require.False(t, document.Valid)
-	require.Equal(t, line+1, document.Line, "the line behind the one that was changed")
-	said = e.Run("audit", "verify", filepath.Join(e.Dir, "nowhere.jsonl"))
-	require.Equal(t, 2, said.Code, said)
+	require.Equal(t, line+1, document.Line, "the line after the changed one")
+	result = e.Run("audit", "verify", filepath.Join(e.Dir, "nowhere.jsonl"))
+	require.Equal(t, 2, result.Code, result)
 }
 
-// A file in another encoding than UTF-8 can be spoken of: Temporal takes no other text.
+// Messages about a file that is not UTF-8 are valid UTF-8, because Temporal accepts no other text.
 func TestVerify_otherEncoding(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})

@@ -33,7 +33,7 @@ type browser struct {
 func openBrowser(t *testing.T, server *harness.Server) *browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
-	require.NoError(t, err, "the browser test wants Chromium: apt-get install chromium")
+	require.NoError(t, err, "the browser test needs Chromium: apt-get install chromium")
 	flags := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1440, 1000), chromedp.NoFirstRun, chromedp.NoSandbox,
 	}
@@ -56,7 +56,7 @@ func (b *browser) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 		b.shot("failed")
 		html, _ := chromedp.Run(b.tab, chromedp.OuterHTML("body"))
 		_ = os.WriteFile(filepath.Join(b.shots, "failed.html"), []byte(html), 0o644)
-		b.t.Fatalf("%s: %v; what the browser showed is in %s", what, err, b.shots)
+		b.t.Fatalf("%s: %v; see the screenshot in %s", what, err, b.shots)
 	}
 }
 
@@ -69,10 +69,10 @@ func (b *browser) shot(name string) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(b.shots, fmt.Sprintf("%02d-%s.png", b.taken, name)), png, 0o644))
 }
 
-// An element is found by a CSS selector and the text that it begins with, and only while it is visible.
+// find returns the visible element with a CSS selector and a text at its beginning.
 const find = `const find = (css, text) => [...document.querySelectorAll(css)].find(e => e.getClientRects().length > 0 && e.TextContent.trim().startsWith(text));`
 
-// until waits for a JavaScript expression to be true.
+// until waits until a JavaScript expression is true.
 func (b *browser) until(what, expression string) {
 	b.t.Helper()
 	b.do(what, discard(chromedp.Poll[bool]("(() => { "+find+" return Boolean("+expression+") })()")))
@@ -96,8 +96,8 @@ func (b *browser) click(css, text string) {
 	b.until("click "+css+" "+text, element+" && !"+element+".disabled && ("+element+".click(), true)")
 }
 
-// types replaces what an editor holds, again while the page forgets it on its way up.
-func (b *browser) types(css, text string) {
+// fill replaces the text of an editor, repeatedly, because the page may reset it while it loads.
+func (b *browser) fill(css, text string) {
 	b.t.Helper()
 	b.until("type into "+css, fmt.Sprintf(`(editor => {
 		const bare = text => text.replace(/\s/g, "");
@@ -108,7 +108,7 @@ func (b *browser) types(css, text string) {
 	})(find(%[1]q, ""))`, css, text))
 }
 
-// details waits until the workflow's current details hold a text.
+// details waits until the workflow's current details contain a text.
 func (b *browser) details(id, text string) {
 	b.t.Helper()
 	b.open("/workflows/" + url.PathEscape(id))
@@ -116,8 +116,8 @@ func (b *browser) details(id, text string) {
 	b.until("details with "+text, fmt.Sprintf(`document.querySelector("#user-metadata-current-details")?.contentDocument?.body?.innerText.includes(%q)`, text))
 }
 
-// signals sends a signal through the dialog of the workflow's page.
-func (b *browser) signals(id, name, input string) {
+// signal sends a signal through the dialog of the workflow's page.
+func (b *browser) signal(id, name, input string) {
 	b.t.Helper()
 	b.open("/workflows/" + url.PathEscape(id))
 	b.click("button", "More Actions")
@@ -126,12 +126,12 @@ func (b *browser) signals(id, name, input string) {
 	b.until("the signals", `find("dialog[open] [role=option]", "`+name+`")`)
 	b.shot("signals")
 	b.click("dialog[open] [role=option]", name)
-	b.types("dialog[open] .cm-content", input)
+	b.fill("dialog[open] .cm-content", input)
 	b.shot("signal-" + name)
 	b.click("dialog[open] [data-testid=confirm-modal-button]", "Submit")
 }
 
-// A night from the Temporal UI alone: started with the JSON of docs/starting.md, seen, interrupted, restarted.
+// Runs a close from the Temporal UI alone: starts it with the JSON of docs/starting.md, watches, interrupts and restarts it.
 func TestUI_runsAClose(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), TaskQueue: workflows.TaskQueue, Simulator: simulator.Options{Speed: 2}})
@@ -139,19 +139,19 @@ func TestUI_runsAClose(t *testing.T) {
 	e.Write(e.Pipelines, "nightly-close.yaml", harness.InLanguage(definitions, "yaml")[0].Text)
 	_, blocks := harness.Page(t, "../../../docs/starting.md")
 	e.Write(e.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
-	given := blocks[slices.IndexFunc(blocks, func(b harness.Block) bool { return b.Heading == workflows.NightlyCloseType })].Text
+	input := blocks[slices.IndexFunc(blocks, func(b harness.Block) bool { return b.Heading == workflows.NightlyCloseType })].Text
 	var in workflows.NightlyCloseInput
-	given = strings.ReplaceAll(given, `"prod"`, `"`+e.Connection+`"`)
-	require.NoError(t, json.Unmarshal([]byte(given), &in))
+	input = strings.ReplaceAll(input, `"prod"`, `"`+e.Connection+`"`)
+	require.NoError(t, json.Unmarshal([]byte(input), &in))
 	batch := workflows.BatchWorkflowID(e.Connection, "PBSM_ALLOC", in.AsOfDate, "")
 	b := openBrowser(t, e.Server)
 
 	b.open("/workflows/start-workflow?" + url.Values{"workflowId": {in.WorkflowID()}, "taskQueue": {workflows.TaskQueue}, "workflowType": {workflows.NightlyCloseType}}.Encode())
 	b.until("a worker", `find("*", "Task Queue is Active")`)
-	b.types(".cm-content", strings.TrimSpace(given))
+	b.fill(".cm-content", strings.TrimSpace(input))
 	b.shot("start")
 	b.click("[data-testid=start-workflow-button]", "")
-	e.Until("the batch runs", func() bool { s, _ := e.Status(batch); return s.StatusCode == "2" })
+	e.Until("the batch is running", func() bool { s, _ := e.Status(batch); return s.StatusCode == "2" })
 	b.open("/workflows/" + url.PathEscape(in.WorkflowID()))
 	b.until("the badge", `find("*", "Running")`)
 	b.shot("started")
@@ -160,19 +160,19 @@ func TestUI_runsAClose(t *testing.T) {
 	b.details(batch, "ONGOING")
 	b.shot("batch-details")
 
-	b.signals(batch, workflows.InterruptCommand, `{"by": "alice", "why": "wrong rates loaded"}`)
-	e.AwaitState(batch, workflows.Waiting) // the page shows the details as they were when it was opened
+	b.signal(batch, workflows.InterruptCommand, `{"by": "alice", "why": "wrong rates loaded"}`)
+	e.AwaitState(batch, workflows.Waiting) // the page does not refresh the details
 	b.details(batch, "A person is asked")
 	b.shot("interrupted")
 	e.AwaitState(in.WorkflowID(), workflows.Waiting)
 	b.details(in.WorkflowID(), "A person is asked")
 	b.shot("close-waits")
 	b.open("/workflows?query=" + url.QueryEscape("PbsmState = 'waiting'"))
-	b.until("what waits", `find("a", "`+batch+`")`)
-	b.shot("what-waits")
+	b.until("the waiting batch", `find("a", "`+batch+`")`)
+	b.shot("waiting")
 
 	e.Sim.SetSpeed(600)
-	b.signals(batch, workflows.RestartCommand, `{"by": "alice", "why": "rates reloaded"}`)
+	b.signal(batch, workflows.RestartCommand, `{"by": "alice", "why": "rates reloaded"}`)
 	require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), in.WorkflowID(), ""), nil))
 	b.open("/workflows/" + url.PathEscape(in.WorkflowID()))
 	b.until("the badge", `find("*", "Completed")`)

@@ -14,8 +14,8 @@ import (
 
 const encryptionKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 
-// In the UI the input of an encrypted close can be read through the codec server, and what is typed
-// into its forms is sealed. A page of another origin is given nothing.
+// The UI decodes the input of an encrypted close through the codec server, and encrypts what is typed into its forms. A page
+// of another origin gets nothing.
 func TestUI_readsEncryptedPayloads(t *testing.T) {
 	t.Parallel()
 	port, uiPort := harness.FreePort(t), harness.FreePort(t)
@@ -34,25 +34,25 @@ func TestUI_readsEncryptedPayloads(t *testing.T) {
 	b.until("the input", `document.body.innerText.includes("quokka who starts it")`)
 	b.shot("decoded")
 	b.details(id, "signed")
-	b.signals(id, workflows.ApproveCommand, `{"by": "alice", "why": "quokka typed this", "step": "signed"}`)
+	b.signal(id, workflows.ApproveCommand, `{"by": "alice", "why": "quokka typed this", "step": "signed"}`)
 	require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), id, ""), nil))
 	for _, event := range e.History(id, "") {
 		for _, p := range event.GetWorkflowExecutionSignaledEventAttributes().GetInput().GetPayloads() {
-			require.Equal(t, "first", string(p.GetMetadata()["encryption-key-id"]), "what is typed into the form is sealed")
+			require.Equal(t, "first", string(p.GetMetadata()["encryption-key-id"]), "the input of the form is encrypted")
 			require.NotContains(t, string(p.GetData()), "quokka typed this")
 		}
 	}
 
-	// The same UI at another name of this host is another origin.
+	// The same UI under another name of this host is another origin.
 	t.Run("another origin", func(t *testing.T) {
 		other := *server
 		other.UI = strings.Replace(server.UI, "127.0.0.1", "localhost", 1)
 		require.NotEqual(t, server.UI, other.UI)
-		stranger := openBrowser(t, &other)
-		stranger.open("/workflows/" + url.PathEscape(id))
-		stranger.until("the badge", `find("*", "Completed")`)
-		stranger.until("the sealed input", `document.body.innerText.includes("binary/encrypted") || document.body.innerText.includes("YmluYXJ5L2VuY3J5cHRlZA")`)
-		stranger.shot("not-decoded")
-		stranger.until("nothing to read", `!document.body.innerText.includes("quokka who starts it")`)
+		page := openBrowser(t, &other)
+		page.open("/workflows/" + url.PathEscape(id))
+		page.until("the badge", `find("*", "Completed")`)
+		page.until("the sealed input", `document.body.innerText.includes("binary/encrypted") || document.body.innerText.includes("YmluYXJ5L2VuY3J5cHRlZA")`)
+		page.shot("not-decoded")
+		page.until("nothing to read", `!document.body.innerText.includes("quokka who starts it")`)
 	})
 }
