@@ -15,7 +15,7 @@ import (
 
 const rulesFile = deploy + "/observability/alerts.yaml"
 
-// rule is an alert of the rules' file.
+// rule is an alerting rule.
 type rule struct {
 	Alert       string
 	Expr        string
@@ -45,18 +45,18 @@ func promtool(t *testing.T, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// Nights are made up, and at their moments exactly those alerts fire that should; every alert does once.
+// Exactly the right alerts fire in the cases of alerts.test.yaml, which cover every alert.
 func TestAlerts_fireWhenTheyShould(t *testing.T) {
 	t.Parallel()
 	promtool(t, "check", "rules", "--lint-fatal", rulesFile)
 	promtool(t, "test", "rules", "alerts.test.yaml")
 	cases := string(readFile(t, "alerts.test.yaml"))
 	for name := range alerts(t) {
-		assert.Contains(t, cases, `labels: 'ALERTS{alertname="`+name+`"`, "no case fires it")
+		assert.Contains(t, cases, `labels: 'ALERTS{alertname="`+name+`"`, "no case in which it fires")
 	}
 }
 
-// Every alert says how bad it is, what happened and where, and has its section in the runbook; every section of an alert has one.
+// Every alert has a severity, a summary, a description and a section in the runbook, and every section has an alert.
 func TestAlerts_areInTheRunbook(t *testing.T) {
 	t.Parallel()
 	const page = "https://github.com/pbsmflow/pbsmflow/blob/main/docs/runbook.md#"

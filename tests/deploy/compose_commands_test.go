@@ -21,7 +21,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 )
 
-// binary is one of this project's: from the folder PBSMFLOW_BIN, or built here.
+// binary returns a program of this project: from the folder PBSMFLOW_BIN, or built here.
 func binary(t *testing.T, pkg string) string {
 	t.Helper()
 	if dir := os.Getenv("PBSMFLOW_BIN"); dir != "" {
@@ -45,8 +45,8 @@ func TestCompose_workerKnowsItsHealthCheck(t *testing.T) {
 	assert.Contains(t, string(out), "http://127.0.0.1:9090/readyz")
 }
 
-// The simulator is started and asked for its health with the very commands of the compose file,
-// and what it writes is, with the environment of demo.env, a whole configuration for the worker.
+// The simulator starts and is healthy with the commands of the compose file, and writes a configuration that is complete with
+// the environment of demo.env.
 func TestCompose_demoConfigurationIsComplete(t *testing.T) {
 	demo := load(t, "demo.env")
 	service := demo.Services["simulator"]
@@ -60,7 +60,7 @@ func TestCompose_demoConfigurationIsComplete(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	_, err = bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, "it says when it is ready")
+	require.NoError(t, err, "it announces that it is ready")
 
 	check := service.HealthCheck.Test[1:]
 	require.Equal(t, "/usr/local/bin/simulator", check[0])
@@ -81,10 +81,10 @@ func TestCompose_demoConfigurationIsComplete(t *testing.T) {
 	assert.Equal(t, "/pipelines", cfg.Worker.Pipelines)
 
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, cmd.Wait(), "it ends when it is told to")
+	require.NoError(t, cmd.Wait(), "it stops on SIGTERM")
 }
 
-// The example has only names to fill in: with a certificate and the secrets, it is a whole configuration.
+// The example only needs names filled in: with a certificate and the secrets, it is a complete configuration.
 func TestCompose_exampleConfigurationIsComplete(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "pbsm.yaml"), readFile(t, deploy+"/config/pbsm.example.yaml"), 0o600))
@@ -110,8 +110,8 @@ func TestCompose_exampleConfigurationIsComplete(t *testing.T) {
 	assert.Contains(t, cfg.Connections, "prod")
 }
 
-// The codec server starts with the very command of the compose file, answers its health check, and
-// lets the UI's pages ask where the UI tells them to.
+// The codec server starts with the command of the compose file, passes its health check, and accepts requests from the
+// origin of the UI, at the endpoint that the UI is configured with.
 func TestCompose_codecServer(t *testing.T) {
 	project := load(t, "encryption.env")
 	service, ui := project.Services["codec-server"], project.Services["ui"]
@@ -130,7 +130,7 @@ func TestCompose_codecServer(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	_, err = bufio.NewReader(log).ReadString('\n')
-	require.NoError(t, err, "it says when it is ready")
+	require.NoError(t, err, "it announces that it is ready")
 
 	check := service.HealthCheck.Test[1:]
 	require.Equal(t, "/usr/local/bin/starter", check[0])
@@ -153,7 +153,7 @@ func TestCompose_codecServer(t *testing.T) {
 		assert.Equal(t, want, response.StatusCode, asking)
 	}
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, cmd.Wait(), "it ends when it is told to")
+	require.NoError(t, cmd.Wait(), "it stops on SIGTERM")
 }
 
 func TestSetupScripts_parse(t *testing.T) {
@@ -163,8 +163,8 @@ func TestSetupScripts_parse(t *testing.T) {
 	}
 }
 
-// A namespace that is there already is given the retention of the compose file, too: it is a part of the guard
-// against running a batch twice.
+// An existing namespace gets the retention of the compose file, too, because it is part of the protection against running a
+// batch twice.
 func TestSetupScripts_updateRetentionOfAnExistingNamespace(t *testing.T) {
 	for describe, want := range map[string]string{"true": "update", "false": "create"} {
 		bin, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")

@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// mounted gives the file on this side of a service's mount.
+// mounted returns the file on the host for a mount of a service.
 func mounted(t *testing.T, service types.ServiceConfig, target string) string {
 	t.Helper()
 	for _, v := range service.Volumes {
@@ -19,11 +19,11 @@ func mounted(t *testing.T, service types.ServiceConfig, target string) string {
 			return v.Source
 		}
 	}
-	t.Fatalf("%s has nothing at %s", service.Name, target)
+	t.Fatalf("%s mounts nothing at %s", service.Name, target)
 	return ""
 }
 
-// Prometheus scrapes every worker where it listens, and finds the rules beside its configuration.
+// Prometheus scrapes every worker at its port, and finds the rules beside its configuration.
 func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 	project := everything(t)
 	service := project.Services["prometheus"]
@@ -49,13 +49,13 @@ func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 	assert.Equal(t, "pbsmflow", config.ScrapeConfigs[0].JobName)
 	found := config.ScrapeConfigs[0].DNSSDConfigs[0]
 	require.Contains(t, project.Services, found.Names[0])
-	assert.Equal(t, 9090, found.Port, "where the worker's own health check asks")
+	assert.Equal(t, 9090, found.Port, "the port of the worker's health check")
 	_, together := project.Services[found.Names[0]].Networks["default"]
 	_, here := service.Networks["default"]
 	assert.True(t, together && here)
 }
 
-// Grafana asks the Prometheus of compose, and shows the dashboard from where it is mounted.
+// Grafana queries the Prometheus of the compose file, and shows the mounted dashboard.
 func TestCompose_grafanaIsProvisioned(t *testing.T) {
 	project := everything(t)
 	service := project.Services["grafana"]

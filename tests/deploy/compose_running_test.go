@@ -21,8 +21,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// The demo of the compose file runs in Docker: every container becomes healthy, a file that the worker may not read
-// is asked for, and the close ends although both workers and Temporal's database are killed on the way.
+// Runs the demo of the compose file in Docker: every container becomes healthy, a file that the worker may not read becomes a
+// question, and the close succeeds although both workers and Temporal's database are killed.
 func TestCompose_closeInContainers(t *testing.T) {
 	d := demo{t, []string{"TEMPORAL_PORT=" + strconv.Itoa(harness.FreePort(t)), "UI_PORT=" + strconv.Itoa(harness.FreePort(t))}}
 	t.Cleanup(func() {
@@ -35,20 +35,20 @@ func TestCompose_closeInContainers(t *testing.T) {
 	d.must("up", "--build", "--wait")
 
 	const asOf = "2026-10-30"
-	copied := func(name string, mode os.FileMode) {
+	copyFile := func(name string, mode os.FileMode) {
 		file := filepath.Join(t.TempDir(), name+"_"+asOf+".csv")
 		require.NoError(t, os.WriteFile(file, []byte("account,balance\n1,2.00\n"), mode))
 		d.must("cp", file, "worker:/data/inbox/")
 	}
-	copied("gl", 0o600)
-	copied("instruments", 0o644)
+	copyFile("gl", 0o600)
+	copyFile("instruments", 0o644)
 	d.starter(0, "doctor", "--connection", "demo")
-	told := d.starter(3, "close", "--connection", "demo", "--pipeline", "nightly-close", "--as-of", asOf)
-	require.Contains(t, told, "permission denied")
-	copied("gl", 0o644)
+	output := d.starter(3, "close", "--connection", "demo", "--pipeline", "nightly-close", "--as-of", asOf)
+	require.Contains(t, output, "permission denied")
+	copyFile("gl", 0o644)
 	id := "close/demo/nightly-close/" + asOf
 	d.starter(0, "close", "decide", id, "--step", "ledger", "--choice", "retry")
-	d.until("status", id, "PBSM_ALLOC_"+asOf) // killed over a post they would ask whether it was carried out
+	d.until("status", id, "PBSM_ALLOC_"+asOf) // a kill during a trigger would make its outcome unknown
 	d.must("kill", "worker", "postgres")
 	d.must("up", "--wait")
 
@@ -84,7 +84,7 @@ func (d demo) must(args ...string) {
 	require.NoError(d.t, err)
 }
 
-// starter runs one of its commands in a container, and returns what it prints.
+// starter runs a command of the starter in a container, and returns its output.
 func (d demo) starter(code int, args ...string) string {
 	d.t.Helper()
 	out, err := d.compose(d.t.Context(), append([]string{"run", "--rm", "--no-deps", "--no-TTY", "starter"}, args...)...)

@@ -27,7 +27,7 @@ const (
 	unlessStopped = "unless-stopped"
 )
 
-// load validates the compose file by its schema and resolves it for the profiles that envFile and profiles name.
+// load validates the compose file against its schema, and resolves it for the profiles in envFile and profiles.
 func load(t *testing.T, envFile string, profiles ...string) *types.Project {
 	t.Helper()
 	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(deploy), cli.WithResolvedPaths(true)}
@@ -90,7 +90,7 @@ func TestCompose_startingOrder(t *testing.T) {
 		got[name] = map[string]string{}
 		for on, dependency := range service.DependsOn {
 			got[name][on] = dependency.Condition
-			assert.Equal(t, on != "simulator", dependency.Required, "%s needs %s: the simulator is there in the demo only", name, on)
+			assert.Equal(t, on != "simulator", dependency.Required, "%s needs %s: only the demo has the simulator", name, on)
 		}
 	}
 	assert.Equal(t, want, got)
@@ -111,7 +111,7 @@ func TestCompose_servicesAreHardened(t *testing.T) {
 			assert.Contains(t, service.SecurityOpt, "no-new-privileges:true")
 			assert.False(t, service.Privileged)
 			assert.Empty(t, service.NetworkMode)
-			if service.Build == nil { // our own images say it themselves
+			if service.Build == nil { // our own images define it themselves
 				assert.Regexp(t, `^[1-9]\d*:[1-9]\d*$`, service.User)
 			}
 			require.NotNil(t, service.Deploy)
@@ -119,17 +119,17 @@ func TestCompose_servicesAreHardened(t *testing.T) {
 			assert.Positive(t, service.Deploy.Resources.Limits.MemoryBytes)
 			assert.Positive(t, service.Deploy.Resources.Limits.Pids)
 			for _, port := range service.Ports {
-				assert.Equal(t, "127.0.0.1", port.HostIP, "port %d is for this machine only", port.Target)
+				assert.Equal(t, "127.0.0.1", port.HostIP, "port %d is bound to this machine", port.Target)
 			}
 		})
 	}
 }
 
-// A service either goes on for ever, watched, or ends by itself.
+// A service either runs permanently, with a health check, or ends by itself.
 func TestCompose_longRunningServicesHaveHealthChecks(t *testing.T) {
-	jobs := []string{"schema", "namespace", "stores", "starter"}
+	oneShots := []string{"schema", "namespace", "stores", "starter"}
 	for name, service := range everything(t).Services {
-		if slices.Contains(jobs, name) {
+		if slices.Contains(oneShots, name) {
 			assert.Equal(t, "no", service.Restart, name)
 			assert.Nil(t, service.HealthCheck, name)
 			continue
@@ -137,7 +137,7 @@ func TestCompose_longRunningServicesHaveHealthChecks(t *testing.T) {
 		assert.Equal(t, unlessStopped, service.Restart, name)
 		if assert.NotNil(t, service.HealthCheck, name) {
 			assert.False(t, service.HealthCheck.Disable, name)
-			assert.Equal(t, "CMD", service.HealthCheck.Test[0], "%s: images without a shell are asked as well", name)
+			assert.Equal(t, "CMD", service.HealthCheck.Test[0], "%s: also works for images without a shell", name)
 			assert.NotNil(t, service.HealthCheck.StartPeriod, name)
 		}
 	}
@@ -163,7 +163,7 @@ func tagOf(t *testing.T, image string) string {
 	return tagged.Tag()
 }
 
-// What runs here and what runs on a laptop is the same Temporal.
+// The compose file and the devserver have the same version of Temporal.
 func TestCompose_temporalIsTheEmbeddedVersion(t *testing.T) {
 	mod := string(readFile(t, deploy+"/devserver/go.mod"))
 	services := everything(t).Services
@@ -248,7 +248,7 @@ func TestCompose_databaseIsSeparate(t *testing.T) {
 	}
 }
 
-// Both the embedded server and the setup job register what the workflows publish.
+// The devserver and the setup container register the search attributes that the workflows publish.
 func TestSearchAttributes_matchTheWorkflows(t *testing.T) {
 	var registered []string
 	for line := range strings.Lines(string(readFile(t, deploy+"/devserver/search-attributes.txt"))) {

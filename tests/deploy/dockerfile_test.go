@@ -35,7 +35,7 @@ func stage(t *testing.T, stages []instructions.Stage, name string) instructions.
 	return stages[i]
 }
 
-// commands returns the instructions of type C of the stage, after those of the stages it is based on.
+// commands returns the instructions of type C of a stage, after those of the stages that it is based on.
 func commands[C instructions.Command](t *testing.T, stages []instructions.Stage, name string) []C {
 	t.Helper()
 	s := stage(t, stages, name)
@@ -72,7 +72,7 @@ func TestDockerfile_hasTheTargetsOfTheComposeFile(t *testing.T) {
 		entrypoints := commands[*instructions.EntrypointCommand](t, stages, target)
 		require.NotEmpty(t, entrypoints)
 		entrypoint := entrypoints[len(entrypoints)-1]
-		assert.False(t, entrypoint.PrependShell, "signals reach the process itself")
+		assert.False(t, entrypoint.PrependShell, "signals reach the process")
 		assert.Equal(t, []string{"/usr/local/bin/" + target}, []string(entrypoint.CmdLine))
 		assert.True(t, slices.ContainsFunc(commands[*instructions.CopyCommand](t, stages, target), func(c *instructions.CopyCommand) bool {
 			return c.DestPath == entrypoint.CmdLine[0] && c.From == "build" && slices.Equal(c.SourcePaths, []string{"/out/" + target})
@@ -124,7 +124,7 @@ func TestDockerfile_buildsTheModule(t *testing.T) {
 	for _, c := range commands[*instructions.CopyCommand](t, stages, "build") {
 		for _, source := range c.SourcePaths {
 			copied = append(copied, source)
-			assert.Contains(t, ignored, "!"+source, "the build context leaves %s out", source)
+			assert.Contains(t, ignored, "!"+source, "the build context excludes %s", source)
 		}
 	}
 	for _, dependency := range goList(t, "{{if not .Standard}}{{.ImportPath}}{{end}}", append([]string{"-deps"}, packages...)...) {
@@ -134,7 +134,7 @@ func TestDockerfile_buildsTheModule(t *testing.T) {
 	}
 }
 
-// What make builds and what the images hold are the same bytes.
+// make release and the images contain the same bytes.
 func TestDockerfile_buildsLikeTheMakefile(t *testing.T) {
 	flags := regexp.MustCompile(`go build (.*?-ldflags "?[^"]*")`)
 	makefile := string(readFile(t, root+"/Makefile"))

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// The codec server has the workers' configuration and of their secrets the key, and only the proxy that is named reaches it.
+// The codec server has the workers' configuration and, of their secrets, the encryption key. Only the proxy reaches it.
 func TestKubernetes_codecServer(t *testing.T) {
 	built := manifests(t, kubernetes+"/codec-server")
 	d := built["Deployment codec-server"].(*appsv1.Deployment)
@@ -49,6 +49,6 @@ func TestKubernetes_codecServer(t *testing.T) {
 	require.Len(t, policy.Spec.PolicyTypes, 2)
 	require.Empty(t, policy.Spec.Egress)
 	require.Len(t, policy.Spec.Ingress, 1)
-	require.Len(t, policy.Spec.Ingress[0].From, 1, "without a sender it would be open to all")
+	require.Len(t, policy.Spec.Ingress[0].From, 1, "without a source it would be open to all")
 	require.Equal(t, map[string]string{"app.kubernetes.io/name": "oauth2-proxy"}, policy.Spec.Ingress[0].From[0].PodSelector.MatchLabels)
 }

@@ -29,7 +29,7 @@ import (
 
 const kubernetes = deploy + "/kubernetes"
 
-// manifests are what a folder builds, by kind and name. A key that the API does not have is an error.
+// manifests returns the resources that a folder builds, by kind and name. Unknown keys are errors.
 func manifests(t *testing.T, folder string) map[string]any {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
@@ -62,7 +62,7 @@ func manifests(t *testing.T, folder string) map[string]any {
 func deployment(t *testing.T, folder, version string) *appsv1.Deployment {
 	t.Helper()
 	all := manifests(t, folder)
-	require.Len(t, all, 2, "its budget is the other")
+	require.Len(t, all, 2, "the other one is its disruption budget")
 	require.Contains(t, all, "Deployment worker-"+version)
 	return all["Deployment worker-"+version].(*appsv1.Deployment)
 }
@@ -74,7 +74,7 @@ func workerPod(t *testing.T) (corev1.PodSpec, corev1.Container) {
 	return pod, pod.Containers[0]
 }
 
-// The command of docs/operations.md makes a second version beside the first: no selector, name or build id of it is the first's.
+// The command of docs/operations.md creates a second version beside the first, without sharing a selector, name or build id.
 func TestKubernetes_versionsAreSeparate(t *testing.T) {
 	one := deployment(t, kubernetes+"/version", "dev")
 	copied := t.TempDir()
@@ -82,7 +82,7 @@ func TestKubernetes_versionsAreSeparate(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(kubernetes, "version", name))
 		require.NoError(t, err)
 		if name == "kustomization.yaml" {
-			require.Equal(t, 3, strings.Count(string(text), "dev"), "it stands there three times")
+			require.Equal(t, 3, strings.Count(string(text), "dev"), "the version is there three times")
 			text = []byte(strings.ReplaceAll(string(text), "dev", "1-2-3"))
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(copied, name), text, 0o600))
@@ -106,10 +106,10 @@ func TestKubernetes_versionsAreSeparate(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("there is no build id")
+	t.Fatal("TEMPORAL_WORKER_BUILD_ID is missing")
 }
 
-// A drain leaves each version a worker, for the closes that began on it; and is not held up by workers that are not ready.
+// A drain leaves each version one worker, for the closes that began on it, and does not wait for unready workers.
 func TestKubernetes_eachVersionHasADisruptionBudget(t *testing.T) {
 	budget := manifests(t, kubernetes+"/version")["PodDisruptionBudget worker-dev"].(*policyv1.PodDisruptionBudget)
 	require.Equal(t, 1, budget.Spec.MinAvailable.IntValue())
@@ -122,10 +122,10 @@ func TestKubernetes_eachVersionHasADisruptionBudget(t *testing.T) {
 	require.False(t, selector.Matches(labels.Set(pod)))
 	page, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
-	require.Contains(t, string(page), "`kubectl delete -k 1-2-3`", "it goes with its workers: one that is left alone asks for a worker for ever")
+	require.Contains(t, string(page), "`kubectl delete -k 1-2-3`", "the budget is deleted with its workers, because it would block drains for ever")
 }
 
-// The policy holds for the workers of every version.
+// The network policy selects the workers of every version.
 func TestKubernetes_sharedResourcesSelectTheWorkers(t *testing.T) {
 	shared := manifests(t, kubernetes)
 	pod := labels.Set(deployment(t, kubernetes+"/version", "dev").Spec.Template.Labels)
@@ -173,7 +173,7 @@ func hardened(t *testing.T, pod corev1.PodSpec, c corev1.Container) {
 	}
 }
 
-// User, port, entrypoint and variables are those of the image.
+// User, port, entrypoint and variables match the image.
 func TestKubernetes_imageMatchesTheDockerfile(t *testing.T) {
 	stages := dockerfile(t)
 	users := commands[*instructions.UserCommand](t, stages, "worker")
@@ -211,7 +211,7 @@ func literal(c corev1.Container, name string) string {
 	return ""
 }
 
-// With its secrets, the config map is a whole configuration; the grace, the probes and the folders are those that the worker has with it.
+// With its secrets, the config map is a complete configuration, which the grace period, the probes and the folders match.
 func TestKubernetes_configurationIsComplete(t *testing.T) {
 	shared := manifests(t, kubernetes)
 	pod, c := workerPod(t)
@@ -227,7 +227,7 @@ func TestKubernetes_configurationIsComplete(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(secrets, name), []byte(content), 0o600))
 	}
 	text := shared["ConfigMap pbsm"].(*corev1.ConfigMap).Data["pbsm.yaml"]
-	text = regexp.MustCompile(`(?m)^# ?(notifications|encryption|  )`).ReplaceAllString(text, "$1") // what is optional, too
+	text = regexp.MustCompile(`(?m)^# ?(notifications|encryption|  )`).ReplaceAllString(text, "$1") // including what is optional
 	require.Contains(t, text, mounts["secrets"]+"/client_secret")
 	file := filepath.Join(t.TempDir(), filepath.Base(literal(c, "PBSM_CONFIG")))
 	require.Equal(t, mounts["config"], filepath.Dir(literal(c, "PBSM_CONFIG")))
@@ -250,7 +250,7 @@ func TestKubernetes_configurationIsComplete(t *testing.T) {
 		require.Equal(t, path, probe.HTTPGet.Path)
 		require.Equal(t, c.Ports[0].Name, probe.HTTPGet.Port.String())
 	}
-	require.Equal(t, "/healthz", c.StartupProbe.HTTPGet.Path, "a worker is not killed because Temporal is away")
+	require.Equal(t, "/healthz", c.StartupProbe.HTTPGet.Path, "a worker is not killed because Temporal is unreachable")
 
 	example, err := os.ReadFile(deploy + "/pipelines/nightly-close.yaml")
 	require.NoError(t, err)
@@ -258,8 +258,8 @@ func TestKubernetes_configurationIsComplete(t *testing.T) {
 	require.Contains(t, shared["ConfigMap temporal"].(*corev1.ConfigMap).Data, "TEMPORAL_ADDRESS")
 }
 
-// Every worker is scraped on the port of its health page, which its network policy opens, under
-// the job by whose name the rules go; the rules and the dashboard are the files.
+// Every worker is scraped on its health port, which its network policy opens, as the job that the rules rely on. The rules
+// and the dashboard equal the files.
 func TestKubernetes_workersAreMonitored(t *testing.T) {
 	watched := manifests(t, deploy+"/observability")
 	monitor := watched["PodMonitor worker"].(*monitoringv1.PodMonitor)

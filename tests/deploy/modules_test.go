@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The embedded server is a module of its own: who deploys workers does not carry it along.
+// The embedded server is a module of its own, so that deployed workers do not contain it.
 func TestModules_workerAndStarterContainNoServer(t *testing.T) {
 	t.Parallel()
 	list := exec.Command("go", "list", "-deps", "./worker", "./starter")
@@ -18,17 +18,17 @@ func TestModules_workerAndStarterContainNoServer(t *testing.T) {
 	out, err := list.Output()
 	require.NoError(t, err)
 	packages := strings.Fields(string(out))
-	require.Contains(t, packages, "go.temporal.io/sdk/client", "the list is of the right packages")
+	require.Contains(t, packages, "go.temporal.io/sdk/client", "the list has the right packages")
 	for _, p := range packages {
 		require.False(t, strings.HasPrefix(p, "go.temporal.io/server"), "%s", p)
 	}
 }
 
-// What two modules share in two versions is compiled twice, with all that imports it: minutes of a build on a bare machine.
+// A dependency that two modules have in two versions is compiled twice, with everything that imports it, which takes minutes.
 func TestModules_agreeOnVersions(t *testing.T) {
 	t.Parallel()
 	const devserver = deploy + "/devserver"
-	heldBack := map[string][]string{ // by Temporal's server, whose otel/log is an older one
+	heldBack := map[string][]string{ // by Temporal's server, which needs an older otel/log
 		devserver: {"go.opentelemetry.io/otel", "google.golang.org/api", "github.com/googleapis/gax-go/"},
 	}
 	type use struct{ module, version string }

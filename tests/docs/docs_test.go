@@ -29,7 +29,7 @@ func TestPages_showTheExamples(t *testing.T) {
 	}
 }
 
-// inputs are what the JSON on the pages is decoded into, by the workflow that takes it.
+// inputs are the types of the JSON on the pages, by workflow.
 var inputs = map[string]func() any{
 	workflows.NightlyCloseType:   func() any { return new(workflows.NightlyCloseInput) },
 	workflows.RunBatchType:       func() any { return new(workflows.RunBatchInput) },
@@ -39,7 +39,7 @@ var inputs = map[string]func() any{
 	workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
 }
 
-// decodeInput decodes strictly, and wants no fault.
+// decodeInput decodes strictly, and requires a valid input.
 func decodeInput(t *testing.T, input any, text string) {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -53,8 +53,8 @@ func decodeInput(t *testing.T, input any, text string) {
 // inputRow matches a row of the table in docs/starting.md: a workflow type, and its minimal input.
 var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$")
 
-// Every JSON input decodes into the type of its workflow and has no fault. Under the heading of a
-// workflow that has an id of its own, the page names the id of the first one.
+// Every JSON input is valid for its workflow. Under the heading of a workflow with an id of its own, the page names the id
+// of the first input.
 func TestPages_inputsAreValid(t *testing.T) {
 	t.Parallel()
 	text, blocks := harness.Page(t, "../../docs/starting.md")
@@ -67,7 +67,7 @@ func TestPages_inputsAreValid(t *testing.T) {
 
 	shown := map[string]int{}
 	for _, b := range harness.InLanguage(blocks, "json") {
-		require.Contains(t, inputs, b.Heading, "JSON under a heading that names no input:\n%s", b.Text)
+		require.Contains(t, inputs, b.Heading, "JSON under a heading that is not a workflow:\n%s", b.Text)
 		input := inputs[b.Heading]()
 		decodeInput(t, input, b.Text)
 		if in, ok := input.(interface{ WorkflowID() string }); ok && shown[b.Heading] == 0 {
@@ -75,7 +75,7 @@ func TestPages_inputsAreValid(t *testing.T) {
 		}
 		shown[b.Heading]++
 	}
-	require.Len(t, shown, len(inputs), "each workflow has JSON to paste")
+	require.Len(t, shown, len(inputs), "every workflow has an example")
 
 	_, blocks = harness.Page(t, "../../docs/commands.md")
 	words := harness.InLanguage(blocks, "json")
@@ -85,38 +85,38 @@ func TestPages_inputsAreValid(t *testing.T) {
 	}
 }
 
-// The pipelines and the parts of pbsm.yaml on the pages have no fault. The steps alone, which
-// docs/pipelines.md has too, are tried where that page is made.
+// The pipelines and the parts of pbsm.yaml on the pages are valid. The single steps in docs/pipelines.md are tested where
+// that page is generated.
 func TestPages_definitionsAreValid(t *testing.T) {
 	t.Parallel()
-	tried := map[string]int{}
+	found := map[string]int{}
 	for _, file := range pages(t) {
 		_, blocks := harness.Page(t, file)
 		for _, b := range harness.InLanguage(blocks, "yaml") {
 			key, _, _ := strings.Cut(b.Text, ":")
-			tried[key]++
+			found[key]++
 			switch key {
 			case "name":
 				p, err := pipeline.Parse([]byte(b.Text))
 				require.NoError(t, err, "%s", b.Text)
 				require.NoError(t, p.Validate(), "%s", b.Text)
 			case "calendars":
-				_, err := config.LoadSchedules(besideConnection(t, b.Text), nil)
+				_, err := config.LoadSchedules(withConnection(t, b.Text), nil)
 				require.NoError(t, err, "%s", b.Text)
 			case "notifications":
-				_, err := config.Load(besideConnection(t, b.Text), []string{
+				_, err := config.Load(withConnection(t, b.Text), []string{
 					"PBSM_NOTIFICATIONS__NIGHT_SHIFT__URL=https://hooks.example.com/x", "PBSM_NOTIFICATIONS__CONTROLLERS__URL=smtp://u:p@mail.example.com",
 				})
 				require.NoError(t, err, "%s", b.Text)
 			}
 		}
 	}
-	for key, least := range map[string]int{"name": 2, "calendars": 1, "notifications": 1} {
-		require.GreaterOrEqual(t, tried[key], least, "%s: on the pages", key)
+	for key, atLeast := range map[string]int{"name": 2, "calendars": 1, "notifications": 1} {
+		require.GreaterOrEqual(t, found[key], atLeast, "%s: on the pages", key)
 	}
 }
 
-// pages are README.md and those in docs.
+// pages returns README.md and the pages in docs.
 func pages(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../docs/*.md")
@@ -124,8 +124,8 @@ func pages(t *testing.T) []string {
 	return append(files, "../../README.md")
 }
 
-// besideConnection is a configuration with a connection prod and more.
-func besideConnection(t *testing.T, more string) string {
+// withConnection writes a configuration with a connection prod and more.
+func withConnection(t *testing.T, more string) string {
 	t.Helper()
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "pbsm.yaml"), []byte(`connections:
@@ -136,7 +136,7 @@ func besideConnection(t *testing.T, more string) string {
 
 var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
 
-// Every command that README.md and the pages in docs show is one that the starter has, with flags that it knows.
+// Every command on the pages is one of the starter's, with flags that it knows.
 func TestPages_commandsExist(t *testing.T) {
 	t.Parallel()
 	all := ""

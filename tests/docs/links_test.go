@@ -18,7 +18,7 @@ var (
 	fence       = regexp.MustCompile("(?ms)^```.*?^```")
 )
 
-// Every link between the pages leads to a file, and to a heading of it.
+// Every link between the pages resolves to a file, and to a heading in it.
 func TestPages_linksResolve(t *testing.T) {
 	t.Parallel()
 	links := 0
@@ -40,7 +40,7 @@ func TestPages_linksResolve(t *testing.T) {
 	require.Greater(t, links, 50)
 }
 
-// prose is a page without its fenced blocks.
+// prose returns a page without its fenced blocks.
 func prose(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -48,7 +48,7 @@ func prose(t *testing.T, file string) string {
 	return fence.ReplaceAllString(string(text), "")
 }
 
-// anchors are the names of a page's headings, as GitHub makes them.
+// anchors returns the anchors of a page's headings, like GitHub.
 func anchors(t *testing.T, file string) (names []string) {
 	t.Helper()
 	for _, heading := range headingLine.FindAllStringSubmatch(prose(t, file), -1) {

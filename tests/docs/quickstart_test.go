@@ -24,18 +24,18 @@ func TestQuickstart_wordForWord(t *testing.T) {
 	_, blocks := harness.Page(t, "../../docs/quickstart.md")
 	commands := harness.InLanguage(blocks, "sh")
 	require.NotEmpty(t, commands)
-	// An interactive shell has jobs; what still runs at the end, also at a bad one, ends with it.
+	// Like an interactive shell, with jobs. What is still running at the end is killed, also after a failure.
 	script := "set -meo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\ntrap 'exit 1' TERM\n"
 	for _, c := range commands {
 		script += c.Text
 	}
 	temporal, ui, health := strconv.Itoa(harness.FreePort(t)), strconv.Itoa(harness.FreePort(t)), strconv.Itoa(harness.FreePort(t))
-	for said, done := range map[string]string{
+	for written, used := range map[string]string{
 		"make build\n": "", "--port 7233": "--port " + temporal, "--ui-port 8233": "--ui-port " + ui,
 		"worker healthcheck": "worker healthcheck --url http://127.0.0.1:" + health + "/readyz",
 	} {
-		require.Contains(t, script, said)
-		script = strings.ReplaceAll(script, said, done)
+		require.Contains(t, script, written)
+		script = strings.ReplaceAll(script, written, used)
 	}
 
 	folder := t.TempDir()
@@ -58,10 +58,10 @@ func TestQuickstart_wordForWord(t *testing.T) {
 	require.NoError(t, err, "%s\n%s", out, logs(folder))
 	require.Contains(t, string(out), "schedule/demo/first-close created")
 	require.Contains(t, string(out), ": sound, ", "the audit file is verified")
-	require.Contains(t, string(out), "ledger", "what waits is shown")
+	require.Contains(t, string(out), "ledger", "the open question is shown")
 	reports, err := filepath.Glob(filepath.Join(folder, "night/reports/*/profitability.csv"))
 	require.NoError(t, err)
-	require.Len(t, reports, 2, "the schedule's night, and the one that stopped")
+	require.Len(t, reports, 2, "of the schedule, and of the close that stopped")
 }
 
 func logs(folder string) string {

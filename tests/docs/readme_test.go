@@ -48,7 +48,7 @@ func TestReadme_showsAStoppedNight(t *testing.T) {
 	e.Write(e.Inbox, "instruments.csv", "ID,RATE\n"+strings.Repeat("7,1.25\n", 9644))
 	id := workflows.CloseWorkflowID(e.Connection, "nightly-close", harness.AsOf)
 	e.StartClose("nightly-close")
-	e.Until("only allocate is left to do", func() bool {
+	e.Until("only allocate has not succeeded", func() bool {
 		status, _ := e.Status(id)
 		return status.State == workflows.Waiting && status.Steps[3].State == workflows.Succeeded
 	})

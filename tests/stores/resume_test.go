@@ -28,10 +28,10 @@ const (
 	fileSize = 96<<20 + 7
 	partSize = 10 << 20
 	parallel = 2
-	seconds  = 3 // that a transfer takes, so that there is a moment to kill at
+	seconds  = 3 // for a transfer, so that there is time for the kill
 )
 
-// onEachServer tries what leaves one file, and nothing else, on an S3 and on an SFTP server.
+// onEachServer runs a test, which has to leave exactly one file, on an S3 and on an SFTP server.
 func onEachServer(t *testing.T, try func(t *testing.T, settings stores.Settings)) {
 	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
@@ -69,8 +69,7 @@ func reportsAt(settings stores.Settings) map[string]string {
 	return options
 }
 
-// A worker that dies in the middle of a large download costs the parts that were under way, also
-// where the file goes to a server.
+// Killing a worker during a large download costs only the parts in transit, also if the file is saved on a server.
 func TestDownload_resumesAfterWorkerKill(t *testing.T) { onEachServer(t, downloadOutlives) }
 
 func downloadOutlives(t *testing.T, settings stores.Settings) {
@@ -93,11 +92,11 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 		return bytes
 	}
 	run := e.Start(t.Name()+"/down", workflows.DownloadFile, workflows.DownloadFileInput{Connection: e.Connection, FileID: up.FileID, SaveTo: "reports/copy.dat"})
-	e.Until("half of the file is there", func() bool { return sent() >= fileSize/2 })
+	e.Until("half of the file is transferred", func() bool { return sent() >= fileSize/2 })
 	e.Worker.Kill()
 	e.StartWorker()
 	require.NoError(t, e.Await(run, &down))
-	require.Empty(t, down.Note, "it went on with what it had")
+	require.Empty(t, down.Note, "it continued with what it had")
 	require.Equal(t, sum, down.SHA256)
 	t.Logf("%d bytes sent of %d: %+.1f parts", sent(), fileSize, float64(sent()-fileSize)/partSize)
 	require.LessOrEqual(t, sent(), int64(fileSize+parallel*partSize), "more than one part per stream was sent twice")
@@ -108,8 +107,8 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 	require.Equal(t, sum, harness.SHA256(t, saved))
 }
 
-// A worker that dies in the middle of a folder costs the files of a few seconds, also where the list of what was
-// sent is on a server.
+// Killing a worker during the upload of a folder costs only the files of a few seconds, also if the list of uploaded files
+// is on a server.
 func TestUploadFolder_resumesAfterWorkerKill(t *testing.T) { onEachServer(t, folderOutlives) }
 
 func folderOutlives(t *testing.T, settings stores.Settings) {
@@ -122,15 +121,15 @@ func folderOutlives(t *testing.T, settings stores.Settings) {
 	e.Sim.Inject(simulator.Fault{Call: "object-put", Kind: simulator.FaultDelayBefore, Delay: slow})
 	sent := func() int { return len(e.Calls("object-put", harness.Processed)) }
 	run := e.Start(t.Name(), workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/extracts/", ListTo: "reports/extracts.jsonl"})
-	e.Until("most of the files are there", func() bool { return sent() >= files*3/4 })
+	e.Until("most of the files are uploaded", func() bool { return sent() >= files*3/4 })
 	before := sent()
 	e.Worker.Kill()
 	e.StartWorker()
 	var up workflows.FileResult
 	require.NoError(t, e.Await(run, &up))
 	require.EqualValues(t, files, up.Files)
-	t.Logf("%d of %d files were there at the kill, %d were sent in all", before, files, sent())
-	require.Less(t, sent(), files+before/2, "it went on with what the list says")
+	t.Logf("%d of %d files were uploaded before the kill, %d in total", before, files, sent())
+	require.Less(t, sent(), files+before/2, "it continued after the files in the list")
 
 	list, err := open(t, settings).Open(t.Context(), "s/extracts.jsonl")
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package stores tries the stores against the servers that are met at night: an S3 server
-// and OpenSSH's.
+// Package stores tests the stores against real servers: an S3 server and OpenSSH. The package internal/stores tests the same
+// conformance suite against a folder and in-process servers; here it runs against those that are used in production.
 package stores
 
 import (
@@ -43,7 +43,7 @@ func open(t *testing.T, p stores.Settings) *stores.Stores {
 	return s
 }
 
-// s3Server is versitygw on a folder, behind a proxy that notes what clients send.
+// s3Server is versitygw on a folder, behind a proxy that records the headers of requests.
 type s3Server struct {
 	endpoint string
 	client   *s3.Client
@@ -59,7 +59,7 @@ func startS3(t *testing.T) *s3Server {
 	for _, folder := range []string{"data", "meta"} {
 		require.NoError(t, os.Mkdir(filepath.Join(data, folder), 0o755))
 	}
-	socket := filepath.Join(data, "s3.sock") // nobody else can take it, as a port that was free a moment ago
+	socket := filepath.Join(data, "s3.sock") // unlike a free port, nobody else can take it
 	run(t, exec.Command(program, "--port", socket, "--access", accessKey, "--secret", secretKey, "--region", "us-ashburn-1",
 		"posix", "--sidecar", filepath.Join(data, "meta"), filepath.Join(data, "data")), "unix", socket)
 
@@ -103,16 +103,16 @@ func TestS3_conformance(t *testing.T) {
 	server := startS3(t)
 	t.Run("bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("")), "s") })
 	t.Run("folder of a bucket", func(t *testing.T) { storestest.Run(t, open(t, server.settings("night/out")), "s") })
-	t.Run("a large file is taken up again", func(t *testing.T) {
+	t.Run("large file resumed", func(t *testing.T) {
 		storestest.Resume(t, func() *stores.Stores { return open(t, server.settings("night/out")) }, "s", storestest.PartSize, nil)
 	})
 
-	t.Run("nothing is left of what was given up", func(t *testing.T) {
+	t.Run("no abandoned uploads", func(t *testing.T) {
 		uploads, err := server.client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucket)})
 		require.NoError(t, err)
 		assert.Empty(t, uploads.Uploads)
 	})
-	t.Run("no checksums that Oracle's service refuses", func(t *testing.T) {
+	t.Run("no checksums that Oracle refuses", func(t *testing.T) {
 		server.mu.Lock()
 		defer server.mu.Unlock()
 		require.NotEmpty(t, server.headers)
@@ -133,7 +133,7 @@ func TestS3_conformance(t *testing.T) {
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), secretKey)
 		_, err = store.Stat(t.Context(), "s/gl.csv")
-		require.ErrorIs(t, err, fs.ErrPermission, "no attempt of ours mends it")
+		require.ErrorIs(t, err, fs.ErrPermission, "retrying does not help")
 	})
 	t.Run("no such bucket", func(t *testing.T) {
 		settings := server.settings("")
@@ -152,8 +152,8 @@ func TestS3_conformance(t *testing.T) {
 // run starts a server, waits until it listens, and ends it with the test.
 func run(t *testing.T, command *exec.Cmd, network, address string) {
 	t.Helper()
-	var said bytes.Buffer
-	command.Stdout, command.Stderr = &said, &said
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
 	require.NoError(t, command.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
@@ -161,7 +161,7 @@ func run(t *testing.T, command *exec.Cmd, network, address string) {
 		_ = command.Process.Kill()
 		<-ended
 		if t.Failed() {
-			t.Log(said.String())
+			t.Log(output.String())
 		}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -175,9 +175,9 @@ func run(t *testing.T, command *exec.Cmd, network, address string) {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("%s ended: %v\n%s", filepath.Base(command.Path), err, said.String())
+			t.Fatalf("%s ended: %v\n%s", filepath.Base(command.Path), err, output.String())
 		case <-ctx.Done():
-			t.Fatal("nobody listens on " + address)
+			t.Fatal("nothing listens on " + address)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

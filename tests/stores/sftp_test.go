@@ -18,7 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-// openssh is an OpenSSH server of the test's own, on a port of its own, for the user who runs the test.
+// openssh is an OpenSSH server on a free port, for the user who runs the test.
 type openssh struct {
 	dir, port, user string
 }
@@ -34,7 +34,7 @@ func startOpenSSH(t *testing.T) *openssh {
 	require.NoError(t, err)
 	s := &openssh{dir: t.TempDir(), port: strconv.Itoa(harness.FreePort(t)), user: me.Username}
 	if os.Geteuid() == 0 {
-		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) // a server of root's insists on it
+		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) // required if the server runs as root
 	}
 	for _, key := range []struct{ name, kind string }{{"host_rsa", "rsa"}, {"host_ecdsa", "ecdsa"}, {"host_ed25519", "ed25519"}, {"me", "ed25519"}} {
 		s.keygen(t, "-q", "-N", "", "-t", key.kind, "-f", filepath.Join(s.dir, key.name))
@@ -98,7 +98,7 @@ func TestOpenSSH_conformance(t *testing.T) {
 	settings := server.settings(dir)
 	settings.KnownHosts = server.known(t, "host_ecdsa")
 	storestest.Run(t, open(t, settings), "s")
-	t.Run("a large file is taken up again", func(t *testing.T) {
+	t.Run("large file resumed", func(t *testing.T) {
 		storestest.Resume(t, func() *stores.Stores { return open(t, settings) }, "s", 100<<10, func() {
 			left, err := filepath.Glob(filepath.Join(dir, "resume", ".*.part"))
 			require.NoError(t, err)
@@ -107,36 +107,36 @@ func TestOpenSSH_conformance(t *testing.T) {
 		})
 	})
 
-	t.Run("nothing but the files is left", func(t *testing.T) {
+	t.Run("no leftovers", func(t *testing.T) {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			assert.False(t, strings.HasPrefix(d.Name(), "."), path)
 			return err
 		}))
 	})
 	for _, key := range []string{"host_rsa", "host_ecdsa", "host_ed25519"} {
-		t.Run("known by its "+key, func(t *testing.T) {
+		t.Run("known "+key, func(t *testing.T) {
 			settings := server.settings(dir)
 			settings.KnownHosts = server.known(t, key)
 			require.NoError(t, open(t, settings).Check(t.Context(), "s"))
 		})
 	}
-	t.Run("known by the fingerprint that OpenSSH shows first", func(t *testing.T) {
+	t.Run("fingerprint", func(t *testing.T) {
 		settings := server.settings(dir)
 		settings.Fingerprint = server.fingerprint(t, "host_ed25519")
 		require.NoError(t, open(t, settings).Check(t.Context(), "s"))
 	})
-	t.Run("a stranger", func(t *testing.T) {
+	t.Run("wrong fingerprint", func(t *testing.T) {
 		settings := server.settings(dir)
 		settings.Fingerprint = server.fingerprint(t, "me")
 		require.ErrorContains(t, open(t, settings).Check(t.Context(), "s"), server.fingerprint(t, "host_ed25519"))
 	})
-	t.Run("a key that may not log in", func(t *testing.T) {
+	t.Run("unauthorized key", func(t *testing.T) {
 		settings := server.settings(dir)
 		settings.KeyFile = filepath.Join(server.dir, "host_rsa")
 		settings.KnownHosts = server.known(t, "host_rsa")
 		require.ErrorContains(t, open(t, settings).Check(t.Context(), "s"), "does not accept the user")
 	})
-	t.Run("a folder that is not there", func(t *testing.T) {
+	t.Run("missing folder", func(t *testing.T) {
 		settings := server.settings(filepath.Join(dir, "nowhere"))
 		settings.KnownHosts = server.known(t, "host_rsa")
 		require.ErrorIs(t, open(t, settings).Check(t.Context(), "s"), os.ErrNotExist)
