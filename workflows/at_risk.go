@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// atRiskBefore is how long before its deadline unfinished work counts as at risk. Of a short time
-// until the deadline it is at most a quarter.
+// atRiskBefore is how long before its deadline unfinished work counts as at risk, but at most a quarter of
+// the time until the deadline.
 const atRiskBefore = 30 * time.Minute
 
 // warnBeforeDeadline calls warn once if the work is unfinished shortly before its deadline. It ends with ctx.
@@ -17,8 +17,8 @@ func warnBeforeDeadline(ctx workflow.Context, deadline time.Time, what string, w
 		return
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		left := deadline.Sub(workflow.Now(ctx))
-		wait := left - min(atRiskBefore, left/4)
+		remaining := deadline.Sub(workflow.Now(ctx))
+		wait := remaining - min(atRiskBefore, remaining/4)
 		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "at-risk warning for " + what})
 		if timer.Get(ctx, nil) == nil {
 			warn(fmt.Sprintf("at risk: %s has not ended, and its deadline is %s", what, deadline.UTC().Format(time.RFC3339)))
@@ -26,7 +26,7 @@ func warnBeforeDeadline(ctx workflow.Context, deadline time.Time, what string, w
 	})
 }
 
-// warnBeforeDeadline warns of a workflow of its own. The steps of a close are the close's to warn of.
+// warnBeforeDeadline warns unless a close started the workflow: a close warns about its steps itself.
 func (r *statusReporter) warnBeforeDeadline(ctx workflow.Context, deadline time.Time) {
 	if startedByClose(ctx) {
 		return

@@ -33,8 +33,8 @@ func (b *batchRun) rerun(c *command) *submission {
 	return &submission{name: "rerun", activity: act.RerunBatch, input: b.ref(), command: c}
 }
 
-// adoptEarlierOrTrigger decides how the batch begins: with the run that the input names, with one
-// that an earlier start of the same batch left on the service, or with a trigger.
+// adoptEarlierOrTrigger decides how the batch begins: with the run that the input names, with the run of
+// an earlier start of the same batch, or with a trigger.
 func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, error) {
 	found, err := resolveConnection(ctx, b.in.Connection, b.lookups())
 	if err != nil {
@@ -79,8 +79,8 @@ func (b *batchRun) lookups() activities.Lookups {
 	return activities.Lookups{Earlier: &earlier}
 }
 
-// earlierSubmission is what came with the connection, or is waited for where Temporal's list of
-// workflows was behind.
+// earlierSubmission is usually looked up along with the connection. Where Temporal's list of workflows
+// lagged behind, an activity waits for it.
 func (b *batchRun) earlierSubmission(ctx workflow.Context, found resolvedConnection) (activities.EarlierSubmission, error) {
 	if found.earlier != nil {
 		return *found.earlier, nil
@@ -90,7 +90,7 @@ func (b *batchRun) earlierSubmission(ctx workflow.Context, found resolvedConnect
 	return earlier, err
 }
 
-// isOngoing reports whether a run goes on. Then a restart of unknown outcome took effect.
+// isOngoing reports whether a run is still going. If it is, a restart of unknown outcome took effect.
 func (b *batchRun) isOngoing(ctx workflow.Context, runID string) bool {
 	if runID == "" {
 		return false
@@ -100,8 +100,8 @@ func (b *batchRun) isOngoing(ctx workflow.Context, runID string) bool {
 	return err == nil && !pbsm.StatusCode(status.Code).Terminal()
 }
 
-// adoptEarlierRun adopts the run of an earlier start if it goes on, or succeeded after all. One that
-// failed is left as it is, and the batch is triggered.
+// adoptEarlierRun adopts the run of an earlier start if it is still going, or has succeeded meanwhile.
+// Otherwise the batch is triggered.
 func (b *batchRun) adoptEarlierRun(ctx workflow.Context, runID string) (*submission, error) {
 	b.result.RunID = runID
 	status, err := b.pollOnce(ctx, b.in.Deadline)
@@ -110,15 +110,15 @@ func (b *batchRun) adoptEarlierRun(ctx workflow.Context, runID string) (*submiss
 	case err != nil && refusalCode(err) != string(pbsm.CodeNoObject):
 		return nil, b.statusUnavailable(ctx, err)
 	case err == nil && (!code.Terminal() || code == pbsm.CodeSuccess && b.in.Again == ""):
-		return nil, b.adopt(ctx, runID, "of an earlier start adopted")
+		return nil, b.adopt(ctx, runID, "adopted from an earlier start")
 	}
 	b.result.RunID = ""
 	return b.trigger(), nil
 }
 
-// submit makes a submission, and returns why the service refused it, or nothing. No submission means
-// that there is a run already. When the outcome is unknown, the operator decides whether it is
-// submitted again.
+// submit makes a submission. It returns an empty refusal once there is a run to poll, or else why the
+// service refused; without a submission there is a run already. When the outcome is unknown, the
+// operator decides whether to submit again.
 func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, err error) {
 	for s != nil {
 		switch {
@@ -151,8 +151,8 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 	return "", nil
 }
 
-// pastDeadline reports whether the deadline has passed. Checked here because options never sets a
-// timeout below one second.
+// pastDeadline reports whether the deadline has passed. It is checked before a submission because options
+// never sets a timeout below one second.
 func (b *batchRun) pastDeadline(ctx workflow.Context) bool {
 	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
 }
@@ -161,7 +161,7 @@ func (b *batchRun) unsubmitted(s *submission) error {
 	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent", s.name)}
 }
 
-// accepted adopts the run id that the service answered, whether it is new or not.
+// accepted adopts the run id that the service returned: a new one, or the same again after a restart.
 func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.Run) error {
 	b.count(s)
 	entry := s.command.entry(s.name + " accepted as " + run.RunID)
@@ -172,7 +172,8 @@ func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.
 	return err
 }
 
-// refused answers for a submission that the service refused. Without a run there is nothing to decide.
+// refused handles a submission that the service refused. A refused trigger ends the batch, as there is no
+// run to decide about.
 func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refusal string, end error) {
 	s.command.refuse("%s", reason(err))
 	b.reporter.stage(func(status *snapshot) { status.submitting = false })
@@ -195,7 +196,7 @@ func (b *batchRun) count(s *submission) {
 	}
 }
 
-// adopt makes a run the one that is watched.
+// adopt makes a run the one that is polled.
 func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 	b.result.RunID = runID
 	if !slices.Contains(b.result.RunIDs, runID) {
@@ -214,11 +215,11 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 	})
 }
 
-// resolveOutcome finds out what became of a submission whose outcome is unknown. It is never repeated
-// without the operator's word; a restart that took effect shows in the status. It returns what to
-// submit again, or nothing when there is a run to watch.
+// resolveOutcome finds out whether a submission of unknown outcome was carried out: a restart shows in
+// the status, for anything else the operator has to check. Nothing is submitted again before the
+// operator confirms that nothing started. It returns what to submit, or nil once there is a run to poll.
 func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error) (*submission, error) {
-	why := reason(cause) + ". Look on the service's screens whether a run started"
+	why := reason(cause) + ". Check on the service's screens whether a run started"
 	for {
 		if s.name == "restart" && b.tookEffect(ctx) {
 			return nil, b.accepted(ctx, s, activities.Run{RunID: b.result.RunID})
@@ -245,8 +246,8 @@ func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause err
 	}
 }
 
-// tookEffect reports whether a restart of unknown outcome shows in the status: the run had failed
-// before, so one that goes on, or has succeeded, was restarted.
+// tookEffect reports whether a restart of unknown outcome shows in the status. The run had failed before,
+// so it was restarted if it is still going or has succeeded.
 func (b *batchRun) tookEffect(ctx workflow.Context) bool {
 	status, err := b.pollOnce(ctx, b.in.Deadline)
 	code := pbsm.StatusCode(status.Code)

@@ -11,7 +11,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
-// interruptChoices are the commands that apply while a run goes on.
+// interruptChoices are the commands that apply while a run is going.
 var interruptChoices = []string{InterruptCommand}
 
 // runEnd is how a run ended.
@@ -22,8 +22,8 @@ type runEnd struct {
 
 func (e runEnd) code() pbsm.StatusCode { return pbsm.StatusCode(e.status.Code) }
 
-// watch polls the run until it ends. It interrupts the run on command, and asks the operator while
-// the service does not give its status.
+// watch polls the run until it ends. It interrupts the run on command, and asks the operator what to do
+// when the service does not give the status.
 func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 	for {
 		b.choices = interruptChoices
@@ -40,7 +40,7 @@ func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 		case ctx.Err() != nil:
 			return runEnd{}, err
 		case deadlineHit(err):
-			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still go on"}
+			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still be going"}
 		default:
 			if err := b.statusUnavailable(ctx, err); err != nil {
 				return runEnd{}, err
@@ -74,7 +74,7 @@ func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus,
 	return &status, nil, err
 }
 
-// poll waits for a status that differs from the last one.
+// poll waits for a status that differs from the latest one.
 func (b *batchRun) poll(ctx workflow.Context, deadline time.Time) workflow.Future {
 	known := ""
 	if b.last.RunID != "" {
@@ -92,7 +92,7 @@ func (b *batchRun) pollOnce(ctx workflow.Context, deadline time.Time) (activitie
 	return status, err
 }
 
-// record publishes a status. Only the run's own code decides, never the call's.
+// record publishes a status. Its code is that of the run, not that of the call.
 func (b *batchRun) record(ctx workflow.Context, status activities.BatchStatus) error {
 	b.last = status
 	b.result.StatusCode, b.result.Status = status.Code, status.Text
@@ -124,8 +124,8 @@ func (b *batchRun) stopped(status activities.BatchStatus) runEnd {
 	return end
 }
 
-// interrupt asks the service to stop the run, which is watched until it has stopped. For a run that
-// had ended already it returns the status.
+// interrupt asks the service to stop the run; the caller polls until it has stopped. For a run that had
+// already ended it returns the status.
 func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Time) (*activities.BatchStatus, error) {
 	err := b.caller.execute(ctx, commandOptions, deadline, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, nil)
 	switch {
@@ -134,7 +134,7 @@ func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Tim
 		b.since = workflow.Now(ctx)
 		b.interrupts = append(b.interrupts, c)
 		return nil, b.reporter.update(ctx, func(s *snapshot) {
-			s.State, s.Summary = Interrupting, "interrupt sent; waiting until the run has stopped"
+			s.State, s.Summary = Interrupting, "interrupt sent; waiting for the run to stop"
 		})
 	case ctx.Err() != nil:
 		return nil, err
@@ -147,13 +147,13 @@ func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Tim
 		}
 	}
 	c.refuse("%s", reason(err))
-	if c == nil { // the workflow's own, of a cancellation
+	if c == nil { // the interrupt of a cancelled workflow
 		return nil, err
 	}
 	return nil, nil
 }
 
-// statusUnavailable asks the operator about a run whose status the service does not give.
+// statusUnavailable asks the operator what to do about a run whose status the service does not give.
 func (b *batchRun) statusUnavailable(ctx workflow.Context, cause error) error {
 	why := b.unavailableText(cause)
 	for {
@@ -177,13 +177,13 @@ func (b *batchRun) statusUnavailable(ctx workflow.Context, cause error) error {
 // cancelTimeout is how long a cancelled workflow tries to find out whether there is a run to interrupt.
 const cancelTimeout = 10 * time.Minute
 
-// cancelRun is the one way out of a cancelled workflow. A run that goes on is interrupted, and its
-// stop is awaited; one that has ended is left as it is. ctx is not cancelled.
+// cancelRun ends the run of a cancelled workflow: it interrupts a run that is still going, and waits for
+// it to stop. ctx is not cancelled.
 func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	b.choices = nil
 	switch {
 	case b.result.RunID == "":
-		return cancelled("cancelled before a run id was known: look on the service's screens whether a run started")
+		return cancelled("cancelled before a run id was known: check on the service's screens whether a run started")
 	case b.reporter.status().submitting:
 		if err := b.findOutcome(ctx); err != nil {
 			return err
@@ -216,15 +216,16 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	return cancelled("cancelled; %s", b.failureText())
 }
 
-// findOutcome looks whether a submission of unknown outcome shows in the status of the run. A restart
-// continues under the same run id; a rerun has another, which only the service's screens show.
+// findOutcome polls the run to find out whether a submission of unknown outcome was carried out. A restart
+// continues under the same run id; a rerun gets another, which only the service's screens show.
 func (b *batchRun) findOutcome(ctx workflow.Context) error {
 	status, err := b.pollOnce(ctx, workflow.Now(ctx).Add(cancelTimeout))
 	switch {
 	case err != nil:
-		return cancelled("cancelled; it is not known whether %s was started again and goes on, look on the service's screens: %s", b.result.RunID, reason(err))
+		return cancelled("cancelled; it is not known whether %s was started again: check on the service's screens (%s)", b.result.RunID, reason(err))
 	case pbsm.StatusCode(status.Code).Terminal():
-		return cancelled("cancelled; %s has ended, but it is not known whether it was started again under another run id: look on the service's screens", b.result.RunID)
+		return cancelled("cancelled; %s has ended, but it is not known whether it was started again under another run id: check on the service's screens",
+			b.result.RunID)
 	}
 	b.last = status
 	b.reporter.stage(func(s *snapshot) { s.submitting = false })
@@ -285,19 +286,19 @@ func progressText(s activities.BatchStatus) string {
 	return strings.ToLower(s.State()) + countText(s)
 }
 
-// countText says how much of a run is done, to follow its state.
+// countText says how much of a run is done. It is appended to the state.
 func countText(s activities.BatchStatus) string {
-	over, all := s.Progress()
+	ended, all := s.Progress()
 	switch {
 	case all == 0:
 		return ""
 	case len(s.Batches) > 0:
-		return fmt.Sprintf(", %d of %d batches done", over, all)
+		return fmt.Sprintf(", %d of %d batches done", ended, all)
 	}
-	return fmt.Sprintf(", %d of %d tasks done", over, all)
+	return fmt.Sprintf(", %d of %d tasks done", ended, all)
 }
 
-// failedTasks names what an operator looks at first.
+// failedTasks names the tasks of a batch, or the batches of a group, that did not succeed.
 func failedTasks(s activities.BatchStatus) string {
 	var failed []string
 	for _, t := range s.Tasks {

@@ -12,17 +12,17 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// runOrAttachBatch runs a batch under the one id that stands for it, as a child. When it is running
-// or has succeeded already, whoever started it, its result is awaited instead.
+// runOrAttachBatch runs a batch as a child, under the batch's own id. If it is already running, or has
+// succeeded, wherever it was started, it awaits that result instead.
 func runOrAttachBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	var result RunBatchResult
 	err := runOrAttach(ctx, in.WorkflowID(), in.reusePolicy(), in.Deadline, fmt.Sprintf("%s for %s", in.Code, in.AsOfDate), RunBatch, in, &result)
 	return result, err
 }
 
-// runOrAttach runs a workflow as a child under a given id. When another workflow has the id, its
-// result is awaited until the deadline: a child keeps its own deadline, the other may have none. The
-// child outlives a parent that is terminated, so that its run is still watched.
+// runOrAttach runs a workflow as a child under a given id. If another workflow has the id, it awaits that
+// one's result until the deadline, as the other workflow may have none of its own. The child outlives a
+// parent that is terminated, so that its run is still polled.
 func runOrAttach(
 	ctx workflow.Context, id string, reuse enumspb.WorkflowIdReusePolicy, deadline time.Time, summary string, child, input, result any,
 ) error {
@@ -45,7 +45,7 @@ func runOrAttach(
 		Poll:       activities.Poll{Since: workflow.Now(ctx)},
 	}).Get(ctx, result)
 	if deadlineHit(err) {
-		return failure(DeadlinePassed, "the deadline passed before "+id+" had ended, which was started elsewhere")
+		return failure(DeadlinePassed, "the deadline passed before "+id+", which was started elsewhere, had ended")
 	}
 	return err
 }

@@ -9,10 +9,10 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Refused is the type of the error that answers a command which does not apply.
+// Refused is the type of the error that a command gets which does not apply.
 const Refused = "Refused"
 
-// command is a Command on its way through a workflow, and its answer.
+// command is a Command that a workflow has received, and the answer to it.
 type command struct {
 	name string
 	Command
@@ -29,7 +29,7 @@ func (c *command) choice() string {
 	return c.name
 }
 
-// What a workflow does without an operator has no command: the methods below accept nil.
+// The methods below accept nil, for what a workflow does without a command.
 
 func (c *command) reply(answer CommandResult) {
 	if c != nil {
@@ -51,8 +51,8 @@ func (c *command) entry(what string) LogEntry {
 	return LogEntry{What: what, By: c.By, Why: c.Why}
 }
 
-// commandInbox is where signals and updates arrive. One queue serves both: a signal that does not
-// apply is logged and dropped, an update that does not apply is refused with the reason.
+// commandInbox queues the commands that arrive, as signals or updates. A signal that does not apply is
+// logged and dropped; an update that does not apply is refused with the reason.
 type commandInbox struct {
 	queue []*command
 	// applies says why a command cannot be taken now, or nil.
@@ -107,14 +107,14 @@ func (i *commandInbox) execute(ctx workflow.Context, name string, in Command) (C
 	}
 	i.queue = append(i.queue, c)
 	if workflow.Await(ctx, func() bool { return c.done }) != nil {
-		return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled: it does not wait for the effect of %s", c.choice()))
+		return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled and does not wait for %s to take effect", c.choice()))
 	}
 	return c.answer, c.err
 }
 
 func (i *commandInbox) waiting() bool { return len(i.queue) > 0 }
 
-// Next waits for a command that applies: nil when the deadline passed first.
+// Next waits for a command that applies. It returns nil when the deadline passes first.
 func (i *commandInbox) Next(ctx workflow.Context, deadline time.Time, summary string) (*command, error) {
 	for {
 		arrived, err := awaitUntil(ctx, deadline, summary, i.waiting)
@@ -142,7 +142,7 @@ func (i *commandInbox) take() *command {
 	return nil
 }
 
-// close refuses what is still queued, and lets the handlers answer before the workflow ends.
+// close refuses what is still queued, and lets the update handlers answer before the workflow ends.
 func (i *commandInbox) close(ctx workflow.Context, why string) {
 	i.applies = func(*command) error { return failure(Refused, why) }
 	i.take()
@@ -150,7 +150,7 @@ func (i *commandInbox) close(ctx workflow.Context, why string) {
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }
 
-// notApplicable refuses what is not among the choices.
+// notApplicable returns an error for a command that is not among the choices.
 func notApplicable(c *command, choices []string, situation string) error {
 	if slices.Contains(choices, c.choice()) {
 		return nil
@@ -162,8 +162,8 @@ func notApplicable(c *command, choices []string, situation string) error {
 	return failure(Refused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
 }
 
-// awaitUntil waits for a condition until the deadline, or without end when it is zero. It reports
-// whether the condition came true.
+// awaitUntil waits for a condition until the deadline, or forever when that is zero. It reports whether the
+// condition came true.
 func awaitUntil(ctx workflow.Context, deadline time.Time, summary string, condition func() bool) (bool, error) {
 	if deadline.IsZero() {
 		return true, workflow.Await(ctx, condition)

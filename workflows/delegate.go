@@ -4,13 +4,13 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// delegateTo reports the status of a workflow whose work another workflow does, under its right id.
+// delegateTo reports the status of a workflow that runs another one, under the right id.
 func delegateTo(ctx workflow.Context, connection, subject, id string) (ended func(error), err error) {
 	return reportStub(ctx, Status{Connection: connection, Subject: subject, State: Running, Summary: "run by workflow " + id})
 }
 
-// reportStub reports the status of a workflow that has no status reporter, or none yet: no observer
-// learns of it. The caller calls ended with how the workflow ended.
+// reportStub reports the status of a workflow that has no status reporter, or none yet, so that there are
+// no observers. The caller calls ended with the error of the workflow, or nil.
 func reportStub(ctx workflow.Context, status Status) (ended func(error), err error) {
 	info := workflow.GetInfo(ctx)
 	status.Type, status.StartedAt, status.ChangedAt = info.WorkflowType.Name, info.WorkflowStartTime, workflow.Now(ctx)

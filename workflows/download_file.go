@@ -10,7 +10,7 @@ import (
 
 const defaultStripe = "default"
 
-// DownloadFile brings a file of the service into a store, by id or by name.
+// DownloadFile downloads a file to a store, by id or by name.
 func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
@@ -29,12 +29,12 @@ func (in DownloadFileInput) initialStatus() Status {
 
 func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
 	result := FileResult{Connection: in.Connection, File: in.SaveTo, Name: in.Name, FileID: in.FileID, StartedAt: r.started}
-	err := r.transfer(ctx, in.Connection, func(_ error, left activities.SealedTransfer) error {
+	err := r.transfer(ctx, in.Connection, func(_ error, unfinished activities.SealedTransfer) error {
 		par, err := r.downloadPAR(ctx, in)
 		if err != nil {
 			return err
 		}
-		return r.save(ctx, in.Connection, par, left, &result)
+		return r.save(ctx, in.Connection, par, unfinished, &result)
 	})
 	if err == nil {
 		err = r.verify(ctx, in.Expect, &result)
@@ -44,27 +44,29 @@ func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileRe
 
 func (r *simpleRun) downloadPAR(ctx workflow.Context, in DownloadFileInput) (par activities.SealedPAR, err error) {
 	if in.FileID != "" {
-		return par, r.do(ctx, callOptions, "ask where file id "+in.FileID+" is", act.CreateDownloadPARByID,
+		return par, r.do(ctx, callOptions, "get a URL to download file id "+in.FileID, act.CreateDownloadPARByID,
 			activities.CreateDownloadPARByIDInput{Connection: in.Connection, FileID: in.FileID}, &par)
 	}
 	stripe := in.Stripe
 	if stripe == "" {
 		stripe = defaultStripe
 	}
-	return par, r.do(ctx, callOptions, "ask where "+in.Name+" is", act.CreateDownloadPARByName,
+	return par, r.do(ctx, callOptions, "get a URL to download "+in.Name, act.CreateDownloadPARByName,
 		activities.CreateDownloadPARByNameInput{Connection: in.Connection, Name: in.Name, Stripe: stripe, Prefix: in.Prefix}, &par)
 }
 
-// save moves the bytes behind a pre-authenticated URL to result.File. It goes on with what a
-// transfer left whose URL is no longer good.
-func (r *simpleRun) save(ctx workflow.Context, connection string, par activities.SealedPAR, left activities.SealedTransfer, result *FileResult) error {
-	var moved activities.TransferResult
+// save downloads from a pre-authenticated URL to result.File. It resumes an unfinished download whose URL
+// expired.
+func (r *simpleRun) save(
+	ctx workflow.Context, connection string, par activities.SealedPAR, unfinished activities.SealedTransfer, result *FileResult,
+) error {
+	var saved activities.TransferResult
 	err := r.do(ctx, transferOptions, "save "+result.File, act.GetFile,
-		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Resume: left}, &moved)
-	if moved.StartOver != "" {
-		result.Note = "received again from its start: " + moved.StartOver
+		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Resume: unfinished}, &saved)
+	if saved.StartOver != "" {
+		result.Note = "downloaded again from the start: " + saved.StartOver
 	}
-	result.Bytes, result.Rows, result.SHA256, result.ETag = moved.Bytes, moved.Rows, moved.SHA256, moved.ETag
+	result.Bytes, result.Rows, result.SHA256, result.ETag = saved.Bytes, saved.Rows, saved.SHA256, saved.ETag
 	result.EndedAt = workflow.Now(ctx)
 	return err
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// Types of the application errors with which workflows fail. Those of the
-// activities (Refused, FileMissing) reach the outside as well.
+// Types of the application errors with which workflows fail. A workflow may also fail with an error of an
+// activity, such as Refused or FileMissing.
 const (
 	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = activities.InvalidInput
-	// BatchFailed: a run ended without success and nobody made it good. Details: RunBatchResult.
+	// BatchFailed: the service refused the trigger. Details: RunBatchResult.
 	BatchFailed = "BatchFailed"
-	// GivenUp: a person ended it. Details: RunBatchResult, of a batch.
+	// GivenUp: an operator ended it as failed. Details of a batch: RunBatchResult.
 	GivenUp = "GivenUp"
-	// DeadlinePassed: the patience is over; the remote job may still run. Details: RunBatchResult, of a batch.
+	// DeadlinePassed: the deadline passed; the run may still be going. Details of a batch: RunBatchResult.
 	DeadlinePassed = "DeadlinePassed"
-	// VerificationFailed: a file does not hold what is expected of it. The message names both figures.
+	// VerificationFailed: a file does not hold what is expected. The message has both figures.
 	VerificationFailed = activities.VerificationFailed
-	// StepFailed: a report or a migration failed on the service's side.
+	// StepFailed: a report, a migration or an upload failed at the service.
 	StepFailed = "StepFailed"
-	// CloseFailed: a night ended with steps that failed or did not run. Details: NightlyCloseResult.
+	// CloseFailed: steps of the close failed or were not run. Details: NightlyCloseResult.
 	CloseFailed = "CloseFailed"
 )
 
-// failure makes a final error of one of the types above.
+// failure returns an error of one of the types above, which is not retried.
 func failure(errorType, message string, details ...any) error {
 	return temporal.NewNonRetryableApplicationError(message, errorType, nil, details...)
 }
@@ -43,7 +43,7 @@ func errorType(err error) string {
 	return ""
 }
 
-// reason is what a person should read of an error: the innermost message, without the wrapping.
+// reason is the part of an error that is for the operator: the innermost message.
 func reason(err error) string {
 	var (
 		failed  *temporal.ApplicationError
@@ -60,7 +60,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// detailsOf reads the result that a workflow's error carries. It tells whether there was one.
+// detailsOf reads the result that a workflow's error carries, and reports whether there was one.
 func detailsOf(err error, result any) bool {
 	var (
 		failed    *temporal.ApplicationError
@@ -79,8 +79,8 @@ func timeoutName(t *temporal.TimeoutError) string {
 	return strings.ToLower(strings.ReplaceAll(t.TimeoutType().String(), "_", " "))
 }
 
-// deadlineHit tells that an activity ended because the job's deadline passed: by a timeout, or
-// by a wait whose next look would have come too late.
+// deadlineHit reports whether an activity ended because of its deadline: by a timeout, or because the next
+// poll would have come after it.
 func deadlineHit(err error) bool {
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
@@ -92,9 +92,9 @@ func deadlineHit(err error) bool {
 // refusalCode is the service's code in a final error, or empty.
 func refusalCode(err error) string {
 	var failed *temporal.ApplicationError
-	var said activities.Refusal
-	if errors.As(err, &failed) && failed.HasDetails() && failed.Details(&said) == nil {
-		return said.Code
+	var refusal activities.Refusal
+	if errors.As(err, &failed) && failed.HasDetails() && failed.Details(&refusal) == nil {
+		return refusal.Code
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 
 const defaultReportType = "CSV"
 
-// GenerateReport has the service generate a report, waits for it, and brings it into a store.
+// GenerateReport has the service generate a report, waits for it, and downloads it to a store.
 func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {
 	if err := in.Validate(); err != nil {
 		return GenerateReportResult{}, endEarly(ctx, in.Connection, err)
@@ -43,17 +43,17 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 		return result, err
 	}
 	result.InstanceID = report.InstanceID
-	err = r.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
-		if before != nil { // the link has expired
+	err = r.transfer(ctx, in.Connection, func(cause error, unfinished activities.SealedTransfer) error {
+		if cause != nil { // the link has expired
 			if report, err = r.reportStatus(ctx, in, report.InstanceID); err != nil {
 				return err
 			}
 		}
 		if report.Failed {
-			return failure(StepFailed, fmt.Sprintf("report %s, instance %s: the service says %s; look at the report's log on its screens, then start it again",
+			return failure(StepFailed, fmt.Sprintf("report %s, instance %s: the service says %s; check the report's log on its screens, then start it again",
 				in.Code, report.InstanceID, report.Status))
 		}
-		return r.save(ctx, in.Connection, report.Link, left, &result.File)
+		return r.save(ctx, in.Connection, report.Link, unfinished, &result.File)
 	})
 	if err == nil {
 		err = r.verify(ctx, in.Expect, &result.File)
@@ -61,9 +61,9 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 	return result, err
 }
 
-// reportStatus asks for the report again. The answer carries a fresh link.
+// reportStatus polls the report again, which returns a fresh link.
 func (r *simpleRun) reportStatus(ctx workflow.Context, in GenerateReportInput, instanceID string) (report activities.Report, err error) {
-	return report, r.do(ctx, pollOptions, "ask for report "+in.Code+", instance "+instanceID, act.ReportStatus, activities.ReportStatusInput{
+	return report, r.do(ctx, pollOptions, "get a new link to report "+in.Code+", instance "+instanceID, act.ReportStatus, activities.ReportStatusInput{
 		Connection: in.Connection,
 		Code:       in.Code,
 		InstanceID: instanceID,

@@ -12,47 +12,49 @@ const TaskQueue = "pbsm"
 type NightlyCloseInput struct {
 	// Connection names an entry of the worker's configuration.
 	Connection string `json:"connection"`
-	// Pipeline names a file in the worker's pipelines folder, without its ending.
+	// Pipeline names a file in the worker's pipelines folder, without its extension.
 	Pipeline string `json:"pipeline,omitempty"`
 	// Definition is a whole pipeline instead: a JSON object, or a string of YAML.
 	Definition json.RawMessage `json:"definition,omitempty"`
 	// AsOfDate is the business date, yyyy-mm-dd. There is no default.
 	AsOfDate string `json:"as_of_date"`
-	// StartedBy is the person or system behind the start. An approve step refuses this name.
+	// StartedBy is the operator or system that starts it. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
 }
 
-// RunBatchInput starts one posting of a batch or a batch group, and follows it to its end.
+// RunBatchInput starts a batch or a batch group.
 type RunBatchInput struct {
 	Connection string `json:"connection"`
 	// Code is the unique batch code, or the batch group's code.
 	Code string `json:"code"`
 	// Group says that Code is a batch group.
 	Group bool `json:"group,omitempty"`
-	// AsOfDate is passed as $FICMISDATE$, yyyy-mm-dd, unless Params say otherwise.
+	// AsOfDate is passed as $FICMISDATE$, yyyy-mm-dd, unless Params override it.
 	AsOfDate string `json:"as_of_date"`
-	// Key tells postings apart where a night runs one batch more than once on purpose.
+	// Key distinguishes the workflows where a night runs one batch more than once on purpose.
 	Key string `json:"key,omitempty"`
-	// Params are run-time parameters; for a group, of each of its batches.
+	// Params are run-time parameters, of a group for each of its batches.
 	Params map[string]string `json:"params,omitempty"`
-	// Batches are the batches of a group to which parameters are passed.
-	// A group needs them: the service takes the as-of date by batch only.
+	// Batches are the batches of a group to which parameters are passed. A group needs them: the service
+	// accepts the as-of date only for each batch.
 	Batches []GroupBatch `json:"batches,omitempty"`
-	// IncludedTasks, ExcludedTasks and HeldTasks narrow a batch, where the service's release takes them.
+	// IncludedTasks, ExcludedTasks and HeldTasks limit a batch to some of its tasks, where the release of the
+	// service supports that.
 	IncludedTasks []string `json:"included_tasks,omitempty"`
 	ExcludedTasks []string `json:"excluded_tasks,omitempty"`
 	HeldTasks     []string `json:"held_tasks,omitempty"`
-	// Restarts is how often a failed run is restarted from its failed task before a person is asked.
+	// Restarts is how often a failed run is restarted automatically before the operator is asked.
 	Restarts int `json:"restarts,omitempty"`
 	// RestartDelay is the pause before such a restart, as a Go duration ("90s"). Default 30s.
 	RestartDelay string `json:"restart_delay,omitempty"`
-	// Deadline ends the workflow's patience, for the run and for a person; the remote run is left alone. Zero: none.
+	// Deadline ends the workflow, whether it waits for the run or for an answer. The run itself is not
+	// interrupted. Zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// RunID takes over a run that was started elsewhere instead of triggering one.
+	// RunID adopts a run that was started elsewhere instead of triggering one.
 	RunID string `json:"run_id,omitempty"`
 	// Again is the reason to run a batch that already succeeded for this date.
 	Again string `json:"again,omitempty"`
-	// StartedBy is the person or system behind the start.
+	// StartedBy is the operator or system that starts it.
 	StartedBy string `json:"started_by,omitempty"`
 }
 
@@ -62,7 +64,7 @@ type GroupBatch struct {
 	Params map[string]string `json:"params,omitempty"`
 }
 
-// GenerateReportInput generates a report and brings it down into a store.
+// GenerateReportInput generates a report and downloads it to a store.
 type GenerateReportInput struct {
 	Connection string `json:"connection"`
 	// Code is the report code of the Report Details page.
@@ -71,7 +73,7 @@ type GenerateReportInput struct {
 	Type string `json:"type,omitempty"`
 	// DefinitionType is the service's reportDefType. Default: the connection's (V, view).
 	DefinitionType string `json:"definition_type,omitempty"`
-	// Filter and PlaceholderFilter reach the service's SQL: never build them from unchecked text.
+	// Filter and PlaceholderFilter become part of the service's SQL: never build them from unchecked text.
 	Filter            string `json:"filter,omitempty"`
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 	// SaveTo is "store/path" of the worker's configuration.
@@ -81,40 +83,40 @@ type GenerateReportInput struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
-// UploadFileInput moves one file from a store into the service.
+// UploadFileInput uploads a file from a store, or all files of a folder.
 type UploadFileInput struct {
 	Connection string `json:"connection"`
-	// File is "store/path" of the worker's configuration. With a "/" at its end it is a folder,
-	// all of whose files are sent; Name, StableFor and Expect do not go with that, and WaitUntil
-	// waits for Marker.
+	// File is "store/path" of the worker's configuration. With a "/" at its end it is a folder, all of whose
+	// files are uploaded; Name, StableFor and Expect cannot be combined with that, and WaitUntil waits for
+	// Marker.
 	File string `json:"file"`
-	// ListTo is the "store/path" where the list of a folder's files goes, a JSON document a line
-	// with each file's id, bytes, rows and SHA-256. Default: the folder's name and ".sent.jsonl".
+	// ListTo is the "store/path" of the list of a folder's uploaded files: one JSON document a line, with each
+	// file's id, bytes, rows and SHA-256. Default: the folder's name and ".sent.jsonl".
 	ListTo string `json:"list_to,omitempty"`
-	// Name is the remote file name. Default: the last part of File.
+	// Name is the file name at the service. Default: the last part of File.
 	Name string `json:"name,omitempty"`
-	// MimeType is Text/CSV, Text/plain or DAT. Default: by the ending of Name.
+	// MimeType is Text/CSV, Text/plain or DAT. Default: by the extension of Name.
 	MimeType string `json:"mime_type,omitempty"`
 	Prefix   string `json:"prefix,omitempty"`
-	// WaitUntil is how long a file that is not there yet is waited for. Zero: not at all.
+	// WaitUntil is how long to wait for a file that is not there yet. Zero: not at all.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
-	// StableFor says that the file is complete once its size and time have not changed for so
-	// long, as a Go duration ("30s").
+	// StableFor is how long the size and time of a file must not have changed before it counts as complete,
+	// as a Go duration ("30s").
 	StableFor string `json:"stable_for,omitempty"`
-	// Marker is the "store/path" of a file whose presence says that File is complete.
-	// One in the folder that is sent stays behind.
+	// Marker is the "store/path" of a file whose presence says that File is complete. A marker inside the
+	// folder is not uploaded.
 	Marker string `json:"marker,omitempty"`
-	// Expect is what the file must hold before it is sent.
+	// Expect is what the file must hold before it is uploaded.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
 }
 
-// DownloadFileInput brings one file of the service into a store, by id or by name.
+// DownloadFileInput downloads a file to a store, by id or by name.
 type DownloadFileInput struct {
 	Connection string `json:"connection"`
 	FileID     string `json:"file_id,omitempty"`
 	Name       string `json:"name,omitempty"`
-	// Stripe and Prefix go with Name. Default stripe: "default".
+	// Stripe and Prefix belong to Name. Default stripe: "default".
 	Stripe string `json:"stripe,omitempty"`
 	Prefix string `json:"prefix,omitempty"`
 	// SaveTo is "store/path" of the worker's configuration.

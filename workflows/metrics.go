@@ -18,14 +18,14 @@ const (
 	atRiskMetric       = "pbsm_at_risk"
 )
 
-// failureReasons are the label reason of what failed, by the type of its error. Who gave it up, or
-// started it with such an input, knows of it; of the others perhaps nobody does.
+// failureReasons are the values of the label reason, by the type of the error. The operator who gave up, or
+// who sent an invalid input, knows of the failure; of the others perhaps nobody does.
 var failureReasons = map[string]string{GivenUp: "given_up", InvalidInput: "invalid_input", DeadlinePassed: "deadline_passed"}
 
 // otherFailure is the reason of every other type.
 const otherFailure = "error"
 
-// CountFromZero shows the counters of the connections before anything happened: Prometheus cannot
+// CountFromZero creates the counters of the connections before anything is counted: Prometheus does not
 // see the increase of a counter that begins with 1.
 func CountFromZero(metrics client.MetricsHandler, connections []string) {
 	for _, connection := range connections {
@@ -43,7 +43,7 @@ func CountFromZero(metrics client.MetricsHandler, connections []string) {
 	}
 }
 
-// metricsObserver records what a change of state means to the metrics.
+// metricsObserver is the observer that records the metrics of a change of state.
 type metricsObserver struct {
 	waitingSince time.Time
 }
@@ -69,7 +69,7 @@ func (o *metricsObserver) changed(ctx workflow.Context, before, after snapshot) 
 	return nil
 }
 
-// countEnd counts an end, and of a failure why, by the type of its error.
+// countEnd counts an end, of a failure with the reason for it.
 func countEnd(handler client.MetricsHandler, state State, errorType string) {
 	reason := ""
 	if state == Failed {
@@ -96,9 +96,9 @@ func endEarly(ctx workflow.Context, connection string, err error) error {
 	return err
 }
 
-// recordDeadline records how long before its deadline a workflow succeeded, or how long after it
-// one ended. A workflow that failed with DeadlinePassed is overdue even where the clock does not say
-// so yet: it does not wait for a poll that would come too late.
+// recordDeadline records how long before its deadline a workflow succeeded, or how long after it one
+// ended. A workflow that failed with DeadlinePassed is overdue even if it ended just before the deadline:
+// it does not wait for a poll that would come after it.
 func recordDeadline(handler client.MetricsHandler, now time.Time, s snapshot) {
 	overdue := now.Sub(s.deadline)
 	switch {
@@ -110,7 +110,7 @@ func recordDeadline(handler client.MetricsHandler, now time.Time, s snapshot) {
 	}
 }
 
-// countAtRisk counts a workflow, or a step of a close, that came near its deadline.
+// countAtRisk counts a workflow, or a step of a close, that will probably miss its deadline.
 func countAtRisk(ctx workflow.Context, connection string) {
 	metricsOf(ctx, connection).Counter(atRiskMetric).Inc(1)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// Migrate exports or imports a migration definition and waits until that is over. One that
-// the service had completed before is adopted as done, and the result says so.
+// Migrate exports or imports a migration definition and waits until that has ended. One that the service
+// completed before counts as done, and the result says so.
 func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	if err := in.Validate(); err != nil {
 		return MigrateResult{}, endEarly(ctx, in.Connection, err)
@@ -32,18 +32,23 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		trigger, status = act.ImportMigration, act.ImportStatus
 	}
 	migration := activities.MigrationInput{Connection: in.Connection, Code: in.Code}
-	var seen activities.Migration
-	err := r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &seen)
-	if err == nil && !seen.Done && !seen.Failed {
+	var current activities.Migration
+	err := r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &current)
+	if err == nil && !current.Done && !current.Failed {
 		err = r.do(ctx, pollOptions, "wait for the "+in.Direction+" of "+in.Code, status,
-			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &seen)
+			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &current)
 	}
-	if err == nil && seen.Failed {
-		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says %s (%s)", in.Direction, in.Code, seen.StatusCode, seen.Message))
+	if err == nil && current.Failed {
+		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says %s (%s)", in.Direction, in.Code, current.StatusCode, current.Message))
 	}
 	return MigrateResult{
-		Connection: in.Connection, Direction: in.Direction, Code: in.Code,
-		StatusCode: seen.StatusCode, Message: seen.Message, AlreadyComplete: seen.AlreadyComplete,
-		StartedAt: r.started, EndedAt: workflow.Now(ctx),
+		Connection:      in.Connection,
+		Direction:       in.Direction,
+		Code:            in.Code,
+		StatusCode:      current.StatusCode,
+		Message:         current.Message,
+		AlreadyComplete: current.AlreadyComplete,
+		StartedAt:       r.started,
+		EndedAt:         workflow.Now(ctx),
 	}, err
 }

@@ -338,7 +338,7 @@ func TestAStepEndsAtItsDeadlineAlsoWithABatchOfSomebodyElse(t *testing.T) {
 	require.LessOrEqual(t, night.env.Now().Sub(start), 2*time.Hour)
 	status := queryStatus(t, night.env).Steps[0]
 	require.Equal(t, Failed, status.State)
-	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31 had ended, which was started elsewhere", status.Detail)
+	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31, which was started elsewhere, had ended", status.Detail)
 }
 
 // Temporal takes no result beyond 2 MB: a close with many long batches could not end.

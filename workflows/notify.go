@@ -14,19 +14,20 @@ import (
 const (
 	// notifyTimeout is how long the delivery of one message is retried while a channel is unavailable.
 	notifyTimeout = time.Hour
-	// lastNotifyTimeout is the same for the message about the end, for which the workflow waits.
+	// lastNotifyTimeout is the same for the message about the end, which the workflow waits for.
 	lastNotifyTimeout = 5 * time.Minute
-	// quietTime is how long a question that comes back is not notified again.
+	// quietTime is how long after a notification the same question is not sent again.
 	quietTime = 10 * time.Minute
 )
 
-// notifier is the observer that sends notifications: each question and the end, once, beside the work.
+// notifier is the observer that sends notifications, in the background: one for each question, and one for
+// the end.
 //
 // Which events the channels want comes with the result of an activity that the workflow executes
 // anyway. Where no channel wants any, notifications add nothing to the history.
 type notifier struct {
 	wanted  []string // events that a channel wants
-	enabled bool     // else the close notifies
+	enabled bool     // otherwise the close notifies
 	log     func(workflow.Context, LogEntry)
 
 	latest    snapshot
@@ -36,7 +37,7 @@ type notifier struct {
 	lastOpen  bool                 // the message about the end is on its way
 }
 
-// enable makes the workflow notify for itself from now on.
+// enable makes the workflow send its own notifications from now on.
 func (n *notifier) enable(ctx workflow.Context) {
 	if !n.enabled {
 		n.enabled = true
@@ -99,8 +100,8 @@ func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.
 	return m
 }
 
-// notifyQuestion sends a question at once. One that comes back within the quiet time is sent at its
-// end, if it is open then.
+// notifyQuestion sends a question at once. One that reappears within the quiet time is sent when that
+// time ends, if it is still open.
 func (n *notifier) notifyQuestion(ctx workflow.Context, key string, m notify.Message) {
 	if n.sentAt == nil {
 		n.sentAt = map[string]time.Time{}
@@ -143,13 +144,13 @@ func (n *notifier) notifyEnd(ctx workflow.Context) {
 	})
 }
 
-// send delivers a message beside the work.
+// send delivers a message in the background.
 func (n *notifier) send(ctx workflow.Context, about snapshot, m notify.Message, timeout time.Duration) {
 	workflow.Go(ctx, func(ctx workflow.Context) { n.deliver(ctx, about, m, timeout) })
 }
 
-// deliver has the worker send a message to the channels, also when the workflow is cancelled. A
-// failed delivery is logged in the status, and changes nothing else.
+// deliver sends a message to the channels, also when the workflow is cancelled. A failed delivery is only
+// logged, in the status.
 func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Message, timeout time.Duration) {
 	if !n.wants(m.Event) {
 		return

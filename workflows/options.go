@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// retryPolicy retries what is safe to repeat for as long as the deadline allows. The errors themselves say
-// which of them are final, and how long to pause where the service asks for it.
+// retryPolicy retries what is safe to repeat until the deadline. Each error says whether it is final, and how
+// long to pause if the service asks for a pause.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 
 // The profiles of the activities: timeouts and retries, side by side. Schedule-to-close is the deadline
@@ -19,7 +19,7 @@ var (
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
 	}
-	// commandOptions: the same, while an operator waits for it.
+	// commandOptions: the same, with an operator waiting for it.
 	commandOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
@@ -30,7 +30,7 @@ var (
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
 	}
-	// submitOptions: a call that must happen at most once. It is retried only while it was certainly not
+	// submitOptions: a call that must happen at most once. It is retried only if it was certainly not
 	// processed; the heartbeat reveals a worker that died while the request was on its way.
 	submitOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 5 * time.Minute,
@@ -38,13 +38,13 @@ var (
 		WaitForCancellation: true,
 		RetryPolicy:         retryPolicy,
 	}
-	// dropOptions: cleaning up, which the work waits for only briefly.
+	// dropOptions: cleaning up, which must not hold the workflow up for long.
 	dropOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    time.Minute,
 		ScheduleToCloseTimeout: 3 * time.Minute,
 		RetryPolicy:            retryPolicy,
 	}
-	// notifyOptions: a message to every channel that wants it. Receivers have 15 seconds, in parallel.
+	// notifyOptions: a message to every channel that wants it. Each has 15 seconds to accept it, in parallel.
 	notifyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 40 * time.Second,
 		RetryPolicy:         retryPolicy,
@@ -60,7 +60,7 @@ var (
 
 var noDeadline time.Time
 
-// options is the context of one activity: the profile, until the deadline, with a summary for the UI.
+// options returns the context of one activity: the profile, the deadline, and a summary for the UI.
 func options(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string) workflow.Context {
 	profile.Summary = summary
 	if !deadline.IsZero() {

@@ -31,8 +31,8 @@ func startedByClose(ctx workflow.Context) bool {
 	return ok && id.IsClose()
 }
 
-// parentSignal is the observer that signals the close when the status which the close shows of its
-// batch is no longer right. A batch that runs through sends nothing: its close waits for the result.
+// parentSignal is the observer that signals the close when the status that the close shows of the batch
+// is outdated. A batch that runs through sends nothing: its close awaits the result.
 type parentSignal struct {
 	notifier *notifier
 	reported State  // the state that the close shows
@@ -50,7 +50,7 @@ func (o *parentSignal) changed(ctx workflow.Context, before, after snapshot) err
 	case after.State == Pending:
 		return nil
 	case after.State.Done():
-		// The close learns the end from the result. Only a close that is gone must be noticed.
+		// The close gets the end from the result. This signal finds out whether the close still exists.
 		if before.State.Done() || !slices.Contains(o.notifier.wanted, endEvents[after.State]) {
 			return nil
 		}
@@ -62,7 +62,7 @@ func (o *parentSignal) changed(ctx workflow.Context, before, after snapshot) err
 	return nil
 }
 
-// send signals the close. The work does not wait for the delivery.
+// send signals the close, without waiting for the delivery.
 func (o *parentSignal) send(ctx workflow.Context, s snapshot) {
 	info := workflow.GetInfo(ctx)
 	o.sent++
@@ -78,7 +78,7 @@ func (o *parentSignal) send(ctx workflow.Context, s snapshot) {
 		err := delivery.Get(ctx, nil)
 		o.pending--
 		var gone *temporal.UnknownExternalWorkflowExecutionError
-		if errors.As(err, &gone) { // such as terminated: nobody else would notify
+		if errors.As(err, &gone) { // it was terminated: nothing else would notify
 			o.notifier.enable(ctx)
 		}
 	})

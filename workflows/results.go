@@ -19,7 +19,7 @@ type MemberRun struct {
 	Tasks      []Task `json:"tasks,omitempty"`
 }
 
-// RunBatchResult says how a posting ended.
+// RunBatchResult says how a batch ended.
 type RunBatchResult struct {
 	WorkflowID string `json:"workflow_id"`
 	Connection string `json:"connection"`
@@ -27,10 +27,10 @@ type RunBatchResult struct {
 	Group      bool   `json:"group,omitempty"`
 	AsOfDate   string `json:"as_of_date"`
 	State      State  `json:"state"`
-	// RunID is the last run id that the service answered; RunIDs are all of them, oldest first.
+	// RunID is the latest run id that the service returned; RunIDs are all of them, oldest first.
 	RunID  string   `json:"run_id,omitempty"`
 	RunIDs []string `json:"run_ids,omitempty"`
-	// StatusCode and Status are the run's own, never the call's.
+	// StatusCode and Status are those of the run, not of the call that returned them.
 	StatusCode  string      `json:"status_code,omitempty"`
 	Status      string      `json:"status,omitempty"`
 	Tasks       []Task      `json:"tasks,omitempty"`
@@ -39,11 +39,11 @@ type RunBatchResult struct {
 	Reruns      int         `json:"reruns,omitempty"`
 	TriggeredAt time.Time   `json:"triggered_at,omitzero"`
 	EndedAt     time.Time   `json:"ended_at,omitzero"`
-	// Log is what was done to the run and by whom, oldest first.
+	// Log is what happened and who commanded it, oldest first.
 	Log []LogEntry `json:"log,omitempty"`
 }
 
-// LogEntry is one thing that happened: a call that changed something, or a person's word.
+// LogEntry is something that happened: a call that changed something, or a command.
 type LogEntry struct {
 	At   time.Time `json:"at"`
 	What string    `json:"what"`
@@ -51,10 +51,10 @@ type LogEntry struct {
 	Why  string    `json:"why,omitempty"`
 }
 
-// FileResult is a file that was moved and checked.
+// FileResult is a file, or a folder, that was transferred and verified.
 type FileResult struct {
 	Connection string `json:"connection"`
-	// File is "store/path" on our side.
+	// File is the "store/path" in the store.
 	File string `json:"file"`
 	// Name and FileID are the service's.
 	Name   string `json:"name,omitempty"`
@@ -63,16 +63,16 @@ type FileResult struct {
 	// Rows are the records below the header of a CSV file; of other files, the lines.
 	Rows   int64  `json:"rows"`
 	SHA256 string `json:"sha256"`
-	// Totals are the sums that were expected, and Verified says that all was as expected.
+	// Totals are the sums of the columns for which totals were expected. Verified: everything is as expected.
 	Totals   map[string]string `json:"totals,omitempty"`
 	Verified bool              `json:"verified,omitempty"`
-	// Scan is the service's word on the scan, where the connection asks for one.
+	// Scan is the result of the service's virus scan, where the connection requires one.
 	Scan string `json:"scan,omitempty"`
-	// Files is how many there were, of a folder, and ListedIn the "store/path" where each of them
-	// is listed. Bytes and Rows are of all of them, SHA256 is the list's.
+	// Files is the number of files of a folder, and ListedIn the "store/path" of the list of them. Bytes and
+	// Rows are then sums, and SHA256 is that of the list.
 	Files    int64  `json:"files,omitempty"`
 	ListedIn string `json:"listed_in,omitempty"`
-	// Note says why the file was moved again from its start, where it was.
+	// Note says why the transfer was reset, if it was.
 	Note string `json:"note,omitempty"`
 	// ETag is the object store's.
 	ETag      string    `json:"etag,omitempty"`
@@ -80,7 +80,7 @@ type FileResult struct {
 	EndedAt   time.Time `json:"ended_at"`
 }
 
-// GenerateReportResult is a report that was generated and brought down.
+// GenerateReportResult is a report that was generated and downloaded.
 type GenerateReportResult struct {
 	Code       string     `json:"code"`
 	InstanceID string     `json:"instance_id"`
@@ -93,9 +93,9 @@ type MigrateResult struct {
 	Direction  string `json:"direction"`
 	Code       string `json:"code"`
 	StatusCode string `json:"status_code"`
-	// Message is the service's text; its field is called errorMessage even for a success.
+	// Message is the service's text, which it returns as errorMessage even for a success.
 	Message string `json:"message,omitempty"`
-	// AlreadyComplete: the service had done it before, and refused to do it again.
+	// AlreadyComplete: the service had completed it before, and refused to repeat it.
 	AlreadyComplete bool      `json:"already_complete,omitempty"`
 	StartedAt       time.Time `json:"started_at"`
 	EndedAt         time.Time `json:"ended_at"`
@@ -117,8 +117,8 @@ type StepResult struct {
 	Migration  *MigrateResult        `json:"migration,omitempty"`
 }
 
-// NightlyCloseResult says how a night ended. Beyond 1 MB it is without the tasks, members and logs of
-// its batches: those are in the results of their own workflows.
+// NightlyCloseResult says how a close ended. Beyond 1 MB it omits the tasks, members and logs of its
+// batches, which are in the results of their own workflows.
 type NightlyCloseResult struct {
 	Connection string       `json:"connection"`
 	Pipeline   string       `json:"pipeline"`
@@ -128,17 +128,17 @@ type NightlyCloseResult struct {
 	EndedAt    time.Time    `json:"ended_at"`
 	Steps      []StepResult `json:"steps"`
 	Log        []LogEntry   `json:"log,omitempty"`
-	// Audit is the file that says who did what, where the pipeline wants one.
+	// Audit is the audit file, where the pipeline has one.
 	Audit *AuditResult `json:"audit,omitempty"`
 }
 
-// AuditResult is the audit file of a close. `starter audit verify` tells whether a file is
-// the one that was written: its last seal's SHA-256 is this one.
+// AuditResult is the audit file of a close. `starter audit verify` checks that a file is the one that was
+// written: the SHA-256 of its last seal is this one.
 type AuditResult struct {
 	// File is "store/path".
 	File   string `json:"file"`
 	Lines  int64  `json:"lines,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
-	// Note says why the record stands in another file than the pipeline says, or in none.
+	// Note says why the record is in another file than the pipeline says, or in none.
 	Note string `json:"note,omitempty"`
 }

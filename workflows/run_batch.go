@@ -16,8 +16,8 @@ import (
 
 var act *activities.Activities // names the activities; never called
 
-// RunBatch triggers a batch or a batch group once, watches its run until it ends, restarts it as
-// often as the input allows, and asks the operator about what it cannot decide.
+// RunBatch triggers a batch or a batch group once, polls its run until it ends, restarts it as often as
+// the input allows, and asks the operator what it cannot decide itself.
 //
 // One workflow id stands for one submission, BatchWorkflowID; a start under any other id runs the
 // batch in a child with the right one.
@@ -41,7 +41,7 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 	return b.run(ctx)
 }
 
-// batchRun is a batch on its way from the submission to the end of its run.
+// batchRun is the state of RunBatch.
 type batchRun struct {
 	in       RunBatchInput
 	reporter *statusReporter
@@ -49,8 +49,8 @@ type batchRun struct {
 	commands *commandInbox
 	result   RunBatchResult
 
-	last       activities.BatchStatus // what the service said last about the run
-	since      time.Time              // since when the run is polled
+	last       activities.BatchStatus // the latest status of the run
+	since      time.Time              // when the polling began
 	choices    []string               // the commands that apply now
 	interrupts []*command             // to be answered once the run has stopped
 }
@@ -85,7 +85,7 @@ func (b *batchRun) applies(c *command) error {
 	return notApplicable(c, b.choices, fmt.Sprintf("%s is %s (%s)", b.in.Code, status.State, status.Summary))
 }
 
-// run executes the batch and ends the workflow: as the batch ended, or by a cancellation.
+// run executes the batch and ends the workflow, also when it is cancelled.
 func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 	b.reporter.warnBeforeDeadline(ctx, b.in.Deadline)
 	err := b.execute(ctx)
@@ -96,13 +96,13 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 	}
 	if errors.As(err, &end) {
 		err = b.end(ctx, *end)
-	} else { // nothing was decided about the batch: it failed before, or Temporal did
+	} else { // the batch has no end: its connection is missing, or a call to Temporal failed
 		_ = b.reporter.update(ctx, func(s *snapshot) {
 			s.failure, s.State, s.Summary, s.Question = errorType(err), Failed, reason(err), nil
 		})
 	}
 	ended := fmt.Sprintf("%s has ended: %s", b.in.Code, b.reporter.status().Summary)
-	for _, c := range b.interrupts { // the run was not seen to stop
+	for _, c := range b.interrupts { // the workflow ends before the run stopped
 		c.refuse("%s", ended)
 	}
 	b.commands.close(ctx, ended)
@@ -110,7 +110,7 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 	return b.result, err
 }
 
-// execute is the runbook of a batch. It returns how the batch ended, as a batchEnd.
+// execute submits, polls, and decides what is next, until the batch has ended. It returns how, as a batchEnd.
 func (b *batchRun) execute(ctx workflow.Context) error {
 	next, err := b.adoptEarlierOrTrigger(ctx)
 	if err != nil {
@@ -140,8 +140,8 @@ func (b *batchRun) execute(ctx workflow.Context) error {
 	}
 }
 
-// afterFailure decides what follows a run that ended without success: a restart, as often as the
-// input allows, or what the operator commands.
+// afterFailure decides what follows a run that ended without success: an automatic restart, as often as
+// the input allows, or else a command of the operator.
 func (b *batchRun) afterFailure(ctx workflow.Context, ended runEnd) (*submission, error) {
 	why := b.failureText()
 	if ended.interrupted || ended.code() == pbsm.CodeInterrupted || b.result.Restarts >= b.in.Restarts {
@@ -168,8 +168,8 @@ func (b *batchRun) afterFailure(ctx workflow.Context, ended runEnd) (*submission
 // runChoices are the commands that apply to a run that ended without success.
 var runChoices = []string{RestartCommand, RerunCommand, DecideCommand + " " + Retry, DecideCommand + " " + GiveUp}
 
-// askAboutRun asks the operator what follows a run that ended without success. No submission means
-// that the run is to be watched again.
+// askAboutRun asks the operator what follows a run that ended without success. It returns the submission
+// to make, or nil to poll the run again.
 func (b *batchRun) askAboutRun(ctx workflow.Context, why string) (*submission, error) {
 	c, err := b.ask(ctx, why, runChoices...)
 	if err != nil {
@@ -186,8 +186,8 @@ func (b *batchRun) askAboutRun(ctx workflow.Context, why string) (*submission, e
 	return nil, b.giveUp(ctx, c, why)
 }
 
-// ask asks the operator a question and waits for the answer until the deadline. A workflow that is
-// being cancelled asks nothing: the notification would reach the operator after the question is moot.
+// ask asks the operator a question and waits for the answer until the deadline. A workflow that
+// is being cancelled asks nothing: the notification would arrive after the question is moot.
 func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*command, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -200,7 +200,7 @@ func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*co
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.commands.Next(ctx, b.in.Deadline, "an answer of the operator")
+	c, err := b.commands.Next(ctx, b.in.Deadline, "the operator's answer")
 	if err == nil && c == nil {
 		err = &batchEnd{state: Failed, errorType: DeadlinePassed, summary: why + "; the deadline passed without an answer"}
 	}
@@ -232,7 +232,7 @@ func (b *batchRun) succeeded() error {
 	return &batchEnd{state: Succeeded, summary: "succeeded" + countText(b.last)}
 }
 
-// batchEnd is how a batch ended. It travels as an error, so that whatever decides on the end returns it.
+// batchEnd is how a batch ended. It is an error, so that it passes through every caller.
 type batchEnd struct {
 	state     State
 	errorType string
@@ -241,8 +241,8 @@ type batchEnd struct {
 
 func (e *batchEnd) Error() string { return e.summary }
 
-// end publishes the end, and returns the error with which the workflow ends. A success is a success
-// even when the workflow was being cancelled.
+// end publishes the end, and returns the error with which the workflow ends. A batch that succeeded is a
+// success even if the workflow was cancelled meanwhile.
 func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	b.choices = nil
 	b.result.State, b.result.EndedAt = e.state, workflow.Now(ctx)
@@ -277,7 +277,7 @@ func (b *batchRun) ref() activities.RunInput {
 	return activities.RunInput{Connection: b.in.Connection, Code: b.in.Code, RunID: b.result.RunID}
 }
 
-// triggerInput is the call's input: the as-of date is a parameter unless the input says otherwise.
+// triggerInput is the input of the trigger. The as-of date is a parameter that Params may override.
 func (in RunBatchInput) triggerInput() activities.TriggerBatchInput {
 	call := activities.TriggerBatchInput{
 		Connection:    in.Connection,

@@ -228,7 +228,7 @@ func TestRunBatch(t *testing.T) {
 			name:      "a run that does not stop before the deadline; the interrupt is answered",
 			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the run may still go on"}},
+			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the run may still be going"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
@@ -459,7 +459,7 @@ func TestACancelAfterALostAnswer(t *testing.T) {
 		{"a restart that took effect is interrupted", RestartCommand, notTold, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
 		{"a restart of which the service tells nothing", RestartCommand, notTold, notTold, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
 		{"a restart while the service is away", RestartCommand, notTold, away, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a rerun, which has a run id that nobody knows", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: look on the service's screens"},
+		{"a rerun, which has a run id that nobody knows", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: check on the service's screens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)

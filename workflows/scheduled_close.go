@@ -13,11 +13,11 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// scheduledAttribute is set by the Temporal server on what a schedule starts: the time for which
-// it was started, also when that is caught up or backfilled.
+// scheduledAttribute is set by the Temporal server on a workflow that a schedule starts: the scheduled
+// time, also of one that is caught up or backfilled.
 var scheduledAttribute = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
-// ScheduledCloseInput is what a schedule starts each day: a close, and the rule of its nights.
+// ScheduledCloseInput names the close that a schedule starts, and the rule that chooses its nights.
 type ScheduledCloseInput struct {
 	Connection string `json:"connection"`
 	Pipeline   string `json:"pipeline"`
@@ -29,12 +29,12 @@ type ScheduledCloseInput struct {
 	At string `json:"at,omitempty"`
 	// On is business-days, daily, month-end, month-end+N, month-end-N or "cron TEXT".
 	On string `json:"on"`
-	// Roll is where a night goes that falls on no business day: forward, back or none.
+	// Roll is where a night moves that does not fall on a business day: forward, back or none.
 	Roll string `json:"roll,omitempty"`
 	// AsOf derives the as-of date from the night: business-day, business-day-N, day, day-N,
 	// month-end, month-end-business-day. Default: business-day.
 	AsOf string `json:"as_of,omitempty"`
-	// StartedBy is who made the schedule. An approve step refuses this name.
+	// StartedBy is who created the schedule. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
 }
 
@@ -42,33 +42,33 @@ func (in ScheduledCloseInput) rule() calendar.Rule {
 	return calendar.Rule{Calendar: in.Calendar, TimeZone: in.TimeZone, At: in.At, On: in.On, Roll: in.Roll, AsOf: in.AsOf}
 }
 
-// ScheduledCloseResult says what became of one scheduled time.
+// ScheduledCloseResult says what happened for one scheduled time.
 type ScheduledCloseResult struct {
 	Connection string `json:"connection"`
 	Pipeline   string `json:"pipeline"`
-	// ScheduledAt is the time for which the schedule started it.
+	// ScheduledAt is the scheduled time.
 	ScheduledAt time.Time `json:"scheduled_at"`
-	// Night is the local date that it is about, yyyy-mm-dd.
+	// Night is the local date of the night, yyyy-mm-dd.
 	Night string `json:"night"`
 	// AsOfDate is empty when there was no close.
 	AsOfDate string `json:"as_of_date,omitempty"`
 	// State is skipped when there was no close.
 	State State `json:"state"`
-	// Summary is one line for a person, such as "no close on Thu 2026-11-26: Thanksgiving Day".
+	// Summary is one line for the operator, such as "no close on Thu 2026-11-26: Thanksgiving Day".
 	Summary string `json:"summary"`
 	// WorkflowID is the close's.
 	WorkflowID string              `json:"workflow_id,omitempty"`
 	Close      *NightlyCloseResult `json:"close,omitempty"`
 }
 
-// ScheduledClose is what a schedule starts. The calendar decides whether the scheduled time is that
-// of a night, and for which as-of date; then the close runs under its own id, or nothing runs. A close
-// that succeeded is not run again. ScheduledClose fails when the close fails, with a
-// ScheduledCloseResult as the details, so that a schedule can pause on failure.
+// ScheduledClose is the workflow that a schedule starts. The calendar decides whether the scheduled time
+// has a close, and for which as-of date; the close runs under its own id. A close that has succeeded is
+// not run again. ScheduledClose fails when the close fails, with a ScheduledCloseResult as the details,
+// so that a schedule can pause on failure.
 func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledCloseResult, error) {
 	scheduled, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAttribute)
 	switch err := in.check(ok); {
-	case !ok: // started by hand: whoever did it reads the error
+	case !ok: // started by hand, by somebody who reads the error
 		return ScheduledCloseResult{}, err
 	case err != nil:
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
@@ -101,7 +101,7 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	return result.runClose(ctx, in, reporter, night.NotifyOn)
 }
 
-// planned is the result before the close: skipped where the calendar has no night.
+// planned is the result before the close runs: skipped where the calendar has none.
 func (in ScheduledCloseInput) planned(scheduled time.Time, night activities.PlannedNight) ScheduledCloseResult {
 	result := ScheduledCloseResult{
 		Connection:  in.Connection,
@@ -121,7 +121,7 @@ func (in ScheduledCloseInput) planned(scheduled time.Time, night activities.Plan
 	return result
 }
 
-// runClose runs the close under its own id and returns how it ended.
+// runClose runs the close under its own id and returns its result.
 func (r ScheduledCloseResult) runClose(
 	ctx workflow.Context, in ScheduledCloseInput, reporter *statusReporter, notifyOn []string,
 ) (ScheduledCloseResult, error) {
@@ -135,7 +135,7 @@ func (r ScheduledCloseResult) runClose(
 	case err != nil:
 		r.State, r.Summary = Failed, fmt.Sprintf("night of %s: %s", weekday(r.Night), reason(err))
 	}
-	if r.State == Failed && errorType(err) != CloseFailed { // else the close has notified
+	if r.State == Failed && errorType(err) != CloseFailed { // otherwise the close has notified
 		reporter.notifyOn(notifyOn, false)
 	}
 	published := reporter.update(ctx, func(s *snapshot) { s.State, s.Summary, s.failure = r.State, r.Summary, errorType(err) })
@@ -155,7 +155,7 @@ func (r ScheduledCloseResult) runClose(
 	return r, failure(cmp.Or(errorType(err), CloseFailed), r.Summary, r)
 }
 
-// endUnplanned counts and notifies that a night did not begin, since its close is not known.
+// endUnplanned records and notifies that there was no close, because it could not be planned.
 func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) error {
 	_ = endEarly(ctx, in.Connection, err)
 	if ctx.Err() != nil {
@@ -193,7 +193,7 @@ func (in ScheduledCloseInput) check(scheduled bool) error {
 	return p.err()
 }
 
-// weekday puts the day of the week before a date.
+// weekday is a date with its day of the week in front.
 func weekday(date string) string {
 	day, err := time.Parse(time.DateOnly, date)
 	if err != nil {

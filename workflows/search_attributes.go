@@ -15,8 +15,8 @@ var (
 	stateAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmState")
 )
 
-// unknownOutcome ends the run id's search attribute from before a submission until its answer. A
-// later start of the same batch reads it, however the earlier one ended.
+// unknownOutcome is appended to the search attribute of the run id while the outcome of a submission is
+// unknown. A later start of the same batch reads it, however the earlier one ended.
 const unknownOutcome = "?"
 
 // SummaryMemo is the memo field that says in one line how a close ended.

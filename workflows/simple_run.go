@@ -8,8 +8,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// simpleRun is a workflow that executes a few activities one after the other and has no question to
-// the operator.
+// simpleRun is a workflow that executes a few activities one after the other and never asks the operator.
 type simpleRun struct {
 	*statusReporter
 	caller
@@ -18,7 +17,7 @@ type simpleRun struct {
 	file     *activities.FileInfo // found along with the connection, if it was looked up
 }
 
-// noLookups is for a workflow that wants nothing along with its connection.
+// noLookups is for a workflow that needs nothing but its connection.
 var noLookups activities.Lookups
 
 func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, lookups activities.Lookups) (*simpleRun, error) {
@@ -36,7 +35,7 @@ func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, look
 	return r, nil
 }
 
-// do executes one activity until the deadline, and publishes what it is about.
+// do executes one activity until the deadline, with the summary as the status.
 func (r *simpleRun) do(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input, result any) error {
 	return r.doUntil(ctx, r.deadline, profile, summary, activity, input, result)
 }

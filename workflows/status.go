@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// State is where a workflow or a step stands.
+// State is the state of a workflow or a step.
 type State string
 
-// States. Waiting is the one that asks for a person; Waiting.For in the status says for what.
+// States. In Waiting, the operator has a question to answer: Question in the status.
 const (
 	Pending      State = "pending"
 	Running      State = "running"
@@ -22,37 +22,38 @@ const (
 	NotRun       State = "not_run"
 )
 
-// StatusQuery is the query that every workflow here answers with a Status.
+// StatusQuery is the query that every workflow of this package answers with a Status.
 const StatusQuery = "status"
 
-// Status is where a workflow stands; the query "status" of every workflow answers with it.
+// Status is the status of a workflow.
 type Status struct {
 	// Type is the workflow type.
 	Type       string `json:"type"`
 	Connection string `json:"connection"`
 	AsOfDate   string `json:"as_of_date,omitempty"`
-	// Subject is what it works on: a pipeline, a batch code, a report code, a file.
+	// Subject is what the workflow is about: a pipeline, a batch code, a report code, a file.
 	Subject string `json:"subject"`
 	State   State  `json:"state"`
-	// Summary is one line for a person.
+	// Summary is one line for the operator.
 	Summary   string    `json:"summary"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
-	// AtRisk is set while a deadline is near, or has passed, and the work is not over.
+	// AtRisk is set while the work is unfinished and its deadline will probably be missed, or has passed.
 	AtRisk string `json:"at_risk,omitempty"`
-	// Question is set while a person is asked; of a close, about the first step that waits.
+	// Question is set while the workflow waits for the operator; of a close, it is that of the first step
+	// that waits.
 	Question *Question `json:"question,omitempty"`
-	// RunID, StatusCode, Tasks and Batches are a run's.
+	// RunID, StatusCode, Tasks and Batches are those of a batch's run.
 	RunID      string      `json:"run_id,omitempty"`
 	StatusCode string      `json:"status_code,omitempty"`
 	Tasks      []Task      `json:"tasks,omitempty"`
 	Batches    []MemberRun `json:"batches,omitempty"`
-	// Steps are a close's, in the order of the pipeline.
+	// Steps are those of a close, in the order of the pipeline.
 	Steps []StepStatus `json:"steps,omitempty"`
 	Log   []LogEntry   `json:"log,omitempty"`
 }
 
-// StepStatus is where a step of a close stands.
+// StepStatus is the status of a step of a close.
 type StepStatus struct {
 	ID    string   `json:"id"`
 	Kind  string   `json:"kind"`
@@ -61,19 +62,19 @@ type StepStatus struct {
 	// WorkflowID is the step's own workflow, which answers the same query with more detail.
 	WorkflowID string `json:"workflow_id,omitempty"`
 	Detail     string `json:"detail,omitempty"`
-	// Question is set while a person is asked about this step.
+	// Question is set while this step waits for the operator.
 	Question  *Question `json:"question,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
 
-// Question says what a person is asked, and until when.
+// Question is what the operator is asked, and until when.
 type Question struct {
 	// Why is what happened.
 	Why string `json:"why"`
 	// Choices are the signals (and updates) that apply, for example "restart" or "decide adopt".
 	Choices []string `json:"choices"`
-	// Since is when the question was first asked.
+	// Since is when the operator was first asked.
 	Since time.Time `json:"since,omitzero"`
 	// Deadline is when the workflow stops waiting. Zero: it does not.
 	Deadline time.Time `json:"deadline,omitzero"`

@@ -31,7 +31,7 @@ func (s Status) Markdown() string {
 	return b.String()
 }
 
-// markdown shows a question, and how to answer it with the signal dialog of the UI.
+// markdown is a question, and how to answer it in the signal dialog of the UI.
 func (q stepQuestion) markdown(b *strings.Builder) {
 	b.WriteString("\n**Question to the operator" + prefixed(" about ", q.step) + "**")
 	if !q.Since.IsZero() {
@@ -79,7 +79,7 @@ func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
 }
 
-// prefixed is the text behind a prefix, or nothing without a text.
+// prefixed is the prefix and the text, or nothing without a text.
 func prefixed(prefix, text string) string {
 	if text == "" {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// snapshot is what observers see of a workflow: its status, and what the status does not show.
+// snapshot is the status of a workflow, and what its observers need besides.
 type snapshot struct {
 	Status
 
@@ -16,7 +16,7 @@ type snapshot struct {
 	submitting bool
 	// failure is the type of the error with which the workflow failed.
 	failure string
-	// deadline is what the end is measured against. Zero: there is none.
+	// deadline is the agreed end of the work. Zero: there is none.
 	deadline time.Time
 }
 
@@ -35,8 +35,8 @@ type statusReporter struct {
 	parent    *parentSignal
 }
 
-// newStatusReporter answers the status query from now on. The observers learn of the first state with
-// the first update, so that a workflow which fails to start costs no event.
+// newStatusReporter sets the handler of the status query. The initial state is published with the first
+// update, so that a workflow which fails to start adds no event to the history.
 func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time) (*statusReporter, error) {
 	info := workflow.GetInfo(ctx)
 	initial.Type, initial.StartedAt = info.WorkflowType.Name, info.WorkflowStartTime
@@ -60,8 +60,8 @@ func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time)
 // status is the status of this moment, to be read only.
 func (r *statusReporter) status() snapshot { return r.current }
 
-// notifyOn says which events the channels want. A workflow that a close started leaves it to the
-// close to notify them.
+// notifyOn sets the events that the channels want. A workflow that a close started leaves the
+// notifications to the close.
 func (r *statusReporter) notifyOn(events []string, leaveToClose bool) {
 	r.notifier.wanted, r.notifier.enabled = events, !leaveToClose
 }
@@ -77,7 +77,7 @@ func (r *statusReporter) update(ctx workflow.Context, change func(*snapshot)) er
 	return r.publish(ctx)
 }
 
-// stage changes what the next update publishes.
+// stage changes the status without publishing it; the next update does.
 func (r *statusReporter) stage(change func(*snapshot)) { change(&r.current) }
 
 func (r *statusReporter) publish(ctx workflow.Context) error {
@@ -112,8 +112,8 @@ func (r *statusReporter) warnAtRisk(ctx workflow.Context, warning string) {
 	r.notifier.send(ctx, r.current, notify.Message{Event: notify.AtRisk, What: warning}, notifyTimeout)
 }
 
-// flush waits, also in a cancelled workflow, until the close and the channels have got the last of
-// what is for them.
+// flush waits until the last signal to the close and the last notification are delivered, also in a
+// cancelled workflow.
 func (r *statusReporter) flush(ctx workflow.Context) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	if r.parent != nil {

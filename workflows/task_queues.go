@@ -9,8 +9,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// ConnectionTaskQueue is the task queue of a connection's calls to the service, beside taskQueue,
-// which has the workflows.
+// ConnectionTaskQueue is the task queue of a connection's calls to the service; the workflows are on
+// taskQueue.
 func ConnectionTaskQueue(taskQueue, connection string) string {
 	return activities.ConnectionTaskQueue(taskQueue, connection)
 }
@@ -18,28 +18,28 @@ func ConnectionTaskQueue(taskQueue, connection string) string {
 // The priorities with which Temporal serves its queues, 1 first. Children and activities of a
 // workflow inherit its priority.
 const (
-	// commandPriority is that of an operator who interrupts a run: it does not wait behind the polls.
+	// commandPriority is the priority of an operator's interrupt, which must not wait behind the polls.
 	commandPriority = 1
-	// BackfillPriority is that of past nights: everything without a priority is served before.
+	// BackfillPriority is the priority of past nights: everything without a priority is served first.
 	BackfillPriority = 4
 )
 
 // maxFairnessKey is Temporal's limit, in bytes.
 const maxFairnessKey = 64
 
-// Priority shares a queue evenly between connections: one that floods it does not hold up the
+// Priority shares a queue evenly among connections, so that one which floods it does not hold up the
 // others. key is 1 (first) to 5 (last), or 0 for Temporal's default, which is 3.
 func Priority(connection string, key int) temporal.Priority {
 	return temporal.Priority{PriorityKey: key, FairnessKey: connection[:min(len(connection), maxFairnessKey)]}
 }
 
-// caller executes activities: those that need the connection on its own queue, the others on the
+// caller executes activities: those that need the connection on the connection's queue, the others on the
 // workflow's.
 type caller struct {
 	queue string
 }
 
-// execute starts an activity. Without a deadline only the profile limits it; the summary is for the UI.
+// execute starts an activity. The summary is for the Temporal UI.
 func (c caller) execute(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string, activity, input any) workflow.Future {
 	if activities.NeedsConnection(input) {
 		profile.TaskQueue = c.queue
@@ -62,11 +62,11 @@ var resolveOptions = workflow.LocalActivityOptions{
 	Summary:                "resolve the connection",
 }
 
-// resolveConnection refuses a connection that no worker has, before anything waits for it. Along with
-// it come the events that channels want on the connection, and what lookups ask for.
+// resolveConnection refuses a connection that no worker has, before an activity waits for one. It also
+// returns the events that channels want on the connection, and the answers to the lookups.
 func resolveConnection(ctx workflow.Context, connection string, lookups activities.Lookups) (resolvedConnection, error) {
 	r := resolvedConnection{caller: caller{queue: ConnectionTaskQueue(workflow.GetInfo(ctx).TaskQueueName, connection)}}
-	// By name: a local activity that is given as a function would be called on nil.
+	// By name, because a local activity that is passed as a method would be called on nil.
 	var found activities.ResolvedConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, resolveOptions), "ResolveConnection",
 		activities.ResolveConnectionInput{Connection: connection, TaskQueue: r.caller.queue, Lookups: lookups}).Get(ctx, &found)

@@ -10,62 +10,67 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// maxTransfers is how often a transfer begins again whose URL is no longer good, or whose file
-// changed under it.
+// maxTransfers limits how often a transfer is attempted whose URL expires, or whose file changes meanwhile.
 const maxTransfers = 5
 
-// transfer carries out a transfer and repeats it with a new URL where the error says that one is
-// needed. A repetition gets that error, and what the transfer before it left, which it uses or
-// drops; what the last one left is dropped here.
-func (r *simpleRun) transfer(ctx workflow.Context, connection string, carryOut func(before error, left activities.SealedTransfer) error) error {
+// transfer executes a transfer, and again with a new URL where the error says that one is needed. A
+// repetition gets that error, and the state of the unfinished transfer, which it resumes or drops; what
+// the last attempt leaves unfinished is dropped here.
+func (r *simpleRun) transfer(
+	ctx workflow.Context, connection string, attempt func(cause error, unfinished activities.SealedTransfer) error,
+) error {
 	var err error
-	var left activities.SealedTransfer
+	var unfinished activities.SealedTransfer
 	for range maxTransfers {
-		if err = carryOut(err, left); err == nil {
+		if err = attempt(err, unfinished); err == nil {
 			return nil
 		}
-		if newer := leftBy(err); newer != "" {
-			left = newer
+		if newer := unfinishedIn(err); newer != "" {
+			unfinished = newer
 		}
 		if kind := errorType(err); kind != activities.PARExpired && kind != activities.FileChanged {
-			r.drop(ctx, connection, left)
+			r.drop(ctx, connection, unfinished)
 			return err
 		}
 	}
-	r.drop(ctx, connection, left)
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf("begun %d times, each time in vain: %s", maxTransfers, reason(err)), errorType(err), nil)
+	r.drop(ctx, connection, unfinished)
+	message := fmt.Sprintf("the transfer failed %d times: %s", maxTransfers, reason(err))
+	return temporal.NewNonRetryableApplicationError(message, errorType(err), nil)
 }
 
-// leftBy is what a transfer that failed left for another one; empty when it left nothing.
-func leftBy(err error) activities.SealedTransfer {
+// unfinishedIn is the state that a failed transfer left, from the details of its error. It is empty when
+// there is nothing to resume or to drop.
+func unfinishedIn(err error) activities.SealedTransfer {
 	var (
-		failed    *temporal.ApplicationError
-		cancelled *temporal.CanceledError
-		timeout   *temporal.TimeoutError
-		said      activities.Refusal
-		left      activities.SealedTransfer
-		progress  activities.TransferProgress
+		failed     *temporal.ApplicationError
+		cancelled  *temporal.CanceledError
+		timeout    *temporal.TimeoutError
+		refusal    activities.Refusal
+		unfinished activities.SealedTransfer
+		progress   activities.TransferProgress
 	)
 	switch {
-	case errors.As(err, &failed) && failed.HasDetails() && failed.Details(&said, &left) == nil:
-		return left
-	case errors.As(err, &cancelled) && cancelled.HasDetails() && cancelled.Details(&said, &left) == nil:
-		return left
+	case errors.As(err, &failed) && failed.HasDetails() && failed.Details(&refusal, &unfinished) == nil:
+		return unfinished
+	case errors.As(err, &cancelled) && cancelled.HasDetails() && cancelled.Details(&refusal, &unfinished) == nil:
+		return unfinished
 	case errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&progress) == nil:
 		return progress.State
 	}
 	return ""
 }
 
-// drop removes what a transfer left, also when the workflow is cancelled. Failing to is no failure of the job.
-func (r *simpleRun) drop(ctx workflow.Context, connection string, left activities.SealedTransfer) {
-	if left == "" {
+// drop removes what an unfinished transfer left, also when the workflow is cancelled. If that fails, the
+// workflow does not.
+func (r *simpleRun) drop(ctx workflow.Context, connection string, unfinished activities.SealedTransfer) {
+	if unfinished == "" {
 		return
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	err := r.execute(ctx, dropOptions, noDeadline, "drop what the transfer left", act.DropTransfer, activities.DropTransferInput{Connection: connection, Left: left}).Get(ctx, nil)
+	input := activities.DropTransferInput{Connection: connection, Left: unfinished}
+	err := r.execute(ctx, dropOptions, noDeadline, "clean up an unfinished transfer", act.DropTransfer, input).Get(ctx, nil)
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("what a transfer left could not be dropped", "error", reason(err))
+		workflow.GetLogger(ctx).Warn("an unfinished transfer could not be cleaned up", "error", reason(err))
 	}
 }

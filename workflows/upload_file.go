@@ -11,11 +11,11 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
-// listedWithin is how long the service may take to list a file whose bytes it has.
+// listedWithin is how long the service may take to list an uploaded file.
 const listedWithin = 10 * time.Minute
 
-// UploadFile moves a file from a store into the service through a pre-authenticated URL.
-// It succeeds once the service lists the file under its id.
+// UploadFile uploads a file from a store through a pre-authenticated URL, or all files of a folder. It
+// succeeds once the service lists the file under its id.
 func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
@@ -55,41 +55,46 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	if err := find(); err != nil {
 		return result, err
 	}
-	var moved activities.TransferResult
+	var uploaded activities.TransferResult
 	var par activities.UploadPAR
-	err := r.transfer(ctx, in.Connection, func(before error, left activities.SealedTransfer) error {
-		r.drop(ctx, in.Connection, left) // a new URL is for a new file id
-		if before != nil {
-			result.Note = "sent again from its start: " + reason(before)
+	err := r.transfer(ctx, in.Connection, func(cause error, unfinished activities.SealedTransfer) error {
+		r.drop(ctx, in.Connection, unfinished) // a new URL is for a new file id
+		if cause != nil {
+			result.Note = "uploaded again from the start: " + reason(cause)
 		}
-		if errorType(before) == activities.FileChanged {
+		if errorType(cause) == activities.FileChanged {
 			if err := find(); err != nil {
 				return err
 			}
 		}
 		par = activities.UploadPAR{}
-		if err := r.do(ctx, callOptions, "ask where to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
-			Connection: in.Connection, Name: result.Name, Size: file.Size, MimeType: mimeType, Prefix: in.Prefix,
-		}, &par); err != nil {
+		err := r.do(ctx, callOptions, "get a URL to upload "+result.Name, act.CreateUploadPAR, activities.CreateUploadPARInput{
+			Connection: in.Connection,
+			Name:       result.Name,
+			Size:       file.Size,
+			MimeType:   mimeType,
+			Prefix:     in.Prefix,
+		}, &par)
+		if err != nil {
 			return err
 		}
 		result.FileID = par.FileID
-		return r.do(ctx, transferOptions, fmt.Sprintf("send %s, %d bytes", result.Name, file.Size), act.PutFile,
-			activities.PutFileInput{Connection: in.Connection, File: file, PAR: par.PAR}, &moved)
+		return r.do(ctx, transferOptions, fmt.Sprintf("upload %s, %d bytes", result.Name, file.Size), act.PutFile,
+			activities.PutFileInput{Connection: in.Connection, File: file, PAR: par.PAR}, &uploaded)
 	})
 	if err != nil {
 		return result, err
 	}
-	if err := sentAsVerified(result, moved); err != nil {
+	if err := uploadedAsVerified(result, uploaded); err != nil {
 		return result, err
 	}
-	result.Bytes, result.SHA256, result.ETag = moved.Bytes, moved.SHA256, moved.ETag
-	if !result.Verified { // the check counts by the file's form, the transfer by a simpler rule
-		result.Rows = moved.Rows
+	result.Bytes, result.SHA256, result.ETag = uploaded.Bytes, uploaded.SHA256, uploaded.ETag
+	if !result.Verified { // the check counts records, the upload only counts line ends
+		result.Rows = uploaded.Rows
 	}
 	if par.Scan {
 		var scan activities.Scan
-		if err := r.do(ctx, callOptions, "have "+result.Name+" scanned", act.ScanFile,
+		if err := r.do(ctx, callOptions, "scan "+result.Name, act.ScanFile,
 			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, &scan); err != nil {
 			return result, err
 		}
@@ -100,18 +105,19 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	return result, err
 }
 
-// confirmListed proves that the file is in the service and not only in the object store.
+// confirmListed waits until the service lists the file, which proves that it is not only in the object store.
 func (r *simpleRun) confirmListed(ctx workflow.Context, connection, fileID string) error {
 	now := workflow.Now(ctx)
-	err := r.doUntil(ctx, now.Add(listedWithin), pollOptions, "look for file id "+fileID+" in the service's list", act.ListFiles,
+	err := r.doUntil(ctx, now.Add(listedWithin), pollOptions, "wait until the service lists file id "+fileID, act.ListFiles,
 		activities.ListFilesInput{Connection: connection, FileID: fileID, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
-		return failure(StepFailed, fmt.Sprintf("file id %s was sent, but the service does not list it after %s: look at its file screen, then upload again", fileID, listedWithin))
+		return failure(StepFailed, fmt.Sprintf("file id %s was uploaded, but the service did not list it within %s: check its file screen, then upload again",
+			fileID, listedWithin))
 	}
 	return err
 }
 
-// lookups has a single file looked up along with the connection.
+// lookups asks for a single file along with the connection.
 func (in UploadFileInput) lookups(ctx workflow.Context) activities.Lookups {
 	stableFor, err := in.stableFor()
 	if in.isFolder() || stableFor > 0 || err != nil {
@@ -124,10 +130,10 @@ func (in UploadFileInput) lookups(ctx workflow.Context) activities.Lookups {
 	}}
 }
 
-// awaitFile finds the file once it is complete, and waits for it as long as the input allows.
+// awaitFile waits until the file is complete, as long as the input allows.
 func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
 	if found := r.file; found != nil {
-		r.file = nil // another search is for another version
+		r.file = nil // the next call must find a newer version
 		return *found, nil
 	}
 	var file activities.FileInfo

@@ -13,8 +13,8 @@ import (
 
 func (in UploadFileInput) isFolder() bool { return strings.HasSuffix(in.File, "/") }
 
-// uploadFolder moves all files of a folder into the service. The history holds one activity for
-// all of them, and what became of each is in a list beside the folder, or where the input says.
+// uploadFolder uploads all files of a folder, in one activity. The files are listed beside the folder, or
+// where the input says.
 func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	listTo := cmp.Or(in.ListTo, pipeline.SentList(in.File))
 	result := FileResult{Connection: in.Connection, File: in.File, StartedAt: r.started}
@@ -25,20 +25,27 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 			return result, err
 		}
 	}
-	var moved activities.TransferResult
-	err := r.do(ctx, transferOptions, "send the files of "+in.File, act.PutFolder, activities.PutFolderInput{
-		Connection: in.Connection, Folder: in.File, MimeType: in.MimeType, Prefix: in.Prefix, ListTo: listTo, Marker: in.Marker,
-	}, &moved)
+	var uploaded activities.TransferResult
+	err := r.do(ctx, transferOptions, "upload the files of "+in.File, act.PutFolder, activities.PutFolderInput{
+		Connection: in.Connection,
+		Folder:     in.File,
+		MimeType:   in.MimeType,
+		Prefix:     in.Prefix,
+		ListTo:     listTo,
+		Marker:     in.Marker,
+	}, &uploaded)
 	if err != nil {
-		r.drop(ctx, in.Connection, leftBy(err))
+		r.drop(ctx, in.Connection, unfinishedIn(err))
 		return result, err
 	}
-	result.Files, result.Bytes, result.Rows, result.SHA256, result.ListedIn = moved.Files, moved.Bytes, moved.Rows, moved.SHA256, listTo
+	result.Files, result.Bytes, result.Rows = uploaded.Files, uploaded.Bytes, uploaded.Rows
+	result.SHA256, result.ListedIn = uploaded.SHA256, listTo
 	now := workflow.Now(ctx)
-	err = r.doUntil(ctx, now.Add(listedWithin), pollOptions, fmt.Sprintf("look for %d files in the service's list", moved.Files), act.ListSentFiles,
+	err = r.doUntil(ctx, now.Add(listedWithin), pollOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
 		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
-		err = failure(StepFailed, fmt.Sprintf("the files of %s were sent, but the service does not list all of them after %s: compare its file screen with %s", in.File, listedWithin, listTo))
+		err = failure(StepFailed, fmt.Sprintf("the files of %s were uploaded, but the service did not list all of them within %s: compare its file screen with %s",
+			in.File, listedWithin, listTo))
 	}
 	result.EndedAt = workflow.Now(ctx)
 	return result, err

@@ -109,7 +109,7 @@ func TestTransfer_renewsExpiredPARs(t *testing.T) {
 	var up workflows.FileResult
 	require.NoError(t, e.Await(e.Start(t.Name()+"/up", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"}), &up))
 	require.Equal(t, sum, up.SHA256)
-	require.Contains(t, up.Note, "sent again from its start")
+	require.Contains(t, up.Note, "uploaded again from the start")
 	pars := e.Calls("upload-par")
 	require.Len(t, pars, 2)
 	require.Equal(t, pars[1].Created, up.FileID)
