@@ -47,6 +47,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	}
 	var file activities.FileInfo
 	find := func() (err error) {
+		result.SHA256, result.Verified = "", false // those of an older version
 		if file, err = r.awaitFile(ctx, in); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -47,6 +48,37 @@ func TestAnUploadTellsTheRowsThatWereChecked(t *testing.T) {
 			require.Equal(t, c.expect != nil, result.Verified)
 		})
 	}
+}
+
+// The check of the new version must not be compared with the check of the old one.
+func TestUploadFile_verifiesAgainWhenTheFileChanged(t *testing.T) {
+	env := newEnv(t)
+	uploads := 0
+	sum := func() string { return fmt.Sprint("version ", min(uploads, 1)) }
+	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+		return activities.FileInfo{File: in.File}, nil
+	}, activityName("StatFile"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.VerifyFileInput) (verify.Figures, error) {
+		return verify.Figures{SHA256: sum()}, nil
+	}, activityName("VerifyFile"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.CreateUploadPARInput) (activities.UploadPAR, error) {
+		return activities.UploadPAR{FileID: "7"}, nil
+	}, activityName("CreateUploadPAR"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.TransferResult, error) {
+		if uploads++; uploads == 1 {
+			return activities.TransferResult{}, temporal.NewNonRetryableApplicationError("inbox/gl.csv changed", activities.FileChanged, nil)
+		}
+		return activities.TransferResult{SHA256: sum()}, nil
+	}, activityName("PutFile"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
+		return activities.File{}, nil
+	}, activityName("ListFiles"))
+	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/gl.csv", Expect: &Expect{MinRows: new(int64)}})
+	require.NoError(t, env.GetWorkflowError())
+	var result FileResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, "version 1", result.SHA256)
+	require.Equal(t, "uploaded again from the start: inbox/gl.csv changed", result.Note)
 }
 
 func TestAFoldersMarkerIsNamedToWhoSendsItsFiles(t *testing.T) {
