@@ -145,7 +145,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		case temporal.IsCanceledError(err):
 			return "", err
 		default:
-			return b.refused(ctx, s, err)
+			return b.refused(s, err)
 		}
 	}
 	return "", nil
@@ -174,7 +174,7 @@ func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.
 
 // refused handles a submission that the service refused. A refused trigger ends the batch, as there is no
 // run to decide about.
-func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refusal string, end error) {
+func (b *batchRun) refused(s *submission, err error) (refusal string, end error) {
 	s.command.refuse("%s", reason(err))
 	b.reporter.stage(func(status *snapshot) { status.submitting = false })
 	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))

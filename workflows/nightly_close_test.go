@@ -255,8 +255,8 @@ func TestAStepThatEndedIsLateNoMore(t *testing.T) {
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	var seen []string
-	for _, after := range []time.Duration{50, 70, 119} {
-		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).AtRisk) }, after*time.Minute)
+	for _, after := range []time.Duration{50 * time.Minute, 70 * time.Minute, 119 * time.Minute} {
+		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).AtRisk) }, after)
 	}
 	night.env.ExecuteWorkflow(NightlyClose, in)
 	require.NoError(t, night.env.GetWorkflowError())

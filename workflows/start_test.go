@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +30,7 @@ func TestSpec_idAndReusePolicy(t *testing.T) {
 	} {
 		spec := test.input.spec()
 		require.Equal(t, test.workflowType, spec.workflowType)
-		require.Regexp(t, regexp.MustCompile("^"+test.id+"$"), spec.id)
+		require.Regexp(t, "^"+test.id+"$", spec.id)
 		require.Equal(t, test.reuse, spec.reuse, spec.id)
 		require.Equal(t, "prod", ConnectionOf(test.input))
 	}

@@ -427,7 +427,7 @@ func FuzzLoad(f *testing.F) {
 		path := filepath.Join(t.TempDir(), "pbsm.yaml")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		cfg, err := Load(path, []string{env})
-		require.True(t, (cfg == nil) != (err == nil))
+		require.NotEqual(t, cfg == nil, err == nil)
 		if err != nil {
 			return
 		}

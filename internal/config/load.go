@@ -304,7 +304,7 @@ func (l *loader) into(target, value any, key string) {
 
 // describe turns the decoder's errors into problems, without the values.
 func (l *loader) describe(key string, err error) {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it unwraps step by step
 	case nil:
 	case interface{ Unwrap() []error }:
 		for _, one := range e.Unwrap() {

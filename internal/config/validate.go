@@ -218,7 +218,7 @@ func (v *checker) worker(w *Worker) {
 	}
 	_, port, err := net.SplitHostPort(w.Health)
 	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+		_, err = net.LookupPort("tcp", port) //nolint:noctx // it asks no network
 	}
 	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
 	v.want(w.TemporalUI == "" || isAddress(w.TemporalUI), "worker.temporal_ui",

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -108,8 +109,8 @@ func TestSend_body(t *testing.T) {
 			_, c := receiver(t, kind, func(_ http.ResponseWriter, r *http.Request) {
 				text, _ := io.ReadAll(r.Body)
 				body = string(text)
-				require.Equal(t, "run/7", r.Header.Get("webhook-id"))
-				require.Equal(t, "/"+token, r.URL.Path)
+				assert.Equal(t, "run/7", r.Header.Get("webhook-id"))
+				assert.Equal(t, "/"+token, r.URL.Path)
 			})
 			require.NoError(t, send(t, c))
 			check(t, body)

@@ -25,7 +25,7 @@ func TestWhyNothingAnswersIsSaidShort(t *testing.T) {
 		"authentication handshake failed: tls: first record does not look like a TLS handshake": fmt.Errorf(
 			`failed reaching server: connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`),
 		"error reading server preface: connection reset by peer": fmt.Errorf(`failed reaching server: connection error: desc = "error reading server preface: connection reset by peer"`),
-		"Request unauthorized.":                                  fmt.Errorf("failed reaching server: Request unauthorized."),
+		"Request unauthorized.":                                  fmt.Errorf("failed reaching server: %s", "Request unauthorized."),
 	} {
 		assert.Equal(t, want, Reason(err))
 	}
