@@ -1,9 +1,9 @@
-// Package activities wraps every REST call of the service, and every move of a
-// file's bytes, in a Temporal activity of the same name as its call in internal/pbsm.
+// Package activities wraps every REST call of the service, and every transfer of internal/transfer, in a
+// Temporal activity. The activity of a REST call has the name of the call in internal/pbsm.
 //
-// An activity decodes its input, makes one call, and classifies the error; what
-// happens next is the workflows' business. The inputs and results here are what
-// histories hold: they carry no credentials, and a pre-authenticated URL only sealed.
+// An activity decodes its input, makes one call, and classifies the error; the workflows decide what happens
+// next. Histories contain the inputs and results of this package: they have no credentials, and
+// pre-authenticated URLs only sealed.
 package activities
 
 import (
@@ -41,12 +41,14 @@ type connection struct {
 	objects  *parstore.Client
 	sealer   parstore.Sealer
 	config   config.Connection
-	// folderPace keeps the calls within one activity to the rate that the task queue keeps for the others.
+	// folderPace limits the calls within PutFolder to the rate to which the task queue limits all others.
 	folderPace *rate.Limiter
 }
 
-// New makes the activities of a configuration. Every connection that cannot be used is named.
-func New(ctx context.Context, cfg *config.Config, temporal client.Client, metrics client.MetricsHandler) (*Activities, error) {
+// New creates the activities of a configuration.
+func New(
+	ctx context.Context, cfg *config.Config, temporal client.Client, metrics client.MetricsHandler,
+) (*Activities, error) {
 	a := &Activities{
 		connections: map[string]*connection{},
 		pipelines:   cfg.Worker.Pipelines,
@@ -86,10 +88,16 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 		return nil, err
 	}
 	objects, err := parstore.New(parstore.Options{
-		PARHosts: c.PARHosts, CAFile: c.CAFile, Insecure: c.Insecure, Timeout: c.Timeout,
+		PARHosts:  c.PARHosts,
+		CAFile:    c.CAFile,
+		Insecure:  c.Insecure,
+		Timeout:   c.Timeout,
 		UserAgent: "pbsmflow/" + version.Version,
-		Parallel:  int(c.Transfer.Parallel), PartSize: c.Transfer.PartSize, Threshold: c.Transfer.Threshold, Bandwidth: c.Transfer.Bandwidth,
-		Observe: observer.objects,
+		Parallel:  int(c.Transfer.Parallel),
+		PartSize:  c.Transfer.PartSize,
+		Threshold: c.Transfer.Threshold,
+		Bandwidth: c.Transfer.Bandwidth,
+		Observe:   observer.objects,
 	})
 	if err != nil {
 		return nil, err
@@ -108,12 +116,13 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	}, nil
 }
 
-// Close releases the stores.
+// Close closes the stores.
 func (a *Activities) Close() error { return a.stores.Close() }
 
 func (a *Activities) connection(name string) (*connection, error) {
 	if c, ok := a.connections[name]; ok {
 		return c, nil
 	}
-	return nil, InvalidInputError(fmt.Sprintf("connection %q is not in this worker's configuration; it has %s", name, a.knownConnections()))
+	return nil, InvalidInputError(fmt.Sprintf("connection %q is not in this worker's configuration; it has %s",
+		name, a.knownConnections()))
 }

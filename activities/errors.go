@@ -22,19 +22,19 @@ const (
 	InvalidInput = "InvalidInput"
 	// Refused: the service, or a store, said no, and would say so again. Details: Refusal.
 	Refused = "Refused"
-	// Unavailable: safe to repeat, and repeated by the retry policy. Details: Refusal.
+	// Unavailable: an outage; safe to repeat, and retried by the retry policy. Details: Refusal.
 	Unavailable = "Unavailable"
-	// OutcomeUnknown: the request may have been carried out, and nobody can ask. Details: Refusal.
+	// OutcomeUnknown: the request may have been processed, and there is no way to find out. Details: Refusal.
 	OutcomeUnknown = "OutcomeUnknown"
-	// StillWaiting: nothing changed yet; benign, repeated after the delay it carries.
+	// StillWaiting: nothing has changed yet; benign, retried after the delay that it carries.
 	StillWaiting = "StillWaiting"
-	// PARExpired: the pre-authenticated URL is no longer good; ask for a new one.
+	// PARExpired: the pre-authenticated URL has expired; ask for a new one.
 	PARExpired = "PARExpired"
 	// FileMissing: the file is not in its store.
 	FileMissing = "FileMissing"
-	// VerificationFailed: a file does not hold what is expected of it. Details: []verify.Mismatch.
+	// VerificationFailed: a file's figures are not the expected ones. Details: []verify.Mismatch.
 	VerificationFailed = "VerificationFailed"
-	// FileChanged: the file is not the one that was found.
+	// FileChanged: the file is not the version that was found.
 	FileChanged = "FileChanged"
 )
 
@@ -90,7 +90,8 @@ func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err erro
 	})
 }
 
-// classifySubmission classifies the error of a call that must not be repeated unless it was certainly not processed.
+// classifySubmission classifies the error of a call that must not be repeated unless it was certainly not
+// processed.
 func classifySubmission(ctx context.Context, err error) error {
 	return classify(err, false, retryAfter{limit: func(d time.Duration) time.Duration { return halfway(ctx, d) }})
 }

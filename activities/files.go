@@ -9,7 +9,7 @@ import (
 // SealedPAR is a pre-authenticated URL that only workers with the same connection can open.
 type SealedPAR string
 
-// CreateUploadPARInput asks for a URL to upload to. Source: chapter 3.
+// CreateUploadPARInput announces a file to upload. Source: chapter 3.
 type CreateUploadPARInput struct {
 	Connection string `json:"connection"`
 	Name       string `json:"name"`
@@ -19,27 +19,27 @@ type CreateUploadPARInput struct {
 	Prefix   string `json:"prefix,omitempty"`
 }
 
-// UploadPAR is a URL to upload to, and the id under which the service will know the file.
+// UploadPAR is a URL to upload to, and the id that the file will have at the service.
 type UploadPAR struct {
 	PAR    SealedPAR `json:"par"`
 	FileID string    `json:"file_id"`
 	// CreateDate is the service's text; it has no time zone.
 	CreateDate string `json:"create_date,omitempty"`
-	// Scan says that this tenant wants the file scanned once its bytes are there.
+	// Scan says that this tenant's release requires a scan after the upload.
 	Scan bool `json:"scan,omitempty"`
 }
 
-// ListFilesInput asks for the uploaded files of a stripe.
+// ListFilesInput names an uploaded file of a stripe.
 type ListFilesInput struct {
 	Connection string `json:"connection"`
 	// Stripe is "default" when empty.
 	Stripe string `json:"stripe,omitempty"`
-	// FileID is the file that is looked for: a list can be longer than a history should hold.
+	// FileID is the one file to return: the whole list may be too long for a history.
 	FileID string `json:"file_id"`
 	Poll
 }
 
-// File is an uploaded file. Its identity is the id: names and dates differ in spelling.
+// File is an uploaded file. Only its id identifies it: the service spells names and dates in several ways.
 type File struct {
 	ID         string `json:"id"`
 	Name       string `json:"name"`
@@ -61,7 +61,8 @@ type CreateDownloadPARByIDInput struct {
 	FileID     string `json:"file_id"`
 }
 
-// CreateUploadPAR asks for a URL to upload a file to. Repeating it makes another id; the unused one stays empty.
+// CreateUploadPAR asks for a URL to upload a file to. Repeating it creates another id; the unused one stays
+// empty.
 func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInput) (UploadPAR, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -73,7 +74,12 @@ func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInpu
 	if err != nil {
 		return UploadPAR{}, classifyCall(ctx, err)
 	}
-	return UploadPAR{PAR: conn.seal(par.PAR), FileID: par.FileID, CreateDate: par.CreateDate, Scan: conn.config.ScanAfterUpload}, nil
+	return UploadPAR{
+		PAR:        conn.seal(par.PAR),
+		FileID:     par.FileID,
+		CreateDate: par.CreateDate,
+		Scan:       conn.config.ScanAfterUpload,
+	}, nil
 }
 
 // ScanFileInput names an uploaded file to scan.
@@ -82,14 +88,14 @@ type ScanFileInput struct {
 	FileID     string `json:"file_id"`
 }
 
-// Scan is the answer to a scan.
+// Scan is the result of a scan.
 type Scan struct {
-	// Status is the service's word; it may be empty.
+	// Status is the service's text; it may be empty.
 	Status string `json:"status,omitempty"`
 }
 
-// ScanFile has an uploaded file scanned, where the tenant's release wants it before the file
-// is listed. A scan that the service says failed is Refused; repeating one does no harm.
+// ScanFile scans an uploaded file; some releases list a file only after that. A scan that fails is Refused.
+// Repeating it does no harm.
 func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -99,7 +105,7 @@ func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, erro
 	return Scan{Status: scan.Status}, classifyCall(ctx, err)
 }
 
-// ListFiles answers with a file's entry once the service lists it.
+// ListFiles returns a file's entry once the service lists it.
 func (a *Activities) ListFiles(ctx context.Context, in ListFilesInput) (File, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
@@ -114,7 +120,8 @@ func (a *Activities) ListFiles(ctx context.Context, in ListFilesInput) (File, er
 			return File{ID: f.ID, Name: f.Name, UploadDate: f.UploadDate, Stripe: f.StripeName}, nil
 		}
 	}
-	return File{}, a.stillWaiting(ctx, in.Since, "file id %s is not among the %d files that the service lists", in.FileID, len(listed))
+	return File{}, a.stillWaiting(ctx, in.Since,
+		"file id %s is not among the %d files that the service lists", in.FileID, len(listed))
 }
 
 // CreateDownloadPARByName asks for a URL to download the latest file of a name.

@@ -7,40 +7,42 @@ import (
 	"sync"
 )
 
-var errNoAnswer = errors.New("does not answer")
+var errNoResponse = errors.New("does not respond")
 
-// StoreProblems tells of each store why it cannot be reached; nil where it can. It is back when ctx is done,
-// whatever a store does.
+// StoreProblems returns for each store why it cannot be reached, nil when it can. It returns when ctx is
+// done, even if a store hangs.
 func StoreProblems(ctx context.Context, a *Activities) map[string]error {
-	return a.storeChecks.problems(ctx, a.stores.Names(), a.stores.Check)
+	return a.storeChecks.run(ctx, a.stores.Names(), a.stores.Check)
 }
 
-// storeChecks are the checks that have not come back. A file system that hangs heeds no context, and
-// each check of it would keep a thread: so a store is not asked again before it has answered.
+// storeChecks are the checks that have not returned. A file system that hangs ignores contexts, and each
+// check of it would keep a thread: so a store is not checked again before its last check returned.
 type storeChecks struct{ pending sync.Map }
 
-func (c *storeChecks) problems(ctx context.Context, names []string, check func(context.Context, string) error) map[string]error {
-	type answer struct {
+func (c *storeChecks) run(
+	ctx context.Context, names []string, check func(context.Context, string) error,
+) map[string]error {
+	type result struct {
 		name string
 		err  error
 	}
-	problems, answers, asked := map[string]error{}, make(chan answer, len(names)), 0
+	problems, results, started := map[string]error{}, make(chan result, len(names)), 0
 	for _, name := range names {
-		problems[name] = fmt.Errorf("store %s: %w", name, errNoAnswer)
+		problems[name] = fmt.Errorf("store %s: %w", name, errNoResponse)
 		if _, hangs := c.pending.LoadOrStore(name, true); hangs {
 			continue
 		}
-		asked++
+		started++
 		go func() {
 			err := check(ctx, name)
-			c.pending.Delete(name) // before the answer, or the next call would find it pending still
-			answers <- answer{name, err}
+			c.pending.Delete(name) // before the result, or the next call would still find it pending
+			results <- result{name, err}
 		}()
 	}
-	for range asked {
+	for range started {
 		select {
-		case is := <-answers:
-			problems[is.name] = is.err
+		case r := <-results:
+			problems[r.name] = r.err
 		case <-ctx.Done():
 			return problems
 		}
@@ -48,7 +50,7 @@ func (c *storeChecks) problems(ctx context.Context, names []string, check func(c
 	return problems
 }
 
-// RefusedLogins tells of each connection whether the service refused its credentials.
+// RefusedLogins reports for each connection whether the service refused its credentials.
 func RefusedLogins(a *Activities) map[string]bool {
 	refused := map[string]bool{}
 	for name, c := range a.connections {

@@ -15,7 +15,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
-// Measures of the activities. docs/metrics.md says what they mean.
+// Metrics of the activities. docs/metrics.md says what they mean.
 const (
 	serviceCallMetric   = "pbsm_service_call"
 	transferBytesMetric = "pbsm_transfer_bytes"
@@ -27,8 +27,8 @@ const (
 	directionDownload = "download"
 )
 
-// observer measures the exchanges of a connection and shows them as spans of the activity that
-// made them. Neither holds a URL: those of the object store are secrets.
+// observer records the exchanges of a connection as metrics, and as spans of the activity that made them.
+// Neither contains a URL: those of the object store are secrets.
 type observer struct {
 	metrics    client.MetricsHandler
 	connection string
@@ -37,7 +37,7 @@ type observer struct {
 func newObserver(metrics client.MetricsHandler, connection string) observer {
 	o := observer{metrics.WithTags(map[string]string{"connection": connection}), connection}
 	for _, direction := range []string{directionUpload, directionDownload} {
-		o.transferred(direction).Inc(0) // of a counter that begins later Prometheus cannot see the increase
+		o.transferred(direction).Inc(0) // Prometheus cannot see the first increase of a counter that does not exist yet
 	}
 	return o
 }
@@ -61,11 +61,13 @@ func (o observer) record(ctx context.Context, call string, status int, began tim
 	if !parent.IsRecording() {
 		return
 	}
-	_, span := parent.TracerProvider().Tracer("pbsmflow").Start(ctx, call, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(began),
+	_, span := parent.TracerProvider().Tracer("pbsmflow").Start(ctx, call,
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithTimestamp(began),
 		trace.WithAttributes(attribute.String("pbsm.connection", o.connection), attribute.String("pbsm.call", call)))
 	switch {
 	case status == 0:
-		span.SetStatus(codes.Error, "no answer")
+		span.SetStatus(codes.Error, "no response")
 	case status >= 400:
 		span.SetStatus(codes.Error, "")
 		fallthrough

@@ -12,41 +12,41 @@ type MigrationInput struct {
 	Code       string `json:"code"`
 }
 
-// MigrationStatusInput asks for a migration's status once it is no longer in progress.
+// MigrationStatusInput names a migration whose end is awaited.
 type MigrationStatusInput struct {
 	MigrationInput
 	Poll
 }
 
-// Migration is the service's answer about a migration.
+// Migration is the status of a migration.
 type Migration struct {
-	// Done is true when the migration is over and succeeded.
+	// Done: it has succeeded.
 	Done bool `json:"done"`
-	// Failed is true when it is over and failed.
+	// Failed: it has failed.
 	Failed bool `json:"failed,omitempty"`
-	// AlreadyComplete: it was over before it was asked for.
+	// AlreadyComplete: it was complete before this call.
 	AlreadyComplete bool   `json:"already_complete,omitempty"`
 	StatusCode      string `json:"status_code"`
-	// Message is the field errorMessage, which carries success texts too.
+	// Message is the field errorMessage, which has success texts too.
 	Message string `json:"message,omitempty"`
 }
 
-// ExportMigration starts an export. Safe to repeat: one in progress or complete is said to be so.
+// ExportMigration starts an export. It is safe to repeat: the service says when one is in progress or complete.
 func (a *Activities) ExportMigration(ctx context.Context, in MigrationInput) (Migration, error) {
 	return a.migrate(ctx, in, (*pbsm.Client).ExportMigration)
 }
 
-// ImportMigration starts an import. Safe to repeat: one in progress or complete is said to be so.
+// ImportMigration starts an import. It is safe to repeat: the service says when one is in progress or complete.
 func (a *Activities) ImportMigration(ctx context.Context, in MigrationInput) (Migration, error) {
 	return a.migrate(ctx, in, (*pbsm.Client).ImportMigration)
 }
 
-// ExportStatus answers when an export is over.
+// ExportStatus returns once an export has ended.
 func (a *Activities) ExportStatus(ctx context.Context, in MigrationStatusInput) (Migration, error) {
 	return a.awaitMigration(ctx, in, (*pbsm.Client).ExportStatus)
 }
 
-// ImportStatus answers when an import is over.
+// ImportStatus returns once an import has ended.
 func (a *Activities) ImportStatus(ctx context.Context, in MigrationStatusInput) (Migration, error) {
 	return a.awaitMigration(ctx, in, (*pbsm.Client).ImportStatus)
 }
@@ -62,7 +62,9 @@ func (a *Activities) migrate(ctx context.Context, in MigrationInput, call migrat
 	return newMigration(m), classifyCall(ctx, err)
 }
 
-func (a *Activities) awaitMigration(ctx context.Context, in MigrationStatusInput, call migrationCall) (Migration, error) {
+func (a *Activities) awaitMigration(
+	ctx context.Context, in MigrationStatusInput, call migrationCall,
+) (Migration, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Migration{}, err

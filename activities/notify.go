@@ -22,23 +22,23 @@ type NotifyResult struct {
 	Undelivered []string `json:"not_sent,omitempty"`
 }
 
-// PhaseRefused: a receiver said no, and would say so again. Or nobody knows whether it has the
-// message, and it could not tell a second one from the first.
+// PhaseRefused: a receiver refused the message and would refuse it again. Or it is unknown whether it has the
+// message, and it would not recognise a duplicate.
 const PhaseRefused = "refused"
 
-// delivery is how far a message is with one channel.
+// delivery is the state of a message in one channel.
 type delivery struct {
 	Phase string `json:"phase"`
 	Why   string `json:"why,omitempty"`
 }
 
-// Notify tells the channels of this worker's configuration that want it. One activity is for all
-// of them: its heartbeat says which of them have the message, so that an attempt after one was
-// down does not tell the others again, whichever worker makes it.
+// Notify sends a message through the channels of this worker's configuration that want it. One activity serves
+// all of them: its heartbeat says which of them have the message, so that an attempt after an outage of one
+// does not repeat it in the others, on any worker.
 //
-// As with a posting, Temporal must have confirmed "sending" before a message goes out. After
-// that it goes out again only when the receiver certainly does not have it, or knows it again by
-// its id, as a webhook does: otherwise a message could come twice.
+// As with a submission, Temporal must have confirmed "sending" before a message is sent. After that it is sent
+// again only when the receiver certainly does not have it, or recognises a duplicate by its id, as a webhook
+// does.
 func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult, error) {
 	info := activity.GetInfo(ctx)
 	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
@@ -49,7 +49,8 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 	}, of: map[string]delivery{}}
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &marks.of); err != nil {
-			return NotifyResult{}, temporal.NewNonRetryableApplicationError("what an earlier attempt told is unreadable", OutcomeUnknown, nil)
+			message := "the heartbeat of an earlier attempt is unreadable"
+			return NotifyResult{}, temporal.NewNonRetryableApplicationError(message, OutcomeUnknown, nil)
 		}
 	}
 	channels := a.channels.For(m.Event, m.Connection)
@@ -62,21 +63,22 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 	return marks.result(ctx, channels, &pauses)
 }
 
-// deliver sends a message through one channel, unless an earlier attempt did. It gives the pause
-// that the receiver asks for.
+// deliver sends a message through one channel, unless an earlier attempt did. It returns the pause that the
+// receiver requests.
 func (a *Activities) deliver(ctx context.Context, name string, m notify.Message, marks *deliveries) time.Duration {
 	switch earlier := marks.get(name); {
 	case earlier.Phase == PhaseAnswered, earlier.Phase == PhaseRefused:
 		return 0
 	case earlier.Phase == PhaseSending && !a.channels.Deduplicates(name):
-		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether it has the message: a worker stopped while it was on its way"})
+		why := "it is not known whether the message arrived: a worker stopped while sending it"
+		_ = marks.set(ctx, name, delivery{PhaseRefused, why})
 		return 0
 	}
 	err := marks.set(ctx, name, delivery{Phase: PhaseSending})
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		// Temporal may have taken the mark all the same: its answer was lost, or says that the activity is paused.
-		_ = marks.set(ctx, name, delivery{PhaseNotSent, "Temporal did not confirm the mark that goes before a message"})
+		// Temporal may have the mark nevertheless: the response was lost, or says that the activity is paused.
+		_ = marks.set(ctx, name, delivery{PhaseNotSent, "Temporal did not confirm the heartbeat that precedes a message"})
 		return 0
 	}
 	err = a.channels.Send(ctx, name, m)
@@ -92,16 +94,16 @@ func (a *Activities) deliver(ctx context.Context, name string, m notify.Message,
 		_ = marks.set(ctx, name, delivery{PhaseNotSent, failed.Text})
 		return failed.RetryAfter
 	default:
-		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether it has the message: " + failed.Text})
+		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether the message arrived: " + failed.Text})
 	}
 	return 0
 }
 
-// deliveries are how far a message is with each channel, kept in the heartbeat.
+// deliveries are the states of a message in its channels, kept in the heartbeat.
 type deliveries struct {
 	mark func(context.Context, map[string]delivery) error
 
-	mutex sync.Mutex // also while a mark is on its way: the last one holds all of them
+	mutex sync.Mutex // held while a heartbeat is sent: the last one must have all of them
 	of    map[string]delivery
 }
 
@@ -111,8 +113,8 @@ func (d *deliveries) get(name string) delivery {
 	return d.of[name]
 }
 
-// set keeps how far it is and returns once Temporal has confirmed it. A mark that is lost behind
-// a message costs a look at the log, never a second message.
+// set records a delivery and returns once Temporal has confirmed it. If the mark after a message is lost, an
+// operator has to check the channel; the message is never sent twice.
 func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
@@ -120,26 +122,27 @@ func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
 	return d.mark(ctx, maps.Clone(d.of))
 }
 
-// result is an error that is repeated while a channel is to be tried again.
+// result returns an error that is retried while a channel is to be tried again.
 func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync.Map) (NotifyResult, error) {
-	told := NotifyResult{}
+	var result NotifyResult
 	var again []string
 	var pause time.Duration
 	for _, name := range channels {
 		switch now := d.of[name]; now.Phase {
 		case PhaseAnswered:
-			told.Sent = append(told.Sent, name)
+			result.Sent = append(result.Sent, name)
 		case PhaseNotSent:
 			again = append(again, name+": "+now.Why)
-			asked, _ := pauses.Load(name)
-			pause = max(pause, asked.(time.Duration))
+			requested, _ := pauses.Load(name)
+			pause = max(pause, requested.(time.Duration))
 		default:
-			told.Undelivered = append(told.Undelivered, name+": "+now.Why)
+			result.Undelivered = append(result.Undelivered, name+": "+now.Why)
 		}
 	}
 	if len(again) > 0 {
-		return NotifyResult{}, temporal.NewApplicationErrorWithOptions(strings.Join(append(again, told.Undelivered...), "; "), Unavailable,
+		message := strings.Join(append(again, result.Undelivered...), "; ")
+		return NotifyResult{}, temporal.NewApplicationErrorWithOptions(message, Unavailable,
 			temporal.ApplicationErrorOptions{NextRetryDelay: beforeTimeout(ctx, pause)})
 	}
-	return told, nil
+	return result, nil
 }

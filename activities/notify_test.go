@@ -20,9 +20,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// Temporal may take the mark that goes before a message, and its answer be lost. Nothing was sent
-// then, and the next attempt sends it.
-func TestAMarkThatWasNotConfirmedDoesNotStopTheMessage(t *testing.T) {
+// Temporal may record the heartbeat that precedes a message, and its response be lost. Nothing was sent then, so
+// that the next attempt sends it.
+func TestNotify_unconfirmedHeartbeat(t *testing.T) {
 	for name, answer := range map[string]error{
 		"lost":   serviceerror.NewUnavailable("connection closed"),
 		"paused": activity.ErrActivityPaused,
@@ -47,22 +47,22 @@ func TestAMarkThatWasNotConfirmedDoesNotStopTheMessage(t *testing.T) {
 			answer = nil
 			next := activityEnv(a)
 			next.SetHeartbeatDetails(taken)
-			result, err := next.ExecuteActivity(a.Notify, message)
+			value, err := next.ExecuteActivity(a.Notify, message)
 			require.NoError(t, err)
-			var told NotifyResult
-			require.NoError(t, result.Get(&told))
-			require.Equal(t, NotifyResult{Sent: []string{"chat"}}, told)
+			var result NotifyResult
+			require.NoError(t, value.Get(&result))
+			require.Equal(t, NotifyResult{Sent: []string{"chat"}}, result)
 			require.Equal(t, 1, sent)
 		})
 	}
 }
 
-// A receiver may ask for more patience than there is left, and be back before. Temporal does not
-// repeat what would come after the deadline: nobody would be told, with time left.
-func TestAReceiversDelayDoesNotEndAMessageBeforeItsDeadline(t *testing.T) {
-	asked := 0
+// A receiver may request a longer delay than the time that is left, and be back earlier. Temporal does not retry
+// after the deadline, so that the message would not be sent while there is still time.
+func TestNotify_retriesDespiteALongRetryAfter(t *testing.T) {
+	calls := 0
 	chat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked++; asked == 1 {
+		if calls++; calls == 1 {
 			w.Header().Set("Retry-After", "600")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -77,11 +77,11 @@ func TestAReceiversDelayDoesNotEndAMessageBeforeItsDeadline(t *testing.T) {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterActivity(a)
-	env.ExecuteWorkflow(func(ctx workflow.Context) (told NotifyResult, err error) {
+	env.ExecuteWorkflow(func(ctx workflow.Context) (result NotifyResult, err error) {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: 5 * time.Minute})
-		err = workflow.ExecuteActivity(ctx, a.Notify, notify.Message{Event: notify.Failed, Subject: "nightly-close"}).Get(ctx, &told)
-		return told, err
+		err = workflow.ExecuteActivity(ctx, a.Notify, notify.Message{Event: notify.Failed, Subject: "nightly-close"}).Get(ctx, &result)
+		return result, err
 	})
 	require.NoError(t, env.GetWorkflowError())
-	require.Equal(t, 2, asked)
+	require.Equal(t, 2, calls)
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
-// PreparePipelineInput names a pipeline of the worker's folder, or holds one whole.
+// PreparePipelineInput names a pipeline in the worker's folder, or contains one.
 type PreparePipelineInput struct {
 	Connection string `json:"connection"`
 	// Name is a file in the pipelines folder, without its ending.
@@ -34,15 +34,15 @@ type PreparePipelineInput struct {
 	StartedAt time.Time `json:"started_at"`
 }
 
-// Plan is a pipeline rendered for a night, with every time of day turned into a moment.
+// Plan is a pipeline rendered for one as-of date, with every time of day resolved to a point in time.
 type Plan struct {
 	Name string `json:"name"`
-	// Deadline is the whole close's. Zero: none.
+	// Deadline is that of the close. Zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Audit is the "store/path" of the audit file; empty: none is written.
+	// Audit is the "store/path" of the audit file; empty: no audit file.
 	Audit string     `json:"audit,omitempty"`
 	Steps []PlanStep `json:"steps"`
-	// NotifyOn are the events that a channel of this worker wants to be told of.
+	// NotifyOn are the events that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
 }
 
@@ -56,8 +56,8 @@ type PlanStep struct {
 
 var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// PreparePipeline parses, validates and renders a pipeline for a night. Every problem is
-// named at once, a connection or store that this worker does not know among them.
+// PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
+// connections and stores.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
 	text, err := a.pipelineText(ctx, in)
 	if err != nil {
@@ -112,12 +112,12 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// storeAttempts is how often a store, or the pipelines folder, is tried, over some fifteen seconds, before a
-// night fails for it: what is away for a moment is no problem of the input.
+// storeAttempts is how often a store, or the pipelines folder, is tried before the close fails: about fifteen
+// seconds, so that a short outage is not taken for a mistake in the input.
 const storeAttempts = 5
 
-// unavailableAtFirst is for what may be there at the next attempt. At the last one it is refused: a night that has
-// not begun would wait for it unseen.
+// unavailableAtFirst returns an error that is retried until the last attempt, which refuses the input: a close
+// that has not begun would wait without anyone noticing.
 func unavailableAtFirst(ctx context.Context, problems ...string) error {
 	if activity.GetInfo(ctx).Attempt < storeAttempts {
 		return temporal.NewApplicationError(strings.Join(problems, "; "), Unavailable)
@@ -125,9 +125,9 @@ func unavailableAtFirst(ctx context.Context, problems ...string) error {
 	return InvalidInputError(problems...)
 }
 
-// unknownStore is the error of a job's first look at a store. A store that this worker does not have may be
-// in the configuration of one that is deployed right now; a name that is wrong stays wrong.
-// Behind the attempt at which that is refused the worker is wrong, not the name: another one had the store.
+// unknownStore classifies the error of a workflow's first access to a store. A store that this worker does not
+// have may be in the configuration of one that is being deployed; a wrong name stays wrong. After the attempt
+// that would refuse it, the worker is wrong and not the name: another worker had the store.
 func unknownStore(ctx context.Context, err error) error {
 	var wrong *stores.ReferenceError
 	switch {
@@ -139,7 +139,7 @@ func unknownStore(ctx context.Context, err error) error {
 	return unavailableAtFirst(ctx, wrong.Message)
 }
 
-// storeProblems looks at every store that the pipeline uses, before anything is moved.
+// storeProblems checks every store that the pipeline uses, before any transfer.
 func (a *Activities) storeProblems(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
 	known := a.stores.Names()
 	check := func(what, ref string) {
@@ -184,11 +184,12 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 }
 
 func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) ([]byte, error) {
-	if len(in.Definition) > 0 && string(in.Definition) != "null" { // which is how some languages leave a key out
+	if len(in.Definition) > 0 && string(in.Definition) != "null" { // some languages send null for a key that is not set
 		return definitionText(in.Definition)
 	}
 	if !pipelineName.MatchString(in.Name) {
-		return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not a name: letters, digits, dot, hyphen and underscore", in.Name))
+		return nil, InvalidInputError(fmt.Sprintf(
+			"%q is not the name of a pipeline (letters, digits, dot, hyphen and underscore)", in.Name))
 	}
 	for _, ending := range pipeline.Endings {
 		text, err := os.ReadFile(filepath.Join(a.pipelines, in.Name+ending))
@@ -200,10 +201,11 @@ func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) 
 		}
 	}
 	known := cmp.Or(strings.Join(pipelineNames(a.pipelines), ", "), "none")
-	return nil, InvalidInputError(fmt.Sprintf("pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
+	return nil, InvalidInputError(fmt.Sprintf(
+		"pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
 }
 
-// pipelineNames are the pipelines in a folder, in order; none where it cannot be read.
+// pipelineNames returns the pipelines in a folder, in order; none when it cannot be read.
 func pipelineNames(folder string) (names []string) {
 	entries, _ := os.ReadDir(folder)
 	for _, entry := range entries {
@@ -222,7 +224,7 @@ func definitionText(definition json.RawMessage) ([]byte, error) {
 	}
 	var text string
 	if err := json.Unmarshal(definition, &text); err != nil {
-		return nil, InvalidInputError("definition is neither an object nor a text: " + err.Error())
+		return nil, InvalidInputError("definition must be an object or a text: " + err.Error())
 	}
 	return []byte(text), nil
 }

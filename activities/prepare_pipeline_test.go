@@ -21,7 +21,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
-func TestADefinitionIsTextOrAnObject(t *testing.T) {
+func TestPreparePipeline_definitionIsTextOrObject(t *testing.T) {
 	for _, c := range []struct{ definition, want string }{
 		{`{"name": "n"}`, `{"name": "n"}`},
 		{`"name: n\n"`, "name: n\n"},
@@ -32,7 +32,7 @@ func TestADefinitionIsTextOrAnObject(t *testing.T) {
 	}
 }
 
-// refusedAfterAWhile carries an activity out as workflows do, until it is final.
+// refusedAfterAWhile executes an activity as workflows do, until its error is final.
 func refusedAfterAWhile(t *testing.T, fn, in any) *temporal.ApplicationError {
 	t.Helper()
 	const name = "Activity"
@@ -55,9 +55,8 @@ func refusedAfterAWhile(t *testing.T, fn, in any) *temporal.ApplicationError {
 	return failed
 }
 
-// A pipeline that cannot be read is tried for a moment, and then refused: a night that waits for it
-// before it has begun would be seen by nobody.
-func TestAPipelineThatCannotBeRead(t *testing.T) {
+// A close that waits for its pipeline before it has begun would wait without anyone noticing.
+func TestPreparePipeline_unreadableFile(t *testing.T) {
 	a, dir := withInbox(t)
 	a.pipelines = dir
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "nightly.yaml"), 0o700)) // readable by nobody, not even root
@@ -65,7 +64,7 @@ func TestAPipelineThatCannotBeRead(t *testing.T) {
 	require.Contains(t, failed.Message(), "nightly.yaml")
 }
 
-func TestADefinitionThatIsNullIsLeftOut(t *testing.T) {
+func TestPreparePipeline_nullDefinition(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "close.yaml"), []byte("name: close"), 0o600))
 	var in PreparePipelineInput
@@ -75,7 +74,7 @@ func TestADefinitionThatIsNullIsLeftOut(t *testing.T) {
 	require.Equal(t, "name: close", string(text))
 }
 
-func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
+func TestPreparePipeline_unknownName(t *testing.T) {
 	folder := t.TempDir()
 	for _, file := range []string{"month-end.json", "close.yaml", "close.yml", "notes.txt", ".hidden.yaml"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, file), nil, 0o600))
@@ -87,7 +86,7 @@ func TestAnUnknownPipelineIsRefusedWithThoseThatThereAre(t *testing.T) {
 	}
 }
 
-func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
+func TestUnknownStore_isRefusedAfterAWhile(t *testing.T) {
 	a, _ := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 	par, err := a.connections["prod"].service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
 	require.NoError(t, err)
@@ -103,8 +102,8 @@ func TestAStoreThatNoWorkerHasIsNotWaitedForUnseen(t *testing.T) {
 	}
 }
 
-// A file is waited for through many looks. One of them may be that of a worker that is being replaced.
-func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
+// A wait takes many attempts. One of them may be on a worker without the store, which is being replaced.
+func TestUnknownStore_waitSurvivesAWorkerWithoutTheStore(t *testing.T) {
 	dir := t.TempDir()
 	open := func(name string) *stores.Stores {
 		opened, err := stores.Open(t.Context(), map[string]stores.Settings{name: {URL: "file://" + dir}})
@@ -114,7 +113,7 @@ func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
 	}
 	a := &Activities{poll: config.Poll{Ratio: 0.05, Min: time.Second, Max: time.Minute}}
 	right, wrong := open("inbox"), open("reports")
-	look := func(ctx context.Context, in StatFileInput) (FileInfo, error) {
+	stat := func(ctx context.Context, in StatFileInput) (FileInfo, error) {
 		a.stores = right
 		switch activity.GetInfo(ctx).Attempt {
 		case 8:
@@ -127,11 +126,11 @@ func TestAWaitOutlivesAWorkerWithoutTheStore(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
-	env.RegisterActivityWithOptions(look, activity.RegisterOptions{Name: "look"})
+	env.RegisterActivityWithOptions(stat, activity.RegisterOptions{Name: "stat"})
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour})
 		in := StatFileInput{File: "inbox/gl.csv", Wait: true, Poll: Poll{Since: workflow.Now(ctx)}}
-		return workflow.ExecuteActivity(ctx, "look", in).Get(ctx, nil)
+		return workflow.ExecuteActivity(ctx, "stat", in).Get(ctx, nil)
 	})
 	require.NoError(t, env.GetWorkflowError())
 }

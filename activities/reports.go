@@ -27,10 +27,10 @@ type ReportStatusInput struct {
 	Poll
 }
 
-// Report is where the generation of a report stands.
+// Report is the status of a report's generation.
 type Report struct {
 	InstanceID string `json:"instance_id"`
-	// Status is the service's word.
+	// Status is the service's text.
 	Status string `json:"status"`
 	Done   bool   `json:"done"`
 	Failed bool   `json:"failed,omitempty"`

@@ -120,7 +120,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 	return result, err
 }
 
-// ListSentFiles answers once the service lists every file of a list.
+// ListSentFiles returns once the service lists every file of a list.
 func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) error {
 	conn, err := a.connection(in.Connection)
 	if err != nil {

@@ -74,8 +74,8 @@ const (
 	beatTimeout = 10 * time.Second
 )
 
-// beat returns what sends a heartbeat at once. When the answer says that the attempt has ended, the SDK
-// sends another one: it learns the same, and ends the context.
+// beat returns a function that sends a heartbeat at once. When the response says that the attempt has ended,
+// the SDK sends another one, so that it ends the context.
 func (a *Activities) beat(ctx context.Context) func(TransferProgress) error {
 	sdk := func(p TransferProgress) error {
 		activity.RecordHeartbeat(ctx, p)
@@ -188,8 +188,8 @@ func (t *transferAttempt) progress() TransferProgress {
 // An attempt that Temporal has given up may still reach the store, where another one writes a staging
 // file of the same name: to commit would put half of a file under the final name.
 //
-// Nobody can take over within the heartbeat timeout from the answer on. What remains is an attempt that
-// is suspended for that long between the answer and the commit, cut off from Temporal.
+// No other attempt can take over within the heartbeat timeout after the response. What remains is an attempt
+// that is suspended for that long between the response and the commit, cut off from Temporal.
 func (a *Activities) confirmOwnership(ctx context.Context, t *transferAttempt) error {
 	if a.temporal == nil {
 		return nil

@@ -284,15 +284,15 @@ func TestListSentFiles_failsOnADamagedList(t *testing.T) {
 	env := activityEnv(a)
 	_, err := env.ExecuteActivity(a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
 	require.NoError(t, err)
-	look := ListSentFilesInput{Connection: "prod", ListTo: "inbox/in.sent.jsonl"}
-	_, err = env.ExecuteActivity(a.ListSentFiles, look)
+	in := ListSentFilesInput{Connection: "prod", ListTo: "inbox/in.sent.jsonl"}
+	_, err = env.ExecuteActivity(a.ListSentFiles, in)
 	require.NoError(t, err)
 
 	name := filepath.Join(dir, "in.sent.jsonl")
 	list, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(name, append(list, list[:20]...), 0o600))
-	_, err = env.ExecuteActivity(a.ListSentFiles, look)
+	_, err = env.ExecuteActivity(a.ListSentFiles, in)
 	failed := applicationError(t, err)
 	require.Equal(t, Unavailable, failed.Type())
 	require.ErrorContains(t, failed, "inbox/in.sent.jsonl: line 2 is cut off")

@@ -14,15 +14,15 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
-// VerifyFileInput names a file and what it must hold.
+// VerifyFileInput names a file, and the figures that it must have.
 type VerifyFileInput struct {
 	// File is "store/path".
 	File   string        `json:"file"`
 	Expect verify.Expect `json:"expect"`
 }
 
-// VerifyFile reads a file once and compares it with what is expected. Every figure that is not
-// as expected is named, with what was found, in one final error of type VerificationFailed.
+// VerifyFile reads a file once and compares its figures with the expected ones. The final error, of type
+// VerificationFailed, has every difference.
 func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify.Figures, error) {
 	promised, err := a.manifest(ctx, in)
 	if err != nil {
@@ -40,11 +40,14 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, classifyCall(ctx, err)
 	}
 	defer source.Close()
-	found, err := verify.Measure(untilDone{ctx, source}, verify.Layout(in.File, in.Expect, promised), heartbeat(ctx, info.Size))
+	layout := verify.Layout(in.File, in.Expect, promised)
+	found, err := verify.Measure(untilDone{ctx, source}, layout, heartbeat(ctx, info.Size))
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):
-		return found, verificationFailed(in, verify.Mismatch{What: "form", Expected: "a well-formed CSV file", Found: malformed.Error()})
+		return found, verificationFailed(in, verify.Mismatch{
+			What: "form", Expected: "a well-formed CSV file", Found: malformed.Error(),
+		})
 	case err != nil:
 		return found, classifyCall(ctx, fmt.Errorf("read %s: %w", in.File, err))
 	}
@@ -55,7 +58,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 	return found, nil
 }
 
-// untilDone reads no further once its context has ended: a folder's files do not heed it.
+// untilDone stops reading when its context ends; the files of a folder ignore it.
 type untilDone struct {
 	ctx context.Context
 	io.Reader
@@ -68,7 +71,7 @@ func (u untilDone) Read(p []byte) (int, error) {
 	return u.Reader.Read(p)
 }
 
-// manifest reads what the file's sender promises. Without one nothing is promised.
+// manifest returns the figures that the file's sender promises; none without a manifest.
 func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.Expect, error) {
 	ref := in.Expect.Manifest
 	if ref == "" {
@@ -76,14 +79,18 @@ func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.E
 	}
 	text, err := a.readAtMost(ctx, ref, verify.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "no such file"})
+		return verify.Expect{}, verificationFailed(in, verify.Mismatch{
+			What: "manifest", Expected: ref, Found: "no such file",
+		})
 	}
 	if err != nil {
 		return verify.Expect{}, classifyCall(ctx, err)
 	}
 	promised, err := verify.ParseManifest(text, path.Base(in.File))
 	if err != nil {
-		return verify.Expect{}, verificationFailed(in, verify.Mismatch{What: "manifest", Expected: ref, Found: "one that " + err.Error()})
+		return verify.Expect{}, verificationFailed(in, verify.Mismatch{
+			What: "manifest", Expected: ref, Found: "one that " + err.Error(),
+		})
 	}
 	return promised, nil
 }
@@ -93,6 +100,7 @@ func verificationFailed(in VerifyFileInput, wrong ...verify.Mismatch) error {
 	for i, m := range wrong {
 		texts[i] = m.String()
 	}
-	message := fmt.Sprintf("%s is not what is expected: %s; mend it or what is expected of it, then retry", in.File, strings.Join(texts, "; "))
+	message := fmt.Sprintf("%s is not what is expected: %s; correct the file or what is expected of it, then retry",
+		in.File, strings.Join(texts, "; "))
 	return temporal.NewNonRetryableApplicationError(message, VerificationFailed, nil, wrong)
 }

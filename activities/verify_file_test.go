@@ -18,7 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
-// withInbox are activities that have one store, a folder.
+// withInbox are activities with one store, a folder.
 func withInbox(t *testing.T) (*Activities, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func TestVerifyFile(t *testing.T) {
 		{name: "as expected", files: map[string]string{"gl.csv": "ID,BALANCE\n1,10.10\n2,20.20\n", "m.json": manifest},
 			expect: verify.Expect{Manifest: "inbox/m.json", Rows: n(2)},
 			want:   verify.Figures{Bytes: 27, Rows: 2, SHA256: "a3", Totals: map[string]string{"BALANCE": "30.30"}}},
-		{name: "every figure that is not is named", files: map[string]string{"gl.csv": "ID,BALANCE\n1,10.10\n", "m.json": manifest},
+		{name: "all differences are listed", files: map[string]string{"gl.csv": "ID,BALANCE\n1,10.10\n", "m.json": manifest},
 			expect: verify.Expect{Manifest: "inbox/m.json", Bytes: n(1), Totals: map[string]string{"ID": "2"}},
 			wrong: []string{"inbox/gl.csv is not what is expected", "bytes: expected 1, found 19", "rows: expected 2 (inbox/m.json), found 1",
 				"total ID: expected 2, found 1", "total BALANCE: expected 30.30 (inbox/m.json), found 10.10"}},
@@ -90,67 +90,7 @@ func TestVerifyFile(t *testing.T) {
 	}
 }
 
-func TestStatFileKnowsWhenAFileIsComplete(t *testing.T) {
-	changed := time.Date(2026, 10, 31, 1, 0, 0, 0, time.UTC)
-	whole := map[string]string{"gl.csv": "A\n1\n"}
-	marked := map[string]string{"gl.csv": "A\n1\n", "gl.done": ""}
-	before := func(size int64, since time.Duration) *unchanged {
-		return &unchanged{FileInfo{File: "inbox/gl.csv", Size: size, Modified: changed}, time.Now().Add(-since)}
-	}
-	for _, c := range []struct {
-		name   string
-		files  map[string]string
-		in     StatFileInput
-		before *unchanged // what the last look saw
-		want   string     // the error's type; empty: found
-		text   string
-		delay  time.Duration
-	}{
-		{name: "there", files: whole},
-		{name: "not there", want: FileMissing, text: "inbox/gl.csv is not in its store"},
-		{name: "not there yet", in: StatFileInput{Wait: true}, want: StillWaiting, delay: time.Second},
-		{name: "not there at last", in: StatFileInput{Wait: true, Last: true}, want: FileMissing},
-		{name: "no marker", files: whole, in: StatFileInput{Marker: "inbox/gl.done"}, want: FileMissing, text: "its marker inbox/gl.done is not"},
-		{name: "no marker yet", files: whole, in: StatFileInput{Marker: "inbox/gl.done", Wait: true}, want: StillWaiting, text: "inbox/gl.done is not there yet", delay: time.Second},
-		{name: "marked", files: marked, in: StatFileInput{Marker: "inbox/gl.done", Wait: true}},
-		{name: "seen for the first time", files: whole, in: StatFileInput{StableFor: time.Minute}, want: StillWaiting, delay: time.Minute},
-		{name: "seen before, not for long enough", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(4, 20*time.Second), want: StillWaiting, delay: 40 * time.Second},
-		{name: "grown since", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(3, time.Hour), want: StillWaiting, delay: time.Minute},
-		{name: "stable", files: whole, in: StatFileInput{StableFor: time.Minute}, before: before(4, time.Minute)},
-		{name: "not stable at last", files: whole, in: StatFileInput{StableFor: time.Minute, Last: true}, want: FileMissing, text: "has not been stable for 1m0s"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			a, dir := withInbox(t)
-			put(t, dir, c.files)
-			for name := range c.files {
-				require.NoError(t, os.Chtimes(filepath.Join(dir, name), changed, changed))
-			}
-			var suite testsuite.WorkflowTestSuite
-			env := suite.NewTestActivityEnvironment()
-			env.RegisterActivity(a)
-			if c.before != nil {
-				env.SetHeartbeatDetails(*c.before)
-			}
-			in := c.in
-			in.File, in.Since = "inbox/gl.csv", time.Now()
-			answer, err := env.ExecuteActivity(a.StatFile, in)
-			if c.want == "" {
-				require.NoError(t, err)
-				var found FileInfo
-				require.NoError(t, answer.Get(&found))
-				require.Equal(t, FileInfo{File: "inbox/gl.csv", Size: 4, Modified: changed.Local()}, FileInfo{File: found.File, Size: found.Size, Modified: found.Modified.Local()})
-				return
-			}
-			failed := applicationError(t, err)
-			require.Equal(t, c.want, failed.Type(), failed)
-			require.True(t, strings.Contains(failed.Error(), c.text), failed)
-			require.Equal(t, c.want == FileMissing, failed.NonRetryable())
-			require.InDelta(t, c.delay.Seconds(), failed.NextRetryDelay().Seconds(), 0.5)
-		})
-	}
-}
-
-func TestACheckThatIsCancelledEnds(t *testing.T) {
+func TestVerifyFile_cancel(t *testing.T) {
 	a, dir := withInbox(t)
 	put(t, dir, map[string]string{"gl.csv": "ID,BALANCE\n" + strings.Repeat("1,10.10\n", 1<<20)})
 	ctx, cancel := context.WithCancel(t.Context())

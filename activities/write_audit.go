@@ -14,41 +14,40 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
-// WriteAuditInput is the record of a close, and where it is kept.
+// WriteAuditInput is the record of a close, and its file.
 type WriteAuditInput struct {
 	// File is "store/path".
 	File   string       `json:"file"`
 	Record audit.Record `json:"record"`
 }
 
-// AuditWritten says where the record is.
+// AuditWritten names the file of the record, and has its seal.
 type AuditWritten struct {
 	File string `json:"file"`
 	audit.Seal
-	// Unsound says why the record does not stand in the file that was asked for.
+	// Unsound says why the record is not in the file of the input.
 	Unsound string `json:"unsound,omitempty"`
 }
 
 // maxAudit is the size of a file to which a record can be added, in bytes.
 const maxAudit = 256 << 20
 
-// WriteAudit adds a record to its file, behind those of earlier runs of the close. Repeating
-// it writes the same bytes. A file that is not sound is left as it is, as evidence, and the
-// record goes into one of its own beside it.
+// WriteAudit appends a record to its file, after those of earlier runs of the close. Repeating it writes the
+// same bytes. A damaged file is kept as it is, as evidence, and the record is written to a file beside it.
 func (a *Activities) WriteAudit(ctx context.Context, in WriteAuditInput) (AuditWritten, error) {
 	written, err := a.appendAudit(ctx, in.File, in.Record)
 	var broken *audit.Broken
 	if errors.As(err, &broken) {
 		written, err = a.appendAudit(ctx, beside(in.File, in.Record.Execution), in.Record)
-		written.Unsound = fmt.Sprintf("%s is not sound, %v", in.File, broken)
+		written.Unsound = fmt.Sprintf("%s is damaged, %v", in.File, broken)
 	}
-	if errors.As(err, &broken) { // somebody has been at that one as well
+	if errors.As(err, &broken) { // that one is damaged as well
 		err = temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s: %v", in.File, broken), Refused, nil)
 	}
 	return written, classifyCall(ctx, err)
 }
 
-// beside is a file's name with a mark before its ending.
+// beside returns a file's name with a mark before its ending.
 func beside(file, mark string) string {
 	ending := path.Ext(file)
 	return strings.TrimSuffix(file, ending) + "." + mark + ending
@@ -74,7 +73,7 @@ func (a *Activities) appendAudit(ctx context.Context, file string, record audit.
 	return AuditWritten{File: file, Seal: end}, target.Commit()
 }
 
-// readAtMost reads a file whole; one that is larger is an error.
+// readAtMost reads a whole file, and refuses one that is larger than most bytes.
 func (a *Activities) readAtMost(ctx context.Context, ref string, most int64) ([]byte, error) {
 	source, err := a.stores.Open(ctx, ref)
 	if err != nil {
@@ -82,7 +81,8 @@ func (a *Activities) readAtMost(ctx context.Context, ref string, most int64) ([]
 	}
 	defer source.Close()
 	if source.Size() > most {
-		return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s has %d bytes; at most %d are read", ref, source.Size(), most), Refused, nil)
+		message := fmt.Sprintf("%s has %d bytes; the maximum is %d", ref, source.Size(), most)
+		return nil, temporal.NewNonRetryableApplicationError(message, Refused, nil)
 	}
 	return io.ReadAll(source)
 }

@@ -102,7 +102,7 @@ func requireError(t *testing.T, err error) *Error {
 	return e
 }
 
-// requireNoSecret looks at an error, all that it wraps, and all their fields.
+// requireNoSecret checks an error, all that it wraps, and all their fields.
 func requireNoSecret(t *testing.T, err error) {
 	t.Helper()
 	for ; err != nil; err = errors.Unwrap(err) {
@@ -232,7 +232,7 @@ func TestTransfer_unexpectedResponses(t *testing.T) {
 	}
 }
 
-// raw answers with these bytes and closes the connection.
+// raw responds with these bytes and closes the connection.
 func raw(text string) func(*store, http.ResponseWriter, *http.Request) {
 	return func(_ *store, w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -357,7 +357,7 @@ func TestTransfer_noServer(t *testing.T) {
 	e := requireError(t, err)
 	assert.True(t, e.Temporary)
 	var network *net.OpError
-	assert.ErrorAs(t, err, &network, "the cause can be looked at")
+	assert.ErrorAs(t, err, &network, "the cause is wrapped")
 }
 
 func TestTransfer_cancelAndStall(t *testing.T) {
@@ -591,7 +591,7 @@ func TestUpload_cancelDuringABrokenResponse(t *testing.T) {
 		ended <- err
 	}()
 	<-began
-	time.Sleep(50 * time.Millisecond) // the first byte of the answer is there
+	time.Sleep(50 * time.Millisecond) // the first byte of the response has arrived
 	cancel()
 	select {
 	case err := <-ended:

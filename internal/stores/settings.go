@@ -131,7 +131,8 @@ func ParseURL(text string) (*url.URL, error) {
 	}
 	kind, ok := kinds[u.Scheme]
 	if !ok {
-		return nil, fmt.Errorf("the scheme %q is not supported; supported: %s", u.Scheme, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		return nil, fmt.Errorf("the scheme %q is not supported; supported: %s",
+			u.Scheme, strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 	}
 	if err := kind.check(u); err != nil {
 		return nil, err
@@ -172,7 +173,8 @@ func checkS3(u *url.URL) error {
 	q := u.Query()
 	switch {
 	case u.User != nil:
-		return errors.New("credentials do not belong in the URL: use access_key and secret_key, or the AWS SDK's default sources")
+		return errors.New("credentials do not belong in the URL: " +
+			"use access_key and secret_key, or the AWS SDK's default sources")
 	case u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return errors.New("use s3://bucket?region=R&endpoint=https://HOST&prefix=FOLDER, without a path")
 	case !bucketPattern.MatchString(u.Host):
@@ -189,7 +191,8 @@ func checkS3(u *url.URL) error {
 		return nil
 	}
 	e, err := url.Parse(q.Get("endpoint"))
-	if err != nil || e.Hostname() == "" || e.User != nil || e.RawQuery != "" || e.Fragment != "" || strings.Trim(e.Path, "/") != "" {
+	if err != nil || e.Hostname() == "" || e.User != nil || e.RawQuery != "" || e.Fragment != "" ||
+		strings.Trim(e.Path, "/") != "" {
 		return errors.New("the endpoint must be an https URL with only a host")
 	}
 	if e.Scheme != "https" && (e.Scheme != "http" || !httpx.IsLoopback(e.Hostname())) {

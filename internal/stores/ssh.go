@@ -157,7 +157,8 @@ func explained(address string, err error) error {
 			"the connection may be intercepted: %w", address, err)
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		// Not retried: that would lock the user out.
-		return fmt.Errorf("the server %s does not accept the user with this key or password: %w: %w", address, fs.ErrPermission, err)
+		return fmt.Errorf("the server %s does not accept the user with this key or password: %w: %w",
+			address, fs.ErrPermission, err)
 	}
 	return err
 }
@@ -223,7 +224,8 @@ var preferred = []string{
 
 func byFingerprint(want string) (hostCheck, error) {
 	if !strings.HasPrefix(want, "SHA256:") || len(want) != len("SHA256:")+43 {
-		return hostCheck{}, fmt.Errorf("%q is not a fingerprint such as SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", want)
+		return hostCheck{}, fmt.Errorf(
+			"%q is not a fingerprint such as SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", want)
 	}
 	callback := func(host string, _ net.Addr, key ssh.PublicKey) error {
 		if shown := ssh.FingerprintSHA256(key); shown != want {

@@ -53,7 +53,7 @@ func TestStage_resumes(t *testing.T) {
 	d, err = s.Stage(t.Context(), ref, "close/prod/another/report")
 	require.NoError(t, err)
 	_, held = d.Existing()
-	assert.Zero(t, held, "another key, another draft")
+	assert.Zero(t, held, "another key, another staging file")
 	require.NoError(t, d.Abort())
 
 	d, err = s.Stage(t.Context(), ref, "close/prod/night/report")

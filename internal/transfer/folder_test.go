@@ -88,7 +88,7 @@ func newCaller(saved []byte) *caller {
 	return c
 }
 
-// bucket answers like a server whose list has milliseconds and whose HEAD has seconds.
+// bucket responds like a server whose list has milliseconds and whose HEAD has seconds.
 type bucket struct {
 	listed string                 // the size of in/gl.csv in the list
 	etag   func(heads int) string // of in/gl.csv

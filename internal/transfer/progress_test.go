@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// It takes time to look at what an earlier attempt moved, and none of it was moved in that time.
+// An attempt takes a while to check what an earlier one moved. None of that was moved in that time.
 func TestProgress_rateExcludesEarlierAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &Attempt{Moved: func(int64) {}}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// rows counts the records of what passes: of a CSV file those below the header, where a
-// line break within quotes does not end one; of any other file the lines.
+// rows counts the records of what is written to it: of a CSV file those below the header, where a line break
+// within quotes does not end one; of any other file the lines.
 type rows struct {
 	csv     bool
 	ended   int64
@@ -21,7 +21,7 @@ func newRows(name string) *rows {
 	return &rows{csv: strings.EqualFold(path.Ext(name), ".csv")}
 }
 
-// Write goes from quote to quote, for a ledger has a billion bytes and few of them.
+// Write searches for the next quote: a ledger has a billion bytes and few quotes.
 func (r *rows) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		piece, quote := rest, -1
@@ -52,7 +52,7 @@ func (r *rows) count() int64 {
 	return n
 }
 
-// MarshalBinary lets a later attempt go on counting.
+// MarshalBinary lets a later attempt continue the count.
 func (r *rows) MarshalBinary() ([]byte, error) {
 	flags := byte(0)
 	for i, set := range []bool{r.quoted, r.partial} {
@@ -63,7 +63,7 @@ func (r *rows) MarshalBinary() ([]byte, error) {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(r.ended)), flags), nil
 }
 
-// UnmarshalBinary goes on where another count of the same file stopped.
+// UnmarshalBinary continues the count of an earlier attempt at the same file.
 func (r *rows) UnmarshalBinary(state []byte) error {
 	if len(state) != 9 {
 		return errors.New("not a count of rows")

@@ -35,7 +35,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// naive is the same by single bytes.
+// naive counts byte by byte.
 func naive(content []byte) int64 {
 	ended, quoted, partial := int64(0), false, false
 	for _, c := range content {

@@ -131,7 +131,7 @@ func TestNotify_channelDownForGood(t *testing.T) {
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
-	for _, part := range []string{"not every notification was delivered (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether it has the message", "box: ", "authentication failed"} {
+	for _, part := range []string{"not every notification was delivered (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether the message arrived", "box: ", "authentication failed"} {
 		require.Contains(t, last, part)
 	}
 	log, err := os.ReadFile(n.Worker.Stderr)
