@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The document's samples as they stand in it. Its line breaks within strings
-// come from the page layout; they make the JSON invalid, and the client reads
-// it all the same.
+// The document's samples, verbatim. Line breaks within strings come from the page layout; they make the JSON
+// invalid, and the client must read it nevertheless.
 const (
 	sampleUpload = `{
   "payload": {
@@ -257,8 +256,8 @@ var (
 	}
 )
 
-// What goes out, and the document's sample of what comes back.
-func TestCalls(t *testing.T) {
+// The request, and the document's sample of its response.
+func TestClient_calls(t *testing.T) {
 	const base, ext = "/aaitestdev1001-prd", "/aaitestdev1001-prd/SchedulerService/rest-api/v1/external/"
 	run := fmt.Sprintf(`{"batchName":"B2001","batchRunId":%q}`, runID)
 	service := map[string]string{"ofs_service_id": "PBSM"}
@@ -365,9 +364,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// Every trap: what comes back, and what the client makes of it. want is the
-// success, or else the Error is described.
-func TestAnswers(t *testing.T) {
+// Every trap: a response, and what the client makes of it. want is the success; otherwise the Error is described.
+func TestClient_responses(t *testing.T) {
 	const final, temporary = false, true
 	type row struct {
 		call         func(context.Context, *Client) (any, error)
@@ -476,7 +474,7 @@ func TestAnswers(t *testing.T) {
 		"trigger: 400 that names a run":            {call: trigger, status: 400, reply: `{"batchRunId":"B1"}`},
 		"trigger: failure at 200":                  unknown(trigger, 200, sampleCode(CodeFailure), "-1"),
 		"trigger: unknown code":                    unknown(trigger, 200, sampleCode("42"), "42"),
-		"trigger: empty answer":                    unknown(trigger, 200, ``, ""),
+		"trigger: empty response":                  unknown(trigger, 200, ``, ""),
 		"trigger: empty object":                    unknown(trigger, 200, `{}`, ""),
 		"trigger: null":                            unknown(trigger, 200, `null`, ""),
 		"trigger: array":                           unknown(trigger, 200, `[]`, ""),
@@ -485,7 +483,7 @@ func TestAnswers(t *testing.T) {
 		"trigger: JSON labelled as a page":         {call: trigger, status: 201, reply: `{"statusCode":"0","batchRunId":"B1"}`, labelled: "text/html;charset=UTF-8", want: Run{ID: "B1"}},
 		"trigger: page without a bracket":          {call: trigger, status: 404, reply: "No healthy upstream", labelled: "text/html", notProcessed: true, temporary: temporary},
 		"trigger: JSON cut off":                    unknown(trigger, 200, sampleTrigger[:120], ""),
-		"trigger: two answers in one":              unknown(trigger, 200, sampleTrigger+sampleTrigger, ""),
+		"trigger: two responses in one":            unknown(trigger, 200, sampleTrigger+sampleTrigger, ""),
 		"trigger: 500":                             unknown(trigger, 500, `{"message":"x"}`, ""),
 		"trigger: 503":                             {call: trigger, status: 503, reply: `{}`, header: []string{"Retry-After", "7"}, temporary: temporary},
 		"trigger: 408":                             unknown(trigger, 408, `{}`, ""),
@@ -507,7 +505,7 @@ func TestAnswers(t *testing.T) {
 		"interrupt: already interrupted at 400":    ok(interrupt, 400, `{"statusCode":-7}`, Run{ID: runID, AlreadyInterrupted: true}),
 		"interrupt: not ongoing":                   refused(interrupt, 200, sampleCode(CodeNotOngoing), "-8"),
 		"interrupt: not ongoing at 500":            refused(interrupt, 500, sampleCode(CodeNotOngoing), "-8"),
-		"interrupt: no run id in the answer":       ok(interrupt, 200, `{"statusCode":"0"}`, Run{ID: runID}),
+		"interrupt: no run id in the response":     ok(interrupt, 200, `{"statusCode":"0"}`, Run{ID: runID}),
 		"interrupt: success at 500":                unknown(interrupt, 500, sampleInterrupt, "0"),
 		"run status: outer success proves nothing": unknown(status, 200, `{"statusCode":"0","status":"success","batchStatus":"SUCCESSFUL"}`, "0"),
 		"run status: outer failure":                unknown(status, 200, `{"statusCode":"-1","batchStatusCode":"0"}`, "-1"),
@@ -553,7 +551,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestUnknownOutcomeNamesTheRunItSaw(t *testing.T) {
+func TestTrigger_unknownOutcomeNamesRun(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(500, sampleTrigger)
 	_, err := trigger(t.Context(), s.client(t))
@@ -561,8 +559,8 @@ func TestUnknownOutcomeNamesTheRunItSaw(t *testing.T) {
 	require.ErrorContains(t, err, "not known whether the service acted")
 }
 
-// The calls about files answer in a payload, also when they say no.
-func TestWhatIsSaidInAPayloadIsShown(t *testing.T) {
+// Responses about files have a payload, even when they refuse.
+func TestError_explanationInPayload(t *testing.T) {
 	s := newService(t)
 	for _, status := range []int{200, 400} {
 		s.answer = reply(status, `{"payload":{"status":"failed","errorCode":"OBJ-7","errorMessage":"The bucket is full."}}`)
@@ -574,13 +572,13 @@ func TestWhatIsSaidInAPayloadIsShown(t *testing.T) {
 	}
 }
 
-// A request with faults is not sent, and every fault is named.
-func TestRequestFaults(t *testing.T) {
+// A request with problems is not sent, and every problem is named.
+func TestClient_invalidRequests(t *testing.T) {
 	s := newService(t)
 	c := s.client(t)
 	for name, tt := range map[string]struct {
-		call   func(context.Context, *Client) (any, error)
-		faults []string
+		call     func(context.Context, *Client) (any, error)
+		problems []string
 	}{
 		"upload": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateUploadPAR(ctx, UploadRequest{FileName: "-x y", FileSize: 1, MimeType: "image/png", Prefix: "a\n"})
@@ -592,20 +590,20 @@ func TestRequestFaults(t *testing.T) {
 		"download": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateDownloadPARByName(ctx, DownloadRequest{Prefix: " "})
 		}, []string{"file name is missing", "prefix must not start"}},
-		"download by id": {func(ctx context.Context, c *Client) (any, error) { return c.CreateDownloadPARByID(ctx, "../9916") }, []string{`file id "../9916" cannot stand in a path`}},
+		"download by id": {func(ctx context.Context, c *Client) (any, error) { return c.CreateDownloadPARByID(ctx, "../9916") }, []string{`file id "../9916" cannot be part of a path`}},
 		"scan":           {func(ctx context.Context, c *Client) (any, error) { return c.ScanFile(ctx, "") }, []string{"file id is missing"}},
-		"export":         {func(ctx context.Context, c *Client) (any, error) { return c.ExportMigration(ctx, "a/b") }, []string{`migration code "a/b" cannot stand in a path`}},
-		"import status":  {func(ctx context.Context, c *Client) (any, error) { return c.ImportStatus(ctx, "..") }, []string{`migration code ".." cannot stand in a path`}},
+		"export":         {func(ctx context.Context, c *Client) (any, error) { return c.ExportMigration(ctx, "a/b") }, []string{`migration code "a/b" cannot be part of a path`}},
+		"import status":  {func(ctx context.Context, c *Client) (any, error) { return c.ImportStatus(ctx, "..") }, []string{`migration code ".." cannot be part of a path`}},
 		"report": {func(ctx context.Context, c *Client) (any, error) {
 			return c.GenerateReport(ctx, ReportRequest{ReportDefType: "\n"})
 		}, []string{"report code is missing", "report type is missing", "report definition type must not"}},
 		"report status": {func(ctx context.Context, c *Client) (any, error) { return c.ReportStatus(ctx, ReportStatusRequest{}) }, []string{"report code is missing", "report instance id is missing"}},
 		"trigger of a batch": {func(ctx context.Context, c *Client) (any, error) {
 			return c.Trigger(ctx, TriggerRequest{Type: Batch, Params: map[string]string{"$FICMISDATE$": "31-10-2026", "": "x"}, Batches: []BatchParams{{}}, HeldTasks: []string{""}})
-		}, []string{"code is missing", "a batch takes parameters of its own", `"31-10-2026" is not a date`, "parameter is missing", "name of batch 1 is missing", "held tasks: code 1 is missing"}},
+		}, []string{"code is missing", "a batch has parameters of its own", `"31-10-2026" is not a date`, "parameter is missing", "name of batch 1 is missing", "held tasks: code 1 is missing"}},
 		"trigger of a group": {func(ctx context.Context, c *Client) (any, error) {
 			return c.Trigger(ctx, TriggerRequest{Code: "G", Type: BatchGroup, Params: map[string]string{"a": "b"}, Batches: []BatchParams{{BatchName: "B"}, {BatchName: "B", Params: map[string]string{"$FICMISDATE$": "today"}}}})
-		}, []string{"a batch group takes the parameters of its batches", "batch B is named twice", `parameter of batch B $FICMISDATE$ "today"`}},
+		}, []string{"a batch group has the parameters of its batches", "batch B is named twice", `parameter of batch B $FICMISDATE$ "today"`}},
 		"trigger of nothing": {func(ctx context.Context, c *Client) (any, error) { return c.Trigger(ctx, TriggerRequest{Code: "B"}) }, []string{`type "" is neither`}},
 		"status": {func(ctx context.Context, c *Client) (any, error) {
 			return c.Status(ctx, StatusRequest{Tasks: []string{"\n"}})
@@ -617,15 +615,15 @@ func TestRequestFaults(t *testing.T) {
 			e := asError(t, err)
 			require.True(t, e.NotProcessed)
 			require.False(t, e.Temporary)
-			for _, fault := range tt.faults {
-				require.ErrorContains(t, err, fault)
+			for _, problem := range tt.problems {
+				require.ErrorContains(t, err, problem)
 			}
 		})
 	}
 	require.Zero(t, s.count("calls")+s.count("logins"))
 }
 
-func TestReportsNeedAnAppID(t *testing.T) {
+func TestGenerateReport_needsAppID(t *testing.T) {
 	s := newService(t)
 	_, err := report(t.Context(), s.client(t, func(c *Config) { c.AppID = "" }))
 	require.ErrorContains(t, err, "app id of the connection is missing")
@@ -638,7 +636,7 @@ func TestMimeTypeFor(t *testing.T) {
 }
 
 // Table 10-1, row by row.
-func TestStatusCodes(t *testing.T) {
+func TestStatusCode(t *testing.T) {
 	for _, tt := range []struct {
 		code              StatusCode
 		text              string
@@ -673,7 +671,7 @@ func TestStatusCodes(t *testing.T) {
 	require.Equal(t, "I'm a teapot", HTTPStatusText(http.StatusTeapot))
 }
 
-func TestPARShowsOnlyItsHost(t *testing.T) {
+func TestPAR_showsOnlyHost(t *testing.T) {
 	const raw, shown = "https://objects.example.com:8443/p/SECRET/n/ns/b/bucket/o/x?SECRET=1", "https://objects.example.com:8443/[PAR]"
 	p := par(t, raw)
 	require.Equal(t, raw, p.Expose())
@@ -728,8 +726,8 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// Nothing in the source document deletes a file: the list of a tenant that uploads folders grows for years.
-func TestAFileListMayBeLong(t *testing.T) {
+// No documented call deletes a file: the list of a tenant that uploads folders grows for years.
+func TestListFiles_long(t *testing.T) {
 	const files = 100_000
 	entries := make([]string, files)
 	for i := range entries {
@@ -743,8 +741,8 @@ func TestAFileListMayBeLong(t *testing.T) {
 	require.Equal(t, "99999", got[files-1].ID)
 }
 
-// The document has the path of the status in two spellings, and an export has been taken when its status is asked for.
-func TestAStatusPathThatIsNotThereIsNamed(t *testing.T) {
+// The document has two spellings of the path of the status.
+func TestExportStatus_adviceForWrongPath(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(404, `{"error":"Not Found"}`)
 	c := s.client(t)

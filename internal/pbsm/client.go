@@ -1,16 +1,12 @@
 // Package pbsm is a typed client of the REST APIs of Oracle Financial Services
 // Profitability and Balance Sheet Management Cloud Service, release 24.03.01.
 //
-// One method is one call of the document; the files follow its chapters. The
-// client is lenient in decoding, strict in what it sends, and strict before it
-// calls anything a success: HTTP 2xx and a body that says so. Whatever else
-// comes back is an *Error, which tells whether the service certainly did not
-// act (NotProcessed) and whether trying again makes sense (Temporary). Except
-// for one replay after a 401 it never repeats a request: that is the caller's
-// decision.
+// Each method is one call of the document; the files follow its chapters. The client is lenient when it decodes, strict
+// in what it sends, and strict about what counts as a success: HTTP 2xx and a body that says so. Anything else is an
+// *Error, which says whether the service certainly did not act (NotProcessed) and whether another attempt makes sense
+// (Temporary). Except for one replay after a 401, the client never repeats a request: that is the caller's decision.
 //
-// Tokens never leave the client, and pre-authenticated URLs leave it only
-// through PAR.Expose.
+// Tokens never leave the client, and pre-authenticated URLs leave it only through PAR.Expose.
 package pbsm
 
 import (
@@ -39,7 +35,7 @@ type DynamicParamsFormat string
 // Formats of dynamicParamList.
 const (
 	DynamicParamsJSON   DynamicParamsFormat = "json"   // an object for a batch, an array for a group
-	DynamicParamsString DynamicParamsFormat = "string" // the same as a JSON-encoded string, for older siblings
+	DynamicParamsString DynamicParamsFormat = "string" // the same, as a string that contains JSON, for older releases
 )
 
 // ReportStatusBody is what the report status call sends.
@@ -51,7 +47,7 @@ const (
 	ReportStatusBodyObject ReportStatusBody = "object" // an empty JSON object, for gateways that insist on a body
 )
 
-// Config is a connection to one tenant. Empty fields take the defaults named here.
+// Config is a connection to one tenant. Empty fields have the defaults named here.
 type Config struct {
 	BaseURL     string // https://HOST/TENANT
 	TokenURL    string // https://IAM/oauth2/v1/token
@@ -67,8 +63,8 @@ type Config struct {
 	Username     string
 	Password     string
 
-	CAFile   string // PEM, trusted besides the system's authorities
-	Insecure bool   // skip the verification of certificates
+	CAFile   string // certificates in PEM form, trusted in addition to the system's
+	Insecure bool   // certificates are not verified
 
 	Timeout time.Duration // of one exchange, default 60s
 
@@ -77,17 +73,17 @@ type Config struct {
 	ReportStatusBody    ReportStatusBody    // default ReportStatusBodyNone
 	ReportDefType       string              // default V
 	MaxFileSize         int64               // bytes, default one less than 10 TB (10^13)
-	ExtraHeaders        map[string]string   // sent with every call but the token's, spelled as given
+	ExtraHeaders        map[string]string   // sent with every call but that for a token, spelled as given
 
-	Observe func(context.Context, Exchange) // told of every exchange; may be nil
+	Observe func(context.Context, Exchange) // called after every exchange; may be nil
 }
 
-// Exchange is one request and its answer, for measures and traces.
+// Exchange is one request and its response, for metrics and traces.
 type Exchange struct {
-	Call   string // "token" for one with the token endpoint
-	Status int    // of HTTP; 0 when there was no answer
+	Call   string // "token" for a call of the token endpoint
+	Status int    // of HTTP; 0 without a response
 	Began  time.Time
-	Took   time.Duration // until the answer's header
+	Took   time.Duration // until the header of the response
 }
 
 const (
@@ -119,8 +115,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate names every fault of the configuration, joined; nil when there is
-// none. It reads CAFile.
+// Validate returns all problems of the configuration, joined. It reads CAFile.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	problems := []error{
@@ -169,7 +164,7 @@ func (c Config) Validate() error {
 // PathPattern is the form of Config.MigrationStatusPath.
 var PathPattern = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
 
-// check names the field whose value is at fault.
+// check puts the name of the field in front of the problem of its value.
 func check(name string, err error) error {
 	if err == nil {
 		return nil
@@ -179,8 +174,8 @@ func check(name string, err error) error {
 
 func checkHeaderValue(name, value string) error { return check(name, httpx.CheckHeaderValue(value)) }
 
-// ownHeaders are set by the client or belong to the connection. An idempotency
-// key is among them because it would let the transport repeat a POST.
+// ownHeaders are set by the client or belong to the connection. An idempotency key is among them because it would
+// permit the transport to repeat a POST.
 var ownHeaders = map[string]bool{
 	"accept": true, "authorization": true, "content-type": true, "content-length": true, "host": true,
 	"connection": true, "expect": true, "keep-alive": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
@@ -189,15 +184,15 @@ var ownHeaders = map[string]bool{
 	"reportcode": true, "reporttype": true, "appid": true, "reportdeftype": true, "reportinstanceid": true,
 }
 
-// IsOwnHeader tells whether a header cannot be among Config.ExtraHeaders.
+// IsOwnHeader reports whether a header must not be among Config.ExtraHeaders.
 func IsOwnHeader(name string) bool { return ownHeaders[strings.ToLower(name)] }
 
 func checkExtraHeader(name, value string) error {
 	switch {
 	case !httpx.HeaderName.MatchString(name):
-		return fmt.Errorf("extra header %q is not a header name", name)
+		return fmt.Errorf("extra header %q is not the name of a header", name)
 	case IsOwnHeader(name):
-		return fmt.Errorf("extra header %q is the client's own", name)
+		return fmt.Errorf("extra header %q is set by the client itself", name)
 	}
 	return checkHeaderValue("extra header "+name, value)
 }
@@ -210,7 +205,7 @@ func (c Config) secrets() []string {
 	return secrets
 }
 
-// String names the connection without its secrets.
+// String identifies the connection without its secrets.
 func (c Config) String() string {
 	return fmt.Sprintf("pbsm.Config{%s at %s}", c.RemoteUser, c.BaseURL)
 }
@@ -225,11 +220,11 @@ func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 type Client struct {
 	cfg    Config
 	pooled *http.Client // for calls that may be repeated
-	single *http.Client // for calls that must not
+	single *http.Client // for calls that must not be
 	tokens *tokens
 }
 
-// New validates the configuration, naming every fault, and makes no call.
+// New validates the configuration and makes no call. The error names all problems.
 func New(cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -248,17 +243,15 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Format shows the connection's name under every verb, and no secret.
+// Format shows the connection without its secrets under every verb.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "pbsm.Client{%v}", c.cfg) }
 
-// newTransport makes a pool of connections or, for requests that must not be
-// sent twice, one fresh HTTP/1.1 connection per request. On a fresh connection
-// the transport never repeats a request by itself, and no idle connection that
-// the server has just closed can make the outcome uncertain.
+// newTransport returns a pool of connections or, for requests that must not be sent twice, a fresh HTTP/1.1 connection
+// for each request. On a fresh connection the transport never repeats a request, and the outcome cannot become unknown
+// because the server has just closed an idle connection.
 //
-// All calls share one HTTP/2 connection. One that a firewall has forgotten would
-// be used until the system gives it up, after a quarter of an hour: it is pinged
-// when it is silent, and given up before a call on it runs out of time.
+// All other calls share one HTTP/2 connection. If a firewall drops it silently, the system would notice only after a
+// quarter of an hour: therefore an idle connection is pinged, and closed before a call on it reaches its timeout.
 func newTransport(conf *tls.Config, fresh bool, timeout time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -274,8 +267,7 @@ func newTransport(conf *tls.Config, fresh bool, timeout time.Duration) *http.Tra
 	}
 }
 
-// sameHostGET follows a redirect only from a GET and only within the host; any
-// other is handed to the caller as the answer.
+// sameHostGET follows a redirect only for a GET and only within the host; any other is returned as the response.
 func sameHostGET(next *http.Request, via []*http.Request) error {
 	first := via[0]
 	if first.Method != http.MethodGet || next.URL.Scheme != "https" || next.URL.Host != first.URL.Host || len(via) > maxRedirects {
@@ -284,7 +276,7 @@ func sameHostGET(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// call is a request in the document's terms.
+// call is a request in the terms of the document.
 type call struct {
 	name, subject string
 	method, path  string // path is escaped, below the base URL
@@ -292,16 +284,15 @@ type call struct {
 	header        map[string]string // besides the common ones
 	body          any               // nil for none
 	scheduler     bool              // a call of chapter 10
-	once          bool              // posting it twice does harm
-	runID         string            // the run that the request names
-	maxAnswer     int               // in bytes; maxBody when 0
+	once          bool              // a submission: it must happen at most once
+	runID         string            // the run that the request is about
+	maxResponse   int               // in bytes; maxBody when 0
 	notFound      string            // what to check at 404; base_url and the name or id when empty
 }
 
-// do sends a request with a valid token, once more with a new one if the
-// service answers 401 and does not hint that it acted, and returns what came back. It fails when there is no
-// HTTP answer; whether an answer is a success is the chapter's to judge.
-func (c *Client) do(ctx context.Context, r call) (*answer, error) {
+// do sends a request with a valid token. If the service answers 401 and gives no hint that it acted, do sends it once
+// more with a new token. It fails without an HTTP response; the caller judges whether a response is a success.
+func (c *Client) do(ctx context.Context, r call) (*response, error) {
 	var body []byte
 	if r.body != nil {
 		var err error
@@ -314,7 +305,7 @@ func (c *Client) do(ctx context.Context, r call) (*answer, error) {
 		return nil, r.withoutToken(err)
 	}
 	a, err := c.exchange(ctx, r, body, token)
-	if err != nil || a.status != http.StatusUnauthorized || r.once && a.said().actedOn(r) {
+	if err != nil || a.status != http.StatusUnauthorized || r.once && a.explanation().actedOn(r) {
 		return a, err
 	}
 	if token, err = c.tokens.renew(ctx, token); err != nil {
@@ -323,14 +314,14 @@ func (c *Client) do(ctx context.Context, r call) (*answer, error) {
 	return c.exchange(ctx, r, body, token)
 }
 
-func (r call) limit() int { return cmp.Or(r.maxAnswer, maxBody) }
+func (r call) limit() int { return cmp.Or(r.maxResponse, maxBody) }
 
 func (r call) withoutToken(err error) error {
 	return fmt.Errorf("%s was not sent: %w", strings.TrimSpace(r.name+" "+r.subject), err)
 }
 
-func (c *Client) exchange(ctx context.Context, r call, body []byte, token string) (*answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, fmt.Errorf("no answer within %s: %w", c.cfg.Timeout, context.DeadlineExceeded))
+func (c *Client) exchange(ctx context.Context, r call, body []byte, token string) (*response, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, fmt.Errorf("no response within %s: %w", c.cfg.Timeout, context.DeadlineExceeded))
 	defer cancel()
 	ctx, connected := httpx.TraceConnection(ctx)
 
@@ -350,24 +341,24 @@ func (c *Client) exchange(ctx context.Context, r call, body []byte, token string
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(resp.Body, int64(r.limit())+1))
-	a := newAnswer(r, resp.StatusCode, resp.Header, content, endedBy(ctx, err))
+	a := newResponse(r, resp.StatusCode, resp.Header, content, endedBy(ctx, err))
 	a.redact = c.tokens.redact
 	return a, nil
 }
 
-// observe tells of an exchange. The answer is nil when there was none.
-func (c Config) observe(ctx context.Context, call string, began time.Time, answer *http.Response) {
+// observe reports an exchange. response is nil when there was none.
+func (c Config) observe(ctx context.Context, call string, began time.Time, response *http.Response) {
 	if c.Observe == nil {
 		return
 	}
-	seen := Exchange{Call: call, Began: began, Took: time.Since(began)}
-	if answer != nil {
-		seen.Status = answer.StatusCode
+	exchange := Exchange{Call: call, Began: began, Took: time.Since(began)}
+	if response != nil {
+		exchange.Status = response.StatusCode
 	}
-	c.Observe(ctx, seen)
+	c.Observe(ctx, exchange)
 }
 
-// endedBy prefers the context's reason to the error that it led to.
+// endedBy returns the cause of a cancelled context instead of the error that it led to.
 func endedBy(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
@@ -388,8 +379,8 @@ func (c *Client) request(ctx context.Context, r call, body []byte, token string)
 	if err != nil {
 		return nil, err
 	}
-	req.GetBody = nil // without it the transport cannot repeat what it has begun to send
-	// Keys go in directly: Set would change their spelling.
+	req.GetBody = nil // without it the transport cannot repeat a request that it has begun to send
+	// Assigned directly, because Set would change the spelling.
 	set := func(name, value string) { req.Header[name] = []string{value} }
 	for name, value := range c.cfg.ExtraHeaders {
 		set(name, value)
@@ -409,14 +400,14 @@ func (c *Client) request(ctx context.Context, r call, body []byte, token string)
 	return req, nil
 }
 
-// pathSegment escapes a code or an id for a path. What could leave its place in
-// the path, here or in a gateway that decodes twice, is refused.
+// pathSegment escapes a code or an id for a path. It refuses what could change the path, here or in a gateway that
+// decodes twice.
 func pathSegment(what, value string) (string, error) {
 	if err := checkHeaderValue(what, value); err != nil {
 		return "", err
 	}
 	if value == "." || value == ".." || len(value) > maxID || strings.ContainsAny(value, `/\%?#;`) {
-		return "", fmt.Errorf("%s %q cannot stand in a path", what, oneLine(value, 80))
+		return "", fmt.Errorf("%s %q cannot be part of a path", what, oneLine(value, 80))
 	}
 	return url.PathEscape(value), nil
 }

@@ -62,7 +62,7 @@ type received struct {
 	header                   http.Header
 }
 
-// service is an HTTPS server that issues tokens and answers calls as told.
+// service is an HTTPS server that issues tokens and answers calls with a handler.
 type service struct {
 	*httptest.Server
 	caFile string
@@ -174,15 +174,14 @@ func asError(t testing.TB, err error) *Error {
 	return e
 }
 
-// trigger is the call that most of the tests about transport use: the one that
-// must never be repeated.
+// trigger is the call that most transport tests use, because it must never be repeated.
 func trigger(ctx context.Context, c *Client) (any, error) {
 	return c.Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch, Params: map[string]string{"$FICMISDATE$": "2026-10-31"}})
 }
 
 func list(ctx context.Context, c *Client) (any, error) { return c.ListFiles(ctx, "") }
 
-func TestTransport(t *testing.T) {
+func TestDo_transport(t *testing.T) {
 	cert, _ := privateCA(t)
 	elsewhere := httptest.NewUnstartedServer(reply(200, `{"payload":[]}`))
 	elsewhere.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
@@ -210,20 +209,20 @@ func TestTransport(t *testing.T) {
 		notProcessed, temporary bool
 		calls                   int
 	}{
-		"nobody listens":                          {change: func(c *Config) { c.BaseURL = strings.Replace(closed.URL, "http:", "https:", 1) }, call: trigger, notProcessed: true, temporary: true},
-		"TLS handshake hangs":                     {change: func(c *Config) { c.BaseURL, c.Timeout = "https://"+silent.Addr().String(), 150*time.Millisecond }, call: trigger, notProcessed: true, temporary: true},
-		"closed after the request was read":       {answer: hangUp, call: trigger, temporary: true, calls: 1},
-		"no answer in time":                       {answer: never, change: func(c *Config) { c.Timeout = 150 * time.Millisecond }, call: trigger, temporary: true, calls: 1},
-		"answer cut off":                          {answer: reply(200, `{"statusCode":"0","batchRunId":"B2001_1"}`, "Content-Length", "500"), call: trigger, temporary: true, calls: 1},
-		"answer cut off, refused by HTTP status":  {answer: reply(403, `{"status":`, "Content-Length", "500"), call: trigger, notProcessed: true, calls: 1},
-		"answer too large":                        {answer: reply(200, `{"x":"`+strings.Repeat("x", maxBody)+`"}`), call: trigger, temporary: true, calls: 1},
-		"status read, closed after request":       {answer: hangUp, call: func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, StatusRequest{RunID: "R1"}) }, temporary: true, calls: 1},
-		"redirect of a POST is not followed":      {answer: reply(302, ``, "Location", "/elsewhere"), call: trigger, temporary: true, calls: 1},
-		"permanent redirect of a POST is final":   {answer: reply(308, ``, "Location", "/elsewhere"), call: trigger, calls: 1},
-		"GET is not redirected to another host":   {answer: reply(302, ``, "Location", elsewhere.URL), change: func(c *Config) { c.Insecure = true }, call: list, temporary: true, calls: 1},
-		"GET is not redirected to plain http":     {answer: func(w http.ResponseWriter, r *http.Request) { reply(302, ``, "Location", "http://"+r.Host+"/x")(w, r) }, call: list, temporary: true, calls: 1},
-		"GET is not redirected for ever":          {answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) }, call: list, temporary: true, calls: maxRedirects + 1},
-		"certificate of an authority not trusted": {change: func(c *Config) { c.CAFile = foreignCA }, call: trigger, notProcessed: true},
+		"connection refused":                       {change: func(c *Config) { c.BaseURL = strings.Replace(closed.URL, "http:", "https:", 1) }, call: trigger, notProcessed: true, temporary: true},
+		"TLS handshake hangs":                      {change: func(c *Config) { c.BaseURL, c.Timeout = "https://"+silent.Addr().String(), 150*time.Millisecond }, call: trigger, notProcessed: true, temporary: true},
+		"closed after the request was read":        {answer: hangUp, call: trigger, temporary: true, calls: 1},
+		"no response in time":                      {answer: never, change: func(c *Config) { c.Timeout = 150 * time.Millisecond }, call: trigger, temporary: true, calls: 1},
+		"response cut off":                         {answer: reply(200, `{"statusCode":"0","batchRunId":"B2001_1"}`, "Content-Length", "500"), call: trigger, temporary: true, calls: 1},
+		"response cut off, refused by HTTP status": {answer: reply(403, `{"status":`, "Content-Length", "500"), call: trigger, notProcessed: true, calls: 1},
+		"response too large":                       {answer: reply(200, `{"x":"`+strings.Repeat("x", maxBody)+`"}`), call: trigger, temporary: true, calls: 1},
+		"status read, closed after request":        {answer: hangUp, call: func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, StatusRequest{RunID: "R1"}) }, temporary: true, calls: 1},
+		"redirect of a POST is not followed":       {answer: reply(302, ``, "Location", "/elsewhere"), call: trigger, temporary: true, calls: 1},
+		"permanent redirect of a POST is final":    {answer: reply(308, ``, "Location", "/elsewhere"), call: trigger, calls: 1},
+		"GET is not redirected to another host":    {answer: reply(302, ``, "Location", elsewhere.URL), change: func(c *Config) { c.Insecure = true }, call: list, temporary: true, calls: 1},
+		"GET is not redirected to plain http":      {answer: func(w http.ResponseWriter, r *http.Request) { reply(302, ``, "Location", "http://"+r.Host+"/x")(w, r) }, call: list, temporary: true, calls: 1},
+		"GET is not redirected forever":            {answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) }, call: list, temporary: true, calls: maxRedirects + 1},
+		"certificate of an authority not trusted":  {change: func(c *Config) { c.CAFile = foreignCA }, call: trigger, notProcessed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
@@ -243,9 +242,8 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// A server that closes an idle connection just as a request arrives makes Go's
-// transport send that request again, unless it must not.
-func TestTriggerIsSentOnceOnWarmConnections(t *testing.T) {
+// If a server closes an idle connection just as a request arrives, Go's transport sends the request again.
+func TestTrigger_isSentOnceDespiteIdleConnections(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)
 	c := s.client(t)
@@ -255,12 +253,12 @@ func TestTriggerIsSentOnceOnWarmConnections(t *testing.T) {
 	for i := range 20 {
 		_, err = trigger(t.Context(), c)
 		require.False(t, asError(t, err).NotProcessed)
-		require.Equal(t, 2+i, s.count("calls"), "one request more for each trigger")
+		require.Equal(t, 2+i, s.count("calls"), "one more request for each trigger")
 		require.Equal(t, "HTTP/1.1", s.calls[1+i].proto)
 	}
 }
 
-func TestTriggersUseFreshConnectionsOthersShare(t *testing.T) {
+func TestTrigger_usesFreshConnections(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"statusCode":"0","batchRunId":"R1","batchStatusCode":"2","payload":[]}`)
 	c := s.client(t)
@@ -280,7 +278,7 @@ func TestTriggersUseFreshConnectionsOthersShare(t *testing.T) {
 	require.Equal(t, "HTTP/2.0", s.calls[0].proto)
 }
 
-func TestRedirectOfGETWithinHostIsFollowed(t *testing.T) {
+func TestDo_followsRedirectOfGETWithinHost(t *testing.T) {
 	s := newService(t)
 	s.answer = func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/moved" {
@@ -294,7 +292,7 @@ func TestRedirectOfGETWithinHostIsFollowed(t *testing.T) {
 	require.Equal(t, "Bearer token-1", s.calls[1].header.Get("Authorization"))
 }
 
-func TestCancelledCallSaysSo(t *testing.T) {
+func TestDo_cancelled(t *testing.T) {
 	s := newService(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s.answer = func(_ http.ResponseWriter, r *http.Request) {
@@ -307,8 +305,8 @@ func TestCancelledCallSaysSo(t *testing.T) {
 	require.False(t, asError(t, err).NotProcessed)
 }
 
-// The spelling of headers is lost on net/http's server, so this one reads bytes.
-func TestWireSpelling(t *testing.T) {
+// net/http's server normalises the spelling of headers, so this one reads bytes.
+func TestDo_headerSpelling(t *testing.T) {
 	cert, file := privateCA(t)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
 	require.NoError(t, err)
@@ -346,20 +344,20 @@ func TestWireSpelling(t *testing.T) {
 	}
 }
 
-func TestConfigNamesEveryFault(t *testing.T) {
+func TestConfig_Validate_namesEveryProblem(t *testing.T) {
 	_, err := New(Config{
 		BaseURL: "http://user:hunter22@host", TokenURL: "https://iam?x=1", CAFile: "/does/not/exist", Timeout: -1, MaxFileSize: 1,
 		DynamicParams: "xml", ReportStatusBody: "full", MigrationStatusPath: "/../x", TenantID: "a\nb", Password: " secret-word ",
 		ExtraHeaders: map[string]string{"Idempotency-Key": "1", "Authorization": "Basic x", "bad name": "v", "X-Ok": "a\r\nb"},
 	})
-	for _, fault := range []string{
+	for _, problem := range []string{
 		"base URL must start with https://", "token URL must not have a query", "tenant id must not contain control characters", "service id is missing", "remote user is missing",
 		"client id is missing", "client secret is missing", "username is missing", "password must not start or end with a space",
 		"timeout -1ns is negative", "maximum file size 1", `dynamic params "xml"`, `report status body "full"`, `migration status path "/../x"`,
-		`"Idempotency-Key" is the client's own`, `"Authorization" is the client's own`, `"bad name" is not a header name`, "X-Ok must not contain control characters",
+		`"Idempotency-Key" is set by the client itself`, `"Authorization" is set by the client itself`, `"bad name" is not the name of a header`, "X-Ok must not contain control characters",
 		"CA file",
 	} {
-		require.ErrorContains(t, err, fault)
+		require.ErrorContains(t, err, problem)
 	}
 	require.NotContains(t, err.Error(), "hunter22")
 	require.NotContains(t, err.Error(), "secret-word")
@@ -369,7 +367,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	require.ErrorContains(t, Config{CAFile: notPEM}.Validate(), "contains no certificate in PEM form")
 }
 
-func TestInsecureOnlyIfSaidSo(t *testing.T) {
+func TestConfig_insecure(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)
 	_, err := list(t.Context(), s.client(t, func(c *Config) { c.CAFile = "" }))
@@ -381,8 +379,8 @@ func TestInsecureOnlyIfSaidSo(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The document has people save the server's own certificate, not its authority's.
-func TestCAFileMayHoldTheServersCertificate(t *testing.T) {
+// The document says to save the server's own certificate, not its authority's.
+func TestConfig_CAFile_serverCertificate(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)
 	file := filepath.Join(t.TempDir(), "outcert.pem")
@@ -391,7 +389,7 @@ func TestCAFileMayHoldTheServersCertificate(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestSecretsAreNotPrinted(t *testing.T) {
+func TestClient_printsNoSecrets(t *testing.T) {
 	s := newService(t)
 	c := s.client(t)
 	_, err := c.Login(t.Context())
@@ -402,8 +400,8 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// What the service says may echo what it was sent.
-func TestErrorsCarryNoSecrets(t *testing.T) {
+// The service's text may echo what it was sent.
+func TestError_containsNoSecrets(t *testing.T) {
 	jwt := "eyJ4NXQjUzI1NiI6I1F5azRtb3pI.eyJhbGciOiJSUzI1NiJ9.sQXj0iohsSIEmQ"
 	par := "https://objectstorage.us-phoenix-1.oraclecloud.com/p/bdSI-hzigiAoUU0lyEKnuK0YGs05L172gt/n/ns/b/bucket/o/x"
 	echo := strings.Join([]string{
@@ -431,7 +429,7 @@ func TestErrorsCarryNoSecrets(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestError_text(t *testing.T) {
 	e := &Error{
 		Call: "trigger", Subject: "B2001", HTTPStatus: 409, Code: "-3", Text: "no such batch", Advice: "check the code", Err: errors.New("because"),
 	}
@@ -451,8 +449,8 @@ func TestPathSegment(t *testing.T) {
 	}
 }
 
-// A firewall that forgets a connection lets nothing through it, and tells nobody.
-func TestADeadConnectionIsNotUsedForLong(t *testing.T) {
+// A firewall may drop a connection silently.
+func TestDo_abandonsDeadConnection(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)
 	through, err := net.Listen("tcp", "127.0.0.1:0")

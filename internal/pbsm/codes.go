@@ -6,8 +6,8 @@ import "net/http"
 // Source: chapter 10, Rest API Status Codes.
 type StatusCode string
 
-// The scheduler's documented codes. CodeSuccess to CodeHeld say how a call, a
-// run or a task stands; CodeNoObject to CodeNotOngoing refuse a request.
+// The scheduler's documented codes. CodeSuccess to CodeHeld are the status of a call, a run or a task; CodeNoObject to
+// CodeNotOngoing refuse a request.
 const (
 	CodeSuccess            StatusCode = "0"
 	CodeFailure            StatusCode = "-1"
@@ -48,8 +48,8 @@ func (c StatusCode) Text() string { return statusTexts[c] }
 // Known reports whether the document lists the code.
 func (c StatusCode) Known() bool { return statusTexts[c] != "" }
 
-// Terminal reports whether a run with this code has ended, well or not. A held
-// run, and one with an unknown code, has not.
+// Terminal reports whether a run with this code has ended, successfully or not. A held run, and one with an unknown
+// code, has not.
 func (c StatusCode) Terminal() bool {
 	switch c {
 	case CodeSuccess, CodeFailure, CodeInterrupted, CodeAborted:
@@ -58,11 +58,10 @@ func (c StatusCode) Terminal() bool {
 	return false
 }
 
-// Succeeded reports whether a run with this code ended well.
+// Succeeded reports whether a run with this code succeeded.
 func (c StatusCode) Succeeded() bool { return c == CodeSuccess }
 
-// Refusal reports whether the code, answered to a call, says that the request
-// was refused and nothing was done.
+// Refusal reports whether the code, in response to a call, says that the request was refused and nothing was done.
 func (c StatusCode) Refusal() bool {
 	switch c {
 	case CodeNoObject, CodeInvalidArguments, CodeInvalidHeaders, CodeNoJob, CodeAlreadyInterrupted, CodeNotOngoing:
@@ -101,10 +100,9 @@ var migrationTexts = map[MigrationCode]string{
 // Text is the document's description, "" for a code it does not list.
 func (c MigrationCode) Text() string { return migrationTexts[c] }
 
-// The HTTP statuses that the document lists, in its sense where that differs
-// from the standard's. 409 is documented as a wrong content type, the meaning
-// of 415; a client must take it for the conflict that it is.
-// Source: chapter 1, Status Code.
+// httpTexts are the HTTP statuses that the document lists, in its meaning where that differs from the standard's.
+// The document describes 409 as a wrong content type, which is the meaning of 415; a client must treat it as the
+// conflict that it is. Source: chapter 1, Status Code.
 var httpTexts = map[int]string{
 	http.StatusOK:                   "the request was completed",
 	http.StatusCreated:              "a resource was created",
@@ -122,8 +120,7 @@ var httpTexts = map[int]string{
 	http.StatusServiceUnavailable:   "overloaded, in maintenance or not running",
 }
 
-// HTTPStatusText describes a status as the service means it, falling back to
-// the standard's text.
+// HTTPStatusText describes a status in the service's meaning, or else with the standard's text.
 func HTTPStatusText(status int) string {
 	if text, ok := httpTexts[status]; ok {
 		return text
@@ -131,9 +128,8 @@ func HTTPStatusText(status int) string {
 	return http.StatusText(status)
 }
 
-// refusingStatuses are answers by which a server says that it did not carry
-// the request out. 408 is not among them: gateways answer it when the service
-// behind them is slow.
+// refusingStatuses say that the server did not process the request. 408 is not among them: gateways send it when the
+// service behind them is slow.
 var refusingStatuses = map[int]bool{
 	http.StatusBadRequest:                  true,
 	http.StatusUnauthorized:                true,

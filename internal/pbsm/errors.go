@@ -15,28 +15,28 @@ import (
 
 const (
 	maxErrorText  = 500
-	maxFaults     = 4000 // of a request with many faults, every one of which is named
+	maxProblems   = 4000 // of a request with many problems, all of which are named
 	maxRetryAfter = time.Hour
 )
 
-// Error is a call that did not succeed. The two questions a caller has are
-// answered by NotProcessed and Temporary; the rest is for people.
+// Error is a call that did not succeed. NotProcessed and Temporary say what a caller may do next; the other fields are
+// for operators.
 type Error struct {
 	Call       string // "trigger", "file list", "token", ...
 	Subject    string // the batch and run id, file, report or migration
-	HTTPStatus int    // 0 when there was no answer
-	Code       string // the service's own code: a StatusCode, a MigrationCode or an OAuth error
+	HTTPStatus int    // 0 without a response
+	Code       string // the service's code: a StatusCode, a MigrationCode or an OAuth error
 	Text       string // what the service said: one line, at most 500 bytes, secrets removed
-	Advice     string // what a person can do next
+	Advice     string // what an operator can do next
 
 	// NotProcessed: it is certain that the service did not act on the request.
 	NotProcessed bool
-	// Temporary: the same request may succeed later. False means final.
+	// Temporary: the same request may succeed later. Otherwise the error is final.
 	Temporary bool
-	// RetryAfter is the wait that the service asked for, at most an hour; 0 when it did not.
+	// RetryAfter is how long the service asks to wait, at most an hour; 0 when it does not.
 	RetryAfter time.Duration
 
-	Err error // the cause, if it is not the service's answer
+	Err error // the cause, if it is not the service's response
 }
 
 func (e *Error) Error() string {
@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 		parts = append(parts, code)
 	}
 	if e.Err != nil {
-		parts = append(parts, oneLine(redactPatterns(strings.ReplaceAll(e.Err.Error(), "\n", "; ")), maxFaults))
+		parts = append(parts, oneLine(redactPatterns(strings.ReplaceAll(e.Err.Error(), "\n", "; ")), maxProblems))
 	}
 	if e.Text != "" {
 		parts = append(parts, strconv.Quote(e.Text))
@@ -70,30 +70,30 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// invalid is a request that was not sent because of its own faults.
-func (r call) invalid(faults ...error) error {
-	err := errors.Join(faults...)
+// invalid is the error of a request that was not sent because it has problems.
+func (r call) invalid(problems ...error) error {
+	err := errors.Join(problems...)
 	if err == nil {
 		return nil
 	}
 	return &Error{Call: r.name, Subject: r.subject, NotProcessed: true, Err: err, Advice: "correct the request"}
 }
 
-// transportError is an exchange that failed on the network. sendable tells
-// whether a connection was there, so that bytes of the request may have left.
-func (r call) transportError(err error, sendable bool) *Error {
+// transportError is an exchange that failed on the network. If it had a connection, bytes of the request may have been
+// sent.
+func (r call) transportError(err error, connected bool) *Error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	e := &Error{Call: r.name, Subject: r.subject, NotProcessed: !sendable, Temporary: true, Err: err}
+	e := &Error{Call: r.name, Subject: r.subject, NotProcessed: !connected, Temporary: true, Err: err}
 	switch {
 	case untrusted(err):
 		e.Temporary = false
 		e.Advice = "check ca_file: the server's certificate is not trusted or not for this host"
-	case sendable && r.once:
+	case connected && r.once:
 		e.Advice = adviceUnknown
-	case !sendable && !errors.Is(err, context.Canceled):
+	case !connected && !errors.Is(err, context.Canceled):
 		e.Advice = "check base_url, DNS, proxy and firewall if this lasts"
 	}
 	return e
@@ -106,25 +106,31 @@ func untrusted(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname)
 }
 
-const adviceUnknown = "it is not known whether the service acted: look at its batch monitor before posting again"
+const adviceUnknown = "it is not known whether the service acted: check its batch monitor before you submit it again"
 
-func (a *answer) fail(why string) *Error { return a.fault(errors.New(why)) }
+// fail is the error of a response that does not prove a success, with the reason.
+func (a *response) fail(reason string) *Error { return a.asError(errors.New(reason)) }
 
-// failed is for an answer that says that what was asked for failed: trying again would end alike.
-func (a *answer) failed(why string) *Error {
-	e := a.fail(why)
+// failFinally is the error of a response which says that the request failed: another attempt would fail as well.
+func (a *response) failFinally(reason string) *Error {
+	e := a.fail(reason)
 	e.Temporary = false
 	return e
 }
 
-// fault makes the error of an answer that is not a proven success. What is not
-// a documented refusal is neither final nor certain. why may be nil.
-func (a *answer) fault(why error) *Error {
-	said := a.said()
+// asError is the error of a response that does not prove a success. Unless it is a documented refusal, it is neither
+// final nor certain. cause may be nil.
+func (a *response) asError(cause error) *Error {
+	said := a.explanation()
 	e := &Error{
-		Call: a.call.name, Subject: a.call.subject, HTTPStatus: a.status,
-		Code: string(said.code()), Text: a.text(said.String()), RetryAfter: a.retryAfter, Temporary: true,
-		Err: why,
+		Call:       a.call.name,
+		Subject:    a.call.subject,
+		HTTPStatus: a.status,
+		Code:       string(said.code()),
+		Text:       a.text(said.String()),
+		RetryAfter: a.retryAfter,
+		Temporary:  true,
+		Err:        cause,
 	}
 	status, refused := a.status, said.refusal()
 	switch {
@@ -133,10 +139,10 @@ func (a *answer) fault(why error) *Error {
 	case refused:
 		e.NotProcessed, e.Temporary = true, false
 	case refusingStatuses[status]:
-		// A page instead of JSON comes from a gateway, which may find the service again. What a
-		// damaged 400 said is open: a migration in progress, or complete, is a 400 too.
-		open := a.damaged && status == http.StatusBadRequest
-		e.NotProcessed, e.Temporary = !open, a.html || open
+		// An HTML page is from a gateway, which may reach the service later. A damaged 400 may mean anything: a
+		// migration that is in progress, or complete, is a 400 as well.
+		unknown := a.damaged && status == http.StatusBadRequest
+		e.NotProcessed, e.Temporary = !unknown, a.html || unknown
 	case status == http.StatusMovedPermanently || status == http.StatusPermanentRedirect:
 		e.Temporary = false
 	}

@@ -20,18 +20,18 @@ type UploadRequest struct {
 	Prefix   string
 }
 
-// UploadPAR is where to send an announced file, and the id it will have.
+// UploadPAR is the URL to upload an announced file to, and the id that the file will have.
 type UploadPAR struct {
 	PAR        PAR
 	FileID     string
-	FileName   string // as the service knows it, if it says so
+	FileName   string // the service's name for it, if it sends one
 	StripeName string
 	CreateUser string
-	CreateDate string // the service's text; it names no time zone
+	CreateDate string // the service's text, without a time zone
 	Status     string
 }
 
-// Scan is the answer to a scan request.
+// Scan is the response to a scan request.
 type Scan struct {
 	Status  string
 	Message string
@@ -41,7 +41,7 @@ type Scan struct {
 type File struct {
 	ID         string
 	Name       string
-	UploadDate string // the service's text, such as "31-JAN-23 06:33:43 AM"; it names no time zone
+	UploadDate string // the service's text, such as "31-JAN-23 06:33:43 AM", without a time zone
 	StripeName string
 }
 
@@ -59,8 +59,7 @@ var (
 	mimeTypes       = []string{"Text/CSV", "Text/plain", "DAT"}
 )
 
-// MimeTypeFor is the documented type for a file's extension, Text/plain when
-// there is none for it.
+// MimeTypeFor is the documented type for a file's extension, Text/plain for any other.
 func MimeTypeFor(fileName string) string {
 	switch strings.ToLower(path.Ext(fileName)) {
 	case ".csv":
@@ -71,9 +70,8 @@ func MimeTypeFor(fileName string) string {
 	return "Text/plain"
 }
 
-// CreateUploadPAR announces a file and obtains the URL to send it to. Each call
-// makes another file id; the file exists once its bytes arrived.
-// Source: chapter 3, Generating PAR URL for File Upload.
+// CreateUploadPAR announces a file and returns the URL to upload it to. Each call creates another file id; the file
+// exists once its bytes have arrived. Source: chapter 3, Generating PAR URL for File Upload.
 func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (UploadPAR, error) {
 	if req.MimeType == "" {
 		req.MimeType = MimeTypeFor(req.FileName)
@@ -83,7 +81,7 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 		method: http.MethodPost, path: "/utils-service/v1/file/uploadfile/parURL", query: url.Values{"prefix": {req.Prefix}},
 		body: map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
 	}
-	if err := r.invalid(req.faults(c.cfg.MaxFileSize)...); err != nil {
+	if err := r.invalid(req.problems(c.cfg.MaxFileSize)...); err != nil {
 		return UploadPAR{}, err
 	}
 	a, err := c.do(ctx, r)
@@ -93,29 +91,29 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 	return a.uploadPAR()
 }
 
-// Check says everything that the service would refuse, without asking it. maxSize is in bytes.
+// Check returns everything that the service would refuse, without a call. maxSize is in bytes.
 func (req UploadRequest) Check(maxSize int64) error {
 	if req.MimeType == "" {
 		req.MimeType = MimeTypeFor(req.FileName)
 	}
-	return errors.Join(req.faults(maxSize)...)
+	return errors.Join(req.problems(maxSize)...)
 }
 
-func (req UploadRequest) faults(maxSize int64) []error {
-	var faults []error
+func (req UploadRequest) problems(maxSize int64) []error {
+	var problems []error
 	if !fileNamePattern.MatchString(req.FileName) {
-		faults = append(faults, fmt.Errorf("file name %q must start with a letter or digit, hold only letters, digits, hyphen, dot and underscore, and have at most 255 characters", oneLine(req.FileName, 300)))
+		problems = append(problems, fmt.Errorf("file name %q must start with a letter or digit, contain only letters, digits, hyphens, dots and underscores, and have at most 255 characters", oneLine(req.FileName, 300)))
 	}
 	if req.FileSize <= 1 {
-		faults = append(faults, fmt.Errorf("file size %d must be more than 1 byte", req.FileSize))
+		problems = append(problems, fmt.Errorf("file size %d must be more than 1 byte", req.FileSize))
 	}
 	if req.FileSize > maxSize {
-		faults = append(faults, fmt.Errorf("file size %d must be at most %d bytes", req.FileSize, maxSize))
+		problems = append(problems, fmt.Errorf("file size %d must be at most %d bytes", req.FileSize, maxSize))
 	}
 	if !containsFold(mimeTypes, req.MimeType) {
-		faults = append(faults, fmt.Errorf("mime type %q must be one of %s", req.MimeType, strings.Join(mimeTypes, ", ")))
+		problems = append(problems, fmt.Errorf("mime type %q must be one of %s", req.MimeType, strings.Join(mimeTypes, ", ")))
 	}
-	return append(faults, checkOptional("prefix", req.Prefix))
+	return append(problems, checkOptional("prefix", req.Prefix))
 }
 
 func containsFold(list []string, value string) bool {
@@ -144,7 +142,7 @@ type uploadPayload struct {
 	Status     text `json:"status"`
 }
 
-func (a *answer) uploadPAR() (UploadPAR, error) {
+func (a *response) uploadPAR() (UploadPAR, error) {
 	var body struct {
 		Payload *uploadPayload `json:"payload"`
 		uploadPayload
@@ -152,17 +150,17 @@ func (a *answer) uploadPAR() (UploadPAR, error) {
 	if err := a.decode(&body); err != nil {
 		return UploadPAR{}, err
 	}
-	p := body.uploadPayload // other releases answer flat
+	p := body.uploadPayload // other releases send it without the payload
 	if body.Payload != nil {
 		p = *body.Payload
 	}
 	switch {
 	case !a.ok():
-		return UploadPAR{}, a.fault(nil)
+		return UploadPAR{}, a.asError(nil)
 	case p.Status != "" && !strings.EqualFold(string(p.Status), "success"):
 		return UploadPAR{}, a.fail("the upload was not granted")
 	case p.FileID.id() == "":
-		return UploadPAR{}, a.fail("the answer holds no file id")
+		return UploadPAR{}, a.fail("the response contains no file id")
 	}
 	par, err := a.link(p.UploadURL)
 	if err != nil {
@@ -174,9 +172,9 @@ func (a *answer) uploadPAR() (UploadPAR, error) {
 	}, nil
 }
 
-// ScanFile asks for the scan that sibling services document, from 24C on, to
-// follow an upload. The source document does not have it, so its answer cannot
-// be proven: any 2xx that is empty, or JSON that does not speak of failure, will do.
+// ScanFile requests the scan that sibling services, from 24C on, document as a step after an upload. The source
+// document does not have it, so nothing proves a success: any 2xx counts that is empty, or JSON which does not
+// report a failure.
 func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
 	r := call{name: "scan", subject: "of file " + fileID, method: http.MethodPut, header: c.service()}
 	segment, err := pathSegment("file id", fileID)
@@ -191,22 +189,22 @@ func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
 	return a.scan()
 }
 
-func (a *answer) scan() (Scan, error) {
-	told := a.said()
-	if !a.ok() || told.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty) {
-		return Scan{}, a.fault(a.problem)
+func (a *response) scan() (Scan, error) {
+	said := a.explanation()
+	if !a.ok() || said.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty) {
+		return Scan{}, a.asError(a.problem)
 	}
-	// As with the other calls about files, it may stand in the payload.
+	// As in other responses about files, it may be in the payload.
 	var wrapped struct {
-		Payload *said `json:"payload"`
+		Payload *explanation `json:"payload"`
 	}
-	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && told.Status == "" {
-		told = *wrapped.Payload
+	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && said.Status == "" {
+		said = *wrapped.Payload
 	}
-	if failed := strings.ToLower(string(told.Status)); strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err") {
-		return Scan{}, a.failed("the scan failed")
+	if failed := strings.ToLower(string(said.Status)); strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err") {
+		return Scan{}, a.failFinally("the scan failed")
 	}
-	return Scan{Status: a.text(string(told.Status)), Message: a.text(told.String())}, nil
+	return Scan{Status: a.text(string(said.Status)), Message: a.text(said.String())}, nil
 }
 
 // ListFiles lists the uploaded files of a stripe, "default" when empty.
@@ -218,7 +216,7 @@ func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
 	r := call{
 		name: "file list", subject: "of stripe " + stripe,
 		method: http.MethodGet, path: "/utils-service/v1/listfiles", query: url.Values{"stripeName": {stripe}},
-		maxAnswer: maxFileList, // it is not paged, and no call of the document deletes a file
+		maxResponse: maxFileList, // the list has no pages, and no documented call deletes a file
 	}
 	if err := r.invalid(checkHeaderValue("stripe", stripe)); err != nil {
 		return nil, err
@@ -230,7 +228,7 @@ func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
 	return a.files()
 }
 
-func (a *answer) files() ([]File, error) {
+func (a *response) files() ([]File, error) {
 	var body struct {
 		Payload *[]struct {
 			Name       text `json:"v_file_name"`
@@ -243,12 +241,12 @@ func (a *answer) files() ([]File, error) {
 		return nil, err
 	}
 	if !a.ok() {
-		return nil, a.fault(nil)
+		return nil, a.asError(nil)
 	}
 	if body.Payload == nil {
-		return nil, a.fail("the answer holds no list of files")
+		return nil, a.fail("the response contains no list of files")
 	}
-	files := make([]File, 0, len(*body.Payload)) // its own count may be wrong
+	files := make([]File, 0, len(*body.Payload)) // the list's own count may be wrong
 	for _, f := range *body.Payload {
 		files = append(files, File{
 			ID: f.ID.id(), Name: oneLine(string(f.Name), maxErrorText),
@@ -258,7 +256,7 @@ func (a *answer) files() ([]File, error) {
 	return files, nil
 }
 
-// CreateDownloadPARByName obtains a URL to download a file by its name.
+// CreateDownloadPARByName returns a URL to download a file by its name.
 // Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File Name.
 func (c *Client) CreateDownloadPARByName(ctx context.Context, req DownloadRequest) (PAR, error) {
 	if req.StripeName == "" {
@@ -276,7 +274,7 @@ func (c *Client) CreateDownloadPARByName(ctx context.Context, req DownloadReques
 	return c.downloadPAR(ctx, r)
 }
 
-// CreateDownloadPARByID obtains a URL to download a file by its id.
+// CreateDownloadPARByID returns a URL to download a file by its id.
 // Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File ID.
 func (c *Client) CreateDownloadPARByID(ctx context.Context, fileID string) (PAR, error) {
 	r := call{name: "download PAR", subject: "of file " + fileID, method: http.MethodGet}
@@ -296,7 +294,7 @@ func (c *Client) downloadPAR(ctx context.Context, r call) (PAR, error) {
 	return a.downloadPAR()
 }
 
-func (a *answer) downloadPAR() (PAR, error) {
+func (a *response) downloadPAR() (PAR, error) {
 	type payload struct {
 		DownloadURL text `json:"downloadURL"`
 	}
@@ -308,7 +306,7 @@ func (a *answer) downloadPAR() (PAR, error) {
 		return PAR{}, err
 	}
 	if !a.ok() {
-		return PAR{}, a.fault(nil)
+		return PAR{}, a.asError(nil)
 	}
 	if body.Payload != nil {
 		return a.link(body.Payload.DownloadURL)

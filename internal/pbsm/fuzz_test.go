@@ -13,16 +13,16 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// fuzzAnswer feeds a decoder with bodies at all HTTP statuses: it must not
-// panic, and must fail only with an Error that is fit to be shown.
-func fuzzAnswer(f *testing.F, r call, decode func(*testing.T, *answer) error, seeds ...string) {
+// fuzzResponse feeds a decoder with bodies at all HTTP statuses: it must not panic, and must fail only with an
+// Error that is safe to display.
+func fuzzResponse(f *testing.F, r call, decode func(*testing.T, *response) error, seeds ...string) {
 	for _, seed := range append(seeds, `{}`, `null`, `[]`, `<html>`, ``, `{"payload":null}`, `{"statusCode":-3,}`) {
 		f.Add(200, []byte(seed))
 		f.Add(400, []byte(seed))
 		f.Add(500, []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		a := newAnswer(r, status, http.Header{}, body, nil)
+		a := newResponse(r, status, http.Header{}, body, nil)
 		err := decode(t, a)
 		if err == nil {
 			return
@@ -48,7 +48,7 @@ func fit(t *testing.T, s string) {
 	}
 }
 
-func proven(t *testing.T, a *answer, id string) {
+func proven(t *testing.T, a *response, id string) {
 	t.Helper()
 	if !a.ok() || id == "" || len(id) > maxID {
 		t.Fatalf("success at HTTP %d with id %q", a.status, id)
@@ -57,7 +57,7 @@ func proven(t *testing.T, a *answer, id string) {
 }
 
 func FuzzUploadPAR(f *testing.F) {
-	fuzzAnswer(f, call{name: "upload PAR"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "upload PAR"}, func(t *testing.T, a *response) error {
 		got, err := a.uploadPAR()
 		if err == nil {
 			proven(t, a, got.FileID)
@@ -71,7 +71,7 @@ func FuzzUploadPAR(f *testing.F) {
 }
 
 func FuzzScan(f *testing.F) {
-	fuzzAnswer(f, call{name: "scan"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "scan"}, func(t *testing.T, a *response) error {
 		got, err := a.scan()
 		fit(t, got.Status+got.Message)
 		return err
@@ -79,7 +79,7 @@ func FuzzScan(f *testing.F) {
 }
 
 func FuzzFiles(f *testing.F) {
-	fuzzAnswer(f, call{name: "file list"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "file list"}, func(t *testing.T, a *response) error {
 		got, err := a.files()
 		for _, file := range got {
 			fit(t, file.ID+file.Name+file.UploadDate+file.StripeName)
@@ -89,7 +89,7 @@ func FuzzFiles(f *testing.F) {
 }
 
 func FuzzDownloadPAR(f *testing.F) {
-	fuzzAnswer(f, call{name: "download PAR"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "download PAR"}, func(t *testing.T, a *response) error {
 		got, err := a.downloadPAR()
 		if err == nil && (!a.ok() || !strings.HasPrefix(got.Expose(), "https://") && !strings.HasPrefix(strings.ToLower(got.Expose()), "https://")) {
 			t.Fatalf("success at HTTP %d with %q", a.status, got.Expose())
@@ -98,8 +98,8 @@ func FuzzDownloadPAR(f *testing.F) {
 	}, sampleDownloadByName, sampleDownloadByID)
 }
 
-func fuzzMigration(f *testing.F, judge func(*answer, direction) (Migration, error), seeds ...string) {
-	fuzzAnswer(f, call{name: "export"}, func(t *testing.T, a *answer) error {
+func fuzzMigration(f *testing.F, judge func(*response, direction) (Migration, error), seeds ...string) {
+	fuzzResponse(f, call{name: "export"}, func(t *testing.T, a *response) error {
 		got, err := judge(a, exporting)
 		fit(t, got.Message+got.Status+got.StatusCode)
 		if err == nil && got.State == MigrationDone && !got.AlreadyComplete && !a.ok() {
@@ -113,15 +113,15 @@ func fuzzMigration(f *testing.F, judge func(*answer, direction) (Migration, erro
 }
 
 func FuzzMigrationStarted(f *testing.F) {
-	fuzzMigration(f, (*answer).migrationStarted, sampleMigrationTriggered, sampleExportComplete, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
+	fuzzMigration(f, (*response).migrationStarted, sampleMigrationTriggered, sampleExportComplete, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
 }
 
 func FuzzMigrationStatus(f *testing.F) {
-	fuzzMigration(f, (*answer).migrationStatus, sampleMigrationStatus, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
+	fuzzMigration(f, (*response).migrationStatus, sampleMigrationStatus, sampleMigrationInvalid, sampleExportInProgress, sampleMigrationInternal)
 }
 
 func FuzzReportGenerated(f *testing.F) {
-	fuzzAnswer(f, call{name: "report"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "report"}, func(t *testing.T, a *response) error {
 		got, err := a.reportGenerated()
 		if err == nil {
 			proven(t, a, got.ID)
@@ -131,7 +131,7 @@ func FuzzReportGenerated(f *testing.F) {
 }
 
 func FuzzReportStatus(f *testing.F) {
-	fuzzAnswer(f, call{name: "report status"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "report status"}, func(t *testing.T, a *response) error {
 		got, err := a.reportStatus("100")
 		if err == nil && got.State == ReportCompleted {
 			proven(t, a, got.ID)
@@ -143,9 +143,9 @@ func FuzzReportStatus(f *testing.F) {
 	}, sampleReportPending, sampleReportRunning, sampleReportFail, sampleReportComplete)
 }
 
-func FuzzPosted(f *testing.F) {
-	fuzzAnswer(f, call{name: "trigger", scheduler: true, once: true}, func(t *testing.T, a *answer) error {
-		got, err := a.posted()
+func FuzzSubmitted(f *testing.F) {
+	fuzzResponse(f, call{name: "trigger", scheduler: true, once: true}, func(t *testing.T, a *response) error {
+		got, err := a.submitted()
 		if err == nil {
 			proven(t, a, got.ID)
 			fit(t, got.Summary+got.Details+got.Severity)
@@ -155,7 +155,7 @@ func FuzzPosted(f *testing.F) {
 }
 
 func FuzzInterrupted(f *testing.F) {
-	fuzzAnswer(f, call{name: "interrupt", scheduler: true, runID: "R"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "interrupt", scheduler: true, runID: "R"}, func(t *testing.T, a *response) error {
 		got, err := a.interrupted()
 		if err == nil && !a.ok() && !got.AlreadyInterrupted {
 			t.Fatalf("interrupted at HTTP %d", a.status)
@@ -165,7 +165,7 @@ func FuzzInterrupted(f *testing.F) {
 }
 
 func FuzzRunStatus(f *testing.F) {
-	fuzzAnswer(f, call{name: "status", scheduler: true, runID: "BatchTEST1_2022-05-31_1653994545003_1"}, func(t *testing.T, a *answer) error {
+	fuzzResponse(f, call{name: "status", scheduler: true, runID: "BatchTEST1_2022-05-31_1653994545003_1"}, func(t *testing.T, a *response) error {
 		got, err := a.runStatus()
 		if err == nil && (!a.ok() || got.Code == "") {
 			t.Fatalf("status %q at HTTP %d", got.Code, a.status)
@@ -185,7 +185,7 @@ func FuzzToken(f *testing.F) {
 			Description string `json:"error_description"`
 		}
 		_ = json.Unmarshal([]byte(body), &fields)
-		e := tokens.answered(&oauth2.RetrieveError{
+		e := tokens.responseError(&oauth2.RetrieveError{
 			Response: &http.Response{StatusCode: status}, Body: []byte(body), ErrorCode: fields.Error, ErrorDescription: fields.Description,
 		})
 		fit(t, e.Error())

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// MigrationState is where an export or an import stands.
+// MigrationState is the state of an export or an import.
 type MigrationState string
 
 // States of a migration.
@@ -17,17 +17,17 @@ const (
 	MigrationFailed     MigrationState = "failed"
 )
 
-// Migration is the service's answer about an export or an import.
+// Migration is what the service reports about an export or an import.
 type Migration struct {
 	State           MigrationState
 	StatusCode      string // a MigrationCode
 	Status          string
-	Message         string // the field errorMessage, which carries success texts too
-	AlreadyComplete bool   // it was over before it was asked for
+	Message         string // the field errorMessage, which also has the texts of a success
+	AlreadyComplete bool   // it was complete before the request
 }
 
-// faultOfCall are the codes by which FAILED is about the call, not the migration.
-var faultOfCall = map[MigrationCode]bool{MigrationCodeInvalidInput: true, MigrationCodeInternalError: true, "": true}
+// failedCall are the codes with which FAILED is about the call, not about the migration.
+var failedCall = map[MigrationCode]bool{MigrationCodeInvalidInput: true, MigrationCodeInternalError: true, "": true}
 
 type direction string
 
@@ -36,39 +36,39 @@ const (
 	importing direction = "import"
 )
 
-// ExportMigration starts an export. One that is in progress or complete is a
-// success with that state. Source: chapter 4.
+// ExportMigration starts an export. If it is already in progress or complete, that is a success with that state.
+// Source: chapter 4.
 func (c *Client) ExportMigration(ctx context.Context, code string) (Migration, error) {
 	return c.migrate(ctx, exporting, code)
 }
 
-// ImportMigration starts an import. One that is in progress or complete is a
-// success with that state. Source: chapter 5.
+// ImportMigration starts an import. If it is already in progress or complete, that is a success with that state.
+// Source: chapter 5.
 func (c *Client) ImportMigration(ctx context.Context, code string) (Migration, error) {
 	return c.migrate(ctx, importing, code)
 }
 
-// ExportStatus asks how an export stands. Source: chapter 6.
+// ExportStatus reads the state of an export. Source: chapter 6.
 func (c *Client) ExportStatus(ctx context.Context, code string) (Migration, error) {
 	return c.migrationStatus(ctx, exporting, code)
 }
 
-// ImportStatus asks how an import stands. Source: chapter 7.
+// ImportStatus reads the state of an import. Source: chapter 7.
 func (c *Client) ImportStatus(ctx context.Context, code string) (Migration, error) {
 	return c.migrationStatus(ctx, importing, code)
 }
 
 func (c *Client) migrate(ctx context.Context, d direction, code string) (Migration, error) {
 	r := call{name: string(d), subject: code, method: http.MethodPost}
-	return c.migration(ctx, r, "/public/migrate", d, code, (*answer).migrationStarted)
+	return c.migration(ctx, r, "/public/migrate", d, code, (*response).migrationStarted)
 }
 
 func (c *Client) migrationStatus(ctx context.Context, d direction, code string) (Migration, error) {
 	r := call{name: string(d) + " status", subject: code, method: http.MethodGet, notFound: "migration_status_path and the code"}
-	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*answer).migrationStatus)
+	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*response).migrationStatus)
 }
 
-func (c *Client) migration(ctx context.Context, r call, root string, d direction, code string, judge func(*answer, direction) (Migration, error)) (Migration, error) {
+func (c *Client) migration(ctx context.Context, r call, root string, d direction, code string, judge func(*response, direction) (Migration, error)) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
 	if err != nil {
 		return Migration{}, r.invalid(err)
@@ -81,7 +81,7 @@ func (c *Client) migration(ctx context.Context, r call, root string, d direction
 	return judge(a, d)
 }
 
-func (a *answer) migrationStarted(d direction) (Migration, error) {
+func (a *response) migrationStarted(d direction) (Migration, error) {
 	m, err := a.migration(d)
 	if err != nil || m.State != "" {
 		return m, err
@@ -90,14 +90,14 @@ func (a *answer) migrationStarted(d direction) (Migration, error) {
 		m.State = MigrationTriggered
 		return m, nil
 	}
-	const why = "the migration was not started"
-	if m.Status == "FAILED" && a.ok() && !faultOfCall[MigrationCode(m.StatusCode)] {
-		return Migration{}, a.failed(why)
+	const reason = "the migration was not started"
+	if m.Status == "FAILED" && a.ok() && !failedCall[MigrationCode(m.StatusCode)] {
+		return Migration{}, a.failFinally(reason)
 	}
-	return Migration{}, a.fail(why)
+	return Migration{}, a.fail(reason)
 }
 
-func (a *answer) migrationStatus(d direction) (Migration, error) {
+func (a *response) migrationStatus(d direction) (Migration, error) {
 	m, err := a.migration(d)
 	if err != nil || m.State != "" {
 		return m, err
@@ -107,18 +107,17 @@ func (a *answer) migrationStatus(d direction) (Migration, error) {
 		m.State = MigrationDone
 	case m.Status == "SUCCESS" && code == MigrationCodeTriggered && a.ok():
 		m.State = MigrationTriggered
-	case m.Status == "FAILED" && (a.ok() || a.status == http.StatusBadRequest) && !faultOfCall[code]:
+	case m.Status == "FAILED" && (a.ok() || a.status == http.StatusBadRequest) && !failedCall[code]:
 		m.State = MigrationFailed
 	default:
-		return Migration{}, a.fail("the status of the migration is not known")
+		return Migration{}, a.fail("the status of the migration is unknown")
 	}
 	return m, nil
 }
 
-// migration decodes the shape that all four calls share at every HTTP status.
-// It sets the states that mean the same in all of them: in progress and already
-// complete, which arrive as HTTP 400.
-func (a *answer) migration(d direction) (Migration, error) {
+// migration decodes the shape that all four calls have at every HTTP status. It sets the states that mean the same
+// in all of them: in progress and already complete, which come with HTTP 400.
+func (a *response) migration(d direction) (Migration, error) {
 	var body struct {
 		ErrorMessage text `json:"errorMessage"`
 		StatusCode   text `json:"statusCode"`
@@ -132,7 +131,7 @@ func (a *answer) migration(d direction) (Migration, error) {
 		Message: a.text(string(body.ErrorMessage)),
 	}
 	if a.status >= 500 || a.status == http.StatusUnauthorized || a.status == http.StatusTooManyRequests {
-		return Migration{}, a.fault(nil)
+		return Migration{}, a.asError(nil)
 	}
 	prefix := strings.ToUpper(string(d))
 	switch {

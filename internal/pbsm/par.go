@@ -10,18 +10,16 @@ import (
 	"strings"
 )
 
-// PAR is a pre-authenticated request: a URL whose possession is the permission
-// to read or write a file. However it is printed, logged or encoded it shows
-// only its host. The zero PAR holds none.
+// PAR is a pre-authenticated request: a URL that permits whoever has it to read or write a file. However it is printed,
+// logged or encoded, it shows only its host. The zero PAR has no URL.
 type PAR struct {
 	url *string // a pointer, so that printing a struct around it by reflection shows an address
 }
 
-// hostPattern keeps what is shown of a URL fit to be shown.
+// hostPattern makes sure that the host, which is displayed, contains nothing else.
 var hostPattern = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
 
-// NewPAR takes an https URL. Line breaks within it are dropped, as browsers do.
-// The error does not repeat it.
+// NewPAR accepts an https URL. It removes line breaks in it, as browsers do. Its errors do not repeat the URL.
 func NewPAR(raw string) (PAR, error) {
 	raw = strings.TrimSpace(strings.NewReplacer("\n", "", "\r", "", "\t", "").Replace(raw))
 	if raw == "" {
@@ -34,12 +32,12 @@ func NewPAR(raw string) (PAR, error) {
 	case u.Scheme != "https" || !hostPattern.MatchString(u.Host):
 		return PAR{}, errors.New("the pre-authenticated URL is not an https URL with a host")
 	case u.User != nil:
-		return PAR{}, errors.New("the pre-authenticated URL holds a user")
+		return PAR{}, errors.New("the pre-authenticated URL must not contain a user")
 	}
 	return PAR{url: &raw}, nil
 }
 
-// Expose returns the URL itself: a secret, to be used and not to be kept.
+// Expose returns the URL itself, a secret: use it and do not keep it.
 func (p PAR) Expose() string {
 	if p.url == nil {
 		return ""
@@ -50,7 +48,7 @@ func (p PAR) Expose() string {
 // IsZero reports whether there is no URL.
 func (p PAR) IsZero() bool { return p.url == nil }
 
-// Host is the URL's host, with its port if it has one.
+// Host is the host of the URL, with its port if there is one.
 func (p PAR) Host() string {
 	u, err := url.Parse(p.Expose())
 	if err != nil {

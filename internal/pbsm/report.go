@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// ReportState is where the generation of a report stands.
+// ReportState is the state of the generation of a report.
 type ReportState string
 
-// States of a report. Unknown is a status that the document does not list: not
-// an end, and never a success.
+// States of a report. Unknown is for a status that the document does not list: it is neither an end nor a success.
 const (
 	ReportPending   ReportState = "pending"
 	ReportRunning   ReportState = "running"
@@ -31,8 +30,7 @@ type ReportRequest struct {
 	ReportCode    string
 	ReportType    string // the file format, such as CSV
 	ReportDefType string // Config.ReportDefType when empty
-	// The filters become part of an SQL statement in the service: never build
-	// them from unchecked input.
+	// The filters become part of an SQL statement in the service: never build them from unchecked input.
 	FilterCriteria    string
 	PlaceholderFilter string
 }
@@ -47,12 +45,11 @@ type ReportStatusRequest struct {
 type ReportInstance struct {
 	ID       string
 	State    ReportState
-	Status   string // the service's word for State
+	Status   string // the service's text for State
 	Download PAR    // of a completed report, from ReportStatus only
 }
 
-// GenerateReport asks for a report. Each call makes another instance.
-// Source: chapter 8.
+// GenerateReport starts the generation of a report. Each call creates another instance. Source: chapter 8.
 func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportInstance, error) {
 	req.ReportDefType = cmp.Or(req.ReportDefType, c.cfg.ReportDefType)
 	r := call{
@@ -78,8 +75,7 @@ func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportI
 	return a.reportGenerated()
 }
 
-// ReportStatus asks how a report stands. A completed one carries the URL to
-// download it; one that is said to be complete but has no URL is an error.
+// ReportStatus reads the state of a report. A completed report has a URL to download it; without one it is an error.
 // Source: chapter 9.
 func (c *Client) ReportStatus(ctx context.Context, req ReportStatusRequest) (ReportInstance, error) {
 	r := call{
@@ -108,36 +104,35 @@ type reportBody struct {
 	DownloadLink      text `json:"downloadLink"` // downloadlink too
 }
 
-func (a *answer) reportGenerated() (ReportInstance, error) {
+func (a *response) reportGenerated() (ReportInstance, error) {
 	body, instance, err := a.report()
 	if err != nil {
 		return ReportInstance{}, err
 	}
 	switch {
 	case !a.ok():
-		return ReportInstance{}, a.fault(nil)
+		return ReportInstance{}, a.asError(nil)
 	case instance.ID == "" && instance.State == ReportFailed:
-		return ReportInstance{}, a.failed("the report was not started")
+		return ReportInstance{}, a.failFinally("the report was not started")
 	case instance.ID == "" || body.Status == "":
-		return ReportInstance{}, a.fail("the answer holds no status or no instance id of the report")
+		return ReportInstance{}, a.fail("the response contains no status or no instance id of the report")
 	}
 	return instance, nil
 }
 
-func (a *answer) reportStatus(asked string) (ReportInstance, error) {
+func (a *response) reportStatus(instanceID string) (ReportInstance, error) {
 	body, instance, err := a.report()
 	if err != nil {
 		return ReportInstance{}, err
 	}
-	// Only a completion needs HTTP 2xx to be believed; that a report waits, runs
-	// or failed is believed whenever the answer names the instance.
+	// A completion counts only with HTTP 2xx; any other state counts whenever the response names the instance.
 	switch {
 	case !a.ok() && (instance.ID == "" || instance.State == ReportCompleted || instance.State == ReportUnknown):
-		return ReportInstance{}, a.fault(nil)
+		return ReportInstance{}, a.asError(nil)
 	case body.Status == "":
-		return ReportInstance{}, a.fail("the answer holds no status of the report")
+		return ReportInstance{}, a.fail("the response contains no status of the report")
 	}
-	instance.ID = cmp.Or(instance.ID, asked)
+	instance.ID = cmp.Or(instance.ID, instanceID)
 	if instance.State == ReportCompleted {
 		if instance.Download, err = a.link(body.DownloadLink); err != nil {
 			return ReportInstance{}, err
@@ -146,7 +141,7 @@ func (a *answer) reportStatus(asked string) (ReportInstance, error) {
 	return instance, nil
 }
 
-func (a *answer) report() (reportBody, ReportInstance, error) {
+func (a *response) report() (reportBody, ReportInstance, error) {
 	var body reportBody
 	if err := a.decode(&body); err != nil {
 		return body, ReportInstance{}, err

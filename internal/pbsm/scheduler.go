@@ -20,7 +20,7 @@ const (
 	BatchGroup ObjectType = "group"
 )
 
-// misDate is the documented parameter that takes a date, as yyyy-mm-dd.
+// misDate is the documented parameter for a date, yyyy-mm-dd.
 const misDate = "$FICMISDATE$"
 
 // TriggerRequest is a batch or a batch group to run. Source: chapter 10, Execution API.
@@ -30,7 +30,7 @@ type TriggerRequest struct {
 	Params  map[string]string // of a batch
 	Batches []BatchParams     // of a group: the parameters of its batches
 
-	// Task codes; later releases and sibling services take them.
+	// Task codes; later releases and sibling services accept them.
 	IncludedTasks []string
 	ExcludedTasks []string
 	HeldTasks     []string
@@ -48,8 +48,8 @@ type RunRef struct {
 	RunID string
 }
 
-// Run is the answer to a trigger, an interrupt, a rerun or a restart. The run to
-// follow from then on is ID, whether or not it is a new one.
+// Run is the response to a trigger, an interrupt, a rerun or a restart. From then on the run to follow is ID,
+// whether or not it is a new one.
 type Run struct {
 	ID                 string
 	Summary            string
@@ -58,13 +58,13 @@ type Run struct {
 	AlreadyInterrupted bool // the run had been interrupted before (code -7)
 }
 
-// StatusRequest asks for a run. Source: chapter 10, Execution Status API.
+// StatusRequest names a run. Source: chapter 10, Execution Status API.
 type StatusRequest struct {
 	RunID string
-	Tasks []string // task codes to narrow the answer to; all when empty
+	Tasks []string // task codes to limit the response to; all when empty
 }
 
-// RunStatus is where a run stands. Decide on Code; Text is for people.
+// RunStatus is the status of a run. Decide by Code; Text is for display.
 type RunStatus struct {
 	RunID   string
 	Code    StatusCode
@@ -73,20 +73,19 @@ type RunStatus struct {
 	Batches []RunStatus // of a group's run
 }
 
-// TaskStatus is where a task of a run stands.
+// TaskStatus is the status of a task of a run.
 type TaskStatus struct {
 	Code   string // the task's
 	Status StatusCode
 	Text   string
 }
 
-// Trigger posts a batch or a batch group. It must not be repeated unless the
-// error says NotProcessed: nothing in the service recognises a second posting.
-// Source: chapter 10, Execution API.
+// Trigger submits a batch or a batch group. It must not be repeated unless the error says NotProcessed: the service
+// does not recognise a second submission. Source: chapter 10, Execution API.
 func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
 	r := c.schedulerCall("trigger", req.Code)
 	r.once = true
-	if err := r.invalid(req.faults()...); err != nil {
+	if err := r.invalid(req.problems()...); err != nil {
 		return Run{}, err
 	}
 	body, err := c.triggerBody(req)
@@ -98,41 +97,40 @@ func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	return a.posted()
+	return a.submitted()
 }
 
-// Rerun runs a run's batch again from its first task. Like a trigger it must not
-// be repeated unless the error says NotProcessed. Source: chapter 10, Rerun API.
+// Rerun runs the batch of a run again from its first task. Like a trigger it must not be repeated unless the error says
+// NotProcessed. Source: chapter 10, Rerun API.
 func (c *Client) Rerun(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.steer(ctx, "rerun", true, ref)
+	a, err := c.command(ctx, "rerun", true, ref)
 	if err != nil {
 		return Run{}, err
 	}
-	return a.posted()
+	return a.submitted()
 }
 
-// Restart continues a run from where it failed. Like a trigger it must not be
-// repeated unless the error says NotProcessed. Source: chapter 10, Restart API.
+// Restart continues a run from its failed task. Like a trigger it must not be repeated unless the error says
+// NotProcessed. Source: chapter 10, Restart API.
 func (c *Client) Restart(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.steer(ctx, "restart", true, ref)
+	a, err := c.command(ctx, "restart", true, ref)
 	if err != nil {
 		return Run{}, err
 	}
-	return a.posted()
+	return a.submitted()
 }
 
-// Interrupt stops a run. A run that is interrupted already is a success; one
-// that is not ongoing is an error with CodeNotOngoing. Safe to repeat.
-// Source: chapter 10, Interrupt API.
+// Interrupt stops a run. It succeeds for a run that is already interrupted; for one that is not ongoing the error has
+// CodeNotOngoing. It is safe to repeat. Source: chapter 10, Interrupt API.
 func (c *Client) Interrupt(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.steer(ctx, "interrupt", false, ref)
+	a, err := c.command(ctx, "interrupt", false, ref)
 	if err != nil {
 		return Run{}, err
 	}
 	return a.interrupted()
 }
 
-// Status asks how a run and its tasks stand. Source: chapter 10, Execution Status API.
+// Status reads the status of a run and its tasks. Source: chapter 10, Execution Status API.
 func (c *Client) Status(ctx context.Context, req StatusRequest) (RunStatus, error) {
 	r := c.schedulerCall("status", req.RunID)
 	r.runID = req.RunID
@@ -151,7 +149,7 @@ func (c *Client) Status(ctx context.Context, req StatusRequest) (RunStatus, erro
 	return a.runStatus()
 }
 
-func (c *Client) steer(ctx context.Context, name string, once bool, ref RunRef) (*answer, error) {
+func (c *Client) command(ctx context.Context, name string, once bool, ref RunRef) (*response, error) {
 	r := c.schedulerCall(name, strings.TrimSpace(ref.Code+" "+ref.RunID))
 	r.once, r.runID = once, ref.RunID
 	r.body = map[string]string{"batchName": ref.Code, "batchRunId": ref.RunID}
@@ -168,64 +166,64 @@ func (c *Client) schedulerCall(name, subject string) call {
 	}
 }
 
-// service makes the header that scheduler, reports and scan have in common.
+// service is the header of all calls about batches and reports, and of the scan.
 func (c *Client) service() map[string]string {
 	return map[string]string{"ofs_service_id": c.cfg.ServiceID}
 }
 
-func (req TriggerRequest) faults() []error {
-	faults := []error{checkHeaderValue("code", req.Code)}
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+func (req TriggerRequest) problems() []error {
+	problems := []error{checkHeaderValue("code", req.Code)}
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	switch req.Type {
 	case Batch:
 		if len(req.Batches) > 0 {
-			fault("a batch takes parameters of its own, not those of batches")
+			add("a batch has parameters of its own, not those of a group's batches")
 		}
 	case BatchGroup:
 		if len(req.Params) > 0 {
-			fault("a batch group takes the parameters of its batches, none of its own")
+			add("a batch group has the parameters of its batches, and none of its own")
 		}
 	default:
-		fault("type %q is neither %q (a batch) nor %q (a batch group)", req.Type, Batch, BatchGroup)
+		add("type %q is neither %q (a batch) nor %q (a batch group)", req.Type, Batch, BatchGroup)
 	}
-	faults = append(faults, checkParams("parameter", req.Params)...)
+	problems = append(problems, checkParams("parameter", req.Params)...)
 	named := map[string]bool{}
 	for i, b := range req.Batches {
 		if err := checkHeaderValue(fmt.Sprintf("name of batch %d", i+1), b.BatchName); err != nil {
-			faults = append(faults, err)
+			problems = append(problems, err)
 		} else if named[b.BatchName] {
-			fault("batch %s is named twice", b.BatchName)
+			add("batch %s is named twice", b.BatchName)
 		}
 		named[b.BatchName] = true
-		faults = append(faults, checkParams("parameter of batch "+b.BatchName, b.Params)...)
+		problems = append(problems, checkParams("parameter of batch "+b.BatchName, b.Params)...)
 	}
-	faults = append(faults, checkTasks("included tasks", req.IncludedTasks)...)
-	faults = append(faults, checkTasks("excluded tasks", req.ExcludedTasks)...)
-	return append(faults, checkTasks("held tasks", req.HeldTasks)...)
+	problems = append(problems, checkTasks("included tasks", req.IncludedTasks)...)
+	problems = append(problems, checkTasks("excluded tasks", req.ExcludedTasks)...)
+	return append(problems, checkTasks("held tasks", req.HeldTasks)...)
 }
 
 func checkParams(what string, params map[string]string) []error {
-	var faults []error
+	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if err := checkHeaderValue(what, name); err != nil {
-			faults = append(faults, err)
+			problems = append(problems, err)
 		}
 		if name != misDate {
 			continue
 		}
 		if _, err := time.Parse(time.DateOnly, params[name]); err != nil {
-			faults = append(faults, fmt.Errorf("%s %s %q is not a date as yyyy-mm-dd", what, misDate, params[name]))
+			problems = append(problems, fmt.Errorf("%s %s %q is not a date as yyyy-mm-dd", what, misDate, params[name]))
 		}
 	}
-	return faults
+	return problems
 }
 
 func checkTasks(what string, tasks []string) []error {
-	var faults []error
+	var problems []error
 	for i, task := range tasks {
-		faults = append(faults, checkHeaderValue(fmt.Sprintf("%s: code %d", what, i+1), task))
+		problems = append(problems, checkHeaderValue(fmt.Sprintf("%s: code %d", what, i+1), task))
 	}
-	return faults
+	return problems
 }
 
 func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
@@ -277,7 +275,7 @@ type runBody struct {
 	StatusCode text `json:"statusCode"`
 }
 
-func (a *answer) run() (runBody, Run, error) {
+func (a *response) run() (runBody, Run, error) {
 	var body runBody
 	if err := a.decode(&body); err != nil {
 		return body, Run{}, err
@@ -288,23 +286,22 @@ func (a *answer) run() (runBody, Run, error) {
 	}, nil
 }
 
-// posted judges what started something: nothing but HTTP 2xx, code 0 and a run
-// id proves it.
-func (a *answer) posted() (Run, error) {
+// submitted judges the response to a submission: only HTTP 2xx, code 0 and a run id prove its success.
+func (a *response) submitted() (Run, error) {
 	body, run, err := a.run()
 	if err != nil {
 		return Run{}, err
 	}
 	switch {
 	case !a.ok() || StatusCode(body.StatusCode) != CodeSuccess:
-		return Run{}, a.fault(nil)
+		return Run{}, a.asError(nil)
 	case run.ID == "":
-		return Run{}, a.fail("the answer holds no run id")
+		return Run{}, a.fail("the response contains no run id")
 	}
 	return run, nil
 }
 
-func (a *answer) interrupted() (Run, error) {
+func (a *response) interrupted() (Run, error) {
 	body, run, err := a.run()
 	if err != nil {
 		return Run{}, err
@@ -319,7 +316,7 @@ func (a *answer) interrupted() (Run, error) {
 	case a.ok() && code == CodeSuccess:
 		return run, nil
 	}
-	return Run{}, a.fault(nil)
+	return Run{}, a.asError(nil)
 }
 
 type statusBody struct {
@@ -334,9 +331,9 @@ type statusBody struct {
 	Batches []statusBody `json:"batchList"`
 }
 
-// runStatus reads how a run stands from its own code. The outer code is about
-// the call: it can only tell that the call failed.
-func (a *answer) runStatus() (RunStatus, error) {
+// runStatus reads the status of a run from the run's own code. The outer code is about the call: it can only say
+// that the call failed.
+func (a *response) runStatus() (RunStatus, error) {
 	var body struct {
 		StatusCode text `json:"statusCode"`
 		statusBody
@@ -347,18 +344,18 @@ func (a *answer) runStatus() (RunStatus, error) {
 	outer, id := StatusCode(body.StatusCode), body.BatchRunID.id()
 	switch {
 	case !a.ok() || outer != "" && outer != CodeSuccess:
-		return RunStatus{}, a.fault(nil)
+		return RunStatus{}, a.asError(nil)
 	case body.BatchStatusCode.id() == "":
-		return RunStatus{}, a.fail("the answer holds no batchStatusCode")
+		return RunStatus{}, a.fail("the response contains no batchStatusCode")
 	case id != "" && id != a.call.runID:
-		return RunStatus{}, a.fail("the answer is about another run")
+		return RunStatus{}, a.fail("the response is about another run")
 	}
 	status := a.runStatusOf(body.statusBody)
 	status.RunID = a.call.runID
 	return status, nil
 }
 
-func (a *answer) runStatusOf(b statusBody) RunStatus {
+func (a *response) runStatusOf(b statusBody) RunStatus {
 	status := RunStatus{RunID: b.BatchRunID.id(), Code: StatusCode(b.BatchStatusCode.id()), Text: a.text(string(b.BatchStatus))}
 	for _, t := range b.Tasks {
 		status.Tasks = append(status.Tasks, TaskStatus{

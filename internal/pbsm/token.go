@@ -22,14 +22,13 @@ const (
 	secretsToWatch = 8
 )
 
-// Login is the outcome of a login, without the token.
+// Login is the result of a login, without the token.
 type Login struct {
-	ExpiresAt   time.Time // zero when the server did not say
+	ExpiresAt   time.Time // zero if the server does not say
 	Refreshable bool
 }
 
-// Login obtains a new token now: by refresh if there is a refresh token, else
-// with the password. Source: chapter 2.
+// Login obtains a new token now: with the refresh token if there is one, else with the password. Source: chapter 2.
 func (c *Client) Login(ctx context.Context) (Login, error) {
 	if _, err := c.tokens.renew(ctx, c.tokens.held()); err != nil {
 		return Login{}, err
@@ -37,24 +36,23 @@ func (c *Client) Login(ctx context.Context) (Login, error) {
 	return c.tokens.login(), nil
 }
 
-// tokens holds the token of one user of one client. However many calls need a
-// token, one request to the token endpoint is under way, and all share its
-// outcome. A password that was refused is never sent again: that would lock the
+// tokens holds the token of one user of one client. However many calls need a token, at most one request to the token
+// endpoint is in flight, and all of them share its result. A refused password is never sent again: that could lock the
 // account.
 type tokens struct {
 	conf               oauth2.Config
 	username, password string
-	secrets            []string // of the configuration, besides the tokens
+	secrets            []string // of the configuration, in addition to the tokens
 	client             *http.Client
 	timeout            time.Duration
 	now                func() time.Time
 
 	mu      sync.Mutex
 	token   *oauth2.Token
-	renewAt time.Time // when to look for a successor; zero for never
-	refused *Error    // final for the life of the client
-	flight  *flight   // the request under way
-	recent  []string  // tokens that an answer might echo
+	renewAt time.Time // when to renew the token; zero for never
+	refused *Error    // final for the lifetime of the client
+	flight  *flight   // the request in flight
+	recent  []string  // tokens that a response might echo
 }
 
 // flight is one request for a token; its fields are set when done is closed.
@@ -68,7 +66,7 @@ func newTokens(cfg Config, client *http.Client) *tokens {
 	return &tokens{
 		conf: oauth2.Config{
 			ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: []string{scopes},
-			// Auto-detection would send a refused password a second time.
+			// Auto-detection would send a refused password twice.
 			Endpoint: oauth2.Endpoint{TokenURL: cfg.TokenURL, AuthStyle: oauth2.AuthStyleInHeader},
 		},
 		username: cfg.Username, password: cfg.Password,
@@ -76,7 +74,7 @@ func newTokens(cfg Config, client *http.Client) *tokens {
 	}
 }
 
-// observed tells of the exchanges with the token endpoint.
+// observed reports the exchanges with the token endpoint.
 type observed struct {
 	http.RoundTripper
 	cfg Config
@@ -84,25 +82,25 @@ type observed struct {
 
 func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
-	answer, err := o.RoundTripper.RoundTrip(r)
-	o.cfg.observe(r.Context(), "token", began, answer)
-	return answer, err
+	response, err := o.RoundTripper.RoundTrip(r)
+	o.cfg.observe(r.Context(), "token", began, response)
+	return response, err
 }
 
-// LoginRefused tells whether the service refused the credentials: the client does not try them again.
+// LoginRefused reports whether the service has refused the credentials: the client does not try them again.
 func (c *Client) LoginRefused() bool {
 	c.tokens.mu.Lock()
 	defer c.tokens.mu.Unlock()
 	return c.tokens.refused != nil
 }
 
-// get returns a valid token. Shortly before a token expires its successor is
-// fetched in the background, and the old one serves until then.
+// get returns a valid token. Shortly before a token expires it is renewed in the background; until then the old one is
+// used.
 func (t *tokens) get(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	if t.refused != nil || t.token == nil || t.expired(t.token.Expiry) {
 		t.mu.Unlock()
-		return t.renew(ctx, "") // nothing is called "", so whatever valid token has arrived meanwhile will do
+		return t.renew(ctx, "") // no token is "": any valid token that has arrived in the meantime is fine
 	}
 	defer t.mu.Unlock()
 	if t.expired(t.renewAt) {
@@ -132,8 +130,8 @@ func (t *tokens) renew(ctx context.Context, stale string) (string, error) {
 	}
 }
 
-// take joins the flight under way or starts one. It outlives the caller that
-// started it, for others wait for it too. The lock must be held.
+// take joins the flight or starts one. It outlives the caller that started it, because others wait for it as well. The
+// lock must be held.
 func (t *tokens) take(ctx context.Context) *flight {
 	if t.flight == nil {
 		t.flight = &flight{done: make(chan struct{})}
@@ -143,7 +141,7 @@ func (t *tokens) take(ctx context.Context) *flight {
 }
 
 func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
-	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("no answer within %s: %w", t.timeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("no response within %s: %w", t.timeout, context.DeadlineExceeded))
 	defer cancel()
 	token, err := t.obtain(context.WithValue(ctx, oauth2.HTTPClient, t.client), old)
 
@@ -152,7 +150,7 @@ func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
 	t.flight = nil
 	if err != nil {
 		f.err = err
-		t.renewAt = t.now().Add(maxEarly / 6) // while the old token lasts, ask in moderation
+		t.renewAt = t.now().Add(maxEarly / 6) // do not retry too often while the old token is valid
 	} else {
 		f.token = token.AccessToken
 		t.keep(token)
@@ -160,10 +158,9 @@ func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
 	close(f.done)
 }
 
-// obtain refreshes, and logs in with the password when there is nothing to
-// refresh, the refresh token is no longer good or the server does not let this
-// client refresh. A refresh that fails in any other way never leads to a password
-// attempt.
+// obtain refreshes the token. It logs in with the password if there is no refresh token, if the refresh token is no
+// longer valid, or if the server does not permit this client to refresh. A refresh that fails in any other way
+// never leads to a login with the password.
 func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error) {
 	if old != nil && old.RefreshToken != "" {
 		token, err := t.conf.TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
@@ -172,9 +169,9 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		}
 		readRefusal(err)
 		refusal := oauthRefusal(err)
-		if refusal == "" || refusal == "401" || refusal == "invalid_client" || troubled(err) {
+		if refusal == "" || refusal == "401" || refusal == "invalid_client" || unavailable(err) {
 			failed := t.fail(ctx, err, refusal == "invalid_client")
-			if refusal == "" { // a damaged answer says nothing of the refresh token, and asking again locks nobody out
+			if refusal == "" { // a damaged response says nothing about the refresh token, and another attempt cannot lock the account
 				failed.Temporary, failed.Advice = true, ""
 			}
 			return nil, failed
@@ -189,8 +186,8 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 	return token, nil
 }
 
-// readRefusal reads an answer that does not say that it is JSON, which oauth2 then does not read as such: a refusal
-// that is taken for an outage is tried again, and locks the user out.
+// readRefusal parses a response that is not labelled as JSON, which oauth2 does not parse: a refusal that looks like an
+// outage would be retried, and could lock the account.
 func readRefusal(err error) {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) || answer.ErrorCode != "" {
@@ -205,7 +202,7 @@ func readRefusal(err error) {
 	}
 }
 
-// forgetRefresh leaves the access token in place: it may still be good.
+// forgetRefresh keeps the access token, which may still be valid.
 func (t *tokens) forgetRefresh(old *oauth2.Token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -216,8 +213,7 @@ func (t *tokens) forgetRefresh(old *oauth2.Token) {
 	}
 }
 
-// oauthRefusal is the code with which the server refused the credentials, ""
-// when it did not refuse them.
+// oauthRefusal is the code with which the server refused the credentials, "" if it did not refuse them.
 func oauthRefusal(err error) string {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
@@ -228,7 +224,7 @@ func oauthRefusal(err error) string {
 		return ""
 	case answer.ErrorCode == "invalid_grant" || answer.ErrorCode == "invalid_client":
 		return answer.ErrorCode
-	case troubled(err):
+	case unavailable(err):
 		return ""
 	case answer.ErrorCode != "":
 		return answer.ErrorCode
@@ -238,8 +234,8 @@ func oauthRefusal(err error) string {
 	return ""
 }
 
-// troubled reports an answer that speaks of the server's state, not of the credentials.
-func troubled(err error) bool {
+// unavailable reports whether the response is about the server's state, not about the credentials.
+func unavailable(err error) bool {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
 		return true
@@ -249,14 +245,14 @@ func troubled(err error) bool {
 
 func (t *tokens) call() call { return call{name: "token", subject: "for user " + t.username} }
 
-// fail makes the error of a token request, and remembers it if it is final.
-// oauth2's own error carries the response body, so it does not go into the chain.
+// fail returns the error of a token request, and remembers it if it is final. oauth2's own error contains the body
+// of the response, so it is not wrapped.
 func (t *tokens) fail(ctx context.Context, err error, refused bool) *Error {
 	e := t.describe(ctx, err)
-	e.NotProcessed = true // the call that wanted the token was not sent
+	e.NotProcessed = true // the call that needed the token was not sent
 	if refused {
 		e.Temporary = false
-		e.Advice = "check client id and secret, username and password; a worker tries them again only after a restart, lest the account be locked"
+		e.Advice = "check client id and secret, username and password; to avoid locking the account, a worker tries them again only after a restart"
 		t.mu.Lock()
 		t.refused = e
 		t.mu.Unlock()
@@ -269,7 +265,7 @@ func (t *tokens) describe(ctx context.Context, err error) *Error {
 	var network *url.Error
 	switch {
 	case errors.As(err, &answer):
-		return t.answered(answer)
+		return t.responseError(answer)
 	case errors.As(err, &network) || ctx.Err() != nil:
 		return t.call().transportError(endedBy(ctx, err), false)
 	default:
@@ -279,18 +275,18 @@ func (t *tokens) describe(ctx context.Context, err error) *Error {
 	}
 }
 
-func (t *tokens) answered(r *oauth2.RetrieveError) *Error {
-	a := newAnswer(t.call(), r.Response.StatusCode, r.Response.Header, r.Body, nil)
+func (t *tokens) responseError(r *oauth2.RetrieveError) *Error {
+	a := newResponse(t.call(), r.Response.StatusCode, r.Response.Header, r.Body, nil)
 	e := &Error{
 		Call: a.call.name, Subject: a.call.subject, HTTPStatus: a.status,
 		Code: oneLine(t.redact(r.ErrorCode), 80), Text: t.quotable(r.ErrorDescription), RetryAfter: a.retryAfter,
-		Temporary: a.html || troubled(r) || a.ok() || r.ErrorCode == "temporarily_unavailable" || r.ErrorCode == "server_error" || r.ErrorCode == "slow_down",
+		Temporary: a.html || unavailable(r) || a.ok() || r.ErrorCode == "temporarily_unavailable" || r.ErrorCode == "server_error" || r.ErrorCode == "slow_down",
 	}
 	if r.ErrorCode == "" {
 		e.Err = a.problem
 	}
 	if e.Code == "" && e.Err == nil {
-		e.Err = errors.New("the answer holds no token")
+		e.Err = errors.New("the response contains no token")
 	}
 	if !e.Temporary {
 		e.Advice = "check token_url"
@@ -298,8 +294,8 @@ func (t *tokens) answered(r *oauth2.RetrieveError) *Error {
 	return e
 }
 
-// quotable is what a token error says, or nothing where a secret is in it: who knows the sentence
-// reads a gap in it as the password ("the user name or password is [secret]").
+// quotable is the text of a token error, or nothing if it contains a secret: in a well-known sentence, the gap
+// would reveal the password ("the user name or password is [secret]").
 func (t *tokens) quotable(said string) string {
 	if t.redact(said) != said {
 		return ""
@@ -315,14 +311,13 @@ func (t *tokens) redact(s string) string {
 	return redact(s, secrets)
 }
 
-// keep stores a token. It is renewed 60 s, or a tenth of its life if that is
-// less, before it expires. One without a stated life is used until refused.
-// The lock must be held.
+// keep stores a token. It is renewed 60 s before it expires, or a tenth of its lifetime if that is less. A token
+// without a lifetime is used until it is refused. The lock must be held.
 func (t *tokens) keep(token *oauth2.Token) {
 	life := time.Duration(token.ExpiresIn) * time.Second
 	t.renewAt, token.Expiry = time.Time{}, time.Time{}
 	if life > 0 {
-		// Round strips the monotonic reading, which stops while a machine sleeps.
+		// Round removes the monotonic clock reading, which stops while a machine sleeps.
 		token.Expiry = t.now().Round(0).Add(life)
 		t.renewAt = token.Expiry.Add(-min(maxEarly, life/10))
 	}

@@ -17,7 +17,7 @@ func token(access, refresh string, life time.Duration) *oauth2.Token {
 	return &oauth2.Token{AccessToken: access, RefreshToken: refresh, ExpiresIn: int64(life / time.Second)}
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -52,14 +52,14 @@ func (s *service) grants() []string {
 	return grants
 }
 
-// idle reports whether no request for a token is under way.
+// idle reports whether no request for a token is in flight.
 func (t *tokens) idle() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.flight == nil
 }
 
-// respond answers the token requests in order, the last one for ever.
+// respond answers the token requests in order, and repeats the last handler.
 func (s *service) respond(handlers ...http.HandlerFunc) {
 	s.token = func(w http.ResponseWriter, r *http.Request) {
 		handlers[min(s.count("logins"), len(handlers))-1](w, r)
@@ -75,7 +75,7 @@ var (
 	invalidClient = reply(401, `{"error":"invalid_client","error_description":"The client is not known."}`)
 )
 
-func TestLoginSendsWhatTheDocumentSays(t *testing.T) {
+func TestLogin_request(t *testing.T) {
 	s := newService(t)
 	login, err := s.client(t).Login(t.Context())
 	require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestLoginSendsWhatTheDocumentSays(t *testing.T) {
 	}, s.logins[0])
 }
 
-func TestOneLoginForManyCallers(t *testing.T) {
+func TestTokens_sharedByCallers(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)
 	release := make(chan struct{})
@@ -115,7 +115,7 @@ func TestOneLoginForManyCallers(t *testing.T) {
 	require.Equal(t, []string{"password"}, s.grants())
 }
 
-func TestEarlyRefresh(t *testing.T) {
+func TestTokens_renewedBeforeExpiry(t *testing.T) {
 	for name, tt := range map[string]struct {
 		life, quiet, early time.Duration
 	}{
@@ -145,7 +145,7 @@ func TestEarlyRefresh(t *testing.T) {
 	}
 }
 
-func TestFailedEarlyRefreshDoesNoHarm(t *testing.T) {
+func TestTokens_earlyRenewalFails(t *testing.T) {
 	s := newService(t)
 	s.respond(grant("a1", "r1", 3600), reply(503, `busy`))
 	c, k := s.clockedClient(t)
@@ -161,7 +161,7 @@ func TestFailedEarlyRefreshDoesNoHarm(t *testing.T) {
 	require.Equal(t, []string{"password", "refresh_token"}, s.grants(), "asked once, not at every call")
 }
 
-func TestTokenOfUnknownLifeIsUsedUntilRefused(t *testing.T) {
+func TestTokens_unknownLifetime(t *testing.T) {
 	for _, life := range []int{0, -10} {
 		s := newService(t)
 		s.respond(grant("a1", "r1", life))
@@ -175,7 +175,7 @@ func TestTokenOfUnknownLifeIsUsedUntilRefused(t *testing.T) {
 	}
 }
 
-func TestRotatingRefreshTokens(t *testing.T) {
+func TestTokens_rotatingRefreshTokens(t *testing.T) {
 	s := newService(t)
 	s.respond(grant("a1", "r1", 10), grant("a2", "r2", 10), reply(200, `{"access_token":"a3","expires_in":10}`), grant("a4", "r4", 10))
 	c, k := s.clockedClient(t)
@@ -190,7 +190,7 @@ func TestRotatingRefreshTokens(t *testing.T) {
 	require.Equal(t, "r2", s.logins[3].Get("refresh_token"), "an answer without one keeps the last")
 }
 
-func TestTokenTrouble(t *testing.T) {
+func TestTokens_errors(t *testing.T) {
 	good := grant("a9", "r9", 3600)
 	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	const password, refresh = "password", "refresh_token"
@@ -262,8 +262,8 @@ func TestTokenTrouble(t *testing.T) {
 	}
 }
 
-// A password can be a common word. A gap in a sentence that everybody knows would tell it.
-func TestTokenErrorIsQuotedOnlyWithoutASecret(t *testing.T) {
+// A password can be a common word: in a well-known sentence, a gap would reveal it.
+func TestTokens_quotesErrorOnlyWithoutSecret(t *testing.T) {
 	for said, want := range map[string]string{
 		"The account is locked.":                                `: "The account is locked."; check client id`,
 		"The username or the password is " + testPassword + ".": "code invalid_grant; check client id",
@@ -277,14 +277,14 @@ func TestTokenErrorIsQuotedOnlyWithoutASecret(t *testing.T) {
 	}
 }
 
-func TestTokenErrorHonoursRetryAfter(t *testing.T) {
+func TestTokens_retryAfter(t *testing.T) {
 	s := newService(t)
 	s.respond(reply(429, `{}`, "Retry-After", "30"))
 	_, err := s.client(t).Login(t.Context())
 	require.Equal(t, 30*time.Second, asError(t, err).RetryAfter)
 }
 
-func TestReplayAfter401(t *testing.T) {
+func TestDo_replaysAfter401(t *testing.T) {
 	s := newService(t)
 	s.answer = func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer token-1" {
@@ -302,7 +302,7 @@ func TestReplayAfter401(t *testing.T) {
 	require.Equal(t, s.calls[0].body, s.calls[1].body)
 }
 
-func TestOnly401OnceReplayed(t *testing.T) {
+func TestDo_replays401Once(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(401, `{"errorMessage":"no"}`)
 	_, err := trigger(t.Context(), s.client(t))
@@ -315,8 +315,8 @@ func TestOnly401OnceReplayed(t *testing.T) {
 	require.Equal(t, []string{"password", "refresh_token"}, s.grants())
 }
 
-// The scheduler may relay the 401 of a service behind it, when there is a run already.
-func Test401ThatNamesARunIsNotReplayed(t *testing.T) {
+// The scheduler may relay the 401 of a service behind it when a run exists already.
+func TestDo_doesNotReplay401ThatNamesARun(t *testing.T) {
 	for _, body := range []string{
 		`{"statusCode":"-1","batchRunId":"B2001_1"}`,
 		`{"statusCode":"0"}`,
@@ -337,7 +337,7 @@ func Test401ThatNamesARunIsNotReplayed(t *testing.T) {
 	}
 }
 
-func TestLate401TakesTheTokenThatOthersRenewed(t *testing.T) {
+func TestTokens_late401UsesRenewedToken(t *testing.T) {
 	s := newService(t)
 	c := s.client(t)
 	c.tokens.keep(token("a2", "r2", time.Hour))
@@ -347,7 +347,7 @@ func TestLate401TakesTheTokenThatOthersRenewed(t *testing.T) {
 	require.Empty(t, s.grants())
 }
 
-func TestConcurrent401sCauseOneRefresh(t *testing.T) {
+func TestTokens_concurrent401sRefreshOnce(t *testing.T) {
 	const callers = 30
 	s := newService(t)
 	var all sync.WaitGroup

@@ -20,25 +20,25 @@ import (
 )
 
 const (
-	maxID     = 255
-	maxListen = 64 << 10 // how much of an explanation is looked at
+	maxID          = 255
+	maxExplanation = 64 << 10 // bytes of an explanation that are considered
 )
 
-// answer is what the service sent, at whatever HTTP status, ready to be judged.
-type answer struct {
+// response is what the service sent, at any HTTP status, ready to be judged.
+type response struct {
 	call       call
 	status     int
 	retryAfter time.Duration
 	body       []byte // a JSON value; nil when there is none
 	html       bool
-	damaged    bool   // it broke off, or is JSON no more: it may have said anything
-	problem    error  // why there is none
+	damaged    bool   // it was cut off or is not valid JSON: its content is unknown
+	problem    error  // why there is no JSON value
 	excerpt    string // of a body that is not JSON
 	redact     func(string) string
 }
 
-func newAnswer(r call, status int, header http.Header, content []byte, readErr error) *answer {
-	a := &answer{call: r, status: status, retryAfter: httpx.RetryAfter(header, time.Now(), maxRetryAfter), redact: redactPatterns}
+func newResponse(r call, status int, header http.Header, content []byte, readErr error) *response {
+	a := &response{call: r, status: status, retryAfter: httpx.RetryAfter(header, time.Now(), maxRetryAfter), redact: redactPatterns}
 	if readErr == nil && len(content) > r.limit() {
 		readErr = fmt.Errorf("it is larger than %d MiB", r.limit()>>20)
 	}
@@ -47,57 +47,57 @@ func newAnswer(r call, status int, header http.Header, content []byte, readErr e
 	switch {
 	case readErr != nil:
 		a.damaged = true
-		a.problem = fmt.Errorf("the answer cannot be read: %w", readErr)
+		a.problem = fmt.Errorf("the response cannot be read: %w", readErr)
 	case len(content) == 0:
 		a.problem = errEmpty
-	case content[0] == '<', media == "text/html" && !structured(content): // a servlet that sets no type labels its JSON so
+	case content[0] == '<', media == "text/html" && !structured(content): // servlets that set no type label their JSON so
 		a.html = true
-		a.problem = errors.New("the answer is a page, not JSON: a gateway spoke, not the service")
+		a.problem = errors.New("the response is an HTML page, not JSON: it is from a gateway, not from the service")
 		a.excerpt = pageTitle(content)
 	default:
 		if a.body = mend(content); a.body == nil {
 			a.damaged = structured(content)
-			a.problem = errors.New("the answer is not JSON")
-			a.excerpt = strings.ReplaceAll(string(content), `\/`, "/") // as some write JSON: a URL must be known for one
+			a.problem = errors.New("the response is not JSON")
+			a.excerpt = strings.ReplaceAll(string(content), `\/`, "/") // some JSON escapes the slashes; a URL must remain recognisable
 		}
 	}
 	return a
 }
 
-// structured tells that a text begins as a JSON object or array does.
+// structured reports whether a text begins like a JSON object or array.
 func structured(content []byte) bool { return content[0] == '{' || content[0] == '[' }
 
-var errEmpty = errors.New("the answer is empty")
+var errEmpty = errors.New("the response is empty")
 
-func (a *answer) ok() bool { return a.status/100 == 2 }
+func (a *response) ok() bool { return a.status/100 == 2 }
 
-// decode fails when there is no JSON, or one of another shape.
-func (a *answer) decode(into any) error {
+// decode fails without JSON, or if it has an unexpected shape.
+func (a *response) decode(into any) error {
 	if a.body == nil {
-		return a.fault(a.problem)
+		return a.asError(a.problem)
 	}
 	if err := json.Unmarshal(a.body, into); err != nil {
-		return a.fail("the answer has an unexpected shape")
+		return a.fail("the response has an unexpected shape")
 	}
 	return nil
 }
 
-// text is what the service said, fit to be shown.
-func (a *answer) text(s string) string {
-	return oneLine(a.redact(s[:min(len(s), maxListen)]), maxErrorText)
+// text makes a text of the service safe to display.
+func (a *response) text(s string) string {
+	return oneLine(a.redact(s[:min(len(s), maxExplanation)]), maxErrorText)
 }
 
-// link decodes a pre-authenticated URL, which must be there in a success.
-func (a *answer) link(raw text) (PAR, error) {
+// link decodes a pre-authenticated URL, which a success must contain.
+func (a *response) link(raw text) (PAR, error) {
 	par, err := NewPAR(string(raw))
 	if err != nil {
-		return PAR{}, a.fault(err)
+		return PAR{}, a.asError(err)
 	}
 	return par, nil
 }
 
-// said holds the fields in which the service explains itself, all chapters together.
-type said struct {
+// explanation holds the fields in which the service explains an outcome, of all chapters.
+type explanation struct {
 	StatusCode   text `json:"statusCode"`
 	ErrorCode    text `json:"errorCode"`
 	Code         text `json:"code"`
@@ -114,23 +114,23 @@ type said struct {
 	excerpt string
 }
 
-func (a *answer) said() said {
-	s := said{excerpt: a.excerpt}
+func (a *response) explanation() explanation {
+	s := explanation{excerpt: a.excerpt}
 	if a.body == nil {
 		return s
 	}
-	_ = json.Unmarshal(a.body, &s) // another shape says nothing
+	_ = json.Unmarshal(a.body, &s) // an unexpected shape explains nothing
 	if s.code() != "" || s.String() != "" {
 		return s
 	}
-	var wrapped struct { // as the calls about files answer
-		Payload said `json:"payload"`
+	var wrapped struct { // as in responses about files
+		Payload explanation `json:"payload"`
 	}
 	_ = json.Unmarshal(a.body, &wrapped)
 	return wrapped.Payload
 }
 
-func (s said) code() text {
+func (s explanation) code() text {
 	for _, code := range []text{s.StatusCode, s.ErrorCode, s.Code} {
 		if code != "" {
 			return text(oneLine(string(code), 80))
@@ -139,14 +139,14 @@ func (s said) code() text {
 	return ""
 }
 
-// refusal reports whether the body says that the request was refused, which holds at any HTTP status.
-func (s said) refusal() bool {
+// refusal reports whether the body says that the request was refused, which is valid at any HTTP status.
+func (s explanation) refusal() bool {
 	return StatusCode(s.StatusCode).Refusal() || MigrationCode(s.StatusCode) == MigrationCodeInvalidInput
 }
 
-// actedOn reports whether the body hints that the request was carried out
-// after all: a code of success, or a run that the request did not name.
-func (s said) actedOn(r call) bool {
+// actedOn reports whether the body hints that the service acted on the request nevertheless: a code of success, or
+// a run that the request did not name.
+func (s explanation) actedOn(r call) bool {
 	if !r.scheduler {
 		return false
 	}
@@ -154,7 +154,7 @@ func (s said) actedOn(r call) bool {
 	return StatusCode(s.StatusCode) == CodeSuccess || run != "" && run != r.runID
 }
 
-func (s said) String() string {
+func (s explanation) String() string {
 	var parts []string
 	for _, part := range []text{s.Summary, s.Details, s.ErrorMessage, s.Message, s.Error, s.Title, s.Detail, text(s.excerpt)} {
 		if part != "" && !slices.Contains(parts, string(part)) {
@@ -170,8 +170,7 @@ func (s said) String() string {
 	return strings.Join(parts, ": ")
 }
 
-// text decodes a string or a number, for the service is not constant in either.
-// Anything else, null included, is empty.
+// text decodes a string or a number, because the service sends either. Anything else, including null, is empty.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -190,7 +189,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// id is the text as an identifier, "" when it cannot be one.
+// id is the text as an identifier, "" if it cannot be one.
 func (t text) id() string {
 	s := string(t)
 	if s == "null" || len(s) > maxID || strings.ContainsFunc(s, unicode.IsControl) {
@@ -199,10 +198,9 @@ func (t text) id() string {
 	return s
 }
 
-// mend returns the body as valid JSON, or nil. Two faults that code which puts
-// JSON together by hand makes, and that the document's samples show, are
-// mended: control characters within strings, and commas before a closing
-// bracket. What is cut off stays invalid.
+// mend returns the body as valid JSON, or nil. It repairs two mistakes of hand-written serialisers, which the
+// document's samples show: control characters within strings, and commas before a closing bracket. What was cut off
+// stays invalid.
 func mend(body []byte) []byte {
 	if json.Valid(body) {
 		return body
@@ -240,14 +238,14 @@ func mend(body []byte) []byte {
 var titlePattern = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 
 func pageTitle(page []byte) string {
-	if m := titlePattern.FindSubmatch(page[:min(len(page), maxListen)]); m != nil {
+	if m := titlePattern.FindSubmatch(page[:min(len(page), maxExplanation)]); m != nil {
 		return string(m[1])
 	}
 	return ""
 }
 
-// oneLine makes a text fit to be shown: valid UTF-8, no control or invisible
-// characters, single spaces, at most limit bytes.
+// oneLine makes a text safe to display: valid UTF-8, no control or invisible characters, single spaces, at most limit
+// bytes.
 func oneLine(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
@@ -280,11 +278,11 @@ func redactPatterns(s string) string {
 	return s
 }
 
-// redact removes the given secrets, as they are and as they travel in forms and
-// headers, then what looks like one.
+// redact removes the given secrets, also as they are encoded in forms and headers, then everything that looks like a
+// secret.
 func redact(s string, secrets []string) string {
 	for _, secret := range secrets {
-		if len(secret) < 4 { // would blot out common text, and is no secret
+		if len(secret) < 4 { // is no secret, and would remove common text
 			continue
 		}
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
