@@ -18,55 +18,54 @@ import (
 
 var updateDocs = flag.Bool("update", false, "write docs/commands.md anew")
 
-// situations are the states of a run, each as it stands one hour after the start.
+// situations are the states of a run, each one hour after the start.
 var situations = []struct {
 	name    string
-	service scheduler
+	service fakeService
 	input   func(*RunBatchInput)
-	before  []said
+	before  []timedCommand
 }{
-	{name: "the trigger is in flight", service: scheduler{triggers: []func() (activities.Run, error){unavailable, unavailable, accepted}, ends: []stretch{{"0", 4 * time.Hour}}}},
-	{name: "running", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}}},
-	{name: "held (5) by the service", service: scheduler{ends: []stretch{{"5", time.Minute}}}},
-	{name: "an unknown status code", service: scheduler{ends: []stretch{{"7", time.Minute}}}},
-	{name: "interrupting", service: scheduler{ends: []stretch{{"0", 8 * time.Hour}}, slow: true}, before: []said{{after: 50 * time.Minute, name: InterruptCommand}}},
-	{name: "pause before an automatic restart", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts, in.RestartDelay = 1, "3h" }},
-	{name: "waiting after a failure (-1)", service: scheduler{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}},
-	{name: "waiting after an interrupt (-2), by anybody", service: scheduler{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
-	{name: "waiting after an abort (3)", service: scheduler{ends: []stretch{{"3", time.Minute}, {"0", time.Minute}}}},
-	{name: "waiting: the outcome of a submission is unknown", service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", time.Minute}}}},
-	{name: "waiting: the service does not know the run (-3)", service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", time.Minute}}}},
+	{name: "the trigger is in flight", service: fakeService{triggers: []func() (activities.Run, error){unavailable, unavailable, accepted}, ends: []stretch{{"0", 4 * time.Hour}}}},
+	{name: "running", service: fakeService{ends: []stretch{{"0", 8 * time.Hour}}}},
+	{name: "held (5) by the service", service: fakeService{ends: []stretch{{"5", time.Minute}}}},
+	{name: "an unknown status code", service: fakeService{ends: []stretch{{"7", time.Minute}}}},
+	{name: "interrupting", service: fakeService{ends: []stretch{{"0", 8 * time.Hour}}, ignoresInterrupts: true}, before: []timedCommand{{after: 50 * time.Minute, name: InterruptCommand}}},
+	{name: "pause before an automatic restart", service: fakeService{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts, in.RestartDelay = 1, "3h" }},
+	{name: "waiting after a failure (-1)", service: fakeService{ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}},
+	{name: "waiting after an interrupt (-2), by anybody", service: fakeService{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
+	{name: "waiting after an abort (3)", service: fakeService{ends: []stretch{{"3", time.Minute}, {"0", time.Minute}}}},
+	{name: "waiting: the outcome of a submission is unknown", service: fakeService{triggers: []func() (activities.Run, error){outcomeUnknown, accepted}, ends: []stretch{{"0", time.Minute}}}},
+	{name: "waiting: the service does not know the run (-3)", service: fakeService{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", time.Minute}}}},
 }
 
 func unavailable() (activities.Run, error) {
 	return activities.Run{}, temporal.NewApplicationErrorWithOptions("down", activities.Unavailable, temporal.ApplicationErrorOptions{NextRetryDelay: 2 * time.Hour})
 }
 
-var words = []struct {
+var allCommands = []struct {
 	name, choice string
 }{
 	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ApproveCommand, ""},
 	{DecideCommand, Adopt}, {DecideCommand, NothingStarted}, {DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, GiveUp},
 }
 
-// TestEveryWordInEverySituation tries each signal and update in each state of a run, and keeps
-// the table in the documentation the same as what happens.
-func TestEveryWordInEverySituation(t *testing.T) {
+// The test sends each command in each state of a run, and compares the result with the table in docs/commands.md.
+func TestCommands_matchTheTableInDocs(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| a run is |")
-	for _, w := range words {
-		fmt.Fprintf(&table, " %s |", strings.TrimSpace(w.name+" "+w.choice))
+	for _, c := range allCommands {
+		fmt.Fprintf(&table, " %s |", strings.TrimSpace(c.name+" "+c.choice))
 	}
-	table.WriteString("\n|---|" + strings.Repeat("---|", len(words)) + "\n")
+	table.WriteString("\n|---|" + strings.Repeat("---|", len(allCommands)) + "\n")
 	for _, s := range situations {
 		fmt.Fprintf(&table, "| %s |", s.name)
-		for _, w := range words {
-			took := speak(t, s.service, s.input, s.before, w.name, w.choice)
-			fmt.Fprintf(&table, " %s |", map[bool]string{true: "yes", false: "refused"}[took])
+		for _, c := range allCommands {
+			accepted := accepts(t, s.service, s.input, s.before, c.name, c.choice)
+			fmt.Fprintf(&table, " %s |", map[bool]string{true: "yes", false: "refused"}[accepted])
 		}
 		table.WriteString("\n")
 	}
-	fmt.Fprintf(&table, "| ended |%s\n", strings.Repeat(" refused |", len(words)))
+	fmt.Fprintf(&table, "| ended |%s\n", strings.Repeat(" refused |", len(allCommands)))
 
 	const path, from, to = "../docs/commands.md", "<!-- table -->\n", "<!-- end of table -->"
 	text, err := os.ReadFile(path)
@@ -77,14 +76,14 @@ func TestEveryWordInEverySituation(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(before+from+table.String()+to+after), 0o644))
 		return
 	}
-	require.Equal(t, documented, table.String(), "docs/commands.md says otherwise: go test ./workflows -run EveryWord -update")
+	require.Equal(t, documented, table.String(), "docs/commands.md says otherwise: go test ./workflows -run TestCommands_match -update")
 }
 
-// speak says one word an hour after the start, as a signal and as an update, which must agree,
-// and tells whether it was taken.
-func speak(t *testing.T, service scheduler, change func(*RunBatchInput), before []said, name, choice string) bool {
+// accepts sends a command one hour after the start, as a signal and as an update, which must agree, and
+// reports whether it was accepted.
+func accepts(t *testing.T, service fakeService, change func(*RunBatchInput), before []timedCommand, name, choice string) bool {
 	t.Helper()
-	asked := Command{By: "alice", Choice: choice, RunID: runID}
+	command := Command{By: "alice", Choice: choice, RunID: runID}
 	start := func() (*testsuite.TestWorkflowEnvironment, RunBatchInput) {
 		env := newEnv(t)
 		s := service
@@ -101,7 +100,7 @@ func speak(t *testing.T, service scheduler, change func(*RunBatchInput), before 
 		env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 		ignored := 0
 		for i, b := range before {
-			say(t, env, fmt.Sprint("before", i), b, &ignored)
+			sendAt(t, env, fmt.Sprint("before", i), b, &ignored)
 		}
 		return env, in
 	}
@@ -109,15 +108,15 @@ func speak(t *testing.T, service scheduler, change func(*RunBatchInput), before 
 	env, in := start()
 	accepted := false
 	env.RegisterDelayedCallback(func() {
-		env.UpdateWorkflow(name, "word", &testsuite.TestUpdateCallback{
+		env.UpdateWorkflow(name, "update", &testsuite.TestUpdateCallback{
 			OnAccept: func() { accepted = true }, OnReject: func(error) {}, OnComplete: func(any, error) {},
-		}, asked)
+		}, command)
 	}, time.Hour)
 	env.ExecuteWorkflow(RunBatch, in)
 	require.True(t, env.IsWorkflowCompleted())
 
 	env, in = start()
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(name, asked) }, time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(name, command) }, time.Hour)
 	env.ExecuteWorkflow(RunBatch, in)
 	require.True(t, env.IsWorkflowCompleted())
 	ignored := false
@@ -128,9 +127,9 @@ func speak(t *testing.T, service scheduler, change func(*RunBatchInput), before 
 	return accepted
 }
 
-func TestABurstOfTheSameSignalActsOnce(t *testing.T) {
+func TestRunBatch_burstOfSignalsActsOnce(t *testing.T) {
 	env := newEnv(t)
-	service := scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}, {"0", time.Hour}}}
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}, {"0", time.Hour}}}
 	service.register()
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
 	env.RegisterDelayedCallback(func() {
@@ -152,7 +151,7 @@ func TestABurstOfTheSameSignalActsOnce(t *testing.T) {
 
 func TestRunBatch_warnsOnceAtRisk(t *testing.T) {
 	env := newEnv(t)
-	service := scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 100 * time.Minute}}}
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 100 * time.Minute}}}
 	service.register()
 	in := input
 	in.Deadline = start.Add(2 * time.Hour)
@@ -166,5 +165,5 @@ func TestRunBatch_warnsOnceAtRisk(t *testing.T) {
 		}
 	}
 	require.Equal(t, []time.Time{in.Deadline.Add(-atRiskBefore)}, warned)
-	require.Empty(t, queryStatus(t, env).AtRisk, "it has ended")
+	require.Empty(t, queryStatus(t, env).AtRisk)
 }

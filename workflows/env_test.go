@@ -17,24 +17,24 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// newEnv is the SDK's test environment: the real workflow code on a clock that skips.
+// newEnv is the test environment of the SDK, which skips the time that a workflow waits.
 func newEnv(t *testing.T) *testsuite.TestWorkflowEnvironment {
-	return newMeasuredEnv(t, client.MetricsNopHandler)
+	return newEnvWithMetrics(t, client.MetricsNopHandler)
 }
 
-func newMeasuredEnv(t *testing.T, metrics client.MetricsHandler) *testsuite.TestWorkflowEnvironment {
+func newEnvWithMetrics(t *testing.T, metrics client.MetricsHandler) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetMetricsHandler(metrics)
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetStartTime(start)
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the tests share their machine
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the machine may be busy
 	env.RegisterActivityWithOptions(knownConnection, activityName("ResolveConnection"))
 	return env
 }
 
-// knownConnection knows every connection but one.
+// knownConnection stands in for ResolveConnection: it finds every connection except "unknown".
 func knownConnection(_ context.Context, in activities.ResolveConnectionInput) (activities.ResolvedConnection, error) {
 	if in.Connection == "unknown" {
 		return activities.ResolvedConnection{}, activities.InvalidInputError("connection unknown is not known; the queue would be " + in.TaskQueue)

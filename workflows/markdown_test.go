@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a person is asked can be answered by copying from the details into the dialog of the UI.
-func TestMarkdownShowsHowToAnswer(t *testing.T) {
+// An operator answers by copying from the details into the signal dialog of the UI.
+func TestMarkdown_saysHowToAnswer(t *testing.T) {
 	t.Parallel()
-	asked := time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC)
-	w := &Question{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: asked, Deadline: asked.Add(3 * time.Hour)}
-	batch := Status{State: Waiting, Subject: "ALLOC", Summary: w.Why, Question: w}.Markdown()
+	since := time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC)
+	question := &Question{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: since, Deadline: since.Add(3 * time.Hour)}
+	batch := Status{State: Waiting, Subject: "ALLOC", Summary: question.Why, Question: question}.Markdown()
 	require.Equal(t, "**waiting** ALLOC\n\n"+
 		"**Question to the operator**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
 		"R_1 ended as Failure\n\n"+
@@ -22,17 +22,16 @@ func TestMarkdownShowsHowToAnswer(t *testing.T) {
 		"| `decide` | `{\"by\": \"you\", \"why\": \"\", \"choice\": \"adopt\", \"run_id\": \"\"}` |\n", batch)
 
 	approve := &Question{Why: "Are the books good", Choices: []string{"approve"}}
-	night := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Question: &Question{Why: "a: R_1"}, Steps: []StepStatus{
-		{ID: "a", State: Waiting, Question: w}, {ID: "b", State: Waiting, Question: approve},
+	status := Status{State: Waiting, Subject: "night", Summary: "0 of 2 steps done", Question: &Question{Why: "a: R_1"}, Steps: []StepStatus{
+		{ID: "a", State: Waiting, Question: question}, {ID: "b", State: Waiting, Question: approve},
 	}}.Markdown()
-	require.Contains(t, night, "**Question to the operator about a**")
-	require.Contains(t, night, "**Question to the operator about b**:\n\nAre the books good")
-	require.Contains(t, night, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
-	require.NotContains(t, night, "a: R_1", "once")
+	require.Contains(t, status, "**Question to the operator about a**")
+	require.Contains(t, status, "**Question to the operator about b**:\n\nAre the books good")
+	require.Contains(t, status, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
+	require.NotContains(t, status, "a: R_1", "the same question twice")
 }
 
-// A question that is asked again is as old as it was, and another one is new.
-func TestAQuestionKeepsItsTime(t *testing.T) {
+func TestStampQuestions_sameQuestionKeepsItsTime(t *testing.T) {
 	t.Parallel()
 	first, later := start, start.Add(time.Hour)
 	step := &Question{Why: "R_1 ended"}
@@ -42,9 +41,9 @@ func TestAQuestionKeepsItsTime(t *testing.T) {
 		s.stampQuestions(now, before)
 		return s.Question.Since
 	}
-	tr := &snapshot{Status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Question: step}}}}
-	require.Equal(t, first, at(first, "held", tr))
-	require.Equal(t, first, at(later, "held", tr))
-	require.Equal(t, later, at(later, "R_1 ended", tr))
+	s := &snapshot{Status: Status{Steps: []StepStatus{{ID: "done"}, {ID: "a", Question: step}}}}
+	require.Equal(t, first, at(first, "held", s))
+	require.Equal(t, first, at(later, "held", s))
+	require.Equal(t, later, at(later, "R_1 ended", s))
 	require.Equal(t, first, step.Since)
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
-// meter takes the measures as OpenTelemetry does, to be looked at.
+// meter reads the metrics that the workflows record.
 type meter struct {
 	t      *testing.T
 	reader *metric.ManualReader
@@ -33,14 +33,14 @@ func newMeter(t *testing.T) (meter, client.MetricsHandler) {
 	})
 }
 
-// points gives each series of a measure to see.
-func (m meter) points(measure string, see func(attribute.Set, int64, time.Duration)) {
+// points calls see with each series of a metric.
+func (m meter) points(name string, see func(attribute.Set, int64, time.Duration)) {
 	m.t.Helper()
 	var all metricdata.ResourceMetrics
 	require.NoError(m.t, m.reader.Collect(m.t.Context(), &all))
 	for _, scope := range all.ScopeMetrics {
 		for _, found := range scope.Metrics {
-			if found.Name != measure {
+			if found.Name != name {
 				continue
 			}
 			switch data := found.Data.(type) {
@@ -53,13 +53,13 @@ func (m meter) points(measure string, see func(attribute.Set, int64, time.Durati
 					see(p.Attributes, int64(p.Count), time.Duration(p.Sum*float64(time.Second)))
 				}
 			default:
-				require.Fail(m.t, "a measure of another kind", "%s: %T", measure, data)
+				require.Fail(m.t, "unexpected kind of metric", "%s: %T", name, data)
 			}
 		}
 	}
 }
 
-// ended are the ends that were counted, as "state reason".
+// ended is how often each end was counted, by "state reason".
 func (m meter) ended() map[string]int {
 	m.t.Helper()
 	ends := map[string]int{}
@@ -71,20 +71,20 @@ func (m meter) ended() map[string]int {
 	return ends
 }
 
-// recorded is how often a duration was, and how long in all.
-func (m meter) recorded(measure string) (times int64, sum time.Duration) {
+// recorded is how often a duration was recorded, and the sum.
+func (m meter) recorded(name string) (times int64, sum time.Duration) {
 	m.t.Helper()
-	m.points(measure, func(_ attribute.Set, count int64, took time.Duration) {
+	m.points(name, func(_ attribute.Set, count int64, took time.Duration) {
 		times, sum = times+count, sum+took
 	})
 	return times, sum
 }
 
-// What nobody knows of wakes somebody: a close that one person gave up in part is not given up.
-func TestACloseSaysWhyItFailed(t *testing.T) {
+// An alert is for failures that no operator knows of. A close that was given up only in part may be one.
+func TestMetrics_reasonOfAFailedClose(t *testing.T) {
 	fails := func(kind string) func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
 		return func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
-			return RunBatchResult{}, failure(kind, "it did not go well")
+			return RunBatchResult{}, failure(kind, "it failed")
 		}
 	}
 	decides := func(choice string) []Command { return []Command{{By: "ann", Step: "c", Choice: choice}} }
@@ -98,30 +98,30 @@ func TestACloseSaysWhyItFailed(t *testing.T) {
 		cancel   bool
 		ended    string
 	}{
-		{name: "it did not", plan: plan(batchStep("c")), batch: succeeds, ended: "succeeded"},
+		{name: "it succeeded", plan: plan(batchStep("c")), batch: succeeds, ended: "succeeded"},
 		{name: "its batch was given up", plan: plan(batchStep("c"), batchStep("d", "c")), batch: fails(GivenUp), ended: "failed given_up"},
 		{name: "its step was given up", plan: plan(batchStep("c")), batch: fails(BatchFailed), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "its approval was refused", plan: plan(approveStep("c")), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "a step was skipped, another given up", plan: plan(batchStep("c"), approveStep("d")), batch: fails(BatchFailed),
 			decides: append(decides(Skip), Command{By: "ann", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
-		{name: "nobody approved", plan: plan(approveStep("c")), deadline: true, ended: "failed deadline_passed"},
-		{name: "nobody decided", plan: plan(batchStep("c")), batch: fails(BatchFailed), deadline: true, ended: "failed deadline_passed"},
-		{name: "one was given up, of the other nobody knows", plan: plan(approveStep("c"), approveStep("d")), decides: decides(GiveUp), deadline: true,
+		{name: "no approval before the deadline", plan: plan(approveStep("c")), deadline: true, ended: "failed deadline_passed"},
+		{name: "no decision before the deadline", plan: plan(batchStep("c")), batch: fails(BatchFailed), deadline: true, ended: "failed deadline_passed"},
+		{name: "one step was given up, the other passed its deadline", plan: plan(approveStep("c"), approveStep("d")), decides: decides(GiveUp), deadline: true,
 			ended: "failed deadline_passed"},
-		{name: "its file did not come", plan: plan(without(uploadStep("a"), pipeline.FailStep)), uploads: 1, ended: "failed error"},
-		{name: "one was given up, the other's file did not come", plan: plan(without(uploadStep("a"), pipeline.FailStep), approveStep("c")), uploads: 1,
+		{name: "its file is missing", plan: plan(without(uploadStep("a"), pipeline.FailStep)), uploads: 1, ended: "failed error"},
+		{name: "one step was given up, the file of the other is missing", plan: plan(without(uploadStep("a"), pipeline.FailStep), approveStep("c")), uploads: 1,
 			decides: decides(GiveUp), ended: "failed error"},
 		{name: "it was cancelled", plan: plan(approveStep("c")), cancel: true, ended: "cancelled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, metrics := newMeter(t)
-			night := fakeNight{env: newMeasuredEnv(t, metrics), plan: c.plan, batch: c.batch, uploads: c.uploads}
+			night := fakeNight{env: newEnvWithMetrics(t, metrics), plan: c.plan, batch: c.batch, uploads: c.uploads}
 			if c.deadline {
 				night.plan.Deadline = start.Add(3 * time.Hour)
 			}
 			night.register()
-			for _, word := range c.decides {
-				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideCommand, word) }, time.Hour)
+			for _, command := range c.decides {
+				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideCommand, command) }, time.Hour)
 			}
 			if c.cancel {
 				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Hour)
@@ -135,19 +135,19 @@ func TestACloseSaysWhyItFailed(t *testing.T) {
 	}
 }
 
-// An input with faults is counted as that, wherever it is found, and under no name that it does not have.
-func TestARefusedInputIsCounted(t *testing.T) {
+// The connection of an invalid input must not become a label.
+func TestMetrics_invalidInput(t *testing.T) {
 	for name, execute := range map[string]func(*testsuite.TestWorkflowEnvironment){
 		"a close": func(env *testsuite.TestWorkflowEnvironment) {
 			env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod"})
 		},
-		"a close of a pipeline that is not there": func(env *testsuite.TestWorkflowEnvironment) {
+		"a close of a missing pipeline": func(env *testsuite.TestWorkflowEnvironment) {
 			env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {
 				return nil, activities.InvalidInputError("pipeline nigthly is not in the worker's pipelines folder")
 			}, activityName("PreparePipeline"))
 			env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nigthly", AsOfDate: "2026-10-31"})
 		},
-		"a close that nobody could approve": func(env *testsuite.TestWorkflowEnvironment) {
+		"a close without a starter but with an approval": func(env *testsuite.TestWorkflowEnvironment) {
 			night := fakeNight{env: env, plan: plan(approveStep("ok"))}
 			night.register()
 			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
@@ -155,7 +155,7 @@ func TestARefusedInputIsCounted(t *testing.T) {
 			env.ExecuteWorkflow(NightlyClose, in)
 		},
 		"a batch": func(env *testsuite.TestWorkflowEnvironment) { env.ExecuteWorkflow(RunBatch, RunBatchInput{}) },
-		"a batch on no connection": func(env *testsuite.TestWorkflowEnvironment) {
+		"a batch on an unknown connection": func(env *testsuite.TestWorkflowEnvironment) {
 			in := input
 			in.Connection = "unknown"
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
@@ -172,7 +172,7 @@ func TestARefusedInputIsCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, metrics := newMeter(t)
-			env := newMeasuredEnv(t, metrics)
+			env := newEnvWithMetrics(t, metrics)
 			execute(env)
 			require.Equal(t, InvalidInput, errorType(env.GetWorkflowError()))
 			require.Equal(t, map[string]int{"failed invalid_input": 1}, m.ended())
@@ -184,31 +184,31 @@ func TestARefusedInputIsCounted(t *testing.T) {
 	}
 }
 
-// Nobody is there when a schedule starts a close: whatever keeps it from beginning is counted, before
-// anybody is told, who may be out of reach. By hand somebody is there.
-func TestANightThatDoesNotBeginIsCounted(t *testing.T) {
+// When a schedule starts a close, no operator sees an error. The failure is counted before the notification,
+// which may not be delivered. By hand, the operator sees the error.
+func TestMetrics_closeThatCannotBePlanned(t *testing.T) {
 	refused := func() error { return activities.InvalidInputError("calendar my-bank is not known") }
 	for _, c := range []struct {
-		name    string
-		input   ScheduledCloseInput
-		byHand  bool
-		planned error
-		night   error
-		ended   map[string]int
-		told    int
+		name     string
+		input    ScheduledCloseInput
+		byHand   bool
+		planned  error
+		closed   error
+		ended    map[string]int
+		notified int
 	}{
-		{name: "its calendar is gone", input: scheduledInput, planned: refused(), ended: map[string]int{"failed invalid_input": 1}, told: 1},
-		{name: "its input has faults", input: ScheduledCloseInput{Connection: "prod"}, ended: map[string]int{"failed invalid_input": 1}, told: 1},
-		{name: "its pipeline is gone", input: scheduledInput, night: failure(InvalidInput, "no such pipeline"), ended: map[string]int{"failed invalid_input": 1}, told: 1},
-		{name: "its close failed, which counts by itself", input: scheduledInput, night: failure(CloseFailed, "ledger failed"), ended: map[string]int{"failed error": 1}},
-		{name: "it began", input: scheduledInput, ended: map[string]int{"succeeded": 1}},
+		{name: "its calendar is missing", input: scheduledInput, planned: refused(), ended: map[string]int{"failed invalid_input": 1}, notified: 1},
+		{name: "its input is invalid", input: ScheduledCloseInput{Connection: "prod"}, ended: map[string]int{"failed invalid_input": 1}, notified: 1},
+		{name: "its pipeline is missing", input: scheduledInput, closed: failure(InvalidInput, "no such pipeline"), ended: map[string]int{"failed invalid_input": 1}, notified: 1},
+		{name: "its close failed and has counted that", input: scheduledInput, closed: failure(CloseFailed, "ledger failed"), ended: map[string]int{"failed error": 1}},
+		{name: "it succeeded", input: scheduledInput, ended: map[string]int{"succeeded": 1}},
 		{name: "by hand", input: scheduledInput, byHand: true, ended: map[string]int{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, metrics := newMeter(t)
-			env := newMeasuredEnv(t, metrics)
+			env := newEnvWithMetrics(t, metrics)
 			before := map[string]int{}
-			n := &told{answer: func() (activities.NotifyResult, error) {
+			n := &fakeChannels{answer: func() (activities.NotifyResult, error) {
 				before = m.ended()
 				return activities.NotifyResult{}, nil
 			}}
@@ -217,7 +217,7 @@ func TestANightThatDoesNotBeginIsCounted(t *testing.T) {
 				return &activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30", NotifyOn: notify.Events()}, c.planned
 			}, activityName("PlanNight"))
 			env.RegisterWorkflowWithOptions(func(workflow.Context, NightlyCloseInput) (NightlyCloseResult, error) {
-				return NightlyCloseResult{}, c.night
+				return NightlyCloseResult{}, c.closed
 			}, workflow.RegisterOptions{Name: NightlyCloseType})
 			env.RegisterWorkflow(ScheduledClose)
 			if !c.byHand {
@@ -225,38 +225,38 @@ func TestANightThatDoesNotBeginIsCounted(t *testing.T) {
 			}
 			env.ExecuteWorkflow(ScheduledClose, c.input)
 			require.Equal(t, c.ended, m.ended())
-			require.Len(t, n.messages, c.told)
-			if c.told > 0 {
+			require.Len(t, n.messages, c.notified)
+			if c.notified > 0 {
 				require.Equal(t, []string{notify.Failed}, n.events())
-				require.Equal(t, c.ended, before, "counted before it was told")
+				require.Equal(t, c.ended, before, "counted before the notification")
 			}
 		})
 	}
 }
 
-// A deadline is kept by what succeeded before it, and missed by what gave up on it: also where that
-// is a moment sooner, because the next look at the run would come too late.
-func TestDeadlinesThatAreKeptAndMissed(t *testing.T) {
+// A workflow that fails with DeadlinePassed missed its deadline, even if it ends just before it because the
+// next poll would come after it.
+func TestMetrics_deadlineKeptOrMissed(t *testing.T) {
 	const deadline = 2 * time.Hour
 	for _, c := range []struct {
 		name         string
 		ends         stretch
-		said         []said
+		commands     []timedCommand
 		kept, missed int64
-		by           time.Duration // kept or missed by, to the minute
+		by           time.Duration // to the minute
 	}{
 		{name: "kept", ends: stretch{"0", time.Hour}, kept: 1, by: time.Hour},
-		{name: "missed: it still runs, and is looked at next after the deadline", ends: stretch{"0", 10 * time.Hour}, missed: 1},
-		{name: "missed: nobody decides", ends: stretch{"-1", time.Minute}, missed: 1},
-		{name: "neither: given up before it", ends: stretch{"-1", time.Minute}, said: []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}}},
+		{name: "missed: it is still running, and the next poll would come after the deadline", ends: stretch{"0", 10 * time.Hour}, missed: 1},
+		{name: "missed: no answer", ends: stretch{"-1", time.Minute}, missed: 1},
+		{name: "neither: given up before it", ends: stretch{"-1", time.Minute}, commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, metrics := newMeter(t)
-			env := newMeasuredEnv(t, metrics)
-			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{c.ends}}
+			env := newEnvWithMetrics(t, metrics)
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{c.ends}}
 			s.register()
-			for _, w := range c.said {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Command) }, w.after)
+			for _, command := range c.commands {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.Command) }, command.after)
 			}
 			in := input
 			in.Deadline = start.Add(deadline)

@@ -84,12 +84,12 @@ func TestNightlyClose(t *testing.T) {
 		return RunBatchResult{}, failure(GivenUp, "given up", RunBatchResult{RunID: "r1", State: Failed})
 	}
 	for _, c := range []struct {
-		name   string
-		night  fakeNight
-		said   []said
-		cancel time.Duration
-		state  State
-		steps  map[string]State
+		name     string
+		night    fakeNight
+		commands []timedCommand
+		cancel   time.Duration
+		state    State
+		steps    map[string]State
 	}{
 		{
 			name:  "steps run as soon as what they need is done, side by side where they may",
@@ -100,7 +100,7 @@ func TestNightlyClose(t *testing.T) {
 		{
 			name:  "a failed step waits for an operator and is done again",
 			night: fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 1},
-			said: []said{
+			commands: []timedCommand{
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "c"}, refused: "step c is pending"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "x"}, refused: "the steps are a, c"},
 				{after: time.Hour, name: RestartCommand, refused: "no step takes restart now"},
@@ -110,11 +110,11 @@ func TestNightlyClose(t *testing.T) {
 			steps: map[string]State{"a": Succeeded, "c": Succeeded},
 		},
 		{
-			name:  "a failed step is skipped, and the night goes on",
-			night: fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
-			said:  []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Skip, Step: "a", Why: "came by mail"}}},
-			state: Succeeded,
-			steps: map[string]State{"a": Skipped, "c": Succeeded},
+			name:     "a failed step is skipped, and the night goes on",
+			night:    fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Skip, Step: "a", Why: "came by mail"}}},
+			state:    Succeeded,
+			steps:    map[string]State{"a": Skipped, "c": Succeeded},
 		},
 		{
 			name:  "a file that does not come is done without, where the pipeline says so",
@@ -137,7 +137,7 @@ func TestNightlyClose(t *testing.T) {
 		{
 			name:  "one person starts, another approves",
 			night: fakeNight{plan: plan(uploadStep("a"), approveStep("ok", "a"), batchStep("c", "ok")), batch: succeeds},
-			said: []said{
+			commands: []timedCommand{
 				{after: time.Second, name: ApproveCommand, Command: Command{By: "bob"}, refused: "no step takes approve now"},
 				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "somebody else must approve"},
 				{after: time.Hour, name: ApproveCommand, refused: "needs the name"},
@@ -161,8 +161,8 @@ func TestNightlyClose(t *testing.T) {
 			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "alice"}
 			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: CloseWorkflowID("prod", "nightly", "2026-10-31")})
 			answered := 0
-			for i, s := range c.said {
-				say(t, night.env, fmt.Sprint(i), s, &answered)
+			for i, s := range c.commands {
+				sendAt(t, night.env, fmt.Sprint(i), s, &answered)
 			}
 			if c.cancel > 0 {
 				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, c.cancel)
@@ -178,7 +178,7 @@ func TestNightlyClose(t *testing.T) {
 				seen[s.ID] = s.State
 			}
 			require.Equal(t, c.steps, seen)
-			require.Equal(t, len(c.said), answered)
+			require.Equal(t, len(c.commands), answered)
 			for _, b := range night.batches {
 				require.Equal(t, "2026-10-31", b.AsOfDate)
 			}
@@ -223,7 +223,7 @@ func TestAWordToACloseThatIsBeingCancelled(t *testing.T) {
 	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
 	answered := 0
-	say(t, night.env, "late", said{after: 2 * time.Minute, name: InterruptCommand, refused: "is being cancelled"}, &answered)
+	sendAt(t, night.env, "late", timedCommand{after: 2 * time.Minute, name: InterruptCommand, refused: "is being cancelled"}, &answered)
 	night.env.ExecuteWorkflow(NightlyClose, in)
 	require.Equal(t, 1, answered)
 	require.True(t, temporal.IsCanceledError(night.env.GetWorkflowError()))
@@ -366,21 +366,21 @@ func TestTheResultOfALargeCloseFits(t *testing.T) {
 
 func TestTheAuditTellsWhatHappened(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		uploads int // that fail before one succeeds
-		batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
-		said    []said
-		cancel  time.Duration
-		broken  bool // the store takes nothing
-		state   State
-		want    []string // event, step, what, by, outcome
+		name     string
+		uploads  int // that fail before one succeeds
+		batch    func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
+		commands []timedCommand
+		cancel   time.Duration
+		broken   bool // the store takes nothing
+		state    State
+		want     []string // event, step, what, by, outcome
 	}{
 		{
 			name: "a failed attempt, a person's word, and what came of it", uploads: 1, state: Succeeded,
 			batch: func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 				return RunBatchResult{Code: in.Code, RunIDs: []string{"c_1"}, State: Succeeded, StatusCode: "0", Log: []LogEntry{{At: workflow.Now(ctx), What: "trigger accepted as c_1"}}}, nil
 			},
-			said: []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "mended"}}},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "mended"}}},
 			want: []string{
 				"close_started by alice", "step_started a inbox/a", "step_failed a inbox/a is not in its store",
 				"noted a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",
@@ -407,8 +407,8 @@ func TestTheAuditTellsWhatHappened(t *testing.T) {
 			}, activityName("WriteAudit"))
 			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: CloseWorkflowID("prod", "nightly", "2026-10-31")})
 			answered := 0
-			for i, s := range c.said {
-				say(t, night.env, fmt.Sprint(i), s, &answered)
+			for i, s := range c.commands {
+				sendAt(t, night.env, fmt.Sprint(i), s, &answered)
 			}
 			if c.cancel > 0 {
 				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, c.cancel)

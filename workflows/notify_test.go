@@ -17,14 +17,14 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
-// told stands in for the channels: what they were told, and what becomes of it.
-type told struct {
+// fakeChannels stands in for the activity Notify: it collects the messages, and returns what answer says.
+type fakeChannels struct {
 	messages []notify.Message
 	at       []time.Time
 	answer   func() (activities.NotifyResult, error)
 }
 
-func (n *told) register(env *testsuite.TestWorkflowEnvironment) *told {
+func (n *fakeChannels) register(env *testsuite.TestWorkflowEnvironment) *fakeChannels {
 	env.RegisterActivityWithOptions(func(_ context.Context, m notify.Message) (activities.NotifyResult, error) {
 		n.messages, n.at = append(n.messages, m), append(n.at, env.Now())
 		if n.answer != nil {
@@ -35,7 +35,7 @@ func (n *told) register(env *testsuite.TestWorkflowEnvironment) *told {
 	return n
 }
 
-func (n *told) events() []string {
+func (n *fakeChannels) events() []string {
 	var events []string
 	for _, m := range n.messages {
 		events = append(events, m.Event+prefixed(" ", m.Step))
@@ -43,43 +43,43 @@ func (n *told) events() []string {
 	return events
 }
 
-// channelsWant says which events on the connection there are channels for.
+// channelsWant sets the events on the connection that the channels want.
 func channelsWant(env *testsuite.TestWorkflowEnvironment, events []string) {
 	env.OnActivity("ResolveConnection", mock.Anything, mock.Anything).Return(activities.ResolvedConnection{NotifyOn: events}, nil)
 }
 
-func TestABatchTells(t *testing.T) {
+func TestNotify_batch(t *testing.T) {
 	failsTwice := []stretch{{"-1", time.Minute}, {"-1", time.Minute}, {"0", time.Minute}}
 	for _, c := range []struct {
 		name     string
 		on       []string
 		ends     []stretch
-		said     []said
+		commands []timedCommand
 		deadline time.Duration
 		cancel   time.Duration
 		events   []string
 	}{
-		{name: "nothing, where no channel is", ends: []stretch{{"0", time.Minute}}},
-		{name: "its end", on: notify.Events(), ends: []stretch{{"0", time.Minute}}, events: []string{"succeeded"}},
-		{name: "what is wanted", on: []string{notify.AtRisk}, ends: []stretch{{"0", time.Minute}}},
-		{name: "that it is late, once", on: notify.Events(), ends: []stretch{{"0", 59 * time.Minute}}, deadline: time.Hour, events: []string{"at_risk", "succeeded"}},
-		{name: "that nobody answered", on: notify.Events(), ends: []stretch{{"-1", time.Minute}}, deadline: time.Hour, events: []string{"waiting", "at_risk", "failed"}},
-		{name: "a question anew after a quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
-			said: []said{{after: 10 * time.Minute, name: RestartCommand}, {after: 3 * time.Hour, name: RestartCommand}}},
-		{name: "a question that came back too soon a little later", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
-			said: []said{{after: 2 * time.Minute, name: RestartCommand}, {after: time.Hour, name: RestartCommand}}},
-		{name: "no question that is answered within the quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "succeeded"},
-			said: []said{{after: 2 * time.Minute, name: RestartCommand}, {after: 5 * time.Minute, name: RestartCommand}}},
-		{name: "that it was cancelled", on: notify.Events(), ends: []stretch{{"0", time.Hour}}, cancel: 10 * time.Minute, events: []string{"cancelled"}},
+		{name: "without channels", ends: []stretch{{"0", time.Minute}}},
+		{name: "the end", on: notify.Events(), ends: []stretch{{"0", time.Minute}}, events: []string{"succeeded"}},
+		{name: "only the events that a channel wants", on: []string{notify.AtRisk}, ends: []stretch{{"0", time.Minute}}},
+		{name: "at risk, once", on: notify.Events(), ends: []stretch{{"0", 59 * time.Minute}}, deadline: time.Hour, events: []string{"at_risk", "succeeded"}},
+		{name: "no answer before the deadline", on: notify.Events(), ends: []stretch{{"-1", time.Minute}}, deadline: time.Hour, events: []string{"waiting", "at_risk", "failed"}},
+		{name: "the same question after the quiet time", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
+			commands: []timedCommand{{after: 10 * time.Minute, name: RestartCommand}, {after: 3 * time.Hour, name: RestartCommand}}},
+		{name: "the same question within the quiet time is sent after it", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "waiting", "succeeded"},
+			commands: []timedCommand{{after: 2 * time.Minute, name: RestartCommand}, {after: time.Hour, name: RestartCommand}}},
+		{name: "the same question within the quiet time, answered before its end", on: notify.Events(), ends: failsTwice, events: []string{"waiting", "succeeded"},
+			commands: []timedCommand{{after: 2 * time.Minute, name: RestartCommand}, {after: 5 * time.Minute, name: RestartCommand}}},
+		{name: "cancelled", on: notify.Events(), ends: []stretch{{"0", time.Hour}}, cancel: 10 * time.Minute, events: []string{"cancelled"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)
-			n := new(told).register(env)
-			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
+			n := new(fakeChannels).register(env)
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
 			s.register()
 			channelsWant(env, c.on)
-			for _, w := range c.said {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(w.name, w.Command) }, w.after)
+			for _, command := range c.commands {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.Command) }, command.after)
 			}
 			if c.cancel > 0 {
 				env.RegisterDelayedCallback(env.CancelWorkflow, c.cancel)
@@ -96,11 +96,10 @@ func TestABatchTells(t *testing.T) {
 	}
 }
 
-// What a person gets is enough to answer.
-func TestAMessageSaysHowToAnswer(t *testing.T) {
+func TestNotify_messageSaysHowToAnswer(t *testing.T) {
 	env := newEnv(t)
-	n := new(told).register(env)
-	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
+	n := new(fakeChannels).register(env)
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
 	s.register()
 	channelsWant(env, notify.Events())
 	in := input
@@ -116,15 +115,15 @@ func TestAMessageSaysHowToAnswer(t *testing.T) {
 	require.Contains(t, m.Commands, `starter batch decide batch/prod/ALLOC/2026-10-31 --choice give_up --reason "..."`)
 }
 
-// Channels that are down neither hold the work up nor change how it ends; the end waits for its
-// message for a while and no longer.
-func TestChannelsThatAreDown(t *testing.T) {
+// Unavailable channels neither delay a batch nor change how it ends. Only the end of the workflow waits for
+// the last message, and not for long.
+func TestNotify_channelsUnavailable(t *testing.T) {
 	env := newEnv(t)
-	down := &told{answer: func() (activities.NotifyResult, error) {
+	channels := &fakeChannels{answer: func() (activities.NotifyResult, error) {
 		return activities.NotifyResult{}, temporal.NewApplicationError("chat: it answered 503", activities.Unavailable)
 	}}
-	down.register(env)
-	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}}}
+	channels.register(env)
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}}}
 	s.register()
 	channelsWant(env, notify.Events())
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
@@ -134,16 +133,16 @@ func TestChannelsThatAreDown(t *testing.T) {
 	require.NoError(t, env.GetWorkflowResult(&result))
 	require.Equal(t, Succeeded, result.State)
 	require.Less(t, result.EndedAt.Sub(start), 2*time.Minute)
-	require.Greater(t, len(down.messages), 3)
+	require.Greater(t, len(channels.messages), 3)
 	require.LessOrEqual(t, env.Now().Sub(result.EndedAt), lastNotifyTimeout)
 	log := queryStatus(t, env).Log
 	require.Equal(t, "not every notification was delivered (succeeded): chat: it answered 503", log[len(log)-1].What)
 }
 
-// A close tells for its batches, and each of its questions by itself.
-func TestACloseTells(t *testing.T) {
+// A close sends the notifications of its batches, one for each question.
+func TestNotify_close(t *testing.T) {
 	env := newEnv(t)
-	n := new(told).register(env)
+	n := new(fakeChannels).register(env)
 	night := fakeNight{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
 	night.plan.NotifyOn = notify.Events()
 	night.register()
@@ -158,14 +157,15 @@ func TestACloseTells(t *testing.T) {
 	require.Equal(t, "every step is done", n.messages[2].What)
 }
 
-// A batch that asks something else while it waits has its close ask that.
-func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
+// The state of the batch does not change with its question, so that the close is signalled because of the
+// question alone.
+func TestNotify_questionOfABatchChanges(t *testing.T) {
 	env := newEnv(t)
-	n := new(told).register(env)
+	n := new(fakeChannels).register(env)
 	p := plan(batchStep("ALLOC"))
 	p.NotifyOn = notify.DefaultEvents()
 	env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) { return &p, nil }, activityName("PreparePipeline"))
-	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"5", time.Minute}}}
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"5", time.Minute}}}
 	s.register()
 	env.RegisterWorkflow(RunBatch)
 	env.RegisterDelayedCallback(func() { _, s.statusError = refusedWith("-3")() }, time.Hour)
@@ -182,22 +182,22 @@ func TestACloseTellsWhatItsBatchAsksNow(t *testing.T) {
 	require.Equal(t, []string{"waiting ALLOC", "waiting ALLOC"}, n.events())
 }
 
-// A batch goes on when its close was terminated, and then tells people itself.
-func TestABatchWhoseCloseIsGoneTells(t *testing.T) {
+// A batch outlives a close that is terminated, and then sends its own notifications.
+func TestNotify_closeOfABatchIsGone(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		gone time.Duration // when
+		gone time.Duration // after the start
 		want []string
 	}{
-		{"from its question on", 30 * time.Second, []string{"waiting", "failed"}},
-		{"its end, when it learns of it only then", 119 * time.Minute, []string{"failed"}},
-		{"nothing, while its close is there", 3 * time.Hour, nil},
+		{"before the question", 30 * time.Second, []string{"waiting", "failed"}},
+		{"between the question and the end", 119 * time.Minute, []string{"failed"}},
+		{"not before the batch ends", 3 * time.Hour, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)
-			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}}}
 			s.register()
-			n := new(told).register(env)
+			n := new(fakeChannels).register(env)
 			channelsWant(env, notify.DefaultEvents())
 			env.RegisterWorkflow(RunBatch)
 			env.RegisterWorkflowWithOptions(func(ctx workflow.Context) error {
@@ -218,10 +218,9 @@ func TestABatchWhoseCloseIsGoneTells(t *testing.T) {
 	}
 }
 
-// A close that is cancelled tells so, though its context is no more.
-func TestACancelledCloseTells(t *testing.T) {
+func TestNotify_closeCancelled(t *testing.T) {
 	env := newEnv(t)
-	n := new(told).register(env)
+	n := new(fakeChannels).register(env)
 	night := fakeNight{env: env, batch: succeeds, plan: plan(approveStep("sign-off"))}
 	night.plan.NotifyOn = notify.Events()
 	night.register()
@@ -233,14 +232,14 @@ func TestACancelledCloseTells(t *testing.T) {
 	require.Equal(t, []string{"waiting sign-off", "cancelled"}, n.events())
 }
 
-// What a close could not tell itself, because it did not get so far, its schedule tells.
-func TestAScheduledCloseTellsWhatItsCloseDidNot(t *testing.T) {
+// A close that failed has sent its own notification; one that never started has not.
+func TestNotify_scheduledCloseWhoseCloseFailed(t *testing.T) {
 	for kind, want := range map[string][]string{CloseFailed: nil, InvalidInput: {"failed"}} {
 		env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30", NotifyOn: notify.Events()},
 			func(NightlyCloseInput) (NightlyCloseResult, error) {
-				return NightlyCloseResult{}, failure(kind, "it did not go well")
+				return NightlyCloseResult{}, failure(kind, "it failed")
 			})
-		n := new(told).register(env)
+		n := new(fakeChannels).register(env)
 		atScheduledTime(t, env, start)
 		env.ExecuteWorkflow(ScheduledClose, scheduledInput)
 		require.Error(t, env.GetWorkflowError())
@@ -248,9 +247,9 @@ func TestAScheduledCloseTellsWhatItsCloseDidNot(t *testing.T) {
 	}
 }
 
-func TestAScheduledCloseTellsThatItCannotBePlanned(t *testing.T) {
+func TestNotify_scheduledCloseCannotBePlanned(t *testing.T) {
 	env := newEnv(t)
-	n := new(told).register(env)
+	n := new(fakeChannels).register(env)
 	env.RegisterActivityWithOptions(func(context.Context, activities.PlanNightInput) (*activities.PlannedNight, error) {
 		return nil, activities.InvalidInputError("calendar my-bank is not known")
 	}, activityName("PlanNight"))

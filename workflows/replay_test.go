@@ -24,7 +24,7 @@ const histories = "../tests/histories/v1"
 
 var historyRow = regexp.MustCompile(`(?m)^\| (\w+-[\w-]+) \| ([\w ]+) \|`)
 
-// recorded are the histories that README.md lists, by name, and how each ends.
+// recorded returns the names of the histories that README.md lists, and how each ends.
 func recorded(t *testing.T) (names []string, ends map[string]string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(histories, "README.md"))
@@ -49,7 +49,7 @@ func readHistory(t *testing.T, name string) *historypb.History {
 	return history
 }
 
-// registry collects what a worker would carry out.
+// registry collects the workflows that a worker registers.
 type registry struct {
 	worker.Registry
 	workflows []any
@@ -78,27 +78,27 @@ func replay(t *testing.T, history *historypb.History) error {
 	})
 }
 
-// A night that is under way goes on with the code of today.
-func TestRecordedHistoriesReplay(t *testing.T) {
+// A close that is running during a deployment continues with the new code.
+func TestReplay_recordedHistories(t *testing.T) {
 	names, ends := recorded(t)
 	files, err := filepath.Glob(filepath.Join(histories, "*.json.gz"))
 	require.NoError(t, err)
 	for i, file := range files {
 		files[i] = strings.TrimSuffix(filepath.Base(file), ".json.gz")
 	}
-	require.ElementsMatch(t, names, files, "the table in README.md and the files beside it")
+	require.ElementsMatch(t, names, files, "the table in README.md must list the files")
 	types := map[string]bool{}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			history := readHistory(t, name)
-			require.NoError(t, replay(t, history), "a change of the workflow that nights under way do not survive: guard it with workflow.GetVersion")
+			require.NoError(t, replay(t, history), "the change breaks running workflows: guard it with workflow.GetVersion")
 			last := history.Events[len(history.Events)-1]
 			require.True(t, strings.HasPrefix(ends[name], endWords[last.EventType]), "ends as %s, not %s", last.EventType, ends[name])
 		})
 		types[strings.Split(name, "-")[0]] = true
 	}
-	require.Len(t, types, len(registered(t)), "a workflow has no history, or one that is gone still has")
+	require.Len(t, types, len(registered(t)), "a workflow has no history, or a history has no workflow")
 }
 
 var endWords = map[enumspb.EventType]string{
@@ -107,8 +107,8 @@ var endWords = map[enumspb.EventType]string{
 	enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:  "cancelled",
 }
 
-// The replay notices a change: no history in which one command's event is altered or missing is accepted.
-func TestReplayRefusesAnAlteredHistory(t *testing.T) {
+// The replay must detect a changed command: it fails for every history in which one is altered.
+func TestReplay_alteredHistory(t *testing.T) {
 	altered := map[string]func(*historypb.HistoryEvent) bool{
 		"another activity": func(e *historypb.HistoryEvent) bool {
 			a := e.GetActivityTaskScheduledEventAttributes()
@@ -146,7 +146,7 @@ func TestReplayRefusesAnAlteredHistory(t *testing.T) {
 			found := 0
 			for _, name := range names {
 				history := readHistory(t, name)
-				if slices.ContainsFunc(history.Events, alter) { // the first that can be
+				if slices.ContainsFunc(history.Events, alter) { // alters the first match
 					found++
 					require.Error(t, replay(t, history), name)
 				}

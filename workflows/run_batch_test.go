@@ -17,24 +17,23 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// scheduler answers the activities of a batch as the service would, on the test's clock.
-type scheduler struct {
+// fakeService stands in for the activities of a batch: it answers as the service would, on the clock of the test.
+type fakeService struct {
 	env *testsuite.TestWorkflowEnvironment
-	// triggers are the answers to the triggers, in order; the last one goes on.
+	// triggers are the responses to the triggers, in order; the last one repeats.
 	triggers []func() (activities.Run, error)
 	restart  func() (activities.Run, error)
-	// ends are how the run's stretches end, in order: the trigger starts the first one, a
-	// restart or a rerun the next.
+	// ends are how the run ends, in order: after the trigger, and after each restart or rerun.
 	ends    []stretch
 	started time.Time
 	current int
 	// interrupted is set once the interrupt took effect.
-	interrupted bool
-	slow        bool // an interrupt never takes effect
-	mute        bool // after an interrupt the status is refused
-	statusError error
-	calls       map[string]int
-	earlier     activities.EarlierSubmission
+	interrupted       bool
+	ignoresInterrupts bool
+	statusRefused     bool // once an interrupt was sent
+	statusError       error
+	calls             map[string]int
+	earlier           activities.EarlierSubmission
 }
 
 type stretch struct {
@@ -42,7 +41,7 @@ type stretch struct {
 	after time.Duration
 }
 
-func (s *scheduler) register() {
+func (s *fakeService) register() {
 	s.calls = map[string]int{}
 	for name, f := range map[string]any{
 		"TriggerBatch": s.trigger, "RestartBatch": s.restartBatch, "RerunBatch": s.rerun,
@@ -59,8 +58,8 @@ const runID = "ALLOC_2026-10-31_1_1"
 
 func accepted() (activities.Run, error) { return activities.Run{RunID: runID}, nil }
 
-func lostAnswer() (activities.Run, error) {
-	return activities.Run{}, temporal.NewNonRetryableApplicationError("the answer was lost", activities.OutcomeUnknown, nil, activities.Refusal{})
+func outcomeUnknown() (activities.Run, error) {
+	return activities.Run{}, temporal.NewNonRetryableApplicationError("the response was lost", activities.OutcomeUnknown, nil, activities.Refusal{})
 }
 
 func notSent() (activities.Run, error) {
@@ -73,20 +72,20 @@ func refusedWith(code string) func() (activities.Run, error) {
 	}
 }
 
-func (s *scheduler) trigger(context.Context, activities.TriggerBatchInput) (activities.Run, error) {
+func (s *fakeService) trigger(context.Context, activities.TriggerBatchInput) (activities.Run, error) {
 	answer := s.triggers[min(s.calls["trigger"], len(s.triggers)-1)]
 	s.calls["trigger"]++
 	s.started = s.env.Now()
 	return answer()
 }
 
-func (s *scheduler) next(name string) {
+func (s *fakeService) next(name string) {
 	s.calls[name]++
 	s.current = min(s.current+1, len(s.ends)-1)
 	s.started, s.interrupted = s.env.Now(), false
 }
 
-func (s *scheduler) restartBatch(context.Context, activities.RunInput) (activities.Run, error) {
+func (s *fakeService) restartBatch(context.Context, activities.RunInput) (activities.Run, error) {
 	s.next("restart")
 	if s.restart != nil {
 		return s.restart()
@@ -94,24 +93,24 @@ func (s *scheduler) restartBatch(context.Context, activities.RunInput) (activiti
 	return accepted()
 }
 
-func (s *scheduler) rerun(context.Context, activities.RunInput) (activities.Run, error) {
+func (s *fakeService) rerun(context.Context, activities.RunInput) (activities.Run, error) {
 	s.next("rerun")
 	return activities.Run{RunID: runID + "_rerun"}, nil
 }
 
-func (s *scheduler) interrupt(context.Context, activities.RunInput) (activities.Run, error) {
+func (s *fakeService) interrupt(context.Context, activities.RunInput) (activities.Run, error) {
 	s.calls["interrupt"]++
 	if s.code() != "2" {
 		return refusedWith("-8")()
 	}
-	s.interrupted = !s.slow
-	if s.mute {
+	s.interrupted = !s.ignoresInterrupts
+	if s.statusRefused {
 		_, s.statusError = refusedWith("-3")()
 	}
 	return activities.Run{RunID: runID}, nil
 }
 
-func (s *scheduler) code() string {
+func (s *fakeService) code() string {
 	end := s.ends[s.current]
 	switch {
 	case s.interrupted:
@@ -122,22 +121,22 @@ func (s *scheduler) code() string {
 	return "2"
 }
 
-func (s *scheduler) status(_ context.Context, in activities.BatchStatusInput) (activities.BatchStatus, error) {
+func (s *fakeService) status(_ context.Context, in activities.BatchStatusInput) (activities.BatchStatus, error) {
 	s.calls["status"]++
 	if s.statusError != nil {
 		return activities.BatchStatus{}, s.statusError
 	}
-	seen := activities.BatchStatus{RunID: in.RunID, Code: s.code(), Text: "said"}
-	if seen.Fingerprint() == in.Known {
-		return seen, temporal.NewApplicationErrorWithOptions("no change", activities.StillWaiting, temporal.ApplicationErrorOptions{
+	status := activities.BatchStatus{RunID: in.RunID, Code: s.code(), Text: "text"}
+	if status.Fingerprint() == in.Known {
+		return status, temporal.NewApplicationErrorWithOptions("no change", activities.StillWaiting, temporal.ApplicationErrorOptions{
 			NextRetryDelay: s.untilChange(), Category: temporal.ApplicationErrorCategoryBenign,
 		})
 	}
-	return seen, nil
+	return status, nil
 }
 
-// untilChange keeps within the ten attempts that the test environment allows.
-func (s *scheduler) untilChange() time.Duration {
+// untilChange is long enough for the ten attempts that the test environment allows.
+func (s *fakeService) untilChange() time.Duration {
 	if left := s.ends[s.current].after - s.env.Now().Sub(s.started); left > 0 {
 		return left
 	}
@@ -146,20 +145,20 @@ func (s *scheduler) untilChange() time.Duration {
 
 var input = RunBatchInput{Connection: "prod", Code: "ALLOC", AsOfDate: "2026-10-31", RestartDelay: "1m"}
 
-type said struct {
+type timedCommand struct {
 	after time.Duration
 	name  string
 	Command
-	refused string // what the refusal holds; empty: it must be accepted
+	refused string // part of the refusal; empty: the command must be accepted
 }
 
 func TestRunBatch(t *testing.T) {
 	minute := time.Minute
 	for _, c := range []struct {
 		name      string
-		service   scheduler
+		service   fakeService
 		input     func(*RunBatchInput)
-		said      []said
+		commands  []timedCommand
 		cancel    time.Duration
 		state     State
 		errorType string
@@ -167,76 +166,76 @@ func TestRunBatch(t *testing.T) {
 	}{
 		{
 			name:    "a run that succeeds",
-			service: scheduler{ends: []stretch{{"0", 10 * time.Hour}}},
+			service: fakeService{ends: []stretch{{"0", 10 * time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1},
 		},
 		{
-			name:    "a failed run is restarted as often as it may",
-			service: scheduler{ends: []stretch{{"-1", minute}, {"3", minute}, {"0", minute}}},
+			name:    "a failed run is restarted as often as the input allows",
+			service: fakeService{ends: []stretch{{"-1", minute}, {"3", minute}, {"0", minute}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 2 },
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "restart": 2},
 		},
 		{
-			name:    "a failed run waits for an operator, who restarts it",
-			service: scheduler{ends: []stretch{{"-1", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: RestartCommand}},
-			state:   Succeeded,
-			calls:   map[string]int{"trigger": 1, "restart": 1},
+			name:     "a failed run waits for an operator, who restarts it",
+			service:  fakeService{ends: []stretch{{"-1", minute}, {"0", minute}}},
+			commands: []timedCommand{{after: time.Hour, name: RestartCommand}},
+			state:    Succeeded,
+			calls:    map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
-			name:    "a rerun's new id is followed",
-			service: scheduler{ends: []stretch{{"-1", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: RerunCommand}},
-			state:   Succeeded,
-			calls:   map[string]int{"trigger": 1, "rerun": 1},
+			name:     "a rerun has a new run id",
+			service:  fakeService{ends: []stretch{{"-1", minute}, {"0", minute}}},
+			commands: []timedCommand{{after: time.Hour, name: RerunCommand}},
+			state:    Succeeded,
+			calls:    map[string]int{"trigger": 1, "rerun": 1},
 		},
 		{
-			name:      "nobody decides before the deadline",
-			service:   scheduler{ends: []stretch{{"-1", minute}}},
+			name:      "no answer before the deadline",
+			service:   fakeService{ends: []stretch{{"-1", minute}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
-			name:      "the deadline passes while it runs; the run is left alone",
-			service:   scheduler{ends: []stretch{{"0", 10 * time.Hour}}},
+			name:      "the deadline passes during the run, which is not interrupted",
+			service:   fakeService{ends: []stretch{{"0", 10 * time.Hour}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
-			name:      "the deadline passed before anything was posted",
-			service:   scheduler{ends: []stretch{{"0", time.Hour}}},
+			name:      "the deadline passed before the trigger",
+			service:   fakeService{ends: []stretch{{"0", time.Hour}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(-minute) },
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{},
 		},
 		{
-			name:      "the deadline passes in the pause before a restart",
-			service:   scheduler{ends: []stretch{{"-1", minute}, {"0", time.Hour}}},
+			name:      "the deadline passes in the pause before an automatic restart",
+			service:   fakeService{ends: []stretch{{"-1", minute}, {"0", time.Hour}}},
 			input:     func(in *RunBatchInput) { in.Restarts, in.Deadline = 1, start.Add(90*time.Second) },
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
-			name:      "a run that does not stop before the deadline; the interrupt is answered",
-			service:   scheduler{slow: true, ends: []stretch{{"2", 70 * minute}}}, // it goes on and on
+			name:      "the run does not stop before the deadline; the interrupt is refused",
+			service:   fakeService{ignoresInterrupts: true, ends: []stretch{{"2", 70 * minute}}}, // still going
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the run may still be going"}},
+			commands:  []timedCommand{{after: time.Hour, name: InterruptCommand, refused: "the deadline passed; the run may still be going"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
 		},
 		{
-			name:    "given up while a run is not seen to stop; the interrupt is answered",
-			service: scheduler{mute: true, ends: []stretch{{"0", 10 * time.Hour}}},
-			said: []said{
+			name:    "given up before the run stopped; the interrupt is refused",
+			service: fakeService{statusRefused: true, ends: []stretch{{"0", 10 * time.Hour}}},
+			commands: []timedCommand{
 				{after: time.Hour, name: InterruptCommand, refused: "given up"},
 				{after: 2 * time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}},
 			},
@@ -245,32 +244,32 @@ func TestRunBatch(t *testing.T) {
 			calls:     map[string]int{"trigger": 1, "interrupt": 1},
 		},
 		{
-			name:      "a restart that cannot be sent before the deadline; the person is answered",
-			service:   scheduler{restart: notSent, ends: []stretch{{"-1", minute}}},
+			name:      "a restart cannot be sent before the deadline; the command is refused",
+			service:   fakeService{restart: notSent, ends: []stretch{{"-1", minute}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			said:      []said{{after: time.Hour, name: RestartCommand, refused: "no answer in time"}},
+			commands:  []timedCommand{{after: time.Hour, name: RestartCommand, refused: "no answer in time"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
-			name:      "given up by a person",
-			service:   scheduler{ends: []stretch{{"-1", minute}}},
-			said:      []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
+			name:      "given up by an operator",
+			service:   fakeService{ends: []stretch{{"-1", minute}}},
+			commands:  []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
 			state:     Failed,
 			errorType: GivenUp,
 		},
 		{
 			name:      "a refused trigger is final",
-			service:   scheduler{triggers: []func() (activities.Run, error){refusedWith("-4")}, ends: []stretch{{"0", minute}}},
+			service:   fakeService{triggers: []func() (activities.Run, error){refusedWith("-4")}, ends: []stretch{{"0", minute}}},
 			state:     Failed,
 			errorType: BatchFailed,
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
-			name:    "a lost answer: the run is adopted",
-			service: scheduler{triggers: []func() (activities.Run, error){lostAnswer}, ends: []stretch{{"0", 2 * time.Hour}}},
-			said: []said{
+			name:    "outcome of the trigger unknown: the run is adopted",
+			service: fakeService{triggers: []func() (activities.Run, error){outcomeUnknown}, ends: []stretch{{"0", 2 * time.Hour}}},
+			commands: []timedCommand{
 				{after: minute, name: RestartCommand, refused: "does not apply"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Adopt, RunID: "OTHER_1"}, refused: "does not belong"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Adopt, RunID: runID}},
@@ -279,31 +278,31 @@ func TestRunBatch(t *testing.T) {
 			calls: map[string]int{"trigger": 1},
 		},
 		{
-			name:    "a lost answer: nothing had started",
-			service: scheduler{triggers: []func() (activities.Run, error){lostAnswer, accepted}, ends: []stretch{{"0", minute}}},
-			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
-			state:   Succeeded,
-			calls:   map[string]int{"trigger": 2},
+			name:     "outcome of the trigger unknown: nothing had started",
+			service:  fakeService{triggers: []func() (activities.Run, error){outcomeUnknown, accepted}, ends: []stretch{{"0", minute}}},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
+			state:    Succeeded,
+			calls:    map[string]int{"trigger": 2},
 		},
 		{
-			name:    "a lost answer to a restart shows in the status",
-			service: scheduler{restart: lostAnswer, ends: []stretch{{"-1", minute}, {"0", time.Hour}}},
+			name:    "outcome of a restart unknown: it shows in the status",
+			service: fakeService{restart: outcomeUnknown, ends: []stretch{{"-1", minute}, {"0", time.Hour}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 1 },
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
-			name:    "a lost answer to a restart that has succeeded already",
-			service: scheduler{restart: lostAnswer, ends: []stretch{{"-1", minute}, {"0", 0}}},
+			name:    "outcome of a restart unknown: it has succeeded already",
+			service: fakeService{restart: outcomeUnknown, ends: []stretch{{"-1", minute}, {"0", 0}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 1 },
 			state:   Succeeded,
 			calls:   map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
-			name:    "interrupted by a person, restarted by a person",
-			service: scheduler{ends: []stretch{{"0", 10 * time.Hour}, {"0", minute}}},
+			name:    "interrupted and restarted by an operator",
+			service: fakeService{ends: []stretch{{"0", 10 * time.Hour}, {"0", minute}}},
 			input:   func(in *RunBatchInput) { in.Restarts = 2 },
-			said: []said{
+			commands: []timedCommand{
 				{after: time.Hour, name: InterruptCommand},
 				{after: 2 * time.Hour, name: InterruptCommand, refused: "does not apply"},
 				{after: 2 * time.Hour, name: RestartCommand},
@@ -312,8 +311,8 @@ func TestRunBatch(t *testing.T) {
 			calls: map[string]int{"trigger": 1, "interrupt": 1, "restart": 1},
 		},
 		{
-			name:      "cancelled while it runs",
-			service:   scheduler{ends: []stretch{{"0", 10 * time.Hour}}},
+			name:      "cancelled during the run",
+			service:   fakeService{ends: []stretch{{"0", 10 * time.Hour}}},
 			cancel:    time.Hour,
 			state:     Cancelled,
 			errorType: "canceled",
@@ -321,54 +320,54 @@ func TestRunBatch(t *testing.T) {
 		},
 		{
 			name:      "cancelled while it waits for an operator",
-			service:   scheduler{ends: []stretch{{"-1", minute}}},
+			service:   fakeService{ends: []stretch{{"-1", minute}}},
 			cancel:    time.Hour,
 			state:     Cancelled,
 			errorType: "canceled",
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
-			name:    "an unknown code is never a success",
-			service: scheduler{ends: []stretch{{"7", minute}, {"0", minute}}},
-			said:    []said{{after: time.Hour, name: InterruptCommand, refused: "-8"}, {after: 2 * time.Hour, name: InterruptCommand, refused: "-8"}},
-			cancel:  3 * time.Hour,
-			state:   Cancelled, errorType: "canceled",
+			name:     "an unknown code is never a success",
+			service:  fakeService{ends: []stretch{{"7", minute}, {"0", minute}}},
+			commands: []timedCommand{{after: time.Hour, name: InterruptCommand, refused: "-8"}, {after: 2 * time.Hour, name: InterruptCommand, refused: "-8"}},
+			cancel:   3 * time.Hour,
+			state:    Cancelled, errorType: "canceled",
 		},
 		{
-			name:    "the service no longer knows the run",
-			service: scheduler{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", minute}}},
-			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
-			state:   Failed, errorType: GivenUp,
+			name:     "the service no longer knows the run",
+			service:  fakeService{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", minute}}},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
+			state:    Failed, errorType: GivenUp,
 		},
 		{
-			name:    "an earlier start left a run that goes on",
-			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
+			name:    "an earlier start has a run that is still going",
+			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},
 		{
-			name:    "an earlier start left a run that failed",
-			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"-1", 0}, {"0", time.Hour}}},
-			said:    []said{{after: time.Hour, name: RestartCommand}},
-			state:   Succeeded,
-			calls:   map[string]int{"trigger": 1, "restart": 1},
+			name:     "an earlier start has a run that failed",
+			service:  fakeService{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"-1", 0}, {"0", time.Hour}}},
+			commands: []timedCommand{{after: time.Hour, name: RestartCommand}},
+			state:    Succeeded,
+			calls:    map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
-			name:    "an earlier start left an unknown outcome",
-			service: scheduler{earlier: activities.EarlierSubmission{RunID: "?"}, ends: []stretch{{"0", time.Hour}}},
-			said:    []said{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
-			state:   Succeeded,
-			calls:   map[string]int{"trigger": 1},
+			name:     "an earlier start has an unknown outcome",
+			service:  fakeService{earlier: activities.EarlierSubmission{RunID: "?"}, ends: []stretch{{"0", time.Hour}}},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted}}},
+			state:    Succeeded,
+			calls:    map[string]int{"trigger": 1},
 		},
 		{
-			name:    "an earlier start left a restart of unknown outcome that took effect",
-			service: scheduler{earlier: activities.EarlierSubmission{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
+			name:    "an earlier start has a restart of unknown outcome that took effect",
+			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},
 		{
-			name:    "a run that was started elsewhere",
-			service: scheduler{ends: []stretch{{"0", minute}}},
+			name:    "the input names a run that was started elsewhere",
+			service: fakeService{ends: []stretch{{"0", minute}}},
 			input:   func(in *RunBatchInput) { in.RunID = runID },
 			state:   Succeeded,
 			calls:   map[string]int{},
@@ -389,8 +388,8 @@ func TestRunBatch(t *testing.T) {
 			}
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 			answered := 0
-			for i, s := range c.said {
-				say(t, env, fmt.Sprint(i), s, &answered)
+			for i, s := range c.commands {
+				sendAt(t, env, fmt.Sprint(i), s, &answered)
 			}
 			if c.cancel > 0 {
 				env.RegisterDelayedCallback(env.CancelWorkflow, c.cancel)
@@ -407,7 +406,7 @@ func TestRunBatch(t *testing.T) {
 					require.Equal(t, c.calls[call], service.calls[call], call)
 				}
 			}
-			require.Equal(t, len(c.said), answered)
+			require.Equal(t, len(c.commands), answered)
 			status := queryStatus(t, env)
 			require.Equal(t, c.state, status.State)
 			require.Nil(t, status.Question)
@@ -415,19 +414,20 @@ func TestRunBatch(t *testing.T) {
 	}
 }
 
-// A person's word may come at the deadline, when workers were away: that nothing had started is known then.
-func TestWhatNothingStartedSaysIsKeptBehindTheDeadline(t *testing.T) {
+// The operator may answer just before the deadline, while no worker is running. That nothing had started is
+// known then, although it is too late to submit again.
+func TestRunBatch_nothingStartedIsRecordedAfterTheDeadline(t *testing.T) {
 	env := newEnv(t)
-	known := "none"
+	recorded := "none"
 	env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
 		if value, ok := args.Get(0).(temporal.SearchAttributes).GetKeyword(runIDAttribute); ok {
-			known = value
+			recorded = value
 		}
 	}).Return(nil)
-	late := input
-	late.Deadline = start.Add(-time.Minute)
+	overdue := input
+	overdue.Deadline = start.Add(-time.Minute)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		b, err := newBatchRun(ctx, late)
+		b, err := newBatchRun(ctx, overdue)
 		if err != nil {
 			return err
 		}
@@ -440,40 +440,40 @@ func TestWhatNothingStartedSaysIsKeptBehindTheDeadline(t *testing.T) {
 		return b.end(ctx, *end)
 	})
 	require.Equal(t, DeadlinePassed, kindOf(env.GetWorkflowError()))
-	require.Empty(t, known, "a later start need ask nobody")
+	require.Empty(t, recorded, "a later start must not ask the operator again")
 }
 
-// A run of which nobody knows whether it was started again is not left to run unsaid.
-func TestACancelAfterALostAnswer(t *testing.T) {
-	_, notTold := refusedWith("-3")()
-	_, away := unavailable()
+// The run may have been started again, so that the result must not say that nothing is running.
+func TestRunBatch_cancelledWithUnknownOutcome(t *testing.T) {
+	_, statusRefused := refusedWith("-3")()
+	_, outage := unavailable()
 	for _, c := range []struct {
 		name       string
-		word       string
-		lost       error // what the service says of the status when the answer is lost
-		left       error // the same, when the workflow is cancelled
+		command    string
+		unknown    error // of the status, while the outcome is unknown
+		cancelled  error // of the status, once the workflow is cancelled
 		ends       []stretch
 		interrupts int
 		summary    string
 	}{
-		{"a restart that took effect is interrupted", RestartCommand, notTold, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
-		{"a restart of which the service tells nothing", RestartCommand, notTold, notTold, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a restart while the service is away", RestartCommand, notTold, away, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a rerun, which has a run id that nobody knows", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: check on the service's screens"},
+		{"a restart that took effect is interrupted", RestartCommand, statusRefused, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
+		{"the status of a restart is refused", RestartCommand, statusRefused, statusRefused, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a restart during an outage", RestartCommand, statusRefused, outage, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
+		{"a rerun, whose run id is not known", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: check on the service's screens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)
-			s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends}
 			s.restart = func() (activities.Run, error) {
-				s.statusError = c.lost
-				return lostAnswer()
+				s.statusError = c.unknown
+				return outcomeUnknown()
 			}
 			s.register()
-			env.OnActivity("RerunBatch", mock.Anything, mock.Anything).Return(func(context.Context, activities.RunInput) (activities.Run, error) { return lostAnswer() })
-			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.word, Command{By: "alice"}) }, time.Hour)
+			env.OnActivity("RerunBatch", mock.Anything, mock.Anything).Return(func(context.Context, activities.RunInput) (activities.Run, error) { return outcomeUnknown() })
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.command, Command{By: "alice"}) }, time.Hour)
 			env.RegisterDelayedCallback(func() {
 				require.Equal(t, Waiting, queryStatus(t, env).State)
-				s.statusError = c.left
+				s.statusError = c.cancelled
 				env.CancelWorkflow()
 			}, 2*time.Hour)
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
@@ -489,7 +489,7 @@ func TestACancelAfterALostAnswer(t *testing.T) {
 
 var start = time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)
 
-func say(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s said, answered *int) {
+func sendAt(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s timedCommand, answered *int) {
 	env.RegisterDelayedCallback(func() {
 		env.UpdateWorkflow(s.name, id, &testsuite.TestUpdateCallback{
 			OnAccept: func() {},
@@ -510,7 +510,7 @@ func say(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s said
 	}, s.after)
 }
 
-// outcome is the result, wherever it is: returned, or in the details of the error.
+// outcome is the result: returned, or in the details of the error.
 func outcome(t *testing.T, env *testsuite.TestWorkflowEnvironment, err error) RunBatchResult {
 	var result RunBatchResult
 	var failed *temporal.ApplicationError
@@ -533,9 +533,9 @@ func kindOf(err error) string {
 	return errorType(err)
 }
 
-func TestAWrongIDIsCarriedOutUnderTheRightOne(t *testing.T) {
+func TestRunBatch_delegatesToTheRightID(t *testing.T) {
 	env := newEnv(t)
-	service := scheduler{env: env, ends: []stretch{{"0", time.Minute}}, triggers: []func() (activities.Run, error){accepted}}
+	service := fakeService{env: env, ends: []stretch{{"0", time.Minute}}, triggers: []func() (activities.Run, error){accepted}}
 	service.register()
 	env.RegisterWorkflow(RunBatch)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "typed-by-hand"})
@@ -545,12 +545,12 @@ func TestAWrongIDIsCarriedOutUnderTheRightOne(t *testing.T) {
 	require.NoError(t, env.GetWorkflowResult(&result))
 	require.Equal(t, "batch/prod/ALLOC/2026-10-31", result.WorkflowID)
 	require.Equal(t, 1, service.calls["trigger"])
-	require.Equal(t, Succeeded, queryStatus(t, env).State, "what is over does not run")
+	require.Equal(t, Succeeded, queryStatus(t, env).State)
 }
 
-func TestAWrongIDFailsWithTheRightOne(t *testing.T) {
+func TestRunBatch_failsAsItsDelegateDoes(t *testing.T) {
 	env := newEnv(t)
-	service := scheduler{env: env, triggers: []func() (activities.Run, error){refusedWith("-5")}}
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){refusedWith("-5")}}
 	service.register()
 	env.RegisterWorkflow(RunBatch)
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "typed-by-hand"})
@@ -573,10 +573,10 @@ func TestValidate_namesEveryProblem(t *testing.T) {
 	require.Len(t, named, 7, "%q", named)
 }
 
-// The run of another batch would pass for this one, which would count as done for the night.
-func TestTheRunOfAnotherBatchIsNotTakenOver(t *testing.T) {
+// Otherwise the run of another batch would count as that of this one.
+func TestRunBatch_doesNotAdoptTheRunOfAnotherBatch(t *testing.T) {
 	env := newEnv(t)
-	s := &scheduler{env: env, ends: []stretch{{"0", time.Minute}}}
+	s := &fakeService{env: env, ends: []stretch{{"0", time.Minute}}}
 	s.register()
 	in := input
 	in.RunID = "FX_2026-10-31_1_1"
@@ -590,20 +590,20 @@ func TestTheRunOfAnotherBatchIsNotTakenOver(t *testing.T) {
 	require.Empty(t, s.calls)
 }
 
-func TestSearchAttributesAreKeywords(t *testing.T) {
+func TestSearchAttributes_areKeywords(t *testing.T) {
 	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, stateAttribute.GetValueType())
 	require.Len(t, SearchAttributes(), 5)
 }
 
-// A release may know codes that the document does not list.
-func TestAnUnknownCodeIsShown(t *testing.T) {
+// A release of the service may have codes that the document does not list.
+func TestProgressText_unknownCode(t *testing.T) {
 	tasks := []activities.TaskStatus{{Code: "t1", StatusCode: "0"}, {Code: "t2", StatusCode: "7"}}
 	require.Equal(t, "ongoing, 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "2", Text: "On going", Tasks: tasks}))
 	require.Equal(t, "in an unknown state, code 7 (paused), 1 of 2 tasks done", progressText(activities.BatchStatus{Code: "7", Text: "PAUSED", Tasks: tasks}))
 	require.Equal(t, "in an unknown state, code 7", progressText(activities.BatchStatus{Code: "7"}))
 }
 
-// What a cancelled workflow does on its way out must not look like a question or a submission.
+// Otherwise its status would show a question that no longer matters, or an unknown outcome.
 func TestRunBatch_asksAndSubmitsNothingWhenCancelled(t *testing.T) {
 	for name, step := range map[string]func(workflow.Context, *batchRun) error{
 		"ask": func(ctx workflow.Context, b *batchRun) error {
@@ -637,7 +637,7 @@ func TestRunBatch_asksAndSubmitsNothingWhenCancelled(t *testing.T) {
 // The run may end between the last poll and the interrupt of a cancelled workflow.
 func TestRunBatch_cancelledAfterItsRunEnded(t *testing.T) {
 	env := newEnv(t)
-	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 9 * time.Hour}}}
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 9 * time.Hour}}}
 	s.register()
 	env.RegisterActivityWithOptions(func(context.Context, activities.RunInput) (activities.Run, error) {
 		s.ends[0].after = time.Minute

@@ -18,29 +18,29 @@ var scheduledInput = ScheduledCloseInput{
 	Connection: "prod", Pipeline: "nightly-close", Calendar: "us-bank", TimeZone: "America/New_York", At: "22:00", On: "business-days", StartedBy: "schedule/prod/nightly-close",
 }
 
-// scheduledEnv answers for the calendar, and runs a close of its own in the place of NightlyClose.
-func scheduledEnv(t *testing.T, planned activities.PlannedNight, night func(NightlyCloseInput) (NightlyCloseResult, error)) (*testsuite.TestWorkflowEnvironment, *[]activities.PlanNightInput) {
+// scheduledEnv stands in for the calendar and for NightlyClose. It also returns what the calendar was asked.
+func scheduledEnv(t *testing.T, planned activities.PlannedNight, runClose func(NightlyCloseInput) (NightlyCloseResult, error)) (*testsuite.TestWorkflowEnvironment, *[]activities.PlanNightInput) {
 	env := newEnv(t)
-	asked := &[]activities.PlanNightInput{}
+	plannedFor := &[]activities.PlanNightInput{}
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PlanNightInput) (*activities.PlannedNight, error) {
-		*asked = append(*asked, in)
+		*plannedFor = append(*plannedFor, in)
 		return &planned, nil
 	}, activityName("PlanNight"))
-	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in NightlyCloseInput) (NightlyCloseResult, error) { return night(in) },
+	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in NightlyCloseInput) (NightlyCloseResult, error) { return runClose(in) },
 		workflow.RegisterOptions{Name: NightlyCloseType})
 	env.RegisterWorkflow(ScheduledClose)
-	return env, asked
+	return env, plannedFor
 }
 
 func atScheduledTime(t *testing.T, env *testsuite.TestWorkflowEnvironment, at time.Time) {
 	require.NoError(t, env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(scheduledAttribute.ValueSet(at))))
 }
 
-// The scheduled time is what the calendar is asked about, weeks after it as well as then.
-func TestAScheduledCloseIsForItsScheduledTime(t *testing.T) {
+// The scheduled time decides, not the time at which the workflow runs: a backfill may run weeks later.
+func TestScheduledClose_usesTheScheduledTime(t *testing.T) {
 	var got NightlyCloseInput
 	scheduled := start.Add(-20 * 24 * time.Hour)
-	env, asked := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, func(in NightlyCloseInput) (NightlyCloseResult, error) {
+	env, plannedFor := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, func(in NightlyCloseInput) (NightlyCloseResult, error) {
 		got = in
 		return NightlyCloseResult{AsOfDate: in.AsOfDate, State: Succeeded}, nil
 	})
@@ -49,7 +49,7 @@ func TestAScheduledCloseIsForItsScheduledTime(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	var result ScheduledCloseResult
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, []activities.PlanNightInput{{Connection: "prod", Rule: scheduledInput.rule(), ScheduledAt: scheduled}}, *asked)
+	require.Equal(t, []activities.PlanNightInput{{Connection: "prod", Rule: scheduledInput.rule(), ScheduledAt: scheduled}}, *plannedFor)
 	require.Equal(t, NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-30", StartedBy: "schedule/prod/nightly-close"}, got)
 	require.Equal(t, ScheduledCloseResult{
 		Connection: "prod", Pipeline: "nightly-close", ScheduledAt: scheduled, Night: "2026-10-30", AsOfDate: "2026-10-30", State: Succeeded,
@@ -59,7 +59,7 @@ func TestAScheduledCloseIsForItsScheduledTime(t *testing.T) {
 	require.Equal(t, Succeeded, queryStatus(t, env).State)
 }
 
-func TestAHolidayHasNoClose(t *testing.T) {
+func TestScheduledClose_holiday(t *testing.T) {
 	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-11-26", Why: "Thanksgiving Day"}, func(NightlyCloseInput) (NightlyCloseResult, error) {
 		t.Error("a close was started")
 		return NightlyCloseResult{}, nil
@@ -76,10 +76,10 @@ func TestAHolidayHasNoClose(t *testing.T) {
 	require.Equal(t, result.Summary, status.Summary)
 }
 
-func TestAScheduledCloseFailsWithItsClose(t *testing.T) {
-	lost := NightlyCloseResult{AsOfDate: "2026-10-30", State: Failed}
+func TestScheduledClose_failsWithItsClose(t *testing.T) {
+	failedClose := NightlyCloseResult{AsOfDate: "2026-10-30", State: Failed}
 	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, func(NightlyCloseInput) (NightlyCloseResult, error) {
-		return lost, failure(CloseFailed, "nightly-close for 2026-10-30: ledger failed", lost)
+		return failedClose, failure(CloseFailed, "nightly-close for 2026-10-30: ledger failed", failedClose)
 	})
 	atScheduledTime(t, env, start)
 	env.ExecuteWorkflow(ScheduledClose, scheduledInput)
@@ -89,16 +89,16 @@ func TestAScheduledCloseFailsWithItsClose(t *testing.T) {
 	require.Equal(t, "night of Fri 2026-10-30: nightly-close for 2026-10-30: ledger failed", failed.Message())
 	var result ScheduledCloseResult
 	require.NoError(t, failed.Details(&result))
-	require.Equal(t, &lost, result.Close)
+	require.Equal(t, &failedClose, result.Close)
 	require.Equal(t, Failed, queryStatus(t, env).State)
 }
 
-func TestACancelledScheduledCloseHasWhatItsCloseSaid(t *testing.T) {
-	left := NightlyCloseResult{AsOfDate: "2026-10-30", State: Cancelled, Steps: []StepResult{{ID: "c", State: Cancelled, Error: "cancelled; c_1 was over"}}}
+func TestScheduledClose_cancelledWithTheResultOfItsClose(t *testing.T) {
+	cancelledClose := NightlyCloseResult{AsOfDate: "2026-10-30", State: Cancelled, Steps: []StepResult{{ID: "c", State: Cancelled, Error: "cancelled; c_1 had ended"}}}
 	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, nil)
 	env.OnWorkflow(NightlyCloseType, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ NightlyCloseInput) (NightlyCloseResult, error) {
 		_ = workflow.Sleep(ctx, time.Hour)
-		return NightlyCloseResult{}, temporal.NewCanceledError(left)
+		return NightlyCloseResult{}, temporal.NewCanceledError(cancelledClose)
 	})
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Minute)
 	atScheduledTime(t, env, start)
@@ -108,11 +108,11 @@ func TestACancelledScheduledCloseHasWhatItsCloseSaid(t *testing.T) {
 	var result ScheduledCloseResult
 	require.NoError(t, cancelled.Details(&result))
 	require.Equal(t, Cancelled, result.State)
-	require.Equal(t, &left, result.Close)
+	require.Equal(t, &cancelledClose, result.Close)
 }
 
-// A close of which nothing was left to cancel has succeeded, and so has the schedule's night.
-func TestAScheduledCloseThatIsCancelledTooLateSucceeded(t *testing.T) {
+// A close that finished before its cancellation took effect has succeeded.
+func TestScheduledClose_succeededBeforeTheCancellation(t *testing.T) {
 	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, nil)
 	env.OnWorkflow(NightlyCloseType, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ NightlyCloseInput) (NightlyCloseResult, error) {
 		_ = workflow.Sleep(ctx, time.Hour)
@@ -130,7 +130,7 @@ func TestAScheduledCloseThatIsCancelledTooLateSucceeded(t *testing.T) {
 }
 
 func TestScheduledClose_namesEveryProblem(t *testing.T) {
-	env, asked := scheduledEnv(t, activities.PlannedNight{}, nil)
+	env, plannedFor := scheduledEnv(t, activities.PlannedNight{}, nil)
 	env.ExecuteWorkflow(ScheduledClose, ScheduledCloseInput{Connection: "a/b"})
 	var failed *temporal.ApplicationError
 	require.True(t, asError(env.GetWorkflowError(), &failed))
@@ -139,5 +139,5 @@ func TestScheduledClose_namesEveryProblem(t *testing.T) {
 	require.NoError(t, failed.Details(&problems))
 	require.Len(t, problems, 3)
 	require.Contains(t, problems[2], "start NightlyClose instead")
-	require.Empty(t, *asked)
+	require.Empty(t, *plannedFor)
 }

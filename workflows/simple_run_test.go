@@ -7,17 +7,17 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// A transfer may be at its end when it is cancelled: a file that arrived all the same was not cancelled.
-func TestAJobThatIsCancelledTooLateSucceeded(t *testing.T) {
+// A transfer may finish before its cancellation takes effect.
+func TestSimpleRun_succeededBeforeTheCancellation(t *testing.T) {
 	env := newEnv(t)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		j, err := newSimpleRun(ctx, Status{Connection: "prod", Subject: "reports/gl.csv", Summary: "about to be downloaded"}, noDeadline, noLookups)
+		r, err := newSimpleRun(ctx, Status{Connection: "prod", Subject: "reports/gl.csv", Summary: "about to be downloaded"}, noDeadline, noLookups)
 		if err != nil {
 			return err
 		}
 		cancelled, cancel := workflow.WithCancel(ctx)
 		cancel()
-		return j.end(cancelled, "saved as reports/gl.csv", nil)
+		return r.end(cancelled, "saved as reports/gl.csv", nil)
 	})
 	require.NoError(t, env.GetWorkflowError())
 	status := queryStatus(t, env)

@@ -15,10 +15,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// Each activity is on the queue that it belongs to.
-func TestEachActivityIsOnItsQueue(t *testing.T) {
+func TestCaller_taskQueueOfEachActivity(t *testing.T) {
 	env := newEnv(t)
-	s := &scheduler{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 2 * time.Hour}}}
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 2 * time.Hour}}}
 	s.register()
 	env.RegisterWorkflow(RunBatch)
 	queues := map[string]string{}
@@ -38,8 +37,8 @@ func TestEachActivityIsOnItsQueue(t *testing.T) {
 	require.Contains(t, queues, "InterruptBatch")
 }
 
-// On the queue of a connection that no worker has, nothing would ever be carried out.
-func TestAnUnknownConnectionIsRefusedAtOnce(t *testing.T) {
+// Otherwise an activity would wait forever on the queue of a connection that no worker has.
+func TestResolveConnection_unknownConnection(t *testing.T) {
 	const date = "2026-10-31"
 	for name, c := range map[string]struct{ workflow, input any }{
 		RunBatchType:       {RunBatch, RunBatchInput{Connection: "unknown", Code: "X", AsOfDate: date}},
@@ -66,8 +65,8 @@ func TestAnUnknownConnectionIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// A fairness key that Temporal would refuse makes no workflow fail.
-func TestPriority(t *testing.T) {
+// Temporal refuses a longer fairness key, and the workflow would fail.
+func TestPriority_limitsTheFairnessKey(t *testing.T) {
 	require.Equal(t, temporal.Priority{PriorityKey: BackfillPriority, FairnessKey: "prod"}, Priority("prod", BackfillPriority))
 	require.Len(t, Priority(strings.Repeat("x", 65), 0).FairnessKey, 64)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
-// The check reads a file as the table it is; the transfer counts its line ends.
-func TestAnUploadTellsTheRowsThatWereChecked(t *testing.T) {
+// The check counts the records of a file; the upload only counts its line ends.
+func TestUploadFile_rowsAreThoseOfTheCheck(t *testing.T) {
 	const sum = "ab"
 	for name, c := range map[string]struct {
 		expect *Expect
@@ -81,28 +81,28 @@ func TestUploadFile_verifiesAgainWhenTheFileChanged(t *testing.T) {
 	require.Equal(t, "uploaded again from the start: inbox/gl.csv changed", result.Note)
 }
 
-func TestAFoldersMarkerIsNamedToWhoSendsItsFiles(t *testing.T) {
+func TestUploadFile_passesTheMarkerOfAFolder(t *testing.T) {
 	env := newEnv(t)
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
 		return activities.FileInfo{File: in.File}, nil
 	}, activityName("StatFile"))
-	var sent activities.PutFolderInput
+	var uploaded activities.PutFolderInput
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.TransferResult, error) {
-		sent = in
+		uploaded = in
 		return activities.TransferResult{Files: 1}, nil
 	}, activityName("PutFolder"))
 	env.RegisterActivityWithOptions(func(context.Context, activities.ListSentFilesInput) error { return nil }, activityName("ListSentFiles"))
 	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE"})
 	require.NoError(t, env.GetWorkflowError())
-	require.Equal(t, "inbox/in/DONE", sent.Marker)
+	require.Equal(t, "inbox/in/DONE", uploaded.Marker)
 }
 
-// A file is not waited for behind the deadline, which may be that of the whole close.
-func TestAFileIsWaitedForUntilTheDeadlineAtMost(t *testing.T) {
+// The deadline may be that of the whole close, and earlier than WaitUntil.
+func TestUploadFile_waitsNoLongerThanTheDeadline(t *testing.T) {
 	env := newEnv(t)
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
 		if in.Last {
-			return activities.FileInfo{}, temporal.NewNonRetryableApplicationError("inbox/gl.csv did not come", activities.FileMissing, nil)
+			return activities.FileInfo{}, temporal.NewNonRetryableApplicationError("inbox/gl.csv is missing", activities.FileMissing, nil)
 		}
 		return activities.FileInfo{}, temporal.NewApplicationErrorWithOptions("not there", activities.StillWaiting, temporal.ApplicationErrorOptions{
 			NextRetryDelay: 30 * time.Minute, Category: temporal.ApplicationErrorCategoryBenign,
