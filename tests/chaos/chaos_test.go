@@ -23,21 +23,21 @@ const (
 	speed           = 60 // simulated seconds in a second
 )
 
-// Whatever is killed, lost, cut or said: no batch is posted twice without a person's word, no run is left unwatched,
-// every night ends, and every file is whole.
+// Whatever is killed, lost, cut off or commanded: no batch is submitted twice without a decision, no run is left without a
+// workflow that follows it, every close ends, and every file is complete.
 func TestChaos(t *testing.T) {
 	began := time.Now()
 	w := &world{
 		t: t, seed: number(t, "PBSMFLOW_SEED", began.UnixNano()), figures: newFigures(),
-		ordered: map[string]wanted{}, words: map[string][]word{},
+		expected: map[string]expectedBatch{}, commands: map[string][]sentCommand{},
 	}
 	nights := int(number(t, "PBSMFLOW_NIGHTS", nightsByDefault))
 	t.Logf("PBSMFLOW_SEED=%d PBSMFLOW_NIGHTS=%d", w.seed, nights)
 
-	t.Cleanup(func() { // the first to be registered is the last to speak
+	t.Cleanup(func() { // registered first, so that it runs last
 		t.Logf("PBSMFLOW_SEED=%d, %s\n%s", w.seed, time.Since(began).Round(time.Second), w.figures.table())
-		for _, fault := range w.faults {
-			t.Log("WRONG: " + fault)
+		for _, problem := range w.problems {
+			t.Log("WRONG: " + problem)
 		}
 	})
 	m := newMonkey(w)
@@ -79,25 +79,25 @@ func number(t *testing.T, variable string, otherwise int64) int64 {
 	return n
 }
 
-// readReports has the service's reports brought down in calm weather: the same report and filter give the same bytes.
+// readReports downloads the reports before any faults: the same report and filter yield the same bytes.
 func (w *world) readReports() {
 	for variant := range reportVariants {
-		run := w.env.Start(fmt.Sprintf("calm/%s/%d", w.env.Connection, variant), workflows.GenerateReport, workflows.GenerateReportInput{
-			Connection: w.env.Connection, Code: reportCode, Filter: filter(variant), SaveTo: fmt.Sprintf("reports/calm-%d.csv", variant),
+		run := w.env.Start(fmt.Sprintf("before/%s/%d", w.env.Connection, variant), workflows.GenerateReport, workflows.GenerateReportInput{
+			Connection: w.env.Connection, Code: reportCode, Filter: filter(variant), SaveTo: fmt.Sprintf("reports/before-%d.csv", variant),
 		})
 		require.NoError(w.t, w.env.Await(run, nil))
-		text, err := os.ReadFile(filepath.Join(w.env.Reports, fmt.Sprintf("calm-%d.csv", variant)))
+		text, err := os.ReadFile(filepath.Join(w.env.Reports, fmt.Sprintf("before-%d.csv", variant)))
 		require.NoError(w.t, err)
 		w.reports = append(w.reports, string(text))
 	}
 }
 
-// nights runs so many nights that have each lived through a kill, some at a time.
+// nights runs closes until the wanted number has each survived a kill, several in parallel.
 func (w *world) nights(ctx context.Context, wantedNights int) {
 	var (
 		mu     sync.Mutex
 		latest int
-		calm   int // nights without a kill do not count
+		calm   int // closes without a kill do not count
 		group  sync.WaitGroup
 	)
 	next := func() (int, bool) {
@@ -112,12 +112,12 @@ func (w *world) nights(ctx context.Context, wantedNights int) {
 	for range min(nightsAtOnce, wantedNights) {
 		group.Go(func() {
 			for number, more := next(); more; number, more = next() {
-				n := &night{world: w, plan: newPlan(w.seed, number, w.env.Connection)}
+				n := &closeRun{world: w, plan: newPlan(w.seed, number, w.env.Connection)}
 				if !n.run(ctx) {
 					continue
 				}
 				kills := n.killsBetween(n.started, time.Now())
-				w.figures.addN("kills lived through", "by all nights together", kills)
+				w.figures.addN("kills survived", "by all closes together", kills)
 				if kills == 0 {
 					w.figures.add("nights", "without a kill, not counted")
 					mu.Lock()
@@ -125,7 +125,7 @@ func (w *world) nights(ctx context.Context, wantedNights int) {
 					mu.Unlock()
 				}
 				n.check(ctx)
-				w.t.Logf("night %d, %s: %s after %s and %d kills", number, n.date, n.result.State, time.Since(n.started).Round(time.Second), kills)
+				w.t.Logf("close %d, %s: %s after %s and %d kills", number, n.date, n.result.State, time.Since(n.started).Round(time.Second), kills)
 			}
 		})
 	}
@@ -134,8 +134,7 @@ func (w *world) nights(ctx context.Context, wantedNights int) {
 
 func (w *world) summarize() {
 	owners := map[string]string{} // of runs
-	for id := range w.ordered {
-		p := w.ordered[id]
+	for id, p := range w.expected {
 		for _, run := range w.runs(p) {
 			if other, taken := owners[run.ID]; taken {
 				w.wrong("run %s belongs to %s and to %s", run.ID, other, id)
@@ -152,7 +151,7 @@ func (w *world) summarize() {
 	}
 	for _, run := range w.env.Sim.Runs() {
 		if _, ours := owners[run.ID]; run.Parent == "" && !ours {
-			w.wrong("run %s belongs to no posting", run.ID)
+			w.wrong("run %s belongs to no batch", run.ID)
 		}
 	}
 	w.figures.addN("requests and runs", "requests", requests)

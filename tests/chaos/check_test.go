@@ -19,28 +19,28 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// verdict is what the service's journal says about a posting, against what its starts say.
+// verdict compares the service's journal about a batch with the statuses of its starts.
 type verdict struct {
-	*night
-	wanted
+	*closeRun
+	expectedBatch
 	starts []execution
 	runs   []simulator.Run
-	// hasty: a person said a word without looking. What came of it is the person's.
-	hasty bool
+	// unchecked: somebody decided without checking the service, and is responsible for the consequences.
+	unchecked bool
 }
 
-// check compares a night that is over with the service's own record.
-func (n *night) check(ctx context.Context) {
+// check compares a close that has ended with the journal of the service.
+func (n *closeRun) check(ctx context.Context) {
 	n.checkEnd()
-	for _, one := range n.postings {
-		p := wanted{one, n.plan}
+	for _, one := range n.batches {
+		p := expectedBatch{one, n.plan}
 		starts, err := n.settledExecutions(ctx, one.workflowID)
 		if err != nil {
-			n.wrong("night %d: the starts of %s: %v", n.number, one.workflowID, err)
+			n.wrong("close %d: the starts of %s: %v", n.number, one.workflowID, err)
 			return
 		}
-		v := verdict{night: n, wanted: p, starts: starts, runs: n.runs(p)}
-		v.hasty = v.logged(bursting, "nothing had started")+v.logged(bursting, "given up") > 0 || n.stepWord(one.step) != ""
+		v := verdict{closeRun: n, expectedBatch: p, starts: starts, runs: n.runs(p)}
+		v.unchecked = v.logged(hurriedOperator, "nothing had started")+v.logged(hurriedOperator, "given up") > 0 || n.stepDecision(one.step) != ""
 		v.checkTriggers()
 		v.checkRestarts()
 		v.checkRuns()
@@ -52,7 +52,7 @@ func (n *night) check(ctx context.Context) {
 func (v verdict) fail(format string, args ...any) {
 	var b strings.Builder
 	fmt.Fprintf(&b, format, args...)
-	fmt.Fprintf(&b, "\nnight %d, %s, %s; acts %v", v.number, v.date, v.code, v.acts)
+	fmt.Fprintf(&b, "\nclose %d, %s, %s; acts %v", v.number, v.date, v.code, v.acts)
 	for _, s := range v.starts {
 		fmt.Fprintf(&b, "\nstart at %s, %s: %s %s, run %s", clock(s.started), s.state, s.status.State, s.status.Summary, s.status.RunID)
 		for _, e := range s.status.Log {
@@ -62,7 +62,7 @@ func (v verdict) fail(format string, args ...any) {
 	for _, r := range v.runs {
 		fmt.Fprintf(&b, "\nrun %s of %q: %s, starts %d, created %s, ended %s", r.ID, r.Of, r.Text, r.Starts, clock(r.Created), clock(r.Ended))
 	}
-	for _, e := range v.posts("trigger", "restart", "rerun", "interrupt") {
+	for _, e := range v.submissions("trigger", "restart", "rerun", "interrupt") {
 		fmt.Fprintf(&b, "\n%s %s %s: HTTP %d, code %s, processed %t as %s, fault %s", clock(e.Time), e.Call, e.Subject, e.Status, e.Answered, e.Processed, e.Created, e.Fault)
 	}
 	v.wrong("%s", b.String())
@@ -70,17 +70,17 @@ func (v verdict) fail(format string, args ...any) {
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
-// settledExecutions waits until every start of a posting is over and can tell.
+// settledExecutions waits until every start of a batch has ended, and returns their statuses.
 func (w *world) settledExecutions(ctx context.Context, workflowID string) ([]execution, error) {
 	deadline := time.Now().Add(time.Minute)
 	for {
 		starts, err := w.executions(ctx, workflowID)
-		goesOn := slices.ContainsFunc(starts, func(e execution) bool { return e.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING })
+		running := slices.ContainsFunc(starts, func(e execution) bool { return e.state == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING })
 		switch {
-		case err == nil && !goesOn:
+		case err == nil && !running:
 			return starts, nil
 		case time.Now().After(deadline) && err == nil:
-			return nil, fmt.Errorf("it goes on after the end of the close: %s", starts[len(starts)-1].status.Summary)
+			return nil, fmt.Errorf("it is still running after the end of the close: %s", starts[len(starts)-1].status.Summary)
 		case time.Now().After(deadline):
 			return nil, err
 		}
@@ -88,8 +88,8 @@ func (w *world) settledExecutions(ctx context.Context, workflowID string) ([]exe
 	}
 }
 
-// posts are the journal's entries for a posting, in order of arrival.
-func (v verdict) posts(calls ...string) []simulator.Entry {
+// submissions returns the journal entries of a batch, in the order of their arrival.
+func (v verdict) submissions(calls ...string) []simulator.Entry {
 	mine := slices.DeleteFunc(v.env.Sim.Journal(), func(e simulator.Entry) bool {
 		if !slices.Contains(calls, e.Call) {
 			return true
@@ -103,10 +103,10 @@ func (v verdict) posts(calls ...string) []simulator.Entry {
 	return mine
 }
 
-// open tells that whoever sent a post cannot be certain that it was not carried out.
-func open(e simulator.Entry) bool { return e.Status != 401 && e.Status != 429 }
+// mayHaveRun reports whether the client cannot be certain that a submission was not carried out.
+func mayHaveRun(e simulator.Entry) bool { return e.Status != 401 && e.Status != 429 }
 
-// logged counts the entries of all starts' logs that hold a text and are somebody's; anybody's when by is empty.
+// logged counts the log entries of all starts that contain a text and are by somebody; by anybody if by is empty.
 func (v verdict) logged(by, text string) int {
 	return v.loggedBetween(by, text, time.Time{}, time.Now())
 }
@@ -123,8 +123,8 @@ func (v verdict) loggedBetween(by, text string, from, to time.Time) int {
 	return count
 }
 
-// stepWord is how a person ended a step of the close without its batch, or empty.
-func (n *night) stepWord(id string) string {
+// stepDecision returns how an operator ended a step of the close without its batch, or empty.
+func (n *closeRun) stepDecision(id string) string {
 	for _, s := range n.result.Steps {
 		if s.ID == id && (s.State == workflows.Skipped || strings.Contains(s.Error, "given up")) {
 			return s.Error
@@ -133,36 +133,36 @@ func (n *night) stepWord(id string) string {
 	return ""
 }
 
-// checkTriggers: between two triggers of which the first may have been carried out stands a person's word, or a new
-// start that found the earlier run over without success.
+// checkTriggers verifies that between two triggers, of which the first may have been carried out, there is a decision, or a
+// new start that found the earlier run ended without success.
 func (v verdict) checkTriggers() {
-	triggers := slices.DeleteFunc(v.posts("trigger"), func(e simulator.Entry) bool { return !open(e) })
+	triggers := slices.DeleteFunc(v.submissions("trigger"), func(e simulator.Entry) bool { return !mayHaveRun(e) })
 	for i := 1; i < len(triggers); i++ {
 		before, now := triggers[i-1], triggers[i]
-		word := v.loggedBetween("", "nothing had started; the trigger is posted again", before.Time, now.Time) > 0
+		decided := v.loggedBetween("", "nothing had started; the trigger is submitted again", before.Time, now.Time) > 0
 		anew := slices.ContainsFunc(v.starts, func(s execution) bool { return s.started.After(before.Time) && s.started.Before(now.Time) }) && before.Processed
-		if !word && !anew {
-			v.fail("triggered twice without a person's word")
+		if !decided && !anew {
+			v.fail("triggered twice without a decision")
 		}
-		v.figures.add("second triggers", map[bool]string{true: "by the word nothing_started", false: "by a new start after a run without success"}[word])
+		v.figures.add("second triggers", map[bool]string{true: "after decide nothing_started", false: "by a new start after a run without success"}[decided])
 	}
 	for i, run := range v.runs {
 		for _, earlier := range v.runs[:i] {
-			if !v.hasty && (earlier.Ended.IsZero() || earlier.Ended.After(run.Created) || !stuck(earlier)) {
-				v.fail("%s began beside %s", run.ID, earlier.ID)
+			if !v.unchecked && (earlier.Ended.IsZero() || earlier.Ended.After(run.Created) || !failedRun(earlier)) {
+				v.fail("%s began while %s was running", run.ID, earlier.ID)
 			}
 		}
 	}
 }
 
-// checkRestarts: each restart and rerun is one that the pipeline allows, or a person's word.
+// checkRestarts verifies that each restart and rerun is one that the pipeline allows, or a command.
 func (v verdict) checkRestarts() {
 	allowed, reruns, all := 0, 0, 0
-	for _, e := range v.posts("restart", "rerun") {
-		if e.Answered == "-6" && !v.hasty {
-			v.fail("%s of %s, which was not over", e.Call, e.Subject)
+	for _, e := range v.submissions("restart", "rerun") {
+		if e.Answered == "-6" && !v.unchecked {
+			v.fail("%s of %s, which had not ended", e.Call, e.Subject)
 		}
-		if !open(e) {
+		if !mayHaveRun(e) {
 			continue
 		}
 		all++
@@ -170,23 +170,23 @@ func (v verdict) checkRestarts() {
 			reruns++
 		}
 	}
-	spokenReruns, spokenAll := 0, 0
-	for _, w := range v.said(v.workflowID) {
-		switch strings.TrimSpace(w.choice) {
+	sentReruns, sentAll := 0, 0
+	for _, c := range v.commandsTo(v.workflowID) {
+		switch strings.TrimSpace(c.choice) {
 		case workflows.RerunCommand, "decide nothing_started":
-			spokenReruns++
-			spokenAll++
-		case workflows.RestartCommand, "decide adopt": // a restart that was adopted is not one that the workflow counted
-			spokenAll++
+			sentReruns++
+			sentAll++
+		case workflows.RestartCommand, "decide adopt": // the workflow does not count a restart that was adopted
+			sentAll++
 		}
 	}
-	allowed = 2 * len(v.starts) // what the plans allow at most, by start
-	if reruns > spokenReruns || all > spokenAll+allowed {
-		v.fail("%d reruns and restarts, %d of them reruns; the words were %d and %d, and %d may go by themselves", all, reruns, spokenAll, spokenReruns, allowed)
+	allowed = 2 * len(v.starts) // the most that a pipeline allows for each start
+	if reruns > sentReruns || all > sentAll+allowed {
+		v.fail("%d reruns and restarts, %d of them reruns; commands: %d and %d; automatic at most: %d", all, reruns, sentAll, sentReruns, allowed)
 	}
 }
 
-// checkRuns: every run is followed by a start of its own posting, and none goes on.
+// checkRuns verifies that every run is followed by a start of its batch, and has ended.
 func (v verdict) checkRuns() {
 	for _, run := range v.runs {
 		var known bool
@@ -195,17 +195,17 @@ func (v verdict) checkRuns() {
 				known = known || strings.Contains(e.What, run.ID)
 			}
 		}
-		given := v.logged("", "given up") > 0 || v.stepWord(v.step) != ""
+		given := v.logged("", "given up") > 0 || v.stepDecision(v.step) != ""
 		switch {
-		case !known && !v.hasty && !given:
-			v.fail("nobody follows %s", run.ID)
-		case run.Ended.IsZero() && !v.hasty && !given:
-			v.fail("%s goes on, and nobody watches it", run.ID)
+		case !known && !v.unchecked && !given:
+			v.fail("no workflow follows %s", run.ID)
+		case run.Ended.IsZero() && !v.unchecked && !given:
+			v.fail("%s is still running, and no workflow follows it", run.ID)
 		}
 	}
 }
 
-// checkResult: the step succeeded with a run that did, or ended as a person said.
+// checkResult verifies that the step succeeded with a successful run, or ended as an operator decided.
 func (v verdict) checkResult() {
 	i := slices.IndexFunc(v.result.Steps, func(s workflows.StepResult) bool { return s.ID == v.step })
 	if i < 0 {
@@ -225,13 +225,13 @@ func (v verdict) checkResult() {
 	}
 	for _, id := range step.Batch.RunIDs {
 		if !slices.ContainsFunc(v.runs, func(r simulator.Run) bool { return r.ID == id }) {
-			v.fail("the result names %s, which is no run of this posting", id)
+			v.fail("the result has %s, which is not a run of this batch", id)
 		}
 	}
 }
 
-// checkEnd: the night succeeded, or a person gave something up.
-func (n *night) checkEnd() {
+// checkEnd verifies that the close succeeded, or that an operator gave up.
+func (n *closeRun) checkEnd() {
 	given := false
 	for _, s := range n.result.Steps {
 		given = given || strings.Contains(s.Error, "given up")
@@ -240,24 +240,24 @@ func (n *night) checkEnd() {
 		case workflows.NotRun:
 		case workflows.Failed:
 			if !strings.Contains(s.Error, "given up") {
-				n.wrong("night %d, %s: step %s failed without a person's word: %s", n.number, n.date, s.ID, s.Error)
+				n.wrong("close %d, %s: step %s failed without a decision: %s", n.number, n.date, s.ID, s.Error)
 			}
 		default:
-			n.wrong("night %d, %s: step %s ended as %s: %s", n.number, n.date, s.ID, s.State, s.Error)
+			n.wrong("close %d, %s: step %s ended as %s: %s", n.number, n.date, s.ID, s.State, s.Error)
 		}
 	}
 	switch {
 	case n.result.State == workflows.Succeeded:
 		n.figures.add("nights", "succeeded")
 	case n.result.State == workflows.Failed && given:
-		n.figures.add("nights", "given up by a person")
+		n.figures.add("nights", "given up by an operator")
 	default:
-		n.wrong("night %d, %s, ended as %s", n.number, n.date, n.result.State)
+		n.wrong("close %d, %s, ended as %s", n.number, n.date, n.result.State)
 	}
 }
 
-// checkFiles: what went up is what was there, what came down is what the service holds.
-func (n *night) checkFiles() {
+// checkFiles verifies that uploads equal their files, and downloads what the service holds.
+func (n *closeRun) checkFiles() {
 	for _, s := range n.result.Steps {
 		if s.State != workflows.Succeeded {
 			continue
@@ -271,32 +271,32 @@ func (n *night) checkFiles() {
 	}
 }
 
-func (n *night) checkUpload(result workflows.FileResult) {
+func (n *closeRun) checkUpload(result workflows.FileResult) {
 	id, err := strconv.ParseInt(result.FileID, 10, 64)
 	if err != nil {
-		n.wrong("night %d: the file id: %v", n.number, err)
+		n.wrong("close %d: the file id: %v", n.number, err)
 		return
 	}
 	listed := slices.DeleteFunc(n.env.Sim.Files(), func(f simulator.File) bool { return f.ID != id || !f.Arrived || f.Name != "gl_"+n.date+".csv" })
 	object, err := n.env.Sim.Object(id)
 	if err != nil || len(listed) != 1 {
-		n.wrong("night %d: file %d is listed %d times: %v", n.number, id, len(listed), err)
+		n.wrong("close %d: file %d is listed %d times: %v", n.number, id, len(listed), err)
 		return
 	}
 	defer object.Close()
 	got, err := io.ReadAll(object)
 	if err != nil || string(got) != n.ledger {
-		n.wrong("night %d: file %d is not what was sent (%v)", n.number, id, err)
+		n.wrong("close %d: file %d is not what was uploaded (%v)", n.number, id, err)
 	}
 	n.figures.add("files", "uploads compared")
 }
 
-func (n *night) checkReport(result workflows.FileResult) {
+func (n *closeRun) checkReport(result workflows.FileResult) {
 	want := n.reports[n.variant]
 	got, err := os.ReadFile(filepath.Join(n.env.Reports, n.date+".csv"))
 	sum := sha256.Sum256([]byte(want))
 	if err != nil || string(got) != want || result.SHA256 != hex.EncodeToString(sum[:]) {
-		n.wrong("night %d: the report is not what the service holds (%v): %d bytes against %d, %+v", n.number, err, len(got), len(want), result)
+		n.wrong("close %d: the report is not what the service holds (%v): %d bytes against %d, %+v", n.number, err, len(got), len(want), result)
 	}
 	n.figures.add("files", "reports compared")
 }

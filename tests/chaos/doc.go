@@ -1,6 +1,5 @@
-// Package chaos runs closes side by side while workers and the Temporal server are killed, answers
-// are lost and people steer at random, and compares what came of it with the service's own journal.
+// Package chaos runs many closes in parallel while workers and the Temporal server are killed, responses are lost and
+// commands are sent at random, and compares the outcome with the journal of the service.
 //
-// PBSMFLOW_SEED repeats the plans and choices of a run (the timing is the machine's);
-// PBSMFLOW_NIGHTS is how many nights there are.
+// PBSMFLOW_SEED repeats the plans and choices of a run (the timing differs); PBSMFLOW_NIGHTS is the number of closes.
 package chaos

@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// callTimeout is the connection's. Longest is how long after its sending a post may still be carried out.
+	// callTimeout is that of the connection; longest is the time after which a submission may still be carried out.
 	callTimeout = 3 * time.Second
 	longest     = 4 * time.Second
-	// settled is how long the operator waits before looking: a request under way has arrived by then.
+	// settled is the time that the operator waits before checking, by which a request in transit has arrived.
 	settled = longest + 2*time.Second
 )
 
-// What makes the outcome of a post unknown, and what makes it certain.
+// Faults after which the outcome of a submission is unknown, and those after which it is certain.
 var (
-	lost = []simulator.Fault{
+	uncertain = []simulator.Fault{
 		{Kind: simulator.FaultCloseBefore}, {Kind: simulator.FaultCloseAfter}, {Kind: simulator.FaultHTML}, {Kind: simulator.FaultHTMLAfter},
 		{Kind: simulator.FaultStatusAfter}, {Kind: simulator.FaultTruncate}, {Kind: simulator.FaultMalform},
 		{Kind: simulator.FaultDelayAfter, Delay: longest}, {Kind: simulator.FaultDelayBefore, Delay: longest},
@@ -26,7 +26,7 @@ var (
 		{Kind: simulator.FaultUnauthorized}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"},
 		{Kind: simulator.FaultExpireTokens}, {Kind: simulator.FaultExpireLogins},
 	}
-	// Slow answers are good ones, unless whoever waits for them is killed.
+	// Slow responses are successful, unless the client is killed.
 	slow    = []simulator.Fault{{Kind: simulator.FaultDelayAfter, Delay: callTimeout / 2}, {Kind: simulator.FaultDelayBefore, Delay: callTimeout / 2}}
 	anyCall = []simulator.Fault{
 		{Kind: simulator.FaultStatus}, {Kind: simulator.FaultStatus, Status: 500}, {Kind: simulator.FaultStatus, Status: 429, RetryAfter: "1"},
@@ -46,8 +46,8 @@ var (
 	}
 )
 
-// weather is the faults that are always about.
-func weather(random *rand.Rand) []simulator.Fault {
+// backgroundFaults returns the faults that are always active.
+func backgroundFaults(random *rand.Rand) []simulator.Fault {
 	var armed []simulator.Fault
 	arm := func(call string, chance float64, kinds []simulator.Fault) {
 		for _, fault := range kinds {
@@ -56,7 +56,7 @@ func weather(random *rand.Rand) []simulator.Fault {
 		}
 	}
 	for _, call := range []string{"trigger", "restart", "rerun"} {
-		arm(call, 0.2, lost)
+		arm(call, 0.2, uncertain)
 		arm(call, 0.1, certain)
 		arm(call, 0.6, slow)
 	}
@@ -71,8 +71,8 @@ func weather(random *rand.Rand) []simulator.Fault {
 	return armed
 }
 
-// identityDown is the IAM answering nothing useful, ahead of the weather.
-func identityDown(random *rand.Rand) simulator.Fault {
+// identityOutage returns a fault in which the IAM does not respond usefully.
+func identityOutage(random *rand.Rand) simulator.Fault {
 	kinds := []simulator.Fault{{Kind: simulator.FaultStatus}, {Kind: simulator.FaultCloseBefore}, {Kind: simulator.FaultHTML}}
 	fault := kinds[random.IntN(len(kinds))]
 	fault.Call = "token"

@@ -16,7 +16,7 @@ const (
 	longestOutage = 4 * time.Second
 )
 
-// monkey kills what runs and starts it again. It works in the test's own goroutine, which alone may fail the test at once.
+// monkey kills processes and starts them again. It runs in the goroutine of the test, which alone may stop the test.
 type monkey struct {
 	*world
 	random  *rand.Rand
@@ -35,9 +35,9 @@ func (m *monkey) startServer() {
 	_, m.port, _ = net.SplitHostPort(m.server.Address)
 }
 
-// work breaks things until the context ends. The IAM's outages come and go beside the kills.
+// work breaks things until the context ends.
 func (m *monkey) work(ctx context.Context) {
-	m.env.Sim.Inject(weather(m.random)...)
+	m.env.Sim.Inject(backgroundFaults(m.random)...)
 	for ctx.Err() == nil {
 		m.pause(ctx, betweenKills)
 		switch m.random.IntN(14) {
@@ -48,11 +48,11 @@ func (m *monkey) work(ctx context.Context) {
 		case 3:
 			m.figures.add("outages", "IAM down")
 			m.env.Sim.ClearFaults()
-			m.env.Sim.Inject(identityDown(m.random))
+			m.env.Sim.Inject(identityOutage(m.random))
 			m.env.Sim.ExpireTokens(m.random.IntN(2) == 0)
 			m.pause(ctx, longestOutage)
 			m.env.Sim.ClearFaults()
-			m.env.Sim.Inject(weather(m.random)...)
+			m.env.Sim.Inject(backgroundFaults(m.random)...)
 		case 4:
 			m.figures.add("outages", "all tokens expired")
 			m.env.Sim.ExpireTokens(m.random.IntN(2) == 0)
@@ -75,25 +75,25 @@ func (m *monkey) killWorker(i int, meanwhile func()) {
 	m.workers[i] = m.env.StartWorker()
 }
 
-// powerFailure kills all workers at the worst moment: when the service has just carried out a post.
+// powerFailure kills all workers at the worst moment: just after the service has carried out a submission.
 func (m *monkey) powerFailure(ctx context.Context) {
-	posts := func() (count int) {
+	submissions := func() (count int) {
 		for _, run := range m.env.Sim.Runs() {
 			count += run.Starts
 		}
 		return count
 	}
-	before := posts()
-	for patience := time.After(betweenKills); ctx.Err() == nil && posts() == before; {
+	before := submissions()
+	for timeout := time.After(betweenKills); ctx.Err() == nil && submissions() == before; {
 		select {
-		case <-patience:
+		case <-timeout:
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	for i := range m.workers {
 		m.workers[i].Kill()
-		m.killed("worker, just after a post")
+		m.killed("worker, just after a submission")
 	}
 	for i := range m.workers {
 		m.workers[i] = m.env.StartWorker()

@@ -23,20 +23,20 @@ const (
 	handsAtOnce    = 12
 )
 
-// operator is the careful person on duty: looks at everything that waits, and at the service, before saying a word.
+// operator is a careful operator on duty, who answers every question, and checks the service before deciding.
 type operator struct {
 	*world
 	mu        sync.Mutex
 	busy      map[string]bool
-	since     map[string]time.Time // when a question was seen first
-	questions map[string]int       // how often a posting asked what becomes of a run that is over
+	since     map[string]time.Time // when a question was first seen
+	questions map[string]int       // how often a batch asked about a failed run
 }
 
 func newOperator(w *world) *operator {
 	return &operator{world: w, busy: map[string]bool{}, since: map[string]time.Time{}, questions: map[string]int{}}
 }
 
-// work attends to what waits until the context ends.
+// work answers questions until the context ends.
 func (o *operator) work(ctx context.Context) {
 	hands := make(chan struct{}, handsAtOnce)
 	var group sync.WaitGroup
@@ -52,7 +52,7 @@ func (o *operator) work(ctx context.Context) {
 				hands <- struct{}{}
 				group.Go(func() {
 					defer func() { <-hands; o.release(id) }()
-					o.attend(ctx, id, runID, one.Type.Name)
+					o.answer(ctx, id, runID, one.Type.Name)
 				})
 			}
 		}
@@ -79,44 +79,44 @@ func (o *operator) release(id string) {
 	delete(o.busy, id)
 }
 
-// question is one thing that a posting asks. Its key stays the same while the question does.
+// question is a question of a batch. Its key stays the same as long as the question.
 type question struct {
-	wanted
+	expectedBatch
 	key     string
 	waiting workflows.Question
 	status  workflows.Status
 	random  *rand.Rand
 }
 
-func (o *operator) attend(ctx context.Context, id, runID, kind string) {
+func (o *operator) answer(ctx context.Context, id, runID, kind string) {
 	status, err := o.status(ctx, id, runID)
 	if err != nil || status.Question == nil {
 		return
 	}
 	if kind == workflows.NightlyCloseType {
-		o.attendClose(ctx, id, status)
+		o.answerClose(ctx, id, status)
 		return
 	}
-	p, ok := o.posting(id)
+	p, ok := o.batch(id)
 	if !ok {
-		o.wrong("nobody ordered the posting %s", id)
+		o.wrong("the batch %s was not expected", id)
 		return
 	}
-	q := question{wanted: p, key: fmt.Sprintf("%s %s %d", id, runID, status.ChangedAt.UnixNano()), waiting: *status.Question, status: status}
-	// The night and how far it has come decide, not the clock.
+	q := question{expectedBatch: p, key: fmt.Sprintf("%s %s %d", id, runID, status.ChangedAt.UnixNano()), waiting: *status.Question, status: status}
+	// The choices depend on the batch and its progress, not on the clock.
 	q.random = rand.New(rand.NewPCG(uint64(o.seed), hash(fmt.Sprintf("%s %d", id, len(status.Log)))))
-	asked := func(choice string) bool { return slices.Contains(status.Question.Choices, choice) }
+	offered := func(choice string) bool { return slices.Contains(status.Question.Choices, choice) }
 	switch {
-	case asked("decide nothing_started"):
-		o.undecided(ctx, q)
-	case asked("decide adopt"):
-		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
-	case asked("restart"):
-		o.over(ctx, q)
-	case asked("interrupt"):
-		o.letGo(q)
+	case offered("decide nothing_started"):
+		o.decideUnknown(ctx, q)
+	case offered("decide adopt"):
+		o.send(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
+	case offered("restart"):
+		o.answerFailed(ctx, q)
+	case offered("interrupt"):
+		o.releaseTasks(q)
 	default:
-		o.wrong("%s asks for what nobody can answer: %+v", id, status.Question)
+		o.wrong("%s asks a question that has no answer: %+v", id, status.Question)
 	}
 }
 
@@ -126,8 +126,8 @@ func hash(text string) uint64 {
 	return h.Sum64()
 }
 
-// undecided: look into the service whether a run started that nobody follows.
-func (o *operator) undecided(ctx context.Context, q question) {
+// decideUnknown checks whether the service started a run that no workflow follows, and decides accordingly.
+func (o *operator) decideUnknown(ctx context.Context, q question) {
 	o.mu.Lock()
 	first, seen := o.since[q.key]
 	if !seen {
@@ -135,7 +135,7 @@ func (o *operator) undecided(ctx context.Context, q question) {
 	}
 	o.mu.Unlock()
 	if !seen {
-		o.figures.add("unknown outcomes", whatWasPosted(q.waiting.Why))
+		o.figures.add("unknown outcomes", submissionKind(q.waiting.Why))
 	}
 	if !seen || time.Since(first) < settled {
 		return
@@ -144,20 +144,20 @@ func (o *operator) undecided(ctx context.Context, q question) {
 	if err != nil {
 		return
 	}
-	word := workflows.Command{Choice: workflows.NothingStarted, Why: "no run on the service's screens that nobody follows"}
-	if runs := o.runs(q.wanted); len(runs) > 0 {
+	decision := workflows.Command{Choice: workflows.NothingStarted, Why: "the service has no other run"}
+	if runs := o.runs(q.expectedBatch); len(runs) > 0 {
 		latest := runs[len(runs)-1]
-		if !stuck(latest) || latest.Starts > followed(starts, latest.ID) {
-			word = workflows.Command{Choice: workflows.Adopt, RunID: latest.ID, Why: "it is on the service's screens"}
+		if !failedRun(latest) || latest.Starts > followed(starts, latest.ID) {
+			decision = workflows.Command{Choice: workflows.Adopt, RunID: latest.ID, Why: "it is on the service's screens"}
 		}
 	}
-	if o.say(ctx, q, workflows.DecideCommand, word) {
-		o.figures.add("unknown outcomes resolved", whatWasPosted(q.waiting.Why)+": "+word.Choice)
+	if o.send(ctx, q, workflows.DecideCommand, decision) {
+		o.figures.add("unknown outcomes resolved", submissionKind(q.waiting.Why)+": "+decision.Choice)
 	}
 }
 
-// whatWasPosted is the kind of post that a question is about.
-func whatWasPosted(why string) string {
+// submissionKind returns the kind of submission that a question is about.
+func submissionKind(why string) string {
 	for _, what := range []string{"trigger", "restart", "rerun", "earlier start"} {
 		if strings.Contains(why, what) {
 			return what
@@ -166,8 +166,8 @@ func whatWasPosted(why string) string {
 	return "other: " + why
 }
 
-// over: a run ended without success.
-func (o *operator) over(ctx context.Context, q question) {
+// answerFailed decides about a run that ended without success.
+func (o *operator) answerFailed(ctx context.Context, q question) {
 	o.mu.Lock()
 	o.questions[q.workflowID]++
 	often := o.questions[q.workflowID]
@@ -177,97 +177,99 @@ func (o *operator) over(ctx context.Context, q question) {
 	switch {
 	case !ok:
 		o.wrong("%s waits for %s, which the service does not know", q.workflowID, q.status.RunID)
-	case !stuck(run) || draw == 0:
-		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
+	case !failedRun(run) || draw == 0:
+		o.send(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.Retry})
 	case q.doomed && often > 2:
-		o.say(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp, Why: "it will not succeed tonight"})
+		o.send(ctx, q, workflows.DecideCommand, workflows.Command{Choice: workflows.GiveUp, Why: "it will not succeed tonight"})
 	case draw == 1:
-		o.say(ctx, q, workflows.RerunCommand, workflows.Command{})
+		o.send(ctx, q, workflows.RerunCommand, workflows.Command{})
 	default:
-		o.say(ctx, q, workflows.RestartCommand, workflows.Command{})
+		o.send(ctx, q, workflows.RestartCommand, workflows.Command{})
 	}
 }
 
-// letGo releases what the service holds, on its own screens.
-func (o *operator) letGo(q question) {
+// releaseTasks releases held tasks on the service's screens.
+func (o *operator) releaseTasks(q question) {
 	for _, run := range o.env.Sim.Runs() {
-		if run.AsOf != q.night.date {
+		if run.AsOf != q.plan.date {
 			continue
 		}
 		for _, task := range run.Tasks {
 			if task.Status == held && o.env.Sim.Operate(run.ID, "release", task.Code) == nil {
-				o.figures.add("words", "release on the service's screens")
+				o.figures.add("commands", "release on the service's screens")
 			}
 		}
 	}
 }
 
-// attendClose answers what a close asks itself; what its batches ask is answered there.
-func (o *operator) attendClose(ctx context.Context, id string, status workflows.Status) {
+// answerClose answers the questions of the close itself; those of its batches are answered there.
+func (o *operator) answerClose(ctx context.Context, id string, status workflows.Status) {
 	for _, step := range status.Steps {
 		if step.Question == nil {
 			continue
 		}
-		name, word := "", workflows.Command{By: operatorName, Step: step.ID, Why: "it may work now"}
+		name, command := "", workflows.Command{By: operatorName, Step: step.ID, Why: "it may work now"}
 		switch {
 		case slices.Contains(step.Question.Choices, workflows.ApproveCommand):
-			name, word.By, word.Why = workflows.ApproveCommand, secondOperator, "the figures are right"
+			name, command.By, command.Why = workflows.ApproveCommand, secondOperator, "the figures are right"
 		case slices.Contains(step.Question.Choices, "decide skip"):
-			name, word.Choice = workflows.DecideCommand, workflows.Retry
+			name, command.Choice = workflows.DecideCommand, workflows.Retry
 		default:
 			continue
 		}
-		if err := o.update(ctx, id, "", name, word); err == nil {
-			o.figures.add("words", fmt.Sprintf("close: %s %s %s", step.Kind, name, word.Choice))
+		if err := o.update(ctx, id, "", name, command); err == nil {
+			o.figures.add("commands", fmt.Sprintf("close: %s %s %s", step.Kind, name, command.Choice))
 		}
 	}
 }
 
-// say gives a word to a posting, directly or through the close that follows it. It tells whether the word took effect.
-// The same question never takes the same word twice, however often a call is repeated.
-func (o *operator) say(ctx context.Context, q question, name string, word workflows.Command) bool {
-	word.By = operatorName
-	if word.Why == "" {
-		word.Why = "on duty"
+// send sends a command to a batch, directly or through its close. It reports whether the command took effect. The update id
+// prevents that a repeated call answers the same question twice.
+func (o *operator) send(ctx context.Context, q question, name string, command workflows.Command) bool {
+	command.By = operatorName
+	if command.Why == "" {
+		command.Why = "on duty"
 	}
-	choice := strings.TrimSpace(name + " " + word.Choice)
-	o.spoken(q.workflowID, newWord(operatorName, choice))
+	choice := strings.TrimSpace(name + " " + command.Choice)
+	o.record(q.workflowID, newCommand(operatorName, choice))
 	err := error(refusedFirst)
 	if q.random.IntN(3) == 0 {
-		word.Step = q.step
-		err = o.update(ctx, q.night.closeID, q.key+choice, name, word)
+		command.Step = q.step
+		err = o.update(ctx, q.plan.closeID, q.key+choice, name, command)
 	}
 	if refused(err) {
-		word.Step = ""
-		err = o.update(ctx, q.workflowID, q.key+choice, name, word)
+		command.Step = ""
+		err = o.update(ctx, q.workflowID, q.key+choice, name, command)
 	}
 	switch {
 	case err == nil:
-		o.figures.add("words", choice)
+		o.figures.add("commands", choice)
 	case refused(err):
-		o.figures.add("words refused", choice)
+		o.figures.add("commands refused", choice)
 	}
 	return err == nil
 }
 
-func newWord(by, choice string) word { return word{at: time.Now(), by: by, choice: choice} }
+func newCommand(by, choice string) sentCommand {
+	return sentCommand{at: time.Now(), by: by, choice: choice}
+}
 
-var refusedFirst = temporal.NewApplicationError("not asked yet", workflows.Refused)
+var refusedFirst = temporal.NewApplicationError("not sent yet", workflows.Refused)
 
-// refused tells that a word certainly had no effect.
+// refused reports whether a command certainly had no effect.
 func refused(err error) bool {
 	var no *temporal.ApplicationError
 	return errors.As(err, &no)
 }
 
-func (o *operator) update(ctx context.Context, id, updateID, name string, word workflows.Command) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+func (o *operator) update(ctx context.Context, id, updateID, name string, command workflows.Command) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*temporalTimeout)
 	defer cancel()
 	if updateID != "" {
 		updateID = fmt.Sprintf("%x", hash(updateID))
 	}
 	handle, err := o.env.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: id, UpdateID: updateID, UpdateName: name, Args: []any{word}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		WorkflowID: id, UpdateID: updateID, UpdateName: name, Args: []any{command}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err != nil {
 		return err

@@ -19,11 +19,11 @@ const (
 	startedBy      = "night shift"
 )
 
-// How the batches of the catalog behave. A doomed one never succeeds: the operator gives it up.
+// How the batches of the catalog behave. A doomed one never succeeds, and the operator gives up.
 var behaviours = []string{"FINE", "FINE", "FINE", "FINE", "FLAKY", "FLAKY", "FLAKY", "STUBBORN", "STUBBORN", "HELD", "DOOMED"}
 
-// catalog has every behaviour for every place in the pipeline, so that a night's runs tell whose they are.
-// A batch takes two to three seconds at the speed of the test.
+// catalog returns batches of every behaviour for every step of the pipeline, so that runs can be attributed. A batch takes
+// two to three seconds at the speed of the test.
 func catalog() simulator.Catalog {
 	c := simulator.Catalog{
 		Queue: 6 * time.Second, InterruptTakes: 30 * time.Second,
@@ -38,15 +38,15 @@ func catalog() simulator.Catalog {
 	} {
 		one.Code, one.Duration = "T2_CALCULATE", time.Minute
 		tasks := []simulator.Task{{Code: "T1_LOAD", Duration: 30 * time.Second}, one.Task, {Code: "T3_PUBLISH", Duration: 30 * time.Second}}
-		for _, place := range []string{"ALLOC", "SIDE", "MEMBER"} {
-			c.Batches = append(c.Batches, simulator.Batch{Code: place + "_" + one.name, Tasks: tasks})
+		for _, step := range []string{"ALLOC", "SIDE", "MEMBER"} {
+			c.Batches = append(c.Batches, simulator.Batch{Code: step + "_" + one.name, Tasks: tasks})
 		}
 		c.Groups = append(c.Groups, simulator.Group{Code: "GROUP_" + one.name, Batches: members(one.name), Parallel: i%2 == 0})
 	}
 	return c
 }
 
-// members are the batches of the group with a behaviour.
+// members returns the batches of the group with a behaviour.
 func members(behaviour string) []string {
 	if behaviour == "FINE" {
 		return []string{"MEMBER_FINE"}
@@ -54,27 +54,27 @@ func members(behaviour string) []string {
 	return []string{"MEMBER_FINE", "MEMBER_" + behaviour}
 }
 
-// posting is a batch step of a night.
-type posting struct {
+// batchStep is a batch step of a close.
+type batchStep struct {
 	step, code string
 	group      bool
 	doomed     bool
 	workflowID string
 }
 
-// plan is what a night is about and what will be done to it, all drawn from the seed.
+// plan is a close and what will be done to it, derived from the seed.
 type plan struct {
-	number   int
-	date     string
-	closeID  string
-	input    workflows.NightlyCloseInput
-	postings []posting
-	ledger   string
-	variant  int
-	acts     []act
+	number  int
+	date    string
+	closeID string
+	input   workflows.NightlyCloseInput
+	batches []batchStep
+	ledger  string
+	variant int
+	acts    []act
 }
 
-// act is something done to a night at a moment after its start.
+// act is something done to a close at a time after its start.
 type act struct {
 	after time.Duration
 	what  actKind
@@ -89,7 +89,7 @@ const (
 	terminateBoth  actKind = "close and batch terminated"
 	terminateTwice actKind = "batch terminated, and its next start at once"
 	burst          actKind = "burst of signals"
-	careless       actKind = "burst with careless words"
+	careless       actKind = "burst with careless decisions"
 	onTheScreens   actKind = "interrupt on the service's screens"
 )
 
@@ -102,12 +102,12 @@ func newPlan(seed int64, number int, connection string) plan {
 	}
 	var steps strings.Builder
 	fmt.Fprintf(&steps, "name: %s\nsteps:\n  - id: ledger\n    upload: {file: %q}\n", pipelineName, "inbox/gl_"+date+".csv")
-	batch := func(step, place, needs string) {
+	batch := func(step, code, needs string) {
 		behaviour := behaviours[random.IntN(len(behaviours))]
 		restart := fmt.Sprintf("restarts: %d, restart_delay: 200ms", random.IntN(3))
-		one := posting{step: step, code: place + "_" + behaviour, doomed: behaviour == "DOOMED", group: place == "GROUP"}
+		one := batchStep{step: step, code: code + "_" + behaviour, doomed: behaviour == "DOOMED", group: code == "GROUP"}
 		one.workflowID = workflows.BatchWorkflowID(connection, one.code, date, "")
-		p.postings = append(p.postings, one)
+		p.batches = append(p.batches, one)
 		fmt.Fprintf(&steps, "  - id: %s\n    needs: [%s]\n", step, needs)
 		if !one.group {
 			fmt.Fprintf(&steps, "    batch: {code: %s, %s}\n", one.code, restart)
@@ -143,7 +143,7 @@ func newPlan(seed int64, number int, connection string) plan {
 	return p
 }
 
-// acts: most nights have none, some one, a few two.
+// acts returns what is done to a close: for most nothing, for some one act, for a few two.
 func acts(random *rand.Rand) []act {
 	kinds := []actKind{terminateClose, terminateBatch, terminateBoth, terminateTwice, burst, burst, careless, onTheScreens}
 	var list []act
@@ -156,5 +156,5 @@ func acts(random *rand.Rand) []act {
 	return list
 }
 
-// filter is one of a few: the service's report depends on it.
+// filter returns one of a few filters, on which the content of the report depends.
 func filter(variant int) string { return fmt.Sprintf("ORG_UNIT_ID = %d", 1000+variant) }

@@ -10,7 +10,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A start that was terminated before it did anything hides nothing: the one after it finds the run of the first.
+// A start that was terminated before it did anything hides nothing: the next one finds the run of the first.
 func TestRunBatch_adoptsDespiteAStartThatDidNothing(t *testing.T) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	in := workflows.RunBatchInput{Code: "PBSM_SHORT"}
@@ -32,7 +32,7 @@ func TestRunBatch_adoptsDespiteAStartThatDidNothing(t *testing.T) {
 	require.Equal(t, e.Sim.Runs()[0].ID, result.RunID)
 }
 
-// A store that is away for a moment ends no night.
+// A close waits for a store that is unavailable for a moment.
 func TestUpload_waitsForTheStore(t *testing.T) {
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	e.Write(e.Pipelines, "away.yaml", "name: away\nsteps:\n  - id: ledger\n    upload: {file: inbox/gl.csv}\n")

@@ -21,29 +21,29 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// world is what the nights share.
+// world is shared by all closes.
 type world struct {
 	t       *testing.T
 	env     *harness.Env
 	seed    int64
-	reports []string // by variant, from before the storm
+	reports []string // by variant, from before the faults
 	figures *figures
 
-	mu      sync.Mutex
-	ordered map[string]wanted // postings by workflow id
-	words   map[string][]word // by the posting's workflow id
-	kills   []time.Time
-	faults  []string // what was found wrong
+	mu       sync.Mutex
+	expected map[string]expectedBatch // by workflow id
+	commands map[string][]sentCommand // by workflow id of the batch
+	kills    []time.Time
+	problems []string // everything that was found wrong
 }
 
-// wanted is a posting and the night that it belongs to.
-type wanted struct {
-	posting
-	night plan
+// expectedBatch is a batch step, and the plan of its close.
+type expectedBatch struct {
+	batchStep
+	plan plan
 }
 
-// word is what somebody said, or tried to say, to a posting.
-type word struct {
+// sentCommand is a command that was sent to a batch, whether it arrived or not.
+type sentCommand struct {
 	at     time.Time
 	by     string
 	choice string
@@ -52,37 +52,37 @@ type word struct {
 func (w *world) register(p plan) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, one := range p.postings {
-		w.ordered[one.workflowID] = wanted{one, p}
+	for _, one := range p.batches {
+		w.expected[one.workflowID] = expectedBatch{one, p}
 	}
 }
 
-func (w *world) posting(workflowID string) (wanted, bool) {
+func (w *world) batch(workflowID string) (expectedBatch, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p, ok := w.ordered[workflowID]
+	p, ok := w.expected[workflowID]
 	return p, ok
 }
 
-func (w *world) spoken(workflowID string, one word) {
+func (w *world) record(workflowID string, one sentCommand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.words[workflowID] = append(w.words[workflowID], one)
+	w.commands[workflowID] = append(w.commands[workflowID], one)
 }
 
-func (w *world) said(workflowID string) []word {
+func (w *world) commandsTo(workflowID string) []sentCommand {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.words[workflowID])
+	return slices.Clone(w.commands[workflowID])
 }
 
-// wrong fails the test. The whole list is shown again at its end, below what the processes logged.
+// wrong fails the test. All problems are shown again at its end, below the logs of the processes.
 func (w *world) wrong(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.t.Errorf("%s\nPBSMFLOW_SEED=%d", text, w.seed)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.faults = append(w.faults, text)
+	w.problems = append(w.problems, text)
 }
 
 func (w *world) killed(what string) {
@@ -92,7 +92,7 @@ func (w *world) killed(what string) {
 	w.figures.add("kills", what)
 }
 
-// killsBetween counts the kills that a night has lived through.
+// killsBetween counts the kills during a close.
 func (w *world) killsBetween(from, to time.Time) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -105,11 +105,11 @@ func (w *world) killsBetween(from, to time.Time) int {
 	return count
 }
 
-const patience = 20 * time.Second // for one call to Temporal, which may be down
+const temporalTimeout = 20 * time.Second // of one call to Temporal, which may be down
 
-// status asks an execution where it stands or stood; the latest when runID is empty.
+// status queries the status of an execution, of the latest if runID is empty.
 func (w *world) status(ctx context.Context, id, runID string) (workflows.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, temporalTimeout)
 	defer cancel()
 	var status workflows.Status
 	answer, err := w.env.Temporal.QueryWorkflow(ctx, id, runID, workflows.StatusQuery)
@@ -119,9 +119,9 @@ func (w *world) status(ctx context.Context, id, runID string) (workflows.Status,
 	return status, answer.Get(&status)
 }
 
-// list is all workflows that match a query, oldest first.
+// list returns all workflows that match a query, oldest first.
 func (w *world) list(ctx context.Context, query string) ([]*workflowpb.WorkflowExecutionInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, temporalTimeout)
 	defer cancel()
 	answer, err := w.env.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000})
 	if err != nil {
@@ -133,14 +133,14 @@ func (w *world) list(ctx context.Context, query string) ([]*workflowpb.WorkflowE
 	return answer.Executions, nil
 }
 
-// execution is one start of a posting and what it has to say.
+// execution is one start of a batch, and its status.
 type execution struct {
 	started time.Time
 	state   enumspb.WorkflowExecutionStatus
 	status  workflows.Status
 }
 
-// executions are all starts of a posting, oldest first.
+// executions returns all starts of a batch, oldest first.
 func (w *world) executions(ctx context.Context, workflowID string) ([]execution, error) {
 	listed, err := w.list(ctx, fmt.Sprintf("WorkflowId = '%s'", workflowID))
 	if err != nil {
@@ -149,7 +149,7 @@ func (w *world) executions(ctx context.Context, workflowID string) ([]execution,
 	var all []execution
 	for _, one := range listed {
 		status, err := w.status(ctx, workflowID, one.Execution.RunId)
-		var nothing *serviceerror.WorkflowNotReady // terminated before a worker saw it: it did nothing
+		var nothing *serviceerror.WorkflowNotReady // terminated before a worker had it: it did nothing
 		if err != nil && !(errors.As(err, &nothing) && one.Status == enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED) {
 			return nil, err
 		}
@@ -158,15 +158,15 @@ func (w *world) executions(ctx context.Context, workflowID string) ([]execution,
 	return all, nil
 }
 
-// runs are the service's runs of a posting, children left out, oldest first.
-func (w *world) runs(p wanted) []simulator.Run {
+// runs returns the service's runs of a batch, without children, oldest first.
+func (w *world) runs(p expectedBatch) []simulator.Run {
 	return slices.DeleteFunc(w.env.Sim.Runs(), func(r simulator.Run) bool {
-		return r.Parent != "" || r.Code != p.code || r.AsOf != p.night.date
+		return r.Parent != "" || r.Code != p.code || r.AsOf != p.plan.date
 	})
 }
 
-// followed counts how often the starts of a posting took a run as theirs: for each trigger, restart and rerun that was
-// answered, and each run that a person named.
+// followed counts how often the starts of a batch recorded a run: once for each trigger, restart and rerun with a response,
+// and for each adoption.
 func followed(all []execution, runID string) int {
 	count := 0
 	for _, one := range all {
@@ -187,8 +187,8 @@ const (
 	succeeded   = 0
 )
 
-// stuck tells that a run is over without success.
-func stuck(r simulator.Run) bool {
+// failedRun reports whether a run has ended without success.
+func failedRun(r simulator.Run) bool {
 	return r.Status == failed || r.Status == interrupted || r.Status == aborted
 }
 
@@ -211,7 +211,7 @@ func (f *figures) addN(group, name string, n int) {
 	f.counts[group][name] += n
 }
 
-// table is all counts, one line each.
+// table formats all counts, one on each line.
 func (f *figures) table() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

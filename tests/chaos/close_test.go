@@ -14,20 +14,20 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// nightPatience leaves room for pauses that double up to a minute: of 450 nights the longest took nearly five.
-const nightPatience = 9 * time.Minute
+// closeTimeout leaves room for pauses that double up to a minute: of 450 closes the longest took nearly five minutes.
+const closeTimeout = 9 * time.Minute
 
-// night is a close on its way through the chaos.
-type night struct {
+// closeRun is a close under chaos.
+type closeRun struct {
 	*world
 	plan
 	started time.Time
 	result  workflows.NightlyCloseResult
 }
 
-// run takes a night to its end, whatever is done to it, and tells whether it got there.
-func (n *night) run(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, nightPatience)
+// run runs a close to its end, starting it again after it was terminated. It reports whether the close has ended.
+func (n *closeRun) run(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	n.register(n.plan)
 	n.env.Write(n.env.Inbox, "gl_"+n.date+".csv", n.ledger)
@@ -42,17 +42,17 @@ func (n *night) run(ctx context.Context) bool {
 		if n.await(ctx) {
 			return true
 		}
-		n.figures.add("starts", "close started again for the same night")
+		n.figures.add("starts", "close started again")
 	}
 	status, err := n.status(context.WithoutCancel(ctx), n.closeID, "")
-	n.wrong("night %d, %s, did not end within %s (%v):\n%s", n.number, n.date, nightPatience, err, status.Markdown())
+	n.wrong("close %d, %s, did not end within %s (%v):\n%s", n.number, n.date, closeTimeout, err, status.Markdown())
 	return false
 }
 
-// start starts the close, or attaches to it, as often as Temporal being away demands.
-func (n *night) start(ctx context.Context) {
+// start starts the close, or attaches to it. It retries while Temporal is down.
+func (n *closeRun) start(ctx context.Context) {
 	for ctx.Err() == nil {
-		calling, cancel := context.WithTimeout(ctx, patience)
+		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
 		_, err := n.env.Temporal.ExecuteWorkflow(calling, client.StartWorkflowOptions{
 			ID: n.closeID, TaskQueue: n.env.TaskQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		}, workflows.NightlyCloseType, n.input)
@@ -64,11 +64,11 @@ func (n *night) start(ctx context.Context) {
 	}
 }
 
-// await waits for the end of the close, and tells whether it ended by itself.
-func (n *night) await(ctx context.Context) bool {
+// await waits for the end of the close, and reports whether it ended without being terminated.
+func (n *closeRun) await(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		sleep(ctx, time.Second)
-		calling, cancel := context.WithTimeout(ctx, patience)
+		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
 		described, err := n.env.Temporal.DescribeWorkflowExecution(calling, n.closeID, "")
 		cancel()
 		switch described.GetWorkflowExecutionInfo().GetStatus() {
@@ -80,22 +80,22 @@ func (n *night) await(ctx context.Context) bool {
 			}
 		case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED:
 		default:
-			n.wrong("night %d, %s, is %s: %v", n.number, n.date, described.GetWorkflowExecutionInfo().GetStatus(), err)
+			n.wrong("close %d, %s, is %s: %v", n.number, n.date, described.GetWorkflowExecutionInfo().GetStatus(), err)
 			return true
 		}
 	}
 	return false
 }
 
-// fetch reads the result; that of a failed close is in its error.
-func (n *night) fetch(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// fetch reads the result, which a failed close has in its error.
+func (n *closeRun) fetch(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, temporalTimeout)
 	defer cancel()
 	err := n.env.Temporal.GetWorkflow(ctx, n.closeID, "").Get(ctx, &n.result)
 	var failed *temporal.ApplicationError
 	if errors.As(err, &failed) {
 		if failed.Type() != workflows.CloseFailed || failed.Details(&n.result) != nil {
-			n.wrong("night %d, %s, failed: %v", n.number, n.date, err)
+			n.wrong("close %d, %s, failed: %v", n.number, n.date, err)
 		}
 		return true
 	}
@@ -109,13 +109,13 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (n *night) act(ctx context.Context, one act) {
+func (n *closeRun) act(ctx context.Context, one act) {
 	sleep(ctx, one.after)
 	if ctx.Err() != nil {
 		return
 	}
 	random := rand.New(rand.NewPCG(one.seed, 0))
-	batch := n.postings[random.IntN(len(n.postings))]
+	batch := n.batches[random.IntN(len(n.batches))]
 	switch one.what {
 	case terminateClose:
 		n.terminate(ctx, n.closeID)
@@ -135,16 +135,16 @@ func (n *night) act(ctx context.Context, one act) {
 	case onTheScreens:
 		for _, run := range n.env.Sim.Runs() {
 			if run.AsOf == n.date && run.Parent == "" && n.env.Sim.Operate(run.ID, "interrupt", "") == nil {
-				n.figures.add("interrupted", "by somebody on the service's screens")
+				n.figures.add("interrupted", "on the service's screens")
 			}
 		}
 	}
 }
 
-// terminate tells whether there was something to terminate.
-func (n *night) terminate(ctx context.Context, id string) bool {
+// terminate terminates a workflow, and reports whether it was running.
+func (n *closeRun) terminate(ctx context.Context, id string) bool {
 	for ctx.Err() == nil {
-		calling, cancel := context.WithTimeout(ctx, patience)
+		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
 		err := n.env.Temporal.TerminateWorkflow(calling, id, "", "chaos")
 		cancel()
 		var none *serviceerror.NotFound
@@ -155,7 +155,7 @@ func (n *night) terminate(ctx context.Context, id string) bool {
 		case err == nil:
 			n.figures.add("terminated", "RunBatch")
 			return true
-		case errors.As(err, &none): // not yet, or no more
+		case errors.As(err, &none): // not started, or ended
 			return false
 		}
 		sleep(ctx, 500*time.Millisecond)
@@ -163,38 +163,38 @@ func (n *night) terminate(ctx context.Context, id string) bool {
 	return false
 }
 
-const bursting = "somebody in a hurry"
+const hurriedOperator = "hurried operator"
 
-// burst sends words at random, whether they apply or not. Careless ones may decide what only a look should.
-func (n *night) burst(ctx context.Context, random *rand.Rand, careless bool) {
-	type spoken struct{ name, choice string }
-	words := []spoken{
+// burst sends random commands, whether they apply or not. Careless ones include decisions that require a check first.
+func (n *closeRun) burst(ctx context.Context, random *rand.Rand, careless bool) {
+	type choice struct{ name, choice string }
+	choices := []choice{
 		{workflows.InterruptCommand, ""}, {workflows.InterruptCommand, ""}, {workflows.RestartCommand, ""}, {workflows.RerunCommand, ""},
 		{workflows.ApproveCommand, ""}, {workflows.DecideCommand, workflows.Retry}, {workflows.DecideCommand, workflows.Adopt}, {workflows.DecideCommand, "no such choice"},
 	}
 	if careless {
-		words = append(words, spoken{workflows.DecideCommand, workflows.NothingStarted}, spoken{workflows.DecideCommand, workflows.GiveUp}, spoken{workflows.DecideCommand, workflows.Skip})
+		choices = append(choices, choice{workflows.DecideCommand, workflows.NothingStarted}, choice{workflows.DecideCommand, workflows.GiveUp}, choice{workflows.DecideCommand, workflows.Skip})
 	}
 	for range 4 + random.IntN(12) {
-		one, batch := words[random.IntN(len(words))], n.postings[random.IntN(len(n.postings))]
-		asked := workflows.Command{By: bursting, Why: "at random", Choice: one.choice}
+		one, batch := choices[random.IntN(len(choices))], n.batches[random.IntN(len(n.batches))]
+		command := workflows.Command{By: hurriedOperator, Why: "at random", Choice: one.choice}
 		if one.choice == workflows.Adopt {
-			asked.RunID = batch.code + "_2020-01-01_1_1"
+			command.RunID = batch.code + "_2020-01-01_1_1"
 		}
 		id := batch.workflowID
 		if random.IntN(2) == 0 {
 			id = n.closeID
 			if random.IntN(2) == 0 {
-				asked.Step = batch.step
+				command.Step = batch.step
 			}
 		}
-		for _, p := range n.postings { // a word to the close may reach any of its batches
+		for _, p := range n.batches { // a command to the close may reach any of its batches
 			if id == n.closeID || id == p.workflowID {
-				n.spoken(p.workflowID, newWord(bursting, one.name+" "+one.choice))
+				n.record(p.workflowID, newCommand(hurriedOperator, one.name+" "+one.choice))
 			}
 		}
-		calling, cancel := context.WithTimeout(ctx, patience)
-		if n.env.Temporal.SignalWorkflow(calling, id, "", one.name, asked) == nil {
+		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
+		if n.env.Temporal.SignalWorkflow(calling, id, "", one.name, command) == nil {
 			n.figures.add("signals at random", one.name+" "+one.choice)
 		}
 		cancel()
