@@ -37,12 +37,12 @@ const (
 	huge      = 10 << 30
 	far       = 192 << 20
 	roundTrip = 50 * time.Millisecond
-	window    = 1 << 20 // what a connection has under way, in bytes
-	streams   = 8       // on the long line
-	rounds    = 3       // of each measurement; the best one counts
+	window    = 1 << 20 // bytes in transit on a connection
+	streams   = 8       // on the slow link
+	rounds    = 3       // of each measurement, of which the best counts
 )
 
-// table is what the benchmark prints, and nothing else.
+// table collects the rows that the benchmark prints.
 type table struct {
 	rows [][4]string
 }
@@ -60,7 +60,7 @@ func (t *table) print() {
 	_ = w.Flush()
 }
 
-// compare adds a row about rates, in bytes per second; the ratio is above 1 where we are faster.
+// compare adds a row about transfer rates. The ratio is above 1 if pbsmflow is faster.
 func (t *table) compare(what, tool string, theirs, ours time.Duration, size int64) {
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f MB/s", float64(size)/1e6/d.Seconds()) }
 	if theirs == 0 {
@@ -70,7 +70,7 @@ func (t *table) compare(what, tool string, theirs, ours time.Duration, size int6
 	t.add(what, tool+" "+rate(theirs), rate(ours), fmt.Sprintf("%.2f", theirs.Seconds()/ours.Seconds()))
 }
 
-// bench is an environment whose worker is measured.
+// bench is an environment with a measured worker.
 type bench struct {
 	*harness.Env
 	service *pbsm.Client
@@ -107,22 +107,22 @@ func (b *bench) downloadURL(id string) string {
 	return par.Expose()
 }
 
-// upload is what the activity took that moves the bytes, and the file's id.
+// upload returns the duration of the activity that transfers the bytes, and the file's id.
 func (b *bench) upload(file string) (time.Duration, string) {
 	b.T.Helper()
 	var result workflows.FileResult
-	id := b.carryOut(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: file}, &result)
+	id := b.execute(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: file}, &result)
 	return b.took(id, "PutFile"), result.FileID
 }
 
 func (b *bench) download(fileID, saveTo string) time.Duration {
 	b.T.Helper()
 	var result workflows.FileResult
-	id := b.carryOut(workflows.DownloadFile, workflows.DownloadFileInput{Connection: b.Connection, FileID: fileID, SaveTo: saveTo}, &result)
+	id := b.execute(workflows.DownloadFile, workflows.DownloadFileInput{Connection: b.Connection, FileID: fileID, SaveTo: saveTo}, &result)
 	return b.took(id, "GetFile")
 }
 
-func (b *bench) carryOut(workflow, input, result any) (id string) {
+func (b *bench) execute(workflow, input, result any) (id string) {
 	b.T.Helper()
 	b.started++
 	id = fmt.Sprintf("%s/%d", b.Connection, b.started)
@@ -130,7 +130,7 @@ func (b *bench) carryOut(workflow, input, result any) (id string) {
 	return id
 }
 
-// took is the time between an activity's start and its end.
+// took returns the duration of an activity.
 func (b *bench) took(id, activity string) time.Duration {
 	b.T.Helper()
 	scheduled, began := int64(0), time.Time{}
@@ -154,7 +154,7 @@ func (b *bench) took(id, activity string) time.Duration {
 	return 0
 }
 
-// peak is the most memory that a worker had, in bytes.
+// peak returns the maximum memory of a worker, in bytes.
 func (b *bench) peak() int64 {
 	b.T.Helper()
 	found, err := filepath.Glob("/proc/[0-9]*/status")
@@ -174,11 +174,11 @@ func (b *bench) peak() int64 {
 			peak = max(peak, kilobytes<<10)
 		}
 	}
-	require.Positive(b.T, peak, "no worker's process is there")
+	require.Positive(b.T, peak, "there is no worker process")
 	return peak
 }
 
-// file writes size bytes of noise, or of nothing where they need not be on the disk.
+// file writes a file of size bytes, random or, if sparse, empty.
 func file(t *testing.T, path string, size int64, sparse bool) {
 	t.Helper()
 	f, err := os.Create(path)
@@ -196,7 +196,7 @@ func file(t *testing.T, path string, size int64, sparse bool) {
 	}
 }
 
-// run executes a tool and gives the time that it took; 0 when the machine does not have it.
+// run executes a tool and returns its duration; 0 if the tool is not installed.
 func run(t *testing.T, tool string, args ...string) time.Duration {
 	t.Helper()
 	if _, err := exec.LookPath(tool); err != nil {
@@ -221,8 +221,8 @@ func TestBench(t *testing.T) {
 	t.Run("following", func(t *testing.T) { following(t, &result) })
 }
 
-// loopback compares a large file with curl, and with tools that use several connections. Those
-// check nothing of what they move; a script would, so that it is compared as well.
+// loopback compares the transfer of a large file with curl, and with tools that use several connections. These verify
+// nothing, so that the comparison includes scripts that do.
 func loopback(t *testing.T, result *table) {
 	objects := t.TempDir()
 	b := newBench(t, harness.Options{Simulator: simulator.Options{Dir: objects}})
@@ -242,9 +242,9 @@ func loopback(t *testing.T, result *table) {
 		_, url := b.uploadURL(large)
 		return took(tool, by(url))
 	}
-	b.upload("inbox/gl.dat") // whoever goes first warms the caches
+	b.upload("inbox/gl.dat") // warms the caches
 	var id string
-	for range rounds { // in turn, so that what else the machine does hits all alike
+	for range rounds { // in turn, so that other load affects all alike
 		curl := upload("curl", func(url string) time.Duration { return run(t, "curl", append(ca, "-T", source, url)...) })
 		took("curl, checksums", curl+checksums(source))
 		upload("curl parts", func(url string) time.Duration { return b.curlParts(source, url, 16<<20) })
@@ -257,7 +257,7 @@ func loopback(t *testing.T, result *table) {
 	compare("upload 1 GiB, 4 parts at once", "curl", "curl parts")
 	compare("upload 1 GiB, with its checksums as ours", "curl, sha256sum, md5sum", "curl, checksums")
 	clear(times)
-	// Ours is on the disk when it ends, and its checksum is known.
+	// Ours is synced to the disk, with its checksum.
 	download := func(tool string, d time.Duration) {
 		if took(tool, d) == 0 {
 			took(tool+", checked", 0)
@@ -278,8 +278,8 @@ func loopback(t *testing.T, result *table) {
 	compare("download 1 GiB, 4 ranges, synced and checked", "rclone, sync, sha256sum", "rclone, checked")
 }
 
-// forget takes the bytes away that the store holds and nobody reads again: memory that is taken
-// anew for each file would be what is measured.
+// forget removes the bytes in the store that are not read again. Otherwise the benchmark would measure the allocation of
+// memory for each file.
 func forget(t *testing.T, objects string) {
 	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(objects, "segment-*"))
@@ -297,7 +297,7 @@ func shortest(all []time.Duration) time.Duration {
 	return least
 }
 
-// curlParts is an upload in parts by hand, with nothing checked: the parts are cut beforehand.
+// curlParts uploads in parts with curl, without checks. The parts are split beforehand.
 func (b *bench) curlParts(source, url string, size int64) time.Duration {
 	t := b.T.(*testing.T)
 	dir := t.TempDir()
@@ -321,7 +321,7 @@ func (b *bench) curlParts(source, url string, size int64) time.Duration {
 	return time.Since(began)
 }
 
-// rclone receives a file by four ranges at once, through its backend for plain HTTP.
+// rclone downloads a file in four ranges in parallel, with its backend for HTTP.
 func (b *bench) rclone(from, target string) time.Duration {
 	t := b.T.(*testing.T)
 	u, err := url.Parse(from)
@@ -337,7 +337,7 @@ func origin(t *testing.T, text string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// memory is of a worker that moves one file up and down.
+// memory measures a worker that uploads and downloads one file.
 func memory(t *testing.T, result *table) {
 	var peaks []int64
 	for _, size := range []int64{large, huge} {
@@ -355,7 +355,7 @@ func memory(t *testing.T, result *table) {
 	require.Less(t, float64(peaks[1])/float64(peaks[0]), 1.15, "the worker's memory must not grow with the file")
 }
 
-// smallFiles compares a folder with the bare calls, as many at once, which check and note nothing.
+// smallFiles compares the upload of a folder with the bare calls at the same concurrency, which verify and record nothing.
 func smallFiles(t *testing.T, result *table) {
 	const files, atOnce = 10_000, 8
 	b := newBench(t, harness.Options{})
@@ -386,7 +386,7 @@ func smallFiles(t *testing.T, result *table) {
 	require.NoError(t, group.Wait())
 	theirs := time.Since(began)
 	var sent workflows.FileResult
-	id := b.carryOut(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: "inbox/extracts/"}, &sent)
+	id := b.execute(workflows.UploadFile, workflows.UploadFileInput{Connection: b.Connection, File: "inbox/extracts/"}, &sent)
 	require.EqualValues(t, files, sent.Files)
 	ours := b.took(id, "PutFolder")
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f files/s", files/d.Seconds()) }
@@ -394,18 +394,18 @@ func smallFiles(t *testing.T, result *table) {
 	result.add("its history", "", fmt.Sprintf("%d events", len(b.History(id, ""))), "")
 }
 
-// latency is of a line of 50 ms where a connection has 1 MiB under way.
+// latency measures a link of 50 ms on which a connection has 1 MiB in transit.
 func latency(t *testing.T, result *table) {
-	line, err := newLink(roundTrip, window)
+	slow, err := newLink(roundTrip, window)
 	require.NoError(t, err)
-	defer line.Close()
+	defer slow.Close()
 	b := newBench(t, harness.Options{
-		Simulator: simulator.Options{ObjectStoreHost: line.Addr().String()},
+		Simulator: simulator.Options{ObjectStoreHost: slow.Addr().String()},
 		Settings:  map[string]string{"connection.transfer.parallel": strconv.Itoa(streams)},
 	})
 	server, err := url.Parse(b.Sim.BaseURL())
 	require.NoError(t, err)
-	go line.serve("127.0.0.1:" + server.Port())
+	go slow.serve("127.0.0.1:" + server.Port())
 	source, target := filepath.Join(b.Inbox, "gl.dat"), filepath.Join(b.Reports, "theirs.dat")
 	file(t, source, far, false)
 	_, to := b.uploadURL(far)

@@ -20,41 +20,41 @@ import (
 
 const (
 	few, many = 1_000, 10_000
-	// As many as Temporal takes on two cores that it shares, beside the looks at those that go on.
+	// As many as Temporal accepts on two shared cores, beside the polls of running batches.
 	startsPerSecond = 7
 	startsAtOnce    = 16
-	// So many batches are looked at less often than one: worker.poll.min.
+	// This many batches are polled less often than one: worker.poll.min.
 	followedPoll = 2 * time.Minute
-	// The first ends when the last has been started a minute ago, and the others one after the other.
+	// The first batch ends a minute after the last start, the others in sequence.
 	endsWithin = 4 * time.Minute
 	lengths    = 40
 )
 
-// followed is what following so many batches took.
+// followed is the cost of following batches.
 type followed struct {
 	batches, atOnce, polls int
 	memory                 int64           // the most that a worker had, in bytes
-	late                   []time.Duration // after the end of the run, shortest first
+	delays                 []time.Duration // after the end of the run, shortest first
 }
 
-// following has many batches go on at once, and waits for all of them.
+// following runs many batches in parallel, and waits for all of them.
 func following(t *testing.T, result *table) {
 	base := follow(t, few, 1)
 	for _, workers := range []int{1, 2} {
 		f := follow(t, many, workers)
-		if len(base.late) == 0 || len(f.late) == 0 {
-			continue // left out
+		if len(base.delays) == 0 || len(f.delays) == 0 {
+			continue // skipped
 		}
-		result.add(fmt.Sprintf("%d batches, looked at every %s, %d workers", many, followedPoll, workers), fmt.Sprintf("%d: %s", few, base), f.String(), "")
+		result.add(fmt.Sprintf("%d batches, polled every %s, %d workers", many, followedPoll, workers), fmt.Sprintf("%d: %s", few, base), f.String(), "")
 		result.add("  a worker's peak memory", fmt.Sprintf("%d MiB", base.memory>>20), fmt.Sprintf("%d MiB", f.memory>>20), fmt.Sprintf("%.2f", float64(f.memory)/float64(base.memory)))
 	}
 }
 
 func (f followed) String() string {
 	at := func(share float64) time.Duration {
-		return f.late[int(share*float64(len(f.late)-1))].Round(100 * time.Millisecond)
+		return f.delays[int(share*float64(len(f.delays)-1))].Round(100 * time.Millisecond)
 	}
-	return fmt.Sprintf("%d at once, %.1f looks each, end noticed after %s (median), %s (99 %%)", f.atOnce, float64(f.polls)/float64(f.batches), at(0.5), at(0.99))
+	return fmt.Sprintf("%d at once, %.1f polls each, end noticed after %s (median), %s (99 %%)", f.atOnce, float64(f.polls)/float64(f.batches), at(0.5), at(0.99))
 }
 
 func follow(t *testing.T, batches, workers int) followed {
@@ -77,25 +77,25 @@ func follow(t *testing.T, batches, workers int) followed {
 			run, ok := b.Sim.Run(result.RunID)
 			require.True(t, ok)
 			f.polls += run.Polls
-			f.late = append(f.late, result.EndedAt.Sub(run.Ended))
+			f.delays = append(f.delays, result.EndedAt.Sub(run.Ended))
 			if firstEnd.IsZero() || run.Ended.Before(firstEnd) {
 				firstEnd = run.Ended
 			}
 		}
-		slices.Sort(f.late)
+		slices.Sort(f.delays)
 		f.memory = b.peak()
 		for _, run := range b.Sim.Runs() {
 			if run.Created.Before(firstEnd) {
 				f.atOnce++
 			}
 		}
-		t.Logf("all over %s after the last start; %s; %d MiB", time.Since(began).Round(time.Second), f, f.memory>>20)
+		t.Logf("all ended %s after the last start; %s; %d MiB", time.Since(began).Round(time.Second), f, f.memory>>20)
 		_ = os.RemoveAll(b.Dir)
 	})
 	return f
 }
 
-// catalogOf has batches of several lengths, so that looks and ends do not fall together.
+// catalogOf returns batches of several lengths, so that polls and ends do not coincide.
 func catalogOf(starting time.Duration) simulator.Catalog {
 	var c simulator.Catalog
 	for i := range lengths {
@@ -105,7 +105,7 @@ func catalogOf(starting time.Duration) simulator.Catalog {
 	return c
 }
 
-// startAll starts the batches of the catalog, as many of each, one after the other.
+// startAll starts the batches of the catalog in sequence, the same number of each.
 func (b *bench) startAll(batches int, catalog simulator.Catalog) []string {
 	ids := make([]string, batches)
 	var group errgroup.Group

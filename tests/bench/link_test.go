@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// link is a long line between a client and a server: everything takes half the round trip each
-// way, and a connection has no more than the window under way in one direction.
+// link is a slow link between a client and a server: everything takes half the round trip each way, and a connection has at
+// most the window in transit in one direction.
 type link struct {
 	net.Listener
 	roundTrip time.Duration
@@ -21,7 +21,7 @@ func newLink(roundTrip time.Duration, window int) (*link, error) {
 	return &link{listener, roundTrip, window}, err
 }
 
-// serve carries connections to the server until the link is closed.
+// serve forwards connections to the server until the link is closed.
 func (l *link) serve(server string) {
 	for {
 		near, err := l.Accept()
@@ -35,8 +35,8 @@ func (l *link) serve(server string) {
 				_ = near.Close()
 				return
 			}
-			go l.carry(far, near)
-			l.carry(near, far)
+			go l.forward(far, near)
+			l.forward(near, far)
 		}()
 	}
 }
@@ -48,9 +48,9 @@ type piece struct {
 
 const pieceSize = 32 << 10
 
-// carry brings what comes from one end to the other, half a round trip later. A piece leaves the
-// window when its acknowledgement is back.
-func (l *link) carry(from, to net.Conn) {
+// forward copies from one end to the other, delayed by half a round trip. A piece leaves the window once its
+// acknowledgement is back.
+func (l *link) forward(from, to net.Conn) {
 	pieces, room := make(chan piece, l.window/pieceSize), make(chan []byte, l.window/pieceSize)
 	for range cap(room) {
 		room <- make([]byte, pieceSize)
@@ -77,6 +77,6 @@ func (l *link) carry(from, to net.Conn) {
 	if tcp, ok := to.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
-	_, _ = io.Copy(io.Discard, from) // until the other direction ends, too
+	_, _ = io.Copy(io.Discard, from) // until the other direction has ended
 	_ = to.Close()
 }

@@ -36,19 +36,19 @@ steps:
 `
 )
 
-// throughput compares closes with workflows that do nothing in as many activities, on the same server.
+// throughput compares closes with workflows of as many activities that do nothing, on the same server.
 func throughput(t *testing.T, result *table) {
 	catalog := simulator.DefaultCatalog()
 	catalog.Reports = append(catalog.Reports, simulator.Report{Code: "RPT_SMALL", Kind: simulator.Profitability, Rows: 100, AsOf: harness.AsOf})
 	b := newBench(t, harness.Options{Simulator: simulator.Options{Catalog: catalog, Speed: 100_000}})
 	b.Write(b.Inbox, "gl.csv", harness.Ledger(100))
 	b.Write(b.Pipelines, "small.yaml", closeSteps)
-	night := func(number int) client.WorkflowRun {
+	startClose := func(number int) client.WorkflowRun {
 		date := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, number).Format(time.DateOnly)
 		return b.Start(workflows.CloseWorkflowID(b.Connection, "small", date), workflows.NightlyClose,
 			workflows.NightlyCloseInput{Connection: b.Connection, Pipeline: "small", AsOfDate: date, StartedBy: "bench"})
 	}
-	first := night(0)
+	first := startClose(0)
 	require.NoError(t, b.Await(first, nil))
 	each := b.activities(first.GetID())
 
@@ -62,7 +62,7 @@ func throughput(t *testing.T, result *table) {
 		require.NoError(t, err)
 		return run
 	})
-	ours := manyAtOnce(t, closes, func(number int) client.WorkflowRun { return night(number + 1) })
+	ours := manyAtOnce(t, closes, func(number int) client.WorkflowRun { return startClose(number + 1) })
 
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.1f/s", closes/d.Seconds()) }
 	result.add(fmt.Sprintf("closes of 3 steps, %d at once", closesAtOnce),
@@ -70,10 +70,10 @@ func throughput(t *testing.T, result *table) {
 	activity := func(d time.Duration) string {
 		return (d / time.Duration(closes*each)).Round(10 * time.Microsecond).String()
 	}
-	result.add("its time by activity", activity(theirs), activity(ours), activity(ours-theirs)+" more")
+	result.add("its time per activity", activity(theirs), activity(ours), activity(ours-theirs)+" more")
 }
 
-// Bare does nothing in so many activities, one after the other.
+// Bare executes activities that do nothing, in sequence.
 func Bare(ctx workflow.Context, activities int) error {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
 	for range activities {
@@ -84,10 +84,10 @@ func Bare(ctx workflow.Context, activities int) error {
 	return nil
 }
 
-// Nothing is done.
+// Nothing does nothing.
 func Nothing(context.Context) error { return nil }
 
-// activities counts those of a workflow and of all that it started.
+// activities counts the activities of a workflow and of its children.
 func (b *bench) activities(id string) int {
 	count := 0
 	for _, event := range b.History(id, "") {
@@ -101,7 +101,7 @@ func (b *bench) activities(id string) int {
 	return count
 }
 
-// manyAtOnce starts so many workflows, closesAtOnce at a time, and gives the time until the last one was over.
+// manyAtOnce runs workflows, closesAtOnce in parallel, and returns the time until the last one has ended.
 func manyAtOnce(t *testing.T, many int, start func(number int) client.WorkflowRun) time.Duration {
 	var group errgroup.Group
 	group.SetLimit(closesAtOnce)

@@ -35,35 +35,35 @@ func TestGenerate_filesAreFresh(t *testing.T) {
 	require.NoError(t, err)
 	for name, want := range files {
 		if read(t, name) != string(want) {
-			t.Errorf("%s is stale; mend it with: make generate", name)
+			t.Errorf("%s is stale; run make generate", name)
 		}
 	}
 }
 
-// The dashboard holds nothing that Grafana does not know.
+// The dashboard has no key that Grafana does not know.
 func TestDashboard_isValidForGrafana(t *testing.T) {
 	t.Parallel()
 	text := []byte(read(t, "dashboard.json"))
-	known := cog.NewRuntime() // no more than is used: all of them take a minute to compile
+	known := cog.NewRuntime() // only those in use: all of them take a minute to compile
 	known.RegisterPanelcfgVariant(stat.VariantConfig())
 	known.RegisterPanelcfgVariant(timeseries.VariantConfig())
 	known.RegisterDataqueryVariant(prometheus.VariantConfig())
 	var board dashboard.Dashboard
-	require.Empty(t, faults(board.UnmarshalJSONStrict(text)))
+	require.Empty(t, problems(board.UnmarshalJSONStrict(text)))
 	require.NoError(t, board.Validate())
 	unknown := bytes.Replace(text, []byte(`"graphMode"`), []byte(`"grafMode"`), 1)
-	require.NotEmpty(t, faults(board.UnmarshalJSONStrict(unknown)), "an option that Grafana does not know")
+	require.NotEmpty(t, problems(board.UnmarshalJSONStrict(unknown)), "an option that Grafana does not know")
 }
 
-// faults are those of an error, which the SDK may give without any.
-func faults(err error) string {
+// problems returns the text of an error. The SDK may return an error without problems.
+func problems(err error) string {
 	if err == nil {
 		return ""
 	}
 	return err.Error()
 }
 
-// Every panel is for the chosen source and connection, and no two of them share a place.
+// Every panel uses the chosen source and connection, and no two panels overlap.
 func TestDashboard_panelsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	board, err := overview().Build()
@@ -80,7 +80,7 @@ func TestDashboard_panelsDoNotOverlap(t *testing.T) {
 		assert.LessOrEqual(t, at.X+at.W, uint32(24), *panel.Title)
 		for x := at.X; x < at.X+at.W; x++ {
 			for y := at.Y; y < at.Y+at.H; y++ {
-				assert.Empty(t, taken[[2]uint32{x, y}], "%s is on the place of another", *panel.Title)
+				assert.Empty(t, taken[[2]uint32{x, y}], "%s overlaps another panel", *panel.Title)
 				taken[[2]uint32{x, y}] = *panel.Title
 			}
 		}

@@ -1,5 +1,5 @@
-// Command observability writes what is made from other files in deploy/observability: the
-// dashboard, and the alert rules as the Prometheus operator takes them. Its tests hold them, the
+// Command observability writes the generated files in deploy/observability: the dashboard, and the alert rules in the form of
+// the Prometheus operator. Its tests hold them, the
 // rules and the runbook to each other where no worker runs; what needs one is in tests/e2e/observability.
 //
 //	observability ROOT   writes below the folder ROOT, the repository's
@@ -40,7 +40,7 @@ func write(root string) error {
 	return nil
 }
 
-// generate makes all files, by their names.
+// generate returns all files, by name.
 func generate(root string) (map[string][]byte, error) {
 	board, err := boardJSON()
 	if err != nil {
@@ -53,13 +53,13 @@ func generate(root string) (map[string][]byte, error) {
 	return map[string][]byte{"dashboard.json": board, "prometheusrule.yaml": operatorRule(string(rules))}, nil
 }
 
-// boardJSON is the dashboard as Grafana reads it.
+// boardJSON returns the dashboard in the format of Grafana.
 func boardJSON() ([]byte, error) {
 	board, err := overview().Build()
 	if err != nil {
 		return nil, err
 	}
-	for i := range board.Panels { // ids are what links point to
+	for i := range board.Panels { // links refer to ids
 		id := uint32(i + 1)
 		if row := board.Panels[i].RowPanel; row != nil {
 			row.Id = id
@@ -71,7 +71,7 @@ func boardJSON() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// operatorRule is a file of rules as a resource of the Prometheus operator.
+// operatorRule turns a file of rules into a resource of the Prometheus operator.
 func operatorRule(rules string) []byte {
 	var b strings.Builder
 	b.WriteString(`# alerts.yaml in the form of the Prometheus operator; written by make generate.

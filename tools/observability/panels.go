@@ -12,7 +12,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// source is the one that the variable datasource names.
+// source is the one that the variable datasource selects.
 var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("$datasource")}
 
 // all is the choice of every connection.
@@ -24,7 +24,7 @@ var all = dashboard.VariableOption{
 
 type target = prometheus.DataqueryBuilder
 
-// query is one of a panel's; the panel gives them their letters.
+// query is a query of a panel, which assigns the letters.
 func query(expr, legend string) *target {
 	return prometheus.NewDataqueryBuilder().Expr(expr).LegendFormat(legend)
 }
@@ -34,7 +34,7 @@ func row(title string) *dashboard.RowBuilder { return dashboard.NewRowBuilder(ti
 const (
 	statHeight = 4
 	lineHeight = 8
-	// scrapeInterval is that of prometheus.yaml: $__rate_interval spans at least four of them.
+	// scrapeInterval is that of prometheus.yaml; $__rate_interval spans at least four of them.
 	scrapeInterval = "15s"
 )
 
@@ -54,10 +54,10 @@ func number(title, description string, width uint32, thresholds *dashboard.Thres
 	return p.Thresholds(thresholds)
 }
 
-// mapping is the word and colour of a value.
+// mapping is the text and colour of a value.
 type mapping struct{ value, text, colour string }
 
-// words shows each series' last value as a word on its colour.
+// words shows the last value of each series as a text on its colour.
 func words(title, description string, width uint32, of ...mapping) *wordPanel {
 	results := map[string]dashboard.ValueMappingResult{}
 	for _, m := range of {
@@ -67,7 +67,7 @@ func words(title, description string, width uint32, of ...mapping) *wordPanel {
 	return &wordPanel{p.TextMode(common.BigValueTextModeValueAndName).Mappings([]dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: results}}})}
 }
 
-// wordPanel takes its one query as the others do.
+// wordPanel takes its only query like the others.
 type wordPanel struct{ *stat.PanelBuilder }
 
 func (p *wordPanel) WithTarget(q *target) *stat.PanelBuilder {
@@ -86,7 +86,7 @@ func lines(title, description string, width uint32, queries ...*target) *timeser
 	return p
 }
 
-// bars are lines whose series stand on each other.
+// bars are lines with stacked series.
 func bars(title, description string, width uint32, queries ...*target) *timeseries.PanelBuilder {
 	return lines(title, description, width, queries...).DrawStyle(common.GraphDrawStyleBars).FillOpacity(80).LineWidth(0).
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
@@ -117,14 +117,14 @@ func greenFrom(value float64) *dashboard.ThresholdsConfigBuilder {
 
 type overrides = []cog.Builder[dashboard.DashboardFieldConfigSourceOverrides]
 
-// colours gives series theirs, by name.
+// colours sets the colours of series, by name.
 func colours(of map[string]string) overrides { return coloured("byName", of) }
 
 func stateColours() overrides {
 	return colours(map[string]string{"succeeded": "green", "failed": "red", "interrupted": "orange", "cancelled": "yellow"})
 }
 
-// failureColours tell what nobody knows of from what somebody did.
+// failureColours distinguish failures that need attention from decisions.
 func failureColours() overrides {
 	return coloured("byRegexp", map[string]string{"/^failed: (error|deadline_passed)$/": "red", "/^failed: (given_up|invalid_input)$/": "orange", "/^not begun$/": "red"})
 }

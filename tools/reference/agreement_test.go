@@ -22,16 +22,16 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
-// judges are the two that say whether a document is sound: the schema and the parser.
-type judges struct{ schema, parser func(text []byte) error }
+// checkers decide whether a document is valid: the schema and the parser.
+type checkers struct{ schema, parser func(text []byte) error }
 
-func judgesOf(t *testing.T, name string, parser func(text []byte) error) judges {
+func newCheckers(t *testing.T, name string, parser func(text []byte) error) checkers {
 	t.Helper()
 	file := filepath.Join(root, "deploy/schema", name+".schema.json")
 	compiler := validator.NewCompiler()
 	schema, err := compiler.Compile(file) // against the metaschema of 2020-12, too
 	require.NoError(t, err)
-	return judges{
+	return checkers{
 		schema: func(text []byte) error {
 			var node yaml.Node
 			if err := yaml.Unmarshal(text, &node); err != nil {
@@ -43,7 +43,7 @@ func judgesOf(t *testing.T, name string, parser func(text []byte) error) judges 
 	}
 }
 
-// instance is a document as an editor sees it: YAML 1.2 has no dates.
+// instance decodes a document like an editor: YAML 1.2 has no dates.
 func instance(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -73,15 +73,15 @@ func instance(n *yaml.Node) any {
 	return value
 }
 
-func pipelineJudges(t *testing.T) judges {
-	return judgesOf(t, "pipeline", func(text []byte) error {
+func pipelineCheckers(t *testing.T) checkers {
+	return newCheckers(t, "pipeline", func(text []byte) error {
 		_, err := pipeline.Parse(text)
 		return err
 	})
 }
 
-// configurationJudges read documents in a folder with what samples name.
-func configurationJudges(t *testing.T) judges {
+// configurationCheckers read documents in a folder with the files that the samples name.
+func configurationCheckers(t *testing.T) checkers {
 	folder := t.TempDir()
 	server := httptest.NewTLSServer(nil)
 	t.Cleanup(server.Close)
@@ -91,7 +91,7 @@ func configurationJudges(t *testing.T) judges {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "secret"), []byte("hunter2"), 0o600))
 	path := filepath.Join(folder, "pbsm.yaml")
-	return judgesOf(t, "pbsm", func(text []byte) error {
+	return newCheckers(t, "pbsm", func(text []byte) error {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func TestExamples_areValid(t *testing.T) {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			if regexp.MustCompile(`(?m)^steps:`).Match(text) {
-				assert.NoError(t, pipelineJudges(t).schema(text), file)
+				assert.NoError(t, pipelineCheckers(t).schema(text), file)
 				pipelines++
 			}
 		}
@@ -117,10 +117,10 @@ func TestExamples_areValid(t *testing.T) {
 	require.NotZero(t, pipelines)
 	text, err := os.ReadFile(filepath.Join(root, "deploy/config/pbsm.example.yaml"))
 	require.NoError(t, err)
-	require.NoError(t, configurationJudges(t).schema(text))
+	require.NoError(t, configurationCheckers(t).schema(text))
 }
 
-// Every file that an editor opens says where its schema is, and the schema is there.
+// Every example names its schema for editors, and the schema exists.
 func TestExamples_nameTheirSchema(t *testing.T) {
 	for _, pattern := range []string{"deploy/pipelines/*.yaml", "deploy/config/pbsm*.yaml"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
@@ -136,7 +136,7 @@ func TestExamples_nameTheirSchema(t *testing.T) {
 	}
 }
 
-const soundConfiguration = `connections:
+const validConfiguration = `connections:
   prod:
     base_url: https://host.example.com/tenant
     token_url: https://iam.example.com/oauth2/v1/token
@@ -165,7 +165,7 @@ calendars: {own: {add: [2026-12-24], weekend: [sat, sun]}}
 worker: {task_queue: pbsm, pipelines: pipelines, health: ":9090", stop_timeout: 30s, log: {level: info, format: json}, cached_workflows: 1000, poll: {ratio: 0.05, min: 2s, max: 60s}}
 `
 
-const soundPipeline = `name: nightly-close
+const validPipeline = `name: nightly-close
 calendar: us-bank
 time_zone: America/New_York
 audit: reports/audit.jsonl
@@ -180,14 +180,14 @@ steps:
     download: {file: gl.csv, save_to: reports/gl.csv}
 `
 
-// Each class of fault, made by one replacement in a sound document, is refused by both.
+// Each kind of problem, made by one replacement in a valid document, is refused by both.
 func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 	for _, kind := range []struct {
-		name, sound string
-		judges
-		faults [][3]string // class, what is replaced, by what
+		name, valid string
+		checkers
+		problems [][3]string // kind, what is replaced, by what
 	}{
-		{"pipeline", soundPipeline, pipelineJudges(t), [][3]string{
+		{"pipeline", validPipeline, pipelineCheckers(t), [][3]string{
 			{"unknown key", "name: nightly-close", "name: nightly-close\nowner: me"},
 			{"unknown key of a step", "id: ledger", "id: ledger\n    retries: 2"},
 			{"unknown key of a kind", "restarts: 2", "retries: 2"},
@@ -196,7 +196,7 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"no kind", "    download: {file: gl.csv, save_to: reports/gl.csv}\n", ""},
 			{"missing key", "code: PBSM_ALLOC, ", ""},
 			{"missing id", "id: ledger", "description: no id"},
-			{"no steps", soundPipeline[strings.Index(soundPipeline, "steps:"):], "steps: []"},
+			{"no steps", validPipeline[strings.Index(validPipeline, "steps:"):], "steps: []"},
 			{"wrong type", "needs: [ledger]", "needs: ledger"},
 			{"wrong type of a number", "restarts: 2", "restarts: often"},
 			{"not a whole number", "restarts: 2", "restarts: 2.5"},
@@ -214,12 +214,12 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"nothing expected", "{rows: 1}", "{}"},
 			{"nothing", "name: nightly-close", "name:"},
 		}},
-		{"pbsm", soundConfiguration, configurationJudges(t), [][3]string{
+		{"pbsm", validConfiguration, configurationCheckers(t), [][3]string{
 			{"unknown section", "worker:", "workers: {}\nworker:"},
 			{"unknown key", "tenant_id:", "tenant: x\n    tenant_id:"},
 			{"missing key", "    username: user\n", ""},
 			{"missing secret", "    password: {file: secret}\n", ""},
-			{"no connection", soundConfiguration[:strings.Index(soundConfiguration, "calendars:")], ""},
+			{"no connection", validConfiguration[:strings.Index(validConfiguration, "calendars:")], ""},
 			{"secret of no form", "password: {file: secret}", "password: {path: secret}"},
 			{"secret of two forms", "password: {file: secret}", "password: {file: secret, env: SECRET}"},
 			{"secret that is a number", "password: {file: secret}", "password: 42"},
@@ -237,28 +237,28 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"no list", `["objectstorage.*.example.com"]`, "{a: b}"},
 		}},
 	} {
-		require.NoError(t, kind.schema([]byte(kind.sound)))
-		require.NoError(t, kind.parser([]byte(kind.sound)))
-		for _, fault := range kind.faults {
-			require.Contains(t, kind.sound, fault[1])
-			text := []byte(strings.Replace(kind.sound, fault[1], fault[2], 1))
-			assert.Error(t, kind.schema(text), "the schema of %s takes: %s (%s)", kind.name, fault[0], fault[2])
-			assert.Error(t, kind.parser(text), "the parser of %s takes: %s (%s)", kind.name, fault[0], fault[2])
+		require.NoError(t, kind.schema([]byte(kind.valid)))
+		require.NoError(t, kind.parser([]byte(kind.valid)))
+		for _, problem := range kind.problems {
+			require.Contains(t, kind.valid, problem[1])
+			text := []byte(strings.Replace(kind.valid, problem[1], problem[2], 1))
+			assert.Error(t, kind.schema(text), "the schema of %s accepts: %s (%s)", kind.name, problem[0], problem[2])
+			assert.Error(t, kind.parser(text), "the parser of %s accepts: %s (%s)", kind.name, problem[0], problem[2])
 		}
 	}
 }
 
-// The calendars that are built in are the words that the schema knows.
+// The schema knows all built-in calendars.
 func TestSchemas_knowTheBuiltInCalendars(t *testing.T) {
 	known, err := calendar.Known(nil)
 	require.NoError(t, err)
 	for name := range known {
-		text := strings.Replace(soundConfiguration, "{own: {", "{own: {base: "+name+", ", 1)
-		assert.NoError(t, configurationJudges(t).schema([]byte(text)), name)
+		text := strings.Replace(validConfiguration, "{own: {", "{own: {base: "+name+", ", 1)
+		assert.NoError(t, configurationCheckers(t).schema([]byte(text)), name)
 	}
 }
 
-// The defaults of pipelines that the schema names are what a close gets.
+// The defaults in the schema of pipelines are those of a close.
 func TestSchemas_haveTheDefaultsOfPipelines(t *testing.T) {
 	p, err := pipeline.Parse([]byte("name: x\nsteps:\n  - id: a\n    report: {code: R, save_to: s/a}\n  - id: b\n    download: {file: f, save_to: s/b}\n"))
 	require.NoError(t, err)
@@ -284,14 +284,14 @@ func TestSchemas_haveTheDefaultsOfPipelines(t *testing.T) {
 	}, defaults)
 }
 
-// replacements are put in the place of every value. What they are called is said in disagreements.
+// replacements replace every value, one at a time. Disagreements show their names.
 var replacements = map[string]string{
 	"nothing": "null", "true": "true", "number": "7", "fraction": "2.5", "negative": "-1", "zero": "0", "large number": "1000000000000000",
 	"words": `"so many words!"`, "empty text": `""`, "number in quotes": `"7"`, "true in quotes": `"true"`, "template": `"{{.AsOfDate}}"`,
 	"empty list": "[]", "list": "[x, y]", "list of keys": "[{x: y}]", "no keys": "{}", "other keys": "{x: y}", "duration": "30s", "time": `"23:59"`, "date": "2026-02-30",
 }
 
-// mutants are all documents that differ from a sound one in one place.
+// mutants calls each with all documents that differ from a valid one in one place.
 func mutants(t *testing.T, text string, each func(change string, text []byte)) {
 	var document yaml.Node
 	require.NoError(t, yaml.Unmarshal([]byte(text), &document))
@@ -336,19 +336,19 @@ func mutants(t *testing.T, text string, each func(change string, text []byte)) {
 	walk(document.Content[0], "")
 }
 
-// difference is a kind of document that only one of the two refuses, and why that is right.
+// difference is a kind of document that only one of the two refuses, with the reason.
 type difference struct{ where, change, why string }
 
-// agree reports every mutant on which the two differ, other than as listed.
-func agree(t *testing.T, j judges, documents []string, stricterSchema, stricterParser []difference) {
+// agree fails for every mutant on which the two differ, except as listed.
+func agree(t *testing.T, c checkers, documents []string, stricterSchema, stricterParser []difference) {
 	seen := map[difference]bool{}
 	count := 0
 	for _, text := range documents {
-		require.NoError(t, j.schema([]byte(text)))
-		require.NoError(t, j.parser([]byte(text)))
+		require.NoError(t, c.schema([]byte(text)))
+		require.NoError(t, c.parser([]byte(text)))
 		mutants(t, text, func(change string, text []byte) {
 			count++
-			bySchema, byParser := j.schema(text), j.parser(text)
+			bySchema, byParser := c.schema(text), c.parser(text)
 			if (bySchema == nil) == (byParser == nil) {
 				return
 			}
@@ -367,7 +367,7 @@ func agree(t *testing.T, j judges, documents []string, stricterSchema, stricterP
 		})
 	}
 	for _, d := range slices.Concat(stricterSchema, stricterParser) {
-		assert.True(t, seen[d], "no document shows this difference any more: %+v", d)
+		assert.True(t, seen[d], "this difference no longer occurs: %+v", d)
 	}
 	t.Logf("%d documents", count)
 }

@@ -51,8 +51,8 @@ func (c *comments) of(t reflect.Type, field string) string {
 	return c.text[strings.TrimSuffix(t.PkgPath()+"."+t.Name()+"."+field, ".")]
 }
 
-// prose turns a Go comment into Markdown for people who know keys and no Go: it does not begin
-// with the name of what it is about, fields go by their keys, and examples are YAML.
+// prose turns a Go comment into Markdown for people who know the keys but not Go: it does not begin with the name of its
+// subject, fields are named by their keys, and examples are YAML.
 func prose(text, about string, keys map[string]string) string {
 	parser := comment.Parser{LookupSym: func(string, string) bool { return true }}
 	text = seeAlso.ReplaceAllString(text, "")
@@ -69,7 +69,7 @@ func prose(text, about string, keys map[string]string) string {
 	return strings.Join(blocks, "\n\n")
 }
 
-// firstProse is the part of prose that fits into a table and into an editor's hint.
+// firstProse returns the part of prose that fits into a table and an editor's hint.
 func firstProse(text, about string, keys map[string]string) string {
 	paragraphs := strings.Split(prose(text, about, keys), "\n\n")
 	return paragraphs[0]
@@ -92,10 +92,10 @@ func plain(texts []comment.Text) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// seeAlso points to what only readers of the sources have.
+// seeAlso matches references to sources.
 var seeAlso = regexp.MustCompile(`[;,]?\s+see (internal/\w+|\[[\w.]+\])`)
 
-// code is what stands for itself in a text: $FICMISDATE$, restart_delay, create_dir=true.
+// code matches literals in a text: $FICMISDATE$, restart_delay, create_dir=true.
 var code = regexp.MustCompile(`\$[A-Z]+\$|\b[a-z]+(?:_[a-z0-9]+)+(?:=[a-z]+)?\b|\b[A-Z]+_[A-Z_]+\b`)
 
 func sentence(text, about string, keys map[string]string) string {

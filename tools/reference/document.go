@@ -21,17 +21,17 @@ type key struct {
 	Required                             bool
 }
 
-// book is a document and what it is made of.
+// book is a document and its sources.
 type book struct {
 	language
 	root     *jsonschema.Schema
 	comments *comments
 	defaults map[string]any
 	Sections []section
-	seen     map[string]int // definition -> its section, where one section serves all places
+	seen     map[string]int // definition -> its section, if one section serves all occurrences
 }
 
-// book has a section for each set of keys below the root, in the order of the fields.
+// book returns a document with a section for each set of keys below the root, in the order of the fields.
 func (l language) book(root *jsonschema.Schema, c *comments, defaults map[string]any) *book {
 	b := &book{language: l, root: root, comments: c, defaults: defaults, seen: map[string]int{}}
 	b.add("", "", l.root.Name(), root)
@@ -43,7 +43,7 @@ func (l language) book(root *jsonschema.Schema, c *comments, defaults map[string
 	return b
 }
 
-// point has the links to a title lead to the heading that it shares with others.
+// point redirects the links to a title to the heading that it shares with others.
 func (b *book) point(title, heading string) {
 	for _, s := range b.Sections {
 		for i := range s.Keys {
@@ -54,7 +54,7 @@ func (b *book) point(title, heading string) {
 
 func (b *book) add(path, last, name string, s *jsonschema.Schema) {
 	title := path
-	if b.written { // the same keys everywhere, so they are told once
+	if b.written { // the same keys everywhere, so they are described once
 		title = last
 		if at, ok := b.seen[name]; ok {
 			if !slices.Contains(strings.Split(b.Sections[at].Title, ", "), last) {
@@ -84,7 +84,7 @@ func (b *book) add(path, last, name string, s *jsonschema.Schema) {
 	}
 }
 
-// definition is the one that a property, the items of its list or the values of its map have.
+// definition returns the definition of a property, of the items of its list or of the values of its map.
 func definition(s *jsonschema.Schema) string {
 	for _, part := range []*jsonschema.Schema{s, s.Items, s.AdditionalProperties} {
 		if part != nil && part.Ref != "" {
@@ -116,7 +116,7 @@ func literal(value any) string {
 	return fmt.Sprint(value)
 }
 
-// variable is the environment variable that overrides a key; only pbsm.yaml has them.
+// variable returns the environment variable that overrides a key; only pbsm.yaml has them.
 func (b *book) variable(path string, s *jsonschema.Schema) string {
 	target := definition(s)
 	if b.written || target != "" && target != secretName {
@@ -166,7 +166,7 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 		return strings.Join(words, ", ")
 	}
 	switch rule := b.forms[s.Format].rule; {
-	case rule != "" && b.written: // there are few forms and many keys
+	case rule != "" && b.written: // many keys share few forms
 		return "[" + s.Format + "](#values)"
 	case rule != "":
 		return rule
@@ -188,7 +188,7 @@ func number(s *jsonschema.Schema) string {
 	return text
 }
 
-// anchor is what GitHub makes of a heading.
+// anchor returns the anchor of a heading, like GitHub.
 func anchor(title string) string {
 	return strings.ReplaceAll(strings.Map(func(r rune) rune {
 		if strings.ContainsRune(".,`", r) {
@@ -198,7 +198,7 @@ func anchor(title string) string {
 	}, strings.ToLower(title)), " ", "-")
 }
 
-// Table is Markdown.
+// Table returns the keys as a table in Markdown.
 func (s section) Table() string {
 	var b strings.Builder
 	b.WriteString("| key | value | default | what it does |\n|---|---|---|---|\n")
@@ -215,7 +215,7 @@ func (s section) Table() string {
 	return b.String()
 }
 
-// Forms are the forms of texts, in order, by name.
+// Forms returns the forms of texts, sorted by name.
 func (b *book) Forms() [][2]string {
 	var forms [][2]string
 	for _, name := range slices.Sorted(maps.Keys(b.forms)) {

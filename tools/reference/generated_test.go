@@ -27,7 +27,7 @@ func TestGenerate_filesAreFresh(t *testing.T) {
 		found, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
 		if string(found) != string(want) {
-			t.Errorf("%s is not what the Go types say; mend it with: make generate", name)
+			t.Errorf("%s does not match the Go types; run make generate", name)
 		}
 	}
 }
@@ -47,10 +47,10 @@ func TestReflect_refusesAKeyWithoutAComment(t *testing.T) {
 	require.NotContains(t, err.Error(), "task_queue")
 }
 
-// stepExample is an example above a kind of step, or above expect.
+// stepExample is an example of a kind of step, or of expect.
 type stepExample struct{ kind, text string }
 
-// document is a definition that holds the example and nothing else.
+// document returns a definition with only the example.
 func (e stepExample) document() string {
 	step := indent(e.text, "    ")
 	if e.kind == "expect" {
@@ -59,7 +59,7 @@ func (e stepExample) document() string {
 	return "name: example\nsteps:\n  - id: one\n" + step
 }
 
-// stepExamples are those of docs/pipelines.md.
+// stepExamples returns the examples in docs/pipelines.md.
 func stepExamples(t *testing.T) []stepExample {
 	var found []stepExample
 	for kind, text := range sectionsOf(t, "pipelines.md") {
@@ -80,7 +80,7 @@ func kinds() []string {
 	})
 }
 
-// sectionsOf is what stands under each heading of a page.
+// sectionsOf returns the text under each heading of a page.
 func sectionsOf(t *testing.T, page string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "docs", page))
@@ -93,7 +93,7 @@ func sectionsOf(t *testing.T, page string) map[string]string {
 	return sections
 }
 
-// The examples above the kinds of step are steps, and show every key of the kind.
+// The examples of the kinds of step are valid, and show every key of the kind.
 func TestExamples_showEveryKey(t *testing.T) {
 	shown := map[string]string{}
 	for _, example := range stepExamples(t) {
@@ -101,7 +101,7 @@ func TestExamples_showEveryKey(t *testing.T) {
 		require.NoError(t, err, "%s", example.document())
 		shown[example.kind] += example.text
 	}
-	require.Len(t, shown, len(kinds())) // export and import share a section; expect has one
+	require.Len(t, shown, len(kinds())) // export and import share a section, and expect has one
 	for kind, text := range shown {
 		for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)`").FindAllStringSubmatch(sectionsOf(t, "pipelines.md")[kind], -1) {
 			assert.Regexp(t, `\b`+row[1]+`:`, text, "the example of %s does not show %s", kind, row[1])
@@ -117,7 +117,7 @@ func indent(text, by string) string {
 	return b.String()
 }
 
-// Every variable of the page overrides a key that there is.
+// Every variable of the page overrides an existing key.
 func TestVariables_areKnown(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs/configuration.md"))
 	require.NoError(t, err)

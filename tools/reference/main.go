@@ -1,6 +1,6 @@
-// Command reference writes what people and editors read about pbsm.yaml and pipelines: two pages
-// of docs/ and two JSON Schemas. Their source are the Go types and the comments of their fields.
-// Its tests hold the files to the types, and the schemas to the parsers.
+// Command reference writes the reference of pbsm.yaml and of pipelines, for people and for editors: two pages of docs/ and
+// two JSON Schemas. They are derived from the Go types and the comments of their fields. Its tests compare the files with
+// the types, and the schemas with the parsers.
 //
 //	reference ROOT   writes below the folder ROOT, the repository's
 package main
@@ -47,10 +47,10 @@ func write(root string) error {
 	return nil
 }
 
-// generate makes all files, by their paths below root. The error names every key without a comment.
+// generate returns all files, by their paths below root. The error lists every key without a comment.
 func generate(root string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	var faults []error
+	var problems []error
 	for _, one := range []struct {
 		language
 		defaults map[string]any
@@ -60,10 +60,10 @@ func generate(root string) (map[string][]byte, error) {
 		{pipelines(), nil, "pipelines.md"},
 	} {
 		page, schema, err := one.files(root, one.page, one.defaults)
-		faults = append(faults, err)
+		problems = append(problems, err)
 		files["docs/"+one.page], files["deploy/schema/"+one.name+".schema.json"] = page, schema
 	}
-	return files, errors.Join(faults...)
+	return files, errors.Join(problems...)
 }
 
 func (l language) files(root, page string, defaults map[string]any) (text, schema []byte, err error) {

@@ -2,14 +2,14 @@ package main
 
 import "testing"
 
-// Every example of the page, and so every key of every kind.
+// With every example of the page, and therefore with every key of every kind.
 func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 	t.Parallel()
-	documents := []string{soundPipeline}
+	documents := []string{validPipeline}
 	for _, example := range stepExamples(t) {
 		documents = append(documents, example.document())
 	}
-	agree(t, pipelineJudges(t), documents, []difference{
+	agree(t, pipelineCheckers(t), documents, []difference{
 		{`.*`, `= empty text`, "the parser takes an empty text for a key that was left out; the editor says to leave it out"},
 		{`.*_delay|.*stable_for`, `= zero`, "the parser takes 0 for a duration; the editor asks for a unit"},
 	}, []difference{
@@ -27,7 +27,7 @@ func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 
 func TestSchemas_agreeWithTheParserOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	agree(t, configurationJudges(t), []string{soundConfiguration}, []difference{
+	agree(t, configurationCheckers(t), []string{validConfiguration}, []difference{
 		{`.*`, `= (number|true) in quotes`, "the environment gives numbers and truth values as texts, so the parser takes them from the file as well; the editor asks for them without quotes"},
 		{`.*par_hosts|.*\.(add|remove|weekend)`, `= (words|date|duration|time|template|empty text|number in quotes)`, "the environment gives lists as texts with commas; the editor asks for a list"},
 		{`.*`, `= nothing`, "the parser takes a key without a value for one that was left out; the editor says that a value is missing"},

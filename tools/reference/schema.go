@@ -21,7 +21,7 @@ import (
 // form is a form of texts, of either package.
 type form struct {
 	pattern, rule string
-	fixed         bool // a template cannot stand for it
+	fixed         bool // a template cannot replace it
 }
 
 // language is one kind of document: pbsm.yaml or a pipeline.
@@ -30,8 +30,7 @@ type language struct {
 	root        reflect.Type
 	tag         string          // of the keys
 	forms       map[string]form // by the name in the tag format=
-	// written: any scalar is taken as the text that it is written as, and templates may stand
-	// for texts below steps.
+	// written: any scalar is read as the text that is written, and templates may replace texts below steps.
 	written bool
 }
 
@@ -53,7 +52,7 @@ func pipelines() language {
 
 const secretName, durationFormat = "Secret", "duration"
 
-// reflect makes the schema of the Go types. Formats are still names of forms.
+// reflect derives the schema from the Go types. Its formats are still names of forms.
 func (l language) reflect(c *comments) (*jsonschema.Schema, error) {
 	r := jsonschema.Reflector{
 		Anonymous:                  true,
@@ -73,15 +72,15 @@ func (l language) reflect(c *comments) (*jsonschema.Schema, error) {
 	s := r.ReflectFromType(l.root)
 	s.Title = l.title
 	s.Definitions[secretName] = secretSchema(c)
-	var faults []error
+	var problems []error
 	for name, s := range objects(s) {
 		for key, property := range properties(s) {
 			if property.Description == "" || property.Description == "." {
-				faults = append(faults, fmt.Errorf("%s: the key %s has no comment; write one above its field", name, key))
+				problems = append(problems, fmt.Errorf("%s: the key %s has no comment; write one above its field", name, key))
 			}
 		}
 	}
-	return s, errors.Join(faults...)
+	return s, errors.Join(problems...)
 }
 
 func (l language) typeName(t reflect.Type) string {
@@ -91,7 +90,7 @@ func (l language) typeName(t reflect.Type) string {
 	return path.Base(t.PkgPath()) + "." + t.Name() // two packages may have a type of the same name
 }
 
-// keys are the keys of a struct's fields by the fields' names.
+// keys returns the keys of a struct's fields, by the names of the fields.
 func (l language) keys(t reflect.Type) map[string]string {
 	keys := map[string]string{}
 	if t.Kind() == reflect.Struct {
@@ -104,7 +103,7 @@ func (l language) keys(t reflect.Type) map[string]string {
 	return keys
 }
 
-// mapped are types whose documents do not look like their fields.
+// mapped returns the schema of types whose documents differ from their fields.
 func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[config.Secret]():
@@ -132,14 +131,14 @@ func secretSchema(c *comments) *jsonschema.Schema {
 	}
 }
 
-// objects are the root and all definitions, by name.
+// objects returns the root and all definitions, by name.
 func objects(root *jsonschema.Schema) map[string]*jsonschema.Schema {
 	all := maps.Clone(map[string]*jsonschema.Schema(root.Definitions))
 	all["the document"] = root
 	return all
 }
 
-// properties are in the order of the fields.
+// properties iterates over the properties in the order of the fields.
 func properties(s *jsonschema.Schema) func(yield func(string, *jsonschema.Schema) bool) {
 	return func(yield func(string, *jsonschema.Schema) bool) {
 		if s.Properties == nil {
@@ -153,10 +152,10 @@ func properties(s *jsonschema.Schema) func(yield func(string, *jsonschema.Schema
 	}
 }
 
-// publish makes the schema that editors read: forms become patterns, defaults are put in.
+// publish returns the schema for editors: forms become patterns, and defaults are added.
 func (l language) publish(root *jsonschema.Schema, defaults map[string]any) ([]byte, error) {
 	l.putDefaults(root, root, "", defaults)
-	var faults []error
+	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(objects(root))) {
 		s := objects(root)[name]
 		for key, property := range properties(s) {
@@ -165,15 +164,15 @@ func (l language) publish(root *jsonschema.Schema, defaults map[string]any) ([]b
 			}
 			templates := l.written && name != "the document" || key == "audit"
 			if err := l.finish(property, templates); err != nil {
-				faults = append(faults, fmt.Errorf("%s: %s: %w", name, key, err))
+				problems = append(problems, fmt.Errorf("%s: %s: %w", name, key, err))
 			}
 		}
 	}
 	text, err := json.MarshalIndent(root, "", "  ")
-	return append(text, '\n'), errors.Join(append(faults, err)...)
+	return append(text, '\n'), errors.Join(append(problems, err)...)
 }
 
-// notEmpty is for what must be there and is not one text or number.
+// notEmpty forbids empty values of required secrets and objects.
 func notEmpty(s *jsonschema.Schema) {
 	one := uint64(1)
 	switch {
@@ -217,7 +216,7 @@ func (l language) finish(s *jsonschema.Schema, templates bool) error {
 	}
 	s.Format, s.Pattern = "", f.pattern
 	if f.pattern != "" {
-		s.Extras = map[string]any{"patternErrorMessage": "Must be " + f.rule} // what editors say in place of the pattern
+		s.Extras = map[string]any{"patternErrorMessage": "Must be " + f.rule} // what editors show instead of the pattern
 	}
 	templates = templates && !f.fixed
 	switch {
@@ -233,8 +232,7 @@ func (l language) finish(s *jsonschema.Schema, templates bool) error {
 	return nil
 }
 
-// asWritten lets a number or a truth value stand for the text that it is written as, where that
-// text has the form.
+// asWritten also allows a number or a truth value if its text has the form.
 func asWritten(s *jsonschema.Schema, form *regexp.Regexp) {
 	types := []string{"string"}
 	switch {
@@ -258,7 +256,7 @@ func asWritten(s *jsonschema.Schema, form *regexp.Regexp) {
 	}
 }
 
-// templatePattern is what a text contains that is a template.
+// templatePattern matches texts with templates.
 const templatePattern = `\{\{`
 
 func (l language) form(name string) (form, error) {
@@ -288,7 +286,7 @@ func (l language) putDefaults(root, s *jsonschema.Schema, at string, defaults ma
 // placeholder stands for the name of a connection, a store, ...
 const placeholder = "NAME"
 
-// defaultsOf are the values of a configuration by their keys' paths, as a document would give them.
+// defaultsOf returns the values of a configuration by the paths of their keys, in the form of a document.
 func defaultsOf(v reflect.Value, at string, into map[string]any) map[string]any {
 	switch value := v.Interface().(type) {
 	case config.Secret:
