@@ -40,8 +40,8 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, classifyCall(ctx, err)
 	}
 	defer source.Close()
-	layout := verify.Layout(in.File, in.Expect, promised)
-	found, err := verify.Measure(untilDone{ctx, source}, layout, heartbeat(ctx, info.Size))
+	form := verify.FormOf(in.File, in.Expect, promised)
+	found, err := verify.ReadFigures(untilDone{ctx, source}, form, heartbeat(ctx, info.Size))
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):

@@ -59,7 +59,7 @@ func TestVerifyFile(t *testing.T) {
 			expect: verify.Expect{Manifest: "inbox/m.json", Bytes: n(1), Totals: map[string]string{"ID": "2"}},
 			wrong: []string{"inbox/gl.csv is not what is expected", "bytes: expected 1, found 19", "rows: expected 2 (inbox/m.json), found 1",
 				"total ID: expected 2, found 1", "total BALANCE: expected 30.30 (inbox/m.json), found 10.10"}},
-		{name: "damaged", files: map[string]string{"gl.csv": "ID,BALANCE\n1,\"10.10\n"}, expect: verify.Expect{Rows: n(1)}, wrong: []string{"the file ends within quotes"}},
+		{name: "damaged", files: map[string]string{"gl.csv": "ID,BALANCE\n1,\"10.10\n"}, expect: verify.Expect{Rows: n(1)}, wrong: []string{"the file ends in a quoted field"}},
 		{name: "no manifest", files: map[string]string{"gl.csv": "A\n"}, expect: verify.Expect{Manifest: "inbox/m.json"}, wrong: []string{"manifest: expected inbox/m.json, found no such file"}},
 		{name: "another file's manifest", files: map[string]string{"gl.csv": "A\n", "m.json": `{"file": "x.csv", "rows": 0}`}, expect: verify.Expect{Manifest: "inbox/m.json"},
 			wrong: []string{`file is "x.csv", not "gl.csv"`}},

@@ -163,7 +163,7 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"arrival": {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`,
 			[]string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a file of a store`, `a.upload.on_missing: "later" is not one of wait_for_operator, skip, fail`}},
 		"expects": {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`,
-			[]string{"a.upload.expect.rows: cannot be less", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
+			[]string{"a.upload.expect.rows: must not be negative", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
 		"expects nothing": {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`,
 			[]string{"a.download.expect: expects nothing"}},
 		"rows of text": {`- {id: a, report: {code: R, save_to: out/x, expect: {rows: many}}}`,

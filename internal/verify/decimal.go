@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/apd/v3"
 )
 
-// maxNumber is the length of a number, in bytes. Longer ones are damage.
+// maxNumber is the maximum length of a number, in bytes. A longer one means that the file is damaged.
 const maxNumber = 128
 
 func parseDecimal(text string) (*apd.Decimal, error) {
@@ -19,8 +19,8 @@ func parseDecimal(text string) (*apd.Decimal, error) {
 	return d, err
 }
 
-// isNumber wants an optional sign, digits, and at most one point. Exponents, infinities and
-// thousands separators are none of a ledger's numbers; the library would take the first two.
+// isNumber accepts an optional sign, digits, and at most one point. A ledger's numbers have no exponents,
+// infinities or thousands separators; the library would accept the first two.
 func isNumber(text string) bool {
 	digits, points := 0, 0
 	for i, c := range []byte(text) {
@@ -48,7 +48,7 @@ func equalDecimals(a, b string) bool {
 // sum adds decimals without ever rounding.
 type sum struct{ total apd.Decimal }
 
-// add takes a field of a file. One that is empty adds nothing.
+// add adds a field of a file. An empty one adds nothing.
 func (s *sum) add(field []byte) error {
 	text := strings.TrimSpace(string(field))
 	if text == "" {

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// MaxManifest is the size of a manifest, in bytes.
+// MaxManifest is the maximum size of a manifest, in bytes.
 const MaxManifest = 1 << 20
 
-// ParseManifest reads what a file's sender promises of it, a JSON object:
+// ParseManifest reads the figures that the sender of a file promises, a JSON object:
 //
 //	{"file": "gl_2026-10-31.csv", "bytes": 5120, "rows": 100,
 //	 "sha256": "...", "totals": {"BALANCE": "123.45"}}
 //
-// Every key may be missing, but not all figures; a key that is none of these is a fault,
-// for what is misspelt would silently not be checked. Totals are texts or numbers; a
-// number is taken as it is written. name is the file's own, without its folder.
+// Any key may be missing, but not all figures. An unknown key is refused, because a figure with a misspelt key
+// would silently not be checked. Totals are texts or numbers; a number is taken as it is written. The name is
+// the file's own, without its folder.
 func ParseManifest(text []byte, name string) (Expect, error) {
 	var m struct {
 		File   string                     `json:"file"`
@@ -37,7 +37,7 @@ func ParseManifest(text []byte, name string) (Expect, error) {
 		return Expect{}, fmt.Errorf("is not a manifest: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Expect{}, errors.New("is not a manifest: something follows the JSON object")
+		return Expect{}, errors.New("is not a manifest: there is text after the JSON object")
 	}
 	e := Expect{Bytes: m.Bytes, Rows: m.Rows, SHA256: m.SHA256}
 	if len(m.Totals) > 0 {

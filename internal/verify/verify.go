@@ -1,6 +1,5 @@
-// Package verify measures files and compares the figures with what was promised:
-// bytes, SHA-256, rows, and control totals as exact decimals. It knows no stores
-// and no service.
+// Package verify reads the figures of files and compares them with those that were promised: bytes, SHA-256,
+// rows, and control totals as exact decimals. It knows neither stores nor the service.
 package verify
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
-// Expect says what a file must hold. Whatever is not given is not checked.
+// Expect says what a file must contain. A figure that is not given is not checked.
 //
 //	expect:
 //	  manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"
@@ -27,40 +26,31 @@ import (
 //	  totals: {BALANCE: "1234567.89"}
 //	  delimiter: ";"
 type Expect struct {
-	// Manifest is a file with what the sender promises: JSON with any of the keys file, bytes,
-	// rows, sha256 and totals; see [ParseManifest].
+	// Manifest is a file with the figures that the sender promises: JSON with any of the keys file, bytes, rows,
+	// sha256 and totals; see [ParseManifest].
 	Manifest string `json:"manifest,omitempty" jsonschema:"format=store/path,anyof_required=manifest"`
 	// Bytes is the file's size.
 	Bytes *int64 `json:"bytes,omitempty" jsonschema:"minimum=0,anyof_required=bytes"`
-	// Rows are the records below the header of a CSV file; of other files, the lines.
+	// Rows is the number of records below the header of a CSV file; of other files, the number of lines.
 	Rows *int64 `json:"rows,omitempty" jsonschema:"minimum=0,anyof_required=rows"`
-	// MinRows is the least number of rows.
+	// MinRows is the minimum number of rows.
 	MinRows *int64 `json:"min_rows,omitempty" jsonschema:"minimum=0,anyof_required=min_rows"`
-	// MaxRows is the largest number of rows.
+	// MaxRows is the maximum number of rows.
 	MaxRows *int64 `json:"max_rows,omitempty" jsonschema:"minimum=0,anyof_required=max_rows"`
-	// SHA256 is the checksum of the file, as 64 hex digits.
+	// SHA256 is the file's checksum, as 64 hex digits.
 	SHA256 string `json:"sha256,omitempty" jsonschema:"format=sha256,anyof_required=sha256"`
-	// Totals are the exact sums of columns, by the names in the header.
+	// Totals are the exact sums of columns, by their names in the header.
 	Totals map[string]string `json:"totals,omitempty" jsonschema:"anyof_required=totals" jsonschema_extras:"values=decimal"`
-	// Delimiter stands between the columns. With it, or with totals, a file is read as CSV
-	// whatever its ending.
+	// Delimiter separates the columns. With it, or with totals, a file is read as CSV whatever its extension.
 	Delimiter string `json:"delimiter,omitempty" jsonschema:"format=delimiter,default=\\,"`
 }
 
-// Figures are what a file holds.
-type Figures struct {
-	Bytes  int64             `json:"bytes"`
-	Rows   int64             `json:"rows"`
-	SHA256 string            `json:"sha256"`
-	Totals map[string]string `json:"totals,omitempty"`
-}
-
-// Mismatch is one figure that is not as expected.
+// Mismatch is a figure that is not as expected.
 type Mismatch struct {
 	What     string `json:"what"` // "rows", "total BALANCE"
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
-	Source   string `json:"source,omitempty"` // who expects it, where it is not the step itself
+	Source   string `json:"source,omitempty"` // who expects it, if not the step itself
 }
 
 func (m Mismatch) String() string {
@@ -73,12 +63,13 @@ func (m Mismatch) String() string {
 
 // Problems are all mistakes in what is expected, by its keys.
 func (e Expect) Problems() (found problem.List) {
-	found.Want(e.Manifest != "" || e.checks(), "", "expects nothing: give a manifest, bytes, rows, min_rows, max_rows, sha256 or totals")
+	found.Want(e.Manifest != "" || e.checks(), "",
+		"expects nothing: give a manifest, bytes, rows, min_rows, max_rows, sha256 or totals")
 	for _, n := range []struct {
 		key   string
 		value *int64
 	}{{"bytes", e.Bytes}, {"rows", e.Rows}, {"min_rows", e.MinRows}, {"max_rows", e.MaxRows}} {
-		found.Want(n.value == nil || *n.value >= 0, n.key, "cannot be less than 0")
+		found.Want(n.value == nil || *n.value >= 0, n.key, "must not be negative")
 	}
 	found.Want(e.MinRows == nil || e.MaxRows == nil || *e.MinRows <= *e.MaxRows, "min_rows", "is more than max_rows")
 	found.Want(e.SHA256 == "" || isSHA256(e.SHA256), "sha256", "%q is not a SHA-256: 64 hex digits", e.SHA256)
@@ -87,7 +78,8 @@ func (e Expect) Problems() (found problem.List) {
 		found.Check("totals."+column, err)
 		found.Want(column != "", "totals", "a column has no name")
 	}
-	found.Want(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter", "%q is not a delimiter: one character such as ; or |", e.Delimiter)
+	found.Want(e.Delimiter == "" || isDelimiter(e.Delimiter), "delimiter",
+		"%q is not a delimiter: one character such as ; or |", e.Delimiter)
 	return found
 }
 
@@ -107,8 +99,8 @@ func isDelimiter(text string) bool {
 	return len(text) == 1 && text[0] < 0x80 && (text[0] > ' ' || text == "\t") && text[0] != '"' && text[0] != 0x7f
 }
 
-// Layout is how a file of this name is to be read so that all that is expected of it can be told.
-func Layout(name string, expected ...Expect) Form {
+// FormOf is how a file of this name is to be read, so that all that is expected of it can be checked.
+func FormOf(name string, expected ...Expect) Form {
 	form := Form{CSV: strings.EqualFold(path.Ext(name), ".csv"), Delimiter: ','}
 	for _, e := range expected {
 		form.Columns = append(form.Columns, e.columns()...)
@@ -122,7 +114,7 @@ func Layout(name string, expected ...Expect) Form {
 	return form
 }
 
-// Compare names every figure that is not as expected; source says who expects it.
+// Compare returns every figure that is not as expected. The source says who expects it.
 func (e Expect) Compare(found Figures, source string) []Mismatch {
 	var wrong []Mismatch
 	add := func(ok bool, what, expected, found string) {

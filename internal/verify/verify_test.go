@@ -18,7 +18,7 @@ import (
 
 func n(value int64) *int64 { return &value }
 
-func TestMeasure(t *testing.T) {
+func TestReadFigures(t *testing.T) {
 	blanks := strings.Repeat(" ", 300)
 	totals := func(columns ...string) Form { return Form{CSV: true, Delimiter: ',', Columns: columns} }
 	for _, c := range []struct {
@@ -26,7 +26,7 @@ func TestMeasure(t *testing.T) {
 		form       Form
 		rows       int64
 		totals     map[string]string
-		fault      string
+		problem    string
 	}{
 		{name: "lines", text: "a\nb\n\nc", rows: 4},
 		{name: "no lines", text: ""},
@@ -47,31 +47,31 @@ func TestMeasure(t *testing.T) {
 		{name: "no rows", text: "A\n", form: totals("A"), totals: map[string]string{"A": "0"}},
 		{name: "a trailer with the column", text: "K,A\nD,1\nT,1,end\n", form: totals("A"), rows: 2, totals: map[string]string{"A": "2"}},
 
-		{name: "a second byte order mark is text", text: "\ufeff\ufeff\"A\"\n", form: totals(), fault: "line 1: a quote stands"},
-		{name: "no such column", text: "A,B\n1,2\n", form: totals("C"), fault: "line 1: there is no column C; the header has A, B"},
-		{name: "a column twice", text: "A,A\n1,2\n", form: totals("A"), fault: "line 1: the header has the column A twice"},
-		{name: "a short row", text: "A,B\n1,2\n\n3\n", form: totals("B"), fault: "line 4: has 1 of the 2 columns"},
-		{name: "not a number", text: "A\n\"1\n\"\n1e5\n", form: totals("A"), fault: `line 4: column A: "1e5" is not a decimal number`},
-		{name: "two numbers far apart", text: "A\n1" + blanks + "2" + blanks + "\n", form: totals("A"), fault: `is not a decimal number`},
-		{name: "thousands", text: "A\n\"1,000.00\"\n", form: totals("A"), fault: `"1,000.00" is not a decimal number`},
-		{name: "infinity", text: "A\nInfinity\n", form: totals("A"), fault: `is not a decimal number`},
-		{name: "a number without end", text: "A\n" + strings.Repeat("1", 10_000) + "\n", form: totals("A"), fault: `is not a decimal number`},
-		{name: "a header without end", text: strings.Repeat("a", maxHeader+1), form: totals(), fault: "the header is longer"},
-		{name: "a bare quote", text: "A\n1\"\n", form: totals(), fault: "line 2: a quote stands"},
-		{name: "text after a quote", text: "A\n\"1\"2\n", form: totals(), fault: "line 2: text follows"},
-		{name: "cut off within quotes", text: "A\n\"1\n", form: totals(), fault: "the file ends within quotes"},
-		{name: "totals of nothing", text: "\n", form: totals("A"), fault: "the file has no header"},
+		{name: "a second byte order mark is text", text: "\ufeff\ufeff\"A\"\n", form: totals(), problem: "line 1: a field that is not quoted contains"},
+		{name: "no such column", text: "A,B\n1,2\n", form: totals("C"), problem: "line 1: there is no column C; the header has A, B"},
+		{name: "a column twice", text: "A,A\n1,2\n", form: totals("A"), problem: "line 1: the header has the column A twice"},
+		{name: "a short row", text: "A,B\n1,2\n\n3\n", form: totals("B"), problem: "line 4: has 1 of the 2 columns"},
+		{name: "not a number", text: "A\n\"1\n\"\n1e5\n", form: totals("A"), problem: `line 4: column A: "1e5" is not a decimal number`},
+		{name: "two numbers far apart", text: "A\n1" + blanks + "2" + blanks + "\n", form: totals("A"), problem: `is not a decimal number`},
+		{name: "thousands", text: "A\n\"1,000.00\"\n", form: totals("A"), problem: `"1,000.00" is not a decimal number`},
+		{name: "infinity", text: "A\nInfinity\n", form: totals("A"), problem: `is not a decimal number`},
+		{name: "a number without end", text: "A\n" + strings.Repeat("1", 10_000) + "\n", form: totals("A"), problem: `is not a decimal number`},
+		{name: "a header without end", text: strings.Repeat("a", maxHeader+1), form: totals(), problem: "the header is longer"},
+		{name: "a bare quote", text: "A\n1\"\n", form: totals(), problem: "line 2: a field that is not quoted contains"},
+		{name: "text after a quote", text: "A\n\"1\"2\n", form: totals(), problem: "line 2: text follows"},
+		{name: "cut off within quotes", text: "A\n\"1\n", form: totals(), problem: "the file ends in a quoted field"},
+		{name: "totals of nothing", text: "\n", form: totals("A"), problem: "the file has no header"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sum := sha256.Sum256([]byte(c.text))
 			for _, reader := range []io.Reader{strings.NewReader(c.text), iotest.OneByteReader(strings.NewReader(c.text)), iotest.DataErrReader(strings.NewReader(c.text))} {
-				found, err := Measure(reader, c.form, nil)
+				found, err := ReadFigures(reader, c.form, nil)
 				assert.EqualValues(t, len(c.text), found.Bytes)
 				assert.Equal(t, hex.EncodeToString(sum[:]), found.SHA256)
-				if c.fault != "" {
+				if c.problem != "" {
 					var malformed *FormatError
 					require.ErrorAs(t, err, &malformed)
-					require.ErrorContains(t, err, c.fault)
+					require.ErrorContains(t, err, c.problem)
 					continue
 				}
 				require.NoError(t, err)
@@ -82,12 +82,12 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-func TestMeasurePassesAReadingErrorOn(t *testing.T) {
-	_, err := Measure(iotest.TimeoutReader(iotest.HalfReader(strings.NewReader("A\n1\n"))), Form{CSV: true, Delimiter: ','}, nil)
+func TestReadFigures_returnsReadErrors(t *testing.T) {
+	_, err := ReadFigures(iotest.TimeoutReader(iotest.HalfReader(strings.NewReader("A\n1\n"))), Form{CSV: true, Delimiter: ','}, nil)
 	require.ErrorIs(t, err, iotest.ErrTimeout)
 }
 
-func TestCompareNamesBothFigures(t *testing.T) {
+func TestExpect_Compare(t *testing.T) {
 	found := Figures{Bytes: 10, Rows: 2, SHA256: strings.Repeat("ab", 32), Totals: map[string]string{"A": "1.50"}}
 	for _, c := range []struct {
 		expected Expect
@@ -113,18 +113,18 @@ func TestExpect_Problems(t *testing.T) {
 	for _, f := range (Expect{Rows: n(-1), MinRows: n(2), MaxRows: n(1), SHA256: "abc", Totals: map[string]string{"A": "1e5"}, Delimiter: `"`}).Problems() {
 		texts = append(texts, f.Path+" "+f.Message)
 	}
-	assert.Equal(t, []string{"rows cannot be less than 0", "min_rows is more than max_rows", `sha256 "abc" is not a SHA-256: 64 hex digits`,
+	assert.Equal(t, []string{"rows must not be negative", "min_rows is more than max_rows", `sha256 "abc" is not a SHA-256: 64 hex digits`,
 		`totals.A "1e5" is not a decimal number such as -1234.56`, `delimiter "\"" is not a delimiter: one character such as ; or |`}, texts)
 	assert.Len(t, Expect{}.Problems(), 1)
 	assert.Empty(t, Expect{Manifest: "inbox/x"}.Problems())
 	assert.Empty(t, Expect{Rows: n(0), Delimiter: ";"}.Problems())
 }
 
-func TestLayout(t *testing.T) {
-	assert.Equal(t, Form{CSV: true, Delimiter: ','}, Layout("inbox/gl.CSV"))
-	assert.Equal(t, Form{Delimiter: ','}, Layout("inbox/gl.dat", Expect{Rows: n(1)}))
+func TestFormOf(t *testing.T) {
+	assert.Equal(t, Form{CSV: true, Delimiter: ','}, FormOf("inbox/gl.CSV"))
+	assert.Equal(t, Form{Delimiter: ','}, FormOf("inbox/gl.dat", Expect{Rows: n(1)}))
 	assert.Equal(t, Form{CSV: true, Delimiter: '|', Columns: []string{"A", "B"}},
-		Layout("gl.dat", Expect{Totals: map[string]string{"B": "1", "A": "1"}, Delimiter: "|"}, Expect{Totals: map[string]string{"A": "2"}}))
+		FormOf("gl.dat", Expect{Totals: map[string]string{"B": "1", "A": "1"}, Delimiter: "|"}, Expect{Totals: map[string]string{"A": "2"}}))
 }
 
 func TestParseManifest(t *testing.T) {
@@ -137,8 +137,8 @@ func TestParseManifest(t *testing.T) {
 		`{}`:                               "expects nothing",
 		`{"file":"gl.csv"}`:                "expects nothing",
 		`{"rows":1,"sha265":""}`:           `unknown field "sha265"`,
-		`{"rows":1}{"rows":2}`:             "something follows",
-		`{"rows":-1}`:                      "rows cannot be less than 0",
+		`{"rows":1}{"rows":2}`:             "text after the JSON object",
+		`{"rows":-1}`:                      "rows must not be negative",
 		`{"rows":1.5}`:                     "is not a manifest",
 		`{"rows":1,"file":"other.csv"}`:    `file is "other.csv", not "gl.csv"`,
 		`{"totals":{"A":1e5}}`:             "is not a decimal number",
@@ -159,7 +159,7 @@ func FuzzParseManifest(f *testing.F) {
 	})
 }
 
-// The table agrees with encoding/csv on records and with math/big on totals.
+// The table agrees with encoding/csv on records, and with math/big on totals.
 func FuzzTable(f *testing.F) {
 	for _, seed := range []string{"a,b\n1,2\n", "a\r\n\"1\"\r\n", "a\n\"1\n\"\n\r\r\n", "a\n\"1\"\"\n", "a,b\n,\n\"\",1", "\r\r", "a\"\n", "\"a\"\r", "a\n 1 \n-.5\n", "\xef\xbb", "\xef\xbba\n1\n"} {
 		f.Add([]byte(seed), 3)
@@ -236,15 +236,15 @@ func totalOf(records [][]string, name string) (*big.Rat, bool) {
 	return total, true
 }
 
-func BenchmarkMeasure(b *testing.B) {
-	row := "2026-10-31,100200,Branch 7,\"Loans, secured\",123456.78,USD,some text that nobody sums\n"
+func BenchmarkReadFigures(b *testing.B) {
+	row := "2026-10-31,100200,Branch 7,\"Loans, secured\",123456.78,USD,some text that is not added up\n"
 	text := []byte("DATE,ACCOUNT,BRANCH,KIND,BALANCE,CURRENCY,TEXT\n" + strings.Repeat(row, 50_000))
 	for name, form := range map[string]Form{"rows": {CSV: true, Delimiter: ','}, "totals": {CSV: true, Delimiter: ',', Columns: []string{"BALANCE"}}} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Measure(bytes.NewReader(text), form, nil); err != nil {
+				if _, err := ReadFigures(bytes.NewReader(text), form, nil); err != nil {
 					b.Fatal(errors.Unwrap(err))
 				}
 			}

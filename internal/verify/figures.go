@@ -8,14 +8,22 @@ import (
 	"io"
 )
 
+// Figures are what a file contains.
+type Figures struct {
+	Bytes  int64             `json:"bytes"`
+	Rows   int64             `json:"rows"`
+	SHA256 string            `json:"sha256"`
+	Totals map[string]string `json:"totals,omitempty"`
+}
+
 // Form is how a file is to be read.
 type Form struct {
 	CSV       bool
 	Delimiter byte
-	Columns   []string // whose sums are wanted
+	Columns   []string // whose totals are needed
 }
 
-// FormatError says where a file cannot be read as what it should be.
+// FormatError says where a file does not have its form.
 type FormatError struct {
 	Line    int64 // from 1
 	Message string
@@ -25,13 +33,13 @@ func (e *FormatError) Error() string { return fmt.Sprintf("line %d: %s", e.Line,
 
 const chunk = 256 << 10 // bytes read at once
 
-// Measure reads r once, to its end, in constant memory. progress may be nil; it is told
-// the bytes read so far. A file that is not well formed is a [FormatError]; the figures
-// that need no form, bytes and SHA-256, are right all the same.
-func Measure(r io.Reader, form Form, progress func(done int64)) (Figures, error) {
+// ReadFigures reads r once, to its end, in constant memory. It calls progress, if it is not nil, with the bytes
+// read so far. For a file without the form the error is a [FormatError]; bytes and SHA-256, which depend on no
+// form, are right even then.
+func ReadFigures(r io.Reader, form Form, progress func(done int64)) (Figures, error) {
 	var found Figures
 	sha := sha256.New()
-	records := newCounter(form)
+	rows := newCounter(form)
 	buffer := make([]byte, chunk)
 	var malformed error
 	for {
@@ -39,7 +47,7 @@ func Measure(r io.Reader, form Form, progress func(done int64)) (Figures, error)
 		found.Bytes += int64(n)
 		sha.Write(buffer[:n])
 		if malformed == nil {
-			malformed = records.take(buffer[:n])
+			malformed = rows.take(buffer[:n])
 		}
 		if progress != nil && n > 0 {
 			progress(found.Bytes)
@@ -52,13 +60,13 @@ func Measure(r io.Reader, form Form, progress func(done int64)) (Figures, error)
 		}
 	}
 	if malformed == nil {
-		malformed = records.end(&found)
+		malformed = rows.end(&found)
 	}
 	found.SHA256 = hex.EncodeToString(sha.Sum(nil))
 	return found, malformed
 }
 
-// counter takes a file piece by piece.
+// counter counts the rows of a file, which it takes piece by piece.
 type counter interface {
 	take(piece []byte) error
 	end(into *Figures) error
