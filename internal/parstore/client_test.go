@@ -71,7 +71,7 @@ func caFile(t *testing.T, s *store) string {
 // put sends a file below the threshold, in one request.
 func put(t *testing.T, c *Client, url string, content []byte) (Sent, error) {
 	t.Helper()
-	return c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	return c.Upload(t.Context(), url, uploadOf(content, nil, nil))
 }
 
 // get receives a file in one request.
@@ -119,10 +119,12 @@ func TestUpload_sendsTheBytesAndNothingElse(t *testing.T) {
 			s, c := newStore(t, accept)
 			content := bytes.Repeat([]byte("x"), size)
 			var last int64
-			sent, err := c.Upload(t.Context(), s.URL+parPath, Upload{Source: memory(content), Size: int64(size), Progress: func(done int64) {
+			up := uploadOf(content, nil, nil)
+			up.Progress = func(done int64) {
 				assert.GreaterOrEqual(t, done, last)
 				last = done
-			}})
+			}
+			sent, err := c.Upload(t.Context(), s.URL+parPath, up)
 			require.NoError(t, err)
 			assert.Equal(t, Sent{Bytes: int64(size), SHA256: sha(content), MD5: md5Of(content), ETag: "etag-1"}, sent)
 			assert.EqualValues(t, size, last)
@@ -338,8 +340,7 @@ func TestNew_verifiesCertificates(t *testing.T) {
 	assert.False(t, requireError(t, err).Temporary, "it will not verify next time either")
 	assert.ErrorContains(t, err, "certificate")
 
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	file := caFile(t, s)
 	c, err = New(Options{PARHosts: []string{"127.0.0.1"}, CAFile: file})
 	require.NoError(t, err)
 	_, err = get(t.Context(), c, s.URL+parPath, io.Discard)
@@ -425,14 +426,16 @@ func TestTransfer_slowIsNotStalled(t *testing.T) {
 	c := client(t, s, Options{Timeout: 8 * slowStep})
 	_, err := get(t.Context(), c, s.URL+parPath, io.Discard)
 	require.NoError(t, err)
-	require.NoError(t, putFrom(t, c, s.URL+parPath, 10, func(int) io.Reader { return slow{strings.NewReader("0123456789")} }))
+	source := func(int) io.Reader { return slow{strings.NewReader("0123456789")} }
+	require.NoError(t, putFrom(t, c, s.URL+parPath, 10, source))
 }
 
 func TestUpload_changedFile(t *testing.T) {
 	for name, second := range map[string]string{"other bytes": "abcdX", "shorter": "abc"} {
 		t.Run(name, func(t *testing.T) {
 			s, c := newStore(t, accept)
-			err := putFrom(t, c, s.URL+parPath, 5, func(n int) io.Reader { return strings.NewReader([]string{"abcde", second}[n-1]) })
+			source := func(n int) io.Reader { return strings.NewReader([]string{"abcde", second}[n-1]) }
+			err := putFrom(t, c, s.URL+parPath, 5, source)
 			require.Error(t, err)
 			var e *Error
 			require.False(t, errors.As(err, &e), "not an error of the store: %v", err)

@@ -33,6 +33,8 @@ import (
 
 const testPart = 64 << 10
 
+type fault = simulator.Fault
+
 // tenant is the simulated service with its object store, and a client whose parts are small.
 type tenant struct {
 	*simulator.Simulator
@@ -91,7 +93,7 @@ func (n *tenant) stored(id int64) []byte {
 func (n *tenant) upload(content []byte) string {
 	n.t.Helper()
 	id, url := n.announce(int64(len(content)))
-	_, err := n.objects.Upload(n.t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	_, err := n.objects.Upload(n.t.Context(), url, uploadOf(content, nil, nil))
 	require.NoError(n.t, err)
 	par, err := n.service.CreateDownloadPARByID(n.t.Context(), fmt.Sprint(id))
 	require.NoError(n.t, err)
@@ -116,6 +118,11 @@ func (n *tenant) leftAtTheStore() int {
 }
 
 type memory []byte
+
+// uploadOf is an upload of a file in memory.
+func uploadOf(content, resume []byte, save func([]byte)) Upload {
+	return Upload{Source: memory(content), Size: int64(len(content)), Resume: resume, Save: save}
+}
 
 func (m memory) Section(_ context.Context, offset, length int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.NewSectionReader(bytes.NewReader(m), offset, length)), nil
@@ -191,7 +198,9 @@ func (s *notes) save(state []byte) {
 func TestUpload_inParts(t *testing.T) {
 	n := newTenant(t, simulator.Options{})
 	for _, buffered := range []int64{maxBuffer, 1 << 10} { // held in memory, and read twice
-		for _, size := range []int{2, testPart, 2*testPart - 1, 2 * testPart, 2*testPart + 1, 10 * testPart, 10*testPart + 17} {
+		for _, size := range []int{
+			2, testPart, 2*testPart - 1, 2 * testPart, 2*testPart + 1, 10 * testPart, 10*testPart + 17,
+		} {
 			t.Run(fmt.Sprint(buffered, "/", size), func(t *testing.T) {
 				c := n.client(Options{Parallel: 3})
 				c.buffered = buffered
@@ -199,7 +208,9 @@ func TestUpload_inParts(t *testing.T) {
 				id, url := n.announce(int64(size))
 				digest := sha256.New().(Digest)
 				var done atomic.Int64
-				sent, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(size), Digest: digest, Progress: done.Store})
+				up := uploadOf(content, nil, nil)
+				up.Digest, up.Progress = digest, done.Store
+				sent, err := c.Upload(t.Context(), url, up)
 				require.NoError(t, err)
 				assert.Equal(t, sha(content), sent.SHA256)
 				assert.Equal(t, sha(content), hex.EncodeToString(digest.(interface{ Sum([]byte) []byte }).Sum(nil)))
@@ -251,9 +262,11 @@ func TestUpload_resumes(t *testing.T) {
 			id, url := n.announce(int64(len(content)))
 			_, before, _ := n.count("part-put")
 			state := &notes{}
-			n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: after})
+			n.Inject(fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: after})
 			first := n.client(Options{Parallel: 3})
-			_, err := first.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Digest: sha256.New().(Digest)})
+			up := uploadOf(content, nil, state.save)
+			up.Digest = sha256.New().(Digest)
+			_, err := first.Upload(t.Context(), url, up)
 			require.False(t, requireError(t, err).Temporary)
 			n.ClearFaults()
 
@@ -278,7 +291,9 @@ func TestUpload_unreadableState(t *testing.T) {
 	content := noise(4 * testPart)
 	_, url := n.announce(int64(len(content)))
 	state := &notes{}
-	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Digest: sha256.New().(Digest)})
+	up := uploadOf(content, nil, state.save)
+	up.Digest = sha256.New().(Digest)
+	_, err := n.objects.Upload(t.Context(), url, up)
 	require.NoError(t, err)
 	var old uploadState
 	require.NoError(t, json.Unmarshal(state.last, &old))
@@ -287,7 +302,9 @@ func TestUpload_unreadableState(t *testing.T) {
 	require.NoError(t, err)
 	for range 10 { // the digests are read in random order
 		digest := sha256.New()
-		_, err = n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: left, Digest: digest.(Digest)})
+		up := uploadOf(content, left, nil)
+		up.Digest = digest.(Digest)
+		_, err = n.objects.Upload(t.Context(), url, up)
 		require.NoError(t, err)
 		require.Equal(t, sha(content), hex.EncodeToString(digest.Sum(nil)))
 	}
@@ -298,17 +315,18 @@ func TestUpload_doesNotResendPartsThatAreAhead(t *testing.T) {
 	const parts = 12
 	content := noise(parts * testPart)
 	id, url := n.announce(int64(len(content)))
-	n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultDelayBefore, Delay: time.Minute, Times: 1},
-		simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 5})
+	n.Inject(fault{Call: "part-put", Kind: simulator.FaultDelayBefore, Delay: time.Minute, Times: 1},
+		fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 5})
 	state := &notes{}
-	_, err := n.client(Options{Parallel: 3}).Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	_, err := n.client(Options{Parallel: 3}).Upload(t.Context(), url, uploadOf(content, nil, state.save))
 	requireError(t, err)
 	n.ClearFaults()
 	var left uploadState
 	require.NoError(t, json.Unmarshal(state.last, &left))
 	require.NotEmpty(t, left.Ahead)
 
-	sent, err := n.client(Options{Parallel: 3, UserAgent: "second"}).Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	second := n.client(Options{Parallel: 3, UserAgent: "second"})
+	sent, err := second.Upload(t.Context(), url, uploadOf(content, state.last, nil))
 	require.NoError(t, err)
 	assert.Equal(t, sha(content), sent.SHA256)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
@@ -326,7 +344,7 @@ func TestUpload_stateStaysSmall(t *testing.T) {
 	content := noise(400 * testPart)
 	_, url := n.announce(int64(len(content)))
 	state := &notes{}
-	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	_, err := n.objects.Upload(t.Context(), url, uploadOf(content, nil, state.save))
 	require.NoError(t, err)
 	assert.Less(t, state.most, 2<<10)
 	assert.LessOrEqual(t, state.n, 401)
@@ -335,22 +353,22 @@ func TestUpload_stateStaysSmall(t *testing.T) {
 // Whatever happens to one request, the file arrives, or nothing is left of it.
 func TestUpload_faults(t *testing.T) {
 	tests := map[string]struct {
-		fault simulator.Fault
+		fault fault
 		want  string // of the error; empty where the upload overcomes it
 	}{
-		"busy once":                        {simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
-		"damaged in transit":               {simulator.Fault{Call: "part-put", Kind: simulator.FaultCorrupt, Times: 1, After: 2}, ""},
-		"connection lost":                  {simulator.Fault{Call: "part-put", Kind: simulator.FaultTruncate, Times: 1, After: 2}, ""},
-		"response lost":                    {simulator.Fault{Call: "part-put", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
-		"stored too short":                 {simulator.Fault{Call: "part-put", Kind: simulator.FaultWrongLength, Times: 1}, ""},
-		"commit busy":                      {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultStatus, Times: 1}, ""},
-		"response to the commit lost":      {simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
-		"head busy":                        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
-		"expired before the commit's HEAD": {simulator.Fault{Call: "object-head", Kind: simulator.FaultExpirePAR}, ""},
-		"redirected":                       {simulator.Fault{Call: "part-put", Kind: simulator.FaultRedirect, After: 1}, "a redirect, which is not followed"},
-		"refused":                          {simulator.Fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 1}, "HTTP 400"},
-		"upload expired":                   {simulator.Fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 4}, "a new one is needed"},
-		"no accessUri":                     {simulator.Fault{Call: "multipart-create", Kind: simulator.FaultMalform}, "has no accessUri"},
+		"busy once":                        {fault{Call: "part-put", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
+		"damaged in transit":               {fault{Call: "part-put", Kind: simulator.FaultCorrupt, Times: 1, After: 2}, ""},
+		"connection lost":                  {fault{Call: "part-put", Kind: simulator.FaultTruncate, Times: 1, After: 2}, ""},
+		"response lost":                    {fault{Call: "part-put", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"stored too short":                 {fault{Call: "part-put", Kind: simulator.FaultWrongLength, Times: 1}, ""},
+		"commit busy":                      {fault{Call: "multipart-commit", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"response to the commit lost":      {fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1}, ""},
+		"head busy":                        {fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"expired before the commit's HEAD": {fault{Call: "object-head", Kind: simulator.FaultExpirePAR}, ""},
+		"redirected":                       {fault{Call: "part-put", Kind: simulator.FaultRedirect, After: 1}, "a redirect, which is not followed"},
+		"refused":                          {fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 1}, "HTTP 400"},
+		"upload expired":                   {fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 4}, "a new one is needed"},
+		"no accessUri":                     {fault{Call: "multipart-create", Kind: simulator.FaultMalform}, "has no accessUri"},
 	}
 	content := noise(8 * testPart)
 	for name, tt := range tests {
@@ -360,7 +378,7 @@ func TestUpload_faults(t *testing.T) {
 			id, url := n.announce(int64(len(content)))
 			n.Inject(tt.fault)
 			state := &notes{}
-			sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+			sent, err := n.objects.Upload(t.Context(), url, uploadOf(content, nil, state.save))
 			if tt.want == "" {
 				require.NoError(t, err)
 				assert.Equal(t, sha(content), sent.SHA256)
@@ -377,7 +395,8 @@ func TestUpload_faults(t *testing.T) {
 				assert.NotContains(t, e.Note, "redirect")
 			}
 			if tt.fault.Kind != simulator.FaultExpirePAR { // an expired URL cannot discard
-				assert.Eventually(t, func() bool { return n.leftAtTheStore() == 0 }, 10*time.Second, 10*time.Millisecond, "a part may still have been in transfer")
+				empty := func() bool { return n.leftAtTheStore() == 0 } // a part may still have been in transfer
+				assert.Eventually(t, empty, 10*time.Second, 10*time.Millisecond)
 			}
 		})
 	}
@@ -389,16 +408,16 @@ func TestUpload_doesNotResendACommittedUploadWhileTheStoreIsBusy(t *testing.T) {
 	const parts = 6
 	content := noise(parts * testPart)
 	id, url := n.announce(int64(len(content)))
-	n.Inject(simulator.Fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1},
-		simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 2 * attempts})
+	n.Inject(fault{Call: "multipart-commit", Kind: simulator.FaultCloseAfter, Times: 1},
+		fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 2 * attempts})
 	state := &notes{}
 	for range 2 {
-		_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Resume: state.last})
+		_, err := n.objects.Upload(t.Context(), url, uploadOf(content, state.last, state.save))
 		e := requireError(t, err)
 		require.True(t, e.Temporary)
 		require.False(t, e.Expired)
 	}
-	sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	sent, err := n.objects.Upload(t.Context(), url, uploadOf(content, state.last, nil))
 	require.NoError(t, err)
 	assert.Equal(t, sha(content), sent.SHA256)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
@@ -410,7 +429,7 @@ func TestUpload_writeOnlyURL(t *testing.T) {
 	n := newTenant(t, simulator.Options{Quirks: simulator.Quirks{simulator.UploadPARWriteOnly}})
 	content := noise(5 * testPart)
 	id, url := n.announce(int64(len(content)))
-	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+	_, err := n.objects.Upload(t.Context(), url, uploadOf(content, nil, nil))
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
 }
@@ -421,12 +440,12 @@ func TestUpload_expiredURLs(t *testing.T) {
 	content := noise(6 * testPart)
 	id, url := n.announce(int64(len(content)))
 	state := &notes{}
-	n.Inject(simulator.Fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 3, Times: 1})
-	_, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save})
+	n.Inject(fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 3, Times: 1})
+	_, err := n.objects.Upload(t.Context(), url, uploadOf(content, nil, state.save))
 	require.True(t, requireError(t, err).Expired)
 	begun, _, _ := n.count("multipart-create")
 	require.Equal(t, 1, begun)
-	sent, err := n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: state.save, Resume: state.last})
+	sent, err := n.objects.Upload(t.Context(), url, uploadOf(content, state.last, state.save))
 	require.NoError(t, err)
 	assert.Equal(t, sha(content), sent.SHA256)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
@@ -434,12 +453,14 @@ func TestUpload_expiredURLs(t *testing.T) {
 	assert.Equal(t, 2, begun, "the URL of the file was still good")
 
 	n.ExpirePARs()
-	_, err = n.objects.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Resume: state.last})
+	_, err = n.objects.Upload(t.Context(), url, uploadOf(content, state.last, nil))
 	require.True(t, requireError(t, err).Expired)
 }
 
 func TestUpload_refusesAnAccessURIOnAnotherHost(t *testing.T) {
-	for _, uri := range []string{"https://evil.example.com/p/x/u/o/id/1/", "//evil.example.com/p/x", "http://127.0.0.1/p/x", "p/x"} {
+	for _, uri := range []string{
+		"https://evil.example.com/p/x/u/o/id/1/", "//evil.example.com/p/x", "http://127.0.0.1/p/x", "p/x",
+	} {
 		s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintf(w, `{"accessUri": %q}`, uri)
 		})
@@ -491,7 +512,9 @@ func TestDownload_inParts(t *testing.T) {
 			var to memoryTarget
 			digest := sha256.New().(Digest)
 			var done, total atomic.Int64
-			got, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: &to, Digest: digest, Progress: func(d, of int64) { done.Store(d); total.Store(of) }})
+			got, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{
+				Target: &to, Digest: digest, Progress: func(d, of int64) { done.Store(d); total.Store(of) },
+			})
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(content, to.Bytes()))
 			assert.Equal(t, sha(content), got.SHA256)
@@ -548,9 +571,11 @@ func TestDownload_resumes(t *testing.T) {
 	interrupted := func(t *testing.T, after int) (*memoryTarget, *notes) {
 		t.Helper()
 		to, state := &memoryTarget{}, &notes{}
-		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: after, Times: 1})
+		n.Inject(fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: after, Times: 1})
 		defer n.ClearFaults()
-		_, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{Target: to, Save: state.save, Digest: sha256.New().(Digest)})
+		_, err := n.client(Options{Parallel: 3}).Download(t.Context(), url, Download{
+			Target: to, Save: state.save, Digest: sha256.New().(Digest),
+		})
 		require.True(t, requireError(t, err).Expired)
 		par, err := n.service.CreateDownloadPARByID(t.Context(), fmt.Sprint(n.Files()[0].ID))
 		require.NoError(t, err)
@@ -563,7 +588,9 @@ func TestDownload_resumes(t *testing.T) {
 			to, state := interrupted(t, after)
 			to = to.later()
 			digest := sha256.New().(Digest)
-			got, err := n.client(Options{Parallel: 2}).Download(t.Context(), url, Download{Target: to, Resume: state.last, Save: state.save, Digest: digest})
+			got, err := n.client(Options{Parallel: 2}).Download(t.Context(), url, Download{
+				Target: to, Resume: state.last, Save: state.save, Digest: digest,
+			})
 			require.NoError(t, err)
 			assert.True(t, bytes.Equal(content, to.Bytes()))
 			assert.Equal(t, sha(content), got.SHA256)
@@ -583,7 +610,7 @@ func TestDownload_resumes(t *testing.T) {
 		"on another disk": {func(to *memoryTarget) { to.held = nil }, "it is not there"},
 		"damaged":         {func(to *memoryTarget) { to.held[testPart] ^= 1 }, "it is damaged"},
 		"another version": {func(*memoryTarget) {
-			n.Inject(simulator.Fault{Call: "object-head", Kind: simulator.FaultChangedETag, Times: 1})
+			n.Inject(fault{Call: "object-head", Kind: simulator.FaultChangedETag, Times: 1})
 		}, "changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -613,7 +640,9 @@ func TestDownload_resumesAfterAFailedCommit(t *testing.T) {
 			content := noise(size)
 			url := n.upload(content)
 			receive := func(to *memoryTarget, digest Digest, state *notes) Received {
-				got, err := n.objects.Download(t.Context(), url, Download{Target: to, Digest: digest, Resume: state.last, Save: state.save})
+				got, err := n.objects.Download(t.Context(), url, Download{
+					Target: to, Digest: digest, Resume: state.last, Save: state.save,
+				})
 				require.NoError(t, err)
 				return got
 			}
@@ -637,20 +666,20 @@ func TestDownload_resumesAfterAFailedCommit(t *testing.T) {
 
 func TestDownload_faults(t *testing.T) {
 	tests := map[string]struct {
-		fault simulator.Fault
+		fault fault
 		want  string
 	}{
-		"busy once":        {simulator.Fault{Call: "object-get", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
-		"truncated once":   {simulator.Fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
-		"head busy":        {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
-		"wrong length":     {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the response has 65535 bytes, expected 65536"},
-		"wrong range":      {simulator.Fault{Call: "object-get", Kind: simulator.FaultWrongRange, After: 4}, "Content-Range is"},
-		"range ignored":    {simulator.Fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in response to a range request"},
-		"another version":  {simulator.Fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
-		"redirected":       {simulator.Fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
-		"head redirected":  {simulator.Fault{Call: "object-head", Kind: simulator.FaultRedirect}, "a redirect, which is not followed"},
-		"expired":          {simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2}, "a new one is needed"},
-		"HEAD not allowed": {simulator.Fault{Call: "object-head", Kind: simulator.FaultStatus, Status: 405}, ""},
+		"busy once":        {fault{Call: "object-get", Kind: simulator.FaultStatus, Times: 2, After: 3}, ""},
+		"truncated once":   {fault{Call: "object-get", Kind: simulator.FaultTruncate, Times: 1, After: 3}, ""},
+		"head busy":        {fault{Call: "object-head", Kind: simulator.FaultStatus, Times: 1}, ""},
+		"wrong length":     {fault{Call: "object-get", Kind: simulator.FaultWrongLength}, "the response has 65535 bytes, expected 65536"},
+		"wrong range":      {fault{Call: "object-get", Kind: simulator.FaultWrongRange, After: 4}, "Content-Range is"},
+		"range ignored":    {fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, "the whole file in response to a range request"},
+		"another version":  {fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
+		"redirected":       {fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
+		"head redirected":  {fault{Call: "object-head", Kind: simulator.FaultRedirect}, "a redirect, which is not followed"},
+		"expired":          {fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2}, "a new one is needed"},
+		"HEAD not allowed": {fault{Call: "object-head", Kind: simulator.FaultStatus, Status: 405}, ""},
 	}
 	content := noise(8 * testPart)
 	for name, tt := range tests {
@@ -680,7 +709,7 @@ func TestDownload_faults(t *testing.T) {
 		n := newTenant(t, simulator.Options{})
 		n.objects = n.client(Options{Threshold: 1 << 30}) // in one PUT: the store knows the MD5
 		url := n.upload(content)
-		n.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultCorrupt, After: 4, Times: 1})
+		n.Inject(fault{Call: "object-get", Kind: simulator.FaultCorrupt, After: 4, Times: 1})
 		state := &notes{}
 		_, err := n.objects.Download(t.Context(), url, Download{Target: &memoryTarget{}, Save: state.save})
 		require.True(t, requireError(t, err).Temporary)
@@ -698,7 +727,7 @@ func TestTransfer_sharedClient(t *testing.T) {
 	for range 4 {
 		id, url := n.announce(int64(len(content)))
 		group.Go(func() {
-			_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+			_, err := c.Upload(t.Context(), url, uploadOf(content, nil, nil))
 			assert.NoError(t, err)
 			par, err := n.service.CreateDownloadPARByID(t.Context(), fmt.Sprint(id))
 			assert.NoError(t, err)
@@ -718,7 +747,7 @@ func TestTransfer_bandwidth(t *testing.T) {
 	for name, transfer := range map[string]func(*Client) error{
 		"upload": func(c *Client) error {
 			_, url := n.announce(int64(len(content)))
-			_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content))})
+			_, err := c.Upload(t.Context(), url, uploadOf(content, nil, nil))
 			return err
 		},
 		"download": func(c *Client) error {
@@ -745,11 +774,13 @@ func TestTransfer_cancel(t *testing.T) {
 	for name, transfer := range map[string]func(ctx context.Context, stop func()) error{
 		"upload": func(ctx context.Context, stop func()) error {
 			_, to := n.announce(int64(len(content)))
-			_, err := n.objects.Upload(ctx, to, Upload{Source: memory(content), Size: int64(len(content)), Progress: func(done int64) {
+			up := uploadOf(content, nil, nil)
+			up.Progress = func(done int64) {
 				if done > 3*testPart {
 					stop()
 				}
-			}})
+			}
+			_, err := n.objects.Upload(ctx, to, up)
 			return err
 		},
 		"download": func(ctx context.Context, stop func()) error {
@@ -779,7 +810,7 @@ func TestTransfer_releasesMemory(t *testing.T) {
 	id, url := n.announce(int64(len(content)))
 	inUse := func() bool { return slices.ContainsFunc(c.memory.bytes, func(b byte) bool { return b != 0 }) }
 	used := false
-	_, err := c.Upload(t.Context(), url, Upload{Source: memory(content), Size: int64(len(content)), Save: func([]byte) { used = used || inUse() }})
+	_, err := c.Upload(t.Context(), url, uploadOf(content, nil, func([]byte) { used = used || inUse() }))
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(content, n.stored(id)))
 	assert.True(t, used, "the part is in memory while it is sent")

@@ -33,27 +33,28 @@ type stagingObject struct {
 	mu   sync.Mutex
 	text []byte
 
-	stop    chan struct{} // closed at the end
-	stopped bool
-	saving  sync.WaitGroup
-	ended   bool
+	stop   context.CancelFunc // of keepSaving
+	saving sync.WaitGroup
+	ended  bool
 }
 
 func stageInBucket(ctx context.Context, bucket opened, to destination) (*stagingObject, error) {
+	saving, stop := context.WithCancel(ctx)
 	o := &stagingObject{
 		destination: to,
 		ctx:         ctx,
 		bucket:      bucket,
 		copyPath:    path.Join(path.Dir(to.path), stagingName(path.Base(to.path), to.key)),
-		stop:        make(chan struct{}),
+		stop:        stop,
 	}
 	var err error
 	o.existing, err = bucket.ReadAll(ctx, o.copyPath)
 	switch gcerrors.Code(err) {
 	case gcerrors.OK, gcerrors.NotFound, gcerrors.PermissionDenied: // S3 denies it when the key may not list
-		o.saving.Go(o.keepSaving)
+		o.saving.Go(func() { o.keepSaving(saving) })
 		return o, nil
 	}
+	stop()
 	return nil, fileError("look for the staging file of", to.ref, err)
 }
 
@@ -85,13 +86,11 @@ func (o *stagingObject) written() []byte {
 }
 
 // keepSaving saves what is new until the end. A save that fails only costs what a later attempt repeats.
-func (o *stagingObject) keepSaving() {
+func (o *stagingObject) keepSaving(saving context.Context) {
 	saved, pause := len(o.existing), saveInterval
 	for {
 		select {
-		case <-o.stop:
-			return
-		case <-o.ctx.Done():
+		case <-saving.Done():
 			return
 		case <-time.After(pause):
 		}
@@ -117,10 +116,7 @@ func (o *stagingObject) put(ctx context.Context, path string, text []byte) error
 
 // stopSaving waits for a save that has begun, and prevents another one.
 func (o *stagingObject) stopSaving() {
-	if !o.stopped {
-		close(o.stop)
-		o.stopped = true
-	}
+	o.stop()
 	o.saving.Wait()
 }
 
