@@ -160,7 +160,7 @@ func TestAJobIsAskedAboutOnItsOwnQueue(t *testing.T) {
 func TestAnAnswerThatCannotBeReadIsNoSilence(t *testing.T) {
 	temporal := newRunning(workflows.RunBatchType, "pbsm")
 	temporal.polled = map[string]time.Time{"pbsm": time.Now()}
-	temporal.asked = errors.New(`the payload is sealed with key "k1", and there is none here`)
+	temporal.asked = errors.New(`the payload is sealed with key "k1", but no keys are configured`)
 	s, _, _ := sessionWith(temporal)
 	w := &watch{session: s, run: workflows.Execution{ID: "id", TaskQueue: "pbsm"}, heard: time.Now()}
 	w.look(t.Context())

@@ -1,7 +1,6 @@
-// Package audit writes and checks the record of a close: JSON lines, each of which carries
-// the SHA-256 of the line before it, closed by a line with the SHA-256 of everything.
-// Whoever changes, drops or adds a line breaks the chain; whoever makes a new chain gets
-// another final hash than the one in the result of the close.
+// Package audit writes and verifies the audit file of a close: JSON lines, each with the SHA-256 of the line before
+// it, and a last line, the seal, with the SHA-256 of everything. Changing, dropping or adding a line breaks the
+// chain; a new chain has another final hash than the one in the result of the close.
 package audit
 
 import (
@@ -15,24 +14,24 @@ import (
 	"time"
 )
 
-// Events. A seal ends the record of one close.
+// Events. A seal ends the record of each close.
 const (
 	CloseStarted = "close_started"
 	CloseEnded   = "close_ended"
 	StepStarted  = "step_started"
-	StepFailed   = "step_failed" // an attempt; a person or the pipeline decides what follows
+	StepFailed   = "step_failed" // an attempt failed; an operator or the pipeline decides what follows
 	StepEnded    = "step_ended"
-	Call         = "call" // what was done to a batch's run
+	Call         = "call" // a call of the service about a run
 	RunEnded     = "run_ended"
 	FileSent     = "file_sent"
 	FileSaved    = "file_saved"
 	ReportSaved  = "report_saved"
 	Migrated     = "migrated"
-	Noted        = "noted" // a word of a person to the close and what came of it, or a warning
+	Noted        = "noted" // a command of an operator and its outcome, or a warning
 	seal         = "seal"
 )
 
-// Event is one thing that happened. What was not told is left out.
+// Event is one thing that happened. Unknown fields are left out.
 type Event struct {
 	At      time.Time `json:"at,omitzero"`
 	Event   string    `json:"event"`
@@ -56,10 +55,10 @@ type Event struct {
 	File       *File    `json:"file,omitempty"`
 }
 
-// File is a file that was moved.
+// File is a file that was transferred.
 type File struct {
-	Path     string            `json:"path"`           // store/path on our side
-	Name     string            `json:"name,omitempty"` // the service's
+	Path     string            `json:"path"`           // STORE/PATH
+	Name     string            `json:"name,omitempty"` // at the service
 	FileID   string            `json:"file_id,omitempty"`
 	Bytes    int64             `json:"bytes"`
 	Rows     int64             `json:"rows"`
@@ -70,23 +69,23 @@ type File struct {
 	Scan     string            `json:"scan,omitempty"`
 }
 
-// Record is everything that happened in one run of a close.
+// Record is everything that happened in one execution of a close.
 type Record struct {
-	// Execution tells this run of the close from every other.
+	// Execution identifies this execution of the close.
 	Execution string  `json:"execution"`
 	Events    []Event `json:"events"`
 }
 
-// Seal is what the last line of a record says.
+// Seal is the content of the last line of a record.
 type Seal struct {
-	Lines  int64  `json:"lines"`  // before it
-	SHA256 string `json:"sha256"` // of every byte before it
+	Lines  int64  `json:"lines"`  // before the seal
+	SHA256 string `json:"sha256"` // of all bytes before the seal
 }
 
-// line is an event in its place.
+// line is an event with its place in the chain.
 type line struct {
 	Seq       int64  `json:"seq"`
-	Prev      string `json:"prev"` // SHA-256 of the line before, without its end; zeros for the first
+	Prev      string `json:"prev"` // SHA-256 of the line before, without its line break; zeros for the first
 	Execution string `json:"execution"`
 	Event
 }
@@ -106,20 +105,19 @@ func hash(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Append gives the file with a record at its end, after the records that it holds already:
-// a close that is run again goes on with the chain. The same record appended once more, as
-// a retry does, gives the same bytes, and so it does when other records have come behind it
-// meanwhile. The error is a [Broken] where the file is not sound.
+// Append returns the file with a record appended to the records that it contains already: another execution of a
+// close continues the chain. Appending the same record again, as a retry does, returns the same bytes, even if
+// other records have been appended since. The error is a [Broken] if the file is not intact.
 func Append(file []byte, r Record) ([]byte, Seal, error) {
-	before, behind, err := around(file, r.Execution)
+	before, after, err := around(file, r.Execution)
 	if err != nil {
 		return nil, Seal{}, err
 	}
 	with, end, err := appended(before, r)
-	if err != nil || len(behind) == 0 || bytes.HasPrefix(file, with) {
-		return append(with, behind...), end, err
+	if err != nil || len(after) == 0 || bytes.HasPrefix(file, with) {
+		return append(with, after...), end, err
 	}
-	return appended(file, r) // it says something else than before, and what is behind it must stay
+	return appended(file, r) // the record differs from the one before, and the records after that must stay
 }
 
 func appended(file []byte, r Record) ([]byte, Seal, error) {
@@ -163,8 +161,8 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
 }
 
-// around is what a sound file holds before an execution's last record, and behind it.
-func around(file []byte, execution string) (before, behind []byte, err error) {
+// around is what an intact file contains before the last record of an execution, and after it.
+func around(file []byte, execution string) (before, after []byte, err error) {
 	if len(file) == 0 {
 		return nil, nil, nil
 	}

@@ -32,7 +32,7 @@ func written(t testing.TB, file []byte, r Record) ([]byte, Seal) {
 	return file, end
 }
 
-func TestARecordIsAChain(t *testing.T) {
+func TestAppend_chain(t *testing.T) {
 	file, end := written(t, nil, night("run-1"))
 	report, err := Verify(iotest.OneByteReader(bytes.NewReader(file)))
 	require.NoError(t, err)
@@ -43,18 +43,18 @@ func TestARecordIsAChain(t *testing.T) {
 	require.Len(t, lines, 6)
 	assert.JSONEq(t, `{"seq":1,"prev":"`+noLine+`","execution":"run-1","at":"2026-11-01T02:00:00Z","event":"close_started","by":"alice","connection":"prod","pipeline":"nightly-close","as_of_date":"2026-10-31"}`, lines[0])
 	assert.Contains(t, lines[1], `"prev":"`+hash([]byte(lines[0]))+`"`)
-	assert.Contains(t, lines[1], `"event":"file_sent"`, "in the order of time")
+	assert.Contains(t, lines[1], `"event":"file_sent"`, "events are ordered by time")
 	assert.Contains(t, lines[2], `a <new> file & all`)
 }
 
-func TestARetryWritesTheSameBytes(t *testing.T) {
+func TestAppend_retryWritesSameBytes(t *testing.T) {
 	first, end := written(t, nil, night("run-1"))
 	again, sealed := written(t, first, night("run-1"))
 	assert.Equal(t, string(first), string(again))
 	assert.Equal(t, end, sealed)
 }
 
-func TestACloseThatIsRunAgainGoesOnWithTheChain(t *testing.T) {
+func TestAppend_nextExecutionContinuesChain(t *testing.T) {
 	first, before := written(t, nil, night("run-1"))
 	second, end := written(t, first, night("run-2"))
 	assert.True(t, bytes.HasPrefix(second, first))
@@ -65,8 +65,8 @@ func TestACloseThatIsRunAgainGoesOnWithTheChain(t *testing.T) {
 	assert.Equal(t, string(second), string(again))
 }
 
-// An attempt that hung comes back when the close was run again; so does a run that is reset.
-func TestARecordThatComesOnceMoreDropsNoneBehindIt(t *testing.T) {
+// An attempt that hung may append after the next execution; so does a workflow that is reset.
+func TestAppend_lateRetryKeepsLaterRecords(t *testing.T) {
 	first, sealed := written(t, nil, night("run-1"))
 	second, end := written(t, first, night("run-2"))
 	again, seal := written(t, second, night("run-1"))
@@ -87,7 +87,7 @@ func TestARecordThatComesOnceMoreDropsNoneBehindIt(t *testing.T) {
 	assert.Equal(t, 3, report.Closes)
 }
 
-func TestNothingIsAppendedToAFileThatIsNotSound(t *testing.T) {
+func TestAppend_refusesBrokenFile(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	_, _, err := Append(bytes.Replace(file, []byte("alice"), []byte("mallory"), 1), night("run-2"))
 	var broken *Broken
@@ -95,7 +95,7 @@ func TestNothingIsAppendedToAFileThatIsNotSound(t *testing.T) {
 	assert.EqualValues(t, 2, broken.Line)
 }
 
-func TestVerifyFindsTheFirstLineThatDoesNotFit(t *testing.T) {
+func TestVerify_firstBrokenLine(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	two, _ := written(t, file, night("run-2"))
 	lines := strings.SplitAfter(string(file), "\n")[:6]
@@ -114,7 +114,7 @@ func TestVerifyFindsTheFirstLineThatDoesNotFit(t *testing.T) {
 		"lines swapped":          {lines[0] + lines[2] + lines[1] + strings.Join(lines[3:], ""), 2, "lines were dropped, added or moved"},
 		"cut off":                {string(file[:len(file)-1]), 6, "cut off"},
 		"a changed end":          {strings.Replace(string(file), `"event":"close_ended","outcome":"succeeded"`, `"event":"close_ended","outcome":"failed"`, 1), 6, "does not follow"},
-		"more in the seal":       {strings.TrimSuffix(string(file), "}\n") + `,"x":1}` + "\n", 6, "the seal does not fit"},
+		"more in the seal":       {strings.TrimSuffix(string(file), "}\n") + `,"x":1}` + "\n", 6, "the seal does not match"},
 		"text after the seal":    {string(file) + "{}\n", 7, "line 0"},
 		"an unsealed record":     {string(two[:bytes.LastIndexByte(two[:len(two)-1], '\n')+1]), 12, "without its seal"},
 		"a first record changed": {strings.Replace(string(two), "bob", "eve", 1), 4, "does not follow"},
@@ -132,8 +132,8 @@ func TestVerifyFindsTheFirstLineThatDoesNotFit(t *testing.T) {
 	assert.EqualError(t, err, "disk")
 }
 
-// A record whose lines are of another execution than its seal is none, even with the right hashes.
-func TestARecordIsOfOneExecution(t *testing.T) {
+// A record needs the execution of its seal in every line, even if the hashes are right.
+func TestVerify_recordIsOfOneExecution(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	first, _, _ := bytes.Cut(file, []byte{'\n'})
 	second, err := encode(line{Seq: 2, Prev: hash(first), Execution: "run-2"})
@@ -142,7 +142,7 @@ func TestARecordIsOfOneExecution(t *testing.T) {
 	assert.ErrorContains(t, err, "line 2: another record begins")
 }
 
-// No file that differs in a byte passes with the hash of the one that was written.
+// No file that differs in a byte has the hash of the one that was written.
 func FuzzVerify(f *testing.F) {
 	file, end := written(f, nil, night("run-1"))
 	f.Add(file, 10, byte('x'))
@@ -161,7 +161,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func TestEveryLineIsJSON(t *testing.T) {
+func TestAppend_linesAreJSON(t *testing.T) {
 	file, _ := written(t, nil, night("run-1"))
 	for text := range bytes.Lines(file) {
 		assert.True(t, json.Valid(text), string(text))

@@ -11,7 +11,7 @@ import (
 	"io"
 )
 
-// Broken says which line of a file does not fit the ones before it, and why.
+// Broken names the first line of a file that is inconsistent with the lines before it, and says why.
 type Broken struct {
 	Line int64 // from 1
 	Why  string
@@ -19,9 +19,9 @@ type Broken struct {
 
 func (b *Broken) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Why) }
 
-// Report is what a sound file holds.
+// Report describes an intact file.
 type Report struct {
-	Lines  int64  `json:"lines"`  // seals among them
+	Lines  int64  `json:"lines"`  // including the seals
 	Closes int    `json:"closes"` // records, each with its seal
 	SHA256 string `json:"sha256"` // the last seal's
 	Seals  []Seal `json:"-"`      // of each record
@@ -29,8 +29,8 @@ type Report struct {
 
 const maxLine = 16 << 20 // bytes
 
-// Verify reads a file to its end and checks every line. The first that does not fit is a
-// [Broken]; other errors are those of reading.
+// Verify reads a file to its end and checks every line. The first inconsistent line is a [Broken]; other errors are
+// those of reading.
 func Verify(r io.Reader) (Report, error) {
 	v := verifier{all: sha256.New(), prev: noLine}
 	in := bufio.NewReader(r)
@@ -42,7 +42,7 @@ func Verify(r io.Reader) (Report, error) {
 		case errors.Is(err, io.EOF):
 			return Report{}, v.broken("the line is cut off")
 		case errors.Is(err, bufio.ErrTooLong):
-			return Report{}, v.broken("the line is longer than any that is written")
+			return Report{}, v.broken("the line is longer than an audit file ever has")
 		case err != nil:
 			return Report{}, err
 		}
@@ -52,7 +52,7 @@ func Verify(r io.Reader) (Report, error) {
 	}
 }
 
-// readLine gives a line with its end; less at the end of the file.
+// readLine returns a line with its line break, which may be missing at the end of the file.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	var text []byte
 	for {
@@ -92,13 +92,13 @@ func (v *verifier) line(text []byte) error {
 	}
 	switch err := json.Unmarshal(body, &l); {
 	case err != nil:
-		return v.broken("it is not a line of an audit file")
+		return v.broken("this is not a line of an audit file")
 	case l.Seq != v.Lines+1:
-		return v.broken("it says that it is line %d: lines were dropped, added or moved", l.Seq)
+		return v.broken("the line says that it is line %d: lines were dropped, added or moved", l.Seq)
 	case l.Prev != v.prev:
-		return v.broken("it does not follow from the line before it, one of the two was changed")
+		return v.broken("the line does not follow from the line before it: one of the two was changed")
 	case v.record != "" && l.Execution != v.record:
-		return v.broken("another record begins before the seal of the one before it")
+		return v.broken("another record begins before the seal of the previous one")
 	}
 	v.record, v.sealed = l.Execution, l.Event == seal
 	if v.sealed {
@@ -113,7 +113,7 @@ func (v *verifier) line(text []byte) error {
 	return nil
 }
 
-// seal knows what the line must be, to the byte: nothing follows that would vouch for it.
+// seal compares the line byte for byte, because no later line protects it.
 func (v *verifier) seal(body []byte, execution string) error {
 	end := Seal{Lines: v.Lines, SHA256: hex.EncodeToString(v.all.Sum(nil))}
 	want, err := encode(sealLine{Seq: v.Lines + 1, Prev: v.prev, Execution: execution, Event: seal, Seal: end})
@@ -121,7 +121,7 @@ func (v *verifier) seal(body []byte, execution string) error {
 		return err
 	}
 	if !bytes.Equal(body, want) {
-		return v.broken("the seal does not fit what it seals")
+		return v.broken("the seal does not match the lines before it")
 	}
 	v.Closes++
 	v.SHA256 = end.SHA256

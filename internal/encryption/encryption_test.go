@@ -38,7 +38,7 @@ func seal(t testing.TB, k *Keyring, value any) *commonpb.Payload {
 	return p
 }
 
-func TestASealedPayloadNamesItsKeyAndHidesTheRest(t *testing.T) {
+func TestEncode_namesKeyAndHidesTheRest(t *testing.T) {
 	k := ring(t, "key-2", "key-1", "key-2")
 	p, again := seal(t, k, planted), seal(t, k, planted)
 	text, err := proto.Marshal(p)
@@ -49,7 +49,7 @@ func TestASealedPayloadNamesItsKeyAndHidesTheRest(t *testing.T) {
 	assert.NotEqual(t, p.Data, again.Data, "the same text twice looks different")
 }
 
-func TestKeysRotate(t *testing.T) {
+func TestKeyring_rotation(t *testing.T) {
 	before := seal(t, ring(t, "key-1", "key-1"), planted)
 	var text string
 	require.NoError(t, ring(t, "key-2", "key-1", "key-2").DataConverter().FromPayload(before, &text))
@@ -60,12 +60,12 @@ func TestKeysRotate(t *testing.T) {
 	var missing *MissingKeyError
 	require.ErrorAs(t, err, &missing)
 	assert.Equal(t, &MissingKeyError{ID: "key-1", Has: []string{"key-2"}}, missing)
-	assert.ErrorContains(t, err, `sealed with key "key-1", and here are only key-2`)
+	assert.ErrorContains(t, err, `sealed with key "key-1", but the configured keys are key-2`)
 	_, err = ring(t, "").Decode([]*commonpb.Payload{before})
-	assert.ErrorContains(t, err, `sealed with key "key-1", and there is none here`)
+	assert.ErrorContains(t, err, `sealed with key "key-1", but no keys are configured`)
 }
 
-func TestWhatIsNotSealedStaysReadable(t *testing.T) {
+func TestDecode_unsealedPayload(t *testing.T) {
 	plain, err := converter.GetDefaultDataConverter().ToPayloads(planted, nil, []byte("bytes"))
 	require.NoError(t, err)
 	for _, k := range []*Keyring{ring(t, "key-1", "key-1"), ring(t, "")} {
@@ -80,14 +80,14 @@ func TestWhatIsNotSealedStaysReadable(t *testing.T) {
 	assert.Equal(t, plain.Payloads, left, "without a current key nothing is sealed")
 }
 
-func TestSealedTwiceIsSealedOnce(t *testing.T) {
+func TestEncode_sealsOnce(t *testing.T) {
 	p := seal(t, ring(t, "key-1", "key-1"), planted)
 	again, err := ring(t, "key-2", "key-1", "key-2").Encode([]*commonpb.Payload{p})
 	require.NoError(t, err)
 	assert.Equal(t, p, again[0])
 }
 
-func TestChangedPayloadsAreRefused(t *testing.T) {
+func TestDecode_refusesChangedPayload(t *testing.T) {
 	k := ring(t, "key-1", "key-1", "key-2")
 	for name, change := range map[string]func(*commonpb.Payload){
 		"a bit":             func(p *commonpb.Payload) { p.Data[len(p.Data)-1] ^= 1 },
@@ -108,7 +108,7 @@ func TestChangedPayloadsAreRefused(t *testing.T) {
 	}
 }
 
-func TestTheKeysNameIsAuthenticated(t *testing.T) {
+func TestDecode_authenticatesKeyID(t *testing.T) {
 	same, err := NewKeyring("a", map[string][]byte{"a": key(1), "b": key(1)})
 	require.NoError(t, err)
 	p := seal(t, same, planted)
@@ -130,7 +130,7 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-func TestAKeyringShowsNoKey(t *testing.T) {
+func TestKeyring_Format_showsNoKey(t *testing.T) {
 	k, err := NewKeyring("b", map[string][]byte{"a": bytes.Repeat([]byte("hunter2!"), 4), "b": key(1)})
 	require.NoError(t, err)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
@@ -138,7 +138,7 @@ func TestAKeyringShowsNoKey(t *testing.T) {
 	}
 }
 
-func TestErrorsAreSealed(t *testing.T) {
+func TestConverters_sealErrors(t *testing.T) {
 	failed := temporal.NewApplicationErrorWithCause("no such file: "+planted, "Refused", errors.New("cause: "+planted), planted)
 	options := client.Options{}
 	k := ring(t, "key-1", "key-1")
@@ -157,8 +157,8 @@ func TestErrorsAreSealed(t *testing.T) {
 	assert.ErrorContains(t, errors.Unwrap(elsewhere), `sealed with key "key-1"`)
 }
 
-// A worker that lacks a key does not go on with what it cannot read.
-func TestAWorkerInsistsOnItsKeys(t *testing.T) {
+// A worker without the key must not continue a workflow.
+func TestForWorker_panicsWithoutKey(t *testing.T) {
 	p := seal(t, ring(t, "key-1", "key-1"), planted)
 	options := client.Options{}
 	ring(t, "key-1", "key-1").ForClient().Apply(&options)
@@ -184,7 +184,7 @@ func TestAWorkerInsistsOnItsKeys(t *testing.T) {
 	assert.ErrorContains(t, options.FailureConverter.FailureToError(damaged), "damaged", "what nobody can read holds nobody up")
 }
 
-// Whatever comes, opening does not panic, and gives back only what was sealed with its key.
+// Opening never panics, and returns only what was sealed with its key.
 func FuzzOpen(f *testing.F) {
 	k := ring(f, "key-1", "key-1", "key-2")
 	good := seal(f, k, planted)
@@ -207,7 +207,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func TestAFailureInAnotherEncodingCanBeSent(t *testing.T) {
+func TestErrorToFailure_invalidUTF8(t *testing.T) {
 	err := temporal.NewApplicationError("no column; the header has Gr\xf6\xdfe", "X", errors.New("caused by \xe4"))
 	for _, k := range []*Keyring{ring(t, ""), ring(t, "key-1", "key-1")} {
 		for _, converters := range []Converters{k.ForClient(), k.ForWorker()} {

@@ -1,9 +1,8 @@
-// Package encryption seals the payloads that Temporal keeps (inputs, results, signals, memos,
-// summaries, errors) with AES-256-GCM, so that neither its database nor its operators can read them.
+// Package encryption seals the payloads that Temporal stores (inputs, results, signals, memos, summaries, errors) with
+// AES-256-GCM, so that they cannot be read from its database.
 //
-// A payload names the key that it was sealed with, so that keys can be changed while closes are
-// under way. One that is not sealed stays readable: it is from before, or from the web
-// interface's start form.
+// A payload names the key that sealed it, so that keys can be changed while closes are running. A payload that is not
+// sealed remains readable: it is from the time before encryption, or from the start form of the web interface.
 package encryption
 
 import (
@@ -21,9 +20,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Metadata of a sealed payload. The encoding and the name of the key's field are those of
-// Temporal's own samples, so that its tools show what it is; the cipher's field tells this way
-// to seal from later ones, and from other people's.
+// Metadata of a sealed payload. The encoding and the field of the key are those of Temporal's own samples, so that
+// its tools recognise it; the field of the cipher distinguishes it from later formats, and from those of others.
 const (
 	sealedEncoding = "binary/encrypted"
 	keyIDField     = "encryption-key-id"
@@ -33,23 +31,23 @@ const (
 
 const keySize = 32 // bytes
 
-// ParseKey reads a key: 32 bytes in base64. The error does not hold it.
+// ParseKey reads a key: 32 bytes in base64. Its error does not contain the key.
 func ParseKey(text string) ([]byte, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(key) != keySize {
-		return nil, fmt.Errorf("must be %d bytes in base64, as `openssl rand -base64 %d` makes them", keySize, keySize)
+		return nil, fmt.Errorf("must be %d bytes in base64, such as `openssl rand -base64 %d` prints", keySize, keySize)
 	}
 	return key, nil
 }
 
-// Keyring is a converter.PayloadCodec: it seals with its current key and opens with every one it
-// has. Without a current key it leaves payloads as they are. It is safe for concurrent use.
+// Keyring is a converter.PayloadCodec: it seals with its current key and opens with any of its keys. Without a
+// current key it does not seal. It is safe for concurrent use.
 type Keyring struct {
 	current string
 	ciphers map[string]cipher.AEAD
 }
 
-// NewKeyring makes a keyring of keys by id; each is 32 bytes. current may be empty.
+// NewKeyring returns a keyring of keys by id; each is 32 bytes. current may be empty.
 func NewKeyring(current string, keys map[string][]byte) (*Keyring, error) {
 	k := &Keyring{current: current, ciphers: map[string]cipher.AEAD{}}
 	for id, key := range keys {
@@ -70,32 +68,32 @@ func NewKeyring(current string, keys map[string][]byte) (*Keyring, error) {
 	return k, nil
 }
 
-// Current is the id of the key that seals; empty when nothing is sealed.
+// Current is the id of the key that seals; empty if nothing is sealed.
 func (k *Keyring) Current() string { return k.current }
 
-// IDs are the keys that open, sorted.
+// IDs are the ids of all keys, sorted.
 func (k *Keyring) IDs() []string { return slices.Sorted(maps.Keys(k.ciphers)) }
 
-// Format shows which keys there are, never a key.
+// Format shows the ids of the keys, never a key.
 func (k *Keyring) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "[keys %s]", strings.Join(k.IDs(), ", "))
 }
 
-// MissingKeyError says which key would open a payload.
+// MissingKeyError names the key that a payload needs.
 type MissingKeyError struct {
 	ID  string
-	Has []string // the keys that there are, sorted
+	Has []string // the ids of the available keys, sorted
 }
 
 func (e *MissingKeyError) Error() string {
-	has := "there is none here"
+	has := "no keys are configured"
 	if len(e.Has) > 0 {
-		has = "here are only " + strings.Join(e.Has, ", ")
+		has = "the configured keys are " + strings.Join(e.Has, ", ")
 	}
-	return fmt.Sprintf("the payload is sealed with key %q, and %s: add it to encryption.keys of the configuration", e.ID, has)
+	return fmt.Sprintf("the payload is sealed with key %q, but %s: add the key to encryption.keys", e.ID, has)
 }
 
-// Encode implements converter.PayloadCodec. What is sealed already stays as it is.
+// Encode implements converter.PayloadCodec. It does not seal a payload twice.
 func (k *Keyring) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	if k.current == "" {
 		return payloads, nil
@@ -103,8 +101,8 @@ func (k *Keyring) Encode(payloads []*commonpb.Payload) ([]*commonpb.Payload, err
 	return each(payloads, k.seal)
 }
 
-// Decode implements converter.PayloadCodec. What is not sealed stays as it is. The error is a
-// *MissingKeyError where another key is needed.
+// Decode implements converter.PayloadCodec. It returns payloads that are not sealed unchanged. The error is a
+// *MissingKeyError if another key is needed.
 func (k *Keyring) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, error) {
 	return each(payloads, k.open)
 }
@@ -142,21 +140,21 @@ func (k *Keyring) seal(p *commonpb.Payload) (*commonpb.Payload, error) {
 	}, nil
 }
 
-// authenticated is the additional data: what the payload says of itself. A payload is not tied to
-// its workflow. The web interface sends it to the codec server without saying whose it is, and
-// copies of an input start other workflows.
+// authenticated is the additional data: the payload's own metadata. A payload is not bound to its workflow, because
+// the web interface sends payloads to the codec server without naming their workflow, and copies of an input start
+// others.
 func authenticated(keyID string) []byte {
 	return []byte("pbsmflow payload\x00" + cipherName + "\x00" + keyID)
 }
 
-var errDamaged = errors.New("the sealed payload is damaged, or was sealed by something else")
+var errDamaged = errors.New("the sealed payload is damaged, or was sealed by other software")
 
 func (k *Keyring) open(p *commonpb.Payload) (*commonpb.Payload, error) {
 	if !sealed(p) {
 		return p, nil
 	}
 	if name := string(p.GetMetadata()[cipherField]); name != cipherName {
-		return nil, fmt.Errorf("the payload is sealed with the cipher %q; here only %s is known", name, cipherName)
+		return nil, fmt.Errorf("the payload is sealed with the cipher %q; only %s is supported", name, cipherName)
 	}
 	id := string(p.GetMetadata()[keyIDField])
 	aead, ok := k.ciphers[id]

@@ -1,5 +1,5 @@
-// Package temporalclient connects to Temporal as every Temporal tool does: from
-// TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE and temporal.toml.
+// Package temporalclient connects to Temporal with the settings of any Temporal client: TEMPORAL_ADDRESS,
+// TEMPORAL_NAMESPACE, TEMPORAL_PROFILE and temporal.toml.
 package temporalclient
 
 import (
@@ -26,16 +26,18 @@ var ErrUnreachable = errors.New("cannot reach Temporal")
 
 const dialTimeout = 10 * time.Second
 
-// WhatToCheck is what a person can do after ErrUnreachable.
+// WhatToCheck says what an operator can do after ErrUnreachable.
 const WhatToCheck = "Check that the server runs, then TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, and the TLS and API key settings."
 
-// Dial connects with the profile in force. The error names the address; it is
-// ErrUnreachable when the settings were readable.
-// Metrics may be nil. Whatever the client sends and receives goes through converters.
-func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler, converters encryption.Converters, interceptors ...interceptor.ClientInterceptor) (client.Client, client.Options, error) {
+// Dial connects with the selected profile. metrics may be nil. The error is ErrUnreachable, with the address,
+// unless the settings cannot be read.
+func Dial(
+	ctx context.Context, logger *slog.Logger, metrics client.MetricsHandler,
+	converters encryption.Converters, interceptors ...interceptor.ClientInterceptor,
+) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileStrict: true})
 	if err != nil {
-		return nil, options, fmt.Errorf("settings of Temporal (TEMPORAL_* and temporal.toml): %w", err)
+		return nil, options, fmt.Errorf("the settings for Temporal (TEMPORAL_* and temporal.toml): %w", err)
 	}
 	converters.Apply(&options)
 	options.MetricsHandler = metrics
@@ -53,22 +55,22 @@ func Dial(ctx context.Context, logger *slog.Logger, metrics client.MetricsHandle
 	return c, options, nil
 }
 
-// wrapping is what Temporal's client, gRPC and Go put around the reason why nothing answers.
+// wrapping is what Temporal's client, gRPC and Go put around the reason for a failed connection.
 var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = "?|"?transport: |Error while dialing: |dial tcp \S+: |connect: |"$`)
 
-// Reason is why there is no connection, without the layers that said so.
+// Reason is why the connection failed, without the wrapping of each layer.
 func Reason(err error) string {
 	text := wrapping.ReplaceAllString(err.Error(), "")
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	case text == "no children to pick from": // gRPC's word for a name that leads nowhere
-		return "no address is known for this name"
+		return "no response in time"
+	case text == "no children to pick from": // gRPC's text for a host name without addresses
+		return "the host name has no address"
 	}
 	return text
 }
 
-// WorkflowURL is the page of a workflow's latest run in the web interface at ui; empty without one.
+// WorkflowURL is the page of a workflow's latest run in the web interface at ui, or empty if ui is.
 func WorkflowURL(ui, namespace, workflowID string) string {
 	if ui == "" {
 		return ""

@@ -13,15 +13,15 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
 
-func TestWhyNothingAnswersIsSaidShort(t *testing.T) {
+func TestDial_reason(t *testing.T) {
 	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 	t.Setenv("TEMPORAL_CONFIG_FILE", "/dev/null")
 	_, _, err := Dial(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), nil, encryption.Converters{})
 	require.ErrorIs(t, err, ErrUnreachable)
 	assert.EqualError(t, err, "cannot reach Temporal at 127.0.0.1:1: connection refused")
 	for want, err := range map[string]error{
-		"no answer in time":                 fmt.Errorf("failed reaching server: %w", context.DeadlineExceeded),
-		"no address is known for this name": fmt.Errorf("failed reaching server: no children to pick from"),
+		"no response in time":          fmt.Errorf("failed reaching server: %w", context.DeadlineExceeded),
+		"the host name has no address": fmt.Errorf("failed reaching server: no children to pick from"),
 		"authentication handshake failed: tls: first record does not look like a TLS handshake": fmt.Errorf(
 			`failed reaching server: connection error: desc = "transport: authentication handshake failed: tls: first record does not look like a TLS handshake"`),
 		"error reading server preface: connection reset by peer": fmt.Errorf(`failed reaching server: connection error: desc = "error reading server preface: connection reset by peer"`),
