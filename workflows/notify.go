@@ -166,6 +166,7 @@ func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Messag
 		problem = reason(err)
 	}
 	if problem != "" {
+		workflow.GetLogger(ctx).Error("a notification was not delivered", "event", m.Event, "error", problem)
 		n.log(ctx, LogEntry{What: "not every notification was delivered (" + m.Event + "): " + problem})
 	}
 }

@@ -166,7 +166,7 @@ func TestNexus_runsAndCommands(t *testing.T) {
 		faults    []string
 	}{
 		{"nightly_close", map[string]any{"connection": "a b"}, []string{`connection: "a b"`, "pipeline: is missing", "as_of_date: is missing"}},
-		{"nightly_close", map[string]any{"connection": "c", "as_of_date": harness.AsOf, "definition": "name: x"}, []string{"pipeline: is missing"}},
+		{"nightly_close", map[string]any{"connection": "c", "as_of_date": harness.AsOf, "definition": "name: x"}, []string{"pipeline is missing"}},
 		{"run_batch", map[string]any{"restarts": -1}, []string{"connection: is missing", "code: is missing", "as_of_date: is missing", "restarts: -1"}},
 		{"command", map[string]any{"workflow_id": "x", "signal": "stop"}, []string{`"stop" is not one of`}},
 		{"command", map[string]any{"signal": "stop"}, []string{"workflow_id: is missing", `"stop" is not one of`}},

@@ -136,7 +136,7 @@ func TestNotify_channelDownForGood(t *testing.T) {
 	}
 	log, err := os.ReadFile(n.Worker.Stderr)
 	require.NoError(t, err)
-	require.Contains(t, string(log), "people could not be told")
+	require.Contains(t, string(log), "a notification was not delivered")
 	require.NotContains(t, string(log), "hook-secret")
 }
 

@@ -70,7 +70,7 @@ func (b *browser) shot(name string) {
 }
 
 // find returns the visible element with a CSS selector and a text at its beginning.
-const find = `const find = (css, text) => [...document.querySelectorAll(css)].find(e => e.getClientRects().length > 0 && e.TextContent.trim().startsWith(text));`
+const find = `const find = (css, text) => [...document.querySelectorAll(css)].find(e => e.getClientRects().length > 0 && e.textContent.trim().startsWith(text));`
 
 // until waits until a JavaScript expression is true.
 func (b *browser) until(what, expression string) {
