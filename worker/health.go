@@ -50,8 +50,8 @@ func serveHealth(address string, c client.Client, metrics http.Handler) (*health
 	return h, nil
 }
 
-func (h *health) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+func (h *health) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	_ = h.server.Shutdown(ctx)
 }

@@ -39,7 +39,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	defer flushSpans() //nolint:contextcheck // ctx has ended by then
+	defer flushSpans()
 
 	keys := cfg.Encryption.Keyring()
 	temporal, options, err := temporalclient.Dial(ctx, logger, metrics, keys.ForWorker(), tracing...)
@@ -75,7 +75,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 	if err != nil {
 		return err
 	}
-	defer health.close() //nolint:contextcheck // ctx has ended by then
+	defer health.close(ctx)
 
 	if err := all.start(); err != nil {
 		return err

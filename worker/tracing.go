@@ -56,7 +56,7 @@ func newTracing(ctx context.Context, logger *slog.Logger) ([]interceptor.ClientI
 		return nil, nil, err
 	}
 	flush := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		if err := provider.Shutdown(ctx); err != nil {
 			logger.Warn("the last spans could not be sent", "error", err)

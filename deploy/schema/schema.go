@@ -1,5 +1,5 @@
 // Package schema holds the JSON Schemas (2020-12) of pbsm.yaml and of pipelines, for editors. The
-// files are made by make generate.
+// files are written by make generate.
 package schema
 
 import _ "embed"
