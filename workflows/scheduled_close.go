@@ -68,7 +68,7 @@ type ScheduledCloseResult struct {
 func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledCloseResult, error) {
 	scheduled, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(scheduledAttribute)
 	switch err := in.check(ok); {
-	case !ok: // started by hand, by somebody who reads the error
+	case !ok: // started by an operator, who reads the error
 		return ScheduledCloseResult{}, err
 	case err != nil:
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
