@@ -115,21 +115,21 @@ func TestMetrics_reasonOfAFailedClose(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, metrics := newMeter(t)
-			night := fakeNight{env: newEnvWithMetrics(t, metrics), plan: c.plan, batch: c.batch, uploads: c.uploads}
+			fake := fakeSteps{env: newEnvWithMetrics(t, metrics), plan: c.plan, batch: c.batch, uploads: c.uploads}
 			if c.deadline {
-				night.plan.Deadline = start.Add(3 * time.Hour)
+				fake.plan.Deadline = start.Add(3 * time.Hour)
 			}
-			night.register()
+			fake.register()
 			for _, command := range c.decides {
-				night.env.RegisterDelayedCallback(func() { night.env.SignalWorkflow(DecideCommand, command) }, time.Hour)
+				fake.env.RegisterDelayedCallback(func() { fake.env.SignalWorkflow(DecideCommand, command) }, time.Hour)
 			}
 			if c.cancel {
-				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Hour)
+				fake.env.RegisterDelayedCallback(fake.env.CancelWorkflow, time.Hour)
 			}
 			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
-			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-			night.env.ExecuteWorkflow(NightlyClose, in)
-			require.True(t, night.env.IsWorkflowCompleted())
+			fake.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			fake.env.ExecuteWorkflow(NightlyClose, in)
+			require.True(t, fake.env.IsWorkflowCompleted())
 			require.Equal(t, map[string]int{c.ended: 1}, m.ended())
 		})
 	}
@@ -148,8 +148,8 @@ func TestMetrics_invalidInput(t *testing.T) {
 			env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nigthly", AsOfDate: "2026-10-31"})
 		},
 		"a close without a starter but with an approval": func(env *testsuite.TestWorkflowEnvironment) {
-			night := fakeNight{env: env, plan: plan(approveStep("ok"))}
-			night.register()
+			fake := fakeSteps{env: env, plan: plan(approveStep("ok"))}
+			fake.register()
 			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
 			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 			env.ExecuteWorkflow(NightlyClose, in)

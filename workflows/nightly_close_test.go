@@ -24,18 +24,20 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
-// fakeNight stands in for the workflows of the steps; NightlyClose itself is real.
-type fakeNight struct {
+// fakeSteps stands in for the workflows of the steps; NightlyClose itself is real.
+type fakeSteps struct {
 	env     *testsuite.TestWorkflowEnvironment
 	plan    activities.Plan
-	uploads int // fail so many times before an upload succeeds
+	uploads int // that fail before one succeeds
 	batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
 	batches []RunBatchInput
-	running int // uploads at once, at most
+	running int // uploads at the same time, at most
 }
 
-func (f *fakeNight) register() {
-	f.env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) { return &f.plan, nil }, activityName("PreparePipeline"))
+func (f *fakeSteps) register() {
+	f.env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {
+		return &f.plan, nil
+	}, activityName("PreparePipeline"))
 	at := 0
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 		at++
@@ -52,6 +54,13 @@ func (f *fakeNight) register() {
 		f.batches = append(f.batches, in)
 		return f.batch(ctx, in)
 	}, workflow.RegisterOptions{Name: RunBatchType})
+}
+
+// execute runs a close of the steps.
+func (f *fakeSteps) execute(startedBy string) {
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: startedBy}
+	f.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	f.env.ExecuteWorkflow(NightlyClose, in)
 }
 
 func succeeds(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
@@ -85,21 +94,21 @@ func TestNightlyClose(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		night    fakeNight
+		fake     fakeSteps
 		commands []timedCommand
 		cancel   time.Duration
 		state    State
 		steps    map[string]State
 	}{
 		{
-			name:  "steps run as soon as what they need is done, side by side where they may",
-			night: fakeNight{plan: plan(uploadStep("a"), uploadStep("b"), batchStep("c", "a", "b")), batch: succeeds},
+			name:  "steps start once what they need is done",
+			fake:  fakeSteps{plan: plan(uploadStep("a"), uploadStep("b"), batchStep("c", "a", "b")), batch: succeeds},
 			state: Succeeded,
 			steps: map[string]State{"a": Succeeded, "b": Succeeded, "c": Succeeded},
 		},
 		{
-			name:  "a failed step waits for an operator and is done again",
-			night: fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 1},
+			name: "failed step is retried",
+			fake: fakeSteps{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 1},
 			commands: []timedCommand{
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "c"}, refused: "step c is pending"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "x"}, refused: "the steps are a, c"},
@@ -110,36 +119,36 @@ func TestNightlyClose(t *testing.T) {
 			steps: map[string]State{"a": Succeeded, "c": Succeeded},
 		},
 		{
-			name:     "a failed step is skipped, and the night goes on",
-			night:    fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			name:     "failed step is skipped",
+			fake:     fakeSteps{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
 			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Skip, Step: "a", Why: "came by mail"}}},
 			state:    Succeeded,
 			steps:    map[string]State{"a": Skipped, "c": Succeeded},
 		},
 		{
-			name:  "a file that does not come is done without, where the pipeline says so",
-			night: fakeNight{plan: plan(without(uploadStep("a"), pipeline.SkipStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			name:  "missing file skips its step",
+			fake:  fakeSteps{plan: plan(without(uploadStep("a"), pipeline.SkipStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
 			state: Succeeded,
 			steps: map[string]State{"a": Skipped, "c": Succeeded},
 		},
 		{
-			name:  "a file that does not come fails its step, where the pipeline says so",
-			night: fakeNight{plan: plan(without(uploadStep("a"), pipeline.FailStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
+			name:  "missing file fails its step",
+			fake:  fakeSteps{plan: plan(without(uploadStep("a"), pipeline.FailStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
 			state: Failed,
 			steps: map[string]State{"a": Failed, "c": NotRun},
 		},
 		{
-			name:  "what needs a step that was given up is not run; the rest is",
-			night: fakeNight{plan: plan(batchStep("c"), batchStep("d", "c"), uploadStep("a")), batch: gaveUp},
+			name:  "what needs a step that was given up is not run",
+			fake:  fakeSteps{plan: plan(batchStep("c"), batchStep("d", "c"), uploadStep("a")), batch: gaveUp},
 			state: Failed,
 			steps: map[string]State{"c": Failed, "d": NotRun, "a": Succeeded},
 		},
 		{
-			name:  "one person starts, another approves",
-			night: fakeNight{plan: plan(uploadStep("a"), approveStep("ok", "a"), batchStep("c", "ok")), batch: succeeds},
+			name: "another operator than the starter approves",
+			fake: fakeSteps{plan: plan(uploadStep("a"), approveStep("ok", "a"), batchStep("c", "ok")), batch: succeeds},
 			commands: []timedCommand{
 				{after: time.Second, name: ApproveCommand, Command: Command{By: "bob"}, refused: "no step takes approve now"},
-				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "somebody else must approve"},
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "another operator must approve"},
 				{after: time.Hour, name: ApproveCommand, refused: "needs the name"},
 				{after: time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
 			},
@@ -148,139 +157,125 @@ func TestNightlyClose(t *testing.T) {
 		},
 		{
 			name:   "cancelled",
-			night:  fakeNight{plan: plan(uploadStep("a"), batchStep("c", "a"), uploadStep("z")), batch: succeeds},
+			fake:   fakeSteps{plan: plan(uploadStep("a"), batchStep("c", "a"), uploadStep("z")), batch: succeeds},
 			cancel: 10 * time.Minute,
 			state:  Cancelled,
 			steps:  map[string]State{"a": Succeeded, "c": Cancelled, "z": Succeeded},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			night := c.night
-			night.env = newEnv(t)
-			night.register()
-			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "alice"}
-			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: CloseWorkflowID("prod", "nightly", "2026-10-31")})
+			fake := c.fake
+			fake.env = newEnv(t)
+			fake.register()
 			answered := 0
 			for i, s := range c.commands {
-				sendAt(t, night.env, fmt.Sprint(i), s, &answered)
+				sendAt(t, fake.env, fmt.Sprint(i), s, &answered)
 			}
 			if c.cancel > 0 {
-				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, c.cancel)
+				fake.env.RegisterDelayedCallback(fake.env.CancelWorkflow, c.cancel)
 			}
-			night.env.ExecuteWorkflow(NightlyClose, in)
-			require.True(t, night.env.IsWorkflowCompleted())
+			fake.execute("alice")
+			require.True(t, fake.env.IsWorkflowCompleted())
 
-			status := queryStatus(t, night.env)
+			status := queryStatus(t, fake.env)
 			require.Equal(t, c.state, status.State, status.Summary)
-			require.Equal(t, c.cancel > 0, temporal.IsCanceledError(night.env.GetWorkflowError()))
+			require.Equal(t, c.cancel > 0, temporal.IsCanceledError(fake.env.GetWorkflowError()))
 			seen := map[string]State{}
 			for _, s := range status.Steps {
 				seen[s.ID] = s.State
 			}
 			require.Equal(t, c.steps, seen)
 			require.Equal(t, len(c.commands), answered)
-			for _, b := range night.batches {
+			for _, b := range fake.batches {
 				require.Equal(t, "2026-10-31", b.AsOfDate)
 			}
-			if len(night.plan.Steps) > 1 && night.plan.Steps[1].Step.ID == "b" {
-				require.Equal(t, 2, night.running)
+			if len(fake.plan.Steps) > 1 && fake.plan.Steps[1].Step.ID == "b" {
+				require.Equal(t, 2, fake.running)
 			}
 		})
 	}
 }
 
-// What became of the runs of a cancelled close reaches whoever awaits it.
-func TestACancelledCloseSaysWhatBecameOfItsRuns(t *testing.T) {
-	const said = "cancelled; c_1 could not be interrupted and may still run"
-	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
+func TestNightlyClose_cancelledWithWhatBecameOfItsRuns(t *testing.T) {
+	const why = "cancelled; c_1 could not be interrupted and may still run"
+	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
 		_ = workflow.Sleep(ctx, time.Hour)
-		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: said}}})
+		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: why}}})
 	}}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
-	night.env.ExecuteWorkflow(NightlyClose, in)
+	fake.register()
+	fake.env.RegisterDelayedCallback(fake.env.CancelWorkflow, time.Minute)
+	fake.execute("alice")
 	var cancelled *temporal.CanceledError
-	require.True(t, asError(night.env.GetWorkflowError(), &cancelled))
+	require.True(t, asError(fake.env.GetWorkflowError(), &cancelled))
 	var result NightlyCloseResult
 	require.NoError(t, cancelled.Details(&result))
 	require.Equal(t, Cancelled, result.State)
-	require.Equal(t, said, result.Steps[0].Error)
-	require.Equal(t, said, queryStatus(t, night.env).Steps[0].Detail)
+	require.Equal(t, why, result.Steps[0].Error)
+	require.Equal(t, why, queryStatus(t, fake.env).Steps[0].Detail)
 }
 
-// A word to a close that is being cancelled is not answered with "canceled", as if the word were.
-func TestAWordToACloseThatIsBeingCancelled(t *testing.T) {
-	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
+// The refusal says what is being cancelled: the close, not the command.
+func TestNightlyClose_refusesCommandsWhileCancelled(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {
 		_ = workflow.Sleep(ctx, 10*time.Hour)
 		stopping, _ := workflow.NewDisconnectedContext(ctx)
 		_ = workflow.Sleep(stopping, time.Hour)
 		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled})
 	}}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.RegisterDelayedCallback(night.env.CancelWorkflow, time.Minute)
+	fake.register()
+	fake.env.RegisterDelayedCallback(fake.env.CancelWorkflow, time.Minute)
 	answered := 0
-	sendAt(t, night.env, "late", timedCommand{after: 2 * time.Minute, name: InterruptCommand, refused: "is being cancelled"}, &answered)
-	night.env.ExecuteWorkflow(NightlyClose, in)
+	sendAt(t, fake.env, "late", timedCommand{after: 2 * time.Minute, name: InterruptCommand, refused: "is being cancelled"}, &answered)
+	fake.execute("alice")
 	require.Equal(t, 1, answered)
-	require.True(t, temporal.IsCanceledError(night.env.GetWorkflowError()))
+	require.True(t, temporal.IsCanceledError(fake.env.GetWorkflowError()))
 }
 
-// Somebody cancels the batch's own workflow: the close goes on, and asks with the words of the batch.
-func TestABatchThatIsCancelledByItselfAsks(t *testing.T) {
-	const said = "cancelled; c_1 ended as Interrupted"
-	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
-		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: said}}})
+// An operator cancels the workflow of the batch, not the close.
+func TestNightlyClose_asksWhenItsBatchWasCancelled(t *testing.T) {
+	const why = "cancelled; c_1 ended as Interrupted"
+	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+		return RunBatchResult{}, temporal.NewCanceledError(RunBatchResult{RunID: "c_1", State: Cancelled, Log: []LogEntry{{What: why}}})
 	}}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.RegisterDelayedCallback(func() {
-		require.Equal(t, said, queryStatus(t, night.env).Steps[0].Question.Why)
-		night.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: GiveUp})
+	fake.register()
+	fake.env.RegisterDelayedCallback(func() {
+		require.Equal(t, why, queryStatus(t, fake.env).Steps[0].Question.Why)
+		fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: GiveUp})
 	}, time.Hour)
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
+	fake.execute("alice")
+	require.Equal(t, CloseFailed, errorType(fake.env.GetWorkflowError()))
 }
 
-// A step is called late until it ends, not for the rest of the night.
-func TestAStepThatEndedIsLateNoMore(t *testing.T) {
+func TestNightlyClose_isAtRiskUntilTheStepEnds(t *testing.T) {
 	ledger, allocate := batchStep("ledger"), batchStep("allocate", "ledger")
 	ledger.Deadline, allocate.Deadline = start.Add(61*time.Minute), start.Add(130*time.Minute)
-	night := fakeNight{env: newEnv(t), plan: plan(ledger, allocate), batch: succeeds}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	fake := fakeSteps{env: newEnv(t), plan: plan(ledger, allocate), batch: succeeds}
+	fake.register()
 	var seen []string
 	for _, after := range []time.Duration{50 * time.Minute, 70 * time.Minute, 119 * time.Minute} {
-		night.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, night.env).AtRisk) }, after)
+		fake.env.RegisterDelayedCallback(func() { seen = append(seen, queryStatus(t, fake.env).AtRisk) }, after)
 	}
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.NoError(t, night.env.GetWorkflowError())
-	seen = append(seen, queryStatus(t, night.env).AtRisk)
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	seen = append(seen, queryStatus(t, fake.env).AtRisk)
 	require.Equal(t, []string{
 		"at risk: step ledger has not ended, and its deadline is 2026-11-01T02:01:00Z", "",
 		"at risk: step allocate has not ended, and its deadline is 2026-11-01T03:10:00Z", "",
 	}, seen)
 }
 
-func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
-	night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a")), uploads: 1}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.RegisterDelayedCallback(func() {
+func TestNightlyClose_burstOfCommandsActsOnce(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a")), uploads: 1}
+	fake.register()
+	fake.env.RegisterDelayedCallback(func() {
 		for range 5 {
-			night.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: Retry})
+			fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: Retry})
 		}
 	}, time.Hour)
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.NoError(t, night.env.GetWorkflowError())
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
 	acted := 0
-	for _, entry := range queryStatus(t, night.env).Log {
+	for _, entry := range queryStatus(t, fake.env).Log {
 		if entry.What == "a: decide retry" {
 			acted++
 		}
@@ -288,75 +283,68 @@ func TestABurstOfWordsToAStepActsOnce(t *testing.T) {
 	require.Equal(t, 1, acted)
 }
 
-func TestACloseWithAnApprovalNeedsItsStarter(t *testing.T) {
-	night := fakeNight{env: newEnv(t), plan: plan(approveStep("ok"))}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: " "}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.Equal(t, InvalidInput, errorType(night.env.GetWorkflowError()))
-	require.ErrorContains(t, night.env.GetWorkflowError(), "step ok")
+func TestNightlyClose_approvalNeedsTheStarter(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(approveStep("ok"))}
+	fake.register()
+	fake.execute(" ")
+	require.Equal(t, InvalidInput, errorType(fake.env.GetWorkflowError()))
+	require.ErrorContains(t, fake.env.GetWorkflowError(), "step ok")
 }
 
-func TestASecondCloseTakesUpABatchThatIsThere(t *testing.T) {
-	night := fakeNight{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+func TestNightlyClose_attachesToARunningBatch(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c")), batch: func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{}, nil
 	}}
-	night.register()
-	night.env.RegisterActivityWithOptions(func(_ context.Context, in activities.AwaitWorkflowInput) (json.RawMessage, error) {
+	fake.register()
+	fake.env.RegisterActivityWithOptions(func(_ context.Context, in activities.AwaitWorkflowInput) (json.RawMessage, error) {
 		return json.RawMessage(`{"run_id": "c_1", "state": "succeeded", "workflow_id": "` + in.WorkflowID + `"}`), nil
 	}, activityName("AwaitWorkflow"))
-	night.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "close/prod/nightly/2026-10-31"})
-	night.env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"})
-	require.NoError(t, night.env.GetWorkflowError())
+	fake.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
 	var result NightlyCloseResult
-	require.NoError(t, night.env.GetWorkflowResult(&result))
+	require.NoError(t, fake.env.GetWorkflowResult(&result))
 	require.Equal(t, "c_1", result.Steps[0].Batch.RunID)
 	require.Equal(t, "batch/prod/c/2026-10-31", result.Steps[0].Batch.WorkflowID)
 }
 
-// A batch that somebody else started may have no deadline; the step has.
-func TestAStepEndsAtItsDeadlineAlsoWithABatchOfSomebodyElse(t *testing.T) {
+// A batch that was started elsewhere may have no deadline; the step has one.
+func TestNightlyClose_deadlineOfAStepAttachedToABatch(t *testing.T) {
 	step := batchStep("c")
 	step.Deadline = start.Add(2 * time.Hour)
-	night := fakeNight{env: newEnv(t), plan: plan(step)}
-	night.register()
-	night.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (json.RawMessage, error) {
-		if night.env.Now().After(start.Add(5 * time.Hour)) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(step)}
+	fake.register()
+	fake.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (json.RawMessage, error) {
+		if fake.env.Now().After(start.Add(5 * time.Hour)) {
 			return json.RawMessage(`{"state": "succeeded"}`), nil
 		}
-		return nil, temporal.NewApplicationErrorWithOptions("goes on", activities.StillWaiting, temporal.ApplicationErrorOptions{
+		return nil, temporal.NewApplicationErrorWithOptions("still running", activities.StillWaiting, temporal.ApplicationErrorOptions{
 			NextRetryDelay: time.Hour, Category: temporal.ApplicationErrorCategoryBenign,
 		})
 	}, activityName("AwaitWorkflow"))
-	night.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.Equal(t, CloseFailed, errorType(night.env.GetWorkflowError()))
-	require.LessOrEqual(t, night.env.Now().Sub(start), 2*time.Hour)
-	status := queryStatus(t, night.env).Steps[0]
+	fake.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
+	fake.execute("alice")
+	require.Equal(t, CloseFailed, errorType(fake.env.GetWorkflowError()))
+	require.LessOrEqual(t, fake.env.Now().Sub(start), 2*time.Hour)
+	status := queryStatus(t, fake.env).Steps[0]
 	require.Equal(t, Failed, status.State)
 	require.Equal(t, "the deadline passed before batch/prod/c/2026-10-31, which was started elsewhere, had ended", status.Detail)
 }
 
-// Temporal takes no result beyond 2 MB: a close with many long batches could not end.
-func TestTheResultOfALargeCloseFits(t *testing.T) {
+// Temporal refuses results beyond 2 MB: a close with many long batches could not end.
+func TestNightlyClose_largeResultFits(t *testing.T) {
 	large := plan()
 	for i := range 300 {
 		large.Steps = append(large.Steps, batchStep(fmt.Sprintf("s%03d", i)))
 	}
-	night := fakeNight{env: newEnv(t), plan: large, batch: func(_ workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+	fake := fakeSteps{env: newEnv(t), plan: large, batch: func(_ workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{RunID: in.Code + "_1", State: Succeeded, Tasks: slices.Repeat([]Task{{Code: "ALLOCATE_INTEREST_EXPENSE", StatusCode: "0", Status: "SUCCESSFUL"}}, 120)}, nil
 	}}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.NoError(t, night.env.GetWorkflowError())
+	fake.register()
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
 	var result NightlyCloseResult
-	require.NoError(t, night.env.GetWorkflowResult(&result))
+	require.NoError(t, fake.env.GetWorkflowResult(&result))
 	text, err := json.Marshal(result)
 	require.NoError(t, err)
 	require.Less(t, len(text), 2<<20)
@@ -364,23 +352,23 @@ func TestTheResultOfALargeCloseFits(t *testing.T) {
 	require.Equal(t, "s299_1", result.Steps[299].Batch.RunID)
 }
 
-func TestTheAuditTellsWhatHappened(t *testing.T) {
+func TestNightlyClose_audit(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		uploads  int // that fail before one succeeds
 		batch    func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
 		commands []timedCommand
 		cancel   time.Duration
-		broken   bool // the store takes nothing
+		broken   bool // the store is unavailable
 		state    State
 		want     []string // event, step, what, by, outcome
 	}{
 		{
-			name: "a failed attempt, a person's word, and what came of it", uploads: 1, state: Succeeded,
+			name: "failed attempt and retry", uploads: 1, state: Succeeded,
 			batch: func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 				return RunBatchResult{Code: in.Code, RunIDs: []string{"c_1"}, State: Succeeded, StatusCode: "0", Log: []LogEntry{{At: workflow.Now(ctx), What: "trigger accepted as c_1"}}}, nil
 			},
-			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "mended"}}},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "fixed"}}},
 			want: []string{
 				"close_started by alice", "step_started a inbox/a", "step_failed a inbox/a is not in its store",
 				"noted a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",
@@ -391,30 +379,29 @@ func TestTheAuditTellsWhatHappened(t *testing.T) {
 			name: "cancelled", batch: succeeds, cancel: 10 * time.Minute, state: Cancelled,
 			want: []string{"close_started", "file_sent a", "step_started c", "step_ended c", "close_ended cancelled: c cancelled = cancelled"},
 		},
-		{name: "the store is gone", batch: succeeds, broken: true, state: Succeeded, want: []string{"close_ended"}},
+		{name: "store unavailable", batch: succeeds, broken: true, state: Succeeded, want: []string{"close_ended"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			night := fakeNight{env: newEnv(t), plan: plan(uploadStep("a"), batchStep("c", "a")), batch: c.batch, uploads: c.uploads}
-			night.plan.Audit = "reports/audit.jsonl"
-			night.register()
+			fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"), batchStep("c", "a")), batch: c.batch, uploads: c.uploads}
+			fake.plan.Audit = "reports/audit.jsonl"
+			fake.register()
 			var written activities.WriteAuditInput
-			night.env.RegisterActivityWithOptions(func(_ context.Context, in activities.WriteAuditInput) (activities.AuditWritten, error) {
+			fake.env.RegisterActivityWithOptions(func(_ context.Context, in activities.WriteAuditInput) (activities.AuditWritten, error) {
 				written = in
 				if c.broken {
 					return activities.AuditWritten{}, errors.New("no such host")
 				}
 				return activities.AuditWritten{File: in.File, Seal: audit.Seal{Lines: 9, SHA256: "abc"}}, nil
 			}, activityName("WriteAudit"))
-			night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: CloseWorkflowID("prod", "nightly", "2026-10-31")})
 			answered := 0
 			for i, s := range c.commands {
-				sendAt(t, night.env, fmt.Sprint(i), s, &answered)
+				sendAt(t, fake.env, fmt.Sprint(i), s, &answered)
 			}
 			if c.cancel > 0 {
-				night.env.RegisterDelayedCallback(night.env.CancelWorkflow, c.cancel)
+				fake.env.RegisterDelayedCallback(fake.env.CancelWorkflow, c.cancel)
 			}
-			night.env.ExecuteWorkflow(NightlyClose, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "alice"})
-			status := queryStatus(t, night.env)
+			fake.execute("alice")
+			status := queryStatus(t, fake.env)
 			require.Equal(t, c.state, status.State)
 			require.Equal(t, "reports/audit.jsonl", written.File)
 			require.NotEmpty(t, written.Record.Execution)
@@ -427,14 +414,14 @@ func TestTheAuditTellsWhatHappened(t *testing.T) {
 			}
 			if c.state == Succeeded && !c.broken {
 				var result NightlyCloseResult
-				require.NoError(t, night.env.GetWorkflowResult(&result))
+				require.NoError(t, fake.env.GetWorkflowResult(&result))
 				require.Equal(t, &AuditResult{File: "reports/audit.jsonl", Lines: 9, SHA256: "abc"}, result.Audit)
 			}
 		})
 	}
 }
 
-// requireEvents finds the events in the order of time, others between them.
+// requireEvents finds the events in the order of time, possibly with others between them.
 func requireEvents(t *testing.T, events []audit.Event, want []string) {
 	t.Helper()
 	slices.SortStableFunc(events, func(a, b audit.Event) int { return a.At.Compare(b.At) })
@@ -454,9 +441,8 @@ func requireEvents(t *testing.T, events []audit.Event, want []string) {
 	require.Empty(t, want, strings.Join(texts, "\n"))
 }
 
-// Until its pipeline is read, which lasts longer where a store does not answer,
-// a close said nothing: the status was an error, and the web interface showed no details.
-func TestNightlyCloseTellsHowItStandsBeforeItsPipelineIsRead(t *testing.T) {
+// Reading the pipeline takes longer while a store does not answer; the close has a status even then.
+func TestNightlyClose_statusBeforeThePipelineIsRead(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {

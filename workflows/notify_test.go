@@ -143,9 +143,9 @@ func TestNotify_channelsUnavailable(t *testing.T) {
 func TestNotify_close(t *testing.T) {
 	env := newEnv(t)
 	n := new(fakeChannels).register(env)
-	night := fakeNight{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
-	night.plan.NotifyOn = notify.Events()
-	night.register()
+	fake := fakeSteps{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
+	fake.plan.NotifyOn = notify.Events()
+	fake.register()
 	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideCommand, Command{By: "ann", Choice: Retry}) }, time.Hour)
 	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveCommand, Command{By: "ann"}) }, 2*time.Hour)
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
@@ -221,9 +221,9 @@ func TestNotify_closeOfABatchIsGone(t *testing.T) {
 func TestNotify_closeCancelled(t *testing.T) {
 	env := newEnv(t)
 	n := new(fakeChannels).register(env)
-	night := fakeNight{env: env, batch: succeeds, plan: plan(approveStep("sign-off"))}
-	night.plan.NotifyOn = notify.Events()
-	night.register()
+	fake := fakeSteps{env: env, batch: succeeds, plan: plan(approveStep("sign-off"))}
+	fake.plan.NotifyOn = notify.Events()
+	fake.register()
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})

@@ -45,7 +45,7 @@ func mayApprove(in NightlyCloseInput, step string, c *command) error {
 	case by == "":
 		return failure(Refused, "approve needs the name of the approver in by")
 	case strings.EqualFold(by, strings.TrimSpace(in.StartedBy)):
-		return failure(Refused, fmt.Sprintf("%s started this close: somebody else must approve step %s", c.By, step))
+		return failure(Refused, fmt.Sprintf("%s started this close: another operator must approve step %s", c.By, step))
 	}
 	return nil
 }

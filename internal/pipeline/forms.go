@@ -2,7 +2,7 @@ package pipeline
 
 import "regexp"
 
-// What people read about the patterns below. An id is fit for workflow ids, file names and environment variables.
+// The patterns below in words. An id is fit for workflow ids, file names and environment variables.
 const (
 	idForm       = `lower-case letters, digits, "-" and "_", at most 63, a letter or digit first`
 	fileNameForm = `letters, digits, ".", "_" and "-", at most 255, a letter or digit first, no ".."`

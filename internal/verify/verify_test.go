@@ -154,7 +154,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(`{"rows":1,"totals":{"A":"1"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if e, err := ParseManifest(text, "x"); err == nil && len(e.Problems()) > 0 {
-			t.Errorf("%q: accepted with faults: %v", text, e.Problems())
+			t.Errorf("%q: accepted with problems: %v", text, e.Problems())
 		}
 	})
 }

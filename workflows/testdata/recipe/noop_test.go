@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
@@ -23,13 +22,11 @@ func TestNoop(t *testing.T) {
 	step := rendered.Steps[0]
 	require.Equal(t, "as of 2026-10-31", step.Noop.Message)
 
-	night := fakeNight{env: newEnv(t), plan: plan(activities.PlanStep{Step: step, Kind: step.Kind()})}
-	night.register()
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31"}
-	night.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
-	night.env.ExecuteWorkflow(NightlyClose, in)
-	require.NoError(t, night.env.GetWorkflowError())
-	status := queryStatus(t, night.env).Steps[0]
+	fake := fakeSteps{env: newEnv(t), plan: plan(activities.PlanStep{Step: step, Kind: step.Kind()})}
+	fake.register()
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	status := queryStatus(t, fake.env).Steps[0]
 	require.Equal(t, Succeeded, status.State)
 	require.Equal(t, "did nothing", status.Detail)
 }
