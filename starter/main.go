@@ -1,5 +1,5 @@
-// Command starter starts the close of a night and everything that a close
-// consists of, follows it, and steers it. See starter --help.
+// Command starter starts nightly closes and what they consist of, follows them, and sends them an operator's
+// commands. See starter --help.
 package main
 
 import (
@@ -7,6 +7,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
+	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
 func main() {
@@ -15,36 +19,16 @@ func main() {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	code := run(ctx, newTerminal(os.Stdout, os.Stderr), os.Args[1:])
+	code := run(ctx, cli.NewTerminal(os.Stdout, os.Stderr), os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
-// run carries out one command line and tells its exit code.
-func run(ctx context.Context, term *terminal, args []string) int {
-	a := &app{terminal: term}
-	a.launch = a.startAndFollow
-	root := newRoot(a)
-	root.SetArgs(args)
-	root.SetOut(term.stdout)
-	root.SetErr(term.stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		if asksForJSON(args) {
-			a.output = "json" // a flag that is not known ends the parsing, perhaps before --output
-		}
-		return a.report(asProblem(stopped(ctx, err)))
+// run executes a command line and returns its exit code.
+func run(ctx context.Context, term *cli.Terminal, args []string) int {
+	f := &cli.Factory{Terminal: term}
+	f.Launch = func(ctx context.Context, in workflows.Input, o cli.StartOptions) error {
+		return follow.Launch(ctx, f, in, o)
 	}
-	return exitDone
-}
-
-func asksForJSON(args []string) bool {
-	for i, arg := range args {
-		switch arg {
-		case "--output=json", "-o=json", "-ojson":
-			return true
-		case "--output", "-o":
-			return i+1 < len(args) && args[i+1] == "json"
-		}
-	}
-	return false
+	return cli.Execute(ctx, f, newRoot(f), args)
 }

@@ -118,8 +118,8 @@ type ChoiceSpec struct{ Name, Help string }
 // Choices lists the choices of decide.
 func Choices() []ChoiceSpec {
 	return []ChoiceSpec{
-		{Adopt, "the submission did start a run, the one given as run id: follow that run"},
-		{NothingStarted, "no run exists, as the service's screens show: submit again"},
+		{Adopt, "it did start a run: follow the one given as run id"},
+		{NothingStarted, "no run exists on the service's screens: submit again"},
 		{Retry, "poll again, or do the failed step again"},
 		{Skip, "continue without the failed step"},
 		{GiveUp, "end as failed"},

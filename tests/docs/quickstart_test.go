@@ -57,7 +57,7 @@ func TestQuickstart_wordForWord(t *testing.T) {
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s\n%s", out, logs(folder))
 	require.Contains(t, string(out), "schedule/demo/first-close created")
-	require.Contains(t, string(out), ": sound, ", "the audit file is verified")
+	require.Contains(t, string(out), ": intact, ", "the audit file is verified")
 	require.Contains(t, string(out), "ledger", "the open question is shown")
 	reports, err := filepath.Glob(filepath.Join(folder, "night/reports/*/profitability.csv"))
 	require.NoError(t, err)

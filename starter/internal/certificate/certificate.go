@@ -1,4 +1,4 @@
-// Package certificate looks at the certificates that a server shows, trusted or not.
+// Package certificate fetches the certificates that a server presents, trusted or not.
 package certificate
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
-// Chain is what a server showed, its own certificate first.
+// Chain is what a server presented, its own certificate first.
 type Chain struct {
 	host  string
 	certs []*x509.Certificate
@@ -26,10 +26,10 @@ type Chain struct {
 
 const fetchTimeout = 15 * time.Second
 
-var errSeen = errors.New("the certificates were seen; nothing is sent")
+var errSeen = errors.New("the certificates were received; nothing is sent")
 
-// Fetch shakes hands with the server of an https URL, through the proxy of the
-// environment, and hangs up before it sends anything.
+// Fetch makes a TLS handshake with the server of an https URL, through the proxy of the environment, and
+// disconnects before it sends anything.
 func Fetch(ctx context.Context, rawURL string) (Chain, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
@@ -42,7 +42,7 @@ func Fetch(ctx context.Context, rawURL string) (Chain, error) {
 		Proxy: http.ProxyFromEnvironment,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
-			InsecureSkipVerify: true, // to look at what is not trusted is the purpose; Verify judges it
+			InsecureSkipVerify: true, // fetching what is not trusted is the purpose; Verify checks it
 			VerifyConnection: func(state tls.ConnectionState) error {
 				chain.certs = state.PeerCertificates
 				return errSeen
@@ -62,30 +62,30 @@ func Fetch(ctx context.Context, rawURL string) (Chain, error) {
 		return chain, nil
 	}
 	if err == nil {
-		err = errors.New("the server showed no certificate")
+		err = errors.New("the server presented no certificate")
 	}
 	return Chain{}, err
 }
 
-// Verify tells whether the chain is trusted for its host by the system's
-// authorities and those of caFile, which may be empty.
+// Verify checks that the chain is trusted for its host by the system's authorities and those of caFile,
+// which may be empty.
 func (c Chain) Verify(caFile string, now time.Time) error {
 	roots, err := httpx.Roots(caFile)
 	if err != nil {
 		return fmt.Errorf("ca_file: %w", err)
 	}
-	between := x509.NewCertPool()
+	intermediates := x509.NewCertPool()
 	for _, cert := range c.certs[1:] {
-		between.AddCert(cert)
+		intermediates.AddCert(cert)
 	}
-	_, err = c.certs[0].Verify(x509.VerifyOptions{DNSName: c.host, Roots: roots, Intermediates: between, CurrentTime: now})
+	_, err = c.certs[0].Verify(x509.VerifyOptions{DNSName: c.host, Roots: roots, Intermediates: intermediates, CurrentTime: now})
 	return err
 }
 
-// soon is how long before its end a certificate is warned about.
+// soon is how long before its expiry a certificate gets a warning.
 const soon = 30 * 24 * time.Hour
 
-// Facts are the chain in lines: whose each certificate is, by whom, until when.
+// Facts describes the chain, one line for each certificate: subject, issuer, expiry.
 func (c Chain) Facts(now time.Time) []string {
 	var lines []string
 	for i, cert := range c.certs {
@@ -93,21 +93,21 @@ func (c Chain) Facts(now time.Time) []string {
 		if issuer := cert.Issuer.String(); issuer != cert.Subject.String() {
 			line += ", issued by " + issuer
 		} else {
-			line += ", issued by itself"
+			line += ", self-signed"
 		}
 		line += ", until " + cert.NotAfter.UTC().Format(time.DateOnly)
-		switch left := cert.NotAfter.Sub(now); {
-		case left < 0:
+		switch rest := cert.NotAfter.Sub(now); {
+		case rest < 0:
 			line += " (EXPIRED)"
-		case left < soon:
-			line += fmt.Sprintf(" (in %d days: renew)", left/(24*time.Hour))
+		case rest < soon:
+			line += fmt.Sprintf(" (in %d days: renew)", rest/(24*time.Hour))
 		}
 		lines = append(lines, line)
 	}
 	return lines
 }
 
-// Fingerprints are the SHA-256 of each certificate, as openssl x509 -fingerprint writes them.
+// Fingerprints lists the SHA-256 of each certificate, as openssl x509 -fingerprint prints it.
 func (c Chain) Fingerprints() []string {
 	var lines []string
 	for i, cert := range c.certs {
@@ -131,7 +131,7 @@ func (c Chain) PEM() []byte {
 	return out.Bytes()
 }
 
-// name keeps to one line what a stranger wrote into a certificate.
+// name is the subject without control characters, since anyone may have written it.
 func name(cert *x509.Certificate) string {
 	text := cert.Subject.String()
 	if text == "" {

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAChainIsSeenSavedAndThenTrusted(t *testing.T) {
+func TestFetch_chainIsSavedAndTrusted(t *testing.T) {
 	var requests atomic.Int32
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 	defer server.Close()
@@ -40,7 +40,7 @@ func TestAChainIsSeenSavedAndThenTrusted(t *testing.T) {
 	assert.Contains(t, plain, fmt.Sprintf("%X", sum))
 }
 
-func TestFactsWarnInTime(t *testing.T) {
+func TestFacts_warnOfExpiry(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
 	chain, err := Fetch(context.Background(), server.URL)
@@ -55,7 +55,7 @@ func TestFactsWarnInTime(t *testing.T) {
 	assert.NotContains(t, strings.Join(chain.Facts(end.AddDate(-1, 0, 0)), "\n"), "(")
 }
 
-func TestFetchSaysWhatIsWrong(t *testing.T) {
+func TestFetch_errors(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	for _, url := range []string{"http://host/tenant", "https://", "://", "https://" + plain.Listener.Addr().String()} {

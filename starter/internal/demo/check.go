@@ -10,15 +10,15 @@ import (
 	"os"
 )
 
-// Facts are what a file on disk holds.
+// Facts describe a file on disk.
 type Facts struct {
 	Bytes  int64  `json:"bytes"`
 	Rows   int64  `json:"rows"` // records below the header
 	SHA256 string `json:"sha256"`
 }
 
-// Look reads a CSV file whole.
-func Look(path string) (Facts, error) {
+// Inspect reads a CSV file whole.
+func Inspect(path string) (Facts, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Facts{}, err

@@ -2,7 +2,7 @@ package demo
 
 import "syscall"
 
-// childAttributes let the program die with this one, and keep Ctrl-C for this one alone.
+// childAttributes make the program die with this one, and keep Ctrl-C from it.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

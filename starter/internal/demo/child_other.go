@@ -4,5 +4,5 @@ package demo
 
 import "syscall"
 
-// childAttributes are the defaults: only Linux ends a program with its parent.
+// childAttributes are the defaults: only Linux can end a program with its parent.
 func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

@@ -33,7 +33,7 @@ func TestLastBusinessDay(t *testing.T) {
 	}
 }
 
-func TestInputsHaveTheirSizeAndShape(t *testing.T) {
+func TestWriteInputs_sizeAndShape(t *testing.T) {
 	assert.GreaterOrEqual(t, LedgerRows, 200_000)
 	folder := t.TempDir()
 	require.NoError(t, WriteInputs(folder, lastNight))
@@ -57,34 +57,34 @@ func TestInputsHaveTheirSizeAndShape(t *testing.T) {
 				require.Regexp(t, decimal, r[column])
 			}
 		}
-		facts, err := Look(filepath.Join(folder, file.name))
+		facts, err := Inspect(filepath.Join(folder, file.name))
 		require.NoError(t, err)
 		assert.Equal(t, int64(file.rows), facts.Rows)
 		assert.Equal(t, int64(len(text)), facts.Bytes)
 	}
 }
 
-func TestInputsAreTheSameEveryTime(t *testing.T) {
+func TestWriteInputs_isDeterministic(t *testing.T) {
 	one, two := t.TempDir(), t.TempDir()
 	require.NoError(t, WriteInputs(one, lastNight))
 	require.NoError(t, WriteInputs(two, lastNight))
 	for _, name := range []string{"gl_2026-10-30.csv", "instruments_2026-10-30.csv"} {
-		a, err := Look(filepath.Join(one, name))
+		a, err := Inspect(filepath.Join(one, name))
 		require.NoError(t, err)
-		b, err := Look(filepath.Join(two, name))
+		b, err := Inspect(filepath.Join(two, name))
 		require.NoError(t, err)
 		assert.Equal(t, a, b)
 	}
 }
 
-func TestLook(t *testing.T) {
+func TestInspect(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.csv")
 	require.NoError(t, os.WriteFile(file, []byte("A,B\n1,\"two\nlines\"\n3,4"), 0o600))
-	facts, err := Look(file)
+	facts, err := Inspect(file)
 	require.NoError(t, err)
 	assert.Equal(t, int64(2), facts.Rows)
 	assert.Equal(t, int64(21), facts.Bytes)
-	_, err = Look(file + "x")
+	_, err = Inspect(file + "x")
 	assert.Error(t, err)
 }
 
@@ -98,7 +98,7 @@ func script(t *testing.T, p *Processes, text string) *Process {
 	return one
 }
 
-func TestProcessesSayWhenTheyAreReady(t *testing.T) {
+func TestProcess_ready(t *testing.T) {
 	p := NewProcesses(t.TempDir())
 	t.Cleanup(p.Stop)
 	var ready struct{ Address string }
@@ -106,18 +106,18 @@ func TestProcessesSayWhenTheyAreReady(t *testing.T) {
 	require.NoError(t, one.Ready(context.Background(), time.Minute, &ready))
 	assert.Equal(t, "here", ready.Address)
 	p.Stop()
-	<-one.Over()
+	<-one.Done()
 	log := Tails(p.logs, 5)
 	assert.Contains(t, log, "more")
 	assert.Contains(t, log, "trouble")
 	select {
 	case err := <-p.Ended():
-		t.Fatal("a program that was told to stop is no accident:", err)
+		t.Fatal("a program that was stopped counts as ended unexpectedly:", err)
 	default:
 	}
 }
 
-func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
+func TestProcesses_noticeAnUnexpectedEnd(t *testing.T) {
 	p := NewProcesses(t.TempDir())
 	t.Cleanup(p.Stop)
 	one := script(t, p, `echo "cannot listen" >&2; exit 3`)
@@ -126,7 +126,7 @@ func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
 	assert.ErrorContains(t, <-p.Ended(), "exit status 3")
 }
 
-func TestReadyEndsWithItsContext(t *testing.T) {
+func TestReady_endsWithItsContext(t *testing.T) {
 	p := NewProcesses(t.TempDir())
 	t.Cleanup(p.Stop)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -134,7 +134,7 @@ func TestReadyEndsWithItsContext(t *testing.T) {
 	assert.ErrorIs(t, script(t, p, "exec sleep 60").Ready(ctx, time.Minute, &struct{}{}), context.Canceled)
 }
 
-func TestTailsAreShort(t *testing.T) {
+func TestTails_areShort(t *testing.T) {
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "worker.log"), []byte(strings.Repeat("old\n", 100)+"new\n"), 0o600))
 	text := Tails(folder, 3)

@@ -1,5 +1,5 @@
-// Package demo makes what a night on one machine needs: input files of real
-// size and shape, and the processes that a bank would run elsewhere.
+// Package demo provides what a nightly close on one machine needs: input files of real size and shape, and the
+// processes that a bank would run elsewhere.
 package demo
 
 import (

@@ -21,14 +21,14 @@ import (
 // stopTimeout is how long a process has after SIGTERM before it is killed.
 const stopTimeout = 10 * time.Second
 
-// Processes are the programs of a demo. They end with it, whatever happens to it.
+// Processes are the programs of a demo. They end with it, however it ends.
 type Processes struct {
 	logs    string
 	running []*Process
 	ended   chan error
 }
 
-// NewProcesses keeps the programs' logs in a folder.
+// NewProcesses writes the programs' logs to a folder.
 func NewProcesses(logs string) *Processes {
 	return &Processes{logs: logs, ended: make(chan error, 1)}
 }
@@ -39,24 +39,23 @@ type Process struct {
 	cmd      *exec.Cmd
 	log      string // path
 	first    chan []byte
-	over     chan struct{}
+	done     chan struct{}
 	mu       sync.Mutex
 	stopping bool
 }
 
-// Ended delivers the first process that ended without being told to.
+// Ended delivers the first process that ended on its own.
 func (p *Processes) Ended() <-chan error { return p.ended }
 
-// Start runs a program with its stderr, and its stdout from the second line on,
-// in a log file. It must be called from a goroutine that is locked to its
-// thread: the program dies with that thread.
+// Start runs a program. Its stderr, and its stdout from the second line on, go to a log file. It must be called
+// from a goroutine that is locked to its thread: the program dies with that thread.
 func (p *Processes) Start(path string, env []string, args ...string) (*Process, error) {
 	name := filepath.Base(path)
 	log, err := os.Create(filepath.Join(p.logs, name+".log"))
 	if err != nil {
 		return nil, err
 	}
-	one := &Process{name: name, log: log.Name(), first: make(chan []byte, 1), over: make(chan struct{})}
+	one := &Process{name: name, log: log.Name(), first: make(chan []byte, 1), done: make(chan struct{})}
 	one.cmd = exec.Command(path, args...)
 	one.cmd.Env, one.cmd.Stderr = env, log
 	one.cmd.SysProcAttr = childAttributes()
@@ -69,18 +68,18 @@ func (p *Processes) Start(path string, env []string, args ...string) (*Process, 
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	p.running = append(p.running, one)
-	go p.attend(one, stdout, log)
+	go p.wait(one, stdout, log)
 	return one, nil
 }
 
-func (p *Processes) attend(one *Process, stdout io.Reader, log *os.File) {
+func (p *Processes) wait(one *Process, stdout io.Reader, log *os.File) {
 	lines := bufio.NewReader(stdout)
 	line, _ := lines.ReadBytes('\n')
 	one.first <- line
 	_, _ = io.Copy(log, lines)
 	err := one.cmd.Wait()
 	_ = log.Close()
-	close(one.over)
+	close(one.done)
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if one.stopping {
@@ -90,12 +89,12 @@ func (p *Processes) attend(one *Process, stdout io.Reader, log *os.File) {
 		err = errors.New("exit status 0")
 	}
 	select {
-	case p.ended <- fmt.Errorf("%s ended by itself: %w; its log is %s", one.name, err, one.log):
+	case p.ended <- fmt.Errorf("%s ended unexpectedly: %w; its log is %s", one.name, err, one.log):
 	default:
 	}
 }
 
-// Ready decodes the line of JSON with which a program says that it is ready.
+// Ready decodes the line of JSON that a program prints when it is ready.
 func (one *Process) Ready(ctx context.Context, within time.Duration, into any) error {
 	select {
 	case line := <-one.first:
@@ -103,7 +102,7 @@ func (one *Process) Ready(ctx context.Context, within time.Duration, into any) e
 			return fmt.Errorf("%s ended before it was ready:\n%s", one.name, tail(one.log, 10))
 		}
 		if err := json.Unmarshal(line, into); err != nil {
-			return fmt.Errorf("%s did not say that it is ready, but %q", one.name, line)
+			return fmt.Errorf("%s printed %q instead of that it is ready", one.name, line)
 		}
 		return nil
 	case <-ctx.Done():
@@ -113,8 +112,8 @@ func (one *Process) Ready(ctx context.Context, within time.Duration, into any) e
 	}
 }
 
-// Over is closed when the program has ended.
-func (one *Process) Over() <-chan struct{} { return one.over }
+// Done is closed when the program has ended.
+func (one *Process) Done() <-chan struct{} { return one.done }
 
 // Stop ends all programs, the last one first.
 func (p *Processes) Stop() {
@@ -130,15 +129,15 @@ func (one *Process) stop() {
 	one.mu.Unlock()
 	_ = one.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-one.over:
+	case <-one.done:
 		return
 	case <-time.After(stopTimeout):
 	}
 	_ = one.cmd.Process.Kill()
-	<-one.over
+	<-one.done
 }
 
-// Tails are the last lines of every log in the folder.
+// Tails returns the last lines of every log in the folder.
 func Tails(logs string, lines int) string {
 	files, _ := filepath.Glob(filepath.Join(logs, "*.log")) // the pattern is good
 	var b strings.Builder

@@ -7,9 +7,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Changes says in lines what is new since before; of a job seen for the first
-// time, where it stands.
-func Changes(before, after Job) []string {
+// Changes lists what is new since before; for a workflow without a before, its status.
+func Changes(before, after Snapshot) []string {
 	var lines []string
 	say := func(what string, state workflows.State, text string) {
 		lines = append(lines, trimRight(fmt.Sprintf("%-16s %-10s %s", what, state, text)))
@@ -39,7 +38,7 @@ func Changes(before, after Job) []string {
 	return lines
 }
 
-func plainDetail(j Job, step workflows.StepStatus) string {
+func plainDetail(j Snapshot, step workflows.StepStatus) string {
 	if child, ok := j.Children[step.WorkflowID]; ok && !step.State.Done() {
 		return oneLine(child.Summary)
 	}

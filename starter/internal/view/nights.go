@@ -7,8 +7,8 @@ import (
 
 const dayLayout = "Mon 2006-01-02"
 
-// Nights is a table of nights: where and in UTC when each begins, and for which as-of date; the
-// dates on which a holiday stands in the way are among them.
+// Nights is a table of nights: when each begins, here and in UTC, and its as-of date. Dates without a close are
+// listed too.
 func (s Style) Nights(verdicts []calendar.Verdict, width int) []string {
 	rows := [][]string{{"NIGHT", "STARTS", "UTC", "AS OF", ""}}
 	for _, v := range verdicts {
@@ -31,14 +31,14 @@ type Schedule struct {
 	Paused bool
 	// Next is the next night, or what is known of it.
 	Next string
-	// Last is what became of the last scheduled time, and Note what a person or the server noted.
+	// Last is the outcome of the last scheduled time, and Note that of an operator or the server.
 	Last, Note string
-	// Missed and Skipped are scheduled times that were not started: too late for the catch-up, or
-	// because the one before was not over.
+	// Missed and Skipped count scheduled times that were not started: those past the catch-up window, and those
+	// at which the one before was still running.
 	Missed, Skipped int
 }
 
-// Schedules is the list of schedules: a table where it fits, else a paragraph for each, in which nothing is cut.
+// Schedules lists schedules: in a table where it fits, else in paragraphs, in which nothing is cut.
 func (s Style) Schedules(list []Schedule, width int) []string {
 	rows := [][]string{{"SCHEDULE", "STATE", "NEXT NIGHT"}}
 	var paragraphs []string
@@ -82,10 +82,10 @@ func (schedule Schedule) details() (details []painted) {
 		add(faint, "last: "+schedule.Last)
 	}
 	if schedule.Missed > 0 {
-		add(yellow, Plural(schedule.Missed, "scheduled time")+" not started: too late for the catch-up")
+		add(yellow, Plural(schedule.Missed, "scheduled time")+" not started: past the catch-up window")
 	}
 	if schedule.Skipped > 0 {
-		add(yellow, Plural(schedule.Skipped, "scheduled time")+" not started: the one before was not over")
+		add(yellow, Plural(schedule.Skipped, "scheduled time")+" not started: the one before was still running")
 	}
 	return details
 }

@@ -17,14 +17,14 @@ func TestSchedules(t *testing.T) {
 	assert.Equal(t, `SCHEDULE                     STATE   NEXT NIGHT
 schedule/prod/nightly-close  active  Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30
                                      last: no close on Sun 2026-11-29: Sunday
-                                     2 scheduled times not started: the one before was not over
+                                     2 scheduled times not started: the one before was still running
 schedule/prod/month-end      paused  not known here
                                      note: ann paused it: [31m no
-                                     1 scheduled time not started: too late for the catch-up`, strings.Join(lines, "\n"))
+                                     1 scheduled time not started: past the catch-up window`, strings.Join(lines, "\n"))
 }
 
-// Why the last night did not begin is read on any terminal.
-func TestSchedulesOnATerminalThatIsTooNarrow(t *testing.T) {
+// Nothing is cut: an operator reads here why the last night did not begin.
+func TestSchedules_onANarrowTerminal(t *testing.T) {
 	lines := Style{}.Schedules([]Schedule{
 		{ID: "schedule/prod/nightly-close", Next: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline \"nightly-close\" is not in the worker's pipelines folder"},
 		{ID: "schedule/prod/month-end", Paused: true, Missed: 1},
@@ -34,10 +34,10 @@ func TestSchedulesOnATerminalThatIsTooNarrow(t *testing.T) {
   last: night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline
   "nightly-close" is not in the worker's pipelines folder
 schedule/prod/month-end  paused
-  1 scheduled time not started: too late for the catch-up`, strings.Join(lines, "\n"))
+  1 scheduled time not started: past the catch-up window`, strings.Join(lines, "\n"))
 }
 
-func TestTheResultOfAScheduledTime(t *testing.T) {
+func TestResult_ofAScheduledClose(t *testing.T) {
 	assert.Equal(t, []string{"~ no close on Thu 2026-11-26: Thanksgiving Day"},
 		Style{}.Result(&workflows.ScheduledCloseResult{State: workflows.Skipped, Summary: "no close on Thu 2026-11-26: Thanksgiving Day"}, 0))
 	lines := Style{}.Result(&workflows.ScheduledCloseResult{State: workflows.Failed, Summary: "night of Wed 2026-11-25: ledger failed", Close: &workflows.NightlyCloseResult{

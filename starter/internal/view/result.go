@@ -9,7 +9,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Result says how a job ended; result is a pointer to one of the workflows' results.
+// Result shows how a workflow ended; result is a pointer to one of the workflows' results.
 func (s Style) Result(result any, width int) []string {
 	switch r := result.(type) {
 	case *workflows.NightlyCloseResult:
@@ -25,7 +25,7 @@ func (s Style) Result(result any, width int) []string {
 	case *workflows.MigrateResult:
 		text := fmt.Sprintf("%s of %s: %s", r.Direction, r.Code, r.StatusCode)
 		if r.AlreadyComplete {
-			text += " (the service had done it before)"
+			text += " (already complete at the service)"
 		}
 		return []string{s.glyph(workflows.Succeeded) + " " + text, "  " + oneLine(r.Message)}
 	}
@@ -55,11 +55,11 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 	table := Table(stepColumns, rows, width)
 	lines = append(lines, table...)
 	lines = append(lines, s.cutErrors(r.Steps, table, width)...)
-	lines = append(lines, s.words(r.Log, width)...)
+	lines = append(lines, s.commands(r.Log, width)...)
 	return append(lines, auditLines(r.Audit)...)
 }
 
-// cutErrors are the errors that had no room in the table of the steps, whole.
+// cutErrors shows the errors that the table of the steps had to cut.
 func (s Style) cutErrors(steps []workflows.StepResult, table []string, width int) []string {
 	var lines []string
 	for i, step := range steps {
@@ -123,16 +123,16 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 		lines = append(lines, "  "+batchOutcome(r))
 	}
 	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
-	return append(lines, s.words(r.Log, width)...)
+	return append(lines, s.commands(r.Log, width)...)
 }
 
-// words are what people did.
-func (s Style) words(log []workflows.LogEntry, width int) []string {
-	byPeople := slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool { return e.By == "" })
-	return s.happened(byPeople, width)
+// commands shows what operators did.
+func (s Style) commands(log []workflows.LogEntry, width int) []string {
+	byOperators := slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool { return e.By == "" })
+	return s.log(byOperators, width)
 }
 
-func (s Style) happened(log []workflows.LogEntry, width int) []string {
+func (s Style) log(log []workflows.LogEntry, width int) []string {
 	var lines []string
 	for _, e := range log {
 		if len(lines) == 0 {
@@ -148,7 +148,7 @@ func (s Style) happened(log []workflows.LogEntry, width int) []string {
 }
 
 func (s Style) fileResult(what string, f workflows.FileResult) []string {
-	if f.Files > 0 { // of a folder, the sum is the list's
+	if f.Files > 0 { // the SHA-256 of a folder is that of its list
 		return []string{
 			s.heading(workflows.Succeeded, Plural(f.Files, "file")+" of "+f.File, f.StartedAt, f.EndedAt),
 			"  " + Volume(f),
@@ -162,7 +162,7 @@ func (s Style) fileResult(what string, f workflows.FileResult) []string {
 	}
 }
 
-// named is a file of the service, of which not both need to be known.
+// named names a file of the service by its name and id; one of them may be unknown.
 func named(name, id string) string {
 	switch {
 	case id == "":

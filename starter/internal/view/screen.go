@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// Screen draws lines over those that it drew before. What stands above stays.
+// Screen draws lines over those that it drew before, and leaves what is above them.
 type Screen struct {
 	w     io.Writer
 	size  func() (width, height int)
 	drawn []int // cells of each line on the terminal
 }
 
-// NewScreen draws on w; size tells the terminal's cells.
+// NewScreen makes a screen on w; size is that of the terminal, in cells.
 func NewScreen(w io.Writer, size func() (width, height int)) *Screen {
 	return &Screen{w: w, size: size}
 }
 
-// Size is the room for a drawing: no line needs to reach the last column, no drawing the last row.
+// Size is the room for a drawing, without the last column and the last row.
 func (s *Screen) Size() (width, height int) {
 	width, height = s.size()
 	return max(width-1, 10), max(height-1, 3)
 }
 
-// Draw replaces what was drawn. Lines that are too long go on in the next row, so
-// that they can be copied whole; a drawing that is too high is cut.
+// Draw replaces the last drawing. Lines that are too long continue in the next row, so that they can be
+// copied whole; a drawing that is too high is cut.
 func (s *Screen) Draw(lines []string) error {
 	_, height := s.Size()
 	var b strings.Builder
@@ -47,7 +47,7 @@ func (s *Screen) Draw(lines []string) error {
 	return err
 }
 
-// Clear takes the drawing away.
+// Clear removes the drawing.
 func (s *Screen) Clear() error {
 	var b strings.Builder
 	s.home(&b)
@@ -57,7 +57,7 @@ func (s *Screen) Clear() error {
 	return err
 }
 
-// home goes to the drawing's first line.
+// home moves to the first line of the drawing.
 func (s *Screen) home(b *strings.Builder) {
 	b.WriteString("\r")
 	if rows := s.rows(); rows > 0 {
@@ -65,8 +65,7 @@ func (s *Screen) home(b *strings.Builder) {
 	}
 }
 
-// rows are counted with today's width: a terminal that became narrower has
-// broken long lines in the meantime.
+// rows counts with the present width: a terminal that became narrower has broken long lines.
 func (s *Screen) rows() int {
 	rows := 0
 	for _, cells := range s.drawn {

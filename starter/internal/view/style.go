@@ -29,9 +29,9 @@ func (s Style) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + reset
 }
 
-type look struct{ glyph, plain, color string }
+type appearance struct{ glyph, plain, color string }
 
-var looks = map[workflows.State]look{
+var appearances = map[workflows.State]appearance{
 	workflows.Pending:      {"·", ".", faint},
 	workflows.Running:      {"▶", ">", cyan},
 	workflows.Interrupting: {"◼", "#", yellow},
@@ -45,7 +45,7 @@ var looks = map[workflows.State]look{
 }
 
 func (s Style) glyph(state workflows.State) string {
-	l, known := looks[state]
+	l, known := appearances[state]
 	switch {
 	case !known:
 		return "?"
@@ -56,10 +56,10 @@ func (s Style) glyph(state workflows.State) string {
 }
 
 func (s Style) state(state workflows.State) string {
-	return s.paint(looks[state].color, strings.ReplaceAll(string(state), "_", " "))
+	return s.paint(appearances[state].color, strings.ReplaceAll(string(state), "_", " "))
 }
 
-// taskState is how a status code of the service looks.
+// taskState is how a status code of the service appearances.
 func taskState(code string) workflows.State {
 	switch pbsm.StatusCode(code) {
 	case pbsm.CodeSuccess:

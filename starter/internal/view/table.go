@@ -3,17 +3,17 @@ package view
 // Column says how a column of a table is laid out.
 type Column struct {
 	Right bool // numbers
-	// Spare columns are left out, the last first, where the table is too wide.
-	Spare bool
+	// Optional columns are omitted, the last first, when the table is too wide.
+	Optional bool
 }
 
 const (
 	gap     = 2
-	minLast = 24 // cells that the last column should have before spare columns are given up for it
+	minLast = 24 // cells that the last column gets before optional columns are omitted for it
 )
 
-// Table lays out rows in cells; the last column takes what is left of the width
-// and is cut there. A width of 0 means as wide as it needs to be.
+// Table lays out rows in cells; the last column takes the rest of the width and is cut there. A width of 0 is
+// no limit.
 func Table(columns []Column, rows [][]string, width int) []string {
 	widths := make([]int, len(columns))
 	for _, row := range rows {
@@ -63,7 +63,7 @@ func fit(columns []Column, widths []int, width int) []int {
 				need += widths[i] + gap
 			}
 		}
-		at := lastSpare(columns, shown)
+		at := lastOptional(columns, shown)
 		if need <= width || at < 0 {
 			break
 		}
@@ -72,9 +72,9 @@ func fit(columns []Column, widths []int, width int) []int {
 	return shown
 }
 
-func lastSpare(columns []Column, shown []int) int {
+func lastOptional(columns []Column, shown []int) int {
 	for at := len(shown) - 1; at >= 0; at-- {
-		if columns[shown[at]].Spare {
+		if columns[shown[at]].Optional {
 			return at
 		}
 	}

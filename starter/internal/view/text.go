@@ -1,5 +1,5 @@
-// Package view turns what workflows say about themselves into lines for a
-// terminal or a log. It knows no Temporal and does no I/O but [Screen]'s.
+// Package view turns statuses and results of workflows into lines for a terminal or a log. It knows no
+// Temporal, and does no I/O except that of [Screen].
 package view
 
 import (
@@ -8,77 +8,27 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/width"
+	"github.com/charmbracelet/x/ansi"
 )
 
 const reset = "\x1b[0m"
 
 // Width is the number of terminal cells that s takes; colours take none.
-func Width(s string) int {
-	cells := 0
-	for s != "" {
-		token, n := next(s)
-		cells += n
-		s = s[len(token):]
-	}
-	return cells
-}
+func Width(s string) int { return ansi.StringWidth(s) }
 
-// Clip cuts s to at most n cells; what was cut shows as "…". 0 is no limit.
+// Clip cuts s to at most n cells; "…" stands for what was cut. 0 is no limit.
 func Clip(s string, n int) string {
-	if n <= 0 || Width(s) <= n {
+	if n <= 0 {
 		return s
 	}
-	var b strings.Builder
-	painted := false
-	for used := 0; ; {
-		token, cells := next(s)
-		if used+cells > n-1 {
-			break
-		}
-		painted = painted || token[0] == '\x1b'
-		b.WriteString(token)
-		used += cells
-		s = s[len(token):]
-	}
-	b.WriteString("…")
-	if painted {
-		b.WriteString(reset)
-	}
-	return b.String()
-}
-
-// next takes one character, or one whole colour sequence, off s.
-func next(s string) (token string, cells int) {
-	if strings.HasPrefix(s, "\x1b[") {
-		if end := strings.IndexByte(s, 'm'); end > 0 {
-			return s[:end+1], 0
-		}
-	}
-	for i, r := range s {
-		if i > 0 {
-			return s[:i], cells
-		}
-		cells = cellsOf(r)
-	}
-	return s, cells
-}
-
-func cellsOf(r rune) int {
-	switch {
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Cc):
-		return 0
-	case width.LookupRune(r).Kind() == width.EastAsianWide || width.LookupRune(r).Kind() == width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
+	return ansi.Truncate(s, n, "…")
 }
 
 func pad(s string, n int) string { return s + strings.Repeat(" ", max(n-Width(s), 0)) }
 
 func padLeft(s string, n int) string { return strings.Repeat(" ", max(n-Width(s), 0)) + s }
 
-// oneLine keeps control characters of remote texts off the terminal.
+// oneLine removes line breaks and control characters of remote texts.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }
@@ -104,7 +54,7 @@ func Wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
-// Duration is d for a person: 31s, 4m12s, 2h05m.
+// Duration formats d for an operator: 31s, 4m12s, 2h05m.
 func Duration(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	switch {
@@ -116,7 +66,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// Bytes is a size for a person, in powers of ten as file managers show them.
+// Bytes formats a size for an operator, in powers of ten as file managers show them.
 func Bytes(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
@@ -130,7 +80,7 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %cB", value, units[unit])
 }
 
-// Count is a number with its thousands apart: 250,000.
+// Count formats a number with separated thousands: 250,000.
 func Count(n int64) string {
 	digits := fmt.Sprint(n)
 	start := len(digits) % 3

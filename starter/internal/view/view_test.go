@@ -25,9 +25,9 @@ var (
 
 const closeID = "close/prod/nightly-close/2026-10-31"
 
-func night() Job {
+func runningClose() Snapshot {
 	task := func(code, status string) workflows.Task { return workflows.Task{Code: code, StatusCode: status} }
-	return Job{
+	return Snapshot{
 		ID:  closeID,
 		Now: now,
 		Status: workflows.Status{
@@ -54,18 +54,18 @@ func night() Job {
 	}
 }
 
-func waitingNight() Job {
-	j := night()
+func waitingClose() Snapshot {
+	j := runningClose()
 	why := "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE"
 	w := &workflows.Question{Why: why, Choices: []string{"restart", "decide adopt"}}
 	j.Status.State, j.Status.Summary, j.Status.Question = workflows.Waiting, "2 of 7 steps done; allocate waiting", w
 	j.Status.Steps[3].State, j.Status.Steps[3].Question, j.Status.Steps[3].Detail = workflows.Waiting, w, why
-	j.Notes = []string{"No worker has answered since 02:10:00; trying again. What was started at the service goes on."}
+	j.Notes = []string{"No worker has answered since 02:10:00; retrying. What was started at the service continues."}
 	return j
 }
 
-func batch() Job {
-	return Job{ID: "batch/prod/PBSM_PROFIT_GRP/2026-10-31", Now: now, Status: workflows.Status{
+func waitingBatch() Snapshot {
+	return Snapshot{ID: "batch/prod/PBSM_PROFIT_GRP/2026-10-31", Now: now, Status: workflows.Status{
 		Type: workflows.RunBatchType, Subject: "PBSM_PROFIT_GRP", State: workflows.Waiting, Summary: "held", StartedAt: start,
 		Question: &workflows.Question{Why: "the service holds the run", Choices: []string{"interrupt"}},
 		Batches: []workflows.MemberRun{
@@ -75,8 +75,8 @@ func batch() Job {
 	}}
 }
 
-func longNight() Job {
-	j := Job{ID: closeID, Now: now, Status: workflows.Status{Type: workflows.NightlyCloseType, State: workflows.Running, StartedAt: start}}
+func longClose() Snapshot {
+	j := Snapshot{ID: closeID, Now: now, Status: workflows.Status{Type: workflows.NightlyCloseType, State: workflows.Running, StartedAt: start}}
 	for i := range 60 {
 		state := workflows.Pending
 		switch {
@@ -95,18 +95,18 @@ func longNight() Job {
 func TestLive(t *testing.T) {
 	for _, test := range []struct {
 		name          string
-		job           Job
+		job           Snapshot
 		style         Style
 		width, height int
 	}{
-		{"wide", night(), Style{Unicode: true}, 110, 30},
-		{"narrow", night(), Style{Unicode: true}, 48, 30},
-		{"very_narrow", night(), Style{Unicode: true}, 24, 30},
-		{"ascii", night(), Style{}, 110, 30},
-		{"color", night(), Style{Unicode: true, Color: true}, 70, 30},
-		{"waiting", waitingNight(), Style{Unicode: true}, 80, 40},
-		{"batch", batch(), Style{Unicode: true}, 80, 40},
-		{"long", longNight(), Style{Unicode: true}, 60, 12},
+		{"wide", runningClose(), Style{Unicode: true}, 110, 30},
+		{"narrow", runningClose(), Style{Unicode: true}, 48, 30},
+		{"very_narrow", runningClose(), Style{Unicode: true}, 24, 30},
+		{"ascii", runningClose(), Style{}, 110, 30},
+		{"color", runningClose(), Style{Unicode: true, Color: true}, 70, 30},
+		{"waiting", waitingClose(), Style{Unicode: true}, 80, 40},
+		{"batch", waitingBatch(), Style{Unicode: true}, 80, 40},
+		{"long", longClose(), Style{Unicode: true}, 60, 12},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lines := test.style.Live(test.job, test.width, test.height)
@@ -120,22 +120,21 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// At 2 a.m. a status shows what the web interface shows: that the night is late, and what happened,
-// also what no person did.
-func TestStatusTellsLatenessAndWhatHappened(t *testing.T) {
-	j := waitingNight()
-	j.Status.AtRisk = "late: step allocate is not over, and its deadline is 2026-11-01T05:00:00Z"
+// A status shows what the web interface shows: the risk, and the log.
+func TestSnapshot_showsRiskAndLog(t *testing.T) {
+	j := waitingClose()
+	j.Status.AtRisk = "at risk: step allocate is still running, and its deadline is 2026-11-01T05:00:00Z"
 	j.Status.Log = []workflows.LogEntry{
-		{At: now, What: "not everybody could be told (waiting): night-shift: 404"},
+		{At: now, What: "notification not delivered (waiting): night-shift: 404"},
 		{At: now, By: "ann", What: "allocate: decide skip ignored: it does not apply", Why: "no time"},
 	}
 	text := strings.Join(Style{}.Snapshot(j, 200), "\n")
 	assert.Contains(t, text, j.Status.AtRisk)
-	assert.Contains(t, text, "not everybody could be told (waiting): night-shift: 404")
+	assert.Contains(t, text, "notification not delivered (waiting): night-shift: 404")
 	assert.Contains(t, text, "decide skip ignored: it does not apply, by ann: no time")
 	assert.Less(t, strings.Index(text, "by ann"), strings.Index(text, "starter close restart"), "the commands come last")
 	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.AtRisk)
-	assert.Contains(t, Changes(waitingNight(), j), "note: "+j.Status.AtRisk)
+	assert.Contains(t, Changes(waitingClose(), j), "note: "+j.Status.AtRisk)
 }
 
 func golden(t *testing.T, name string, lines []string) {
@@ -150,12 +149,12 @@ func golden(t *testing.T, name string, lines []string) {
 	assert.Equal(t, string(want), got)
 }
 
-func TestLongNightsKeepWhatMattersNow(t *testing.T) {
-	text := strings.Join(Style{}.Live(longNight(), 60, 12), "\n")
+func TestLive_foldsLongCloses(t *testing.T) {
+	text := strings.Join(Style{}.Live(longClose(), 60, 12), "\n")
 	for _, want := range []string{"30 steps done", "step-30", "step-31", "step-32", "step-40", "26 steps to come"} {
 		assert.Contains(t, text, want)
 	}
-	assert.LessOrEqual(t, len(Style{}.Live(longNight(), 60, 12)), 12)
+	assert.LessOrEqual(t, len(Style{}.Live(longClose(), 60, 12)), 12)
 }
 
 func TestResult(t *testing.T) {
@@ -177,8 +176,8 @@ func TestResult(t *testing.T) {
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
-// The runbook sends people here for what the service said, and what was said to the close.
-func TestWhyAStepFailedIsReadOnAnyTerminal(t *testing.T) {
+// The runbook sends operators here for what the service said, and for the commands.
+func TestResult_showsErrorsInFull(t *testing.T) {
 	result := &workflows.NightlyCloseResult{
 		Pipeline: "nightly-close", Connection: "prod", AsOfDate: "2026-10-31", State: workflows.Failed,
 		Steps: []workflows.StepResult{
@@ -196,12 +195,12 @@ func TestWhyAStepFailedIsReadOnAnyTerminal(t *testing.T) {
   x extract
     given up: report NOPE: HTTP 400 (missing or invalid
     information): "The report code does not exist."`)
-	assert.Equal(t, 1, strings.Count(text, "it is missing"), "what has room is told once")
+	assert.Equal(t, 1, strings.Count(text, "it is missing"), "what the table has room for is shown once")
 	assert.Contains(t, text, "tonight")
 	assert.NotContains(t, strings.Join(Style{}.Result(result, 0), "\n"), "\n  x extract\n")
 }
 
-func TestAFileIsCalledByWhatIsKnownOfIt(t *testing.T) {
+func TestResult_namesFiles(t *testing.T) {
 	file := workflows.FileResult{File: "inbox/gl.csv", FileID: "7", Bytes: 32, Rows: 1, SHA256: "ab12"}
 	assert.Equal(t, []string{"+ file id 7  succeeded", "  inbox/gl.csv  32 B, 1 row", "  SHA-256 ab12"}, Style{}.Result(&file, 80))
 	file.Name = "gl.csv"
@@ -212,21 +211,21 @@ func TestAFileIsCalledByWhatIsKnownOfIt(t *testing.T) {
 	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{Upload: &folder}))
 }
 
-func TestATransferSaysHowFastItIs(t *testing.T) {
+func TestTransfer_showsTheRate(t *testing.T) {
 	assert.Equal(t, "12.4 MB", Style{}.transfer(Transfer{Done: 12_400_000}))
 	text := Style{}.transfer(Transfer{Done: 12_400_000, Total: 40_000_000, Rate: 2_000_000, Left: 14 * time.Second})
 	assert.Contains(t, text, "12.4 MB of 40.0 MB, 2.0 MB/s, 14s left")
 }
 
-func TestChangesSayOnlyWhatIsNew(t *testing.T) {
-	first := Changes(Job{}, night())
+func TestChanges_listsOnlyNews(t *testing.T) {
+	first := Changes(Snapshot{}, runningClose())
 	golden(t, "changes_first", first)
-	assert.Empty(t, Changes(night(), night()))
+	assert.Empty(t, Changes(runningClose(), runningClose()))
 
-	later := night()
+	later := runningClose()
 	later.Transfers = map[string]Transfer{"extra": {Done: 13_000_000, Total: 40_000_000}}
 	later.Now = now.Add(time.Second)
-	assert.Empty(t, Changes(night(), later), "bytes and time are no news for a log")
+	assert.Empty(t, Changes(runningClose(), later), "bytes and time are not news")
 
 	later.Status.Steps[2].State = workflows.Succeeded
 	later.Status.Steps[2].Detail = "file id 5027"
@@ -236,37 +235,37 @@ func TestChangesSayOnlyWhatIsNew(t *testing.T) {
 		"note: No worker answers.",
 		"extra            succeeded  file id 5027",
 		"allocate: restart, by ann: space",
-	}, Changes(night(), later))
+	}, Changes(runningClose(), later))
 	assert.Empty(t, Changes(later, later))
 
-	further := night()
+	further := runningClose()
 	child := further.Children["alloc"]
 	child.Summary = "ongoing, 3 of 4 tasks done"
 	further.Children["alloc"] = child
-	assert.Equal(t, []string{"allocate         running    ongoing, 3 of 4 tasks done"}, Changes(night(), further))
+	assert.Equal(t, []string{"allocate         running    ongoing, 3 of 4 tasks done"}, Changes(runningClose(), further))
 }
 
-func TestAStepWhoseRunIsOverSaysWhatComesNext(t *testing.T) {
-	j := night()
+func TestLive_showsWhatFollowsARunThatEnded(t *testing.T) {
+	j := runningClose()
 	child := j.Children["alloc"]
 	child.StatusCode, child.Summary = "-1", "ended as Failure at ALLOCATE; restart 1 of 2 in 1m0s"
 	j.Children["alloc"] = child
 	assert.Contains(t, strings.Join(Style{}.Live(j, 120, 30), "\n"), "restart 1 of 2 in 1m0s")
 }
 
-func TestAsksCanBeCopied(t *testing.T) {
-	assert.Equal(t, []Ask{{
+func TestQuestions_haveCommandsToCopy(t *testing.T) {
+	assert.Equal(t, []Question{{
 		Subject: "allocate", Why: "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE",
 		Commands: []string{
 			`starter close restart close/prod/nightly-close/2026-10-31 --step allocate --reason "..."`,
 			`starter close decide close/prod/nightly-close/2026-10-31 --step allocate --choice adopt --run-id RUN_ID --reason "..."`,
 		},
-	}}, Asks(waitingNight()))
-	assert.Equal(t, []string{`starter batch interrupt batch/prod/PBSM_PROFIT_GRP/2026-10-31 --reason "..."`}, Asks(batch())[0].Commands)
-	assert.Empty(t, Asks(night()))
+	}}, Questions(waitingClose()))
+	assert.Equal(t, []string{`starter batch interrupt batch/prod/PBSM_PROFIT_GRP/2026-10-31 --reason "..."`}, Questions(waitingBatch())[0].Commands)
+	assert.Empty(t, Questions(runningClose()))
 }
 
-func TestWidths(t *testing.T) {
+func TestWidthAndClip(t *testing.T) {
 	for _, test := range []struct {
 		text  string
 		width int
@@ -288,7 +287,7 @@ func TestWidths(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
+func TestDurationCountAndBytes(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", -time.Second: "0s", 31 * time.Second: "31s", 59*time.Second + 600*time.Millisecond: "1m00s",
 		4*time.Minute + 12*time.Second: "4m12s", 2*time.Hour + 5*time.Minute: "2h05m", 26 * time.Hour: "26h00m",
@@ -303,8 +302,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-func TestRemoteTextCannotSteerTheTerminal(t *testing.T) {
-	j := night()
+func TestLive_removesControlCharacters(t *testing.T) {
+	j := runningClose()
 	j.Status.Summary = "bad \x1b[2J\x07\r\nnews"
 	j.Status.Steps[0].Detail = "x\x1b]0;title\x07y"
 	text := strings.Join(Style{}.Live(j, 100, 30), "\n")
@@ -312,7 +311,7 @@ func TestRemoteTextCannotSteerTheTerminal(t *testing.T) {
 	assert.NotContains(t, text, "\x07")
 }
 
-func TestScreenDrawsOverItself(t *testing.T) {
+func TestScreen_drawsOverItself(t *testing.T) {
 	var out bytes.Buffer
 	width, height := 20, 5
 	s := NewScreen(&out, func() (int, int) { return width, height })
@@ -323,7 +322,7 @@ func TestScreenDrawsOverItself(t *testing.T) {
 	require.NoError(t, s.Draw([]string{strings.Repeat("x", 30), "2", "3", "4", "5"}))
 	text := out.String()
 	assert.True(t, strings.HasPrefix(text, "\r\x1b[2A"), "%q", text)
-	assert.Contains(t, text, strings.Repeat("x", 30), "a long line goes on in the next row")
+	assert.Contains(t, text, strings.Repeat("x", 30), "a long line continues in the next row")
 	assert.Contains(t, text, "2\x1b[K\r\n…\x1b[K\r\n\x1b[J", "two rows, one, and the cut: the last row stays free")
 
 	out.Reset()

@@ -203,9 +203,9 @@ func TestStarter_batch(t *testing.T) {
 		var shown string
 		s.Until("the status shows the retry", func() bool { // until a worker has begun, the exit code differs
 			shown = s.Run("batch", "status", id).Stdout
-			return strings.Contains(shown, "is tried again")
+			return strings.Contains(shown, "is being retried")
 		})
-		require.Contains(t, shown, harness.QuickBatch+" is tried again: ")
+		require.Contains(t, shown, harness.QuickBatch+" is being retried: ")
 		require.Contains(t, shown, "503")
 		require.Len(t, s.JSON(0, "batch", "status", id)["notes"], 1)
 		s.Sim.ClearFaults()
@@ -343,7 +343,7 @@ func TestStarter_noWorkerAnswers(t *testing.T) {
 	s.Worker.Kill()
 	result := s.Want(5, "status", run.GetID())
 	require.Empty(t, result.Stdout)
-	for _, want := range []string{"it runs since", "its last known state is waiting", "a worker last polled", "worker --config pbsm.yaml", "starter status " + run.GetID()} {
+	for _, want := range []string{"it has been running since", "its last known state is waiting", "a worker last polled", "worker --config pbsm.yaml", "starter status " + run.GetID()} {
 		require.Contains(t, result.Stderr, want)
 	}
 	require.Equal(t, 5.0, s.JSON(5, "status", run.GetID())["exit_code"])

@@ -172,7 +172,7 @@ func TestNotify_testCommand(t *testing.T) {
 	for _, channel := range []string{"hook", "box"} {
 		result := n.Run("notify", "test", channel)
 		require.Zero(t, result.Code, "%s", result)
-		require.Contains(t, result.Stdout, channel+" took the message")
+		require.Contains(t, result.Stdout, channel+" accepted the message")
 	}
 	require.Equal(t, []string{"test"}, n.Hook.Events())
 	require.Len(t, n.Box.Mails(), 1)

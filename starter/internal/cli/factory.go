@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Factory is what every command gets: the terminal, the global flags, and what starts a workflow.
+type Factory struct {
+	*Terminal
+	Config    string // path of pbsm.yaml
+	TaskQueue string
+	Output    string
+	Verbose   bool
+	// Launch starts a workflow and follows it, as the options say.
+	Launch func(context.Context, workflows.Input, StartOptions) error
+}
+
+// JSON reports whether the output is one JSON document.
+func (f *Factory) JSON() bool { return f.Output == "json" }
+
+// LoadConfig loads the configuration.
+func (f *Factory) LoadConfig() (*config.Config, error) {
+	cfg, err := config.Load(f.Config, os.Environ())
+	if err != nil {
+		return nil, Usage("%v", err)
+	}
+	return cfg, nil
+}
+
+// PickConnection finds a connection by name; the name may be omitted when there is only one.
+func PickConnection(cfg *config.Config, name string) (string, config.Connection, error) {
+	known := slices.Sorted(maps.Keys(cfg.Connections))
+	if name == "" && len(known) == 1 {
+		name = known[0]
+	}
+	conn, ok := cfg.Connections[name]
+	switch {
+	case ok:
+		return name, conn, nil
+	case name == "":
+		return "", conn, Usage("--connection is missing; the configuration has %s", strings.Join(known, ", "))
+	}
+	return "", conn, Usage("connection %q is not in the configuration, which has %s", name, strings.Join(known, ", "))
+}
+
+// Names lists the keys of a map.
+func Names[T any](from map[string]T) string {
+	if len(from) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(from)), ", ")
+}
+
+// Operator is the name of whoever runs the program.
+func Operator() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return cmp.Or(os.Getenv("USER"), "unknown")
+}

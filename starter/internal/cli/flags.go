@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// StartOptions are the flags of commands that start a workflow.
+type StartOptions struct {
+	Detach bool
+	Wait   bool
+	By     string
+	// Priority is 1 (served first) to 5 (served last), or 0 for Temporal's default.
+	Priority int
+}
+
+// lowestPriority is the last that Temporal has unless its matching.priorityLevels says otherwise.
+const lowestPriority = 5
+
+// AddFlags adds the flags to a command.
+func (o *StartOptions) AddFlags(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.Detach, "detach", false, "print the workflow id and exit")
+	flags.BoolVar(&o.Wait, "wait", false, "keep following while an operator is asked, instead of exit code 3")
+	flags.StringVar(&o.By, "by", Operator(), "`who` starts it")
+	flags.IntVar(&o.Priority, "priority", 0, "`level` in queues that are full: 1 is served first, 5 last (default 3; a backfill has 4)")
+}
+
+// Validate checks the flags.
+func (o *StartOptions) Validate() error {
+	if o.Priority < 0 || o.Priority > lowestPriority {
+		return Usage("--priority %d is not 1 to %d", o.Priority, lowestPriority)
+	}
+	return nil
+}
+
+// ConnectionFlag adds --connection.
+func ConnectionFlag(flags *pflag.FlagSet, connection *string) {
+	flags.StringVarP(connection, "connection", "c", "", "the `connection`, as the worker's configuration names it")
+}
+
+// AsOfFlag adds --as-of.
+func AsOfFlag(flags *pflag.FlagSet, asOf *string) {
+	flags.StringVar(asOf, "as-of", "", "the business `date`, yyyy-mm-dd; it is never today by default")
+}
+
+// DeadlineFlag adds --deadline.
+func DeadlineFlag(flags *pflag.FlagSet, deadline *string) {
+	flags.StringVar(deadline, "deadline", "", "the `time` at which to stop waiting: 05:00, 90m or 2026-11-01T05:00:00-04:00; a run at the service continues")
+}
+
+// Moment reads the value of a flag that is a time: a date and time (RFC 3339), the next such time of day
+// here ("05:00"), or a duration from now ("90m"). Empty is none.
+func Moment(flag, text string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		if !at.After(now) {
+			return time.Time{}, Usage("--%s %s is in the past", flag, text)
+		}
+		return at, nil
+	}
+	at, err := pipeline.ResolveDeadline(now, text, now.Location())
+	if err != nil {
+		return time.Time{}, Usage("--%s: %v; write a date and time like 2026-11-01T05:00:00-04:00", flag, err)
+	}
+	return at, nil
+}
+
+// Pairs reads the values of a flag that are KEY=VALUE. A value may contain "=" and ",".
+func Pairs(flag string, texts []string) (map[string]string, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	values := map[string]string{}
+	var found []string
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		_, twice := values[key]
+		switch {
+		case !ok || key == "":
+			found = append(found, fmt.Sprintf("--%s %q is not KEY=VALUE", flag, text))
+		case twice:
+			found = append(found, fmt.Sprintf("--%s %s is given twice", flag, key))
+		}
+		values[key] = value
+	}
+	return values, FlagProblems(found)
+}
+
+// FlagProblems is the problem of a command line, nil without any.
+func FlagProblems(found []string) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return &Problem{Code: ExitUsage, Message: "the command line has problems", Problems: found}
+}
+
+// neverEmpty are flags whose absence changes what a command does, such as submitting a batch rather than
+// following its run. An empty value, as from an unset variable of a script, does not count as absent.
+var neverEmpty = []string{"again", "exclude-task", "hold-task", "include-task", "key", "run-id", "sha256", "step"}
+
+// checkNotEmpty refuses empty values of flags for which that would be dangerous.
+func checkNotEmpty(flags *pflag.FlagSet) error {
+	var found []string
+	for _, name := range neverEmpty {
+		flag := flags.Lookup(name)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		if text := flag.Value.String(); text == "" || text == "[]" {
+			found = append(found, fmt.Sprintf("--%s is empty: give it a value, or omit it", name))
+		}
+	}
+	return FlagProblems(found)
+}
+
+// Group makes a command that only has subcommands.
+func Group(cmd *cobra.Command, sub ...*cobra.Command) *cobra.Command {
+	cmd.Args = NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(sub...)
+	return cmd
+}
+
+// typos is how many letters of a mistyped command may be wrong for it to be suggested.
+const typos = 2
+
+// NoArgs refuses arguments, and suggests the command that was mistyped.
+func NoArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	p := Usage("%s: unknown command or argument %q", cmd.CommandPath(), args[0])
+	cmd.SuggestionsMinimumDistance = typos
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		p.Next = append(p.Next, "Did you mean: "+cmd.CommandPath()+" "+strings.Join(near, ", "))
+	}
+	p.Next = append(p.Next, cmd.CommandPath()+" --help")
+	return p
+}
+
+// OneArg wants exactly one argument.
+func OneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		p := Usage("%s wants one %s, not %d", cmd.CommandPath(), what, len(args))
+		if len(args) == 1 {
+			p = Usage("%s wants one %s, not an empty text", cmd.CommandPath(), what)
+		}
+		p.Next = []string{cmd.CommandPath() + " --help"}
+		return p
+	}
+}
+
+// Example is an example of a command that stands below a noun and, for an empty noun, below the root.
+func Example(noun, rest string) string {
+	if noun != "" {
+		rest = noun + " " + rest
+	}
+	return "  starter " + rest
+}

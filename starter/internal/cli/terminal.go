@@ -1,0 +1,82 @@
+// Package cli has what every command shares: the terminal, the flags, the problems and their exit codes.
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+// Terminal is where a command writes: results go to Stdout, notes and errors to Stderr.
+type Terminal struct {
+	Stdout, Stderr io.Writer
+	Live           bool // Stdout is a screen that lines can be redrawn on
+	Style          view.Style
+	Size           func() (width, height int)
+}
+
+// NewTerminal finds out what the program's streams can show.
+func NewTerminal(stdout, stderr *os.File) *Terminal {
+	t := &Terminal{Stdout: stdout, Stderr: stderr, Size: func() (int, int) { return 0, 0 }}
+	if !term.IsTerminal(int(stdout.Fd())) || os.Getenv("TERM") == "dumb" {
+		return t
+	}
+	t.Live = true
+	t.Style = view.Style{Color: os.Getenv("NO_COLOR") == "", Unicode: unicodeLocale(os.Getenv)}
+	t.Size = func() (int, int) {
+		width, height, err := term.GetSize(int(stdout.Fd()))
+		if err != nil || width <= 0 || height <= 0 {
+			return 80, 24
+		}
+		return width, height
+	}
+	return t
+}
+
+func unicodeLocale(getenv func(string) string) bool {
+	locale := strings.ToUpper(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")))
+	return strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8")
+}
+
+// Width is the terminal's width, or 0 (no limit) where there is no terminal.
+func (t *Terminal) Width() int {
+	w, _ := t.Size()
+	return w
+}
+
+// Print writes lines to Stdout.
+func (t *Terminal) Print(lines ...string) {
+	for _, line := range lines {
+		_, _ = fmt.Fprintln(t.Stdout, line)
+	}
+}
+
+// Note writes a line to Stderr.
+func (t *Terminal) Note(format string, args ...any) {
+	_, _ = fmt.Fprintf(t.Stderr, format+"\n", args...)
+}
+
+// PrintStamped writes lines with the time, as a log has them.
+func (t *Terminal) PrintStamped(lines []string) {
+	for _, line := range lines {
+		t.Print(time.Now().Format("2006-01-02 15:04:05") + "  " + line)
+	}
+}
+
+// PrintJSON writes a value as a JSON document.
+func (t *Terminal) PrintJSON(v any) {
+	encoder := json.NewEncoder(t.Stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		t.Note("starter: %v", err)
+	}
+}

@@ -1,0 +1,133 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// SendCommand sends a command and returns its result once it took effect.
+func (s *Session) SendCommand(ctx context.Context, id, name string, command workflows.Command) (workflows.CommandResult, error) {
+	note := time.AfterFunc(temporalclient.AnswerTimeout, func() {
+		run, err := s.Describe(ctx, id)
+		if err == nil && s.NoteIdle(ctx, run.TaskQueue) {
+			return
+		}
+		s.Note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the command.")
+	})
+	defer note.Stop()
+	result, err := workflows.SendCommand(ctx, s.Temporal, id, name, command)
+	if err != nil {
+		return result, s.commandProblem(ctx, id, name, err)
+	}
+	return result, nil
+}
+
+// commandProblem says why a command had no effect, or that its effect is unknown.
+func (s *Session) commandProblem(ctx context.Context, id, name string, err error) error {
+	seeStatus := "See its status: starter status " + id
+	var refused *temporal.ApplicationError
+	switch {
+	case errors.As(err, &refused) && refused.Type() != workflows.Refused:
+		return s.takesNoCommand(ctx, id, name, refused)
+	case errors.As(err, &refused):
+		return &cli.Problem{Code: cli.ExitUsage, ID: id, Message: refused.Message(), Next: []string{seeStatus}}
+	case ctx.Err() != nil:
+		return &cli.Problem{
+			Code:    cli.ExitInterrupted,
+			ID:      id,
+			Message: "the " + name + " was sent; its effect was not waited for",
+			Next:    []string{seeStatus},
+		}
+	case NotFound(err):
+		return s.HasEnded(ctx, id)
+	case temporalclient.Unavailable(err):
+		return &cli.Problem{
+			Code:    cli.ExitUnreachable,
+			ID:      id,
+			Message: fmt.Sprintf("Temporal does not answer (%s): it is not known whether the %s arrived, it may be in effect", temporalclient.Reason(err), name),
+			Next:    []string{"See its status before you send it again: starter status " + id, temporalclient.WhatToCheck},
+		}
+	}
+	return fmt.Errorf("%s %s: %w", name, id, err)
+}
+
+// takesNoCommand is the problem of a workflow that does not know a command.
+func (s *Session) takesNoCommand(ctx context.Context, id, name string, refused *temporal.ApplicationError) error {
+	run, err := s.Describe(ctx, id)
+	if err == nil {
+		err = Known(run)
+	}
+	if err != nil {
+		return err
+	}
+	p := &cli.Problem{
+		Code:    cli.ExitUsage,
+		ID:      id,
+		Message: refused.Message(),
+		Next:    []string{"See its status: starter status " + id},
+	}
+	if t, _ := workflows.TypeByName(run.Type); !t.TakesCommands {
+		p.Message = fmt.Sprintf("it is a %s workflow, and only a close or a batch takes %s; any workflow can be cancelled", run.Type, name)
+	}
+	return p
+}
+
+// UnknownChoice refuses a decide without a known choice, and names those that the workflow takes now, or
+// all that there are where no worker answers.
+func UnknownChoice(ctx context.Context, f *cli.Factory, id string, command workflows.Command) error {
+	wrong := "--choice is missing"
+	if command.Choice != "" {
+		wrong = fmt.Sprintf("--choice %q is unknown", command.Choice)
+	}
+	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+	defer cancel()
+	known := "one of " + strings.Join(workflows.ChoiceNames(), ", ")
+	if s, err := Connect(ctx, f); err == nil {
+		defer s.Close()
+		if status, err := s.Status(ctx, id); err == nil {
+			known = openChoices(status, command.Step)
+		}
+	}
+	return cli.Usage("%s: %s", wrong, known)
+}
+
+// openChoices says which choices apply now: for each step with a question, or for the one that is named.
+func openChoices(status workflows.Status, step string) string {
+	var open []string
+	for _, s := range status.Steps {
+		if choices := choicesOf(s.Question); len(choices) > 0 && (step == "" || s.ID == step) {
+			open = append(open, fmt.Sprintf("step %s takes %s", s.ID, strings.Join(choices, ", ")))
+		}
+	}
+	if choices := choicesOf(status.Question); len(choices) > 0 && len(status.Steps) == 0 {
+		open = append(open, "it takes "+strings.Join(choices, ", "))
+	}
+	switch {
+	case len(open) > 0:
+		return strings.Join(open, "; ")
+	case step != "":
+		return fmt.Sprintf("no step %q waits for a decision now", step)
+	}
+	return "nothing waits for a decision now"
+}
+
+func choicesOf(q *workflows.Question) (choices []string) {
+	if q == nil {
+		return nil
+	}
+	for _, c := range q.Choices {
+		if choice, ok := strings.CutPrefix(c, workflows.DecideCommand+" "); ok {
+			choices = append(choices, choice)
+		}
+	}
+	return choices
+}

@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/internal/version"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// CheckServed refuses an input whose connection no worker has, unless there is or was such a workflow.
+func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
+	err := s.Served(ctx, workflows.ConnectionOf(in))
+	if known, ok := in.(interface{ WorkflowID() string }); err != nil && ok && temporalclient.Answers(ctx, s.Temporal, known.WorkflowID()) {
+		return nil
+	}
+	return err
+}
+
+// Start starts a workflow, or finds the one that has its id.
+func (s *Session) Start(ctx context.Context, in workflows.Input, o cli.StartOptions) (workflows.Execution, error) {
+	return workflows.Start(ctx, s.Temporal, in, workflows.StartOptions{
+		TaskQueue: s.TaskQueue,
+		Priority:  o.Priority,
+		By:        o.By,
+		With:      "starter " + version.Version,
+	})
+}
+
+// Announce prints what a start started or found, before it is followed.
+func (s *Session) Announce(run workflows.Execution) {
+	if s.JSON() {
+		return
+	}
+	how := "started"
+	switch {
+	case run.AlreadyDone(): // the demo's, in a folder where it ran before
+		how = "was already done, on " + run.EndedAt.Local().Format(DateTime)
+	case !run.Started:
+		how = "has been running since " + run.StartedAt.Local().Format("Mon 15:04:05") + "; following it"
+	}
+	s.Print(run.ID + " " + how)
+	s.PrintLink(run.ID)
+}
+
+type detachedDocument struct {
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id"`
+	// Attached: it was running already.
+	Attached bool `json:"attached,omitempty"`
+	// AlreadyDone: it had succeeded, and nothing was started.
+	AlreadyDone bool   `json:"already_done,omitempty"`
+	URL         string `json:"url,omitempty"`
+}
+
+// Detached prints the id of a workflow that is not followed, for scripts, and a note for the operator.
+func (s *Session) Detached(ctx context.Context, run workflows.Execution, note string) {
+	if s.JSON() {
+		s.PrintJSON(detachedDocument{
+			WorkflowID:  run.ID,
+			RunID:       run.RunID,
+			Attached:    !run.Started && run.Running(),
+			AlreadyDone: run.AlreadyDone(),
+			URL:         s.Link(run.ID),
+		})
+	} else {
+		s.Print(run.ID)
+		s.PrintLink(run.ID)
+		if note != "" {
+			s.Note("%s", note)
+		}
+	}
+	if run.Running() {
+		s.NoteIdle(ctx, run.TaskQueue)
+	}
+}
+
+// StartNote says what a start found instead of starting a workflow.
+func StartNote(run workflows.Execution) string {
+	switch {
+	case run.AlreadyDone():
+		return "It was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again."
+	case !run.Started:
+		return "It was running already, since " + run.StartedAt.Local().Format("Mon 15:04:05") + "."
+	}
+	return ""
+}
+
+// AlreadyDone shows the result of a workflow that had succeeded before.
+func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in workflows.Input) error {
+	result := workflows.NewResult(run.Type)
+	switch err := s.Temporal.GetWorkflow(ctx, run.ID, run.RunID).Get(ctx, result); {
+	case temporalclient.Unavailable(err):
+		return fmt.Errorf("the result of %s: %w", run.ID, err)
+	case err != nil:
+		return s.End(run, err)
+	}
+	if s.JSON() {
+		document, err := withField(result, "already_done", true)
+		if err != nil {
+			return err
+		}
+		s.PrintJSON(document)
+		return nil
+	}
+	s.Print(run.ID + " was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again.")
+	s.Print(s.Style.Result(result, s.Width())...)
+	switch in.(type) {
+	case workflows.NightlyCloseInput:
+		s.Print("", `To run one of its batches again: starter batch run ... --again "reason"`)
+	case workflows.RunBatchInput:
+		s.Print("", `To run it again, add: --again "reason"`)
+	}
+	return nil
+}
+
+// withField adds a field in front of those of a JSON object.
+func withField(object any, name string, value any) (json.RawMessage, error) {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	field, err := json.Marshal(map[string]any{name: value})
+	if err != nil {
+		return nil, err
+	}
+	rest := text[1:]
+	if string(rest) == "}" {
+		return field, nil
+	}
+	return json.RawMessage(string(field[:len(field)-1]) + "," + string(rest)), nil
+}
+
+// MaxSilence is how long Temporal may be away before the following ends.
+const MaxSilence = 5 * time.Minute
+
+// Await decodes the result once the workflow has ended. It waits while Temporal is away for a short time.
+func (s *Session) Await(ctx context.Context, run workflows.Execution, result any) error {
+	var awaySince time.Time
+	for {
+		err := s.Temporal.GetWorkflow(ctx, run.ID, run.RunID).Get(ctx, result)
+		if ctx.Err() != nil || !temporalclient.Unavailable(err) {
+			return cli.Stopped(ctx, err)
+		}
+		switch {
+		case temporalclient.Answers(ctx, s.Temporal, run.ID): // only the call was cut, as happens in a long night
+			awaySince = time.Time{}
+		case awaySince.IsZero():
+			awaySince = time.Now()
+		case time.Since(awaySince) > MaxSilence:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// End is the problem of a workflow that did not end well, nil for one that did.
+func (s *Session) End(run workflows.Execution, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	comeBack := "Follow it again: starter status " + run.ID + " --follow"
+	if temporalclient.Unavailable(err) {
+		return &cli.Problem{
+			Code:    cli.ExitUnreachable,
+			ID:      run.ID,
+			Message: fmt.Sprintf("Temporal has not answered for %s; the workflow continues when it is back (%v)", MaxSilence, err),
+			Next:    []string{comeBack},
+		}
+	}
+	if ended := (*temporal.WorkflowExecutionError)(nil); !errors.As(err, &ended) {
+		return &cli.Problem{
+			Code:    cli.ExitUnreachable,
+			ID:      run.ID,
+			Message: fmt.Sprintf("its status or result cannot be read here: %v; the workflow itself is not affected", err),
+			Next: []string{
+				"Check the TLS and API key settings, and that the configuration has the encryption keys that the worker's has.",
+				comeBack,
+			},
+		}
+	}
+	p := cli.Ended(run.ID, run.Type, err)
+	if link := s.Link(run.ID); link != "" && p.Code != cli.ExitUsage {
+		p.Next = append(p.Next, link)
+	}
+	return p
+}
+
+// ShowResult prints the result of a workflow.
+func (s *Session) ShowResult(result any) {
+	if s.JSON() {
+		s.PrintJSON(result)
+		return
+	}
+	s.Print(s.Style.Result(result, s.Width())...)
+}

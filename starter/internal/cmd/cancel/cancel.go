@@ -1,0 +1,61 @@
+// Package cancel has starter cancel.
+package cancel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
+)
+
+type options struct {
+	id     string
+	detach bool
+}
+
+// New makes the command, for a noun or, with an empty one, for any workflow.
+func New(f *cli.Factory, noun string) *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "cancel ID",
+		Short: "Cancel a workflow; its run is interrupted",
+		Long: `Cancel a workflow. Its run is interrupted, and the stop awaited; a run that has
+ended is not touched. The exit code is 0 when the workflow has ended, however
+it ended.`,
+		Args:    cli.OneArg("workflow id"),
+		Example: cli.Example(noun, "cancel "+client.ExampleID(noun)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.id = args[0]
+			return client.With(cmd.Context(), f, func(s *client.Session) error { return run(cmd.Context(), s, o) })
+		},
+	}
+	cmd.Flags().BoolVar(&o.detach, "detach", false, "do not wait for its end")
+	return cmd
+}
+
+func run(ctx context.Context, s *client.Session, o options) error {
+	run, err := s.DescribeRunning(ctx, o.id)
+	if err != nil {
+		return err
+	}
+	seeStatus := "See its status: starter status " + o.id
+	switch err := s.Temporal.CancelWorkflow(ctx, o.id, run.RunID); {
+	case client.NotFound(err):
+		return s.HasEnded(ctx, o.id)
+	case err != nil:
+		return fmt.Errorf("cancel %s: %w", o.id, err)
+	case o.detach:
+		s.Detached(ctx, run, "The cancellation was sent. "+seeStatus)
+		return nil
+	}
+	err = s.ReportCancelled(follow.Run(ctx, s, run, true))
+	if p := (*cli.Problem)(nil); ctx.Err() != nil && errors.As(err, &p) && !p.Ended {
+		p.Message, p.Next = "the cancellation was sent; its end was not waited for", []string{seeStatus}
+	}
+	return err
+}

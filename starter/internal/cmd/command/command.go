@@ -1,0 +1,132 @@
+// Package command has the commands that an operator sends to a close or a batch.
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/cancel"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/status"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// All makes the commands below a noun, close or batch: status, cancel, and those that it takes.
+func All(f *cli.Factory, noun string) []*cobra.Command {
+	commands := []*cobra.Command{status.New(f, noun), cancel.New(f, noun)}
+	for _, spec := range workflows.Commands() {
+		if !spec.CloseOnly || noun == workflows.CloseKind {
+			commands = append(commands, newCommand(f, noun, spec))
+		}
+	}
+	return commands
+}
+
+type options struct {
+	id      string
+	spec    workflows.CommandSpec
+	command workflows.Command
+}
+
+func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.Command {
+	o := options{spec: spec}
+	cmd := &cobra.Command{
+		Use:     spec.Name + " ID",
+		Short:   spec.Help,
+		Long:    longHelp(spec),
+		Args:    cli.OneArg("workflow id"),
+		Example: example(noun, spec.Name),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.id = args[0]
+			return run(cmd.Context(), f, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.command.By, "by", cli.Operator(), "`who` sends it")
+	flags.StringVarP(&o.command.Why, "reason", "r", "", "`why`; it is kept in the result")
+	if noun == workflows.CloseKind {
+		flags.StringVar(&o.command.Step, "step", "", "the `step` that is meant, where several could be")
+	}
+	if spec.HasChoice {
+		choices := workflows.ChoiceNames()
+		flags.StringVar(&o.command.Choice, "choice", "", "the `choice`: "+strings.Join(choices, ", "))
+		flags.StringVar(&o.command.RunID, "run-id", "", "the `run` to adopt")
+		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
+	}
+	return cmd
+}
+
+func longHelp(spec workflows.CommandSpec) string {
+	text := spec.Help + "."
+	if spec.Details != "" {
+		text += "\n" + spec.Details
+	}
+	if !spec.HasChoice {
+		return text
+	}
+	text += " starter status ID shows it, and which choices apply:"
+	for _, c := range workflows.Choices() {
+		text += fmt.Sprintf("\n  %-15s  %s", c.Name, c.Help)
+	}
+	return text
+}
+
+// example is harmless where it is copied in a hurry: none submits again what may be running.
+func example(noun, name string) string {
+	e := map[string]struct{ step, flags string }{
+		workflows.InterruptCommand: {"allocate", `--reason "wrong rates loaded"`},
+		workflows.RestartCommand:   {"allocate", `--reason "table space was full"`},
+		workflows.RerunCommand:     {"allocate", `--reason "rates were corrected"`},
+		workflows.DecideCommand:    {"ledger", `--choice retry --reason "the file came late"`},
+		workflows.ApproveCommand:   {"sign-off", `--reason "the figures agree"`},
+	}[name]
+	if noun == workflows.CloseKind {
+		return fmt.Sprintf("  starter close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags)
+	}
+	if name == workflows.DecideCommand {
+		e.flags = `--choice retry --reason "repaired on the service's screens"`
+	}
+	return fmt.Sprintf("  starter batch %s %s \\\n      %s", name, client.ExampleID(noun), e.flags)
+}
+
+type document struct {
+	WorkflowID string `json:"workflow_id"`
+	workflows.CommandResult
+}
+
+func run(ctx context.Context, f *cli.Factory, o options) error {
+	if o.spec.HasChoice {
+		if err := checkChoice(ctx, f, o); err != nil {
+			return err
+		}
+	}
+	return client.With(ctx, f, func(s *client.Session) error {
+		result, err := s.SendCommand(ctx, o.id, o.spec.Name, o.command)
+		if err != nil {
+			return err
+		}
+		if s.JSON() {
+			s.PrintJSON(document{WorkflowID: o.id, CommandResult: result})
+			return nil
+		}
+		s.Print(o.id+": "+result.Message, "Follow it: starter status "+o.id+" --follow")
+		return nil
+	})
+}
+
+func checkChoice(ctx context.Context, f *cli.Factory, o options) error {
+	switch c := o.command; {
+	case c.Choice == workflows.Adopt && c.RunID == "":
+		return cli.Usage("--choice adopt needs the run to follow: --run-id RUN_ID")
+	case c.Choice != workflows.Adopt && c.RunID != "":
+		return cli.Usage("--run-id belongs to --choice adopt")
+	case !slices.Contains(workflows.ChoiceNames(), c.Choice):
+		return client.UnknownChoice(ctx, f, o.id, c)
+	}
+	return nil
+}

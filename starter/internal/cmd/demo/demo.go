@@ -1,0 +1,249 @@
+// Package demo has starter demo.
+package demo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/demo"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+const (
+	connection   = "demo" // the simulator writes its configuration under this name
+	pipelineName = "nightly-close"
+	defaultSpeed = 120 // the batches take half an hour on the simulator's clock
+	readyTimeout = 60 * time.Second
+	logTail      = 25
+)
+
+// New makes the command.
+func New(f *cli.Factory) *cobra.Command {
+	d := &demonstration{Factory: f}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a nightly close here, against a simulated service",
+		Long: `Run last night's close on this machine: Temporal, its web interface, a worker,
+and a simulator of the service are started here and stopped at the end. Files of
+real size are uploaded, batches run, reports are downloaded and checked byte by
+byte.
+
+Then everything keeps running until Ctrl-C, to explore; with CI=true the demo
+stops at once, with exit code 0 only when the close succeeded and its reports
+match the result.`,
+		Example: `  make demo
+  starter demo --pipelines deploy/pipelines --dir /tmp/night`,
+		Args: cli.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&d.bin, "bin-dir", "", "the `folder` of devserver, simulator and worker (default this program's own)")
+	flags.StringVar(&d.pipelines, "pipelines", "deploy/pipelines", "the `folder` of "+pipelineName+".yaml")
+	flags.StringVar(&d.dir, "dir", "", "keep everything (configuration, database, logs, files, reports) in this `folder`")
+	flags.Float64Var(&d.speed, "speed", defaultSpeed, "simulated `seconds` in a real second")
+	return cmd
+}
+
+// demonstration is one run of the demo.
+type demonstration struct {
+	*cli.Factory
+	bin, pipelines, dir string
+	speed               float64
+
+	own       bool // dir is removed at the end
+	processes *demo.Processes
+	asOf      string
+	ui        string
+}
+
+func (d *demonstration) run(ctx context.Context) error {
+	// The programs die with the thread that started them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	definition, err := d.prepare()
+	if err != nil {
+		return err
+	}
+	d.processes = demo.NewProcesses(d.path("logs"))
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	go func() {
+		select {
+		case err := <-d.processes.Ended():
+			fail(&cli.Problem{Code: cli.ExitFailed, Message: err.Error()})
+		case <-ctx.Done():
+		}
+	}()
+	err = d.night(ctx, definition)
+	if err == nil && !inCI() {
+		d.linger(ctx)
+	}
+	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
+		err = p
+	}
+	d.processes.Stop()
+	return d.cleanUp(err)
+}
+
+func inCI() bool { return os.Getenv("CI") == "true" }
+
+func (d *demonstration) path(elements ...string) string {
+	return filepath.Join(append([]string{d.dir}, elements...)...)
+}
+
+// prepare finds what the demo needs and makes its folder.
+func (d *demonstration) prepare() (*pipeline.Pipeline, error) {
+	if d.bin == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the demo's programs: %w", err)
+		}
+		d.bin = filepath.Dir(self)
+	}
+	var found []string
+	for _, name := range []string{"devserver", "simulator", "worker"} {
+		if _, err := os.Stat(filepath.Join(d.bin, name)); err != nil {
+			found = append(found, err.Error())
+		}
+	}
+	definition, err := d.definition()
+	if err != nil {
+		found = append(found, err.Error())
+	}
+	if len(found) > 0 {
+		return nil, &cli.Problem{
+			Code:     cli.ExitUsage,
+			Message:  "the demo is not complete",
+			Problems: found,
+			Next:     []string{"make demo builds everything and starts it."},
+		}
+	}
+	return definition, d.makeFolders()
+}
+
+// definition is the example pipeline. The demo's night begins now, so its times of day become hours from now.
+func (d *demonstration) definition() (*pipeline.Pipeline, error) {
+	file := filepath.Join(d.pipelines, pipelineName+".yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pipeline.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	const fromNow = "8h"
+	shift := func(at *string) {
+		if *at != "" {
+			*at = fromNow
+		}
+	}
+	shift(&p.Deadline)
+	for _, s := range p.Steps {
+		switch s.Kind() {
+		case pipeline.KindUpload:
+			shift(&s.Upload.WaitUntil)
+		case pipeline.KindBatch:
+			shift(&s.Batch.Deadline)
+		case pipeline.KindGroup:
+			shift(&s.Group.Deadline)
+		case pipeline.KindReport:
+			shift(&s.Report.Deadline)
+		}
+	}
+	return p, nil
+}
+
+func (d *demonstration) makeFolders() (err error) {
+	if d.own = d.dir == ""; d.own {
+		d.dir, err = os.MkdirTemp("", "pbsmflow-demo-")
+	} else {
+		d.dir, err = filepath.Abs(d.dir)
+	}
+	for _, folder := range []string{"logs", "inbox", "reports", "pipelines", "service"} {
+		err = errors.Join(err, os.MkdirAll(d.path(folder), 0o755))
+	}
+	return err
+}
+
+// night starts everything, runs the close and checks its reports.
+func (d *demonstration) night(ctx context.Context, definition *pipeline.Pipeline) error {
+	asOf := demo.LastBusinessDay(time.Now())
+	d.asOf = asOf.Format(time.DateOnly)
+	d.say("Last night's close, as of %s. Everything is in %s.", asOf.Format("Monday 2006-01-02"), d.dir)
+	made := make(chan error, 1)
+	go func() { made <- demo.WriteInputs(d.path("inbox"), asOf) }()
+	err := d.startServers(ctx)
+	if err := errors.Join(err, <-made); err != nil {
+		return err
+	}
+	d.say("Made %s and %s rows of input.", view.Count(demo.LedgerRows), view.Count(demo.InstrumentRows))
+	if err := d.startWorker(ctx, definition); err != nil {
+		return err
+	}
+	return client.With(ctx, d.Factory, func(s *client.Session) error {
+		s.UI = d.ui
+		return d.close(ctx, s)
+	})
+}
+
+// say prints a line, to stderr when stdout is for one document.
+func (d *demonstration) say(format string, args ...any) {
+	if d.JSON() {
+		d.Note(format, args...)
+		return
+	}
+	d.Print(fmt.Sprintf(format, args...))
+}
+
+// linger keeps everything running until Ctrl-C, or until a program ends.
+func (d *demonstration) linger(ctx context.Context) {
+	d.say(`
+Everything keeps running until Ctrl-C. From another terminal:
+  export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s
+  %s batch run --connection %s --code PBSM_ALLOC --as-of %s --again "to watch it"
+  %s file list`,
+		os.Getenv("TEMPORAL_ADDRESS"), d.Config, d.program(), connection, d.asOf, d.program())
+	<-ctx.Done()
+	d.say("Stopping.")
+}
+
+func (d *demonstration) program() string {
+	return cmp.Or(os.Args[0], "starter")
+}
+
+// cleanUp removes the folder after a success; after a failure it names it.
+func (d *demonstration) cleanUp(err error) error {
+	if err == nil {
+		if d.own {
+			return os.RemoveAll(d.dir)
+		}
+		d.say("Kept: %s", d.dir)
+		return nil
+	}
+	p := cli.AsProblem(err)
+	if p.Code == cli.ExitInterrupted {
+		p = &cli.Problem{Code: cli.ExitInterrupted, Message: "the demo was stopped, and everything with it"}
+		if d.own {
+			return errors.Join(p, os.RemoveAll(d.dir))
+		}
+		return p
+	}
+	if inCI() {
+		d.Note("%s", demo.Tails(d.path("logs"), logTail))
+	}
+	p.Next = append(p.Next, "Kept: "+d.dir+" (the logs of the programs are in logs)")
+	return p
+}

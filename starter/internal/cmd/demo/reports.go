@@ -1,0 +1,117 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	cmdpipeline "github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/demo"
+	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// close runs the close as starter close does, then checks its reports.
+func (d *demonstration) close(ctx context.Context, s *client.Session) error {
+	in, err := cmdpipeline.CloseInput(connection, pipelineName, d.asOf, cli.Operator())
+	if err != nil {
+		return err
+	}
+	run, err := s.Start(ctx, in, cli.StartOptions{})
+	if err != nil {
+		return err
+	}
+	s.Announce(run)
+	result := &workflows.NightlyCloseResult{}
+	if err := follow.Until(ctx, s, run, false, result); err != nil {
+		return err
+	}
+	if !d.JSON() {
+		s.ShowResult(result)
+	}
+	reports, err := d.verify(result)
+	d.show(s, run, result, reports)
+	return err
+}
+
+// verified is a report on the disk, and whether it matches the result.
+type verified struct {
+	Step string `json:"step"`
+	Path string `json:"path"`
+	demo.Facts
+	// AsReported: the file matches the close's result.
+	AsReported bool `json:"as_reported"`
+}
+
+// verify compares the reports on the disk with what the result says of them.
+func (d *demonstration) verify(result *workflows.NightlyCloseResult) ([]verified, error) {
+	var reports []verified
+	var found []string
+	for _, step := range result.Steps {
+		if step.Report == nil {
+			continue
+		}
+		file := step.Report.File
+		path := d.path(filepath.FromSlash(file.File))
+		facts, err := demo.Inspect(path)
+		same := err == nil && facts == demo.Facts{Bytes: file.Bytes, Rows: file.Rows, SHA256: file.SHA256}
+		switch {
+		case err != nil:
+			found = append(found, err.Error())
+		case !same:
+			found = append(found, fmt.Sprintf("%s holds %+v; the result says %d bytes, %d rows, SHA-256 %s", path, facts, file.Bytes, file.Rows, file.SHA256))
+		}
+		reports = append(reports, verified{Step: step.ID, Path: path, Facts: facts, AsReported: same})
+	}
+	if len(reports) == 0 {
+		found = append(found, "the close made no report")
+	}
+	if len(found) > 0 {
+		return reports, &cli.Problem{Code: cli.ExitFailed, Message: "the reports do not match the result", Problems: found}
+	}
+	return reports, nil
+}
+
+type document struct {
+	Close      *workflows.NightlyCloseResult `json:"close"`
+	Reports    []verified                    `json:"reports"`
+	WorkflowID string                        `json:"workflow_id"`
+	URL        string                        `json:"url"`
+	Dir        string                        `json:"dir"`
+}
+
+func (d *demonstration) show(s *client.Session, run workflows.Execution, result *workflows.NightlyCloseResult, reports []verified) {
+	if d.JSON() {
+		d.PrintJSON(document{Close: result, Reports: reports, WorkflowID: run.ID, URL: s.Link(run.ID), Dir: d.dir})
+		return
+	}
+	d.Print("")
+	d.Print(reportLines(reports, d.Width())...)
+	d.Print("", "The close in the web interface: "+s.Link(run.ID))
+}
+
+// reportLines is a table where it fits, else a paragraph for each report.
+func reportLines(reports []verified, width int) []string {
+	rows := [][]string{{"REPORT", "ROWS", "BYTES", "CHECKED", "SHA-256"}}
+	var paragraphs []string
+	for _, r := range reports {
+		checked := "as reported"
+		if !r.AsReported {
+			checked = "DIFFERS"
+		}
+		rows = append(rows, []string{r.Path, view.Count(r.Rows), view.Count(r.Bytes), checked, r.SHA256})
+		paragraphs = append(paragraphs, r.Path,
+			fmt.Sprintf("  %s rows, %s bytes, %s", view.Count(r.Rows), view.Count(r.Bytes), checked), "  SHA-256 "+r.SHA256)
+	}
+	table := view.Table([]view.Column{{}, {Right: true}, {Right: true}, {}, {}}, rows, 0)
+	for _, line := range table {
+		if width > 0 && view.Width(line) > width {
+			return paragraphs
+		}
+	}
+	return table
+}

@@ -1,0 +1,124 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	cmdpipeline "github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+type devserverReady struct {
+	Address   string `json:"address"`
+	UI        string `json:"ui"`
+	Namespace string `json:"namespace"`
+}
+
+func (d *demonstration) startServers(ctx context.Context) error {
+	if err := d.isolate(); err != nil {
+		return err
+	}
+	server, err := d.processes.Start(filepath.Join(d.bin, "devserver"), os.Environ(), "--port", "0", "--ui-port", "0", "--db", d.path("temporal.db"))
+	if err != nil {
+		return err
+	}
+	simulator, err := d.processes.Start(filepath.Join(d.bin, "simulator"), os.Environ(),
+		"--write-config", d.dir, "--dir", d.path("service"), "--speed", strconv.FormatFloat(d.speed, 'g', -1, 64))
+	if err != nil {
+		return err
+	}
+	var temporal devserverReady
+	var service struct {
+		BaseURL string `json:"base_url"`
+	}
+	if err := errors.Join(server.Ready(ctx, readyTimeout, &temporal), simulator.Ready(ctx, readyTimeout, &service)); err != nil {
+		return err
+	}
+	d.ui = temporal.UI
+	d.say("Temporal runs at %s, its web interface at %s, the simulated service at %s.", temporal.Address, temporal.UI, service.BaseURL)
+	return errors.Join(os.Setenv("TEMPORAL_ADDRESS", temporal.Address), os.Setenv("TEMPORAL_NAMESPACE", temporal.Namespace))
+}
+
+// isolate removes settings for other servers and services from the environment.
+func (d *demonstration) isolate() error {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "TEMPORAL_") || strings.HasPrefix(name, "PBSM_") {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	d.Config, d.TaskQueue = d.path("pbsm.yaml"), workflows.TaskQueue
+	empty := d.path("temporal.toml")
+	return errors.Join(os.WriteFile(empty, nil, 0o600), os.Setenv("TEMPORAL_CONFIG_FILE", empty))
+}
+
+func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pipeline) error {
+	health, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if err := d.completeConfig(health, definition); err != nil {
+		return err
+	}
+	worker, err := d.processes.Start(filepath.Join(d.bin, "worker"), append(os.Environ(), "PBSM_CONFIG="+d.Config))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for !cli.Healthy(ctx, "http://"+health+"/readyz") {
+		select {
+		case <-worker.Done():
+			return &cli.Problem{Code: cli.ExitFailed, Message: "the worker did not start"}
+		case <-ctx.Done():
+			return fmt.Errorf("the worker is not ready: %w", context.Cause(ctx))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// completeConfig adds what the worker needs to the simulator's connection.
+func (d *demonstration) completeConfig(health string, definition *pipeline.Pipeline) error {
+	text, err := cmdpipeline.YAML(definition)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.path("pipelines", pipelineName+".yaml"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(d.Config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, `
+stores:
+  inbox: {url: %q}
+  reports: {url: %q}
+worker:
+  health: %q
+  pipelines: %q
+  stop_timeout: 5s
+  poll: {min: 250ms, max: 1s}
+`, "file://"+d.path("inbox"), "file://"+d.path("reports"), health, d.path("pipelines"))
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,155 @@
+// Package deployment has starter deployment.
+package deployment
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	sdk "go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+type options struct {
+	name    string
+	buildID string
+	percent float32
+}
+
+// New makes the command.
+func New(f *cli.Factory) *cobra.Command {
+	var o options
+	cmd := cli.Group(&cobra.Command{
+		Use:   "deployment",
+		Short: "See the workers' versions, and choose that of new closes",
+		Example: `  starter deployment list
+  starter deployment promote 1-2-3 --percent 10
+  starter deployment promote 1-2-3`,
+	}, newList(f, &o), newPromote(f, &o))
+	name := cmp.Or(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), "pbsmflow")
+	cmd.PersistentFlags().StringVar(&o.name, "deployment", name, "the workers' TEMPORAL_DEPLOYMENT_`NAME`")
+	return cmd
+}
+
+func newList(f *cli.Factory, o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the versions: the current one, and which may be stopped",
+		Args:    cli.NoArgs,
+		Example: "  starter deployment list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return client.With(cmd.Context(), f, func(s *client.Session) error { return list(cmd.Context(), s, o.name) })
+		},
+	}
+}
+
+func newPromote(f *cli.Factory, o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "promote BUILD_ID",
+		Short: "Start new closes on a version; those that run end on theirs",
+		Long: `Start new closes and batches on a version; those that run end on theirs. With
+--percent only that share of them: to try a version out first.
+
+It is refused while no worker of the version polls a task queue that the current
+version has, for instance because its configuration lacks a connection.`,
+		Example: "  starter deployment promote 1-2-3 --percent 10",
+		Args:    cli.OneArg("build id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.buildID = args[0]
+			if o.percent <= 0 || o.percent > 100 {
+				return cli.Usage("--percent %g is not more than 0 and at most 100", o.percent)
+			}
+			return client.With(cmd.Context(), f, func(s *client.Session) error { return promote(cmd.Context(), s, *o) })
+		},
+	}
+	cmd.Flags().Float32Var(&o.percent, "percent", 100, "`share` of the new ones that start on it; 100 makes it the current version")
+	return cmd
+}
+
+func promote(ctx context.Context, s *client.Session, o options) (err error) {
+	handle := s.Temporal.WorkerDeploymentClient().GetHandle(o.name)
+	if o.percent < 100 {
+		_, err = handle.SetRampingVersion(ctx, sdk.WorkerDeploymentSetRampingVersionOptions{BuildID: o.buildID, Percentage: o.percent})
+	} else {
+		_, err = handle.SetCurrentVersion(ctx, sdk.WorkerDeploymentSetCurrentVersionOptions{BuildID: o.buildID})
+	}
+	if err != nil {
+		return cli.OrUnavailable(err, &cli.Problem{
+			Code:    cli.ExitFailed,
+			Message: fmt.Sprintf("version %s of %s cannot be promoted: %v", o.buildID, o.name, err),
+			Next:    []string{"See the versions: starter deployment list --deployment " + o.name},
+		})
+	}
+	return list(ctx, s, o.name)
+}
+
+// version is a version of the workers.
+type version struct {
+	BuildID string `json:"build_id"`
+	// State is current, ramping, draining, drained or inactive.
+	State   string    `json:"state"`
+	Percent float32   `json:"percent,omitempty"`
+	Created time.Time `json:"created"`
+}
+
+func (v version) text() string {
+	switch v.State {
+	case "current":
+		return "current: new closes start on it"
+	case "ramping":
+		return fmt.Sprintf("ramping: %g %% of new closes start on it", v.Percent)
+	case "draining":
+		return "draining: closes that started on it still run; its workers are needed"
+	case "drained":
+		return "drained: its workers may be stopped"
+	}
+	return "inactive: nothing has started on it"
+}
+
+func list(ctx context.Context, s *client.Session, name string) error {
+	described, err := s.Temporal.WorkerDeploymentClient().GetHandle(name).Describe(ctx, sdk.WorkerDeploymentDescribeOptions{})
+	switch {
+	case client.NotFound(err):
+		return &cli.Problem{
+			Code:    cli.ExitUsage,
+			Message: fmt.Sprintf("there is no deployment %s in namespace %s", name, s.Namespace),
+			Next:    []string{"Workers that are started with TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID create it."},
+		}
+	case err != nil:
+		return fmt.Errorf("describe deployment %s: %w", name, err)
+	}
+	versions := []version{}
+	var rows [][]string
+	for _, summary := range described.Info.VersionSummaries {
+		v := newVersion(summary, described.Info.RoutingConfig)
+		versions = append(versions, v)
+		rows = append(rows, []string{v.BuildID, v.Created.Local().Format("2006-01-02 15:04"), v.text()})
+	}
+	if s.JSON() {
+		s.PrintJSON(map[string]any{"deployment": name, "versions": versions})
+		return nil
+	}
+	s.Print(view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
+	return nil
+}
+
+func newVersion(summary sdk.WorkerDeploymentVersionSummary, routing sdk.WorkerDeploymentRoutingConfig) version {
+	v := version{BuildID: summary.Version.BuildID, State: "inactive", Created: summary.CreateTime}
+	switch {
+	case routing.CurrentVersion != nil && *routing.CurrentVersion == summary.Version:
+		v.State = "current"
+	case routing.RampingVersion != nil && *routing.RampingVersion == summary.Version:
+		v.State, v.Percent = "ramping", routing.RampingVersionPercentage
+	case summary.DrainageStatus == sdk.WorkerDeploymentVersionDrainageStatusDraining:
+		v.State = "draining"
+	case summary.DrainageStatus == sdk.WorkerDeploymentVersionDrainageStatusDrained:
+		v.State = "drained"
+	}
+	return v
+}

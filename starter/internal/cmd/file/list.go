@@ -1,0 +1,93 @@
+package file
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+type listOptions struct{ connection, stripe string }
+
+type listedFile struct {
+	ID         string `json:"file_id"`
+	Name       string `json:"name"`
+	UploadDate string `json:"upload_date"` // the service's text; it has no time zone
+	Stripe     string `json:"stripe"`
+}
+
+func newList(f *cli.Factory) *cobra.Command {
+	var o listOptions
+	cmd := &cobra.Command{
+		Use:   "list --connection C",
+		Short: "List the files of the service",
+		Long: `List the files of the service. This calls the service directly, with the
+configuration here.`,
+		Example: `  starter file list --connection prod --config pbsm.yaml`,
+		Args:    cli.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return list(cmd.Context(), f, o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.connection, "connection", "c", "", "the `connection`, as the configuration here names it")
+	flags.StringVar(&o.stripe, "stripe", "default", "the `stripe` to list")
+	return cmd
+}
+
+func list(ctx context.Context, f *cli.Factory, o listOptions) error {
+	files, err := listFiles(ctx, f, o)
+	if err != nil {
+		return err
+	}
+	if f.JSON() {
+		f.PrintJSON(map[string]any{"files": files})
+		return nil
+	}
+	f.Print(table(files, f.Width())...)
+	return nil
+}
+
+func listFiles(ctx context.Context, f *cli.Factory, o listOptions) ([]listedFile, error) {
+	cfg, err := f.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	name, conn, err := cli.PickConnection(cfg, o.connection)
+	if err != nil {
+		return nil, err
+	}
+	service, err := pbsm.New(conn.Client())
+	if err != nil {
+		return nil, cli.Usage("connection %s: %v", name, err)
+	}
+	listed, err := service.ListFiles(ctx, o.stripe)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, &cli.Problem{
+			Code:    cli.ExitFailed,
+			Message: fmt.Sprintf("connection %s: %v", name, err),
+			Next:    []string{"See what is wrong: starter doctor --connection " + name},
+		}
+	}
+	files := make([]listedFile, 0, len(listed))
+	for _, one := range listed {
+		files = append(files, listedFile{ID: one.ID, Name: one.Name, UploadDate: one.UploadDate, Stripe: one.StripeName})
+	}
+	return files, nil
+}
+
+func table(files []listedFile, width int) []string {
+	if len(files) == 0 {
+		return []string{"no files"}
+	}
+	rows := [][]string{{"ID", "UPLOADED", "STRIPE", "NAME"}}
+	for _, one := range files {
+		rows = append(rows, []string{one.ID, one.UploadDate, one.Stripe, one.Name})
+	}
+	return view.Table([]view.Column{{Right: true}, {Optional: true}, {Optional: true}, {}}, rows, width)
+}

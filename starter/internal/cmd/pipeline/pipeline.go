@@ -1,0 +1,141 @@
+// Package pipeline has starter pipeline.
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+// New makes the command.
+func New(f *cli.Factory) *cobra.Command {
+	return cli.Group(&cobra.Command{
+		Use:     "pipeline",
+		Short:   "Check pipeline definitions",
+		Example: `  starter pipeline check nightly-close.yaml --as-of 2026-10-31`,
+	}, newCheck(f))
+}
+
+type options struct{ file, asOf, connection string }
+
+func newCheck(f *cli.Factory) *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Report every problem of a definition, or show its plan",
+		Long: `Report every problem of a definition with its line, or show its plan: the steps,
+what they need, and with --as-of their values for that date. Nothing is
+contacted.`,
+		Example: `  starter pipeline check nightly-close.yaml --as-of 2026-10-31`,
+		Args:    cli.OneArg("file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.file = args[0]
+			return check(f, o)
+		},
+	}
+	cli.AsOfFlag(cmd.Flags(), &o.asOf)
+	cmd.Flags().StringVarP(&o.connection, "connection", "c", "", "the `connection` that templates see")
+	return cmd
+}
+
+func check(f *cli.Factory, o options) error {
+	text, err := os.ReadFile(o.file)
+	if err != nil {
+		return cli.Usage("the pipeline: %v", err)
+	}
+	p, err := parse(text, o.asOf, o.connection)
+	if err != nil {
+		problem := cli.AsProblem(err)
+		problem.Message = o.file + ": " + problem.Message
+		return problem
+	}
+	if f.JSON() {
+		f.PrintJSON(map[string]any{"valid": true, "as_of_date": o.asOf, "pipeline": p})
+		return nil
+	}
+	lines, err := planLines(p, o.asOf, f.Width())
+	if err != nil {
+		return err
+	}
+	f.Print(lines...)
+	return nil
+}
+
+// planLines shows a pipeline: an overview, then the values of each step.
+func planLines(p *pipeline.Pipeline, asOf string, width int) ([]string, error) {
+	head := p.Name + ": " + view.Plural(len(p.Steps), "step")
+	for _, fact := range []struct{ name, value string }{
+		{"as of", asOf}, {"calendar", p.Calendar}, {"times of", p.TimeZone}, {"deadline", p.Deadline},
+	} {
+		if fact.value != "" {
+			head += ", " + fact.name + " " + fact.value
+		}
+	}
+	rows := [][]string{{"STEP", "KIND", "AFTER", "DESCRIPTION"}}
+	for _, s := range p.Steps {
+		after := "-"
+		if len(s.Needs) > 0 {
+			after = strings.Join(s.Needs, ", ")
+		}
+		rows = append(rows, []string{s.ID, string(s.Kind()), after, s.Description})
+	}
+	lines := append([]string{head, ""}, view.Table([]view.Column{{}, {}, {}, {}}, rows, width)...)
+	for _, s := range p.Steps {
+		s.Description, s.Needs = "", nil
+		values, err := stepValues(s)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, "", s.ID)
+		for line := range strings.Lines(values) {
+			lines = append(lines, "  "+strings.TrimRight(line, "\n"))
+		}
+	}
+	return lines, nil
+}
+
+// stepValues is what a step does, as YAML in the order of its documentation.
+func stepValues(s pipeline.Step) (string, error) {
+	text, err := YAML(s)
+	if err != nil {
+		return "", fmt.Errorf("show step %s: %w", s.ID, err)
+	}
+	start := strings.Index(text, string(s.Kind())+":")
+	return text[max(start, 0):], nil
+}
+
+// YAML writes a value that has a JSON form as YAML, in the same order.
+func YAML(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(text, &node); err != nil {
+		return "", err
+	}
+	plainStyle(&node)
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	err = encoder.Encode(&node)
+	return out.String(), err
+}
+
+// plainStyle removes JSON's braces and quotes. A string that YAML would read as something else keeps its
+// quotes because of its tag.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
+}

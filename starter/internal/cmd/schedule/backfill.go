@@ -1,0 +1,166 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	sdk "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/internal/version"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+type backfillOptions struct {
+	from, to string
+	dryRun   bool
+}
+
+func newBackfill(f *cli.Factory) *cobra.Command {
+	var o backfillOptions
+	cmd := &cobra.Command{
+		Use:   "backfill ID --from DATE --to DATE",
+		Short: "Run past nights, one after the other",
+		Long: `Run past nights, one after the other, each for its own as-of date. Dates are the
+local ones on which the nights begin, both included. A night that succeeded is
+not run again. It works on a paused schedule, too.
+
+A backfill is a schedule of its own, ID/backfill/FROM..TO: tonight's close does
+not wait for it, is not paused by it, and is served first where both need the
+same. Delete it to cancel the nights that have not begun: starter schedule
+delete. Temporal forgets it a week after its last night.`,
+		Example: "  starter schedule backfill " + exampleID + " \\\n      --from 2026-11-02 --to 2026-11-06 --dry-run",
+		Args:    cli.OneArg("schedule id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			first, last, err := o.dates()
+			if err != nil {
+				return err
+			}
+			return withSchedule(cmd.Context(), f, args[0], func(s existing) error {
+				return s.backfill(cmd.Context(), first, last, o.dryRun)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&o.from, "from", "", "the `date` of the first night")
+	cmd.Flags().StringVar(&o.to, "to", "", "the `date` of the last night")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only show the nights")
+	return cmd
+}
+
+// maxBackfill is how many days are backfilled at once: Temporal buffers 1,000 starts.
+const maxBackfill = 366
+
+func (o backfillOptions) dates() (first, last time.Time, err error) {
+	var found []string
+	parse := func(flag, text string) time.Time {
+		date, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			found = append(found, fmt.Sprintf("--%s %q is not a date; write it like 2026-10-31", flag, text))
+		}
+		return date
+	}
+	first, last = parse("from", o.from), parse("to", o.to)
+	switch days := last.Sub(first).Hours() / 24; {
+	case len(found) > 0:
+	case days < 0:
+		found = append(found, fmt.Sprintf("--to %s is before --from %s", o.to, o.from))
+	case days >= maxBackfill:
+		found = append(found, fmt.Sprintf("from %s to %s is more than %d days", o.from, o.to, maxBackfill))
+	}
+	return first, last, cli.FlagProblems(found)
+}
+
+// plan is that of the schedule, by the calendars that are known here.
+func (s existing) plan() (workflows.ScheduledCloseInput, *calendar.Plan, error) {
+	var in workflows.ScheduledCloseInput
+	if err := s.MemoField(s.description.Memo, workflows.ScheduleInputMemo, &in); err != nil {
+		return in, nil, cli.Usage("%v", err)
+	}
+	known, err := config.LoadSchedules(s.Config, os.Environ())
+	if err != nil {
+		return in, nil, cli.Usage("%v", err)
+	}
+	plan, err := known.Calendars.Compile(rule(in))
+	if err != nil {
+		return in, nil, &cli.Problem{Code: cli.ExitUsage, Message: "its nights are not known here", Problems: problem.Texts(err)}
+	}
+	return in, plan, nil
+}
+
+func (s existing) backfill(ctx context.Context, first, last time.Time, dryRun bool) error {
+	in, plan, err := s.plan()
+	if err != nil {
+		return err
+	}
+	shown := nights{ID: s.id, Rule: in, verdicts: plan.Between(first, last)}
+	count, err := countPast(shown.verdicts)
+	switch {
+	case err != nil:
+		return err
+	case count == 0:
+		return cli.Usage("there is no night from %s to %s", first.Format(time.DateOnly), last.Format(time.DateOnly))
+	case dryRun:
+		shown.print(s.Factory, "")
+		return nil
+	}
+	past := sdk.ScheduleBackfill{
+		Start:   midnight(first, plan.Location()),
+		End:     midnight(last.AddDate(0, 0, 1), plan.Location()).Add(-time.Second),
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
+	}
+	own := backfillSchedule(s.id, s.description, in, plan, past)
+	_, err = s.Temporal.ScheduleClient().Create(ctx, own)
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) { // the same nights again: those that failed are run again
+		err = s.Temporal.ScheduleClient().GetHandle(ctx, own.ID).Backfill(ctx, sdk.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill})
+	}
+	if err != nil {
+		return fmt.Errorf("backfill %s: %w", s.id, err)
+	}
+	shown.ID = own.ID
+	shown.print(s.Factory, "runs "+view.Plural(count, "night")+", one after the other")
+	return nil
+}
+
+// countPast counts the nights, and refuses one that has not begun.
+func countPast(verdicts []calendar.Verdict) (count int, err error) {
+	for _, v := range verdicts {
+		if v.Night == nil {
+			continue
+		}
+		count++
+		if v.Night.Start.After(time.Now()) {
+			return count, cli.Usage("the night of %s has not begun; a backfill is for past nights", v.Date.Format("Mon 2006-01-02"))
+		}
+	}
+	return count, nil
+}
+
+// backfillSchedule is a schedule beside the original that has nothing but a past, and the lower priority.
+// The original has the nights that the clocks skip only from its creation on.
+func backfillSchedule(id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past sdk.ScheduleBackfill) sdk.ScheduleOptions {
+	spec := *description.Schedule.Spec
+	spec.EndAt = past.End
+	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(plan, past.Start, past.End)...)
+	action := *description.Schedule.Action.(*sdk.ScheduleWorkflowAction)
+	action.Priority = workflows.Priority(in.Connection, workflows.BackfillPriority)
+	return sdk.ScheduleOptions{
+		ID:               workflows.BackfillID(id, past.Start.Format(time.DateOnly), past.End.Format(time.DateOnly)),
+		Spec:             spec,
+		Action:           &action,
+		Overlap:          past.Overlap,
+		ScheduleBackfill: []sdk.ScheduleBackfill{past},
+		Note:             "a backfill: delete it to cancel the nights that have not begun",
+		Memo:             map[string]any{workflows.ScheduleInputMemo: in, "created_with": "starter " + version.Version},
+	}
+}

@@ -1,0 +1,171 @@
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	sdk "go.temporal.io/sdk/client"
+
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+func newList(f *cli.Factory) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the schedules, their next nights and last outcomes",
+		Long: `List the schedules: the next night of each, and the outcome of its last
+scheduled time. One that was just created can take a few seconds to appear.
+Scheduled times that were not started are counted: backfill their nights.`,
+		Example: `  starter schedule list --output json`,
+		Args:    cli.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return list(cmd.Context(), f) },
+	}
+}
+
+// document is a schedule in the list's JSON.
+type document struct {
+	ID     string                        `json:"schedule_id"`
+	Paused bool                          `json:"paused"`
+	Note   string                        `json:"note,omitempty"`
+	Rule   workflows.ScheduledCloseInput `json:"rule"`
+	Next   *night                        `json:"next,omitempty"`
+	// Unplanned says why the next night is not known here.
+	Unplanned string `json:"unplanned,omitempty"`
+	Last      string `json:"last,omitempty"`
+	LastID    string `json:"last_workflow_id,omitempty"`
+	// MissedCatchUp and SkippedOverlap count scheduled times that were not started: those past the catch-up
+	// window, and those at which the one before was still running.
+	MissedCatchUp  int `json:"missed_catch_up"`
+	SkippedOverlap int `json:"skipped_overlap"`
+
+	next string
+}
+
+func list(ctx context.Context, f *cli.Factory) error {
+	known, err := config.LoadSchedules(f.Config, os.Environ())
+	if err != nil {
+		return cli.Usage("%v", err)
+	}
+	return client.With(ctx, f, func(s *client.Session) error {
+		documents, err := schedules(ctx, s, known.Calendars)
+		switch {
+		case err != nil:
+			return err
+		case s.JSON():
+			s.PrintJSON(map[string]any{"schedules": documents})
+		case len(documents) == 0:
+			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: starter schedule create --help")
+		default:
+			s.Print(s.Style.Schedules(shown(documents), s.Width())...)
+		}
+		return nil
+	})
+}
+
+func shown(documents []document) (list []view.Schedule) {
+	for _, d := range documents {
+		next := cmp.Or(d.next, d.Unplanned)
+		if d.Paused && d.next != "" {
+			next = "(would be " + d.next + ")"
+		}
+		list = append(list, view.Schedule{
+			ID:      d.ID,
+			Paused:  d.Paused,
+			Next:    next,
+			Last:    d.Last,
+			Note:    d.Note,
+			Missed:  d.MissedCatchUp,
+			Skipped: d.SkippedOverlap,
+		})
+	}
+	return list
+}
+
+func schedules(ctx context.Context, s *client.Session, known calendar.Calendars) ([]document, error) {
+	documents := []document{}
+	iterator, err := s.Temporal.ScheduleClient().List(ctx, sdk.ScheduleListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list the schedules: %w", err)
+	}
+	for iterator.HasNext() {
+		entry, err := iterator.Next()
+		if err != nil {
+			return nil, fmt.Errorf("list the schedules: %w", err)
+		}
+		if entry.WorkflowType.Name != workflows.ScheduledCloseType {
+			continue
+		}
+		// The list lags behind; the schedule itself does not.
+		description, err := s.Temporal.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
+		if client.NotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("describe %s: %w", entry.ID, err)
+		}
+		documents = append(documents, newDocument(ctx, s, known, entry.ID, description))
+	}
+	return documents, nil
+}
+
+func newDocument(ctx context.Context, s *client.Session, known calendar.Calendars, id string, description *sdk.ScheduleDescription) document {
+	state, info := description.Schedule.State, description.Info
+	d := document{
+		ID:             id,
+		Paused:         state.Paused,
+		Note:           state.Note,
+		MissedCatchUp:  info.NumActionsMissedCatchupWindow,
+		SkippedOverlap: info.NumActionsSkippedOverlap,
+	}
+	if err := s.MemoField(description.Memo, workflows.ScheduleInputMemo, &d.Rule); err != nil {
+		d.Unplanned = err.Error()
+	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
+		d.Unplanned = "not known here: " + strings.Join(problem.Texts(err), "; ")
+	} else if parsed, _ := workflows.ParseID(id); !parsed.IsBackfill() { // a backfill has no next night
+		d.setNext(plan)
+	}
+	if n := len(info.RecentActions); n > 0 && info.RecentActions[n-1].StartWorkflowResult != nil {
+		d.LastID = info.RecentActions[n-1].StartWorkflowResult.WorkflowID
+		d.Last = outcome(ctx, s, d.LastID)
+	}
+	return d
+}
+
+func (d *document) setNext(plan *calendar.Plan) {
+	for _, v := range plan.From(time.Now(), 1) {
+		if n := v.Night; n != nil {
+			next := newNight(v)
+			d.Next, d.next = &next, n.Start.Format("Mon 2006-01-02 15:04 MST")+", as of "+n.AsOf.Format("Mon 2006-01-02")
+		}
+	}
+}
+
+// outcome is that of a scheduled time, in a line.
+func outcome(ctx context.Context, s *client.Session, id string) string {
+	run, err := workflows.Describe(ctx, s.Temporal, id)
+	if err != nil {
+		return id
+	}
+	if summary := run.EndSummary(s.Payloads); summary != "" {
+		return summary
+	}
+	known := fmt.Sprintf("%s (%s)", id, client.StatusText(run.Status))
+	if run.Status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
+		return known
+	}
+	// It ended before it had a summary: its night could not be planned.
+	p := cli.Ended(id, workflows.ScheduledCloseType, s.Temporal.GetWorkflow(ctx, id, run.RunID).Get(ctx, nil))
+	return known + ": " + cmp.Or(strings.Join(p.Problems, "; "), p.Message)
+}

@@ -1,0 +1,176 @@
+// Package follow shows the progress of a workflow until it ends or waits for an operator.
+package follow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Launch connects, starts a workflow and follows it to its end, or does not, as the options say.
+func Launch(ctx context.Context, f *cli.Factory, in workflows.Input, o cli.StartOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return client.With(ctx, f, func(s *client.Session) error {
+		if err := s.CheckServed(ctx, in); err != nil {
+			return err
+		}
+		return Start(ctx, s, in, o)
+	})
+}
+
+// Start starts a workflow or attaches to it, and follows it unless the options say otherwise.
+func Start(ctx context.Context, s *client.Session, in workflows.Input, o cli.StartOptions) error {
+	run, err := s.Start(ctx, in, o)
+	switch {
+	case err != nil:
+		return err
+	case o.Detach: // scripts take the id from it, also where there is nothing to start
+		s.Detached(ctx, run, client.StartNote(run))
+		return nil
+	case run.AlreadyDone():
+		return s.AlreadyDone(ctx, run, in)
+	}
+	s.Announce(run)
+	return Run(ctx, s, run, o.Wait)
+}
+
+// Run shows the progress of a workflow until it ends, waits for an operator (unless wait is set), or ctx
+// ends; then it shows the result.
+func Run(ctx context.Context, s *client.Session, run workflows.Execution, wait bool) error {
+	result := workflows.NewResult(run.Type)
+	if err := Until(ctx, s, run, wait, result); err != nil {
+		return err
+	}
+	s.ShowResult(result)
+	return nil
+}
+
+// Until is Run without showing the result, which it decodes.
+func Until(ctx context.Context, s *client.Session, run workflows.Execution, wait bool, result any) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	ends := make(chan error, 1)
+	go func() { ends <- s.Await(watching, run, result) }()
+	snapshots := make(chan view.Snapshot)
+	w := &watch{Session: s, run: run, answered: time.Now()}
+	go w.loop(watching, snapshots)
+
+	show := newProgress(s)
+	defer show.keep()
+	tick := time.NewTicker(pace(s))
+	defer tick.Stop()
+	latest := view.Snapshot{ID: run.ID, Now: time.Now()}
+	for {
+		select {
+		case <-ctx.Done():
+			return notFollowed(ctx, run.ID)
+		case err := <-ends:
+			if errors.Is(err, context.Canceled) { // the waiting was cancelled, not the workflow
+				return notFollowed(ctx, run.ID)
+			}
+			show.clear()
+			return s.End(run, err)
+		case latest = <-snapshots:
+			show.update(latest)
+			if latest.Status.State == workflows.Waiting && !wait {
+				show.clear()
+				return waits(s, latest)
+			}
+		case <-tick.C:
+			latest.Now = time.Now()
+			show.update(latest)
+		}
+	}
+}
+
+const (
+	livePace  = 500 * time.Millisecond
+	plainPace = time.Second
+)
+
+func pace(s *client.Session) time.Duration {
+	if s.Live {
+		return livePace
+	}
+	return plainPace
+}
+
+func notFollowed(ctx context.Context, id string) error {
+	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
+		return p
+	}
+	return &cli.Problem{
+		Code:    cli.ExitInterrupted,
+		ID:      id,
+		Message: "no longer followed; the workflow continues",
+		Next:    []string{"Follow it again: starter status " + id + " --follow", "Cancel it: starter cancel " + id},
+	}
+}
+
+// waitingDocument is what --output json prints of a workflow that runs, or waits for an operator.
+type waitingDocument struct {
+	WorkflowID string `json:"workflow_id"`
+	workflows.Status
+	Questions []view.Question `json:"questions,omitempty"`
+	Notes     []string        `json:"notes,omitempty"`
+}
+
+func newDocument(latest view.Snapshot) waitingDocument {
+	return waitingDocument{
+		WorkflowID: latest.ID,
+		Status:     latest.Status,
+		Questions:  view.Questions(latest),
+		Notes:      latest.Notes,
+	}
+}
+
+// waits ends the following of a workflow that needs an operator. A log has most of the status already.
+func waits(s *client.Session, latest view.Snapshot) error {
+	if !s.JSON() {
+		if s.Live {
+			s.Print(s.Style.Snapshot(latest, s.Width())...)
+		} else {
+			s.Print(s.Style.Questions(latest, s.Width())...)
+		}
+		s.Print("", "Afterwards: starter status "+latest.ID+" --follow")
+		s.PrintLink(latest.ID)
+	}
+	return &cli.Problem{
+		Code:     cli.ExitWaiting,
+		ID:       latest.ID,
+		Message:  "waits for an operator",
+		Shown:    !s.JSON(),
+		Document: newDocument(latest),
+	}
+}
+
+// Once shows the status of a running workflow once.
+func Once(ctx context.Context, s *client.Session, run workflows.Execution) error {
+	w := &watch{Session: s, run: run, answered: run.StartedAt}
+	w.poll(ctx)
+	if w.last.Status.Type == "" {
+		return s.StatusUnknown(ctx, run, w.failed)
+	}
+	waiting := w.last.Status.State == workflows.Waiting
+	document := newDocument(w.last)
+	switch {
+	case s.JSON() && waiting:
+		return &cli.Problem{Code: cli.ExitWaiting, Document: document}
+	case s.JSON():
+		s.PrintJSON(document)
+		return nil
+	}
+	s.Print(s.Style.Snapshot(w.last, s.Width())...)
+	s.PrintLink(run.ID, "")
+	if waiting {
+		return &cli.Problem{Code: cli.ExitWaiting, Shown: true}
+	}
+	return nil
+}
