@@ -65,7 +65,8 @@ func (v *checker) encryption(e *Encryption) {
 	case current == "" && len(e.Keys) > 0:
 		v.want(false, "encryption.current", "is missing: name the key that encrypts, or %s", noKey)
 	case current != "":
-		v.want(known || v.known.Covers("encryption.keys."+current), "encryption.current", "there is no key %q in encryption.keys", current)
+		known = known || v.known.Covers("encryption.keys."+current)
+		v.want(known, "encryption.current", "there is no key %q in encryption.keys", current)
 	}
 	e.keyring, _ = encryption.NewKeyring(current, keys) // a problem is already known for what it refuses
 }

@@ -223,7 +223,8 @@ func (l *loader) override() {
 			continue
 		}
 		var value any = l.env[variable]
-		if last := len(parts) - 1; parts[0] != "worker" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
+		last := len(parts) - 1
+		if parts[0] != "worker" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
 			value = map[string]any{parts[last]: value} // the source of a secret replaces whatever is in the file
 			parts = parts[:last]
 		}

@@ -56,7 +56,9 @@ func (v *checker) config(c *Config) {
 	v.want(len(c.Connections) > 0, "connections", "is missing: at least one is needed")
 	each(v, "connections", c.Connections, v.connection)
 	each(v, "stores", c.Stores, v.store)
-	each(v, "notifications", c.Notifications, func(key string, channel *Channel) { v.channel(key, channel, c.Connections) })
+	each(v, "notifications", c.Notifications, func(key string, channel *Channel) {
+		v.channel(key, channel, c.Connections)
+	})
 	v.calendars(c.Calendars)
 	v.encryption(&c.Encryption)
 	v.worker(&c.Worker)
@@ -121,8 +123,10 @@ func (v *checker) connection(key string, c *Connection) {
 		v.check(key+".ca_file", err)
 	}
 	v.want(c.Timeout > 0 && c.Timeout <= maxTimeout, key+".timeout", "must be more than 0 and at most %s", maxTimeout)
-	v.want(c.Rate == 0 || c.Rate >= minRate && c.Rate <= maxRate, key+".rate", "must be 0 (no limit) or %g to %d calls per second", minRate, maxRate)
-	v.want(c.MaxFileSize > 1 && c.MaxFileSize <= maxFileSize, key+".max_file_size", "must be 2 to %d bytes, which is less than 10 TB", int64(maxFileSize))
+	v.want(c.Rate == 0 || c.Rate >= minRate && c.Rate <= maxRate, key+".rate",
+		"must be 0 (no limit) or %g to %d calls per second", minRate, maxRate)
+	v.want(c.MaxFileSize > 1 && c.MaxFileSize <= maxFileSize, key+".max_file_size",
+		"must be 2 to %d bytes, which is less than 10 TB", int64(maxFileSize))
 	v.transfer(key+".transfer", c.Transfer)
 	v.want(len(c.PARHosts) > 0, key+".par_hosts", "is missing: at least one host is needed")
 	for i, pattern := range c.PARHosts {
@@ -130,7 +134,8 @@ func (v *checker) connection(key string, c *Connection) {
 	}
 	v.oneOf(key+".dynamic_params", c.DynamicParams, "json", "string")
 	v.oneOf(key+".report_status_body", c.ReportStatusBody, "none", "object")
-	v.want(pbsm.PathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path", "must be a path such as /public/status")
+	v.want(pbsm.PathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path",
+		"must be a path such as /public/status")
 	for _, name := range slices.Sorted(maps.Keys(c.ExtraHeaders)) {
 		v.check(key+".extra_headers."+name, checkHeader(name, c.ExtraHeaders[name]))
 	}
@@ -149,9 +154,12 @@ const (
 
 func (v *checker) transfer(key string, t Transfer) {
 	v.want(t.Parallel >= 1 && t.Parallel <= maxParallel, key+".parallel", "must be 1 to %d", maxParallel)
-	v.want(t.PartSize >= minPartSize && t.PartSize <= maxPartSize, key+".part_size", "must be %d (10 MiB) to %d (50 GiB) bytes", minPartSize, int64(maxPartSize))
-	v.want(t.Threshold >= 1 && t.Threshold <= maxPartSize, key+".threshold", "must be 1 to %d (50 GiB) bytes: larger files cannot be uploaded in one request", int64(maxPartSize))
-	v.want(t.Bandwidth == 0 || t.Bandwidth >= minBandwidth, key+".bandwidth", "must be 0 (no limit) or at least %d bytes per second", minBandwidth)
+	v.want(t.PartSize >= minPartSize && t.PartSize <= maxPartSize, key+".part_size",
+		"must be %d (10 MiB) to %d (50 GiB) bytes", minPartSize, int64(maxPartSize))
+	v.want(t.Threshold >= 1 && t.Threshold <= maxPartSize, key+".threshold",
+		"must be 1 to %d (50 GiB) bytes: larger files cannot be uploaded in one request", int64(maxPartSize))
+	v.want(t.Bandwidth == 0 || t.Bandwidth >= minBandwidth, key+".bandwidth",
+		"must be 0 (no limit) or at least %d bytes per second", minBandwidth)
 }
 
 func (v *checker) store(key string, s *Store) {
@@ -159,7 +167,10 @@ func (v *checker) store(key string, s *Store) {
 		return
 	}
 	for name, secret := range map[string]*Secret{
-		"access_key": &s.AccessKey, "secret_key": &s.SecretKey, "key_passphrase": &s.KeyPassphrase, "password": &s.Password,
+		"access_key":     &s.AccessKey,
+		"secret_key":     &s.SecretKey,
+		"key_passphrase": &s.KeyPassphrase,
+		"password":       &s.Password,
 	} {
 		if *secret == (Secret{}) {
 			continue

@@ -107,7 +107,9 @@ func (k *Keyring) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload, err
 	return each(payloads, k.open)
 }
 
-func each(payloads []*commonpb.Payload, change func(*commonpb.Payload) (*commonpb.Payload, error)) ([]*commonpb.Payload, error) {
+func each(
+	payloads []*commonpb.Payload, change func(*commonpb.Payload) (*commonpb.Payload, error),
+) ([]*commonpb.Payload, error) {
 	changed := make([]*commonpb.Payload, len(payloads))
 	for i, p := range payloads {
 		var err error

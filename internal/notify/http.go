@@ -53,7 +53,11 @@ func openHTTP(body func(Message) any) func(Channel) (sender, error) {
 			return nil, err
 		}
 		client := &http.Client{
-			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
+			Transport: &http.Transport{
+				Proxy:             http.ProxyFromEnvironment,
+				TLSClientConfig:   config,
+				DisableKeepAlives: true,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 		return &httpSender{url: c.URL, body: body, signer: signer, client: client}, nil
@@ -75,11 +79,12 @@ func (s *httpSender) send(ctx context.Context, m Message) error {
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
+	status := response.StatusCode
 	return &Error{
 		NotDelivered: true,
-		Temporary:    httpx.Transient(response.StatusCode),
+		Temporary:    httpx.Transient(status),
 		RetryAfter:   httpx.RetryAfter(response.Header, time.Now(), maxRetryAfter),
-		Text:         fmt.Sprintf("the receiver answered %d %s", response.StatusCode, http.StatusText(response.StatusCode)),
+		Text:         fmt.Sprintf("the receiver answered %d %s", status, http.StatusText(status)),
 	}
 }
 
@@ -123,7 +128,8 @@ func (c Channel) signer() (*standardwebhooks.Webhook, error) {
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(c.SigningKey, "whsec_"))
 	if err != nil || len(key) < minSigningKey || len(key) > maxSigningKey {
-		return nil, fmt.Errorf("must be %d to %d bytes in base64, such as `openssl rand -base64 32` prints", minSigningKey, maxSigningKey)
+		return nil, fmt.Errorf("must be %d to %d bytes in base64, such as `openssl rand -base64 32` prints",
+			minSigningKey, maxSigningKey)
 	}
 	return standardwebhooks.NewWebhookRaw(key)
 }

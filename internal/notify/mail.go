@@ -27,7 +27,8 @@ func checkSMTP(u *url.URL) error {
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
 		return errors.New("must not have a path or a fragment; addresses belong in from and to")
 	case (u.User.Username() == "") != (password == ""):
-		return errors.New("must have both a user and a password, or neither; percent-encode special characters in them (%40 for @)")
+		return errors.New("must have both a user and a password, or neither; " +
+			"percent-encode special characters in them (%40 for @)")
 	case plain != "" && plain != withoutTLS || len(u.Query()) > 1 || len(u.Query()) == 1 && plain == "":
 		return errors.New("must not have options other than tls=none")
 	case plain != "" && (u.User != nil || u.Scheme == "smtps"):
@@ -85,7 +86,8 @@ func openMail(c Channel) (sender, error) {
 	options = append(options, mail.WithPort(port))
 	if password, ok := u.User.Password(); ok {
 		user := u.User.Username()
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(user), mail.WithPassword(password))
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover))
+		options = append(options, mail.WithUsername(user), mail.WithPassword(password))
 	}
 	if _, err := mail.NewClient(u.Hostname(), options...); err != nil {
 		return nil, errors.New("the URL cannot be used")
@@ -110,8 +112,9 @@ func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {
 	}
 	letter.Subject(m.Title())
 	letter.SetDateWithValue(m.At)
-	letter.SetMessageIDWithValue(strings.ReplaceAll(m.ID, "/", ".") + "@" + s.domain) // mail clients show a duplicate once
-	letter.SetGenHeader("Auto-Submitted", "auto-generated")                           // suppresses automatic replies
+	// Mail clients show messages with the same id once.
+	letter.SetMessageIDWithValue(strings.ReplaceAll(m.ID, "/", ".") + "@" + s.domain)
+	letter.SetGenHeader("Auto-Submitted", "auto-generated") // suppresses automatic replies
 	letter.SetBodyString(mail.TypeTextPlain, m.Text()+"\n")
 	return letter, nil
 }

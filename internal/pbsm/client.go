@@ -139,21 +139,19 @@ func (c Config) Validate() error {
 	if c.AppID != "" {
 		problems = append(problems, checkHeaderValue("app id", c.AppID))
 	}
-	if c.Timeout < 0 {
-		problems = append(problems, fmt.Errorf("timeout %s is negative", c.Timeout))
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
 	}
-	if c.MaxFileSize < 2 {
-		problems = append(problems, fmt.Errorf("maximum file size %d is less than 2 bytes", c.MaxFileSize))
-	}
-	if c.DynamicParams != DynamicParamsJSON && c.DynamicParams != DynamicParamsString {
-		problems = append(problems, fmt.Errorf("dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString))
-	}
-	if c.ReportStatusBody != ReportStatusBodyNone && c.ReportStatusBody != ReportStatusBodyObject {
-		problems = append(problems, fmt.Errorf("report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject))
-	}
-	if !PathPattern.MatchString(c.MigrationStatusPath) {
-		problems = append(problems, fmt.Errorf("migration status path %q is not a path such as /public/status", c.MigrationStatusPath))
-	}
+	want(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
+	want(c.MaxFileSize >= 2, "maximum file size %d is less than 2 bytes", c.MaxFileSize)
+	want(c.DynamicParams == DynamicParamsJSON || c.DynamicParams == DynamicParamsString,
+		"dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString)
+	want(c.ReportStatusBody == ReportStatusBodyNone || c.ReportStatusBody == ReportStatusBodyObject,
+		"report status body %q is neither %q nor %q", c.ReportStatusBody, ReportStatusBodyNone, ReportStatusBodyObject)
+	want(PathPattern.MatchString(c.MigrationStatusPath),
+		"migration status path %q is not a path such as /public/status", c.MigrationStatusPath)
 	for name, value := range c.ExtraHeaders {
 		problems = append(problems, checkExtraHeader(name, value))
 	}
@@ -178,7 +176,8 @@ func checkHeaderValue(name, value string) error { return check(name, httpx.Check
 // permit the transport to repeat a POST.
 var ownHeaders = map[string]bool{
 	"accept": true, "authorization": true, "content-type": true, "content-length": true, "host": true,
-	"connection": true, "expect": true, "keep-alive": true, "te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"connection": true, "expect": true, "keep-alive": true, "te": true, "trailer": true, "transfer-encoding": true,
+	"upgrade":         true,
 	"idempotency-key": true, "x-idempotency-key": true,
 	"ofs_remote_user": true, "locale": true, "ofs_tenant_id": true, "ofs_workspace_id": true, "ofs_service_id": true,
 	"reportcode": true, "reporttype": true, "appid": true, "reportdeftype": true, "reportinstanceid": true,
@@ -270,7 +269,8 @@ func newTransport(conf *tls.Config, fresh bool, timeout time.Duration) *http.Tra
 // sameHostGET follows a redirect only for a GET and only within the host; any other is returned as the response.
 func sameHostGET(next *http.Request, via []*http.Request) error {
 	first := via[0]
-	if first.Method != http.MethodGet || next.URL.Scheme != "https" || next.URL.Host != first.URL.Host || len(via) > maxRedirects {
+	sameHost := next.URL.Scheme == "https" && next.URL.Host == first.URL.Host
+	if first.Method != http.MethodGet || !sameHost || len(via) > maxRedirects {
 		return http.ErrUseLastResponse
 	}
 	return nil
@@ -321,7 +321,7 @@ func (r call) withoutToken(err error) error {
 }
 
 func (c *Client) exchange(ctx context.Context, r call, body []byte, token string) (*response, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, fmt.Errorf("no response within %s: %w", c.cfg.Timeout, context.DeadlineExceeded))
+	ctx, cancel := withTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	ctx, connected := httpx.TraceConnection(ctx)
 
@@ -356,6 +356,11 @@ func (c Config) observe(ctx context.Context, call string, began time.Time, respo
 		exchange.Status = response.StatusCode
 	}
 	c.Observe(ctx, exchange)
+}
+
+func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	cause := fmt.Errorf("no response within %s: %w", timeout, context.DeadlineExceeded)
+	return context.WithTimeoutCause(ctx, timeout, cause)
 }
 
 // endedBy returns the cause of a cancelled context instead of the error that it led to.

@@ -78,8 +78,10 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 	}
 	r := call{
 		name: "upload PAR", subject: req.FileName,
-		method: http.MethodPost, path: "/utils-service/v1/file/uploadfile/parURL", query: url.Values{"prefix": {req.Prefix}},
-		body: map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
+		method: http.MethodPost,
+		path:   "/utils-service/v1/file/uploadfile/parURL",
+		query:  url.Values{"prefix": {req.Prefix}},
+		body:   map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
 	}
 	if err := r.invalid(req.problems(c.cfg.MaxFileSize)...); err != nil {
 		return UploadPAR{}, err
@@ -102,7 +104,8 @@ func (req UploadRequest) Check(maxSize int64) error {
 func (req UploadRequest) problems(maxSize int64) []error {
 	var problems []error
 	if !fileNamePattern.MatchString(req.FileName) {
-		problems = append(problems, fmt.Errorf("file name %q must start with a letter or digit, contain only letters, digits, hyphens, dots and underscores, and have at most 255 characters", oneLine(req.FileName, 300)))
+		problems = append(problems, fmt.Errorf("file name %q must start with a letter or digit, contain only letters, digits, "+
+			"hyphens, dots and underscores, and have at most 255 characters", oneLine(req.FileName, 300)))
 	}
 	if req.FileSize <= 1 {
 		problems = append(problems, fmt.Errorf("file size %d must be more than 1 byte", req.FileSize))
@@ -111,7 +114,8 @@ func (req UploadRequest) problems(maxSize int64) []error {
 		problems = append(problems, fmt.Errorf("file size %d must be at most %d bytes", req.FileSize, maxSize))
 	}
 	if !containsFold(mimeTypes, req.MimeType) {
-		problems = append(problems, fmt.Errorf("mime type %q must be one of %s", req.MimeType, strings.Join(mimeTypes, ", ")))
+		known := strings.Join(mimeTypes, ", ")
+		problems = append(problems, fmt.Errorf("mime type %q must be one of %s", req.MimeType, known))
 	}
 	return append(problems, checkOptional("prefix", req.Prefix))
 }
@@ -167,8 +171,13 @@ func (a *response) uploadPAR() (UploadPAR, error) {
 		return UploadPAR{}, err
 	}
 	return UploadPAR{
-		PAR: par, FileID: p.FileID.id(), FileName: a.text(string(p.FileName)), StripeName: a.text(string(p.StripeName)),
-		CreateUser: a.text(string(p.CreateUser)), CreateDate: a.text(string(p.CreateDate)), Status: a.text(string(p.Status)),
+		PAR:        par,
+		FileID:     p.FileID.id(),
+		FileName:   a.text(string(p.FileName)),
+		StripeName: a.text(string(p.StripeName)),
+		CreateUser: a.text(string(p.CreateUser)),
+		CreateDate: a.text(string(p.CreateDate)),
+		Status:     a.text(string(p.Status)),
 	}, nil
 }
 
@@ -201,7 +210,8 @@ func (a *response) scan() (Scan, error) {
 	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && said.Status == "" {
 		said = *wrapped.Payload
 	}
-	if failed := strings.ToLower(string(said.Status)); strings.HasPrefix(failed, "fail") || strings.HasPrefix(failed, "err") {
+	status := strings.ToLower(string(said.Status))
+	if strings.HasPrefix(status, "fail") || strings.HasPrefix(status, "err") {
 		return Scan{}, a.failFinally("the scan failed")
 	}
 	return Scan{Status: a.text(string(said.Status)), Message: a.text(said.String())}, nil
@@ -249,8 +259,10 @@ func (a *response) files() ([]File, error) {
 	files := make([]File, 0, len(*body.Payload)) // the list's own count may be wrong
 	for _, f := range *body.Payload {
 		files = append(files, File{
-			ID: f.ID.id(), Name: oneLine(string(f.Name), maxErrorText),
-			UploadDate: oneLine(string(f.UploadDate), maxErrorText), StripeName: oneLine(string(f.StripeName), maxErrorText),
+			ID:         f.ID.id(),
+			Name:       oneLine(string(f.Name), maxErrorText),
+			UploadDate: oneLine(string(f.UploadDate), maxErrorText),
+			StripeName: oneLine(string(f.StripeName), maxErrorText),
 		})
 	}
 	return files, nil
@@ -267,7 +279,11 @@ func (c *Client) CreateDownloadPARByName(ctx context.Context, req DownloadReques
 		method: http.MethodGet, path: "/utils-service/v1/file/download",
 		query: url.Values{"fileName": {req.FileName}, "stripeName": {req.StripeName}, "prefix": {req.Prefix}},
 	}
-	err := r.invalid(checkHeaderValue("file name", req.FileName), checkHeaderValue("stripe", req.StripeName), checkOptional("prefix", req.Prefix))
+	err := r.invalid(
+		checkHeaderValue("file name", req.FileName),
+		checkHeaderValue("stripe", req.StripeName),
+		checkOptional("prefix", req.Prefix),
+	)
 	if err != nil {
 		return PAR{}, err
 	}

@@ -64,11 +64,19 @@ func (c *Client) migrate(ctx context.Context, d direction, code string) (Migrati
 }
 
 func (c *Client) migrationStatus(ctx context.Context, d direction, code string) (Migration, error) {
-	r := call{name: string(d) + " status", subject: code, method: http.MethodGet, notFound: "migration_status_path and the code"}
+	r := call{
+		name:     string(d) + " status",
+		subject:  code,
+		method:   http.MethodGet,
+		notFound: "migration_status_path and the code",
+	}
 	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*response).migrationStatus)
 }
 
-func (c *Client) migration(ctx context.Context, r call, root string, d direction, code string, judge func(*response, direction) (Migration, error)) (Migration, error) {
+func (c *Client) migration(
+	ctx context.Context, r call, root string, d direction, code string,
+	judge func(*response, direction) (Migration, error),
+) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
 	if err != nil {
 		return Migration{}, r.invalid(err)
@@ -127,8 +135,9 @@ func (a *response) migration(d direction) (Migration, error) {
 		return Migration{}, err
 	}
 	m := Migration{
-		StatusCode: strings.ToUpper(a.text(string(body.StatusCode))), Status: strings.ToUpper(a.text(string(body.Status))),
-		Message: a.text(string(body.ErrorMessage)),
+		StatusCode: strings.ToUpper(a.text(string(body.StatusCode))),
+		Status:     strings.ToUpper(a.text(string(body.Status))),
+		Message:    a.text(string(body.ErrorMessage)),
 	}
 	if a.status >= 500 || a.status == http.StatusUnauthorized || a.status == http.StatusTooManyRequests {
 		return Migration{}, a.asError(nil)

@@ -62,8 +62,10 @@ func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportI
 	r.header["appid"] = c.cfg.AppID
 	r.header["reportDefType"] = req.ReportDefType
 	err := r.invalid(
-		checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report type", req.ReportType),
-		checkHeaderValue("report definition type", req.ReportDefType), checkHeaderValue("app id of the connection", c.cfg.AppID),
+		checkHeaderValue("report code", req.ReportCode),
+		checkHeaderValue("report type", req.ReportType),
+		checkHeaderValue("report definition type", req.ReportDefType),
+		checkHeaderValue("app id of the connection", c.cfg.AppID),
 	)
 	if err != nil {
 		return ReportInstance{}, err
@@ -87,7 +89,8 @@ func (c *Client) ReportStatus(ctx context.Context, req ReportStatusRequest) (Rep
 	if c.cfg.ReportStatusBody == ReportStatusBodyObject {
 		r.body = struct{}{}
 	}
-	if err := r.invalid(checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report instance id", req.InstanceID)); err != nil {
+	err := r.invalid(checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report instance id", req.InstanceID))
+	if err != nil {
 		return ReportInstance{}, err
 	}
 	a, err := c.do(ctx, r)

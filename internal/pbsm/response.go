@@ -38,7 +38,12 @@ type response struct {
 }
 
 func newResponse(r call, status int, header http.Header, content []byte, readErr error) *response {
-	a := &response{call: r, status: status, retryAfter: httpx.RetryAfter(header, time.Now(), maxRetryAfter), redact: redactPatterns}
+	a := &response{
+		call:       r,
+		status:     status,
+		retryAfter: httpx.RetryAfter(header, time.Now(), maxRetryAfter),
+		redact:     redactPatterns,
+	}
 	if readErr == nil && len(content) > r.limit() {
 		readErr = fmt.Errorf("it is larger than %d MiB", r.limit()>>20)
 	}
@@ -50,7 +55,8 @@ func newResponse(r call, status int, header http.Header, content []byte, readErr
 		a.problem = fmt.Errorf("the response cannot be read: %w", readErr)
 	case len(content) == 0:
 		a.problem = errEmpty
-	case content[0] == '<', media == "text/html" && !structured(content): // servlets that set no type label their JSON so
+	case content[0] == '<', media == "text/html" && !structured(content):
+		// Servlets that set no type label their JSON as text/html.
 		a.html = true
 		a.problem = errors.New("the response is an HTML page, not JSON: it is from a gateway, not from the service")
 		a.excerpt = pageTitle(content)
@@ -58,7 +64,8 @@ func newResponse(r call, status int, header http.Header, content []byte, readErr
 		if a.body = mend(content); a.body == nil {
 			a.damaged = structured(content)
 			a.problem = errors.New("the response is not JSON")
-			a.excerpt = strings.ReplaceAll(string(content), `\/`, "/") // some JSON escapes the slashes; a URL must remain recognisable
+			// Some JSON escapes the slashes; a URL must remain recognisable, so that it is redacted.
+			a.excerpt = strings.ReplaceAll(string(content), `\/`, "/")
 		}
 	}
 	return a
@@ -156,7 +163,8 @@ func (s explanation) actedOn(r call) bool {
 
 func (s explanation) String() string {
 	var parts []string
-	for _, part := range []text{s.Summary, s.Details, s.ErrorMessage, s.Message, s.Error, s.Title, s.Detail, text(s.excerpt)} {
+	fields := []text{s.Summary, s.Details, s.ErrorMessage, s.Message, s.Error, s.Title, s.Detail, text(s.excerpt)}
+	for _, part := range fields {
 		if part != "" && !slices.Contains(parts, string(part)) {
 			parts = append(parts, string(part))
 		}
@@ -285,7 +293,8 @@ func redact(s string, secrets []string) string {
 		if len(secret) < 4 { // is no secret, and would remove common text
 			continue
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+		inBase64 := base64.StdEncoding.EncodeToString([]byte(secret))
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inBase64} {
 			s = strings.ReplaceAll(s, form, "[secret]")
 		}
 	}

@@ -228,7 +228,11 @@ func checkTasks(what string, tasks []string) []error {
 
 func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
 	body := map[string]any{"batchName": req.Code, "batchType": req.Type}
-	for name, tasks := range map[string][]string{"includedTasks": req.IncludedTasks, "excludedTasks": req.ExcludedTasks, "heldTasks": req.HeldTasks} {
+	for name, tasks := range map[string][]string{
+		"includedTasks": req.IncludedTasks,
+		"excludedTasks": req.ExcludedTasks,
+		"heldTasks":     req.HeldTasks,
+	} {
 		if len(tasks) > 0 {
 			body[name] = tasks
 		}
@@ -356,7 +360,11 @@ func (a *response) runStatus() (RunStatus, error) {
 }
 
 func (a *response) runStatusOf(b statusBody) RunStatus {
-	status := RunStatus{RunID: b.BatchRunID.id(), Code: StatusCode(b.BatchStatusCode.id()), Text: a.text(string(b.BatchStatus))}
+	status := RunStatus{
+		RunID: b.BatchRunID.id(),
+		Code:  StatusCode(b.BatchStatusCode.id()),
+		Text:  a.text(string(b.BatchStatus)),
+	}
 	for _, t := range b.Tasks {
 		status.Tasks = append(status.Tasks, TaskStatus{
 			Code: a.text(string(t.TaskCode)), Status: StatusCode(t.StatusCode.id()), Text: a.text(string(t.TaskStatus)),

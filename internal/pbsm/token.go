@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -141,7 +140,7 @@ func (t *tokens) take(ctx context.Context) *flight {
 }
 
 func (t *tokens) fly(ctx context.Context, f *flight, old *oauth2.Token) {
-	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("no response within %s: %w", t.timeout, context.DeadlineExceeded))
+	ctx, cancel := withTimeout(ctx, t.timeout)
 	defer cancel()
 	token, err := t.obtain(context.WithValue(ctx, oauth2.HTTPClient, t.client), old)
 
@@ -171,7 +170,8 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		refusal := oauthRefusal(err)
 		if refusal == "" || refusal == "401" || refusal == "invalid_client" || unavailable(err) {
 			failed := t.fail(ctx, err, refusal == "invalid_client")
-			if refusal == "" { // a damaged response says nothing about the refresh token, and another attempt cannot lock the account
+			// A damaged response says nothing about the refresh token, and another attempt cannot lock the account.
+			if refusal == "" {
 				failed.Temporary, failed.Advice = true, ""
 			}
 			return nil, failed
@@ -220,7 +220,7 @@ func oauthRefusal(err error) string {
 		return ""
 	}
 	switch {
-	case answer.ErrorCode == "server_error" || answer.ErrorCode == "temporarily_unavailable" || answer.ErrorCode == "slow_down":
+	case outageCodes[answer.ErrorCode]:
 		return ""
 	case answer.ErrorCode == "invalid_grant" || answer.ErrorCode == "invalid_client":
 		return answer.ErrorCode
@@ -233,6 +233,9 @@ func oauthRefusal(err error) string {
 	}
 	return ""
 }
+
+// outageCodes are the OAuth errors that are not about the credentials.
+var outageCodes = map[string]bool{"server_error": true, "temporarily_unavailable": true, "slow_down": true}
 
 // unavailable reports whether the response is about the server's state, not about the credentials.
 func unavailable(err error) bool {
@@ -252,7 +255,8 @@ func (t *tokens) fail(ctx context.Context, err error, refused bool) *Error {
 	e.NotProcessed = true // the call that needed the token was not sent
 	if refused {
 		e.Temporary = false
-		e.Advice = "check client id and secret, username and password; to avoid locking the account, a worker tries them again only after a restart"
+		e.Advice = "check client id and secret, username and password; " +
+			"to avoid locking the account, a worker tries them again only after a restart"
 		t.mu.Lock()
 		t.refused = e
 		t.mu.Unlock()
@@ -280,7 +284,7 @@ func (t *tokens) responseError(r *oauth2.RetrieveError) *Error {
 	e := &Error{
 		Call: a.call.name, Subject: a.call.subject, HTTPStatus: a.status,
 		Code: oneLine(t.redact(r.ErrorCode), 80), Text: t.quotable(r.ErrorDescription), RetryAfter: a.retryAfter,
-		Temporary: a.html || unavailable(r) || a.ok() || r.ErrorCode == "temporarily_unavailable" || r.ErrorCode == "server_error" || r.ErrorCode == "slow_down",
+		Temporary: a.html || unavailable(r) || a.ok() || outageCodes[r.ErrorCode],
 	}
 	if r.ErrorCode == "" {
 		e.Err = a.problem

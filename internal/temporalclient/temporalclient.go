@@ -27,7 +27,8 @@ var ErrUnreachable = errors.New("cannot reach Temporal")
 const dialTimeout = 10 * time.Second
 
 // WhatToCheck says what an operator can do after ErrUnreachable.
-const WhatToCheck = "Check that the server runs, then TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, and the TLS and API key settings."
+const WhatToCheck = "Check that the server runs, then TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, " +
+	"and the TLS and API key settings."
 
 // Dial connects with the selected profile. metrics may be nil. The error is ErrUnreachable, with the address,
 // unless the settings cannot be read.
@@ -56,7 +57,8 @@ func Dial(
 }
 
 // wrapping is what Temporal's client, gRPC and Go put around the reason for a failed connection.
-var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = "?|"?transport: |Error while dialing: |dial tcp \S+: |connect: |"$`)
+var wrapping = regexp.MustCompile(`failed reaching server: |connection error: desc = "?|"?transport: |` +
+	`Error while dialing: |dial tcp \S+: |connect: |"$`)
 
 // Reason is why the connection failed, without the wrapping of each layer.
 func Reason(err error) string {
@@ -75,5 +77,6 @@ func WorkflowURL(ui, namespace, workflowID string) string {
 	if ui == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s/namespaces/%s/workflows/%s", strings.TrimRight(ui, "/"), url.PathEscape(namespace), url.PathEscape(workflowID))
+	return fmt.Sprintf("%s/namespaces/%s/workflows/%s",
+		strings.TrimRight(ui, "/"), url.PathEscape(namespace), url.PathEscape(workflowID))
 }
