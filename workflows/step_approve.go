@@ -6,16 +6,11 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // approveKind asks for an approval. It has no workflow of its own.
-type approveKind struct{}
-
-func (approveKind) summary(s pipeline.Step) string { return s.Description }
-
-func (approveKind) workflowID(workflow.Context, activeStep) string { return "" }
+type approveKind struct{ withoutWorkflow }
 
 func (approveKind) run(ctx workflow.Context, s activeStep, _ *StepResult) error {
 	answer := s.ask(ctx, s.planned().Step.Approve.Message, ApproveCommand, DecideCommand+" "+GiveUp)
@@ -31,8 +26,6 @@ func (approveKind) run(ctx workflow.Context, s activeStep, _ *StepResult) error 
 }
 
 func (approveKind) outcome(StepResult) string { return "approved" }
-
-func (approveKind) events(StepResult) []audit.Event { return nil }
 
 // checkInput refuses a close that does not say who started it: nobody could tell whether its approver did.
 func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step) {

@@ -33,8 +33,8 @@ var stepKinds = map[pipeline.Kind]stepKind{
 	pipeline.KindGroup:    batchKind{groupInput},
 	pipeline.KindReport:   reportKind{},
 	pipeline.KindDownload: downloadKind{},
-	pipeline.KindExport:   migrationKind{Export},
-	pipeline.KindImport:   migrationKind{Import},
+	pipeline.KindExport:   migrationKind{direction: Export},
+	pipeline.KindImport:   migrationKind{direction: Import},
 	pipeline.KindApprove:  approveKind{},
 }
 
@@ -74,6 +74,15 @@ func (ownWorkflow) workflowID(ctx workflow.Context, s activeStep) string {
 	return StepWorkflowID(workflow.GetInfo(ctx).WorkflowExecution.ID, s.planned().Step.ID)
 }
 
+// withoutWorkflow is for kinds that have no workflow, and nothing to audit.
+type withoutWorkflow struct{}
+
+func (withoutWorkflow) summary(s pipeline.Step) string { return s.Description }
+
+func (withoutWorkflow) workflowID(workflow.Context, activeStep) string { return "" }
+
+func (withoutWorkflow) events(StepResult) []audit.Event { return nil }
+
 // inputChecker is a kind that needs something of the close's input.
 type inputChecker interface {
 	checkInput(p *problems, in NightlyCloseInput, s pipeline.Step)
@@ -98,11 +107,7 @@ func stepKindOf(kind pipeline.Kind) stepKind {
 }
 
 // unknownKind is that of a step which a newer worker has planned: it can be retried once this one is replaced.
-type unknownKind struct{}
-
-func (unknownKind) summary(s pipeline.Step) string { return s.Description }
-
-func (unknownKind) workflowID(workflow.Context, activeStep) string { return "" }
+type unknownKind struct{ withoutWorkflow }
 
 func (unknownKind) run(_ workflow.Context, s activeStep, _ *StepResult) error {
 	p := s.planned()
@@ -110,5 +115,3 @@ func (unknownKind) run(_ workflow.Context, s activeStep, _ *StepResult) error {
 }
 
 func (unknownKind) outcome(StepResult) string { return "" }
-
-func (unknownKind) events(StepResult) []audit.Event { return nil }

@@ -10,10 +10,9 @@ import (
 )
 
 // migrationKind runs Migrate in one direction.
-type migrationKind struct{ direction string }
-
-func (migrationKind) workflowID(ctx workflow.Context, s activeStep) string {
-	return ownWorkflow{}.workflowID(ctx, s)
+type migrationKind struct {
+	ownWorkflow
+	direction string
 }
 
 func (migrationKind) summary(s pipeline.Step) string { return cmp.Or(s.Export, s.Import).Code }

@@ -3,19 +3,14 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // noopKind does nothing.
-type noopKind struct{}
+type noopKind struct{ withoutWorkflow }
 
 func (noopKind) summary(s pipeline.Step) string { return s.Noop.Message }
-
-func (noopKind) workflowID(workflow.Context, activeStep) string { return "" }
 
 func (noopKind) run(workflow.Context, activeStep, *StepResult) error { return nil }
 
 func (noopKind) outcome(StepResult) string { return "did nothing" }
-
-func (noopKind) events(StepResult) []audit.Event { return nil }
