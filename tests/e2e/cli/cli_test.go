@@ -309,7 +309,7 @@ func TestStarter_connectionWithoutWorkers(t *testing.T) {
 	configured := []string{"PBSM_CONNECTIONS__SOON__BASE_URL=https://pbsm.example/t"}
 	started := s.RunEnv(configured, night("soon")...)
 	require.Zero(t, started.Code, "%s", started)
-	require.Contains(t, started.Stderr, "No worker that has the connection soon is there, only others")
+	require.Contains(t, started.Stderr, "No worker that has the connection soon is running, only others")
 
 	require.ErrorContains(t, s.Await(s.Temporal.GetWorkflow(t.Context(), id("soon"), ""), nil), `no worker has connection "soon"`)
 
@@ -348,7 +348,7 @@ func TestStarter_noWorkerAnswers(t *testing.T) {
 	}
 	require.Equal(t, 5.0, s.JSON(5, "status", run.GetID())["exit_code"])
 	doctor := s.Want(1, "doctor")
-	require.Contains(t, doctor.Stdout, "FAIL  workers: none answers, asked how "+run.GetID())
+	require.Contains(t, doctor.Stdout, "FAIL  workers: none answers a query of "+run.GetID())
 	require.Contains(t, doctor.Stdout, "worker --config pbsm.yaml")
 }
 
