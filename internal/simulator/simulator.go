@@ -281,8 +281,8 @@ func (s *Simulator) ExpirePARs() { s.store.expireAll() }
 // UnlockAccount forgets the wrong passwords so far.
 func (s *Simulator) UnlockAccount() { s.iam.unlock() }
 
-// Secrets returns the client secret, the password, and every token and PAR secret issued so far. None of them may appear
-// in a history, a log or a dump.
+// Secrets returns the client secret, the password, and every token and PAR secret issued so far. None of them may
+// appear in a history, a log or a dump.
 func (s *Simulator) Secrets() []string {
 	return slices.Concat([]string{s.opts.ClientSecret, s.opts.Password}, s.iam.secrets(), s.store.secrets())
 }

@@ -278,8 +278,8 @@ func loopback(t *testing.T, result *table) {
 	compare("download 1 GiB, 4 ranges, synced and checked", "rclone, sync, sha256sum", "rclone, checked")
 }
 
-// forget removes the bytes in the store that are not read again. Otherwise the benchmark would measure the allocation of
-// memory for each file.
+// forget removes the bytes in the store that are not read again. Otherwise the benchmark would measure the allocation
+// of memory for each file.
 func forget(t *testing.T, objects string) {
 	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(objects, "segment-*"))
@@ -355,7 +355,8 @@ func memory(t *testing.T, result *table) {
 	require.Less(t, float64(peaks[1])/float64(peaks[0]), 1.15, "the worker's memory must not grow with the file")
 }
 
-// smallFiles compares the upload of a folder with the bare calls at the same concurrency, which verify and record nothing.
+// smallFiles compares the upload of a folder with the bare calls at the same concurrency, which verify and record
+// nothing.
 func smallFiles(t *testing.T, result *table) {
 	const files, atOnce = 10_000, 8
 	b := newBench(t, harness.Options{})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// link is a slow link between a client and a server: everything takes half the round trip each way, and a connection has at
-// most the window in transit in one direction.
+// link is a slow link between a client and a server: everything takes half the round trip each way, and a connection
+// has at most the window in transit in one direction.
 type link struct {
 	net.Listener
 	roundTrip time.Duration

@@ -23,8 +23,8 @@ const (
 	speed           = 60 // simulated seconds in a second
 )
 
-// Whatever is killed, lost, cut off or commanded: no batch is submitted twice without a decision, no run is left without a
-// workflow that follows it, every close ends, and every file is complete.
+// Whatever is killed, lost, cut off or commanded: no batch is submitted twice without a decision, no run is left
+// without a workflow that follows it, every close ends, and every file is complete.
 func TestChaos(t *testing.T) {
 	began := time.Now()
 	w := &world{

@@ -133,8 +133,8 @@ func (n *closeRun) stepDecision(id string) string {
 	return ""
 }
 
-// checkTriggers verifies that between two triggers, of which the first may have been carried out, there is a decision, or a
-// new start that found the earlier run ended without success.
+// checkTriggers verifies that between two triggers, of which the first may have been carried out, there is a decision,
+// or a new start that found the earlier run ended without success.
 func (v verdict) checkTriggers() {
 	triggers := slices.DeleteFunc(v.submissions("trigger"), func(e simulator.Entry) bool { return !mayHaveRun(e) })
 	for i := 1; i < len(triggers); i++ {

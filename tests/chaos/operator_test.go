@@ -223,8 +223,8 @@ func (o *operator) answerClose(ctx context.Context, id string, status workflows.
 	}
 }
 
-// send sends a command to a batch, directly or through its close. It reports whether the command took effect. The update id
-// prevents that a repeated call answers the same question twice.
+// send sends a command to a batch, directly or through its close. It reports whether the command took effect. The
+// update id prevents that a repeated call answers the same question twice.
 func (o *operator) send(ctx context.Context, q question, name string, command workflows.Command) bool {
 	command.By = operatorName
 	if command.Why == "" {

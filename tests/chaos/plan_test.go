@@ -22,8 +22,8 @@ const (
 // How the batches of the catalog behave. A doomed one never succeeds, and the operator gives up.
 var behaviours = []string{"FINE", "FINE", "FINE", "FINE", "FLAKY", "FLAKY", "FLAKY", "STUBBORN", "STUBBORN", "HELD", "DOOMED"}
 
-// catalog returns batches of every behaviour for every step of the pipeline, so that runs can be attributed. A batch takes
-// two to three seconds at the speed of the test.
+// catalog returns batches of every behaviour for every step of the pipeline, so that runs can be attributed. A batch
+// takes two to three seconds at the speed of the test.
 func catalog() simulator.Catalog {
 	c := simulator.Catalog{
 		Queue: 6 * time.Second, InterruptTakes: 30 * time.Second,

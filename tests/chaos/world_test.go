@@ -165,8 +165,8 @@ func (w *world) runs(p expectedBatch) []simulator.Run {
 	})
 }
 
-// followed counts how often the starts of a batch recorded a run: once for each trigger, restart and rerun with a response,
-// and for each adoption.
+// followed counts how often the starts of a batch recorded a run: once for each trigger, restart and rerun with a
+// response, and for each adoption.
 func followed(all []execution, runID string) int {
 	count := 0
 	for _, one := range all {

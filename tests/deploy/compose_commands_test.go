@@ -45,8 +45,8 @@ func TestCompose_workerKnowsItsHealthCheck(t *testing.T) {
 	assert.Contains(t, string(out), "http://127.0.0.1:9090/readyz")
 }
 
-// The simulator starts and is healthy with the commands of the compose file, and writes a configuration that is complete with
-// the environment of demo.env.
+// The simulator starts and is healthy with the commands of the compose file, and writes a configuration that is
+// complete with the environment of demo.env.
 func TestCompose_demoConfigurationIsComplete(t *testing.T) {
 	demo := load(t, "demo.env")
 	service := demo.Services["simulator"]
@@ -163,8 +163,8 @@ func TestSetupScripts_parse(t *testing.T) {
 	}
 }
 
-// An existing namespace gets the retention of the compose file, too, because it is part of the protection against running a
-// batch twice.
+// An existing namespace gets the retention of the compose file, too, because it is part of the protection against
+// running a batch twice.
 func TestSetupScripts_updateRetentionOfAnExistingNamespace(t *testing.T) {
 	for describe, want := range map[string]string{"true": "update", "false": "create"} {
 		bin, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")

@@ -21,8 +21,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Runs the demo of the compose file in Docker: every container becomes healthy, a file that the worker may not read becomes a
-// question, and the close succeeds although both workers and Temporal's database are killed.
+// Runs the demo of the compose file in Docker: every container becomes healthy, a file that the worker may not read
+// becomes a question, and the close succeeds although both workers and Temporal's database are killed.
 func TestCompose_closeInContainers(t *testing.T) {
 	d := demo{t, []string{"TEMPORAL_PORT=" + strconv.Itoa(harness.FreePort(t)), "UI_PORT=" + strconv.Itoa(harness.FreePort(t))}}
 	t.Cleanup(func() {

@@ -225,7 +225,8 @@ func TestCompose_mountsExist(t *testing.T) {
 	}
 }
 
-// Who steers from a container is who called compose: its image knows no names, and the record of the night would say "unknown".
+// Who steers from a container is who called compose: its image knows no names, and the record of the night would say
+// "unknown".
 func TestCompose_starterKnowsWhoAsks(t *testing.T) {
 	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(deploy), cli.WithEnv([]string{"USER=nightshift"}), cli.WithDefaultProfiles("tools")}
 	o, err := cli.NewProjectOptions([]string{filepath.Join(deploy, "docker-compose.yaml")}, options...)

@@ -74,7 +74,8 @@ func workerPod(t *testing.T) (corev1.PodSpec, corev1.Container) {
 	return pod, pod.Containers[0]
 }
 
-// The command of docs/operations.md creates a second version beside the first, without sharing a selector, name or build id.
+// The command of docs/operations.md creates a second version beside the first, without sharing a selector, name or
+// build id.
 func TestKubernetes_versionsAreSeparate(t *testing.T) {
 	one := deployment(t, kubernetes+"/version", "dev")
 	copied := t.TempDir()
@@ -211,7 +212,8 @@ func literal(c corev1.Container, name string) string {
 	return ""
 }
 
-// With its secrets, the config map is a complete configuration, which the grace period, the probes and the folders match.
+// With its secrets, the config map is a complete configuration, which the grace period, the probes and the folders
+// match.
 func TestKubernetes_configurationIsComplete(t *testing.T) {
 	shared := manifests(t, kubernetes)
 	pod, c := workerPod(t)
@@ -258,8 +260,8 @@ func TestKubernetes_configurationIsComplete(t *testing.T) {
 	require.Contains(t, shared["ConfigMap temporal"].(*corev1.ConfigMap).Data, "TEMPORAL_ADDRESS")
 }
 
-// Every worker is scraped on its health port, which its network policy opens, as the job that the rules rely on. The rules
-// and the dashboard equal the files.
+// Every worker is scraped on its health port, which its network policy opens, as the job that the rules rely on. The
+// rules and the dashboard equal the files.
 func TestKubernetes_workersAreMonitored(t *testing.T) {
 	watched := manifests(t, deploy+"/observability")
 	monitor := watched["PodMonitor worker"].(*monitoringv1.PodMonitor)

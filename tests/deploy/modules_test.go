@@ -24,7 +24,8 @@ func TestModules_workerAndStarterContainNoServer(t *testing.T) {
 	}
 }
 
-// A dependency that two modules have in two versions is compiled twice, with everything that imports it, which takes minutes.
+// A dependency that two modules have in two versions is compiled twice, with everything that imports it, which takes
+// minutes.
 func TestModules_agreeOnVersions(t *testing.T) {
 	t.Parallel()
 	const devserver = deploy + "/devserver"

@@ -53,8 +53,8 @@ func decodeInput(t *testing.T, input any, text string) {
 // inputRow matches a row of the table in docs/starting.md: a workflow type, and its minimal input.
 var inputRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Za-z]+)` \\| `({.*})` \\|$")
 
-// Every JSON input is valid for its workflow. Under the heading of a workflow with an id of its own, the page names the id
-// of the first input.
+// Every JSON input is valid for its workflow. Under the heading of a workflow with an id of its own, the page names the
+// id of the first input.
 func TestPages_inputsAreValid(t *testing.T) {
 	t.Parallel()
 	text, blocks := harness.Page(t, "../../docs/starting.md")
@@ -85,8 +85,8 @@ func TestPages_inputsAreValid(t *testing.T) {
 	}
 }
 
-// The pipelines and the parts of pbsm.yaml on the pages are valid. The single steps in docs/pipelines.md are tested where
-// that page is generated.
+// The pipelines and the parts of pbsm.yaml on the pages are valid. The single steps in docs/pipelines.md are tested
+// where that page is generated.
 func TestPages_definitionsAreValid(t *testing.T) {
 	t.Parallel()
 	found := map[string]int{}

@@ -56,8 +56,8 @@ func StartServer(t testing.TB, args ...string) *Server {
 	return server
 }
 
-// promptTimers makes the server poll for due timers every few milliseconds instead of once a second, because the hours of
-// the tests are seconds.
+// promptTimers makes the server poll for due timers every few milliseconds instead of once a second, because the hours
+// of the tests are seconds.
 const promptTimers = "history.timerProcessorMaxTimeShift=20ms"
 
 func startServer(dir string, args ...string) (*Server, error) {

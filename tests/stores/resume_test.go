@@ -107,8 +107,8 @@ func downloadOutlives(t *testing.T, settings stores.Settings) {
 	require.Equal(t, sum, harness.SHA256(t, saved))
 }
 
-// Killing a worker during the upload of a folder costs only the files of a few seconds, also if the list of uploaded files
-// is on a server.
+// Killing a worker during the upload of a folder costs only the files of a few seconds, also if the list of uploaded
+// files is on a server.
 func TestUploadFolder_resumesAfterWorkerKill(t *testing.T) { onEachServer(t, folderOutlives) }
 
 func folderOutlives(t *testing.T, settings stores.Settings) {

@@ -1,5 +1,6 @@
-// Package stores tests the stores against real servers: an S3 server and OpenSSH. The package internal/stores tests the same
-// conformance suite against a folder and in-process servers; here it runs against those that are used in production.
+// Package stores tests the stores against real servers: an S3 server and OpenSSH. The package internal/stores tests the
+// same conformance suite against a folder and in-process servers; here it runs against those that are used in
+// production.
 package stores
 
 import (

@@ -1,6 +1,6 @@
-// Command observability writes the generated files in deploy/observability: the dashboard, and the alert rules in the form of
-// the Prometheus operator. Its tests hold them, the
-// rules and the runbook to each other where no worker runs; what needs one is in tests/e2e/observability.
+// Command observability writes the generated files in deploy/observability: the dashboard, and the alert rules in the
+// form of the Prometheus operator. Its tests hold them, the rules and the runbook to each other where no worker runs;
+// what needs one is in tests/e2e/observability.
 //
 //	observability ROOT   writes below the folder ROOT, the repository's
 package main

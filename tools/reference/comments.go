@@ -51,8 +51,8 @@ func (c *comments) of(t reflect.Type, field string) string {
 	return c.text[strings.TrimSuffix(t.PkgPath()+"."+t.Name()+"."+field, ".")]
 }
 
-// prose turns a Go comment into Markdown for people who know the keys but not Go: it does not begin with the name of its
-// subject, fields are named by their keys, and examples are YAML.
+// prose turns a Go comment into Markdown for people who know the keys but not Go: it does not begin with the name of
+// its subject, fields are named by their keys, and examples are YAML.
 func prose(text, about string, keys map[string]string) string {
 	parser := comment.Parser{LookupSym: func(string, string) bool { return true }}
 	text = seeAlso.ReplaceAllString(text, "")

@@ -1,6 +1,6 @@
-// Command reference writes the reference of pbsm.yaml and of pipelines, for people and for editors: two pages of docs/ and
-// two JSON Schemas. They are derived from the Go types and the comments of their fields. Its tests compare the files with
-// the types, and the schemas with the parsers.
+// Command reference writes the reference of pbsm.yaml and of pipelines, for people and for editors: two pages of docs/
+// and two JSON Schemas. They are derived from the Go types and the comments of their fields. Its tests compare the
+// files with the types, and the schemas with the parsers.
 //
 //	reference ROOT   writes below the folder ROOT, the repository's
 package main

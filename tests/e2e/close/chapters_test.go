@@ -20,9 +20,9 @@ import (
 
 const chaptersPage = "../../CHAPTERS.md"
 
-// row maps a call of the document to the test that makes it. call and the prefix of its subject are as in the journal of
-// the simulated service; client is the method of pbsm.Client, activity the activity that calls it ("" for the token, which
-// every activity fetches itself).
+// row maps a call of the document to the test that makes it. call and the prefix of its subject are as in the journal
+// of the simulated service; client is the method of pbsm.Client, activity the activity that calls it ("" for the token,
+// which every activity fetches itself).
 type row struct {
 	chapter  string
 	what     string
@@ -69,8 +69,8 @@ var chapterRows = []row{
 // noCalls are the methods of pbsm.Client that make no call.
 var noCalls = []string{"Format", "LoginRefused"}
 
-// Makes every REST call of the document through its activity in a real workflow, over HTTPS with a private CA. The client
-// and the activities have their own tests of each call; this one shows that the parts fit together.
+// Makes every REST call of the document through its activity in a real workflow, over HTTPS with a private CA. The
+// client and the activities have their own tests of each call; this one shows that the parts fit together.
 func TestChapters(t *testing.T) {
 	t.Parallel()
 	catalog := simulator.DefaultCatalog()

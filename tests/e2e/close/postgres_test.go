@@ -10,8 +10,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Temporal on PostgreSQL, configured as in Compose, is killed during a close and restarted: the close succeeds, and nothing
-// is submitted twice.
+// Temporal on PostgreSQL, configured as in Compose, is killed during a close and restarted: the close succeeds, and
+// nothing is submitted twice.
 func TestClose_resumesAfterServerKillOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	cluster := harness.StartCluster(t)

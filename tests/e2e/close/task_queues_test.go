@@ -88,8 +88,8 @@ func executed(e *harness.Env, w *harness.Worker, queue string) (count uint64) {
 	return count
 }
 
-// Two workers of one task queue may have different connections: an activity is dispatched to one that has its connection.
-// A connection that no worker has is refused at once, and the error names the configured ones.
+// Two workers of one task queue may have different connections: an activity is dispatched to one that has its
+// connection. A connection that no worker has is refused at once, and the error names the configured ones.
 func TestConnections_differBetweenWorkers(t *testing.T) {
 	t.Parallel()
 	one := harness.New(t, harness.Options{})
@@ -124,7 +124,7 @@ func TestConnections_differBetweenWorkers(t *testing.T) {
 			id = in.WorkflowID()
 		}
 		err := one.Await(one.Start(id, c.workflow, c.input), nil)
-		require.ErrorContains(t, err, `no worker has connection "nobodys", nor had it in the last few minutes; this worker has workersneed`, c.workflow)
+		require.ErrorContains(t, err, `no worker has connection "nobodys", nor had it in the last few minutes; this worker has connections-differbetweenworkers`, c.workflow)
 		require.ErrorContains(t, err, workflows.InvalidInput, c.workflow)
 	}
 	require.Less(t, time.Since(began), 30*time.Second)

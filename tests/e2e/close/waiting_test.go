@@ -11,8 +11,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Runs two batches with the same tasks, of 10 minutes and of 10 hours: the history grows with what happens, not with the
-// duration, and the end is noticed within 5 % of the duration.
+// Runs two batches with the same tasks, of 10 minutes and of 10 hours: the history grows with what happens, not with
+// the duration, and the end is noticed within 5 % of the duration.
 //
 // It does not run in parallel with other tests, because on a busy machine everything is noticed late.
 func TestRunBatch_pollsAddNoEvents(t *testing.T) {

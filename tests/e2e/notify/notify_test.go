@@ -16,8 +16,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// A close that asks, is at risk, is answered and fails sends one notification of each to every channel, although its worker
-// is killed several times in between.
+// A close that asks, is at risk, is answered and fails sends one notification of each to every channel, although its
+// worker is killed several times in between.
 func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})
@@ -56,8 +56,8 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	}
 }
 
-// A scheduled close that cannot begin is notified and counted once, whether its plan or the close itself fails. The list of
-// schedules says why.
+// A scheduled close that cannot begin is notified and counted once, whether its plan or the close itself fails. The
+// list of schedules says why.
 func TestNotify_scheduledCloseCannotBegin(t *testing.T) {
 	t.Parallel()
 	n := harness.NewNotified(t, harness.Options{})

@@ -55,7 +55,8 @@ steps:
     batch: {code: PBSM_FAIL}
 `
 
-// Gauges of what waits come from Temporal, also on a worker that started later; counters count ends, transfers and calls.
+// Gauges of what waits come from Temporal, also on a worker that started later; counters count ends, transfers and
+// calls.
 func TestMetrics_afterANight(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})

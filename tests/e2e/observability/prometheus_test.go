@@ -36,9 +36,10 @@ func nextMinute() time.Time {
 	return time.Now().UTC().Add(15 * time.Second).Truncate(time.Minute).Add(time.Minute)
 }
 
-// watchedNight starts a worker with everything that can happen in a night: a close that waits for its approval, a failed
-// one, a mistyped one, a batch that waits for a decision, one that runs past its deadline, failing calls, a schedule that is
-// paused, one whose pipeline is missing, one that begins at the given time, failing code. It returns the two that wait.
+// watchedNight starts a worker with everything that can happen in a night: a close that waits for its approval, a
+// failed one, a mistyped one, a batch that waits for a decision, one that runs past its deadline, failing calls, a
+// schedule that is paused, one whose pipeline is missing, one that begins at the given time, failing code. It returns
+// the two that wait.
 func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, failedBatch client.WorkflowRun) {
 	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
 	p = harness.StartPrometheus(t, e.Worker)
@@ -128,8 +129,8 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 	checkQueries(t, p)
 }
 
-// closeTonight checks the alert about nights that were not closed: it begins with the night of a schedule, and ends with the
-// success of its close. The alert waits for 12 hours, the test does not.
+// closeTonight checks the alert about nights that were not closed: it begins with the night of a schedule, and ends
+// with the success of its close. The alert waits for 12 hours, the test does not.
 func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus, begins time.Time) {
 	t.Helper()
 	const twelveHours = "> 12 * 3600"
@@ -159,8 +160,8 @@ func closeTonight(t *testing.T, e *harness.Env, p *harness.Prometheus, begins ti
 
 var selector = regexp.MustCompile(`\b(?:pbsm|temporal|process|up|ALERTS)(?:_\w+)?\b(?:\{[^}]*\})?`)
 
-// checkQueries queries every series of the rules, the dashboard and the runbook, and evaluates the dashboard's queries like
-// Grafana.
+// checkQueries queries every series of the rules, the dashboard and the runbook, and evaluates the dashboard's queries
+// like Grafana.
 func checkQueries(t *testing.T, p *harness.Prometheus) {
 	t.Helper()
 	const deployed = "../../../deploy/observability/"

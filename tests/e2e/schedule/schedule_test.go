@@ -65,8 +65,8 @@ type scheduled struct {
 	summary     string
 }
 
-// ticks waits for n workflows that a schedule started, and returns their outcomes in the order of their scheduled times,
-// and of their starts if two were triggered within a second.
+// ticks waits for n workflows that a schedule started, and returns their outcomes in the order of their scheduled
+// times, and of their starts if two were triggered within a second.
 func (s scheduler) ticks(pipeline string, n int) []scheduled {
 	s.t.Helper()
 	var listed *workflowservice.ListWorkflowExecutionsResponse
@@ -101,8 +101,8 @@ func scheduledTime(t *testing.T, info *workflowpb.WorkflowExecutionInfo) (when t
 	return when
 }
 
-// A week with a federal holiday, a holiday of the bank, a weekend and a close that fails: each night ends as the calendar
-// says, for the date of its scheduled time, even months later.
+// A week with a federal holiday, a holiday of the bank, a weekend and a close that fails: each night ends as the
+// calendar says, for the date of its scheduled time, even months later.
 func TestSchedule_weekOfNights(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)

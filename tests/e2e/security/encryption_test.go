@@ -237,8 +237,8 @@ var closeMarks = []string{
 	"quokka reason to interrupt", "quokka reason to restart", "quokka reason to skip", "quokka who starts it",
 }
 
-// A whole close through the real programs, with a key rotation in between, leaves nothing readable in Temporal; the same
-// close without keys does.
+// A whole close through the real programs, with a key rotation in between, leaves nothing readable in Temporal; the
+// same close without keys does.
 func TestEncryption_closeWithKeyRotation(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]harness.Options{"plain": {}, "sealed": {Keys: firstKey, Current: "first"}} {

@@ -23,8 +23,8 @@ const (
 	killSpeed = 4 // seconds for the whole file, so that there is time for the kill
 )
 
-// transferSize returns the size of the files in bytes: PBSMFLOW_TRANSFER_SIZE, or 2 GiB with PBSMFLOW_LARGE=1, or a size
-// for every run of the tests.
+// transferSize returns the size of the files in bytes: PBSMFLOW_TRANSFER_SIZE, or 2 GiB with PBSMFLOW_LARGE=1, or a
+// size for every run of the tests.
 func transferSize(t testing.TB) int64 {
 	t.Helper()
 	if text := os.Getenv("PBSMFLOW_TRANSFER_SIZE"); text != "" {
@@ -38,8 +38,8 @@ func transferSize(t testing.TB) int64 {
 	return 256 << 20
 }
 
-// Killing a worker during the transfer of a large file costs only the parts in transit. The packages transfer and activities
-// test resuming part by part; this test kills real processes.
+// Killing a worker during the transfer of a large file costs only the parts in transit. The packages transfer and
+// activities test resuming part by part; this test kills real processes.
 func TestTransfer_resumesAfterWorkerKill(t *testing.T) {
 	t.Parallel()
 	size := transferSize(t)

@@ -41,8 +41,8 @@ var (
 	manifest    = `{"file": "gl.csv", "rows": 2, "totals": {"amount": "37.01"}}`
 )
 
-// A file that does not match its manifest is not uploaded: the step asks an operator and shows both figures. The audit file
-// records everything, and a change to it is detected.
+// A file that does not match its manifest is not uploaded: the step asks an operator and shows both figures. The audit
+// file records everything, and a change to it is detected.
 func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{

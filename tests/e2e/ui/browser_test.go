@@ -131,7 +131,8 @@ func (b *browser) signal(id, name, input string) {
 	b.click("dialog[open] [data-testid=confirm-modal-button]", "Submit")
 }
 
-// Runs a close from the Temporal UI alone: starts it with the JSON of docs/starting.md, watches, interrupts and restarts it.
+// Runs a close from the Temporal UI alone: starts it with the JSON of docs/starting.md, watches, interrupts and
+// restarts it.
 func TestUI_runsAClose(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t), TaskQueue: workflows.TaskQueue, Simulator: simulator.Options{Speed: 2}})

@@ -14,8 +14,8 @@ import (
 
 const encryptionKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 
-// The UI decodes the input of an encrypted close through the codec server, and encrypts what is typed into its forms. A page
-// of another origin gets nothing.
+// The UI decodes the input of an encrypted close through the codec server, and encrypts what is typed into its forms. A
+// page of another origin gets nothing.
 func TestUI_readsEncryptedPayloads(t *testing.T) {
 	t.Parallel()
 	port, uiPort := harness.FreePort(t), harness.FreePort(t)
