@@ -1,3 +1,4 @@
+// Package docs tests the pages: links, commands, inputs and the quickstart.
 package docs
 
 import (

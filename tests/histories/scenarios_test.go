@@ -32,14 +32,11 @@ var (
 
 // scenarios are every end of every workflow, in the ways in which a night leads there.
 var scenarios = []scenario{
-	{name: "RunBatch-succeeded", ends: "succeeded",
-		what: "the batch runs through",
-		run:  func(e *env) client.WorkflowRun { return e.batch() }},
-	{name: "RunBatch-unknown-connection", ends: "failed InvalidInput",
-		what: "no worker has the connection",
-		run:  func(e *env) client.WorkflowRun { return e.batch(workflows.RunBatchInput{Connection: "nobodys"}) }},
-	{name: "RunBatch-group", ends: "succeeded",
-		what: "a batch group runs through",
+	{name: "RunBatch-succeeded", ends: "succeeded", what: "the batch runs through",
+		run: func(e *env) client.WorkflowRun { return e.batch() }},
+	{name: "RunBatch-unknown-connection", ends: "failed InvalidInput", what: "no worker has the connection",
+		run: func(e *env) client.WorkflowRun { return e.batch(workflows.RunBatchInput{Connection: "nobodys"}) }},
+	{name: "RunBatch-group", ends: "succeeded", what: "a batch group runs through",
 		run: func(e *env) client.WorkflowRun {
 			members := []workflows.GroupBatch{{Code: "PBSM_CUST_PROFIT"}, {Code: "PBSM_PROD_PROFIT"}}
 			return e.batch(workflows.RunBatchInput{Code: "PBSM_PROFIT_GRP", Group: true, Batches: members})
@@ -63,9 +60,7 @@ var scenarios = []scenario{
 		}},
 	{name: "RunBatch-failed-rerun", batch: failsOnce, ends: "succeeded",
 		what: "a task fails; an operator reruns the run",
-		run: func(e *env) client.WorkflowRun {
-			return e.command(e.awaitQuestion(e.batch()), workflows.RerunCommand)
-		}},
+		run:  func(e *env) client.WorkflowRun { return e.command(e.awaitQuestion(e.batch()), workflows.RerunCommand) }},
 	{name: "RunBatch-failed-retry", batch: failsOnce, ends: "succeeded",
 		what: "a task fails; the run is restarted on the service's screens, and an operator has its status polled again",
 		run: func(e *env) client.WorkflowRun {
@@ -73,11 +68,8 @@ var scenarios = []scenario{
 			require.NoError(e.t, e.Sim.Operate(e.runID(run), "restart", ""))
 			return e.decide(run, workflows.Retry)
 		}},
-	{name: "RunBatch-failed-given-up", batch: fails, ends: "failed GivenUp",
-		what: "a task fails; an operator gives up",
-		run: func(e *env) client.WorkflowRun {
-			return e.decide(e.awaitQuestion(e.batch()), workflows.GiveUp)
-		}},
+	{name: "RunBatch-failed-given-up", batch: fails, ends: "failed GivenUp", what: "a task fails; an operator gives up",
+		run: func(e *env) client.WorkflowRun { return e.decide(e.awaitQuestion(e.batch()), workflows.GiveUp) }},
 	{name: "RunBatch-failed-deadline", batch: fails, ends: "failed DeadlinePassed",
 		what: "a task fails; no operator answers before the deadline",
 		run: func(e *env) client.WorkflowRun {
@@ -171,8 +163,7 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			return e.batch(workflows.RunBatchInput{Deadline: time.Now().Add(-time.Minute)})
 		}},
-	{name: "RunBatch-at-risk", batch: held, ends: "succeeded",
-		what: "the run is at risk, and ends before its deadline",
+	{name: "RunBatch-at-risk", batch: held, ends: "succeeded", what: "the run is at risk, and ends before its deadline",
 		run: func(e *env) client.WorkflowRun {
 			run := e.batch(workflows.RunBatchInput{Deadline: time.Now().Add(16 * time.Second)})
 			e.Until("it is late", func() bool { status, _ := e.Status(run.GetID()); return status.AtRisk != "" })
@@ -181,9 +172,8 @@ var scenarios = []scenario{
 	{name: "RunBatch-cancelled", batch: hangs, ends: "cancelled",
 		what: "the workflow is cancelled; it interrupts the run and waits until it has stopped",
 		run:  func(e *env) client.WorkflowRun { return e.cancel(e.awaitRunning(e.batch())) }},
-	{name: "RunBatch-held", batch: held, ends: "succeeded",
-		what: "the service holds a task until it is released",
-		run:  func(e *env) client.WorkflowRun { return e.release(e.batch()) }},
+	{name: "RunBatch-held", batch: held, ends: "succeeded", what: "the service holds a task until it is released",
+		run: func(e *env) client.WorkflowRun { return e.release(e.batch()) }},
 	{name: "RunBatch-adopted-by-run-id", batch: held, ends: "succeeded",
 		what: "a run that was started elsewhere is adopted by its run id",
 		run: func(e *env) client.WorkflowRun {
@@ -212,8 +202,7 @@ var scenarios = []scenario{
 			e.terminate(e.loseTrigger(simulator.FaultHTML))
 			return e.decide(e.awaitQuestion(e.batch()), workflows.NothingStarted)
 		}},
-	{name: "RunBatch-delegated", ends: "succeeded",
-		what: "started under another id, the batch runs under the right one",
+	{name: "RunBatch-delegated", ends: "succeeded", what: "started under another id, the batch runs under the right one",
 		run: func(e *env) client.WorkflowRun {
 			return e.Start("anything/"+e.name, workflows.RunBatch, e.batchInput())
 		}},
@@ -225,11 +214,8 @@ var scenarios = []scenario{
 			e.awaitRunning(e.ownBatch(harness.AsOf))
 			return e.cancel(run)
 		}},
-	{name: "RunBatch-invalid", ends: "failed InvalidInput",
-		what: "the input has problems",
-		run: func(e *env) client.WorkflowRun {
-			return e.Start(e.name, workflows.RunBatch, workflows.RunBatchInput{})
-		}},
+	{name: "RunBatch-invalid", ends: "failed InvalidInput", what: "the input has problems",
+		run: func(e *env) client.WorkflowRun { return e.Start(e.name, workflows.RunBatch, workflows.RunBatchInput{}) }},
 	{name: "RunBatch-of-a-close", batch: failsOnce, ends: "succeeded",
 		what: "the workflow of a close's batch, restarted through the close",
 		run: func(e *env) client.WorkflowRun {
@@ -256,9 +242,7 @@ var scenarios = []scenario{
 
 	{name: "RunBatch-notified", notified: true, batch: fails, ends: "failed GivenUp",
 		what: "operators are notified that the run failed, and that it was given up",
-		run: func(e *env) client.WorkflowRun {
-			return e.decide(e.awaitQuestion(e.batch()), workflows.GiveUp)
-		}},
+		run:  func(e *env) client.WorkflowRun { return e.decide(e.awaitQuestion(e.batch()), workflows.GiveUp) }},
 	{name: "RunBatch-notified-cancelled", notified: true, batch: fails, ends: "cancelled",
 		what: "operators are notified that the run failed, and that the workflow was cancelled",
 		run:  func(e *env) client.WorkflowRun { return e.cancel(e.awaitQuestion(e.batch())) }},
@@ -267,8 +251,7 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			return e.awaitQuestion(e.close("  - id: sign-off\n    approve: {message: Are the books good, deadline: 8s}\n"))
 		}},
-	{name: "NightlyClose-succeeded", ends: "succeeded",
-		what: "steps of every kind, some side by side",
+	{name: "NightlyClose-succeeded", ends: "succeeded", what: "steps of every kind, some side by side",
 		run: func(e *env) client.WorkflowRun {
 			e.ledger()
 			return e.close(`  - id: ledger
@@ -291,8 +274,7 @@ var scenarios = []scenario{
     import: {code: MIG_IMPORT1}
 `)
 		}},
-	{name: "NightlyClose-audited", ends: "succeeded",
-		what: "what happened is written to an audit file",
+	{name: "NightlyClose-audited", ends: "succeeded", what: "what happened is written to an audit file",
 		run: func(e *env) client.WorkflowRun {
 			return e.close(e.batchStep() + "audit: reports/" + e.name + ".jsonl\n")
 		}},
@@ -319,8 +301,7 @@ var scenarios = []scenario{
 			e.ledger()
 			return e.decide(run, workflows.Retry)
 		}},
-	{name: "NightlyClose-skipped", ends: "succeeded",
-		what: "a file is missing; an operator skips the step",
+	{name: "NightlyClose-skipped", ends: "succeeded", what: "a file is missing; an operator skips the step",
 		run: func(e *env) client.WorkflowRun {
 			return e.decide(e.awaitQuestion(e.close(e.missingLedger())), workflows.Skip)
 		}},
@@ -345,11 +326,8 @@ var scenarios = []scenario{
 			e.signal(run, workflows.ApproveCommand, workflows.Command{By: "starter"})
 			return e.command(run, workflows.ApproveCommand)
 		}},
-	{name: "NightlyClose-not-approved", ends: "failed CloseFailed",
-		what: "the approval is refused",
-		run: func(e *env) client.WorkflowRun {
-			return e.decide(e.awaitQuestion(e.close(approval)), workflows.GiveUp)
-		}},
+	{name: "NightlyClose-not-approved", ends: "failed CloseFailed", what: "the approval is refused",
+		run: func(e *env) client.WorkflowRun { return e.decide(e.awaitQuestion(e.close(approval)), workflows.GiveUp) }},
 	{name: "NightlyClose-commands", batch: held, ends: "succeeded",
 		what: "a command that does not apply is refused; the batch is interrupted and restarted through the close",
 		run: func(e *env) client.WorkflowRun {
@@ -388,36 +366,30 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			return e.Start("anything/"+e.name, workflows.NightlyClose, e.closeInput(e.batchStep()))
 		}},
-	{name: "NightlyClose-invalid", ends: "failed InvalidInput",
-		what: "the pipeline has problems",
-		run:  func(e *env) client.WorkflowRun { return e.close("  - id: allocate\n    needs: [nothing]\n") }},
+	{name: "NightlyClose-invalid", ends: "failed InvalidInput", what: "the pipeline has problems",
+		run: func(e *env) client.WorkflowRun { return e.close("  - id: allocate\n    needs: [nothing]\n") }},
 
-	{name: "GenerateReport-succeeded", ends: "succeeded",
-		what: "the report is generated and downloaded",
-		run:  func(e *env) client.WorkflowRun { return e.report("RPT_TINY") }},
-	{name: "GenerateReport-failed", ends: "failed StepFailed",
-		what: "the service cannot generate the report",
-		run:  func(e *env) client.WorkflowRun { return e.report("RPT_FAIL") }},
+	{name: "GenerateReport-succeeded", ends: "succeeded", what: "the report is generated and downloaded",
+		run: func(e *env) client.WorkflowRun { return e.report("RPT_TINY") }},
+	{name: "GenerateReport-failed", ends: "failed StepFailed", what: "the service cannot generate the report",
+		run: func(e *env) client.WorkflowRun { return e.report("RPT_FAIL") }},
 	{name: "GenerateReport-link-expired", ends: "succeeded",
 		what: "the link to the report has expired; the service is asked for a new one",
 		run: func(e *env) client.WorkflowRun {
 			e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, Match: "RPT_EXPIRES", Times: 1})
 			return e.report("RPT_EXPIRES")
 		}},
-	{name: "UploadFile-succeeded", ends: "succeeded",
-		what: "the file is uploaded and listed",
+	{name: "UploadFile-succeeded", ends: "succeeded", what: "the file is uploaded and listed",
 		run: func(e *env) client.WorkflowRun {
 			e.ledger()
 			return e.upload(workflows.UploadFileInput{})
 		}},
-	{name: "UploadFile-missing", ends: "failed FileMissing",
-		what: "there is no file",
-		run:  func(e *env) client.WorkflowRun { return e.upload(workflows.UploadFileInput{}) }},
+	{name: "UploadFile-missing", ends: "failed FileMissing", what: "there is no file",
+		run: func(e *env) client.WorkflowRun { return e.upload(workflows.UploadFileInput{}) }},
 	{name: "UploadFile-notified", notified: true, ends: "failed FileMissing",
 		what: "there is no file; operators are notified",
 		run:  func(e *env) client.WorkflowRun { return e.upload(workflows.UploadFileInput{}) }},
-	{name: "UploadFile-waited", ends: "succeeded",
-		what: "the upload waits for the file, which arrives",
+	{name: "UploadFile-waited", ends: "succeeded", what: "the upload waits for the file, which arrives",
 		run: func(e *env) client.WorkflowRun {
 			run := e.upload(workflows.UploadFileInput{WaitUntil: time.Now().Add(time.Hour)})
 			e.awaitPending(run, func(a *workflowpb.PendingActivityInfo) bool { return a.LastFailure != nil })
@@ -436,8 +408,7 @@ var scenarios = []scenario{
 			e.Sim.Inject(simulator.Fault{Call: "object-put", Match: e.name + ".csv", Times: 1, Kind: simulator.FaultExpirePAR})
 			return e.upload(workflows.UploadFileInput{})
 		}},
-	{name: "UploadFile-verified", ends: "succeeded",
-		what: "the file holds what is expected",
+	{name: "UploadFile-verified", ends: "succeeded", what: "the file holds what is expected",
 		run: func(e *env) client.WorkflowRun {
 			e.ledger()
 			return e.upload(workflows.UploadFileInput{Expect: &workflows.Expect{Rows: new(int64(3))}})
@@ -448,23 +419,20 @@ var scenarios = []scenario{
 			e.ledger()
 			return e.upload(workflows.UploadFileInput{Expect: &workflows.Expect{MinRows: new(int64(4))}})
 		}},
-	{name: "UploadFile-marker", ends: "succeeded",
-		what: "the file's marker says that it is complete",
+	{name: "UploadFile-marker", ends: "succeeded", what: "the file's marker says that it is complete",
 		run: func(e *env) client.WorkflowRun {
 			e.ledger()
 			e.Write(e.Inbox, e.name+".done", "")
 			return e.upload(workflows.UploadFileInput{Marker: "inbox/" + e.name + ".done"})
 		}},
-	{name: "UploadFile-folder", ends: "succeeded",
-		what: "all files of a folder are uploaded",
+	{name: "UploadFile-folder", ends: "succeeded", what: "all files of a folder are uploaded",
 		run: func(e *env) client.WorkflowRun {
 			for _, name := range []string{"a", "b", "c"} {
 				e.Write(e.Inbox, e.name+"/"+e.name+"-"+name+".csv", harness.Ledger(2))
 			}
 			return e.upload(workflows.UploadFileInput{File: "inbox/" + e.name + "/"})
 		}},
-	{name: "UploadFile-folder-refused", ends: "failed Refused",
-		what: "the store refuses a file of a folder",
+	{name: "UploadFile-folder-refused", ends: "failed Refused", what: "the store refuses a file of a folder",
 		run: func(e *env) client.WorkflowRun {
 			e.Write(e.Inbox, e.name+"/"+e.name+".csv", harness.Ledger(2))
 			e.Sim.Inject(simulator.Fault{
@@ -472,41 +440,31 @@ var scenarios = []scenario{
 			})
 			return e.upload(workflows.UploadFileInput{File: "inbox/" + e.name + "/"})
 		}},
-	{name: "DownloadFile-by-id", ends: "succeeded",
-		what: "a file is downloaded by its id",
+	{name: "DownloadFile-by-id", ends: "succeeded", what: "a file is downloaded by its id",
 		run: func(e *env) client.WorkflowRun {
 			return e.download(workflows.DownloadFileInput{FileID: e.uploaded().FileID})
 		}},
-	{name: "DownloadFile-by-name", ends: "succeeded",
-		what: "a file is downloaded by its name, and verified",
+	{name: "DownloadFile-by-name", ends: "succeeded", what: "a file is downloaded by its name, and verified",
 		run: func(e *env) client.WorkflowRun {
 			expect := &workflows.Expect{Rows: new(int64(3))}
 			return e.download(workflows.DownloadFileInput{Name: e.uploaded().Name, Expect: expect})
 		}},
-	{name: "DownloadFile-refused", ends: "failed Refused",
-		what: "the service knows no such file",
-		run:  func(e *env) client.WorkflowRun { return e.download(workflows.DownloadFileInput{FileID: "1"}) }},
-	{name: "Migrate-export", ends: "succeeded",
-		what: "an export runs through",
-		run:  func(e *env) client.WorkflowRun { return e.migrate(workflows.Export, "MIG_EXPORT1") }},
-	{name: "Migrate-import", ends: "succeeded",
-		what: "an import runs through",
-		run:  func(e *env) client.WorkflowRun { return e.migrate(workflows.Import, "MIG_IMPORT1") }},
-	{name: "Migrate-already-complete", ends: "succeeded",
-		what: "the service had completed the export before",
-		run:  func(e *env) client.WorkflowRun { return e.migrate(workflows.Export, "MIG_EXPORT_DONE") }},
-	{name: "Migrate-failed", ends: "failed StepFailed",
-		what: "the service cannot import it",
-		run:  func(e *env) client.WorkflowRun { return e.migrate(workflows.Import, "MIG_IMPORT_FAIL") }},
+	{name: "DownloadFile-refused", ends: "failed Refused", what: "the service knows no such file",
+		run: func(e *env) client.WorkflowRun { return e.download(workflows.DownloadFileInput{FileID: "1"}) }},
+	{name: "Migrate-export", ends: "succeeded", what: "an export runs through",
+		run: func(e *env) client.WorkflowRun { return e.migrate(workflows.Export, "MIG_EXPORT1") }},
+	{name: "Migrate-import", ends: "succeeded", what: "an import runs through",
+		run: func(e *env) client.WorkflowRun { return e.migrate(workflows.Import, "MIG_IMPORT1") }},
+	{name: "Migrate-already-complete", ends: "succeeded", what: "the service had completed the export before",
+		run: func(e *env) client.WorkflowRun { return e.migrate(workflows.Export, "MIG_EXPORT_DONE") }},
+	{name: "Migrate-failed", ends: "failed StepFailed", what: "the service cannot import it",
+		run: func(e *env) client.WorkflowRun { return e.migrate(workflows.Import, "MIG_IMPORT_FAIL") }},
 
-	{name: "ScheduledClose-succeeded", ends: "succeeded",
-		what: "the scheduled time has a close, which succeeds",
-		run:  func(e *env) client.WorkflowRun { return e.scheduled(businessNight, e.batchStep()) }},
-	{name: "ScheduledClose-no-close", ends: "succeeded",
-		what: "the scheduled time falls on a holiday",
-		run:  func(e *env) client.WorkflowRun { return e.scheduled(holidayNight, e.batchStep()) }},
-	{name: "ScheduledClose-failed", ends: "failed CloseFailed",
-		what: "the close fails",
+	{name: "ScheduledClose-succeeded", ends: "succeeded", what: "the scheduled time has a close, which succeeds",
+		run: func(e *env) client.WorkflowRun { return e.scheduled(businessNight, e.batchStep()) }},
+	{name: "ScheduledClose-no-close", ends: "succeeded", what: "the scheduled time falls on a holiday",
+		run: func(e *env) client.WorkflowRun { return e.scheduled(holidayNight, e.batchStep()) }},
+	{name: "ScheduledClose-failed", ends: "failed CloseFailed", what: "the close fails",
 		run: func(e *env) client.WorkflowRun {
 			return e.scheduled(businessNight, "  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
 		}},
@@ -535,11 +493,8 @@ var scenarios = []scenario{
 			in.Calendar = "my-bank"
 			return e.startScheduled(businessNight, in)
 		}},
-	{name: "ScheduledClose-invalid", ends: "failed InvalidInput",
-		what: "it was not started by a schedule",
-		run: func(e *env) client.WorkflowRun {
-			return e.Start(e.name, workflows.ScheduledClose, e.scheduledInput())
-		}},
+	{name: "ScheduledClose-invalid", ends: "failed InvalidInput", what: "it was not started by a schedule",
+		run: func(e *env) client.WorkflowRun { return e.Start(e.name, workflows.ScheduledClose, e.scheduledInput()) }},
 }
 
 // Steps of the pipelines of the scenarios.

@@ -1,3 +1,5 @@
+// Package commands tests how a batch or a close is started and commanded from outside: submissions whose outcome is
+// unknown, the inbox, the Go API and the Nexus service.
 package commands
 
 import (

@@ -1,3 +1,4 @@
+// Package observability tests the metrics, traces and logs of real workers, and Prometheus with the deployed rules.
 package observability
 
 import (

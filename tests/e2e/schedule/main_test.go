@@ -1,3 +1,4 @@
+// Package schedule tests schedules and backfills on the real server, including holidays and changes of the clocks.
 package schedule
 
 import (

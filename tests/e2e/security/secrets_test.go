@@ -1,3 +1,4 @@
+// Package security tests that Temporal, logs and metrics contain no secret, and what encryption covers.
 package security
 
 import (

@@ -1,3 +1,4 @@
+// Package transfer tests transfers through the real worker: kills, cancellation, verification and the audit file.
 package transfer
 
 import (

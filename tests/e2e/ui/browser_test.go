@@ -1,3 +1,4 @@
+// Package ui tests the Temporal UI in a browser.
 package ui
 
 import (
