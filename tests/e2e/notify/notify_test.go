@@ -183,6 +183,6 @@ func TestNotify_testCommand(t *testing.T) {
 	require.NotContains(t, result.String(), "hook-secret")
 	require.Equal(t, 2, n.Run("notify", "test", "pager").Code)
 	doctor := n.Run("doctor", "--connection", n.Connection)
-	require.Contains(t, doctor.Stdout, "ok    channel hook: webhook, told of waiting, at_risk, failed, cancelled, succeeded on every connection")
+	require.Contains(t, doctor.Stdout, "ok    channel hook: webhook, receives waiting, at_risk, failed, cancelled, succeeded on every connection")
 	require.NotContains(t, doctor.Stdout, "hook-secret")
 }
