@@ -25,7 +25,7 @@ type verdict struct {
 	expectedBatch
 	starts []execution
 	runs   []simulator.Run
-	// unchecked: somebody decided without checking the service, and is responsible for the consequences.
+	// unchecked: an operator decided without checking the service, so that two runs may be legitimate.
 	unchecked bool
 }
 
@@ -106,7 +106,7 @@ func (v verdict) submissions(calls ...string) []simulator.Entry {
 // mayHaveRun reports whether the client cannot be certain that a submission was not carried out.
 func mayHaveRun(e simulator.Entry) bool { return e.Status != 401 && e.Status != 429 }
 
-// logged counts the log entries of all starts that contain a text and are by somebody; by anybody if by is empty.
+// logged counts the log entries of all starts that contain a text and are by one operator, or by anyone if by is empty.
 func (v verdict) logged(by, text string) int {
 	return v.loggedBetween(by, text, time.Time{}, time.Now())
 }

@@ -225,9 +225,9 @@ func TestCompose_mountsExist(t *testing.T) {
 	}
 }
 
-// Who steers from a container is who called compose: its image knows no names, and the record of the night would say
+// Commands from a container are by the user who called Compose. The image has no user names, and the audit file would say
 // "unknown".
-func TestCompose_starterKnowsWhoAsks(t *testing.T) {
+func TestCompose_starterKnowsTheUser(t *testing.T) {
 	options := []cli.ProjectOptionsFn{cli.WithWorkingDirectory(deploy), cli.WithEnv([]string{"USER=nightshift"}), cli.WithDefaultProfiles("tools")}
 	o, err := cli.NewProjectOptions([]string{filepath.Join(deploy, "docker-compose.yaml")}, options...)
 	require.NoError(t, err)

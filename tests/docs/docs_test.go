@@ -78,9 +78,9 @@ func TestPages_inputsAreValid(t *testing.T) {
 	require.Len(t, shown, len(inputs), "every workflow has an example")
 
 	_, blocks = harness.Page(t, "../../docs/commands.md")
-	words := harness.InLanguage(blocks, "json")
-	require.Len(t, words, 2)
-	for _, b := range words {
+	commands := harness.InLanguage(blocks, "json")
+	require.Len(t, commands, 2)
+	for _, b := range commands {
 		decodeInput(t, new(workflows.Command), b.Text)
 	}
 }

@@ -374,7 +374,7 @@ var scenarios = []scenario{
 	{name: "GenerateReport-failed", ends: "failed StepFailed", what: "the service cannot generate the report",
 		run: func(e *env) client.WorkflowRun { return e.report("RPT_FAIL") }},
 	{name: "GenerateReport-link-expired", ends: "succeeded",
-		what: "the link to the report has expired; the service is asked for a new one",
+		what: "the link to the report has expired; the workflow requests a new one",
 		run: func(e *env) client.WorkflowRun {
 			e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, Match: "RPT_EXPIRES", Times: 1})
 			return e.report("RPT_EXPIRES")

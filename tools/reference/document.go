@@ -159,11 +159,11 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 		return number(s)
 	}
 	if s.Enum != nil {
-		var words []string
-		for _, word := range s.Enum {
-			words = append(words, fmt.Sprintf("`%v`", word))
+		var values []string
+		for _, value := range s.Enum {
+			values = append(values, fmt.Sprintf("`%v`", value))
 		}
-		return strings.Join(words, ", ")
+		return strings.Join(values, ", ")
 	}
 	switch rule := b.forms[s.Format].rule; {
 	case rule != "" && b.written: // many keys share few forms

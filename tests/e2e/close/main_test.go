@@ -1,6 +1,6 @@
 // Package close tests closes and batches on the real server: faults in every call, kills of workers and of the server,
-// upgrades, task queues. The tests of the package workflows cover each decision with mocked activities in Temporal's test
-// environment, and the replay covers what histories need; here the real programs show that the parts fit together.
+// upgrades, task queues. The tests of the package workflows cover each decision with mocked activities in Temporal's
+// test environment, and the replay covers what histories need; here the real programs show that the parts fit together.
 package close
 
 import (

@@ -66,7 +66,7 @@ func TestExecuteClose_asAChildThatTakesCommands(t *testing.T) {
 	bad := start("bad")
 	id := workflows.CloseWorkflowID(e.Connection, "bad", harness.AsOf)
 	batch := workflows.BatchWorkflowID(e.Connection, harness.HangBatch, harness.AsOf, "")
-	e.Until("the run goes on", func() bool {
+	e.Until("the batch is running", func() bool {
 		status, _ := e.Status(batch)
 		return status.RunID != "" && status.State == workflows.Running
 	})

@@ -40,16 +40,16 @@ func TestInbox_printsCommandsThatWork(t *testing.T) {
 	require.ElementsMatch(t, []string{closing.GetID() + " allocate", closing.GetID() + " sign-off"}, subjects[1:], "the close asks for its batch, which is not listed itself")
 
 	listed := s.Want(3, inbox...).Stdout
-	answer := func(words ...string) { // executes the printed command with these words
+	answer := func(parts ...string) { // executes the printed command that contains all parts
 		t.Helper()
 		for line := range strings.Lines(listed) {
 			line = strings.TrimSpace(line)
-			if command, found := strings.CutPrefix(line, "starter "); found && containsAll(line, words) {
+			if command, found := strings.CutPrefix(line, "starter "); found && containsAll(line, parts) {
 				s.Want(0, append(strings.Fields(strings.ReplaceAll(command, `"..."`, "seen")), "--by", "ann")...)
 				return
 			}
 		}
-		t.Fatalf("no command with %q:\n%s", words, listed)
+		t.Fatalf("no command with %q:\n%s", parts, listed)
 	}
 	answer("batch decide", alone.GetID(), "give_up")
 	answer("close decide", "--step allocate", "give_up")
@@ -71,9 +71,9 @@ func TestInbox_connectionWithoutWorker(t *testing.T) {
 	require.Contains(t, s.Want(3, "inbox", "--connection", s.Connection).Stdout, run.GetID())
 }
 
-func containsAll(text string, words []string) bool {
-	for _, word := range words {
-		if !strings.Contains(text, word) {
+func containsAll(text string, parts []string) bool {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
 			return false
 		}
 	}

@@ -163,7 +163,7 @@ func TestNexus_runsAndCommands(t *testing.T) {
 	for _, bad := range []struct {
 		operation string
 		input     map[string]any
-		faults    []string
+		problems  []string
 	}{
 		{"nightly_close", map[string]any{"connection": "a b"}, []string{`connection: "a b"`, "pipeline: is missing", "as_of_date: is missing"}},
 		{"nightly_close", map[string]any{"connection": "c", "as_of_date": harness.AsOf, "definition": "name: x"}, []string{"pipeline is missing"}},
@@ -176,8 +176,8 @@ func TestNexus_runsAndCommands(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s with %v", bad.operation, bad.input), func(t *testing.T) {
 			err := e.Await(run(treasuryRuns, bad.operation, bad.input), nil)
-			for _, fault := range bad.faults {
-				require.ErrorContains(t, err, fault)
+			for _, problem := range bad.problems {
+				require.ErrorContains(t, err, problem)
 			}
 			var failed *nexus.HandlerError
 			require.ErrorAs(t, err, &failed)

@@ -95,7 +95,7 @@ type headerMark struct{}
 
 func (headerMark) Inject(_ context.Context, w workflow.HeaderWriter) error {
 	p, err := converter.GetDefaultDataConverter().ToPayload(mark("header"))
-	w.Set("word", p)
+	w.Set("mark", p)
 	return err
 }
 func (h headerMark) InjectFromWorkflow(_ workflow.Context, w workflow.HeaderWriter) error {
@@ -248,19 +248,19 @@ func TestEncryption_closeWithKeyRotation(t *testing.T) {
 			e := harness.New(t, o)
 			sealedClose(t, e, o.Keys != nil)
 			left := traces(t, e, o.Server)
-			for _, word := range closeMarks {
+			for _, mark := range closeMarks {
 				var in []string
 				for name, text := range left {
 					if strings.HasSuffix(name, ".json") || strings.Contains(filepath.Base(name), "temporal.db") {
-						if _, at := newSieve([]string{word}).find(text); at >= 0 {
+						if _, at := newSieve([]string{mark}).find(text); at >= 0 {
 							in = append(in, filepath.Base(name))
 						}
 					}
 				}
 				if o.Keys == nil {
-					require.NotEmpty(t, in, "without keys %q can be read", word)
+					require.NotEmpty(t, in, "without keys %q is readable", mark)
 				} else {
-					require.Empty(t, in, "%q can be read", word)
+					require.Empty(t, in, "%q is readable", mark)
 				}
 			}
 		})

@@ -65,7 +65,7 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	require.Empty(t, e.Calls("upload-par"), "nothing is uploaded before it is verified")
 
 	e.Write(e.Inbox, "gl.csv", ledgerText)
-	_, err := e.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "asked for the file again", Choice: workflows.Retry, Step: "ledger"})
+	_, err := e.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "bob", Why: "the sender has replaced the file", Choice: workflows.Retry, Step: "ledger"})
 	require.NoError(t, err)
 
 	e.Until("the report waits for an operator", func() bool { return stepOf(e, run.GetID(), "report").State == workflows.Waiting })
@@ -88,7 +88,7 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	requireInOrder(t, string(text), `"event":"close_started","by":"tests"`, `"event":"step_failed","step":"ledger"`, `37.00`,
-		`ledger: decide retry","by":"bob","why":"asked for the file again"`, `"event":"file_sent"`, sent.SHA256,
+		`ledger: decide retry","by":"bob","why":"the sender has replaced the file"`, `"event":"file_sent"`, sent.SHA256,
 		`"event":"step_failed","step":"report"`, `report: decide skip","by":"carol"`, `"outcome":"skipped"`, `"event":"close_ended"`, `"event":"seal"`)
 	require.Contains(t, string(text), `"file_id":"`+sent.FileID+`"`)
 
@@ -99,8 +99,8 @@ func TestVerify_holdsBackAWrongFile(t *testing.T) {
 func TestAudit_cancelledClose(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{})
-	e.Write(e.Pipelines, "asking.yaml", "name: asking\naudit: reports/audit.jsonl\nsteps:\n  - {id: look, approve: {message: Go on}}\n")
-	run := e.StartClose("asking")
+	e.Write(e.Pipelines, "approval.yaml", "name: approval\naudit: reports/audit.jsonl\nsteps:\n  - {id: look, approve: {message: Go on}}\n")
+	run := e.StartClose("approval")
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
 	require.Error(t, e.Await(run, nil))
@@ -109,7 +109,7 @@ func TestAudit_cancelledClose(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(first), `"outcome":"cancelled"`)
 
-	run = e.StartClose("asking")
+	run = e.StartClose("approval")
 	e.AwaitState(run.GetID(), workflows.Waiting)
 	_, err = e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
 	require.NoError(t, err)

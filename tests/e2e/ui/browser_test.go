@@ -164,10 +164,10 @@ func TestUI_runsAClose(t *testing.T) {
 
 	b.signal(batch, workflows.InterruptCommand, `{"by": "alice", "why": "wrong rates loaded"}`)
 	e.AwaitState(batch, workflows.Waiting) // the page does not refresh the details
-	b.details(batch, "A person is asked")
+	b.details(batch, "Question to the operator")
 	b.shot("interrupted")
 	e.AwaitState(in.WorkflowID(), workflows.Waiting)
-	b.details(in.WorkflowID(), "A person is asked")
+	b.details(in.WorkflowID(), "Question to the operator")
 	b.shot("close-waits")
 	b.open("/workflows?query=" + url.QueryEscape("PbsmState = 'waiting'"))
 	b.until("the waiting batch", `find("a", "`+batch+`")`)
