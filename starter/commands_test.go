@@ -296,7 +296,7 @@ func TestCommands_haveExamplesThatParse(t *testing.T) {
 				assert.Contains(t, line, "make", c.CommandPath())
 				continue
 			}
-			found, rest, err := newRoot(clitest.Factory(0)).Find(words(command))
+			found, rest, err := newRoot(clitest.Factory(0)).Find(arguments(command))
 			require.NoError(t, err, line)
 			assert.NoError(t, found.ParseFlags(rest), line)
 			assert.NoError(t, found.ValidateArgs(found.Flags().Args()), line)
@@ -304,10 +304,10 @@ func TestCommands_haveExamplesThatParse(t *testing.T) {
 	})
 }
 
-var word = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
+var argument = regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`)
 
-func words(line string) []string {
-	all := word.FindAllString(line, -1)
+func arguments(line string) []string {
+	all := argument.FindAllString(line, -1)
 	for i := range all {
 		all[i] = strings.Trim(all[i], `"'`)
 	}

@@ -126,7 +126,9 @@ func StatusOf(ctx context.Context, c client.Client, id string) (Status, error) {
 // SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
 // not apply is an application error of type Refused, with the reason. A call that is cut, as proxies
 // do to long ones, is repeated under the same update id while Temporal answers: the command acts once.
-func SendCommand(ctx context.Context, c client.Client, workflowID, name string, command Command) (CommandResult, error) {
+func SendCommand(
+	ctx context.Context, c client.Client, workflowID, name string, command Command,
+) (CommandResult, error) {
 	update := client.UpdateWorkflowOptions{
 		UpdateID:   rand.Text(),
 		WorkflowID: workflowID,

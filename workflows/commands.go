@@ -88,13 +88,7 @@ func Commands() []CommandSpec {
 }
 
 // CommandNames lists the names of the commands.
-func CommandNames() []string {
-	var names []string
-	for _, c := range Commands() {
-		names = append(names, c.Name)
-	}
-	return names
-}
+func CommandNames() []string { return names(Commands(), func(c CommandSpec) string { return c.Name }) }
 
 // Description is the help for the signal dialog of the Temporal UI, with the input to type.
 func (c CommandSpec) Description() string {
@@ -127,13 +121,7 @@ func Choices() []ChoiceSpec {
 }
 
 // ChoiceNames lists the names of the choices.
-func ChoiceNames() []string {
-	var names []string
-	for _, c := range Choices() {
-		names = append(names, c.Name)
-	}
-	return names
-}
+func ChoiceNames() []string { return names(Choices(), func(c ChoiceSpec) string { return c.Name }) }
 
 // CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt").
 // step is empty for anything but a close.

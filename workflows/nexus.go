@@ -56,7 +56,9 @@ type runnable interface {
 	WorkflowID() string
 }
 
-func runOperation[I runnable, O any](name string, run func(workflow.Context, I) (O, error)) nexus.RegisterableOperation {
+func runOperation[I runnable, O any](
+	name string, run func(workflow.Context, I) (O, error),
+) nexus.RegisterableOperation {
 	start := func(_ context.Context, in I, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
 		if err := in.Validate(); err != nil {
 			return client.StartWorkflowOptions{}, badRequest(err)
@@ -74,7 +76,9 @@ type onceOperation[I runnable, O any] struct {
 	nexus.Operation[I, O]
 }
 
-func (o onceOperation[I, O]) Start(ctx context.Context, in I, options nexus.StartOperationOptions) (nexus.HandlerStartOperationResult[O], error) {
+func (o onceOperation[I, O]) Start(
+	ctx context.Context, in I, options nexus.StartOperationOptions,
+) (nexus.HandlerStartOperationResult[O], error) {
 	started, err := o.Operation.Start(ctx, in, options)
 	var done *serviceerror.WorkflowExecutionAlreadyStarted
 	if !errors.As(err, &done) {

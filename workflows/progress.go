@@ -16,9 +16,10 @@ type TransferProgress struct {
 	// Done and Total are bytes. Total is 0 while unknown.
 	Done  int64 `json:"done"`
 	Total int64 `json:"total,omitempty"`
-	// Rate is in bytes per second, over the last seconds; Left is the remaining time at that rate. Both are 0 while unknown.
-	Rate int64         `json:"rate,omitempty"`
-	Left time.Duration `json:"left,omitempty"`
+	// Rate is in bytes per second, over the last seconds; Remaining is the time left at that rate. Both are 0
+	// while unknown.
+	Rate      int64         `json:"rate,omitempty"`
+	Remaining time.Duration `json:"remaining,omitempty"`
 }
 
 // Progress is how far the transfer of the workflow is; false when it transfers nothing. payloads is the
@@ -30,7 +31,12 @@ func (e Execution) Progress(payloads converter.DataConverter) (TransferProgress,
 		if details == nil || payloads.FromPayloads(details, &p) != nil || p.Done == 0 && p.Total == 0 {
 			continue
 		}
-		return TransferProgress{Done: p.Done, Total: p.Total, Rate: p.Rate, Left: time.Duration(p.SecondsLeft) * time.Second}, true
+		return TransferProgress{
+			Done:      p.Done,
+			Total:     p.Total,
+			Rate:      p.Rate,
+			Remaining: time.Duration(p.SecondsLeft) * time.Second,
+		}, true
 	}
 	return TransferProgress{}, false
 }

@@ -62,23 +62,21 @@ func NewResult(workflowType string) any {
 }
 
 // typeNames lists the names of the workflow types.
-func typeNames() []string {
-	var names []string
-	for _, t := range WorkflowTypes() {
-		names = append(names, t.Name)
-	}
-	return names
+func typeNames() []string { return names(WorkflowTypes(), typeName) }
+
+// CommandTypes lists the names of the workflow types that ask questions and take commands.
+func CommandTypes() []string {
+	without := func(t WorkflowType) bool { return !t.TakesCommands }
+	return names(slices.DeleteFunc(WorkflowTypes(), without), typeName)
 }
 
-// CommandTypes lists the workflow types that ask questions and take commands.
-func CommandTypes() []string {
-	var names []string
-	for _, t := range WorkflowTypes() {
-		if t.TakesCommands {
-			names = append(names, t.Name)
-		}
+func typeName(t WorkflowType) string { return t.Name }
+
+func names[T any](table []T, name func(T) string) (list []string) {
+	for _, entry := range table {
+		list = append(list, name(entry))
 	}
-	return names
+	return list
 }
 
 // EndState returns the state in which the workflow of a result ended. A result without one returns

@@ -78,7 +78,12 @@ func (c Chain) Verify(caFile string, now time.Time) error {
 	for _, cert := range c.certs[1:] {
 		intermediates.AddCert(cert)
 	}
-	_, err = c.certs[0].Verify(x509.VerifyOptions{DNSName: c.host, Roots: roots, Intermediates: intermediates, CurrentTime: now})
+	_, err = c.certs[0].Verify(x509.VerifyOptions{
+		DNSName:       c.host,
+		Roots:         roots,
+		Intermediates: intermediates,
+		CurrentTime:   now,
+	})
 	return err
 }
 

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	enumspb "go.temporal.io/api/enums/v1"
 	"testing"
+
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

@@ -112,7 +112,7 @@ func (a *answering) Get(context.Context, any) error { return a.get() }
 func TestResult_ctrlCIsNotAnOutage(t *testing.T) {
 	cut := serviceerror.NewCanceled("context canceled") // as the SDK has it
 	run := workflows.Execution{ID: "id", Type: workflows.RunBatchType}
-	for name, look := range map[string]func(context.Context, *Session) error{
+	for name, get := range map[string]func(context.Context, *Session) error{
 		"start":  func(ctx context.Context, s *Session) error { return s.AlreadyDone(ctx, run, nil) },
 		"status": func(ctx context.Context, s *Session) error { return s.End(run, s.Await(ctx, run, nil)) },
 	} {
@@ -123,7 +123,7 @@ func TestResult_ctrlCIsNotAnOutage(t *testing.T) {
 					cancel()
 					return err
 				}})
-				assert.Equal(t, cli.ExitInterrupted, cli.AsProblem(cli.Stopped(ctx, look(ctx, s))).Code)
+				assert.Equal(t, cli.ExitInterrupted, cli.AsProblem(cli.Stopped(ctx, get(ctx, s))).Code)
 			}
 		})
 	}
@@ -166,10 +166,10 @@ func TestCommandProblem_ofAWorkflowWithoutCommands(t *testing.T) {
 }
 
 func TestOpenChoices(t *testing.T) {
-	ask := func(choices ...string) *workflows.Question { return &workflows.Question{Choices: choices} }
+	question := func(choices ...string) *workflows.Question { return &workflows.Question{Choices: choices} }
 	night := workflows.Status{
-		Question: ask("decide retry", "decide skip"),
-		Steps:    []workflows.StepStatus{{ID: "a", Question: ask("decide retry", "decide skip")}, {ID: "b"}, {ID: "c", Question: ask("restart", "decide retry", "decide adopt")}},
+		Question: question("decide retry", "decide skip"),
+		Steps:    []workflows.StepStatus{{ID: "a", Question: question("decide retry", "decide skip")}, {ID: "b"}, {ID: "c", Question: question("restart", "decide retry", "decide adopt")}},
 	}
 	for _, test := range []struct {
 		status     workflows.Status
@@ -179,7 +179,7 @@ func TestOpenChoices(t *testing.T) {
 		{night, "c", "step c takes retry, adopt"},
 		{night, "b", `no step "b" waits for a decision now`},
 		{night, "x", `no step "x" waits for a decision now`},
-		{workflows.Status{Question: ask("rerun", "decide give_up")}, "", "it takes give_up"},
+		{workflows.Status{Question: question("rerun", "decide give_up")}, "", "it takes give_up"},
 		{workflows.Status{}, "", "nothing waits for a decision now"},
 	} {
 		assert.Equal(t, test.want, openChoices(test.status, test.step))

@@ -15,7 +15,9 @@ import (
 )
 
 // SendCommand sends a command and returns its result once it took effect.
-func (s *Session) SendCommand(ctx context.Context, id, name string, command workflows.Command) (workflows.CommandResult, error) {
+func (s *Session) SendCommand(
+	ctx context.Context, id, name string, command workflows.Command,
+) (workflows.CommandResult, error) {
 	note := time.AfterFunc(temporalclient.AnswerTimeout, func() {
 		run, err := s.Describe(ctx, id)
 		if err == nil && s.NoteIdle(ctx, run.TaskQueue) {

@@ -14,7 +14,8 @@ import (
 
 // MissingSearchAttributes lists those that the namespace does not have. One of another type is an error.
 func (s *Session) MissingSearchAttributes(ctx context.Context) ([]string, error) {
-	known, err := s.Temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: s.Namespace})
+	request := &operatorservice.ListSearchAttributesRequest{Namespace: s.Namespace}
+	known, err := s.Temporal.OperatorService().ListSearchAttributes(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("list the search attributes of namespace %s: %w", s.Namespace, err)
 	}

@@ -121,7 +121,7 @@ func (s *Session) DescribeRunning(ctx context.Context, id string) (workflows.Exe
 	return run, Known(run)
 }
 
-// Status asks a workflow for its status, briefly.
+// Status queries the status of a workflow, for a short time.
 func (s *Session) Status(ctx context.Context, id string) (workflows.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()

@@ -18,7 +18,8 @@ import (
 // CheckServed refuses an input whose connection no worker has, unless there is or was such a workflow.
 func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 	err := s.Served(ctx, workflows.ConnectionOf(in))
-	if known, ok := in.(interface{ WorkflowID() string }); err != nil && ok && temporalclient.Answers(ctx, s.Temporal, known.WorkflowID()) {
+	known, ok := in.(interface{ WorkflowID() string })
+	if err != nil && ok && temporalclient.Answers(ctx, s.Temporal, known.WorkflowID()) {
 		return nil
 	}
 	return err

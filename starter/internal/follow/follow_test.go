@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	enumspb "go.temporal.io/api/enums/v1"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

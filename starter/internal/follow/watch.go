@@ -61,7 +61,8 @@ func (w *watch) poll(ctx context.Context) {
 	} else {
 		w.answered = time.Now()
 		next.Status = status
-		next.Children, next.Transfers, next.Notes = w.details(ctx, status)
+		d := w.details(ctx, status)
+		next.Children, next.Transfers, next.Notes = d.children, d.transfers, d.notes(status)
 	}
 	w.last = next
 }
@@ -86,8 +87,8 @@ func (w *watch) explain(ctx context.Context, err error) []string {
 	return []string{fmt.Sprintf("No worker has answered since %s; retrying. What was started at the service continues.", since)}
 }
 
-// details queries the workflows of the steps that are running. Its notes are on what keeps failing.
-func (w *watch) details(ctx context.Context, status workflows.Status) (map[string]workflows.Status, map[string]view.Transfer, []string) {
+// details queries the workflows of the steps that are running.
+func (w *watch) details(ctx context.Context, status workflows.Status) *details {
 	d := newDetails(w)
 	d.query(ctx, w.run.ID, &status)
 	for _, step := range status.Steps {
@@ -96,7 +97,7 @@ func (w *watch) details(ctx context.Context, status workflows.Status) (map[strin
 		}
 	}
 	_ = d.group.Wait()
-	return d.children, d.transfers, d.notes(status)
+	return d
 }
 
 // details are what the workflows of a close's steps, or a workflow itself, say of their progress.
@@ -151,6 +152,7 @@ func (d *details) describe(ctx context.Context, id string) workflows.Execution {
 	return run
 }
 
+// notes says what keeps failing.
 func (d *details) notes(status workflows.Status) (notes []string) {
 	add := func(what, id string) {
 		if reason, ok := d.retries[id]; ok {

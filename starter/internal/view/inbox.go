@@ -39,7 +39,7 @@ func Inbox(snapshots []Snapshot) []Entry {
 			questions = []Question{{Subject: s.ID, Why: oneLine(strings.Join(s.Notes, " ")), Commands: []string{"starter status " + s.ID}}}
 		}
 		for _, q := range questions {
-			entries = append(entries, Entry{WorkflowID: s.ID, Connection: s.Status.Connection, AsOfDate: s.Status.AsOfDate, Question: q})
+			entries = append(entries, Entry{s.ID, s.Status.Connection, s.Status.AsOfDate, q})
 		}
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int {

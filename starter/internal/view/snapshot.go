@@ -214,7 +214,8 @@ func (s Style) stepDetail(j Snapshot, step workflows.StepStatus) string {
 	if total == 0 {
 		ended, total = memberCounts(child)
 	}
-	if total == 0 || pbsm.StatusCode(child.StatusCode).Terminal() { // the summary of a run that has ended says what is next
+	// The summary of a run that has ended says what is next.
+	if total == 0 || pbsm.StatusCode(child.StatusCode).Terminal() {
 		return oneLine(child.Summary)
 	}
 	return fmt.Sprintf("%s %s%s", s.bar(ended, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
@@ -235,8 +236,8 @@ func (s Style) transfer(t Transfer) string {
 	if t.Rate > 0 {
 		text += fmt.Sprintf(", %s/s", Bytes(t.Rate))
 	}
-	if t.Left > 0 {
-		text += ", " + Duration(t.Left) + " left"
+	if t.Remaining > 0 {
+		text += ", " + Duration(t.Remaining) + " left"
 	}
 	return text
 }

@@ -95,7 +95,7 @@ func longClose() Snapshot {
 func TestLive(t *testing.T) {
 	for _, test := range []struct {
 		name          string
-		job           Snapshot
+		snapshot      Snapshot
 		style         Style
 		width, height int
 	}{
@@ -109,7 +109,7 @@ func TestLive(t *testing.T) {
 		{"long", longClose(), Style{Unicode: true}, 60, 12},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			lines := test.style.Live(test.job, test.width, test.height)
+			lines := test.style.Live(test.snapshot, test.width, test.height)
 			for _, line := range lines {
 				if !strings.HasPrefix(line, "    starter ") { // commands stay whole, to be copied
 					assert.LessOrEqual(t, Width(line), test.width, "%q", line)
@@ -213,7 +213,7 @@ func TestResult_namesFiles(t *testing.T) {
 
 func TestTransfer_showsTheRate(t *testing.T) {
 	assert.Equal(t, "12.4 MB", Style{}.transfer(Transfer{Done: 12_400_000}))
-	text := Style{}.transfer(Transfer{Done: 12_400_000, Total: 40_000_000, Rate: 2_000_000, Left: 14 * time.Second})
+	text := Style{}.transfer(Transfer{Done: 12_400_000, Total: 40_000_000, Rate: 2_000_000, Remaining: 14 * time.Second})
 	assert.Contains(t, text, "12.4 MB of 40.0 MB, 2.0 MB/s, 14s left")
 }
 

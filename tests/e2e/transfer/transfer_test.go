@@ -171,7 +171,7 @@ func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	})
 	require.EqualValues(t, 3*inThreeParts, progress.Total)
 	require.Positive(t, progress.Done)
-	require.Positive(t, progress.Left)
+	require.Positive(t, progress.Remaining)
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), t.Name(), ""))
 	require.Error(t, e.Await(run, nil))
 	require.Len(t, e.Calls("multipart-abort", harness.Processed), 1)

@@ -92,8 +92,5 @@ func run(ctx context.Context, f *cli.Factory, o options) (err error) {
 		in.Batches = append(in.Batches, workflows.GroupBatch{Code: code})
 	}
 	in.StartedBy = o.By
-	if err := cli.InputProblem(in.Validate()); err != nil {
-		return err
-	}
-	return f.Launch(ctx, in, o.StartOptions)
+	return f.Start(ctx, in, o.StartOptions)
 }

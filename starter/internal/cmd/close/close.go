@@ -52,5 +52,5 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 	if err != nil {
 		return err
 	}
-	return f.Launch(ctx, in, o.StartOptions)
+	return f.Start(ctx, in, o.StartOptions)
 }

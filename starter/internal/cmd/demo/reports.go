@@ -84,7 +84,9 @@ type document struct {
 	Dir        string                        `json:"dir"`
 }
 
-func (d *demonstration) show(s *client.Session, run workflows.Execution, result *workflows.NightlyCloseResult, reports []verified) {
+func (d *demonstration) show(
+	s *client.Session, run workflows.Execution, result *workflows.NightlyCloseResult, reports []verified,
+) {
 	if d.JSON() {
 		d.PrintJSON(document{Close: result, Reports: reports, WorkflowID: run.ID, URL: s.Link(run.ID), Dir: d.dir})
 		return

@@ -41,7 +41,8 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	var service struct {
 		BaseURL string `json:"base_url"`
 	}
-	if err := errors.Join(server.Ready(ctx, readyTimeout, &temporal), simulator.Ready(ctx, readyTimeout, &service)); err != nil {
+	err = errors.Join(server.Ready(ctx, readyTimeout, &temporal), simulator.Ready(ctx, readyTimeout, &service))
+	if err != nil {
 		return err
 	}
 	d.ui = temporal.UI

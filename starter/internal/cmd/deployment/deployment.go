@@ -75,7 +75,10 @@ version has, for instance because its configuration lacks a connection.`,
 func promote(ctx context.Context, s *client.Session, o options) (err error) {
 	handle := s.Temporal.WorkerDeploymentClient().GetHandle(o.name)
 	if o.percent < 100 {
-		_, err = handle.SetRampingVersion(ctx, sdk.WorkerDeploymentSetRampingVersionOptions{BuildID: o.buildID, Percentage: o.percent})
+		_, err = handle.SetRampingVersion(ctx, sdk.WorkerDeploymentSetRampingVersionOptions{
+			BuildID:    o.buildID,
+			Percentage: o.percent,
+		})
 	} else {
 		_, err = handle.SetCurrentVersion(ctx, sdk.WorkerDeploymentSetCurrentVersionOptions{BuildID: o.buildID})
 	}
@@ -113,7 +116,8 @@ func (v version) text() string {
 }
 
 func list(ctx context.Context, s *client.Session, name string) error {
-	described, err := s.Temporal.WorkerDeploymentClient().GetHandle(name).Describe(ctx, sdk.WorkerDeploymentDescribeOptions{})
+	handle := s.Temporal.WorkerDeploymentClient().GetHandle(name)
+	described, err := handle.Describe(ctx, sdk.WorkerDeploymentDescribeOptions{})
 	switch {
 	case client.NotFound(err):
 		return &cli.Problem{

@@ -79,7 +79,7 @@ func host(raw string) string {
 	return u.Host
 }
 
-// certificates checks the chain that a server presents, and saves it when asked.
+// certificates checks the chain that a server presents, and saves it with --save-cert.
 func (d *doctor) certificates(ctx context.Context, name, key, raw string, conn config.Connection, save bool) bool {
 	check := fmt.Sprintf("%s TLS %s", name, host(raw))
 	chain, err := certificate.Fetch(ctx, raw)

@@ -93,9 +93,9 @@ func (d *doctor) add(f finding) {
 }
 
 func (f finding) lines(width int) (lines []string) {
-	word := "ok"
+	verdict := "ok"
 	if !f.OK {
-		word = "FAIL"
+		verdict = "FAIL"
 	}
 	add := func(first, rest, text string) {
 		for _, line := range view.Wrap(text, width-len(rest)) {
@@ -104,7 +104,7 @@ func (f finding) lines(width int) (lines []string) {
 		}
 	}
 	detail, more, _ := strings.Cut(f.Detail, "\n")
-	add(fmt.Sprintf("%-6s", word), "      ", f.Check+": "+detail)
+	add(fmt.Sprintf("%-6s", verdict), "      ", f.Check+": "+detail)
 	for line := range strings.Lines(more) {
 		add("        ", "        ", strings.TrimSuffix(line, "\n"))
 	}

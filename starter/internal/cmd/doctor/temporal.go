@@ -33,7 +33,8 @@ func (d *doctor) temporal(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*temporalclient.AnswerTimeout)
 	defer cancel()
 	namespace := "namespace " + s.Namespace
-	described, err := s.Temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: s.Namespace})
+	request := &workflowservice.DescribeNamespaceRequest{Namespace: s.Namespace}
+	described, err := s.Temporal.WorkflowService().DescribeNamespace(ctx, request)
 	if err != nil {
 		d.refused(namespace, "Set TEMPORAL_NAMESPACE to one that exists, or create it: temporal operator namespace create -n "+s.Namespace, err)
 		return

@@ -62,10 +62,7 @@ func upload(ctx context.Context, f *cli.Factory, o uploadOptions) (err error) {
 	if in.Deadline, err = cli.Moment("deadline", o.deadline, now); err != nil {
 		return err
 	}
-	if err := cli.InputProblem(in.Validate()); err != nil {
-		return err
-	}
-	return f.Launch(ctx, in, o.StartOptions)
+	return f.Start(ctx, in, o.StartOptions)
 }
 
 type downloadOptions struct {
@@ -105,8 +102,5 @@ func download(ctx context.Context, f *cli.Factory, o downloadOptions) (err error
 	if in.Deadline, err = cli.Moment("deadline", o.deadline, time.Now()); err != nil {
 		return err
 	}
-	if err := cli.InputProblem(in.Validate()); err != nil {
-		return err
-	}
-	return f.Launch(ctx, in, o.StartOptions)
+	return f.Start(ctx, in, o.StartOptions)
 }

@@ -25,10 +25,10 @@ func session(temporal sdk.Client) (s *client.Session, stdout, stderr *bytes.Buff
 func TestInbox_ofAnUnknownConnection(t *testing.T) {
 	temporal := clitest.NewTemporal(workflows.RunBatchType, "pbsm")
 	temporal.Polled = map[string]time.Time{"pbsm": time.Now(), "pbsm/prod": time.Now()}
-	for connection, asks := range map[string]bool{"": false, "prod": false, "prd": true} {
+	for connection, noted := range map[string]bool{"": false, "prod": false, "prd": true} {
 		s, stdout, stderr := session(temporal)
 		require.NoError(t, run(t.Context(), s, connection))
 		assert.Equal(t, "Nothing waits for an operator.\n", stdout.String())
-		assert.Equal(t, asks, strings.Contains(stderr.String(), `no worker has the connection "prd"`), connection)
+		assert.Equal(t, noted, strings.Contains(stderr.String(), `no worker has the connection "prd"`), connection)
 	}
 }

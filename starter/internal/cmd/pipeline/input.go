@@ -20,7 +20,7 @@ func CloseInput(connection, name, asOf, by string) (workflows.NightlyCloseInput,
 	isFile := err == nil && info.Mode().IsRegular()
 	if !isFile && !slices.Contains(pipeline.Endings, filepath.Ext(name)) {
 		in.Pipeline = name
-		return in, cli.InputProblem(in.Validate())
+		return in, nil
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -31,10 +31,8 @@ func CloseInput(connection, name, asOf, by string) (workflows.NightlyCloseInput,
 		return in, err
 	}
 	in.Pipeline = p.Name
-	if in.Definition, err = definition(name, text); err != nil {
-		return in, err
-	}
-	return in, cli.InputProblem(in.Validate())
+	in.Definition, err = definition(name, text)
+	return in, err
 }
 
 // parse parses a definition and renders it for a date; without one it only parses.

@@ -52,8 +52,5 @@ func run(ctx context.Context, f *cli.Factory, o options) (err error) {
 	if in.Deadline, err = cli.Moment("deadline", o.deadline, time.Now()); err != nil {
 		return err
 	}
-	if err := cli.InputProblem(in.Validate()); err != nil {
-		return err
-	}
-	return f.Launch(ctx, in, o.StartOptions)
+	return f.Start(ctx, in, o.StartOptions)
 }

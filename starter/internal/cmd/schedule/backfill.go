@@ -122,7 +122,8 @@ func (s existing) backfill(ctx context.Context, first, last time.Time, dryRun bo
 	own := backfillSchedule(s.id, s.description, in, plan, past)
 	_, err = s.Temporal.ScheduleClient().Create(ctx, own)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) { // the same nights again: those that failed are run again
-		err = s.Temporal.ScheduleClient().GetHandle(ctx, own.ID).Backfill(ctx, sdk.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill})
+		again := sdk.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill}
+		err = s.Temporal.ScheduleClient().GetHandle(ctx, own.ID).Backfill(ctx, again)
 	}
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", s.id, err)
@@ -148,7 +149,9 @@ func countPast(verdicts []calendar.Verdict) (count int, err error) {
 
 // backfillSchedule is a schedule beside the original that has nothing but a past, and the lower priority.
 // The original has the nights that the clocks skip only from its creation on.
-func backfillSchedule(id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past sdk.ScheduleBackfill) sdk.ScheduleOptions {
+func backfillSchedule(
+	id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past sdk.ScheduleBackfill,
+) sdk.ScheduleOptions {
 	spec := *description.Schedule.Spec
 	spec.EndAt = past.End
 	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(plan, past.Start, past.End)...)

@@ -91,20 +91,20 @@ pipeline's own, where its definition is in the configured folder here.`,
 	flags.StringVar(&in.Roll, "roll", "", "`where` a night moves that falls on no business day: forward, back, none")
 	flags.StringVar(&in.AsOf, "as-of", calendar.BusinessDay, "the `rule` of the as-of date: business-day[-N], day[-N], month-end, month-end-business-day")
 	flags.StringVar(&o.overlap, "overlap", "wait", "`what` a night does while the one before is still running: wait, or skip")
-	flags.DurationVar(&o.catchUp, "catch-up", 6*time.Hour, "how late a night is still started after Temporal was down")
+	flags.DurationVar(&o.catchUp, "catch-up", 6*time.Hour, "how long after its time a night is still started when Temporal was down")
 	flags.BoolVar(&o.pauseOnFailure, "pause-on-failure", false, "a close that fails pauses the schedule")
 	flags.StringVar(&o.note, "note", "", "a `note`, shown in the list")
 	flags.StringVar(&o.by, "by", cli.Operator(), "`who` creates the schedule")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only show the nights")
 	flags.IntVar(&o.nights, "nights", 10, "show this many `nights`")
 	flags.StringVar(&o.from, "from", "", "the `date` of the first one to show (default: now)")
-	for name, words := range map[string][]string{
+	for name, values := range map[string][]string{
 		"on":      {calendar.BusinessDays, calendar.Daily, calendar.MonthEnd},
 		"roll":    {calendar.Forward, calendar.Back, calendar.NoRoll},
 		"as-of":   {calendar.BusinessDay, calendar.Day, calendar.MonthEnd, calendar.MonthEndBusinessDay},
 		"overlap": {"wait", "skip"},
 	} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd
 }
@@ -149,7 +149,7 @@ func create(ctx context.Context, f *cli.Factory, o createOptions) error {
 	})
 }
 
-// skippedYears is how far ahead to look for nights whose time of day the clocks skip.
+// skippedYears is how far ahead to find nights whose time of day the clocks skip.
 const skippedYears = 10
 
 // schedule is what Temporal gets: every calendar day at the time of day, since the calendar is consulted

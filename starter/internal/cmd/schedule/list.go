@@ -120,7 +120,9 @@ func schedules(ctx context.Context, s *client.Session, known calendar.Calendars)
 	return documents, nil
 }
 
-func newDocument(ctx context.Context, s *client.Session, known calendar.Calendars, id string, description *sdk.ScheduleDescription) document {
+func newDocument(
+	ctx context.Context, s *client.Session, known calendar.Calendars, id string, description *sdk.ScheduleDescription,
+) document {
 	state, info := description.Schedule.State, description.Info
 	d := document{
 		ID:             id,

@@ -53,7 +53,8 @@ func (s existing) trigger(ctx context.Context, dryRun bool) error {
 			return err
 		}
 	}
-	if err := s.handle.Trigger(ctx, sdk.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}); err != nil {
+	options := sdk.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL}
+	if err := s.handle.Trigger(ctx, options); err != nil {
 		return fmt.Errorf("trigger %s: %w", s.id, err)
 	}
 	if s.description.Schedule.State.Paused {
