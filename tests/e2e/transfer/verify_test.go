@@ -148,7 +148,7 @@ func requireAudit(t *testing.T, e *harness.Env, path string, audit *workflows.Au
 	require.Empty(t, audit.Note)
 	result := e.Run("audit", "verify", path, "--sha256", audit.SHA256)
 	require.Zero(t, result.Code, result)
-	require.Contains(t, result.Stdout, "sound")
+	require.Contains(t, result.Stdout, "intact")
 	require.Contains(t, result.Stdout, audit.SHA256)
 	result = e.Run("audit", "verify", path, "--sha256", strings.Repeat("0", 64))
 	require.Equal(t, 1, result.Code, result)
