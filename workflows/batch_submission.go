@@ -151,8 +151,8 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 	return "", nil
 }
 
-// pastDeadline reports whether the deadline has passed. It is checked before a submission because options
-// never sets a timeout below one second.
+// pastDeadline reports whether the deadline has passed. A submission checks it first: options gives even an
+// activity past its deadline one second, enough to submit.
 func (b *batchRun) pastDeadline(ctx workflow.Context) bool {
 	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
 }
@@ -270,14 +270,6 @@ func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, e
 	b.last = activities.BatchStatus{}
 	b.answered(ctx, c, c.RunID+" is adopted")
 	return true, b.adopt(ctx, c.RunID, "")
-}
-
-// foreignRun says why a run cannot be one of this batch, or nothing when it can.
-func (in RunBatchInput) foreignRun(runID string) string {
-	if strings.HasPrefix(runID, in.Code+"_") {
-		return ""
-	}
-	return fmt.Sprintf("run %q does not belong to %s: its run ids begin with %s_", runID, in.Code, in.Code)
 }
 
 // isOutcomeUnknown reports whether a submission may have been carried out: the activity says so, or

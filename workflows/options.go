@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// retryPolicy retries what is safe to repeat until the deadline. Each error says whether it is final, and how
-// long to pause if the service asks for a pause.
+// retryPolicy retries what is safe to repeat until the deadline. An error may be final, or carry the pause
+// before the next attempt, as every poll's does; these intervals apply otherwise.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 
 // The profiles of the activities: timeouts and retries, side by side. Schedule-to-close is the deadline
@@ -25,7 +25,8 @@ var (
 		RetryPolicy:         retryPolicy,
 		Priority:            temporal.Priority{PriorityKey: commandPriority},
 	}
-	// pollOptions: a poll of a status. It fails benignly while nothing changes.
+	// pollOptions: one poll of a status. While nothing changes it fails with StillWaiting, which carries the
+	// pause until the next poll (activities/polling.go).
 	pollOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
