@@ -30,7 +30,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }
 
 const (
 	large     = 1 << 30

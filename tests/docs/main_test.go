@@ -2,10 +2,9 @@
 package docs
 
 import (
-	"os"
 	"testing"
 
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }

@@ -25,21 +25,18 @@ type Server struct {
 
 var shared *Server // by all tests of a package; set by Main
 
-// Main runs the tests of a package with one Temporal server for all of them. It returns the exit code.
-func Main(m *testing.M) int {
-	dir := filepath.Join(Output(), "server")
-	server, err := startServer(dir)
+// Main runs the tests of a package with one Temporal server for all of them.
+func Main(m *testing.M) {
+	server, err := startServer(filepath.Join(Output(), "server"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		os.Exit(1)
 	}
 	defer server.Stop()
 	shared = server
-	code := m.Run()
-	if code != 0 {
+	if m.Run() != 0 {
 		fmt.Fprintf(os.Stderr, "the end of %s:\n%s\n", server.Stderr, server.Tail())
 	}
-	return code
 }
 
 // StartServer starts a Temporal server for one test.

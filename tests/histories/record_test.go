@@ -37,7 +37,7 @@ const (
 	scenariosAtOnce = 16
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // scenario brings a workflow to one of its ends. Its name begins with the workflow's type.
 type scenario struct {

@@ -22,7 +22,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }
 
 const (
 	fileSize = 96<<20 + 7

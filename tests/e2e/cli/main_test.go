@@ -3,10 +3,9 @@
 package cli
 
 import (
-	"os"
 	"testing"
 
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }

@@ -4,10 +4,9 @@
 package close
 
 import (
-	"os"
 	"testing"
 
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }

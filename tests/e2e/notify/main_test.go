@@ -1,10 +1,9 @@
 package notify
 
 import (
-	"os"
 	"testing"
 
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) { harness.Main(m) }
