@@ -97,7 +97,7 @@ func md5Of(b []byte) string {
 func requireError(t *testing.T, err error) *Error {
 	t.Helper()
 	var e *Error
-	require.True(t, errors.As(err, &e), "%v", err)
+	require.ErrorAs(t, err, &e)
 	requireNoSecret(t, err)
 	return e
 }
@@ -203,7 +203,7 @@ func TestTransfer_unexpectedResponses(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.Path+"2", http.StatusTemporaryRedirect)
 		}, 307, false, false, 0, "a redirect, which is not followed"},
-		"redirect, broken": {func(w http.ResponseWriter, r *http.Request) {
+		"redirect, broken": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "%zz"+canary)
 			w.WriteHeader(302)
 		}, 302, false, false, 0, "redirect"},
@@ -438,7 +438,7 @@ func TestUpload_changedFile(t *testing.T) {
 			err := putFrom(t, c, s.URL+parPath, 5, source)
 			require.Error(t, err)
 			var e *Error
-			require.False(t, errors.As(err, &e), "not an error of the store: %v", err)
+			require.NotErrorAs(t, err, &e, "not an error of the store")
 		})
 	}
 	s, c := newStore(t, func(*store, http.ResponseWriter, *http.Request) { panic("must not be called") })
@@ -459,13 +459,13 @@ func TestTransfer_returnsErrorsOfSourceAndTarget(t *testing.T) {
 	_, err := get(t.Context(), c, s.URL+parPath, broken{full})
 	require.ErrorIs(t, err, full)
 	var e *Error
-	require.False(t, errors.As(err, &e))
+	require.NotErrorAs(t, err, &e)
 	for _, buffered := range []int64{maxBuffer, 1} {
 		c.buffered = buffered
 		source := &sections{open: func(int) io.Reader { return broken{full} }}
 		_, err = c.Upload(t.Context(), s.URL+parPath, Upload{Source: source, Size: 2})
 		require.ErrorIs(t, err, full)
-		require.False(t, errors.As(err, &e))
+		require.NotErrorAs(t, err, &e)
 	}
 }
 
@@ -569,7 +569,7 @@ func TestTransfer_memoryDoesNotGrowWithTheFile(t *testing.T) {
 // A response has begun and never ends, while the transport is still sending the body: a cancelled upload returns.
 func TestUpload_cancelDuringABrokenResponse(t *testing.T) {
 	began, over := make(chan struct{}), make(chan struct{})
-	s, c := newStore(t, func(_ *store, w http.ResponseWriter, r *http.Request) {
+	s, c := newStore(t, func(_ *store, w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if assert.NoError(t, err) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 2")

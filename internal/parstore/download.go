@@ -219,11 +219,11 @@ func (t *download) tryResume(ctx context.Context) (why string, err error) {
 	var before downloadState
 	switch {
 	case json.Unmarshal(t.Resume, &before) != nil || before.Done == 0:
-		return "", nil
+		return "", nil //nolint:nilerr // there is no state to resume
 	case before.ETag == "" || before.ETag != t.object.etag || before.Size != t.object.size:
 		return "the file at the service changed", nil
 	case before.PartSize <= 0 || before.PartSize > t.c.buffered || t.load(before.Sums) != nil:
-		return "it was begun by another release of the worker", nil
+		return "it was begun by another release of the worker", nil //nolint:nilerr // the reason says so
 	}
 	if why, err = t.Target.Resume(ctx, before.Done, t.sha256.Sum(nil)); why == "" && err == nil {
 		t.state = before

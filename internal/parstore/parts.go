@@ -85,7 +85,7 @@ func (c *Client) withSlot(ctx context.Context, size int64, work slotWork) (more 
 func retry(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
-		e, ok := err.(*Error)
+		e, ok := err.(*Error) //nolint:errorlint // do returns it as it is
 		if !ok || !e.Temporary || e.Changed || attempt == attempts || ctx.Err() != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ func reply(status int, body string, header ...string) http.HandlerFunc {
 }
 
 // hangUp closes the connection after the request was read.
-func hangUp(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 func asError(t testing.TB, err error) *Error {
 	t.Helper()

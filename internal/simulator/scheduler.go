@@ -211,7 +211,7 @@ func (s *scheduler) operate(id, action, task string) error {
 	if r == nil {
 		return fmt.Errorf("no run %q", id)
 	}
-	code := codeSuccess
+	var code int
 	switch action {
 	case "interrupt":
 		code = s.interrupt(r)

@@ -359,7 +359,7 @@ func (l *lister) entry(ctx context.Context, key string, entry os.FileInfo) error
 	if entry.Mode()&fs.ModeSymlink != 0 {
 		target, err := regular(l.session.Stat(l.bucket.fullPath(key)))
 		if err != nil {
-			return nil // a link to a folder, or to nothing
+			return nil //nolint:nilerr // a link to a folder, or to nothing
 		}
 		entry = target
 	}

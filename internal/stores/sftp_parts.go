@@ -96,7 +96,9 @@ func (p *sftpParts) writeAt(offset int64, some []byte) (err error) {
 }
 
 func (p *sftpParts) reaches(end int64) {
-	for size := p.size.Load(); size < end && !p.size.CompareAndSwap(size, end); size = p.size.Load() {
+	size := p.size.Load()
+	for size < end && !p.size.CompareAndSwap(size, end) {
+		size = p.size.Load()
 	}
 }
 

@@ -370,9 +370,9 @@ type hanging struct {
 	over chan struct{}
 }
 
-func (h hanging) Fileread(r *sftp.Request) (io.ReaderAt, error) { return h, nil }
+func (h hanging) Fileread(*sftp.Request) (io.ReaderAt, error) { return h, nil }
 
-func (h hanging) Filewrite(r *sftp.Request) (io.WriterAt, error) { return h, nil }
+func (h hanging) Filewrite(*sftp.Request) (io.WriterAt, error) { return h, nil }
 
 func (h hanging) ReadAt([]byte, int64) (int, error) { return h.WriteAt(nil, 0) }
 

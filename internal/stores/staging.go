@@ -208,7 +208,7 @@ func (f folderParts) Resume(_ context.Context, size int64, sum []byte) (unusable
 	}
 	unusable, err = verifyExisting(existing, size, sum)
 	if err != nil {
-		return partsDamaged, nil // a disk that fails once will fail again
+		return partsDamaged, nil //nolint:nilerr // a disk that fails once will fail again
 	}
 	if unusable != "" {
 		return unusable, nil

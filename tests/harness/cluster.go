@@ -42,7 +42,7 @@ func StartCluster(t testing.TB) *Cluster {
 	database := "127.0.0.1:" + ports[9]
 	password := filepath.Join(c.dir, "postgres_password")
 	c.must(os.WriteFile(password, []byte(databasePassword), 0o644))
-	c.startPostgres(ports[9], password)
+	c.startPostgres(ports[9])
 
 	tests, _ := repository()
 	deploy := filepath.Join(filepath.Dir(tests), "deploy", "config")
@@ -85,7 +85,7 @@ func (c *Cluster) must(err error) {
 
 // startPostgres creates a database for the test. PostgreSQL refuses to run as root; then it runs as the user that its
 // package created.
-func (c *Cluster) startPostgres(port, password string) {
+func (c *Cluster) startPostgres(port string) {
 	c.t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	if len(found) == 0 {
@@ -116,7 +116,7 @@ func (c *Cluster) startPostgres(port, password string) {
 		p.Stop()
 		showOnFailure(c.t, p)
 	})
-	c.await("PostgreSQL answers", func(ctx context.Context) error {
+	c.await("PostgreSQL answers", func(context.Context) error {
 		connection, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			connection.Close()

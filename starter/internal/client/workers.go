@@ -93,10 +93,10 @@ func (s *Session) IdleText(p Polls) string {
 func (s *Session) Served(ctx context.Context, connection string) error {
 	polls, err := s.connectionPolls(ctx, connection)
 	if err != nil || !polls.Idle() {
-		return nil // an error of Temporal shows when the workflow is started
+		return nil //nolint:nilerr // an error of Temporal shows when the workflow is started
 	}
 	if workers, err := s.Polls(ctx, s.TaskQueue); err != nil || workers.Idle() {
-		return nil
+		return nil //nolint:nilerr // as above
 	}
 	known := config.ConnectionNames(s.Config, os.Environ())
 	if polls.last.IsZero() && !slices.Contains(known, connection) {

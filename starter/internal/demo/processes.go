@@ -56,7 +56,7 @@ func (p *Processes) Start(path string, env []string, args ...string) (*Process, 
 		return nil, err
 	}
 	one := &Process{name: name, log: log.Name(), first: make(chan []byte, 1), done: make(chan struct{})}
-	one.cmd = exec.Command(path, args...)
+	one.cmd = exec.Command(path, args...) //nolint:noctx // Stop ends it, and the end of its thread
 	one.cmd.Env, one.cmd.Stderr = env, log
 	one.cmd.SysProcAttr = childAttributes()
 	stdout, err := one.cmd.StdoutPipe()
