@@ -1,21 +1,25 @@
-# make demo   a night's close on this machine, from an empty checkout
-# make check  format, vet, staticcheck, workflowcheck, unit tests and replays: quick
-# make test   all of that, and everything end to end, and the demo
-# make release  the programs as the images hold them, in bin/release
-# make sbom   bills of materials of the programs; make reproducible: the same bytes from another folder
-# make containers  a close in the containers of deploy/docker-compose.yaml; wants Docker with compose
-# make chaos  200 nights while things are killed, lost and cut; PBSMFLOW_SEED repeats a run
+# make demo          a night's close on this machine, from an empty checkout
+# make check         linters, workflowcheck, govulncheck, unit tests and replays: quick
+# make test          all of that, everything end to end, and the demo
+# make generate      the files that are derived from Go and its comments
+# make histories     the recorded histories, after an intended change of a workflow's commands
+# make release       the programs as they are in the images, in bin/release
+# make reproducible  builds them again in another folder, and compares the bytes
+# make sbom          their bills of materials
+# make containers    a close in the containers of deploy/docker-compose.yaml; needs Docker with Compose
+# make chaos         200 nights with kills, losses and cuts; PBSMFLOW_SEED repeats a run
+# make bench         benchmarks, for two hours
 
 BIN      := bin
 TOOLS    := $(BIN)/tools
 MODULE   := github.com/pbsmflow/pbsmflow
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
-DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)" # shares the compiled packages with go test
-# For release: the same bytes from the same sources wherever they are built, with the flags of deploy/Dockerfile.
-# The version is stamped here and not by Go, whose stamp differs where there is no repository.
+DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)" # shares compiled packages with go test
+# The same sources give the same bytes wherever they are built, with the flags of deploy/Dockerfile. Go's own version
+# stamp is off, because it differs outside a repository.
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
-# vet and staticcheck read all of Temporal's server for deploy/devserver, for minutes: make lint LINTED=deploy/devserver
+# Not deploy/devserver, for which the linters read all of Temporal's server: make lint LINTED=deploy/devserver
 LINTED   := . tests tools
 
 .PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e histories chaos demo demo-ci fmt clean
@@ -33,13 +37,13 @@ devserver:
 	@test -x $(BIN)/devserver || echo "Building the embedded Temporal server; the first time this takes about four minutes."
 	cd deploy/devserver && $(DEVBUILD) -o $(CURDIR)/$(BIN)/ .
 
-# The server as compose runs it, and its schema tool, for the test on PostgreSQL.
+# The server as in Compose, and its schema tool, for the test on PostgreSQL.
 cluster:
 	@mkdir -p $(BIN)
 	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-server go.temporal.io/server/cmd/server
 	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
 
-# The S3 server that the stores are tried against.
+# The S3 server for the tests of the stores.
 s3server:
 	@mkdir -p $(BIN)
 	go build -C tests/s3server -o $(CURDIR)/$(BIN)/ github.com/versity/versitygw/cmd/versitygw
@@ -47,6 +51,7 @@ s3server:
 tools:
 	@mkdir -p $(TOOLS)
 	go build -C .ci/tools -o $(CURDIR)/$(TOOLS)/ tool
+	go build -C .ci/golangci -o $(CURDIR)/$(TOOLS)/ tool
 
 # docs/configuration.md, docs/pipelines.md and deploy/schema, from the Go types and their comments;
 # the dashboard, and the alert rules for the Prometheus operator.
@@ -54,7 +59,7 @@ generate:
 	cd tools && go run ./reference ..
 	cd tools && go run ./observability ..
 
-# What every program is made of, in CycloneDX's form, and under which licenses.
+# The components and licenses of every program, in CycloneDX.
 sbom: release
 	@mkdir -p $(TOOLS)
 	go build -C .ci/sbom -o $(CURDIR)/$(TOOLS)/ tool
@@ -62,7 +67,6 @@ sbom: release
 	  $(TOOLS)/cyclonedx-gomod bin -json -licenses -version "$(VERSION)" -output $(BIN)/release/$$p.cdx.json $(BIN)/release/$$p || exit 1; \
 	  echo "$(BIN)/release/$$p.cdx.json: $$(grep -c '"bom-ref"' $(BIN)/release/$$p.cdx.json) components"; done
 
-# The same bytes from another folder.
 reproducible: release
 	.ci/reproducible $(CURDIR)/$(BIN)/release "$(VERSION)"
 
@@ -70,7 +74,7 @@ vulncheck: tools
 	.ci/vulncheck $(TOOLS)
 
 lint: tools
-	@for m in $(LINTED); do echo "vet, staticcheck: $$m"; (cd $$m && go vet ./... && $(CURDIR)/$(TOOLS)/staticcheck ./...) || exit 1; done
+	@for m in $(LINTED); do echo "golangci-lint: $$m"; (cd $$m && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || exit 1; done
 
 check: analyse unit
 
@@ -84,25 +88,23 @@ unit:
 	cd tools && go test ./...
 
 e2e: build cluster s3server
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they wait, and measure how soon things are noticed
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they mostly wait, and measure delays
 
-# The histories that go test ./workflows replays, recorded anew: after a change of a workflow's commands that is meant.
 histories: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -run TestRecordHistories ./histories -record
 
-# Two hours on a machine of its own; curl and rclone to compare with.
+# Two hours on a machine of its own; compares with curl and rclone.
 bench: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -tags bench -count=1 -timeout 150m -run TestBench -v ./bench
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestTransfer_resumesAfterWorkerKill -v ./e2e/transfer
 
-# A close in the containers of the compose file, under a project name of its own.
 containers:
 	cd tests && go test -tags docker -count=1 -timeout 30m -run TestCompose_closeInContainers -v ./deploy
 
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
 
-# What only reads the sources does so in what the tests end to end leave of the processor: they tell time.
+# The analysers take only what the end-to-end tests leave of the processor, because those measure time.
 test: build cluster s3server unit
 	@$(MAKE) --no-print-directory --jobs=2 analyse-beside e2e
 	cd deploy/devserver && go test -vet=off -count=1 ./...

@@ -28,13 +28,17 @@ func TestModules_workerAndStarterContainNoServer(t *testing.T) {
 // minutes.
 func TestModules_agreeOnVersions(t *testing.T) {
 	t.Parallel()
-	const devserver = deploy + "/devserver"
-	heldBack := map[string][]string{ // by Temporal's server, which needs an older otel/log
+	const devserver, golangci = deploy + "/devserver", root + "/.ci/golangci"
+	heldBack := map[string][]string{
+		// Temporal's server needs an older otel/log.
 		devserver: {"go.opentelemetry.io/otel", "google.golang.org/api", "github.com/googleapis/gax-go/"},
+		// golangci-lint needs newer ones.
+		golangci: {"github.com/BurntSushi/toml", "github.com/Masterminds/semver/", "github.com/mattn/go-colorable",
+			"github.com/santhosh-tekuri/jsonschema/"},
 	}
 	type use struct{ module, version string }
 	first := map[string]use{}
-	for _, module := range []string{root, root + "/tests", root + "/tools", root + "/tests/s3server", root + "/.ci/tools", devserver} {
+	for _, module := range []string{root, root + "/tests", root + "/tools", root + "/tests/s3server", root + "/.ci/tools", devserver, golangci} {
 		read := exec.Command("go", "mod", "edit", "-json")
 		read.Dir = module
 		out, err := read.Output()

@@ -1,5 +1,3 @@
-//lint:file-ignore SA1019 Every Grafana takes this schema; its successor, dashboardv2, only the newest.
-
 package main
 
 import (

@@ -114,7 +114,7 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	return nil
 }
 
-func secretSchema(c *comments) *jsonschema.Schema {
+func secretSchema(*comments) *jsonschema.Schema {
 	source := func(key, description string) *jsonschema.Schema {
 		s := &jsonschema.Schema{Type: "object", Required: []string{key}, AdditionalProperties: jsonschema.FalseSchema, Properties: jsonschema.NewProperties()}
 		one := uint64(1)
