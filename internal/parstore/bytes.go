@@ -57,11 +57,11 @@ func (s *source) Read(p []byte) (int, error) {
 		s.sum.Write(p[:n])
 	}
 	s.moved(n)
-	atEnd := err == io.EOF //nolint:errorlint // a Reader ends with io.EOF itself
-	if atEnd && s.left > 0 {
+	switch {
+	case errors.Is(err, io.EOF) && s.left > 0:
 		err = errors.New("it became shorter while it was being sent")
-	}
-	if err != nil && !atEnd {
+		s.err = err
+	case err != nil && !errors.Is(err, io.EOF):
 		s.err = err
 	}
 	return n, err
