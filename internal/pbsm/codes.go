@@ -86,20 +86,6 @@ const (
 	MigrationCodeImportInProgress      MigrationCode = "IMPORT_INPROGRESS"
 )
 
-var migrationTexts = map[MigrationCode]string{
-	MigrationCodeSuccess:               "Status fetched Successfully",
-	MigrationCodeTriggered:             "Object Migration Triggered",
-	MigrationCodeInvalidInput:          "Code does not exist",
-	MigrationCodeInternalError:         "Internal Server Error",
-	MigrationCodeExportAlreadyComplete: "Export already completed",
-	MigrationCodeExportInProgress:      "Export in progress",
-	MigrationCodeImportAlreadyComplete: "Import already completed",
-	MigrationCodeImportInProgress:      "Import in progress",
-}
-
-// Text is the document's description, "" for a code it does not list.
-func (c MigrationCode) Text() string { return migrationTexts[c] }
-
 // httpTexts are the HTTP statuses that the document lists, in its meaning where that differs from the standard's.
 // The document describes 409 as a wrong content type, which is the meaning of 415; a client must treat it as the
 // conflict that it is. Source: chapter 1, Status Code.

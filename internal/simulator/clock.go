@@ -52,12 +52,6 @@ func (c *clock) SetSpeed(speed float64) { c.change(speed, 0) }
 
 func (c *clock) Advance(d time.Duration) { c.change(0, d) }
 
-func (c *clock) Speed() float64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last().speed
-}
-
 // change starts a new piece. A speed of 0 keeps the current one.
 func (c *clock) change(speed float64, jump time.Duration) {
 	c.mu.Lock()

@@ -31,9 +31,4 @@
 //	MIG_EXPORT1         export, 2 minutes;  MIG_IMPORT1 import, 3 minutes
 //	MIG_EXPORT_FAIL     export that fails;  MIG_IMPORT_FAIL import that fails
 //	MIG_EXPORT_DONE     export already complete;  MIG_IMPORT_DONE import already complete
-//
-// # Controlling it
-//
-// A test in the same process uses the methods of Simulator. A test of built binaries uses the control endpoint through
-// Remote; its requests need the header X-Simulator-Control: 1.
 package simulator

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -51,25 +50,16 @@ var kinds = []Kind{
 
 // Fault is an injected failure. The first one that matches a request is applied to it.
 type Fault struct {
-	Call        string        `json:"call" yaml:"call"`               // a call's name (see Calls), or "*"
-	Match       string        `json:"match" yaml:"match"`             // part of the entry's subject or name; empty matches all
-	Probability float64       `json:"probability" yaml:"probability"` // 0 means always
-	Times       int           `json:"times" yaml:"times"`             // how often it is applied; 0 means no limit
-	After       int           `json:"after" yaml:"after"`             // how many matching requests pass first
-	Kind        Kind          `json:"kind" yaml:"kind"`
-	Status      int           `json:"status" yaml:"status"`
-	RetryAfter  string        `json:"retry_after" yaml:"retry_after"` // the header's text: seconds, or an HTTP date
-	Delay       time.Duration `json:"delay" yaml:"delay"`             // real time; in JSON text like "2s"
-	Bytes       int64         `json:"bytes" yaml:"bytes"`
-}
-
-// MarshalJSON writes the delay in the form that the control endpoint reads.
-func (f Fault) MarshalJSON() ([]byte, error) {
-	type plain Fault
-	return json.Marshal(struct {
-		plain
-		Delay string `json:"delay"`
-	}{plain(f), f.Delay.String()})
+	Call        string  // a call's name (see Calls), or "*"
+	Match       string  // part of the entry's subject or name; empty matches all
+	Probability float64 // 0 means always
+	Times       int     // how often it is applied; 0 means no limit
+	After       int     // how many matching requests pass first
+	Kind        Kind
+	Status      int
+	RetryAfter  string        // the header's text: seconds, or an HTTP date
+	Delay       time.Duration // real time
+	Bytes       int64
 }
 
 type faults struct {

@@ -21,16 +21,16 @@ var (
 
 // File is a file announced to the service. Source: chapter 3.
 type File struct {
-	ID       int64     `json:"id"`
-	Name     string    `json:"name"`
-	Prefix   string    `json:"prefix,omitempty"`
-	Stripe   string    `json:"stripe"`
-	MimeType string    `json:"mime_type"`
-	Size     int64     `json:"size"`     // as declared
-	Received int64     `json:"received"` // bytes in the object store; -1 if none
-	Arrived  bool      `json:"arrived"`  // as many bytes as declared are there, so the service shows the file
-	Scanned  bool      `json:"scanned"`
-	Created  time.Time `json:"created"` // simulated time
+	ID       int64
+	Name     string
+	Prefix   string
+	Stripe   string
+	MimeType string
+	Size     int64 // as declared
+	Received int64 // bytes in the object store; -1 if none
+	Arrived  bool  // as many bytes as declared are there, so the service shows the file
+	Scanned  bool
+	Created  time.Time // simulated time
 
 	object string
 }

@@ -7,23 +7,23 @@ import (
 
 // Entry records one request. It never holds a token, a password or a PAR's secret.
 type Entry struct {
-	Seq       int       `json:"seq"`
-	Time      time.Time `json:"time"` // real time of arrival
-	Call      string    `json:"call"`
-	Method    string    `json:"method"`
-	Path      string    `json:"path"`               // with query; PAR secrets are ***
-	Subject   string    `json:"subject,omitempty"`  // batch code, run id, file id, report code, migration code or grant type
-	Name      string    `json:"name,omitempty"`     // the file's name, if the subject is a file
-	AsOf      string    `json:"as_of,omitempty"`    // $FICMISDATE$ of a trigger
-	Created   string    `json:"created,omitempty"`  // the run id, file id or report instance id that it created
-	Answered  string    `json:"answered,omitempty"` // the service's own code or status in the response
-	Status    int       `json:"status"`             // HTTP status; 0 if the connection was closed without a response
-	Processed bool      `json:"processed"`          // the request was carried out, whatever the response says
-	Fault     Kind      `json:"fault,omitempty"`
-	In        int64     `json:"in"`
-	Out       int64     `json:"out"`
-	UserAgent string    `json:"user_agent,omitempty"`
-	Note      string    `json:"note,omitempty"` // for tests: leaks, size mismatches, misplaced credentials
+	Seq       int
+	Time      time.Time // real time of arrival
+	Call      string
+	Method    string
+	Path      string // with query; PAR secrets are ***
+	Subject   string // batch code, run id, file id, report code, migration code or grant type
+	Name      string // the file's name, if the subject is a file
+	AsOf      string // $FICMISDATE$ of a trigger
+	Created   string // the run id, file id or report instance id that it created
+	Answered  string // the service's own code or status in the response
+	Status    int    // HTTP status; 0 if the connection was closed without a response
+	Processed bool   // the request was carried out, whatever the response says
+	Fault     Kind
+	In        int64
+	Out       int64
+	UserAgent string
+	Note      string // for tests: leaks, size mismatches, misplaced credentials
 }
 
 type journal struct {

@@ -48,9 +48,9 @@ const (
 
 // QuirkInfo says what a quirk does and where it was found.
 type QuirkInfo struct {
-	Name   Quirk  `json:"name"`
-	Does   string `json:"does"`
-	Source string `json:"source"`
+	Name   Quirk
+	Does   string
+	Source string
 }
 
 // AllQuirks returns the table of quirks.

@@ -37,29 +37,29 @@ func terminal(code int) bool { return code <= 0 || code == codeAborted }
 
 // Run is a run as the simulator knows it. Times are real; Duration is simulated.
 type Run struct {
-	ID       string            `json:"id"`
-	Code     string            `json:"code"`
-	Kind     string            `json:"kind"` // rest or group
-	Parent   string            `json:"parent,omitempty"`
-	Of       string            `json:"of,omitempty"` // the run that this one reruns or restarts, under a new id
-	AsOf     string            `json:"as_of"`
-	Params   map[string]string `json:"params,omitempty"`
-	Status   int               `json:"status"`
-	Text     string            `json:"text"`
-	Tasks    []RunTask         `json:"tasks,omitempty"`
-	Children []string          `json:"children,omitempty"`
-	Starts   int               `json:"starts"` // 1, plus one for each restart or rerun under the same id
-	Polls    int               `json:"polls"`  // status calls answered
-	Created  time.Time         `json:"created"`
-	Ended    time.Time         `json:"ended,omitzero"`
-	Duration time.Duration     `json:"duration"` // simulated, from the last start until the end or now
+	ID       string
+	Code     string
+	Kind     string // rest or group
+	Parent   string
+	Of       string // the run that this one reruns or restarts, under a new id
+	AsOf     string
+	Params   map[string]string
+	Status   int
+	Text     string
+	Tasks    []RunTask
+	Children []string
+	Starts   int // 1, plus one for each restart or rerun under the same id
+	Polls    int // status calls answered
+	Created  time.Time
+	Ended    time.Time
+	Duration time.Duration // simulated, from the last start until the end or now
 }
 
 // RunTask is a task of a batch run.
 type RunTask struct {
-	Code   string `json:"code"`
-	Status int    `json:"status"`
-	Starts int    `json:"starts"`
+	Code   string
+	Status int
+	Starts int
 }
 
 // run is the state of a batch or of a group; its times are simulated. It changes only when advance brings it up to the

@@ -82,7 +82,7 @@ func TestCalls_ignoreHyphenatedHeaders(t *testing.T) {
 func TestHealth_ok(t *testing.T) {
 	h := start(t)
 	before := len(h.Journal())
-	require.Equal(t, 200, h.send("GET", strings.TrimSuffix(h.ControlURL(), "/_simulator")+"/healthz", "", http.Header{}).status)
+	require.Equal(t, 200, h.send("GET", strings.TrimSuffix(h.BaseURL(), h.Options().Tenant)+"healthz", "", http.Header{}).status)
 	require.Len(t, h.Journal(), before)
 }
 

@@ -210,9 +210,6 @@ func (s *Simulator) BaseURL() string { return "https://" + s.opts.PublicHost + "
 // TokenURL returns the IAM tenant's token endpoint.
 func (s *Simulator) TokenURL() string { return "https://" + s.opts.PublicHost + tokenPath }
 
-// ControlURL returns the root of the control endpoint, without a trailing slash.
-func (s *Simulator) ControlURL() string { return "https://" + s.opts.PublicHost + "/_simulator" }
-
 // CAFile returns the path of a PEM file with the private CA.
 func (s *Simulator) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 

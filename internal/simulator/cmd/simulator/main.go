@@ -1,5 +1,5 @@
 // Command simulator serves the simulated service until it is stopped. When it is ready, it prints one line of JSON:
-// base_url, token_url, control_url and ca_file.
+// base_url, token_url and ca_file.
 //
 //	simulator [flags]
 //	simulator healthcheck URL   exits 0 if the simulator at URL responds; for container health checks
@@ -54,7 +54,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	if err := json.NewEncoder(stdout).Encode(map[string]string{
-		"base_url": s.BaseURL(), "token_url": s.TokenURL(), "control_url": s.ControlURL(), "ca_file": s.CAFile(),
+		"base_url": s.BaseURL(), "token_url": s.TokenURL(), "ca_file": s.CAFile(),
 	}); err != nil {
 		return fmt.Errorf("print that the simulator is ready: %w", err)
 	}
