@@ -16,7 +16,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
-	"github.com/pbsmflow/pbsmflow/starter/internal/demo"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
@@ -62,7 +61,7 @@ type demonstration struct {
 	speed               float64
 
 	own       bool // dir is removed at the end
-	processes *demo.Processes
+	processes *processes
 	asOf      string
 	ui        string
 }
@@ -76,16 +75,11 @@ func (d *demonstration) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.processes = demo.NewProcesses(d.path("logs"))
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	go func() {
-		select {
-		case err := <-d.processes.Ended():
-			fail(&cli.Problem{Code: cli.ExitFailed, Message: err.Error()})
-		case <-ctx.Done():
-		}
-	}()
+	d.processes = &processes{logs: d.path("logs"), failed: func(err error) {
+		fail(&cli.Problem{Code: cli.ExitFailed, Message: err.Error()})
+	}}
 	err = d.night(ctx, definition)
 	if err == nil && !inCI() {
 		d.linger(ctx)
@@ -93,7 +87,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
 		err = p
 	}
-	d.processes.Stop()
+	d.processes.stop()
 	return d.cleanUp(err)
 }
 
@@ -180,16 +174,16 @@ func (d *demonstration) makeFolders() (err error) {
 
 // night starts everything, runs the close and checks its reports.
 func (d *demonstration) night(ctx context.Context, definition *pipeline.Pipeline) error {
-	asOf := demo.LastBusinessDay(time.Now())
+	asOf := lastBusinessDay(time.Now())
 	d.asOf = asOf.Format(time.DateOnly)
 	d.say("Last night's close, as of %s. Everything is in %s.", asOf.Format("Monday 2006-01-02"), d.dir)
 	made := make(chan error, 1)
-	go func() { made <- demo.WriteInputs(d.path("inbox"), asOf) }()
+	go func() { made <- writeInputs(d.path("inbox"), asOf) }()
 	err := d.startServers(ctx)
 	if err := errors.Join(err, <-made); err != nil {
 		return err
 	}
-	d.say("Made %s and %s rows of input.", view.Count(demo.LedgerRows), view.Count(demo.InstrumentRows))
+	d.say("Made %s and %s rows of input.", view.Count(ledgerRows), view.Count(instrumentRows))
 	if err := d.startWorker(ctx, definition); err != nil {
 		return err
 	}
@@ -210,18 +204,15 @@ func (d *demonstration) say(format string, args ...any) {
 
 // linger keeps everything running until Ctrl-C, or until a program ends.
 func (d *demonstration) linger(ctx context.Context) {
+	program := cmp.Or(os.Args[0], "starter")
 	d.say(`
 Everything keeps running until Ctrl-C. From another terminal:
   export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s
   %s batch run --connection %s --code PBSM_ALLOC --as-of %s --again "to watch it"
   %s file list`,
-		os.Getenv("TEMPORAL_ADDRESS"), d.Config, d.program(), connection, d.asOf, d.program())
+		os.Getenv("TEMPORAL_ADDRESS"), d.Config, program, connection, d.asOf, program)
 	<-ctx.Done()
 	d.say("Stopping.")
-}
-
-func (d *demonstration) program() string {
-	return cmp.Or(os.Args[0], "starter")
 }
 
 // cleanUp removes the folder after a success; after a failure it names it.
@@ -242,7 +233,7 @@ func (d *demonstration) cleanUp(err error) error {
 		return p
 	}
 	if inCI() {
-		d.Note("%s", demo.Tails(d.path("logs"), logTail))
+		d.Note("%s", tails(d.path("logs"), logTail))
 	}
 	p.Next = append(p.Next, "Kept: "+d.dir+" (the logs of the programs are in logs)")
 	return p

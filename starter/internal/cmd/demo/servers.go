@@ -28,11 +28,11 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	if err := d.isolate(); err != nil {
 		return err
 	}
-	server, err := d.processes.Start(filepath.Join(d.bin, "devserver"), os.Environ(), "--port", "0", "--ui-port", "0", "--db", d.path("temporal.db"))
+	server, err := d.processes.start(filepath.Join(d.bin, "devserver"), os.Environ(), "--port", "0", "--ui-port", "0", "--db", d.path("temporal.db"))
 	if err != nil {
 		return err
 	}
-	simulator, err := d.processes.Start(filepath.Join(d.bin, "simulator"), os.Environ(),
+	simulator, err := d.processes.start(filepath.Join(d.bin, "simulator"), os.Environ(),
 		"--write-config", d.dir, "--dir", d.path("service"), "--speed", strconv.FormatFloat(d.speed, 'g', -1, 64))
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	var service struct {
 		BaseURL string `json:"base_url"`
 	}
-	err = errors.Join(server.Ready(ctx, readyTimeout, &temporal), simulator.Ready(ctx, readyTimeout, &service))
+	err = errors.Join(server.ready(ctx, readyTimeout, &temporal), simulator.ready(ctx, readyTimeout, &service))
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pi
 	if err := d.completeConfig(health, definition); err != nil {
 		return err
 	}
-	worker, err := d.processes.Start(filepath.Join(d.bin, "worker"), append(os.Environ(), "PBSM_CONFIG="+d.Config))
+	worker, err := d.processes.start(filepath.Join(d.bin, "worker"), append(os.Environ(), "PBSM_CONFIG="+d.Config))
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pi
 	defer cancel()
 	for !cli.Healthy(ctx, "http://"+health+"/readyz") {
 		select {
-		case <-worker.Done():
+		case <-worker.done:
 			return &cli.Problem{Code: cli.ExitFailed, Message: "the worker did not start"}
 		case <-ctx.Done():
 			return fmt.Errorf("the worker is not ready: %w", context.Cause(ctx))
