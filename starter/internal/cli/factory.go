@@ -24,14 +24,6 @@ type Factory struct {
 	Launch func(context.Context, workflows.Input, StartOptions) error
 }
 
-// Start checks an input, and launches its workflow.
-func (f *Factory) Start(ctx context.Context, in workflows.Input, o StartOptions) error {
-	if err := InputProblem(in.Validate()); err != nil {
-		return err
-	}
-	return f.Launch(ctx, in, o)
-}
-
 // JSON reports whether the output is one JSON document.
 func (f *Factory) JSON() bool { return f.Output == "json" }
 

@@ -11,34 +11,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
-// StartOptions are the flags of commands that start a workflow.
-type StartOptions struct {
-	Detach bool
-	Wait   bool
-	By     string
-	// Priority is 1 (served first) to 5 (served last), or 0 for Temporal's default.
-	Priority int
-}
-
-// lowestPriority is the last that Temporal has unless its matching.priorityLevels says otherwise.
-const lowestPriority = 5
-
-// AddFlags adds the flags to a command.
-func (o *StartOptions) AddFlags(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.Detach, "detach", false, "print the workflow id and exit")
-	flags.BoolVar(&o.Wait, "wait", false, "keep following while an operator is asked, instead of exit code 3")
-	flags.StringVar(&o.By, "by", Operator(), "`who` starts it")
-	flags.IntVar(&o.Priority, "priority", 0, "`level` in queues that are full: 1 is served first, 5 last (default 3; a backfill has 4)")
-}
-
-// Validate checks the flags.
-func (o *StartOptions) Validate() error {
-	if o.Priority < 0 || o.Priority > lowestPriority {
-		return Usage("--priority %d is not 1 to %d", o.Priority, lowestPriority)
-	}
-	return nil
-}
-
 // ConnectionFlag adds --connection.
 func ConnectionFlag(flags *pflag.FlagSet, connection *string) {
 	flags.StringVarP(connection, "connection", "c", "", "the `connection`, as the worker's configuration names it")
@@ -47,11 +19,6 @@ func ConnectionFlag(flags *pflag.FlagSet, connection *string) {
 // AsOfFlag adds --as-of.
 func AsOfFlag(flags *pflag.FlagSet, asOf *string) {
 	flags.StringVar(asOf, "as-of", "", "the business `date`, yyyy-mm-dd; it is never today by default")
-}
-
-// DeadlineFlag adds --deadline.
-func DeadlineFlag(flags *pflag.FlagSet, deadline *string) {
-	flags.StringVar(deadline, "deadline", "", "the `time` at which to stop waiting: 05:00, 90m or 2026-11-01T05:00:00-04:00; a run at the service continues")
 }
 
 // Moment reads the value of a flag that is a time: a date and time (RFC 3339), the next such time of day

@@ -2,7 +2,6 @@
 package batch
 
 import (
-	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,17 +21,14 @@ func New(f *cli.Factory) *cobra.Command {
 	}, append([]*cobra.Command{newRun(f)}, command.All(f, workflows.BatchKind)...)...)
 }
 
-type options struct {
-	cli.StartOptions
-	input           workflows.RunBatchInput
-	params, members []string
-	deadline        string
-	restartDelay    time.Duration
-}
-
 func newRun(f *cli.Factory) *cobra.Command {
-	var o options
-	cmd := &cobra.Command{
+	var (
+		in              workflows.RunBatchInput
+		params, members []string
+		restartDelay    time.Duration
+		cmd             *cobra.Command
+	)
+	cmd = cli.StartCommand(f, &cobra.Command{
 		Use:   "run --connection C --code CODE --as-of DATE",
 		Short: "Run a batch or a batch group once, and follow it",
 		Long: `Run a batch or a batch group once for a business date, and follow it.
@@ -44,53 +40,37 @@ exit code 0, so that a scheduler may repeat the command; --again REASON runs it
 again.
 
 A group takes its parameters, the as-of date among them, by batch: name the
-group's batches with --member.
-
-` + cli.ExitCodesHelp,
+group's batches with --member.`,
 		Example: `  starter batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 --restarts 2
   starter batch run -c prod --code PBSM_PROFIT_GRP --as-of 2026-10-31 --group \
       --member PBSM_FTP --member PBSM_PROFIT
   starter batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 \
       --again "rates were corrected"`,
 		Args: cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("restart-delay") {
-				o.input.RestartDelay = o.restartDelay.String()
-			}
-			return run(cmd.Context(), f, o)
-		},
-	}
-	flags, in := cmd.Flags(), &o.input
-	cli.ConnectionFlag(flags, &in.Connection)
+	}, &in, &in.Connection, &in.Deadline, func(_ []string, by string) (err error) {
+		in.StartedBy = by
+		for _, code := range members {
+			in.Batches = append(in.Batches, workflows.GroupBatch{Code: code})
+		}
+		if cmd.Flags().Changed("restart-delay") {
+			in.RestartDelay = restartDelay.String()
+		}
+		in.Params, err = cli.Pairs("param", params)
+		return err
+	})
+	flags := cmd.Flags()
 	flags.StringVar(&in.Code, "code", "", "the unique batch `code`, or the batch group's")
 	flags.BoolVar(&in.Group, "group", false, "the code is that of a batch group")
-	flags.StringSliceVar(&o.members, "member", nil, "a `batch` of the group, repeatable; each gets the as-of date and the parameters")
+	flags.StringSliceVar(&members, "member", nil, "a `batch` of the group, repeatable; each gets the as-of date and the parameters")
 	cli.AsOfFlag(flags, &in.AsOfDate)
-	flags.StringArrayVar(&o.params, "param", nil, "a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
+	flags.StringArrayVar(&params, "param", nil, "a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
 	flags.StringVar(&in.Key, "key", "", "a `key` for each submission, where a batch runs twice for a date on purpose")
 	flags.IntVar(&in.Restarts, "restarts", 0, "how many `times` a failed run is restarted from its failed task before an operator is asked")
-	flags.DurationVar(&o.restartDelay, "restart-delay", 30*time.Second, "the `pause` before such a restart")
+	flags.DurationVar(&restartDelay, "restart-delay", 30*time.Second, "the `pause` before such a restart")
 	flags.StringSliceVar(&in.IncludedTasks, "include-task", nil, "run only this `task`, repeatable")
 	flags.StringSliceVar(&in.ExcludedTasks, "exclude-task", nil, "skip this `task`, repeatable")
 	flags.StringSliceVar(&in.HeldTasks, "hold-task", nil, "hold this `task`, repeatable")
 	flags.StringVar(&in.RunID, "run-id", "", "follow this `run`, which was started elsewhere, and submit nothing")
 	flags.StringVar(&in.Again, "again", "", "the `reason` to run a batch that already succeeded for this date")
-	cli.DeadlineFlag(flags, &o.deadline)
-	o.AddFlags(flags)
 	return cmd
-}
-
-func run(ctx context.Context, f *cli.Factory, o options) (err error) {
-	in := o.input
-	if in.Params, err = cli.Pairs("param", o.params); err != nil {
-		return err
-	}
-	if in.Deadline, err = cli.Moment("deadline", o.deadline, time.Now()); err != nil {
-		return err
-	}
-	for _, code := range o.members {
-		in.Batches = append(in.Batches, workflows.GroupBatch{Code: code})
-	}
-	in.StartedBy = o.By
-	return f.Start(ctx, in, o.StartOptions)
 }
