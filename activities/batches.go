@@ -146,7 +146,7 @@ func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
 		return Run{}, err
 	}
 	return a.submitOnce(ctx, "the rerun of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
-		return conn.service.Rerun(ctx, in.ref())
+		return conn.service.Rerun(ctx, in.Code, in.RunID)
 	})
 }
 
@@ -157,7 +157,7 @@ func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error)
 		return Run{}, err
 	}
 	return a.submitOnce(ctx, "the restart of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
-		return conn.service.Restart(ctx, in.ref())
+		return conn.service.Restart(ctx, in.Code, in.RunID)
 	})
 }
 
@@ -168,7 +168,7 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 	if err != nil {
 		return Run{}, err
 	}
-	run, err := conn.service.Interrupt(ctx, in.ref())
+	run, err := conn.service.Interrupt(ctx, in.Code, in.RunID)
 	return newRun(run), classifyCall(ctx, err)
 }
 
@@ -181,7 +181,7 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	if polledJustNow(ctx, in.Poll) {
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s was polled a moment ago", in.RunID)
 	}
-	response, err := conn.service.Status(ctx, pbsm.StatusRequest{RunID: in.RunID, Tasks: in.Tasks})
+	response, err := conn.service.Status(ctx, in.RunID, in.Tasks...)
 	if err != nil {
 		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}
@@ -193,8 +193,6 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	}
 	return status, nil
 }
-
-func (in RunInput) ref() pbsm.RunRef { return pbsm.RunRef{Code: in.Code, RunID: in.RunID} }
 
 func newRun(r pbsm.Run) Run {
 	return Run{RunID: r.ID, Text: cmp.Or(r.Summary, r.Details), AlreadyInterrupted: r.AlreadyInterrupted}

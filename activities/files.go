@@ -101,8 +101,8 @@ func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, erro
 	if err != nil {
 		return Scan{}, err
 	}
-	scan, err := conn.service.ScanFile(ctx, in.FileID)
-	return Scan{Status: scan.Status}, classifyCall(ctx, err)
+	status, err := conn.service.ScanFile(ctx, in.FileID)
+	return Scan{Status: status}, classifyCall(ctx, err)
 }
 
 // ListFiles returns a file's entry once the service lists it.

@@ -87,7 +87,7 @@ func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Re
 }
 
 func (a *Activities) pollReport(ctx context.Context, conn *connection, in ReportStatusInput) (Report, error) {
-	instance, err := conn.service.ReportStatus(ctx, pbsm.ReportStatusRequest{ReportCode: in.Code, InstanceID: in.InstanceID})
+	instance, err := conn.service.ReportStatus(ctx, in.Code, in.InstanceID)
 	if err != nil {
 		return Report{}, a.classifyPoll(ctx, in.Since, err)
 	}

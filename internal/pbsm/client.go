@@ -314,6 +314,20 @@ func (c *Client) do(ctx context.Context, r call) (*response, error) {
 	return c.exchange(ctx, r, body, token)
 }
 
+// ask sends a request, unless it has problems, and has the response judged.
+func ask[T any](
+	ctx context.Context, c *Client, r call, judge func(*response) (T, error), problems ...error,
+) (result T, err error) {
+	if err := r.invalid(problems...); err != nil {
+		return result, err
+	}
+	a, err := c.do(ctx, r)
+	if err != nil {
+		return result, err
+	}
+	return judge(a)
+}
+
 func (r call) limit() int { return cmp.Or(r.maxResponse, maxBody) }
 
 func (r call) withoutToken(err error) error {

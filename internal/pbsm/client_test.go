@@ -216,7 +216,7 @@ func TestDo_transport(t *testing.T) {
 		"response cut off":                         {answer: reply(200, `{"statusCode":"0","batchRunId":"B2001_1"}`, "Content-Length", "500"), call: trigger, temporary: true, calls: 1},
 		"response cut off, refused by HTTP status": {answer: reply(403, `{"status":`, "Content-Length", "500"), call: trigger, notProcessed: true, calls: 1},
 		"response too large":                       {answer: reply(200, `{"x":"`+strings.Repeat("x", maxBody)+`"}`), call: trigger, temporary: true, calls: 1},
-		"status read, closed after request":        {answer: hangUp, call: func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, StatusRequest{RunID: "R1"}) }, temporary: true, calls: 1},
+		"status read, closed after request":        {answer: hangUp, call: func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, "R1") }, temporary: true, calls: 1},
 		"redirect of a POST is not followed":       {answer: reply(302, ``, "Location", "/elsewhere"), call: trigger, temporary: true, calls: 1},
 		"permanent redirect of a POST is final":    {answer: reply(308, ``, "Location", "/elsewhere"), call: trigger, calls: 1},
 		"GET is not redirected to another host":    {answer: reply(302, ``, "Location", elsewhere.URL), change: func(c *Config) { c.Insecure = true }, call: list, temporary: true, calls: 1},
@@ -266,7 +266,7 @@ func TestTrigger_usesFreshConnections(t *testing.T) {
 	require.NoError(t, err)
 	before := s.count("conns")
 	for range 3 {
-		_, err = c.Status(t.Context(), StatusRequest{RunID: "R1"})
+		_, err = c.Status(t.Context(), "R1")
 		require.NoError(t, err)
 	}
 	require.Equal(t, before, s.count("conns"))

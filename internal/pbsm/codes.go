@@ -45,9 +45,6 @@ var statusTexts = map[StatusCode]string{
 // Text is the document's description, "" for a code it does not list.
 func (c StatusCode) Text() string { return statusTexts[c] }
 
-// Known reports whether the document lists the code.
-func (c StatusCode) Known() bool { return statusTexts[c] != "" }
-
 // Terminal reports whether a run with this code has ended, successfully or not. A held run, and one with an unknown
 // code, has not.
 func (c StatusCode) Terminal() bool {
@@ -57,9 +54,6 @@ func (c StatusCode) Terminal() bool {
 	}
 	return false
 }
-
-// Succeeded reports whether a run with this code succeeded.
-func (c StatusCode) Succeeded() bool { return c == CodeSuccess }
 
 // Refusal reports whether the code, in response to a call, says that the request was refused and nothing was done.
 func (c StatusCode) Refusal() bool {

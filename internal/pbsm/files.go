@@ -1,6 +1,7 @@
 package pbsm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,17 +26,7 @@ type UploadRequest struct {
 type UploadPAR struct {
 	PAR        PAR
 	FileID     string
-	FileName   string // the service's name for it, if it sends one
-	StripeName string
-	CreateUser string
 	CreateDate string // the service's text, without a time zone
-	Status     string
-}
-
-// Scan is the response to a scan request.
-type Scan struct {
-	Status  string
-	Message string
 }
 
 // File is an uploaded file. Its identity is the ID; names need not be unique.
@@ -83,14 +75,7 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 		query:  url.Values{"prefix": {req.Prefix}},
 		body:   map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
 	}
-	if err := r.invalid(req.problems(c.cfg.MaxFileSize)...); err != nil {
-		return UploadPAR{}, err
-	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return UploadPAR{}, err
-	}
-	return a.uploadPAR()
+	return ask(ctx, c, r, (*response).uploadPAR, req.Check(c.cfg.MaxFileSize))
 }
 
 // Check returns everything that the service would refuse, without a call. maxSize is in bytes.
@@ -98,10 +83,6 @@ func (req UploadRequest) Check(maxSize int64) error {
 	if req.MimeType == "" {
 		req.MimeType = MimeTypeFor(req.FileName)
 	}
-	return errors.Join(req.problems(maxSize)...)
-}
-
-func (req UploadRequest) problems(maxSize int64) []error {
 	var problems []error
 	if !fileNamePattern.MatchString(req.FileName) {
 		problems = append(problems, fmt.Errorf("file name %q must start with a letter or digit, contain only letters, digits, "+
@@ -113,20 +94,11 @@ func (req UploadRequest) problems(maxSize int64) []error {
 	if req.FileSize > maxSize {
 		problems = append(problems, fmt.Errorf("file size %d must be at most %d bytes", req.FileSize, maxSize))
 	}
-	if !containsFold(mimeTypes, req.MimeType) {
+	if !slices.ContainsFunc(mimeTypes, func(known string) bool { return strings.EqualFold(known, req.MimeType) }) {
 		known := strings.Join(mimeTypes, ", ")
 		problems = append(problems, fmt.Errorf("mime type %q must be one of %s", req.MimeType, known))
 	}
-	return append(problems, checkOptional("prefix", req.Prefix))
-}
-
-func containsFold(list []string, value string) bool {
-	for _, item := range list {
-		if strings.EqualFold(item, value) {
-			return true
-		}
-	}
-	return false
+	return errors.Join(append(problems, checkOptional("prefix", req.Prefix))...)
 }
 
 func checkOptional(name, value string) error {
@@ -139,9 +111,6 @@ func checkOptional(name, value string) error {
 type uploadPayload struct {
 	UploadURL  text `json:"uploadURL"`
 	FileID     text `json:"fileId"`
-	FileName   text `json:"fileName"`
-	StripeName text `json:"stripeName"`
-	CreateUser text `json:"createUser"`
 	CreateDate text `json:"createDate"`
 	Status     text `json:"status"`
 }
@@ -170,38 +139,25 @@ func (a *response) uploadPAR() (UploadPAR, error) {
 	if err != nil {
 		return UploadPAR{}, err
 	}
-	return UploadPAR{
-		PAR:        par,
-		FileID:     p.FileID.id(),
-		FileName:   a.text(string(p.FileName)),
-		StripeName: a.text(string(p.StripeName)),
-		CreateUser: a.text(string(p.CreateUser)),
-		CreateDate: a.text(string(p.CreateDate)),
-		Status:     a.text(string(p.Status)),
-	}, nil
+	return UploadPAR{PAR: par, FileID: p.FileID.id(), CreateDate: a.text(string(p.CreateDate))}, nil
 }
 
 // ScanFile requests the scan that sibling services, from 24C on, document as a step after an upload. The source
 // document does not have it, so nothing proves a success: any 2xx counts that is empty, or JSON which does not
-// report a failure.
-func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
-	r := call{name: "scan", subject: "of file " + fileID, method: http.MethodPut, header: c.service()}
+// report a failure. It returns the service's text for the status, which may be empty.
+func (c *Client) ScanFile(ctx context.Context, fileID string) (status string, err error) {
 	segment, err := pathSegment("file id", fileID)
-	if err != nil {
-		return Scan{}, r.invalid(err)
+	r := call{
+		name: "scan", subject: "of file " + fileID,
+		method: http.MethodPut, path: "/utils-service/v1/file/scan/" + segment, header: c.service(),
 	}
-	r.path = "/utils-service/v1/file/scan/" + segment
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return Scan{}, err
-	}
-	return a.scan()
+	return ask(ctx, c, r, (*response).scan, err)
 }
 
-func (a *response) scan() (Scan, error) {
+func (a *response) scan() (string, error) {
 	said := a.explanation()
 	if !a.ok() || said.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty) {
-		return Scan{}, a.asError(a.problem)
+		return "", a.asError(a.problem)
 	}
 	// As in other responses about files, it may be in the payload.
 	var wrapped struct {
@@ -212,30 +168,21 @@ func (a *response) scan() (Scan, error) {
 	}
 	status := strings.ToLower(string(said.Status))
 	if strings.HasPrefix(status, "fail") || strings.HasPrefix(status, "err") {
-		return Scan{}, a.failFinally("the scan failed")
+		return "", a.failFinally("the scan failed")
 	}
-	return Scan{Status: a.text(string(said.Status)), Message: a.text(said.String())}, nil
+	return a.text(string(said.Status)), nil
 }
 
 // ListFiles lists the uploaded files of a stripe, "default" when empty.
 // Source: chapter 3, Viewing List of Uploaded Files.
 func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
-	if stripe == "" {
-		stripe = defaultStripe
-	}
+	stripe = cmp.Or(stripe, defaultStripe)
 	r := call{
 		name: "file list", subject: "of stripe " + stripe,
 		method: http.MethodGet, path: "/utils-service/v1/listfiles", query: url.Values{"stripeName": {stripe}},
 		maxResponse: maxFileList, // the list has no pages, and no documented call deletes a file
 	}
-	if err := r.invalid(checkHeaderValue("stripe", stripe)); err != nil {
-		return nil, err
-	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	return a.files()
+	return ask(ctx, c, r, (*response).files, checkHeaderValue("stripe", stripe))
 }
 
 func (a *response) files() ([]File, error) {
@@ -271,43 +218,27 @@ func (a *response) files() ([]File, error) {
 // CreateDownloadPARByName returns a URL to download a file by its name.
 // Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File Name.
 func (c *Client) CreateDownloadPARByName(ctx context.Context, req DownloadRequest) (PAR, error) {
-	if req.StripeName == "" {
-		req.StripeName = defaultStripe
-	}
+	req.StripeName = cmp.Or(req.StripeName, defaultStripe)
 	r := call{
 		name: "download PAR", subject: req.FileName,
 		method: http.MethodGet, path: "/utils-service/v1/file/download",
 		query: url.Values{"fileName": {req.FileName}, "stripeName": {req.StripeName}, "prefix": {req.Prefix}},
 	}
-	err := r.invalid(
+	return ask(ctx, c, r, (*response).downloadPAR,
 		checkHeaderValue("file name", req.FileName),
 		checkHeaderValue("stripe", req.StripeName),
-		checkOptional("prefix", req.Prefix),
-	)
-	if err != nil {
-		return PAR{}, err
-	}
-	return c.downloadPAR(ctx, r)
+		checkOptional("prefix", req.Prefix))
 }
 
 // CreateDownloadPARByID returns a URL to download a file by its id.
 // Source: chapter 3, Calling the API to Generate PAR URL for File Download Using File ID.
 func (c *Client) CreateDownloadPARByID(ctx context.Context, fileID string) (PAR, error) {
-	r := call{name: "download PAR", subject: "of file " + fileID, method: http.MethodGet}
 	segment, err := pathSegment("file id", fileID)
-	if err != nil {
-		return PAR{}, r.invalid(err)
+	r := call{
+		name: "download PAR", subject: "of file " + fileID,
+		method: http.MethodGet, path: "/utils-service/v1/file/downloadfile/" + segment,
 	}
-	r.path = "/utils-service/v1/file/downloadfile/" + segment
-	return c.downloadPAR(ctx, r)
-}
-
-func (c *Client) downloadPAR(ctx context.Context, r call) (PAR, error) {
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return PAR{}, err
-	}
-	return a.downloadPAR()
+	return ask(ctx, c, r, (*response).downloadPAR, err)
 }
 
 func (a *response) downloadPAR() (PAR, error) {

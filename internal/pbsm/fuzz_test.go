@@ -61,8 +61,8 @@ func FuzzUploadPAR(f *testing.F) {
 		got, err := a.uploadPAR()
 		if err == nil {
 			proven(t, a, got.FileID)
-			fit(t, got.FileName+got.CreateDate+got.CreateUser+got.StripeName)
-			if got.PAR.IsZero() {
+			fit(t, got.CreateDate)
+			if got.PAR.url == nil {
 				t.Fatal("no URL")
 			}
 		}
@@ -73,7 +73,7 @@ func FuzzUploadPAR(f *testing.F) {
 func FuzzScan(f *testing.F) {
 	fuzzResponse(f, call{name: "scan"}, func(t *testing.T, a *response) error {
 		got, err := a.scan()
-		fit(t, got.Status+got.Message)
+		fit(t, got)
 		return err
 	}, `{"status":"success","message":"clean"}`)
 }
@@ -135,7 +135,7 @@ func FuzzReportStatus(f *testing.F) {
 		got, err := a.reportStatus("100")
 		if err == nil && got.State == ReportCompleted {
 			proven(t, a, got.ID)
-			if got.Download.IsZero() {
+			if got.Download.url == nil {
 				t.Fatal("complete without a link")
 			}
 		}
@@ -148,7 +148,7 @@ func FuzzSubmitted(f *testing.F) {
 		got, err := a.submitted()
 		if err == nil {
 			proven(t, a, got.ID)
-			fit(t, got.Summary+got.Details+got.Severity)
+			fit(t, got.Summary+got.Details)
 		}
 		return err
 	}, sampleTrigger, sampleRerun, sampleRestart, sampleCode(CodeNoObject))

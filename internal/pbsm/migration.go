@@ -78,15 +78,8 @@ func (c *Client) migration(
 	judge func(*response, direction) (Migration, error),
 ) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
-	if err != nil {
-		return Migration{}, r.invalid(err)
-	}
 	r.path = root + "/" + string(d) + "/" + segment
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return Migration{}, err
-	}
-	return judge(a, d)
+	return ask(ctx, c, r, func(a *response) (Migration, error) { return judge(a, d) }, err)
 }
 
 func (a *response) migrationStarted(d direction) (Migration, error) {

@@ -45,28 +45,14 @@ func (p PAR) Expose() string {
 	return *p.url
 }
 
-// IsZero reports whether there is no URL.
-func (p PAR) IsZero() bool { return p.url == nil }
-
-// Host is the host of the URL, with its port if there is one.
-func (p PAR) Host() string {
-	u, err := url.Parse(p.Expose())
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
 // String shows the host only.
 func (p PAR) String() string {
-	if p.IsZero() {
+	u, err := url.Parse(p.Expose())
+	if err != nil || p.url == nil {
 		return ""
 	}
-	return "https://" + p.Host() + "/[PAR]"
+	return "https://" + u.Host + "/[PAR]"
 }
-
-// GoString shows the host only.
-func (p PAR) GoString() string { return p.String() }
 
 // Format shows the host only, under every verb.
 func (p PAR) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }

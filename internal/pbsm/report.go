@@ -35,12 +35,6 @@ type ReportRequest struct {
 	PlaceholderFilter string
 }
 
-// ReportStatusRequest names one generation of a report. Source: chapter 9.
-type ReportStatusRequest struct {
-	ReportCode string
-	InstanceID string
-}
-
 // ReportInstance is one generation of a report.
 type ReportInstance struct {
 	ID       string
@@ -61,43 +55,28 @@ func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportI
 	r.header["reportType"] = req.ReportType
 	r.header["appid"] = c.cfg.AppID
 	r.header["reportDefType"] = req.ReportDefType
-	err := r.invalid(
+	return ask(ctx, c, r, (*response).reportGenerated,
 		checkHeaderValue("report code", req.ReportCode),
 		checkHeaderValue("report type", req.ReportType),
 		checkHeaderValue("report definition type", req.ReportDefType),
-		checkHeaderValue("app id of the connection", c.cfg.AppID),
-	)
-	if err != nil {
-		return ReportInstance{}, err
-	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return ReportInstance{}, err
-	}
-	return a.reportGenerated()
+		checkHeaderValue("app id of the connection", c.cfg.AppID))
 }
 
 // ReportStatus reads the state of a report. A completed report has a URL to download it; without one it is an error.
 // Source: chapter 9.
-func (c *Client) ReportStatus(ctx context.Context, req ReportStatusRequest) (ReportInstance, error) {
+func (c *Client) ReportStatus(ctx context.Context, reportCode, instanceID string) (ReportInstance, error) {
 	r := call{
-		name: "report status", subject: strings.TrimSpace(req.ReportCode + " " + req.InstanceID),
+		name: "report status", subject: strings.TrimSpace(reportCode + " " + instanceID),
 		method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgenstatus", header: c.service(),
 	}
-	r.header["reportcode"] = req.ReportCode
-	r.header["reportInstanceID"] = req.InstanceID
+	r.header["reportcode"] = reportCode
+	r.header["reportInstanceID"] = instanceID
 	if c.cfg.ReportStatusBody == ReportStatusBodyObject {
 		r.body = struct{}{}
 	}
-	err := r.invalid(checkHeaderValue("report code", req.ReportCode), checkHeaderValue("report instance id", req.InstanceID))
-	if err != nil {
-		return ReportInstance{}, err
-	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return ReportInstance{}, err
-	}
-	return a.reportStatus(req.InstanceID)
+	judge := func(a *response) (ReportInstance, error) { return a.reportStatus(instanceID) }
+	return ask(ctx, c, r, judge,
+		checkHeaderValue("report code", reportCode), checkHeaderValue("report instance id", instanceID))
 }
 
 type reportBody struct {

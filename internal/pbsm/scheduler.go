@@ -1,6 +1,7 @@
 package pbsm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,26 +43,13 @@ type BatchParams struct {
 	Params    map[string]string
 }
 
-// RunRef names a run of a batch or a batch group.
-type RunRef struct {
-	Code  string // of the batch or group
-	RunID string
-}
-
 // Run is the response to a trigger, an interrupt, a rerun or a restart. From then on the run to follow is ID,
 // whether or not it is a new one.
 type Run struct {
 	ID                 string
 	Summary            string
 	Details            string
-	Severity           string
 	AlreadyInterrupted bool // the run had been interrupted before (code -7)
-}
-
-// StatusRequest names a run. Source: chapter 10, Execution Status API.
-type StatusRequest struct {
-	RunID string
-	Tasks []string // task codes to limit the response to; all when empty
 }
 
 // RunStatus is the status of a run. Decide by Code; Text is for display.
@@ -85,78 +73,49 @@ type TaskStatus struct {
 func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
 	r := c.schedulerCall("trigger", req.Code)
 	r.once = true
-	if err := r.invalid(req.problems()...); err != nil {
-		return Run{}, err
-	}
 	body, err := c.triggerBody(req)
-	if err != nil {
-		return Run{}, r.invalid(err)
-	}
 	r.body = body
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.submitted()
+	return ask(ctx, c, r, (*response).submitted, append(req.problems(), err)...)
 }
 
 // Rerun runs the batch of a run again from its first task. Like a trigger it must not be repeated unless the error says
 // NotProcessed. Source: chapter 10, Rerun API.
-func (c *Client) Rerun(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.command(ctx, "rerun", true, ref)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.submitted()
+func (c *Client) Rerun(ctx context.Context, code, runID string) (Run, error) {
+	return c.command(ctx, "rerun", true, code, runID, (*response).submitted)
 }
 
 // Restart continues a run from its failed task. Like a trigger it must not be repeated unless the error says
 // NotProcessed. Source: chapter 10, Restart API.
-func (c *Client) Restart(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.command(ctx, "restart", true, ref)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.submitted()
+func (c *Client) Restart(ctx context.Context, code, runID string) (Run, error) {
+	return c.command(ctx, "restart", true, code, runID, (*response).submitted)
 }
 
 // Interrupt stops a run. It succeeds for a run that is already interrupted; for one that is not ongoing the error has
 // CodeNotOngoing. It is safe to repeat. Source: chapter 10, Interrupt API.
-func (c *Client) Interrupt(ctx context.Context, ref RunRef) (Run, error) {
-	a, err := c.command(ctx, "interrupt", false, ref)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.interrupted()
+func (c *Client) Interrupt(ctx context.Context, code, runID string) (Run, error) {
+	return c.command(ctx, "interrupt", false, code, runID, (*response).interrupted)
 }
 
-// Status reads the status of a run and its tasks. Source: chapter 10, Execution Status API.
-func (c *Client) Status(ctx context.Context, req StatusRequest) (RunStatus, error) {
-	r := c.schedulerCall("status", req.RunID)
-	r.runID = req.RunID
-	body := map[string]any{"batchRunId": req.RunID}
-	if len(req.Tasks) > 0 {
-		body["tasks"] = req.Tasks
+// Status reads the status of a run and its tasks, or of those with the given codes.
+// Source: chapter 10, Execution Status API.
+func (c *Client) Status(ctx context.Context, runID string, tasks ...string) (RunStatus, error) {
+	r := c.schedulerCall("status", runID)
+	r.runID = runID
+	body := map[string]any{"batchRunId": runID}
+	if len(tasks) > 0 {
+		body["tasks"] = tasks
 	}
 	r.body = body
-	if err := r.invalid(append(checkTasks("tasks", req.Tasks), checkHeaderValue("run id", req.RunID))...); err != nil {
-		return RunStatus{}, err
-	}
-	a, err := c.do(ctx, r)
-	if err != nil {
-		return RunStatus{}, err
-	}
-	return a.runStatus()
+	return ask(ctx, c, r, (*response).runStatus, append(checkTasks("tasks", tasks), checkHeaderValue("run id", runID))...)
 }
 
-func (c *Client) command(ctx context.Context, name string, once bool, ref RunRef) (*response, error) {
-	r := c.schedulerCall(name, strings.TrimSpace(ref.Code+" "+ref.RunID))
-	r.once, r.runID = once, ref.RunID
-	r.body = map[string]string{"batchName": ref.Code, "batchRunId": ref.RunID}
-	if err := r.invalid(checkHeaderValue("code", ref.Code), checkHeaderValue("run id", ref.RunID)); err != nil {
-		return nil, err
-	}
-	return c.do(ctx, r)
+func (c *Client) command(
+	ctx context.Context, name string, once bool, code, runID string, judge func(*response) (Run, error),
+) (Run, error) {
+	r := c.schedulerCall(name, strings.TrimSpace(code+" "+runID))
+	r.once, r.runID = once, runID
+	r.body = map[string]string{"batchName": code, "batchRunId": runID}
+	return ask(ctx, c, r, judge, checkHeaderValue("code", code), checkHeaderValue("run id", runID))
 }
 
 func (c *Client) schedulerCall(name, subject string) call {
@@ -272,7 +231,6 @@ func (req TriggerRequest) dynamicParams() any {
 }
 
 type runBody struct {
-	Severity   text `json:"severity"`
 	Summary    text `json:"summary"`
 	Details    text `json:"details"`
 	BatchRunID text `json:"batchRunId"`
@@ -285,8 +243,7 @@ func (a *response) run() (runBody, Run, error) {
 		return body, Run{}, err
 	}
 	return body, Run{
-		ID: body.BatchRunID.id(), Summary: a.text(string(body.Summary)),
-		Details: a.text(string(body.Details)), Severity: a.text(string(body.Severity)),
+		ID: body.BatchRunID.id(), Summary: a.text(string(body.Summary)), Details: a.text(string(body.Details)),
 	}, nil
 }
 
@@ -310,9 +267,7 @@ func (a *response) interrupted() (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	if run.ID == "" {
-		run.ID = a.call.runID
-	}
+	run.ID = cmp.Or(run.ID, a.call.runID)
 	switch code := StatusCode(body.StatusCode); {
 	case code == CodeAlreadyInterrupted:
 		run.AlreadyInterrupted = true
