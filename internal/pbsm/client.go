@@ -47,15 +47,15 @@ const (
 	ReportStatusBodyObject ReportStatusBody = "object" // an empty JSON object, for gateways that insist on a body
 )
 
-// Config is a connection to one tenant. Empty fields have the defaults named here.
+// Config is a connection to one tenant. internal/config has the defaults.
 type Config struct {
 	BaseURL     string // https://HOST/TENANT
 	TokenURL    string // https://IAM/oauth2/v1/token
 	TenantID    string
 	ServiceID   string
-	WorkspaceID string // default WS001
+	WorkspaceID string
 	RemoteUser  string
-	Locale      string // default en-US
+	Locale      string
 	AppID       string // only reports need it
 
 	ClientID     string
@@ -66,14 +66,14 @@ type Config struct {
 	CAFile   string // certificates in PEM form, trusted in addition to the system's
 	Insecure bool   // certificates are not verified
 
-	Timeout time.Duration // of one exchange, default 60s
+	Timeout time.Duration // of one exchange
 
-	DynamicParams       DynamicParamsFormat // default DynamicParamsJSON
-	MigrationStatusPath string              // default /public/status; the document also has /Public/status
-	ReportStatusBody    ReportStatusBody    // default ReportStatusBodyNone
-	ReportDefType       string              // default V
-	MaxFileSize         int64               // bytes, default one less than 10 TB (10^13)
-	ExtraHeaders        map[string]string   // sent with every call but that for a token, spelled as given
+	DynamicParams       DynamicParamsFormat
+	MigrationStatusPath string // /public/status; the document also has /Public/status
+	ReportStatusBody    ReportStatusBody
+	ReportDefType       string            // of a report without its own
+	MaxFileSize         int64             // bytes
+	ExtraHeaders        map[string]string // sent with every call but that for a token, spelled as given
 
 	Observe func(context.Context, Exchange) // called after every exchange; may be nil
 }
@@ -87,37 +87,13 @@ type Exchange struct {
 }
 
 const (
-	defaultMaxFileSize = 10_000_000_000_000 - 1
-	maxBody            = 8 << 20
-	maxFileList        = 256 << 20 // two million files
-	maxRedirects       = 5
+	maxBody      = 8 << 20
+	maxFileList  = 256 << 20 // two million files
+	maxRedirects = 5
 )
-
-func (c Config) withDefaults() Config {
-	set := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	set(&c.WorkspaceID, "WS001")
-	set(&c.Locale, "en-US")
-	set((*string)(&c.DynamicParams), string(DynamicParamsJSON))
-	set(&c.MigrationStatusPath, "/public/status")
-	set((*string)(&c.ReportStatusBody), string(ReportStatusBodyNone))
-	set(&c.ReportDefType, "V")
-	if c.Timeout == 0 {
-		c.Timeout = time.Minute
-	}
-	if c.MaxFileSize == 0 {
-		c.MaxFileSize = defaultMaxFileSize
-	}
-	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-	return c
-}
 
 // Validate returns all problems of the configuration, joined. It reads CAFile.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	problems := []error{
 		check("base URL", httpx.CheckURL(c.BaseURL)),
 		check("token URL", httpx.CheckURL(c.TokenURL)),
@@ -144,7 +120,7 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
-	want(c.Timeout >= 0, "timeout %s is negative", c.Timeout)
+	want(c.Timeout > 0, "timeout %s is not positive", c.Timeout)
 	want(c.MaxFileSize >= 2, "maximum file size %d is less than 2 bytes", c.MaxFileSize)
 	want(c.DynamicParams == DynamicParamsJSON || c.DynamicParams == DynamicParamsString,
 		"dynamic params %q is neither %q nor %q", c.DynamicParams, DynamicParamsJSON, DynamicParamsString)
@@ -225,10 +201,10 @@ type Client struct {
 
 // New validates the configuration and makes no call. The error names all problems.
 func New(cfg Config) (*Client, error) {
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
 	tlsConf, err := httpx.TLSConfig(cfg.CAFile, cfg.Insecure)
 	if err != nil {
 		return nil, err

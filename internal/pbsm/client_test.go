@@ -138,7 +138,8 @@ func (s *service) config() Config {
 		BaseURL: s.URL + "/aaitestdev1001-prd", TokenURL: s.URL + "/oauth2/v1/token",
 		TenantID: "aaitestdev1001-prd", ServiceID: "PBSM", RemoteUser: "cneadmin", AppID: "PBSMCS",
 		ClientID: "aaitestdev1001-prd_APPID", ClientSecret: testSecret, Username: "cneadmin", Password: testPassword,
-		CAFile: s.caFile, Timeout: 5 * time.Second,
+		CAFile: s.caFile, Timeout: 5 * time.Second, WorkspaceID: "WS001", Locale: "en-US", MaxFileSize: 10_000_000_000_000 - 1,
+		DynamicParams: DynamicParamsJSON, MigrationStatusPath: "/public/status", ReportStatusBody: ReportStatusBodyNone, ReportDefType: "V",
 	}
 }
 
@@ -325,12 +326,12 @@ func TestDo_headerSpelling(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 		head <- lines.String()
 	}()
-	c, err := New(Config{
-		BaseURL: "https://" + ln.Addr().String() + "/T/", TokenURL: "https://" + ln.Addr().String(), CAFile: file,
-		TenantID: "TEN", ServiceID: "SVC", RemoteUser: "usr", AppID: "APP", ClientID: "i", ClientSecret: "s", Username: "u", Password: "p",
-		ExtraHeaders: map[string]string{"X-oracle_Thing": "1", "Cookie": "a=b"},
+	address := "https://" + ln.Addr().String()
+	c := newService(t).client(t, func(c *Config) {
+		c.BaseURL, c.TokenURL, c.CAFile = address+"/T/", address, file
+		c.TenantID, c.ServiceID, c.RemoteUser, c.AppID = "TEN", "SVC", "usr", "APP"
+		c.ExtraHeaders = map[string]string{"X-oracle_Thing": "1", "Cookie": "a=b"}
 	})
-	require.NoError(t, err)
 	c.tokens.keep(token("tok", "", time.Hour))
 	_, err = c.GenerateReport(t.Context(), ReportRequest{ReportCode: "RPT", ReportType: "CSV"})
 	require.Error(t, err)
@@ -353,7 +354,7 @@ func TestConfig_Validate_namesEveryProblem(t *testing.T) {
 	for _, problem := range []string{
 		"base URL must start with https://", "token URL must not have a query", "tenant id must not contain control characters", "service id is missing", "remote user is missing",
 		"client id is missing", "client secret is missing", "username is missing", "password must not start or end with a space",
-		"timeout -1ns is negative", "maximum file size 1", `dynamic params "xml"`, `report status body "full"`, `migration status path "/../x"`,
+		"timeout -1ns is not positive", "maximum file size 1", `dynamic params "xml"`, `report status body "full"`, `migration status path "/../x"`,
 		`"Idempotency-Key" is set by the client itself`, `"Authorization" is set by the client itself`, `"bad name" is not the name of a header`, "X-Ok must not contain control characters",
 		"CA file",
 	} {
