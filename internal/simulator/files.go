@@ -94,7 +94,7 @@ func (s *Simulator) visible(f File) bool {
 	return f.Arrived && (f.Scanned || !s.quirks.has(ScanRequired))
 }
 
-func utilsError(status int, text string) response {
+func utilsError(status int, text string) *response {
 	return jsonResponse(status, fields{"status": "failed", "errorMessage": text})
 }
 
@@ -132,7 +132,7 @@ func subjectFileID(s *Simulator, c *call) {
 
 func subjectFileName(_ *Simulator, c *call) { c.entry.Name = c.r.URL.Query().Get("fileName") }
 
-func (s *Simulator) uploadPAR(c *call) response {
+func (s *Simulator) uploadPAR(c *call) *response {
 	u, ok := s.decodeUpload(c)
 	if !ok || u.FileName == nil || u.FileSize == nil || u.MimeType == nil {
 		return utilsError(400, "fileName, fileSize and mimeType are required.")
@@ -180,10 +180,10 @@ func (s *Simulator) fileID(f File) any {
 	return f.ID
 }
 
-func (s *Simulator) scanFile(c *call) response {
+func (s *Simulator) scanFile(c *call) *response {
 	f, refusal := s.fileByID(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	if !f.Arrived {
 		return utilsError(400, "The file has not been uploaded.")
@@ -192,7 +192,7 @@ func (s *Simulator) scanFile(c *call) response {
 	return jsonResponse(200, fields{"payload": fields{"fileId": s.fileID(f), "status": "success"}})
 }
 
-func (s *Simulator) listFiles(c *call) response {
+func (s *Simulator) listFiles(c *call) *response {
 	stripe := c.r.URL.Query().Get("stripeName")
 	layout := "02-Jan-06 03:04:05 PM"
 	if s.quirks.has(ISODates) {
@@ -219,7 +219,7 @@ func (s *Simulator) listFiles(c *call) response {
 	return jsonResponse(200, fields{"payload": list, "count": count})
 }
 
-func (s *Simulator) downloadByName(c *call) response {
+func (s *Simulator) downloadByName(c *call) *response {
 	q := c.r.URL.Query()
 	name, stripe, prefix := q.Get("fileName"), q.Get("stripeName"), q.Get("prefix")
 	if name == "" {
@@ -234,10 +234,10 @@ func (s *Simulator) downloadByName(c *call) response {
 	return utilsError(404, "The file does not exist.")
 }
 
-func (s *Simulator) downloadByID(c *call) response {
+func (s *Simulator) downloadByID(c *call) *response {
 	f, refusal := s.fileByID(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	if !s.visible(f) {
 		return utilsError(404, "The file does not exist.")
@@ -248,18 +248,16 @@ func (s *Simulator) downloadByID(c *call) response {
 func (s *Simulator) fileByID(c *call) (File, *response) {
 	id, err := strconv.ParseInt(c.r.PathValue("id"), 10, 64)
 	if err != nil {
-		r := utilsError(400, "The file id is not a number.")
-		return File{}, &r
+		return File{}, utilsError(400, "The file id is not a number.")
 	}
 	f, ok := s.files.get(id)
 	if !ok {
-		r := utilsError(404, "The file does not exist.")
-		return File{}, &r
+		return File{}, utilsError(404, "The file does not exist.")
 	}
 	return f.received(s.store), nil
 }
 
-func (s *Simulator) downloadPAR(f File) response {
+func (s *Simulator) downloadPAR(f File) *response {
 	return jsonResponse(http.StatusOK, fields{"payload": fields{
 		"downloadURL": s.store.issue(par{object: f.object, read: true, subject: strconv.FormatInt(f.ID, 10), name: f.Name}) + disposition(f.Name),
 	}})

@@ -34,9 +34,8 @@ func newIAM(opts Options, quirks *quirkSet) *iam {
 	return &iam{opts: opts, quirks: quirks, access: map[string]time.Time{}, refresh: map[string]bool{}}
 }
 
-func oauthError(status int, code, description string) response {
-	r := jsonResponse(status, fields{"error": code, "error_description": description})
-	r.answered = code
+func oauthError(status int, code, description string) *response {
+	r := codedResponse(status, code, fields{"error": code, "error_description": description})
 	if status == http.StatusUnauthorized {
 		r.header.Set("WWW-Authenticate", `Basic realm="IAM"`)
 	}
@@ -48,7 +47,7 @@ func subjectGrant(_ *Simulator, c *call) {
 	c.entry.Subject = form.Get("grant_type")
 }
 
-func (s *Simulator) token(c *call) response {
+func (s *Simulator) token(c *call) *response {
 	form, err := url.ParseQuery(string(c.body))
 	if media, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
 		return oauthError(400, "invalid_request", "The body is not form encoded.")
@@ -82,7 +81,7 @@ func (i *iam) knowsClient(r *http.Request) bool {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-func (i *iam) password(form url.Values) response {
+func (i *iam) password(form url.Values) *response {
 	scopes := strings.Fields(form.Get("scope"))
 	if !slices.Contains(scopes, scopeMyScopes) {
 		return oauthError(400, "invalid_scope", "The scope must hold "+scopeMyScopes+".")
@@ -104,7 +103,7 @@ func (i *iam) password(form url.Values) response {
 	return jsonResponse(200, answer)
 }
 
-func (i *iam) renew(token string) response {
+func (i *iam) renew(token string) *response {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if !i.refresh[token] {

@@ -44,13 +44,11 @@ func (m *migration) start(now time.Time) {
 	}
 }
 
-func migrationAnswer(status int, text, code, word string) response {
-	r := jsonResponse(status, fields{"errorMessage": text, "statusCode": code, "status": word})
-	r.answered = code
-	return r
+func migrationAnswer(status int, text, code, word string) *response {
+	return codedResponse(status, code, fields{"errorMessage": text, "statusCode": code, "status": word})
 }
 
-func migrationError(status int, text string) response {
+func migrationError(status int, text string) *response {
 	if status >= 500 {
 		return migrationAnswer(status, "Internal Server Error", "INTERNAL_ERROR", "FAILED")
 	}
@@ -59,8 +57,8 @@ func migrationError(status int, text string) response {
 
 func subjectCode(_ *Simulator, c *call) { c.entry.Subject = c.r.PathValue("code") }
 
-func migrate(kind string) func(*Simulator, *call) response {
-	return func(s *Simulator, c *call) response {
+func migrate(kind string) func(*Simulator, *call) *response {
+	return func(s *Simulator, c *call) *response {
 		s.migrations.mu.Lock()
 		defer s.migrations.mu.Unlock()
 		m := s.migrations.byCode[c.entry.Subject]
@@ -81,8 +79,8 @@ func migrate(kind string) func(*Simulator, *call) response {
 // migrationStatus serves one of the two spellings of the path; the quirk disables it.
 // The document has no sample of a failed migration: the response has the shape of the others, with status FAILED and
 // HTTP 400, because 500 would be a failed call.
-func migrationStatus(kind string, shut Quirk) func(*Simulator, *call) response {
-	return func(s *Simulator, c *call) response {
+func migrationStatus(kind string, shut Quirk) func(*Simulator, *call) *response {
+	return func(s *Simulator, c *call) *response {
 		if s.quirks.has(shut) {
 			return migrationAnswer(404, "Not Found", "INVALID_INPUT", "FAILED")
 		}
@@ -101,7 +99,7 @@ func migrationStatus(kind string, shut Quirk) func(*Simulator, *call) response {
 	}
 }
 
-func (s *Simulator) inProgress(kind string) response {
+func (s *Simulator) inProgress(kind string) *response {
 	status := 400
 	if s.quirks.has(Progress200) {
 		status = 200

@@ -14,9 +14,9 @@ import (
 )
 
 // createUpload starts a multipart upload through the file's PAR. The path that it returns is just as secret.
-func (s *Simulator) createUpload(c *call) response {
+func (s *Simulator) createUpload(c *call) *response {
 	if refusal := s.admit(c, true); refusal != nil {
-		return *refusal
+		return refusal
 	}
 	u := &upload{
 		id: randomText(18), object: c.par.object, file: c.par.file, parts: map[int]segment{},
@@ -46,25 +46,25 @@ func (s *Simulator) admitUpload(c *call) (u *upload, rest string, refusal *respo
 	return p.upload, rest, nil
 }
 
-func (s *Simulator) putPart(c *call) response {
+func (s *Simulator) putPart(c *call) *response {
 	u, rest, refusal := s.admitUpload(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	number, err := strconv.Atoi(rest)
 	if err != nil || number < 1 || number > maxPartNumber {
 		return storeError(400, "A part's number must be 1 to 10000.")
 	}
 	c.entry.Created = "part " + rest
-	seg, refusal := s.receive(c, maxPartSize)
+	seg, refusal := s.receive(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	if u.done {
 		_ = os.Remove(seg.path)
-		return *s.notAdmitted()
+		return s.notAdmitted()
 	}
 	if old, ok := u.parts[number]; ok {
 		_ = os.Remove(old.path)
@@ -72,13 +72,13 @@ func (s *Simulator) putPart(c *call) response {
 	u.parts[number] = seg
 	h := http.Header{"Etag": {seg.etag}}
 	h["opc-content-md5"] = []string{base64.StdEncoding.EncodeToString(seg.md5)}
-	return response{status: 200, header: h}
+	return &response{status: 200, header: h}
 }
 
-func (s *Simulator) commitUpload(c *call) response {
+func (s *Simulator) commitUpload(c *call) *response {
 	u, rest, refusal := s.admitUpload(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	if n, _ := c.r.Body.Read(make([]byte, 1)); n > 0 || rest != "" {
 		return storeError(400, "A commit through a pre-authenticated request has an empty body.")
@@ -105,17 +105,17 @@ func (s *Simulator) commitUpload(c *call) response {
 	h := http.Header{"Etag": {b.etag}}
 	h["opc-multipart-md5"] = []string{b.multipartMD5}
 	h.Set("Last-Modified", b.modified.UTC().Format(http.TimeFormat))
-	return response{status: 200, header: h}
+	return &response{status: 200, header: h}
 }
 
-func (s *Simulator) abortUpload(c *call) response {
+func (s *Simulator) abortUpload(c *call) *response {
 	u, _, refusal := s.admitUpload(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	s.store.mu.Lock()
 	defer s.store.mu.Unlock()
 	u.done = true
 	removeSegments(slices.Collect(maps.Values(u.parts)))
-	return response{status: 204, header: http.Header{}}
+	return &response{status: 204, header: http.Header{}}
 }

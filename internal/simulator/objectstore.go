@@ -247,7 +247,7 @@ func (r *segmentReader) Close() error {
 
 const unmatchedMD5 = "UnmatchedContentMD5"
 
-func storeError(status int, text string) response {
+func storeError(status int, text string) *response {
 	codes := map[int]string{
 		400: "InvalidParameter", 401: "NotAuthenticated", 403: "NotAuthorized", 404: "BucketNotFound", 411: "MissingContentLength",
 		412: "IfMatchFailed", 413: "RequestEntityTooLarge", 416: "InvalidRange", 429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable",
@@ -256,9 +256,7 @@ func storeError(status int, text string) response {
 	if code == "" {
 		code = strings.ReplaceAll(http.StatusText(status), " ", "")
 	}
-	r := jsonResponse(status, fields{"code": code, "message": text})
-	r.answered = code
-	return r
+	return codedResponse(status, code, fields{"code": code, "message": text})
 }
 
 func subjectPAR(_ *Simulator, c *call) {
@@ -288,21 +286,16 @@ func (s *Simulator) notAdmitted() *response {
 	case s.quirks.has(PAR403):
 		status = 403
 	}
-	r := storeError(status, "The pre-authenticated request does not exist or has expired.")
-	return &r
+	return storeError(status, "The pre-authenticated request does not exist or has expired.")
 }
 
 // receive streams the request's body into a segment and applies the call's fault to it.
-func (s *Simulator) receive(c *call, limit int64) (segment, *response) {
-	refuse := func(status int, text string) (segment, *response) {
-		r := storeError(status, text)
-		return segment{}, &r
-	}
+func (s *Simulator) receive(c *call) (segment, *response) {
 	if c.r.ContentLength < 0 {
-		return refuse(411, "Content-Length is required.")
+		return segment{}, storeError(411, "Content-Length is required.")
 	}
-	if c.r.ContentLength > limit {
-		return refuse(413, "The body is larger than allowed.")
+	if c.r.ContentLength > maxPartSize {
+		return segment{}, storeError(413, "The body is larger than allowed.")
 	}
 	var body io.Reader = c.r.Body
 	switch {
@@ -325,23 +318,22 @@ func (s *Simulator) receive(c *call, limit int64) (segment, *response) {
 	}
 	if want := c.r.Header.Get("Content-MD5"); want != "" && want != base64.StdEncoding.EncodeToString(seg.md5) {
 		_ = os.Remove(seg.path)
-		r := jsonResponse(400, fields{"code": unmatchedMD5, "message": "The Content-MD5 you specified did not match what was received."})
-		r.answered = unmatchedMD5
-		return segment{}, &r
+		const text = "The Content-MD5 you specified did not match what was received."
+		return segment{}, codedResponse(400, unmatchedMD5, fields{"code": unmatchedMD5, "message": text})
 	}
 	return seg, nil
 }
 
-func (s *Simulator) putObject(c *call) response {
+func (s *Simulator) putObject(c *call) *response {
 	if refusal := s.admit(c, true); refusal != nil {
-		return *refusal
+		return refusal
 	}
 	if _, exists := s.store.object(c.par.object); exists && c.r.Header.Get("If-None-Match") == "*" {
 		return storeError(412, "The object exists.")
 	}
-	seg, refusal := s.receive(c, maxPartSize)
+	seg, refusal := s.receive(c)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	b := &blob{
 		segments: []segment{seg}, size: seg.size, md5: base64.StdEncoding.EncodeToString(seg.md5),
@@ -352,7 +344,7 @@ func (s *Simulator) putObject(c *call) response {
 	h := http.Header{"Etag": {b.etag}}
 	h["opc-content-md5"] = []string{b.md5}
 	h.Set("Last-Modified", b.modified.UTC().Format(http.TimeFormat))
-	return response{status: 200, header: h}
+	return &response{status: 200, header: h}
 }
 
 // noteArrival records an object whose size differs from the announced one: the store accepts it, but the service never
@@ -373,9 +365,9 @@ func metaHeaders(h http.Header) http.Header {
 	return meta
 }
 
-func (s *Simulator) getObject(c *call) response {
+func (s *Simulator) getObject(c *call) *response {
 	if refusal := s.admit(c, false); refusal != nil {
-		return *refusal
+		return refusal
 	}
 	b, ok := s.store.object(c.par.object)
 	if !ok {
@@ -386,7 +378,7 @@ func (s *Simulator) getObject(c *call) response {
 	}
 	h := http.Header{"Etag": {b.etag}, "Accept-Ranges": {"bytes"}, "Content-Type": {"application/octet-stream"}}
 	if none := c.r.Header.Get("If-None-Match"); none != "" && strings.Trim(none, `"`) == b.etag {
-		return response{status: 304, header: h}
+		return &response{status: 304, header: h}
 	}
 	if b.contentType != "" {
 		h.Set("Content-Type", b.contentType)
@@ -404,7 +396,7 @@ func (s *Simulator) getObject(c *call) response {
 		if b.md5 != "" {
 			h.Set("Content-MD5", b.md5)
 		}
-		return response{status: 200, header: h, stream: b.open(0, b.size), length: b.size}
+		return &response{status: 200, header: h, stream: b.open(0, b.size), length: b.size}
 	}
 	from, to, status := parseRange(asked, b.size)
 	if status != 206 {
@@ -420,7 +412,7 @@ func (s *Simulator) getObject(c *call) response {
 		}
 	}
 	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, b.size))
-	return response{status: 206, header: h, stream: b.open(from, to-from+1), length: to - from + 1}
+	return &response{status: 206, header: h, stream: b.open(from, to-from+1), length: to - from + 1}
 }
 
 // parseRange reads a single byte range; the status is 206, 416 for one outside the object, or 400 for

@@ -56,7 +56,7 @@ func (r *reports) start(report Report, filter string, now time.Time) *instance {
 	return i
 }
 
-func reportError(status int, text string) response {
+func reportError(status int, text string) *response {
 	return jsonResponse(status, fields{"status": "FAILED", "errorMessage": text})
 }
 
@@ -65,7 +65,7 @@ func subjectReport(_ *Simulator, c *call) {
 	c.entry.Name = c.r.Header.Get("reportInstanceID")
 }
 
-func (s *Simulator) generateReport(c *call) response {
+func (s *Simulator) generateReport(c *call) *response {
 	report, ok := s.reports.byCode[c.entry.Subject]
 	var body struct {
 		FilterCriteria    *string `json:"filterCriteria"`
@@ -87,7 +87,7 @@ func (s *Simulator) generateReport(c *call) response {
 	return s.reportAnswer(s.accepted(), i, "PENDING", "")
 }
 
-func (s *Simulator) reportStatus(c *call) response {
+func (s *Simulator) reportStatus(c *call) *response {
 	if s.quirks.has(StatusWantsBody) && !firstByteIs(c.body, '{') {
 		return reportError(400, "The body is missing.")
 	}
@@ -119,7 +119,7 @@ func (s *Simulator) reportStatus(c *call) response {
 
 // reportAnswer spells the id as the document's samples do: requestInstanceId until the report has ended, then
 // reportInstanceId.
-func (s *Simulator) reportAnswer(status int, i *instance, word, link string) response {
+func (s *Simulator) reportAnswer(status int, i *instance, word, link string) *response {
 	ended := word == "FAIL" || word == "COMPLETE"
 	idKey, linkKey := "requestInstanceId", "downloadLink"
 	switch {
@@ -142,9 +142,7 @@ func (s *Simulator) reportAnswer(status int, i *instance, word, link string) res
 	if link != "" {
 		body[linkKey] = link
 	}
-	r := jsonResponse(status, body)
-	r.answered = word
-	return r
+	return codedResponse(status, word, body)
 }
 
 // reportObject writes the report's rows into the object store if they are not there yet.

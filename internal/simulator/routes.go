@@ -15,9 +15,9 @@ type route struct {
 	headers            []string // required besides Authorization
 	when               func(*http.Request) bool
 	subject            func(*Simulator, *call) // records what the request is about, before it is processed
-	handle             func(*Simulator, *call) response
-	fail               func(status int, text string) response // the chapter's error body
-	badHeaders         func(text string) response
+	handle             func(*Simulator, *call) *response
+	fail               func(status int, text string) *response // the chapter's error body
+	badHeaders         func(text string) *response
 	objectStore        bool
 	scheduler          bool
 }
@@ -28,7 +28,7 @@ func routes(tenant string) []route {
 	service := append([]string{"ofs_service_id"}, user...)
 	base := "/" + tenant
 	all := []route{
-		{call: callToken, method: "POST", path: tokenPath, subject: subjectGrant, handle: (*Simulator).token, fail: func(status int, text string) response {
+		{call: callToken, method: "POST", path: tokenPath, subject: subjectGrant, handle: (*Simulator).token, fail: func(status int, text string) *response {
 			if status >= 500 {
 				return oauthError(status, "server_error", text)
 			}
@@ -40,7 +40,7 @@ func routes(tenant string) []route {
 			r.fail, r.badHeaders = template.fail, template.badHeaders
 			r.scheduler, r.objectStore = template.scheduler, template.objectStore
 			if r.badHeaders == nil {
-				r.badHeaders = func(text string) response { return r.fail(400, text) }
+				r.badHeaders = func(text string) *response { return r.fail(400, text) }
 			}
 			if r.headers == nil {
 				r.headers = template.headers

@@ -256,7 +256,7 @@ func subjectRun(_ *Simulator, c *call) {
 	c.entry.Subject = r.BatchRunID
 }
 
-func (s *Simulator) trigger(c *call) response {
+func (s *Simulator) trigger(c *call) *response {
 	s.scheduler.mu.Lock()
 	defer s.scheduler.mu.Unlock()
 	o, no := s.scheduler.order(c.body)
@@ -365,8 +365,7 @@ func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wro
 // named returns the run that a request is about. It checks the batch code, which some calls require.
 func (s *Simulator) named(body []byte, needsCode bool) (*run, runRequest, *response) {
 	refuse := func(code int, text string) (*run, runRequest, *response) {
-		r := s.refuse(code, text)
-		return nil, runRequest{}, &r
+		return nil, runRequest{}, s.refuse(code, text)
 	}
 	var req runRequest
 	if decodeStrict(body, &req) != nil || req.BatchRunID == "" || needsCode && req.BatchName == "" {
@@ -382,12 +381,12 @@ func (s *Simulator) named(body []byte, needsCode bool) (*run, runRequest, *respo
 	return r, req, nil
 }
 
-func (s *Simulator) runStatus(c *call) response {
+func (s *Simulator) runStatus(c *call) *response {
 	s.scheduler.mu.Lock()
 	defer s.scheduler.mu.Unlock()
 	r, req, refusal := s.named(c.body, false)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	tasks := []fields{}
 	for _, t := range r.tasks {
@@ -415,17 +414,15 @@ func (s *Simulator) runStatus(c *call) response {
 	if r.kind == kindBatch { // the sample of a group has no such list
 		body["taskStatusList"] = tasks
 	}
-	resp := jsonResponse(200, body)
-	resp.answered = fmt.Sprint(code)
-	return resp
+	return codedResponse(200, fmt.Sprint(code), body)
 }
 
-func (s *Simulator) interrupt(c *call) response {
+func (s *Simulator) interrupt(c *call) *response {
 	s.scheduler.mu.Lock()
 	defer s.scheduler.mu.Unlock()
 	r, _, refusal := s.named(c.body, true)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	switch s.scheduler.interrupt(r) {
 	case codeAlreadyInterrupted:
@@ -433,28 +430,26 @@ func (s *Simulator) interrupt(c *call) response {
 	case codeNotOngoing:
 		return s.refuse(codeNotOngoing, "Job is not ongoing/aborted")
 	}
-	resp := jsonResponse(200, fields{
+	return codedResponse(200, "0", fields{
 		"severity": "info", "batchRunId": r.id, "details": "Execution interrupted successfully.",
 		"statusCode": s.code(codeSuccess), "status": "success",
 	})
-	resp.answered = "0"
-	return resp
 }
 
-func (s *Simulator) rerun(c *call) response {
+func (s *Simulator) rerun(c *call) *response {
 	return s.again(c, s.scheduler.rerun, "Object triggered successfully for rerun with Run Id: ")
 }
 
-func (s *Simulator) restart(c *call) response {
+func (s *Simulator) restart(c *call) *response {
 	return s.again(c, s.scheduler.restart, "Object triggered successfully for restart with Run Id: ")
 }
 
-func (s *Simulator) again(c *call, do func(*run) (*run, int), summary string) response {
+func (s *Simulator) again(c *call, do func(*run) (*run, int), summary string) *response {
 	s.scheduler.mu.Lock()
 	defer s.scheduler.mu.Unlock()
 	r, _, refusal := s.named(c.body, true)
 	if refusal != nil {
-		return *refusal
+		return refusal
 	}
 	r, code := do(r)
 	if code != codeSuccess {
@@ -464,23 +459,25 @@ func (s *Simulator) again(c *call, do func(*run) (*run, int), summary string) re
 	return s.triggered(r, summary)
 }
 
-func (s *Simulator) triggered(r *run, summary string) response {
-	resp := jsonResponse(s.accepted(), fields{
+func (s *Simulator) triggered(r *run, summary string) *response {
+	return codedResponse(s.accepted(), "0", fields{
 		"severity": "info", "summary": summary + r.id, "batchRunId": r.id, "details": "Object triggered successfully.",
 		"statusCode": s.code(codeSuccess), "status": "success",
 	})
-	resp.answered = "0"
-	return resp
 }
 
 // refuse returns the scheduler's response to a request that it does not carry out.
-func (s *Simulator) refuse(code int, text string) response {
+func (s *Simulator) refuse(code int, text string) *response {
 	status, _ := s.schedulerErrorStatus()
-	resp := jsonResponse(status, fields{
-		"severity": "error", "summary": text, "details": text, "statusCode": s.code(code), "status": "failed",
-	})
-	resp.refused, resp.answered = true, fmt.Sprint(code)
+	resp := schedulerFailure(status, s.code(code), text)
+	resp.refused = true
 	return resp
+}
+
+func schedulerFailure(status int, code any, text string) *response {
+	return codedResponse(status, fmt.Sprint(code), fields{
+		"severity": "error", "summary": text, "details": text, "statusCode": code, "status": "failed",
+	})
 }
 
 // schedulerErrorStatus returns the HTTP status of refusals, which the document does not give; ok means that a quirk
@@ -497,17 +494,9 @@ func (s *Simulator) schedulerErrorStatus() (status int, ok bool) {
 
 // schedulerError returns the response to a call that did not reach the scheduler's rules: of Table 10-1 only code -1
 // fits.
-func schedulerError(status int, text string) response {
-	resp := jsonResponse(status, fields{"severity": "error", "summary": text, "details": text, "statusCode": "-1", "status": "failed"})
-	resp.answered = "-1"
-	return resp
-}
+func schedulerError(status int, text string) *response { return schedulerFailure(status, "-1", text) }
 
-func schedulerHeaders(text string) response {
-	resp := jsonResponse(400, fields{"severity": "error", "summary": text, "details": text, "statusCode": "-5", "status": "failed"})
-	resp.answered = "-5"
-	return resp
-}
+func schedulerHeaders(text string) *response { return schedulerFailure(400, "-5", text) }
 
 func (s *Simulator) code(code int) any {
 	if s.quirks.has(CodesAsNumbers) {

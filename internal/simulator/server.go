@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -44,21 +45,28 @@ type response struct {
 	slow     time.Duration
 }
 
-func jsonResponse(status int, body any) response {
+// codedResponse is a JSON response, with the service's own code or status for the journal.
+func codedResponse(status int, answered string, body fields) *response {
+	r := jsonResponse(status, body)
+	r.answered = answered
+	return r
+}
+
+func jsonResponse(status int, body any) *response {
 	text, err := json.Marshal(body)
 	if err != nil { // only plain values get here
 		panic("simulator: answer: " + err.Error())
 	}
-	return response{
+	return &response{
 		status: status, body: text, refused: status >= 400,
 		header: http.Header{"Content-Type": {"application/json"}},
 	}
 }
 
-func htmlResponse(status int) response {
+func htmlResponse(status int) *response {
 	text := "<html><head><title>" + http.StatusText(status) + "</title></head>\n<body><center><h1>" +
 		strconv.Itoa(status) + " " + http.StatusText(status) + "</h1></center><hr><center>gateway</center></body></html>\n"
-	return response{status: status, body: []byte(text), refused: true, header: http.Header{"Content-Type": {"text/html"}}}
+	return &response{status: status, body: []byte(text), refused: true, header: http.Header{"Content-Type": {"text/html"}}}
 }
 
 func (s *Simulator) handler() http.Handler {
@@ -93,7 +101,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request, methods []*rou
 	s.send(w, r, resp, index)
 }
 
-func (s *Simulator) route(c *call, methods []*route) response {
+func (s *Simulator) route(c *call, methods []*route) *response {
 	for _, m := range methods {
 		if m.method == c.r.Method && (m.when == nil || m.when(c.r)) {
 			c.route = m
@@ -121,7 +129,7 @@ func (s *Simulator) route(c *call, methods []*route) response {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return c.route.fail(400, "The body is too large.")
 		} else if err != nil {
-			return response{drop: true}
+			return &response{drop: true}
 		}
 		c.body = body
 	} else {
@@ -133,55 +141,50 @@ func (s *Simulator) route(c *call, methods []*route) response {
 	if c.fault = s.faults.pick(c.entry.Call, c.entry.Subject, c.entry.Name); c.fault != nil {
 		c.entry.Fault = c.fault.Kind
 	}
-	if resp, done := s.faultBefore(c); done {
+	if resp := s.faultBefore(c); resp != nil {
 		return resp
 	}
-	if resp, ok := s.check(c); !ok {
-		return s.faultAfter(c, resp)
+	resp := s.check(c)
+	if resp == nil {
+		resp = c.route.handle(s, c)
+		c.entry.Processed = !resp.refused && !resp.drop
 	}
-	resp := c.route.handle(s, c)
-	c.entry.Processed = !resp.refused && !resp.drop
 	return s.faultAfter(c, resp)
 }
 
-// check verifies what all calls of a family require before their body is read. Source: chapter 1, Table 1-2.
-func (s *Simulator) check(c *call) (response, bool) {
+// check verifies what all calls of a family require before their body is read. It returns nil if nothing is wrong.
+// Source: chapter 1, Table 1-2.
+func (s *Simulator) check(c *call) *response {
 	route, h := c.route, c.r.Header
-	fail := func(status int, text string) (response, bool) {
-		return route.fail(status, text), false
-	}
-	if route.objectStore {
-		if h.Get("Authorization") == "" {
-			return response{}, true
-		}
+	switch {
+	case route.objectStore && h.Get("Authorization") != "":
 		c.entry.Note = "leak: an Authorization header reached the object store"
-		return fail(400, "A pre-authenticated request must carry no Authorization header.")
-	}
-	if route.call == callToken {
-		return response{}, true
+		return route.fail(400, "A pre-authenticated request must carry no Authorization header.")
+	case route.objectStore, route.call == callToken:
+		return nil
 	}
 	if !s.iam.valid(c.r) {
 		resp := route.fail(401, "The access token is missing, invalid or expired.")
 		resp.header.Set("WWW-Authenticate", "Bearer")
-		return resp, false
+		return resp
 	}
 	if accept := h.Get("Accept"); accept != "" && !strings.Contains(accept, "application/json") && !strings.Contains(accept, "*/*") {
-		return fail(406, "Only application/json can be answered.")
+		return route.fail(406, "Only application/json can be answered.")
 	}
 	if media, _, _ := mime.ParseMediaType(h.Get("Content-Type")); c.r.Method != http.MethodGet && media != "application/json" { // Table 1-1: required for POST and PUT
-		return fail(415, "Content-Type must be application/json.")
+		return route.fail(415, "Content-Type must be application/json.")
 	}
 	if text := s.wrongHeaders(route, h); text != "" {
 		resp := route.badHeaders(text)
 		if status, ok := s.schedulerErrorStatus(); ok && route.scheduler {
 			resp.status = status
 		}
-		return resp, false
+		return resp
 	}
 	if h.Get("ofs_remote_user") != s.opts.RemoteUser {
-		return fail(403, "The user is not authorised for this request.")
+		return route.fail(403, "The user is not authorised for this request.")
 	}
-	return response{}, true
+	return nil
 }
 
 // wrongHeaders lists every header that is missing or wrong, spelled as in the document.
@@ -203,34 +206,34 @@ func (s *Simulator) wrongHeaders(route *route, h http.Header) string {
 	return "Invalid request headers or request headers missing: " + strings.Join(wrong, ", ")
 }
 
-// faultBefore applies what happens before the request is processed; done means that this is the response.
-func (s *Simulator) faultBefore(c *call) (resp response, done bool) {
+// faultBefore applies what happens before the request is processed. It returns the response, nil to go on.
+func (s *Simulator) faultBefore(c *call) *response {
 	f := c.fault
 	if f == nil {
-		return response{}, false
+		return nil
 	}
 	switch f.Kind {
 	case FaultStatus:
-		return f.retryAfter(c.route.fail(f.status(503), "The server is unable to handle the request.")), true
+		return f.retryAfter(c.route.fail(f.status(503), "The server is unable to handle the request."))
 	case FaultEmpty:
-		return f.retryAfter(response{status: f.status(503), header: http.Header{}}), true
+		return f.retryAfter(&response{status: f.status(503), header: http.Header{}})
 	case FaultHTML:
-		return f.retryAfter(htmlResponse(f.status(502))), true
+		return f.retryAfter(htmlResponse(f.status(502)))
 	case FaultUnauthorized:
-		return c.route.fail(401, "The access token is invalid."), true
+		return c.route.fail(401, "The access token is invalid.")
 	case FaultCloseBefore:
-		return response{drop: true}, true
+		return &response{drop: true}
 	case FaultRedirect:
 		host := s.opts.ObjectStoreHost
 		if c.route.objectStore {
 			host = s.opts.PublicHost
 		}
-		return response{status: f.status(307), header: http.Header{"Location": {"https://" + host + redirectedPath + c.route.call}}}, true
+		return &response{status: f.status(307), header: http.Header{"Location": {"https://" + host + redirectedPath + c.route.call}}}
 	case FaultDelayBefore:
 		select {
 		case <-time.After(f.Delay):
 		case <-s.ctx.Done():
-			return response{drop: true}, true
+			return &response{drop: true}
 		}
 	case FaultExpireTokens, FaultExpireLogins:
 		s.iam.expire(f.Kind == FaultExpireLogins)
@@ -239,11 +242,11 @@ func (s *Simulator) faultBefore(c *call) (resp response, done bool) {
 	case FaultChangedETag:
 		s.store.retag(c.par)
 	}
-	return response{}, false
+	return nil
 }
 
 // faultAfter applies the fault to the response of a processed request.
-func (s *Simulator) faultAfter(c *call, resp response) response {
+func (s *Simulator) faultAfter(c *call, resp *response) *response {
 	f := c.fault
 	if f == nil || resp.drop {
 		return resp
@@ -259,7 +262,7 @@ func (s *Simulator) faultAfter(c *call, resp response) response {
 		}
 	case FaultCloseAfter:
 		resp.close()
-		return response{drop: true, answered: resp.answered}
+		return &response{drop: true, answered: resp.answered}
 	case FaultStatusAfter:
 		resp.close()
 		return f.retryAfter(c.route.fail(f.status(503), "The server is unable to handle the request."))
@@ -295,35 +298,33 @@ func (f *Fault) status(otherwise int) int {
 	return otherwise
 }
 
-func (f *Fault) retryAfter(resp response) response {
+func (f *Fault) retryAfter(resp *response) *response {
 	if f.RetryAfter != "" {
 		resp.header.Set("Retry-After", f.RetryAfter)
 	}
 	return resp
 }
 
-func (r response) size() int64 {
+func (r *response) size() int64 {
 	if r.stream != nil {
 		return r.length
 	}
 	return int64(len(r.body))
 }
 
-func (r response) close() {
+func (r *response) close() {
 	if r.stream != nil {
 		_ = r.stream.Close()
 	}
 }
 
 // send writes the response, and aborts the connection where it has to break off.
-func (s *Simulator) send(w http.ResponseWriter, r *http.Request, resp response, index int) {
+func (s *Simulator) send(w http.ResponseWriter, r *http.Request, resp *response, index int) {
 	if resp.drop {
 		panic(http.ErrAbortHandler)
 	}
 	defer resp.close()
-	for k, v := range resp.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), resp.header)
 	size := resp.size()
 	if resp.status != http.StatusNotModified && resp.status != http.StatusNoContent {
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
@@ -374,7 +375,7 @@ func (s *Simulator) trickle(w http.ResponseWriter, from io.Reader, size int64, o
 const redirectedPath = "/_redirected/"
 
 // redirected serves the target of FaultRedirect: it looks like a success, and records what the client sent along.
-func redirected(c *call) response {
+func redirected(c *call) *response {
 	c.entry.Call, c.entry.Note = callRedirected, "a redirect to another host was followed"
 	if c.r.Header.Get("Authorization") != "" {
 		c.entry.Note = "leak: an Authorization header followed a redirect to another host"

@@ -127,7 +127,7 @@ func TestLoadCatalog_default(t *testing.T) {
 func TestConnectionYAML_connects(t *testing.T) {
 	h := start(t, func(o *Options) { o.ObjectStoreHost = "objectstore:8443" })
 	var config map[string]map[string]map[string]any
-	require.NoError(t, yaml.Unmarshal([]byte(h.ConnectionYAML("demo")), &config))
+	require.NoError(t, yaml.Unmarshal([]byte(h.connectionYAML("demo", h.CAFile(), h.Options().ClientSecret, h.Options().Password)), &config))
 	demo := config["connections"]["demo"]
 	require.Equal(t, h.Options().ClientSecret, demo["client_secret"])
 	require.Equal(t, h.Options().Password, demo["password"])

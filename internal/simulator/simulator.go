@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"crypto/tls"
@@ -45,36 +46,23 @@ type Options struct {
 }
 
 func (o *Options) fillDefaults() {
-	text := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	text(&o.Addr, "127.0.0.1:0")
-	text(&o.Tenant, "pbsmdemo1001-prd")
-	text(&o.ServiceID, "PBSMCS-DEMO")
-	text(&o.WorkspaceID, "WS001")
-	text(&o.RemoteUser, "closeuser")
-	text(&o.AppID, "PBSMCS")
-	text(&o.ClientID, o.Tenant+"_APPID")
-	text(&o.ClientSecret, "cs-"+randomText(24))
-	text(&o.Username, "closeuser")
-	text(&o.Password, "pw-"+randomText(24))
+	o.Addr = cmp.Or(o.Addr, "127.0.0.1:0")
+	o.Tenant = cmp.Or(o.Tenant, "pbsmdemo1001-prd")
+	o.ServiceID = cmp.Or(o.ServiceID, "PBSMCS-DEMO")
+	o.WorkspaceID = cmp.Or(o.WorkspaceID, "WS001")
+	o.RemoteUser = cmp.Or(o.RemoteUser, "closeuser")
+	o.AppID = cmp.Or(o.AppID, "PBSMCS")
+	o.ClientID = cmp.Or(o.ClientID, o.Tenant+"_APPID")
+	o.ClientSecret = cmp.Or(o.ClientSecret, "cs-"+randomText(24))
+	o.Username = cmp.Or(o.Username, "closeuser")
+	o.Password = cmp.Or(o.Password, "pw-"+randomText(24))
 	if o.Catalog.empty() {
 		o.Catalog = DefaultCatalog()
 	}
-	if o.Speed == 0 {
-		o.Speed = 1
-	}
-	if o.TokenTTL == 0 {
-		o.TokenTTL = time.Hour
-	}
-	if o.PARTTL == 0 {
-		o.PARTTL = 24 * time.Hour
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Speed = cmp.Or(o.Speed, 1)
+	o.TokenTTL = cmp.Or(o.TokenTTL, time.Hour)
+	o.PARTTL = cmp.Or(o.PARTTL, 24*time.Hour)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -107,18 +95,14 @@ type Simulator struct {
 func Start(opts Options) (*Simulator, error) {
 	opts.fillDefaults()
 	s := &Simulator{quirks: &quirkSet{}, journal: &journal{}}
-	require := func(ok bool, text string) error {
-		if ok {
-			return nil
-		}
-		return errors.New(text)
+	err := errors.Join(opts.Catalog.check(), s.quirks.set(opts.Quirks))
+	if opts.Speed < 0 {
+		err = errors.Join(err, errors.New("speed must be more than 0"))
 	}
-	if err := errors.Join(
-		opts.Catalog.check(),
-		s.quirks.set(opts.Quirks),
-		require(opts.Speed > 0, "speed must be more than 0"),
-		require(opts.TokenTTL > 0 && opts.PARTTL > 0, "lifetimes must be more than 0"),
-	); err != nil {
+	if opts.TokenTTL < 0 || opts.PARTTL < 0 {
+		err = errors.Join(err, errors.New("lifetimes must be more than 0"))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
 	if err := s.prepareDir(opts.Dir); err != nil {
@@ -165,12 +149,8 @@ func (s *Simulator) listen(opts Options) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	if opts.PublicHost == "" {
-		opts.PublicHost = net.JoinHostPort("localhost", port)
-	}
-	if opts.ObjectStoreHost == "" {
-		opts.ObjectStoreHost = net.JoinHostPort("127.0.0.1", port)
-	}
+	opts.PublicHost = cmp.Or(opts.PublicHost, net.JoinHostPort("localhost", port))
+	opts.ObjectStoreHost = cmp.Or(opts.ObjectStoreHost, net.JoinHostPort("127.0.0.1", port))
 	s.opts = opts
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.clock = newClock(opts.Now, opts.Speed)
@@ -284,38 +264,18 @@ func (s *Simulator) Secrets() []string {
 	return slices.Concat([]string{s.opts.ClientSecret, s.opts.Password}, s.iam.secrets(), s.store.secrets())
 }
 
-// ConnectionYAML returns a `connections:` section with one connection of that name, with the secrets as values.
-func (s *Simulator) ConnectionYAML(name string) string {
-	return s.connectionYAML(name, s.CAFile(), s.opts.ClientSecret, s.opts.Password)
-}
-
-// connectionYAML takes the secrets as they are to be written: as text, or as a reference.
+// connectionYAML returns a `connections:` section with one connection. It takes the secrets as they are to be written:
+// as text, or as a reference.
 func (s *Simulator) connectionYAML(name, caFile string, clientSecret, password any) string {
 	parHost := s.opts.ObjectStoreHost
 	if h, _, err := net.SplitHostPort(parHost); err == nil {
 		parHost = h
 	}
-	type connection struct {
-		BaseURL      string   `yaml:"base_url"`
-		TokenURL     string   `yaml:"token_url"`
-		TenantID     string   `yaml:"tenant_id"`
-		ServiceID    string   `yaml:"service_id"`
-		WorkspaceID  string   `yaml:"workspace_id"`
-		RemoteUser   string   `yaml:"remote_user"`
-		Locale       string   `yaml:"locale"`
-		AppID        string   `yaml:"app_id"`
-		ClientID     string   `yaml:"client_id"`
-		ClientSecret any      `yaml:"client_secret"`
-		Username     string   `yaml:"username"`
-		Password     any      `yaml:"password"`
-		CAFile       string   `yaml:"ca_file"`
-		PARHosts     []string `yaml:"par_hosts,flow"`
-	}
-	out, err := yaml.Marshal(map[string]map[string]connection{"connections": {name: {
-		BaseURL: s.BaseURL(), TokenURL: s.TokenURL(), TenantID: s.opts.Tenant, ServiceID: s.opts.ServiceID,
-		WorkspaceID: s.opts.WorkspaceID, RemoteUser: s.opts.RemoteUser, Locale: "en-US", AppID: s.opts.AppID,
-		ClientID: s.opts.ClientID, ClientSecret: clientSecret, Username: s.opts.Username, Password: password,
-		CAFile: caFile, PARHosts: []string{parHost},
+	out, err := yaml.Marshal(map[string]any{"connections": map[string]any{name: map[string]any{
+		"base_url": s.BaseURL(), "token_url": s.TokenURL(), "tenant_id": s.opts.Tenant, "service_id": s.opts.ServiceID,
+		"workspace_id": s.opts.WorkspaceID, "remote_user": s.opts.RemoteUser, "locale": "en-US", "app_id": s.opts.AppID,
+		"client_id": s.opts.ClientID, "client_secret": clientSecret, "username": s.opts.Username, "password": password,
+		"ca_file": caFile, "par_hosts": []string{parHost},
 	}}})
 	if err != nil { // only strings and maps of strings get here
 		panic("simulator: connection: " + err.Error())
