@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -77,6 +78,15 @@ func With(ctx context.Context, f *cli.Factory, do func(*Session) error) error {
 	}
 	defer s.Close()
 	return do(s)
+}
+
+// RunE is what a command does with a session and its arguments.
+func RunE(
+	f *cli.Factory, do func(ctx context.Context, s *Session, args []string) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return With(cmd.Context(), f, func(s *Session) error { return do(cmd.Context(), s, args) })
+	}
 }
 
 // Close ends the connection.

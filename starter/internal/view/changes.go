@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -11,7 +12,7 @@ import (
 func Changes(before, after Snapshot) []string {
 	var lines []string
 	say := func(what string, state workflows.State, text string) {
-		lines = append(lines, trimRight(fmt.Sprintf("%-16s %-10s %s", what, state, text)))
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-16s %-10s %s", what, state, text), " "))
 	}
 	for _, note := range after.notes() {
 		if !slices.Contains(before.notes(), note) {

@@ -1,6 +1,9 @@
 package view
 
 import (
+	"cmp"
+	"time"
+
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -25,17 +28,60 @@ func (s Style) Nights(verdicts []calendar.Verdict, width int) []string {
 	return Table([]Column{{}, {}, {}, {}, {}}, rows, width)
 }
 
-// Schedule is a line of the list of schedules.
+// Night is a night in JSON, or a date without a close.
+type Night struct {
+	Night    string `json:"night"`
+	Weekday  string `json:"weekday"`
+	Start    string `json:"start,omitempty"`
+	StartUTC string `json:"start_utc,omitempty"`
+	AsOfDate string `json:"as_of_date,omitempty"`
+	// NoClose says why there is none.
+	NoClose string `json:"no_close,omitempty"`
+	Note    string `json:"note,omitempty"`
+}
+
+// NewNight is the verdict on a date in JSON.
+func NewNight(v calendar.Verdict) Night {
+	n := Night{Night: v.Date.Format(time.DateOnly), Weekday: v.Date.Weekday().String(), NoClose: v.Why}
+	if v.Night != nil {
+		n.Start, n.StartUTC = v.Night.Start.Format(time.RFC3339), v.Night.Start.UTC().Format(time.RFC3339)
+		n.AsOfDate, n.Note = v.Night.AsOf.Format(time.DateOnly), v.Night.Note
+	}
+	return n
+}
+
+// Schedule is one in the list of schedules.
 type Schedule struct {
-	ID     string
-	Paused bool
-	// Next is the next night, or what is known of it.
-	Next string
-	// Last is the outcome of the last scheduled time, and Note that of an operator or the server.
-	Last, Note string
+	ID     string                        `json:"schedule_id"`
+	Paused bool                          `json:"paused"`
+	Note   string                        `json:"note,omitempty"` // of an operator or the server
+	Rule   workflows.ScheduledCloseInput `json:"rule"`
+	Next   *Night                        `json:"next,omitempty"`
+	// Unplanned says why the next night is not known here.
+	Unplanned string `json:"unplanned,omitempty"`
+	// Last is the outcome of the last scheduled time.
+	Last   string `json:"last,omitempty"`
+	LastID string `json:"last_workflow_id,omitempty"`
 	// Missed and Skipped count scheduled times that were not started: those past the catch-up window, and those
 	// at which the one before was still running.
-	Missed, Skipped int
+	Missed  int `json:"missed_catch_up"`
+	Skipped int `json:"skipped_overlap"`
+
+	NextText string `json:"-"`
+}
+
+// SetNext sets the next night.
+func (schedule *Schedule) SetNext(v calendar.Verdict) {
+	next := NewNight(v)
+	schedule.Next = &next
+	schedule.NextText = v.Night.Start.Format("Mon 2006-01-02 15:04 MST") + ", as of " + v.Night.AsOf.Format(dayLayout)
+}
+
+func (schedule Schedule) next() string {
+	if schedule.Paused && schedule.NextText != "" {
+		return "(would be " + schedule.NextText + ")"
+	}
+	return cmp.Or(schedule.NextText, schedule.Unplanned)
 }
 
 // Schedules lists schedules: in a table where it fits, else in paragraphs, in which nothing is cut.
@@ -47,28 +93,22 @@ func (s Style) Schedules(list []Schedule, width int) []string {
 		if schedule.Paused {
 			state = s.paint(yellow, "paused")
 		}
-		rows = append(rows, []string{schedule.ID, state, schedule.Next})
+		rows = append(rows, []string{schedule.ID, state, schedule.next()})
 		paragraphs = append(paragraphs, schedule.ID+"  "+state)
 		add := func(color, text string) {
 			for _, line := range Wrap(text, width-2) {
 				paragraphs = append(paragraphs, "  "+s.paint(color, line))
 			}
 		}
-		if schedule.Next != "" {
-			add("", "next: "+schedule.Next)
+		if next := schedule.next(); next != "" {
+			add("", "next: "+next)
 		}
 		for _, d := range schedule.details() {
 			rows = append(rows, []string{"", "", s.paint(d.color, d.text)})
 			add(d.color, d.text)
 		}
 	}
-	table := Table([]Column{{}, {}, {}}, rows, 0)
-	for _, line := range table {
-		if width > 0 && Width(line) > width {
-			return paragraphs
-		}
-	}
-	return table
+	return TableOr(paragraphs, []Column{{}, {}, {}}, rows, width)
 }
 
 type painted struct{ color, text string }

@@ -11,8 +11,8 @@ import (
 
 func TestSchedules(t *testing.T) {
 	lines := Style{}.Schedules([]Schedule{
-		{ID: "schedule/prod/nightly-close", Next: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "no close on Sun 2026-11-29: Sunday", Skipped: 2},
-		{ID: "schedule/prod/month-end", Paused: true, Next: "not known here", Note: "ann paused it:\x1b[31m no", Missed: 1},
+		{ID: "schedule/prod/nightly-close", NextText: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "no close on Sun 2026-11-29: Sunday", Skipped: 2},
+		{ID: "schedule/prod/month-end", Paused: true, Unplanned: "not known here", Note: "ann paused it:\x1b[31m no", Missed: 1},
 	}, 0)
 	assert.Equal(t, `SCHEDULE                     STATE   NEXT NIGHT
 schedule/prod/nightly-close  active  Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30
@@ -26,7 +26,7 @@ schedule/prod/month-end      paused  not known here
 // Nothing is cut: an operator reads here why the last night did not begin.
 func TestSchedules_onANarrowTerminal(t *testing.T) {
 	lines := Style{}.Schedules([]Schedule{
-		{ID: "schedule/prod/nightly-close", Next: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline \"nightly-close\" is not in the worker's pipelines folder"},
+		{ID: "schedule/prod/nightly-close", NextText: "Mon 2026-11-30 22:00 EST, as of Mon 2026-11-30", Last: "night/prod/nightly-close-2026-11-28T03:00:00Z (failed): pipeline \"nightly-close\" is not in the worker's pipelines folder"},
 		{ID: "schedule/prod/month-end", Paused: true, Missed: 1},
 	}, 80)
 	assert.Equal(t, `schedule/prod/nightly-close  active

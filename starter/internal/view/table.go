@@ -1,5 +1,10 @@
 package view
 
+import (
+	"slices"
+	"strings"
+)
+
 // Column says how a column of a table is laid out.
 type Column struct {
 	Right bool // numbers
@@ -41,9 +46,18 @@ func Table(columns []Column, rows [][]string, width int) []string {
 		if width > 0 {
 			line = Clip(line, width)
 		}
-		lines = append(lines, trimRight(line))
+		lines = append(lines, strings.TrimRight(line, " "))
 	}
 	return lines
+}
+
+// TableOr is a table where it fits, else the paragraphs, in which nothing is cut.
+func TableOr(paragraphs []string, columns []Column, rows [][]string, width int) []string {
+	table := Table(columns, rows, 0)
+	if width > 0 && slices.ContainsFunc(table, func(line string) bool { return Width(line) > width }) {
+		return paragraphs
+	}
+	return table
 }
 
 // fit chooses the columns to show.
@@ -79,11 +93,4 @@ func lastOptional(columns []Column, shown []int) int {
 		}
 	}
 	return -1
-}
-
-func trimRight(s string) string {
-	for s != "" && s[len(s)-1] == ' ' {
-		s = s[:len(s)-1]
-	}
-	return s
 }

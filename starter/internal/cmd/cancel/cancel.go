@@ -13,14 +13,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
 )
 
-type options struct {
-	id     string
-	detach bool
-}
-
 // New makes the command, for a noun or, with an empty one, for any workflow.
 func New(f *cli.Factory, noun string) *cobra.Command {
-	var o options
+	var detach bool
 	cmd := &cobra.Command{
 		Use:   "cancel ID",
 		Short: "Cancel a workflow; its run is interrupted",
@@ -29,27 +24,26 @@ ended is not touched. The exit code is 0 when the workflow has ended, however
 it ended.`,
 		Args:    cli.OneArg("workflow id"),
 		Example: cli.Example(noun, "cancel "+client.ExampleID(noun)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.id = args[0]
-			return client.With(cmd.Context(), f, func(s *client.Session) error { return run(cmd.Context(), s, o) })
-		},
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
+			return run(ctx, s, args[0], detach)
+		}),
 	}
-	cmd.Flags().BoolVar(&o.detach, "detach", false, "do not wait for its end")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for its end")
 	return cmd
 }
 
-func run(ctx context.Context, s *client.Session, o options) error {
-	run, err := s.DescribeRunning(ctx, o.id)
+func run(ctx context.Context, s *client.Session, id string, detach bool) error {
+	run, err := s.DescribeRunning(ctx, id)
 	if err != nil {
 		return err
 	}
-	seeStatus := "See its status: starter status " + o.id
-	switch err := s.Temporal.CancelWorkflow(ctx, o.id, run.RunID); {
+	seeStatus := "See its status: starter status " + id
+	switch err := s.Temporal.CancelWorkflow(ctx, id, run.RunID); {
 	case client.NotFound(err):
-		return s.HasEnded(ctx, o.id)
+		return s.HasEnded(ctx, id)
 	case err != nil:
-		return fmt.Errorf("cancel %s: %w", o.id, err)
-	case o.detach:
+		return fmt.Errorf("cancel %s: %w", id, err)
+	case detach:
 		s.Detached(ctx, run, "The cancellation was sent. "+seeStatus)
 		return nil
 	}

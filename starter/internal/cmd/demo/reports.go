@@ -143,11 +143,5 @@ func reportLines(reports []verified, width int) []string {
 		paragraphs = append(paragraphs, r.Path,
 			fmt.Sprintf("  %s rows, %s bytes, %s", view.Count(r.Rows), view.Count(r.Bytes), checked), "  SHA-256 "+r.SHA256)
 	}
-	table := view.Table([]view.Column{{}, {Right: true}, {Right: true}, {}, {}}, rows, 0)
-	for _, line := range table {
-		if width > 0 && view.Width(line) > width {
-			return paragraphs
-		}
-	}
-	return table
+	return view.TableOr(paragraphs, []view.Column{{}, {Right: true}, {Right: true}, {}, {}}, rows, width)
 }

@@ -16,40 +16,35 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
-type options struct {
-	name    string
-	buildID string
-	percent float32
-}
-
 // New makes the command.
 func New(f *cli.Factory) *cobra.Command {
-	var o options
+	var name string
 	cmd := cli.Group(&cobra.Command{
 		Use:   "deployment",
 		Short: "See the workers' versions, and choose that of new closes",
 		Example: `  starter deployment list
   starter deployment promote 1-2-3 --percent 10
   starter deployment promote 1-2-3`,
-	}, newList(f, &o), newPromote(f, &o))
-	name := cmp.Or(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), "pbsmflow")
-	cmd.PersistentFlags().StringVar(&o.name, "deployment", name, "the workers' TEMPORAL_DEPLOYMENT_`NAME`")
+	}, newList(f, &name), newPromote(f, &name))
+	own := cmp.Or(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), "pbsmflow")
+	cmd.PersistentFlags().StringVar(&name, "deployment", own, "the workers' TEMPORAL_DEPLOYMENT_`NAME`")
 	return cmd
 }
 
-func newList(f *cli.Factory, o *options) *cobra.Command {
+func newList(f *cli.Factory, name *string) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Short:   "List the versions: the current one, and which may be stopped",
 		Args:    cli.NoArgs,
 		Example: "  starter deployment list",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return client.With(cmd.Context(), f, func(s *client.Session) error { return list(cmd.Context(), s, o.name) })
-		},
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
+			return list(ctx, s, *name)
+		}),
 	}
 }
 
-func newPromote(f *cli.Factory, o *options) *cobra.Command {
+func newPromote(f *cli.Factory, name *string) *cobra.Command {
+	var percent float32
 	cmd := &cobra.Command{
 		Use:   "promote BUILD_ID",
 		Short: "Start new closes on a version; those that run end on theirs",
@@ -60,36 +55,36 @@ It is refused while no worker of the version polls a task queue that the current
 version has, for instance because its configuration lacks a connection.`,
 		Example: "  starter deployment promote 1-2-3 --percent 10",
 		Args:    cli.OneArg("build id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.buildID = args[0]
-			if o.percent <= 0 || o.percent > 100 {
-				return cli.Usage("--percent %g is not more than 0 and at most 100", o.percent)
+		PreRunE: func(*cobra.Command, []string) error {
+			if percent <= 0 || percent > 100 {
+				return cli.Usage("--percent %g is not more than 0 and at most 100", percent)
 			}
-			return client.With(cmd.Context(), f, func(s *client.Session) error { return promote(cmd.Context(), s, *o) })
+			return nil
 		},
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
+			return promote(ctx, s, *name, args[0], percent)
+		}),
 	}
-	cmd.Flags().Float32Var(&o.percent, "percent", 100, "`share` of the new ones that start on it; 100 makes it the current version")
+	cmd.Flags().Float32Var(&percent, "percent", 100, "`share` of the new ones that start on it; 100 makes it the current version")
 	return cmd
 }
 
-func promote(ctx context.Context, s *client.Session, o options) (err error) {
-	handle := s.Temporal.WorkerDeploymentClient().GetHandle(o.name)
-	if o.percent < 100 {
-		_, err = handle.SetRampingVersion(ctx, sdk.WorkerDeploymentSetRampingVersionOptions{
-			BuildID:    o.buildID,
-			Percentage: o.percent,
-		})
+func promote(ctx context.Context, s *client.Session, name, buildID string, percent float32) (err error) {
+	handle := s.Temporal.WorkerDeploymentClient().GetHandle(name)
+	if percent < 100 {
+		options := sdk.WorkerDeploymentSetRampingVersionOptions{BuildID: buildID, Percentage: percent}
+		_, err = handle.SetRampingVersion(ctx, options)
 	} else {
-		_, err = handle.SetCurrentVersion(ctx, sdk.WorkerDeploymentSetCurrentVersionOptions{BuildID: o.buildID})
+		_, err = handle.SetCurrentVersion(ctx, sdk.WorkerDeploymentSetCurrentVersionOptions{BuildID: buildID})
 	}
 	if err != nil {
 		return cli.OrUnavailable(err, &cli.Problem{
 			Code:    cli.ExitFailed,
-			Message: fmt.Sprintf("version %s of %s cannot be promoted: %v", o.buildID, o.name, err),
-			Next:    []string{"See the versions: starter deployment list --deployment " + o.name},
+			Message: fmt.Sprintf("version %s of %s cannot be promoted: %v", buildID, name, err),
+			Next:    []string{"See the versions: starter deployment list --deployment " + name},
 		})
 	}
-	return list(ctx, s, o.name)
+	return list(ctx, s, name)
 }
 
 // version is a version of the workers.

@@ -29,9 +29,9 @@ commands that answer it, to copy. The exit code is 0 when nothing waits and 3
 when something does.`,
 		Example: "  starter inbox\n  starter inbox --connection prod --output json",
 		Args:    cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return client.With(cmd.Context(), f, func(s *client.Session) error { return run(cmd.Context(), s, connection) })
-		},
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
+			return run(ctx, s, connection)
+		}),
 	}
 	cmd.Flags().StringVarP(&connection, "connection", "c", "", "only of this `connection`")
 	return cmd

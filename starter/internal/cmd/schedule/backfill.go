@@ -22,13 +22,12 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-type backfillOptions struct {
-	from, to string
-	dryRun   bool
-}
-
 func newBackfill(f *cli.Factory) *cobra.Command {
-	var o backfillOptions
+	var (
+		from, to    string
+		first, last time.Time
+		dryRun      bool
+	)
 	cmd := &cobra.Command{
 		Use:   "backfill ID --from DATE --to DATE",
 		Short: "Run past nights, one after the other",
@@ -42,26 +41,22 @@ same. Delete it to cancel the nights that have not begun: starter schedule
 delete. Temporal forgets it a week after its last night.`,
 		Example: "  starter schedule backfill " + exampleID + " \\\n      --from 2026-11-02 --to 2026-11-06 --dry-run",
 		Args:    cli.OneArg("schedule id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			first, last, err := o.dates()
-			if err != nil {
-				return err
-			}
-			return withSchedule(cmd.Context(), f, args[0], func(s existing) error {
-				return s.backfill(cmd.Context(), first, last, o.dryRun)
-			})
+		PreRunE: func(*cobra.Command, []string) (err error) {
+			first, last, err = dates(from, to)
+			return err
 		},
+		RunE: withSchedule(f, func(ctx context.Context, s existing) error { return s.backfill(ctx, first, last, dryRun) }),
 	}
-	cmd.Flags().StringVar(&o.from, "from", "", "the `date` of the first night")
-	cmd.Flags().StringVar(&o.to, "to", "", "the `date` of the last night")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only show the nights")
+	cmd.Flags().StringVar(&from, "from", "", "the `date` of the first night")
+	cmd.Flags().StringVar(&to, "to", "", "the `date` of the last night")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the nights")
 	return cmd
 }
 
 // maxBackfill is how many days are backfilled at once: Temporal buffers 1,000 starts.
 const maxBackfill = 366
 
-func (o backfillOptions) dates() (first, last time.Time, err error) {
+func dates(from, to string) (first, last time.Time, err error) {
 	var found []string
 	parse := func(flag, text string) time.Time {
 		date, err := time.Parse(time.DateOnly, text)
@@ -70,13 +65,13 @@ func (o backfillOptions) dates() (first, last time.Time, err error) {
 		}
 		return date
 	}
-	first, last = parse("from", o.from), parse("to", o.to)
+	first, last = parse("from", from), parse("to", to)
 	switch days := last.Sub(first).Hours() / 24; {
 	case len(found) > 0:
 	case days < 0:
-		found = append(found, fmt.Sprintf("--to %s is before --from %s", o.to, o.from))
+		found = append(found, fmt.Sprintf("--to %s is before --from %s", to, from))
 	case days >= maxBackfill:
-		found = append(found, fmt.Sprintf("from %s to %s is more than %d days", o.from, o.to, maxBackfill))
+		found = append(found, fmt.Sprintf("from %s to %s is more than %d days", from, to, maxBackfill))
 	}
 	return first, last, cli.FlagProblems(found)
 }

@@ -10,91 +10,64 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 )
 
-// change is a command that changes a schedule.
-type change struct {
-	name, short, done string
-	// act changes it; note is what becomes the schedule's note.
-	act func(ctx context.Context, handle sdk.ScheduleHandle, note string) error
-}
-
-type changeOptions struct{ id, reason, by string }
-
 func newPause(f *cli.Factory) *cobra.Command {
-	return withReason(f, change{
-		name:  "pause",
-		short: "Start no more nights; closes that run continue",
-		done:  "paused it",
-		act: func(ctx context.Context, handle sdk.ScheduleHandle, note string) error {
-			return handle.Pause(ctx, sdk.SchedulePauseOptions{Note: note})
-		},
-	})
+	return withReason(f, "pause", "Start no more nights; closes that run continue", "paused it",
+		func(ctx context.Context, s existing, note string) error {
+			return s.handle.Pause(ctx, sdk.SchedulePauseOptions{Note: note})
+		})
 }
 
 func newUnpause(f *cli.Factory) *cobra.Command {
-	return withReason(f, change{
-		name:  "unpause",
-		short: "Start the nights again; missed ones can be backfilled",
-		done:  "unpaused it",
-		act: func(ctx context.Context, handle sdk.ScheduleHandle, note string) error {
-			return handle.Unpause(ctx, sdk.ScheduleUnpauseOptions{Note: note})
-		},
-	})
+	return withReason(f, "unpause", "Start the nights again; missed ones can be backfilled", "unpaused it",
+		func(ctx context.Context, s existing, note string) error {
+			return s.handle.Unpause(ctx, sdk.ScheduleUnpauseOptions{Note: note})
+		})
 }
 
 func newDelete(f *cli.Factory) *cobra.Command {
-	return newChange(f, &changeOptions{}, change{
-		name:  "delete",
-		short: "Delete a schedule; closes that run continue",
-		done:  "deleted it",
-		act: func(ctx context.Context, handle sdk.ScheduleHandle, _ string) error {
-			return handle.Delete(ctx)
-		},
-	})
+	return newChange(f, "delete", "Delete a schedule; closes that run continue", "deleted it",
+		func(ctx context.Context, s existing) error { return s.handle.Delete(ctx) })
 }
 
-func withReason(f *cli.Factory, c change) *cobra.Command {
-	var o changeOptions
-	cmd := newChange(f, &o, c)
+// withReason is a change whose reason becomes the schedule's note.
+func withReason(
+	f *cli.Factory, name, short, done string, act func(ctx context.Context, s existing, note string) error,
+) *cobra.Command {
+	var reason, by string
+	cmd := newChange(f, name, short, done, func(ctx context.Context, s existing) error {
+		note := by + " " + done
+		if reason != "" {
+			note += ": " + reason
+		}
+		return act(ctx, s, note)
+	})
 	cmd.Example += " \\\n      --reason \"the core system is moved\""
-	cmd.Flags().StringVarP(&o.reason, "reason", "r", "", "`why`; it becomes the schedule's note")
-	cmd.Flags().StringVar(&o.by, "by", cli.Operator(), "`who` does it")
+	cmd.Flags().StringVarP(&reason, "reason", "r", "", "`why`; it becomes the schedule's note")
+	cmd.Flags().StringVar(&by, "by", cli.Operator(), "`who` does it")
 	return cmd
 }
 
-func newChange(f *cli.Factory, o *changeOptions, c change) *cobra.Command {
+func newChange(
+	f *cli.Factory, name, short, done string, act func(ctx context.Context, s existing) error,
+) *cobra.Command {
 	return &cobra.Command{
-		Use:     c.name + " ID",
-		Short:   c.short,
+		Use:     name + " ID",
+		Short:   short,
 		Args:    cli.OneArg("schedule id"),
-		Example: "  starter schedule " + c.name + " " + exampleID,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.id = args[0]
-			return c.run(cmd.Context(), f, *o)
-		},
-	}
-}
-
-func (c change) run(ctx context.Context, f *cli.Factory, o changeOptions) error {
-	return withSchedule(ctx, f, o.id, func(s existing) error {
-		done := c.done
-		if c.name == "unpause" && !s.description.Schedule.State.Paused {
-			done = "nothing: it was not paused"
-		} else if err := c.act(ctx, s.handle, c.note(o)); err != nil {
-			return fmt.Errorf("%s %s: %w", c.name, o.id, err)
-		}
-		if f.JSON() {
-			f.PrintJSON(map[string]any{"schedule_id": o.id, "done": done})
+		Example: "  starter schedule " + name + " " + exampleID,
+		RunE: withSchedule(f, func(ctx context.Context, s existing) error {
+			done := done
+			if name == "unpause" && !s.description.Schedule.State.Paused {
+				done = "nothing: it was not paused"
+			} else if err := act(ctx, s); err != nil {
+				return fmt.Errorf("%s %s: %w", name, s.id, err)
+			}
+			if f.JSON() {
+				f.PrintJSON(map[string]any{"schedule_id": s.id, "done": done})
+				return nil
+			}
+			f.Print(s.id + ": " + done)
 			return nil
-		}
-		f.Print(o.id + ": " + done)
-		return nil
-	})
-}
-
-func (c change) note(o changeOptions) string {
-	note := o.by + " " + c.done
-	if o.reason != "" {
-		note += ": " + o.reason
+		}),
 	}
-	return note
 }

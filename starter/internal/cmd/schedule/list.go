@@ -34,67 +34,29 @@ Scheduled times that were not started are counted: backfill their nights.`,
 	}
 }
 
-// document is a schedule in the list's JSON.
-type document struct {
-	ID     string                        `json:"schedule_id"`
-	Paused bool                          `json:"paused"`
-	Note   string                        `json:"note,omitempty"`
-	Rule   workflows.ScheduledCloseInput `json:"rule"`
-	Next   *night                        `json:"next,omitempty"`
-	// Unplanned says why the next night is not known here.
-	Unplanned string `json:"unplanned,omitempty"`
-	Last      string `json:"last,omitempty"`
-	LastID    string `json:"last_workflow_id,omitempty"`
-	// MissedCatchUp and SkippedOverlap count scheduled times that were not started: those past the catch-up
-	// window, and those at which the one before was still running.
-	MissedCatchUp  int `json:"missed_catch_up"`
-	SkippedOverlap int `json:"skipped_overlap"`
-
-	next string
-}
-
 func list(ctx context.Context, f *cli.Factory) error {
 	known, err := config.LoadSchedules(f.Config, os.Environ())
 	if err != nil {
 		return cli.Usage("%v", err)
 	}
 	return client.With(ctx, f, func(s *client.Session) error {
-		documents, err := schedules(ctx, s, known.Calendars)
+		found, err := schedules(ctx, s, known.Calendars)
 		switch {
 		case err != nil:
 			return err
 		case s.JSON():
-			s.PrintJSON(map[string]any{"schedules": documents})
-		case len(documents) == 0:
+			s.PrintJSON(map[string]any{"schedules": found})
+		case len(found) == 0:
 			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: starter schedule create --help")
 		default:
-			s.Print(s.Style.Schedules(shown(documents), s.Width())...)
+			s.Print(s.Style.Schedules(found, s.Width())...)
 		}
 		return nil
 	})
 }
 
-func shown(documents []document) (list []view.Schedule) {
-	for _, d := range documents {
-		next := cmp.Or(d.next, d.Unplanned)
-		if d.Paused && d.next != "" {
-			next = "(would be " + d.next + ")"
-		}
-		list = append(list, view.Schedule{
-			ID:      d.ID,
-			Paused:  d.Paused,
-			Next:    next,
-			Last:    d.Last,
-			Note:    d.Note,
-			Missed:  d.MissedCatchUp,
-			Skipped: d.SkippedOverlap,
-		})
-	}
-	return list
-}
-
-func schedules(ctx context.Context, s *client.Session, known calendar.Calendars) ([]document, error) {
-	documents := []document{}
+func schedules(ctx context.Context, s *client.Session, known calendar.Calendars) ([]view.Schedule, error) {
+	found := []view.Schedule{}
 	iterator, err := s.Temporal.ScheduleClient().List(ctx, sdk.ScheduleListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list the schedules: %w", err)
@@ -115,43 +77,38 @@ func schedules(ctx context.Context, s *client.Session, known calendar.Calendars)
 		if err != nil {
 			return nil, fmt.Errorf("describe %s: %w", entry.ID, err)
 		}
-		documents = append(documents, newDocument(ctx, s, known, entry.ID, description))
+		found = append(found, newSchedule(ctx, s, known, entry.ID, description))
 	}
-	return documents, nil
+	return found, nil
 }
 
-func newDocument(
+func newSchedule(
 	ctx context.Context, s *client.Session, known calendar.Calendars, id string, description *sdk.ScheduleDescription,
-) document {
+) view.Schedule {
 	state, info := description.Schedule.State, description.Info
-	d := document{
-		ID:             id,
-		Paused:         state.Paused,
-		Note:           state.Note,
-		MissedCatchUp:  info.NumActionsMissedCatchupWindow,
-		SkippedOverlap: info.NumActionsSkippedOverlap,
+	d := view.Schedule{
+		ID:      id,
+		Paused:  state.Paused,
+		Note:    state.Note,
+		Missed:  info.NumActionsMissedCatchupWindow,
+		Skipped: info.NumActionsSkippedOverlap,
 	}
 	if err := s.MemoField(description.Memo, workflows.ScheduleInputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
 	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(problem.Texts(err), "; ")
 	} else if parsed, _ := workflows.ParseID(id); !parsed.IsBackfill() { // a backfill has no next night
-		d.setNext(plan)
+		for _, v := range plan.From(time.Now(), 1) { // dates without a close, and the night
+			if v.Night != nil {
+				d.SetNext(v)
+			}
+		}
 	}
 	if n := len(info.RecentActions); n > 0 && info.RecentActions[n-1].StartWorkflowResult != nil {
 		d.LastID = info.RecentActions[n-1].StartWorkflowResult.WorkflowID
 		d.Last = outcome(ctx, s, d.LastID)
 	}
 	return d
-}
-
-func (d *document) setNext(plan *calendar.Plan) {
-	for _, v := range plan.From(time.Now(), 1) {
-		if n := v.Night; n != nil {
-			next := newNight(v)
-			d.Next, d.next = &next, n.Start.Format("Mon 2006-01-02 15:04 MST")+", as of "+n.AsOf.Format("Mon 2006-01-02")
-		}
-	}
 }
 
 // outcome is that of a scheduled time, in a line.

@@ -1,10 +1,9 @@
 package schedule
 
 import (
-	"time"
-
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -13,7 +12,7 @@ type nights struct {
 	ID      string                        `json:"schedule_id"`
 	Rule    workflows.ScheduledCloseInput `json:"rule"`
 	Created bool                          `json:"created,omitempty"`
-	Nights  []night                       `json:"nights"`
+	Nights  []view.Night                  `json:"nights"`
 	// WorkflowID is that of the close that was started, or existed.
 	WorkflowID string `json:"workflow_id,omitempty"`
 	// AlreadyDone: it had succeeded, and nothing was started.
@@ -23,33 +22,12 @@ type nights struct {
 	verdicts []calendar.Verdict
 }
 
-// night is a night, or a date without a close.
-type night struct {
-	Night    string `json:"night"`
-	Weekday  string `json:"weekday"`
-	Start    string `json:"start,omitempty"`
-	StartUTC string `json:"start_utc,omitempty"`
-	AsOfDate string `json:"as_of_date,omitempty"`
-	// NoClose says why there is none.
-	NoClose string `json:"no_close,omitempty"`
-	Note    string `json:"note,omitempty"`
-}
-
-func newNight(v calendar.Verdict) night {
-	n := night{Night: v.Date.Format(time.DateOnly), Weekday: v.Date.Weekday().String(), NoClose: v.Why}
-	if v.Night != nil {
-		n.Start, n.StartUTC = v.Night.Start.Format(time.RFC3339), v.Night.Start.UTC().Format(time.RFC3339)
-		n.AsOfDate, n.Note = v.Night.AsOf.Format(time.DateOnly), v.Night.Note
-	}
-	return n
-}
-
 // print shows the nights below a line that says whose they are, or what was done.
 func (n nights) print(f *cli.Factory, done string) {
 	if f.JSON() {
-		n.Nights = []night{}
+		n.Nights = []view.Night{}
 		for _, v := range n.verdicts {
-			n.Nights = append(n.Nights, newNight(v))
+			n.Nights = append(n.Nights, view.NewNight(v))
 		}
 		f.PrintJSON(n)
 		return

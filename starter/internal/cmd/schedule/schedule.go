@@ -41,9 +41,10 @@ type existing struct {
 	description *sdk.ScheduleDescription
 }
 
-// withSchedule connects and finds a schedule.
-func withSchedule(ctx context.Context, f *cli.Factory, id string, do func(existing) error) error {
-	return client.With(ctx, f, func(s *client.Session) error {
+// withSchedule is what a command does with the schedule that its argument names.
+func withSchedule(f *cli.Factory, do func(context.Context, existing) error) func(*cobra.Command, []string) error {
+	return client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
+		id := args[0]
 		handle := s.Temporal.ScheduleClient().GetHandle(ctx, id)
 		description, err := handle.Describe(ctx)
 		switch {
@@ -57,7 +58,7 @@ func withSchedule(ctx context.Context, f *cli.Factory, id string, do func(existi
 		case err != nil:
 			return fmt.Errorf("describe %s: %w", id, err)
 		}
-		return do(existing{s, id, handle, description})
+		return do(ctx, existing{s, id, handle, description})
 	})
 }
 

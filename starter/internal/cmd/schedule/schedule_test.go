@@ -16,6 +16,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/clitest"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -80,7 +81,7 @@ func TestCreate_dryRunAsJSON(t *testing.T) {
 		ID: "schedule/prod/nightly-close",
 		Rule: workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "nightly-close", Calendar: "my-bank", TimeZone: "America/New_York", At: "22:00",
 			On: "business-days", AsOf: "business-day"},
-		Nights: []night{
+		Nights: []view.Night{
 			{Night: "2026-12-30", Weekday: "Wednesday", Start: "2026-12-30T22:00:00-05:00", StartUTC: "2026-12-31T03:00:00Z", AsOfDate: "2026-12-30"},
 			{Night: "2026-12-31", Weekday: "Thursday", NoClose: "Year end"},
 			{Night: "2027-01-01", Weekday: "Friday", NoClose: "New Year's Day"},

@@ -25,9 +25,7 @@ that the night before. It waits while another night of the schedule runs. A
 night that succeeded is not run again. It works on a paused schedule, too.`,
 		Example: "  starter schedule trigger " + exampleID + " --dry-run",
 		Args:    cli.OneArg("schedule id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withSchedule(cmd.Context(), f, args[0], func(s existing) error { return s.trigger(cmd.Context(), dryRun) })
-		},
+		RunE:    withSchedule(f, func(ctx context.Context, s existing) error { return s.trigger(ctx, dryRun) }),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the night")
 	return cmd

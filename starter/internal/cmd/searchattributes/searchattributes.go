@@ -29,13 +29,11 @@ func New(f *cli.Factory) *cobra.Command {
 Those that exist are not touched.`,
 		Example: `  TEMPORAL_NAMESPACE=close starter search-attributes create`,
 		Args:    cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return client.With(cmd.Context(), f, func(s *client.Session) error { return create(cmd.Context(), s) })
-		},
+		RunE:    client.RunE(f, create),
 	})
 }
 
-func create(ctx context.Context, s *client.Session) error {
+func create(ctx context.Context, s *client.Session, _ []string) error {
 	missing, err := s.MissingSearchAttributes(ctx)
 	if err != nil {
 		return err

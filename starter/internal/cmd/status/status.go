@@ -12,14 +12,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-type options struct {
-	id           string
-	follow, wait bool
-}
-
 // New makes the command, for a noun or, with an empty one, for any workflow.
 func New(f *cli.Factory, noun string) *cobra.Command {
-	var o options
+	var keepFollowing, wait bool
 	cmd := &cobra.Command{
 		Use:   "status ID",
 		Short: "Show the status of a workflow, or follow it",
@@ -29,36 +24,29 @@ when it is done, 1 failed, 3 waits for an operator, 4 interrupted or cancelled,
 cannot be read here.`,
 		Args:    cli.OneArg("workflow id"),
 		Example: cli.Example(noun, "status "+client.ExampleID(noun)+" --follow"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.id = args[0]
-			return run(cmd.Context(), f, o)
-		},
-	}
-	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "follow it to its end")
-	cmd.Flags().BoolVar(&o.wait, "wait", false, "with --follow: keep following while an operator is asked")
-	return cmd
-}
-
-func run(ctx context.Context, f *cli.Factory, o options) error {
-	return client.With(ctx, f, func(s *client.Session) error {
-		run, err := s.Describe(ctx, o.id)
-		if err == nil {
-			err = client.Known(run)
-		}
-		switch {
-		case err != nil:
-			return err
-		case !run.Running():
-			result := workflows.NewResult(run.Type)
-			if err := s.End(run, s.Await(ctx, run, result)); err != nil {
-				return err
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
+			run, err := s.Describe(ctx, args[0])
+			if err == nil {
+				err = client.Known(run)
 			}
-			s.ShowResult(result)
-			return nil
-		case o.follow:
-			s.Announce(run)
-			return follow.Run(ctx, s, run, o.wait)
-		}
-		return follow.Once(ctx, s, run)
-	})
+			switch {
+			case err != nil:
+				return err
+			case !run.Running():
+				result := workflows.NewResult(run.Type)
+				if err := s.End(run, s.Await(ctx, run, result)); err != nil {
+					return err
+				}
+				s.ShowResult(result)
+				return nil
+			case keepFollowing:
+				s.Announce(run)
+				return follow.Run(ctx, s, run, wait)
+			}
+			return follow.Once(ctx, s, run)
+		}),
+	}
+	cmd.Flags().BoolVarP(&keepFollowing, "follow", "f", false, "follow it to its end")
+	cmd.Flags().BoolVar(&wait, "wait", false, "with --follow: keep following while an operator is asked")
+	return cmd
 }
