@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
@@ -92,19 +92,7 @@ func healthcheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthcheckTimeout)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-			if err != nil {
-				return err
-			}
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return err
-			}
-			defer response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s answers %s", url, response.Status)
-			}
-			return nil
+			return httpx.CheckHealth(ctx, url)
 		},
 	}
 	c.Flags().StringVar(&url, "url", "http://127.0.0.1:9090/readyz", "the address of the readiness check")

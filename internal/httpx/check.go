@@ -1,8 +1,11 @@
 package httpx
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -48,6 +51,23 @@ func CheckHeaderValue(value string) error {
 		return errors.New("must not contain control characters")
 	case strings.TrimSpace(value) != value:
 		return errors.New("must not start or end with a space")
+	}
+	return nil
+}
+
+// CheckHealth wants the answer 200 from a health page.
+func CheckHealth(ctx context.Context, page string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", page, response.Status)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 )
 
@@ -74,7 +75,7 @@ func newHealthcheck() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), headerTimeout)
 			defer cancel()
-			if !cli.Healthy(ctx, address) {
+			if httpx.CheckHealth(ctx, address) != nil {
 				return &cli.Problem{Code: cli.ExitFailed, Message: address + " does not answer"}
 			}
 			return nil

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	cmdpipeline "github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
-
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	cmdpipeline "github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -78,7 +78,7 @@ func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pi
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for !cli.Healthy(ctx, "http://"+health+"/readyz") {
+	for httpx.CheckHealth(ctx, "http://"+health+"/readyz") != nil {
 		select {
 		case <-worker.done:
 			return &cli.Problem{Code: cli.ExitFailed, Message: "the worker did not start"}

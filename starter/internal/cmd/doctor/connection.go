@@ -13,7 +13,6 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
-	"github.com/pbsmflow/pbsmflow/starter/internal/certificate"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
@@ -82,16 +81,16 @@ func host(raw string) string {
 // certificates checks the chain that a server presents, and saves it with --save-cert.
 func (d *doctor) certificates(ctx context.Context, name, key, raw string, conn config.Connection, save bool) bool {
 	check := fmt.Sprintf("%s TLS %s", name, host(raw))
-	chain, err := certificate.Fetch(ctx, raw)
+	presented, err := fetchChain(ctx, raw)
 	if err != nil {
 		d.bad(cli.ExitFailed, check, fmt.Sprintf("Check %s, DNS, proxy (HTTPS_PROXY) and firewall.", key), err)
 		return false
 	}
 	if save && d.saveCert != "" {
-		d.save(check, chain)
+		d.save(check, presented)
 	}
 	now := time.Now()
-	verified, facts := chain.Verify(conn.CAFile, now), strings.Join(chain.Facts(now), "\n")
+	verified, facts := presented.verify(conn.CAFile, now), strings.Join(presented.facts(now), "\n")
 	switch {
 	case verified == nil:
 		d.ok(check, "%s", facts)
@@ -105,10 +104,10 @@ func (d *doctor) certificates(ctx context.Context, name, key, raw string, conn c
 	return false
 }
 
-func (d *doctor) save(check string, chain certificate.Chain) {
-	if err := os.WriteFile(d.saveCert, chain.PEM(), 0o644); err != nil {
+func (d *doctor) save(check string, presented chain) {
+	if err := os.WriteFile(d.saveCert, presented.toPEM(), 0o644); err != nil {
 		d.bad(cli.ExitFailed, check+" certificates", "Choose a file that can be written.", err)
 		return
 	}
-	d.ok(check+" certificates", "saved in %s; compare before you trust them:\n%s", d.saveCert, strings.Join(chain.Fingerprints(), "\n"))
+	d.ok(check+" certificates", "saved in %s; compare before you trust them:\n%s", d.saveCert, strings.Join(presented.fingerprints(), "\n"))
 }

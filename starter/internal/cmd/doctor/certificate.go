@@ -1,5 +1,4 @@
-// Package certificate fetches the certificates that a server presents, trusted or not.
-package certificate
+package doctor
 
 import (
 	"bytes"
@@ -18,8 +17,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
-// Chain is what a server presented, its own certificate first.
-type Chain struct {
+// chain is what a server presented, trusted or not: its own certificate first.
+type chain struct {
 	host  string
 	certs []*x509.Certificate
 }
@@ -28,23 +27,23 @@ const fetchTimeout = 15 * time.Second
 
 var errSeen = errors.New("the certificates were received; nothing is sent")
 
-// Fetch makes a TLS handshake with the server of an https URL, through the proxy of the environment, and
+// fetchChain makes a TLS handshake with the server of an https URL, through the proxy of the environment, and
 // disconnects before it sends anything.
-func Fetch(ctx context.Context, rawURL string) (Chain, error) {
+func fetchChain(ctx context.Context, rawURL string) (chain, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return Chain{}, errors.New("not an https URL")
+		return chain{}, errors.New("not an https URL")
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	chain := Chain{host: u.Hostname()}
+	seen := chain{host: u.Hostname()}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		TLSClientConfig: &tls.Config{
 			MinVersion:         tls.VersionTLS12,
-			InsecureSkipVerify: true, //nolint:gosec // fetching what is not trusted is the purpose; Verify checks it
+			InsecureSkipVerify: true, //nolint:gosec // fetching what is not trusted is the purpose; verify checks it
 			VerifyConnection: func(state tls.ConnectionState) error {
-				chain.certs = state.PeerCertificates
+				seen.certs = state.PeerCertificates
 				return errSeen
 			},
 		},
@@ -52,24 +51,24 @@ func Fetch(ctx context.Context, rawURL string) (Chain, error) {
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, rawURL, nil)
 	if err != nil {
-		return Chain{}, err
+		return chain{}, err
 	}
 	response, err := transport.RoundTrip(request)
 	if response != nil {
 		_ = response.Body.Close()
 	}
-	if len(chain.certs) > 0 && errors.Is(err, errSeen) {
-		return chain, nil
+	if len(seen.certs) > 0 && errors.Is(err, errSeen) {
+		return seen, nil
 	}
 	if err == nil {
 		err = errors.New("the server presented no certificate")
 	}
-	return Chain{}, err
+	return chain{}, err
 }
 
-// Verify checks that the chain is trusted for its host by the system's authorities and those of caFile,
+// verify checks that the chain is trusted for its host by the system's authorities and those of caFile,
 // which may be empty.
-func (c Chain) Verify(caFile string, now time.Time) error {
+func (c chain) verify(caFile string, now time.Time) error {
 	roots, err := httpx.Roots(caFile)
 	if err != nil {
 		return fmt.Errorf("ca_file: %w", err)
@@ -90,11 +89,11 @@ func (c Chain) Verify(caFile string, now time.Time) error {
 // soon is how long before its expiry a certificate gets a warning.
 const soon = 30 * 24 * time.Hour
 
-// Facts describes the chain, one line for each certificate: subject, issuer, expiry.
-func (c Chain) Facts(now time.Time) []string {
+// facts describes the chain, one line for each certificate: subject, issuer, expiry.
+func (c chain) facts(now time.Time) []string {
 	var lines []string
 	for i, cert := range c.certs {
-		line := fmt.Sprintf("%d %s", i, name(cert))
+		line := fmt.Sprintf("%d %s", i, subject(cert))
 		if issuer := cert.Issuer.String(); issuer != cert.Subject.String() {
 			line += ", issued by " + issuer
 		} else {
@@ -112,8 +111,8 @@ func (c Chain) Facts(now time.Time) []string {
 	return lines
 }
 
-// Fingerprints lists the SHA-256 of each certificate, as openssl x509 -fingerprint prints it.
-func (c Chain) Fingerprints() []string {
+// fingerprints lists the SHA-256 of each certificate, as openssl x509 -fingerprint prints it.
+func (c chain) fingerprints() []string {
 	var lines []string
 	for i, cert := range c.certs {
 		sum := sha256.Sum256(cert.Raw)
@@ -121,23 +120,23 @@ func (c Chain) Fingerprints() []string {
 		for j, b := range sum {
 			pairs[j] = fmt.Sprintf("%02X", b)
 		}
-		lines = append(lines, fmt.Sprintf("%d %s  SHA-256 %s", i, name(cert), strings.Join(pairs, ":")))
+		lines = append(lines, fmt.Sprintf("%d %s  SHA-256 %s", i, subject(cert), strings.Join(pairs, ":")))
 	}
 	return lines
 }
 
-// PEM is the chain as a CA file.
-func (c Chain) PEM() []byte {
+// toPEM is the chain as a CA file.
+func (c chain) toPEM() []byte {
 	var out bytes.Buffer
 	for _, cert := range c.certs {
-		fmt.Fprintf(&out, "# %s\n", name(cert))
+		fmt.Fprintf(&out, "# %s\n", subject(cert))
 		_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
 	}
 	return out.Bytes()
 }
 
-// name is the subject without control characters, since anyone may have written it.
-func name(cert *x509.Certificate) string {
+// subject is the subject without control characters, since anyone may have written it.
+func subject(cert *x509.Certificate) string {
 	text := cert.Subject.String()
 	if text == "" {
 		text = strings.Join(cert.DNSNames, ", ")
