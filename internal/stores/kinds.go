@@ -31,6 +31,8 @@ type kind struct {
 // opened is a store: the library's view of it, and what its kind does without the library.
 type opened struct {
 	*blob.Bucket
+	// folder is the path of a store that is a folder.
+	folder string
 	// parts begins or continues a large file; nil when nothing can be suspended.
 	parts func(ctx context.Context, to destination, state []byte) (Parts, error)
 	// writer writes a file as it comes; nil when the library's own writer will do.
@@ -47,20 +49,12 @@ func openMemory(ctx context.Context, u *url.URL, _ Settings) (opened, error) {
 func openFolder(ctx context.Context, u *url.URL, _ Settings) (opened, error) {
 	o := fileblob.URLOpener{Options: fileblob.Options{NoTempDir: true, Metadata: fileblob.MetadataDontWrite}}
 	bucket, err := o.OpenBucketURL(ctx, u)
-	dir, _ := folderOf(u)
-	return opened{Bucket: bucket, parts: partsInFolder(dir)}, err
-}
-
-// folderOf returns the folder of a store's URL, if it is one.
-func folderOf(u *url.URL) (string, bool) {
-	if u.Scheme != fileblob.Scheme {
-		return "", false
-	}
 	dir := u.Path
 	if u.Host == "." {
 		dir = strings.TrimPrefix(dir, "/")
 	}
-	return filepath.Clean(filepath.FromSlash(dir)), true
+	dir = filepath.Clean(filepath.FromSlash(dir))
+	return opened{Bucket: bucket, folder: dir, parts: partsInFolder(dir)}, err
 }
 
 func anyURL(*url.URL) error { return nil }

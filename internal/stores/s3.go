@@ -57,5 +57,5 @@ func openS3(ctx context.Context, u *url.URL, s Settings) (opened, error) {
 		bucket = blob.PrefixedBucket(bucket, prefix)
 	}
 	b := s3Bucket{client, u.Host, prefix}
-	return opened{bucket, b.parts, b.writer}, nil
+	return opened{Bucket: bucket, parts: b.parts, writer: b.writer}, nil
 }

@@ -195,11 +195,8 @@ func (p *bucketParts) Commit() error {
 		UploadId:        p.upload,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
-	if err != nil {
-		return fileError("write", p.ref, err)
-	}
-	p.ended = true
-	return nil
+	p.ended = err == nil
+	return fileError("write", p.ref, err)
 }
 
 func (p *bucketParts) Abort() error {
@@ -207,10 +204,7 @@ func (p *bucketParts) Abort() error {
 		return nil
 	}
 	p.ended = true
-	if err := p.abort(); err != nil {
-		return fileError("remove", p.ref, err)
-	}
-	return nil
+	return fileError("remove", p.ref, p.abort())
 }
 
 // abort aborts the upload, even when the attempt's own context has ended.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"sync/atomic"
@@ -36,14 +35,7 @@ func (b *sftpBucket) parts(ctx context.Context, to destination, _ []byte) (_ Par
 	}
 	staging := path.Join(path.Dir(final), stagingName(path.Base(final), to.key))
 	p := &sftpParts{sftpStaging: sftpStaging{s, nil, staging, final}, ctx: ctx, ref: to.ref}
-	return p, p.fileError(p.open(0))
-}
-
-func (p *sftpParts) fileError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fileError("write", p.ref, err)
+	return p, fileError("write", p.ref, p.open(0))
 }
 
 func (p *sftpParts) open(more int) (err error) {
@@ -55,7 +47,7 @@ func (p *sftpParts) open(more int) (err error) {
 func (p *sftpParts) Resume(_ context.Context, size int64, sum []byte) (unusable string, err error) {
 	unusable, err = verifyExisting(watchedFile{p}, size, sum)
 	p.size.Store(size)
-	return unusable, p.fileError(err)
+	return unusable, fileError("write", p.ref, err)
 }
 
 // watchedFile watches each read, so that a server that hangs is noticed.
@@ -73,7 +65,7 @@ func (p *sftpParts) Reset(context.Context, int) (err error) {
 	if err == nil {
 		err = p.open(os.O_EXCL)
 	}
-	return p.fileError(err)
+	return fileError("write", p.ref, err)
 }
 
 func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []byte) error {
@@ -82,7 +74,7 @@ func (p *sftpParts) WritePart(ctx context.Context, _ int, offset int64, part []b
 	}
 	for at := 0; at < len(part); at += sftpAtOnce {
 		if err := p.writeAt(offset+int64(at), part[at:min(at+sftpAtOnce, len(part))]); err != nil {
-			return p.fileError(err)
+			return fileError("write", p.ref, err)
 		}
 	}
 	p.reaches(offset + int64(len(part)))
@@ -127,17 +119,15 @@ func (p *sftpParts) Commit() (err error) {
 	if p.ended {
 		return endedBefore(p.ref)
 	}
-	if err := p.ctx.Err(); err != nil {
-		return p.fileError(err)
+	err = p.ctx.Err()
+	if err == nil {
+		err = p.checkSize()
 	}
-	if err := p.checkSize(); err != nil {
-		return p.fileError(err)
+	if err == nil {
+		err = p.commit(p.ctx)
 	}
-	if err := p.commit(p.ctx); err != nil {
-		return p.fileError(err)
-	}
-	p.ended = true
-	return nil
+	p.ended = err == nil
+	return fileError("write", p.ref, err)
 }
 
 func (p *sftpParts) Abort() (err error) {
@@ -146,14 +136,7 @@ func (p *sftpParts) Abort() (err error) {
 	}
 	p.ended = true
 	defer p.session.watch(&err)()
-	err = p.session.Remove(p.staging)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err := errors.Join(err, p.close()); err != nil {
-		return fileError("remove", p.ref, err)
-	}
-	return nil
+	return fileError("remove", p.ref, errors.Join(p.session.removeAny(p.staging), p.close()))
 }
 
 func (p *sftpParts) Suspend() (err error) {
@@ -162,7 +145,7 @@ func (p *sftpParts) Suspend() (err error) {
 	}
 	defer p.session.watch(&err)()
 	p.ended = true
-	return p.fileError(p.close())
+	return fileError("write", p.ref, p.close())
 }
 
 // close is harmless after a Commit that failed.

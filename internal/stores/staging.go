@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -36,16 +35,15 @@ type StagedFile interface {
 // Stage begins a file, or continues one that was suspended. The key tells apart those who write the same
 // file; two at once must not have the same key.
 func (s *Stores) Stage(ctx context.Context, ref, key string) (StagedFile, error) {
-	bucket, path, err := s.find(ref)
+	store, path, err := s.find(ref)
 	if err != nil {
 		return nil, err
 	}
 	to := destination{ref, path, key}
-	store, _, _ := strings.Cut(ref, "/")
-	if dir, ok := s.folders[store]; ok && !escaped(path) {
-		return stageInFolder(ctx, dir, to)
+	if store.folder != "" && !escaped(path) {
+		return stageInFolder(ctx, store.folder, to)
 	}
-	return stageInBucket(ctx, bucket, to)
+	return stageInBucket(ctx, store, to)
 }
 
 // stagingName is the name of a file before its commit. No reference leads to it.
@@ -125,18 +123,12 @@ func (f *stagingFile) Truncate(size int64) error {
 	if err == nil {
 		_, err = f.File.Seek(size, io.SeekStart)
 	}
-	if err != nil {
-		return fileError("write", f.ref, err)
-	}
-	return nil
+	return fileError("write", f.ref, err)
 }
 
 func (f *stagingFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
-	if err != nil {
-		return n, fileError("write", f.ref, err)
-	}
-	return n, nil
+	return n, fileError("write", f.ref, err)
 }
 
 func (f *stagingFile) Commit() error {
@@ -149,10 +141,7 @@ func (f *stagingFile) Commit() error {
 	f.ended = true
 	// Renamed while it is locked, so that no other attempt opens a file that is committed.
 	err := os.Rename(f.Name(), f.final)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fileError("write", f.ref, err)
-	}
-	return nil
+	return fileError("write", f.ref, errors.Join(err, f.Close()))
 }
 
 func endedBefore(ref string) error {
@@ -165,10 +154,7 @@ func (f *stagingFile) Abort() error {
 	}
 	f.ended = true
 	err := os.Remove(f.Name())
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fileError("remove", f.ref, err)
-	}
-	return nil
+	return fileError("remove", f.ref, errors.Join(err, f.Close()))
 }
 
 func (f *stagingFile) Suspend() error {
@@ -179,10 +165,7 @@ func (f *stagingFile) Suspend() error {
 		return nil
 	}
 	f.ended = true
-	if err := f.Close(); err != nil {
-		return fileError("close", f.ref, err)
-	}
-	return nil
+	return fileError("close", f.ref, f.Close())
 }
 
 // folderParts is a large file in a folder.

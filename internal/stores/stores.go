@@ -19,18 +19,13 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/gcerrors"
 
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // Stores are the opened stores of a configuration, safe for concurrent use.
-type Stores struct {
-	buckets map[string]opened
-	schemes map[string]string
-	folders map[string]string // of the stores that are folders
-}
+type Stores struct{ byName map[string]opened }
 
 // Info describes a file.
 type Info struct {
@@ -55,7 +50,7 @@ func (e *ReferenceError) Error() string { return e.Message }
 // Open opens every store, by name. It does not contact servers; see [Stores.Check]. The error names every
 // store that cannot be opened.
 func Open(ctx context.Context, settings map[string]Settings) (*Stores, error) {
-	s := &Stores{buckets: map[string]opened{}, schemes: map[string]string{}, folders: map[string]string{}}
+	s := &Stores{map[string]opened{}}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		if err := s.open(ctx, name, settings[name]); err != nil {
@@ -77,36 +72,32 @@ func (s *Stores) open(ctx context.Context, name string, settings Settings) error
 	if err != nil {
 		return err
 	}
-	s.buckets[name], s.schemes[name] = store, u.Scheme
-	if dir, ok := folderOf(u); ok {
-		s.folders[name] = dir
-	}
+	s.byName[name] = store
 	return nil
 }
 
 // Close closes the stores. Files that are open become unusable.
 func (s *Stores) Close() error {
 	var problems []error
-	for _, bucket := range s.buckets {
+	for _, bucket := range s.byName {
 		problems = append(problems, bucket.Close())
 	}
 	return errors.Join(problems...)
 }
 
 // Names returns the names of the stores, in order.
-func (s *Stores) Names() []string { return slices.Sorted(maps.Keys(s.buckets)) }
+func (s *Stores) Names() []string { return slices.Sorted(maps.Keys(s.byName)) }
 
 // Check returns an error when the store cannot be reached.
 func (s *Stores) Check(ctx context.Context, name string) error {
-	bucket, ok := s.buckets[name]
+	store, ok := s.byName[name]
 	if !ok {
 		return s.unknown(name)
 	}
-	reachable, err := bucket.IsAccessible(ctx)
+	reachable, err := store.IsAccessible(ctx)
 	var folder os.FileInfo
-	isFolder := s.schemes[name] == fileblob.Scheme
 	// For the library a folder that is gone is an empty one.
-	if err == nil && (!reachable || isFolder && !bucket.As(&folder)) {
+	if err == nil && (!reachable || store.folder != "" && !store.As(&folder)) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
@@ -133,7 +124,7 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		name, start, ok := strings.Cut(prefix, "/")
-		bucket, known := s.buckets[name]
+		store, known := s.byName[name]
 		_, _, err := pipeline.ParseRef(strings.TrimSuffix(prefix, "/"))
 		switch {
 		case !ok || start != "" && err != nil:
@@ -143,11 +134,11 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			yield(Info{}, s.unknown(name))
 			return
 		}
-		if err := s.readable(name, start); err != nil {
+		if err := store.readable(start); err != nil {
 			yield(Info{}, fileError("list", prefix, err))
 			return
 		}
-		files := bucket.List(&blob.ListOptions{Prefix: start})
+		files := store.List(&blob.ListOptions{Prefix: start})
 		for {
 			file, err := files.Next(ctx)
 			if errors.Is(err, io.EOF) {
@@ -157,7 +148,7 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 				yield(Info{}, fileError("list", prefix, err))
 				return
 			}
-			staging := s.schemes[name] == fileblob.Scheme && uncommitted.MatchString(file.Key)
+			staging := store.folder != "" && uncommitted.MatchString(file.Key)
 			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || staging {
 				continue
 			}
@@ -169,15 +160,14 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 }
 
 // readable checks the folder in which a list begins: for the library an unreadable one is empty.
-func (s *Stores) readable(store, start string) error {
-	dir, ok := s.folders[store]
-	if !ok || escaped(start) {
+func (o opened) readable(start string) error {
+	if o.folder == "" || escaped(start) {
 		return nil
 	}
-	_, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(start[:strings.LastIndex(start, "/")+1])))
+	_, err := os.ReadDir(filepath.Join(o.folder, filepath.FromSlash(start[:strings.LastIndex(start, "/")+1])))
 	// A folder that does not exist has no files, but the store must exist.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		_, err = os.ReadDir(dir)
+		_, err = os.ReadDir(o.folder)
 	}
 	return err
 }
@@ -255,10 +245,7 @@ type Writer struct {
 
 func (w *Writer) Write(p []byte) (int, error) {
 	n, err := w.blob.Write(p)
-	if err != nil {
-		return n, fileError("write", w.ref, err)
-	}
-	return n, nil
+	return n, fileError("write", w.ref, err)
 }
 
 // Commit gives the file its final name. In a folder the file is on the disk by then.
@@ -273,10 +260,7 @@ func (w *Writer) Commit() error {
 	}
 	w.ended = true
 	defer w.cancel()
-	if err := w.blob.Close(); err != nil {
-		return fileError("write", w.ref, err)
-	}
-	return nil
+	return fileError("write", w.ref, w.blob.Close())
 }
 
 // Abort removes what was written.
@@ -298,11 +282,11 @@ func (s *Stores) find(ref string) (opened, string, error) {
 	if err != nil {
 		return opened{}, "", &ReferenceError{fmt.Sprintf("file: %v", err)}
 	}
-	bucket, ok := s.buckets[name]
+	store, ok := s.byName[name]
 	if !ok {
 		return opened{}, "", s.unknown(name)
 	}
-	return bucket, path, nil
+	return store, path, nil
 }
 
 func (s *Stores) unknown(name string) error {
@@ -310,9 +294,11 @@ func (s *Stores) unknown(name string) error {
 }
 
 // fileError adds the file to an error. The errors of all stores about a missing file, or missing permission,
-// become those of io/fs.
+// become those of io/fs. Without an error there is none.
 func fileError(doing, ref string, err error) error {
 	switch code := gcerrors.Code(err); {
+	case err == nil:
+		return nil
 	case code == gcerrors.NotFound:
 		return fmt.Errorf("%s %s: %w", doing, ref, fs.ErrNotExist)
 	case (code == gcerrors.PermissionDenied || refusedByBucket(err)) && !errors.Is(err, fs.ErrPermission):

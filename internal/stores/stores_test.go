@@ -249,9 +249,9 @@ func settings(urls map[string]string) map[string]Settings {
 func TestList_leavesOutPlaceholders(t *testing.T) {
 	s, _ := folder(t)
 	for _, key := range []string{"night/", "night/gl/", "night/gl/a.csv"} {
-		require.NoError(t, s.buckets["memory"].WriteAll(t.Context(), key, nil, nil))
+		require.NoError(t, s.byName["memory"].WriteAll(t.Context(), key, nil, nil))
 	}
-	s.buckets["memory"] = opened{Bucket: blob.PrefixedBucket(s.buckets["memory"].Bucket, "night/")}
+	s.byName["memory"] = opened{Bucket: blob.PrefixedBucket(s.byName["memory"].Bucket, "night/")}
 	for _, prefix := range []string{"memory/", "memory/gl/"} {
 		var refs []string
 		for info, err := range s.List(t.Context(), prefix) {
