@@ -197,12 +197,15 @@ func TestDecide_checksItsFlags(t *testing.T) {
 		args []string
 		want string
 	}{
+		{[]string{"--reason", ""}, "--reason is missing"},
+		{[]string{"--reason", "..."}, `--reason "..." is the placeholder`},
+		{[]string{"--by", " "}, "--by is missing"},
 		{nil, "--choice is missing: one of adopt"},
 		{[]string{"--choice", "foo"}, `--choice "foo" is unknown: one of adopt, nothing_started, retry, skip, give_up`},
 		{[]string{"--choice", "adopt"}, "--run-id"},
 		{[]string{"--choice", "retry", "--run-id", "x"}, "belongs to --choice adopt"},
 	} {
-		got := clitest.Invoke(t, newRoot, append([]string{"batch", "decide", "ID"}, test.args...)...)
+		got := clitest.Invoke(t, newRoot, append([]string{"batch", "decide", "ID", "--reason", "seen"}, test.args...)...)
 		assert.Equal(t, cli.ExitUsage, got.Code)
 		assert.Contains(t, got.Stderr, test.want)
 	}

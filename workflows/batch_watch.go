@@ -65,7 +65,7 @@ func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus,
 		if err := workflow.Await(ctx, func() bool { return change.IsReady() || b.commands.waiting() }); err != nil {
 			return nil, nil, err
 		}
-		if c := b.commands.take(); c != nil {
+		if c := b.commands.take(ctx); c != nil {
 			return nil, c, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -23,10 +24,18 @@ type command struct {
 
 // choice is how a command is named among the choices of a question: "restart", "decide adopt".
 func (c *command) choice() string {
-	if c.name == DecideCommand {
+	if c.name == DecideCommand && c.Choice != "" {
 		return DecideCommand + " " + c.Choice
 	}
 	return c.name
+}
+
+// label is choice, with the step that a command of a close names.
+func (c *command) label() string {
+	if c.Step != "" {
+		return c.Step + ": " + c.choice()
+	}
+	return c.choice()
 }
 
 // The methods below accept nil, for what a workflow does without a command.
@@ -51,18 +60,17 @@ func (c *command) entry(what string) LogEntry {
 	return LogEntry{What: what, By: c.By, Why: c.Why}
 }
 
-// commandInbox queues the commands that arrive, as signals or updates. A signal that does not apply is
-// logged and dropped; an update that does not apply is refused with the reason.
+// commandInbox queues the commands that arrive, as signals or updates. One that does not apply is refused: an
+// update gets the reason, and of both the log keeps it.
 type commandInbox struct {
 	queue []*command
 	// applies says why a command cannot be taken now, or nil.
 	applies func(*command) error
-	// dropped is called with a signal that did not apply.
-	dropped func(*command, error)
+	log     func(workflow.Context, LogEntry)
 }
 
-func openCommandInbox(ctx workflow.Context, applies func(*command) error, dropped func(*command, error)) (*commandInbox, error) {
-	inbox := &commandInbox{applies: applies, dropped: dropped}
+func openCommandInbox(ctx workflow.Context, r *statusReporter, applies func(*command) error) (*commandInbox, error) {
+	inbox := &commandInbox{applies: applies, log: r.log}
 	for _, spec := range Commands() {
 		inbox.receive(ctx, spec.Name, spec.Description())
 		err := workflow.SetUpdateHandlerWithOptions(ctx, spec.Name,
@@ -71,12 +79,14 @@ func openCommandInbox(ctx workflow.Context, applies func(*command) error, droppe
 			},
 			workflow.UpdateHandlerOptions{
 				Description: spec.Description(),
-				Validator:   func(in Command) error { return inbox.applies(&command{name: spec.Name, Command: in}) },
+				Validator:   func(in Command) error { return in.Validate() },
 			})
 		if err != nil {
 			return nil, err
 		}
 	}
+	instead := "there is no such command; the commands are " + strings.Join(CommandNames(), ", ")
+	refuseUnknownSignals(ctx, r, instead, append(CommandNames(), stepStateSignal)...)
 	return inbox, nil
 }
 
@@ -85,31 +95,72 @@ func (i *commandInbox) receive(ctx workflow.Context, name, description string) {
 	signals := workflow.GetSignalChannelWithOptions(ctx, name, workflow.SignalChannelOptions{Description: description})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
-			var in Command
-			if !signals.Receive(ctx, &in) {
+			// The SDK drops a typed value that it cannot decode, without a trace, and decodes the next one on top of
+			// what it has decoded so far.
+			var raw converter.RawValue
+			if !signals.Receive(ctx, &raw) {
 				return
 			}
-			c := &command{name: name, Command: in}
-			if err := i.applies(c); err != nil {
-				i.dropped(c, err)
+			c := &command{name: name}
+			if err := converter.GetDefaultDataConverter().FromPayload(raw.Payload(), &c.Command); err != nil {
+				i.refuse(ctx, c, err)
 				continue
 			}
-			i.queue = append(i.queue, c)
+			i.put(ctx, c)
 		}
 	})
+}
+
+// put queues a command, or refuses it.
+func (i *commandInbox) put(ctx workflow.Context, c *command) {
+	err := c.Validate()
+	if err == nil {
+		err = i.applies(c)
+	}
+	if err != nil {
+		i.refuse(ctx, c, err)
+		return
+	}
+	i.queue = append(i.queue, c)
+}
+
+func (i *commandInbox) refuse(ctx workflow.Context, c *command, err error) {
+	c.err, c.done = err, true
+	i.log(ctx, c.entry(c.label()+" refused: "+reason(err)))
 }
 
 // execute queues an update and waits for its answer.
 func (i *commandInbox) execute(ctx workflow.Context, name string, in Command) (CommandResult, error) {
 	c := &command{name: name, Command: in}
-	if err := i.applies(c); err != nil { // the state may have changed since the validator ran
-		return CommandResult{}, err
-	}
-	i.queue = append(i.queue, c)
+	i.put(ctx, c)
 	if workflow.Await(ctx, func() bool { return c.done }) != nil {
 		return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled and does not wait for %s to take effect", c.choice()))
 	}
 	return c.answer, c.err
+}
+
+// refuseUnknownSignals logs the signals that no handler receives, such as a misspelt command, and what there is
+// instead.
+func refuseUnknownSignals(ctx workflow.Context, r *statusReporter, instead string, known ...string) {
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var unknown []string
+			err := workflow.Await(ctx, func() bool {
+				unknown = slices.DeleteFunc(workflow.GetUnhandledSignalNames(ctx), func(name string) bool {
+					return slices.Contains(known, name)
+				})
+				return len(unknown) > 0
+			})
+			if err != nil {
+				return
+			}
+			slices.Sort(unknown) // they come from a map
+			for _, name := range unknown {
+				workflow.GetSignalChannel(ctx, name).ReceiveAsync(nil)
+				r.log(ctx, LogEntry{What: fmt.Sprintf("signal %q refused: %s", name, instead)})
+			}
+		}
+	})
 }
 
 func (i *commandInbox) waiting() bool { return len(i.queue) > 0 }
@@ -121,14 +172,14 @@ func (i *commandInbox) Next(ctx workflow.Context, deadline time.Time, summary st
 		if err != nil || !arrived {
 			return nil, err
 		}
-		if c := i.take(); c != nil {
+		if c := i.take(ctx); c != nil {
 			return c, nil
 		}
 	}
 }
 
 // take returns the oldest command that still applies, or nil. Those that no longer apply are refused.
-func (i *commandInbox) take() *command {
+func (i *commandInbox) take(ctx workflow.Context) *command {
 	for len(i.queue) > 0 {
 		c := i.queue[0]
 		i.queue = i.queue[1:]
@@ -136,8 +187,7 @@ func (i *commandInbox) take() *command {
 		if err == nil {
 			return c
 		}
-		c.err, c.done = err, true
-		i.dropped(c, err)
+		i.refuse(ctx, c, err)
 	}
 	return nil
 }
@@ -145,7 +195,7 @@ func (i *commandInbox) take() *command {
 // close refuses what is still queued, and lets the update handlers answer before the workflow ends.
 func (i *commandInbox) close(ctx workflow.Context, why string) {
 	i.applies = func(*command) error { return failure(Refused, why) }
-	i.take()
+	i.take(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }

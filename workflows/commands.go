@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,16 +28,38 @@ const (
 
 // Command is the input of every signal and update: who sends it, why, and for which step.
 type Command struct {
-	// By is the operator or system that sends it.
+	// By is the operator or system that sends it. Required.
 	By string `json:"by"`
-	// Why is the reason, which is kept in the result.
-	Why string `json:"why,omitempty"`
+	// Why is the reason, which is kept in the result. Required.
+	Why string `json:"why"`
 	// Step names the step of a close; it may be omitted when only one can be meant.
 	Step string `json:"step,omitempty"`
 	// Choice is the choice of a decide: one of the constants above.
 	Choice string `json:"choice,omitempty"`
 	// RunID goes with the choice "adopt".
 	RunID string `json:"run_id,omitempty"`
+
+	malformed error
+}
+
+// placeholders are texts of the examples that were copied instead of filled in.
+var placeholders = []string{"...", "…", "you", "who", "your name", "name", "reason", "why"}
+
+// Validate names every problem of the command that does not depend on what it is sent to.
+func (c Command) Validate() error {
+	p := c.problems()
+	return p.err()
+}
+
+func (c Command) problems() (p problems) {
+	p.decoded(c.malformed)
+	for _, text := range []struct{ path, value string }{{"by", c.By}, {"why", c.Why}} {
+		if p.Require(text.path, text.value) {
+			bare := strings.ToLower(strings.Trim(text.value, " <>()[]\"'"))
+			p.Want(!slices.Contains(placeholders, bare), text.path, "%q is the placeholder of an example", text.value)
+		}
+	}
+	return p
 }
 
 // CommandResult is the answer to an update.

@@ -83,7 +83,7 @@ func TestCommands_matchTheTableInDocs(t *testing.T) {
 // reports whether it was accepted.
 func accepts(t *testing.T, service fakeService, change func(*RunBatchInput), before []timedCommand, name, choice string) bool {
 	t.Helper()
-	command := Command{By: "alice", Choice: choice, RunID: runID}
+	command := Command{By: "alice", Why: "checked", Choice: choice, RunID: runID}
 	start := func() (*testsuite.TestWorkflowEnvironment, RunBatchInput) {
 		env := newEnv(t)
 		s := service
@@ -109,7 +109,7 @@ func accepts(t *testing.T, service fakeService, change func(*RunBatchInput), bef
 	accepted := false
 	env.RegisterDelayedCallback(func() {
 		env.UpdateWorkflow(name, "update", &testsuite.TestUpdateCallback{
-			OnAccept: func() { accepted = true }, OnReject: func(error) {}, OnComplete: func(any, error) {},
+			OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) { accepted = err == nil || !refusedAtOnce(err) },
 		}, command)
 	}, time.Hour)
 	env.ExecuteWorkflow(RunBatch, in)
@@ -119,13 +119,16 @@ func accepts(t *testing.T, service fakeService, change func(*RunBatchInput), bef
 	env.RegisterDelayedCallback(func() { env.SignalWorkflow(name, command) }, time.Hour)
 	env.ExecuteWorkflow(RunBatch, in)
 	require.True(t, env.IsWorkflowCompleted())
-	ignored := false
+	refused := false
 	for _, entry := range queryStatus(t, env).Log {
-		ignored = ignored || strings.Contains(entry.What, "ignored") && entry.By == "alice"
+		refused = refused || strings.Contains(entry.What, " does not apply: ") && entry.By == "alice"
 	}
-	require.Equal(t, accepted, !ignored, "signal and update disagree on %s %s", name, choice)
+	require.Equal(t, accepted, !refused, "signal and update disagree on %s %s", name, choice)
 	return accepted
 }
+
+// refusedAtOnce reports whether a command did not apply when it arrived.
+func refusedAtOnce(err error) bool { return strings.Contains(err.Error(), " does not apply: ") }
 
 func TestRunBatch_burstOfSignalsActsOnce(t *testing.T) {
 	env := newEnv(t)
@@ -134,19 +137,19 @@ func TestRunBatch_burstOfSignalsActsOnce(t *testing.T) {
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
 	env.RegisterDelayedCallback(func() {
 		for range 20 {
-			env.SignalWorkflow(RestartCommand, Command{By: "alice"})
+			env.SignalWorkflow(RestartCommand, Command{By: "alice", Why: "checked"})
 		}
 	}, time.Hour)
 	env.ExecuteWorkflow(RunBatch, input)
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, 1, service.calls["restart"])
-	ignored := 0
+	refused := 0
 	for _, entry := range queryStatus(t, env).Log {
-		if strings.Contains(entry.What, "restart ignored") {
-			ignored++
+		if strings.Contains(entry.What, "restart refused") {
+			refused++
 		}
 	}
-	require.Equal(t, 19, ignored)
+	require.Equal(t, 19, refused)
 }
 
 func TestRunBatch_warnsOnceAtRisk(t *testing.T) {

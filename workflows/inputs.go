@@ -20,6 +20,8 @@ type NightlyCloseInput struct {
 	AsOfDate string `json:"as_of_date"`
 	// StartedBy is the operator or system that starts it. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
+
+	malformed error
 }
 
 // RunBatchInput starts a batch or a batch group.
@@ -56,6 +58,8 @@ type RunBatchInput struct {
 	Again string `json:"again,omitempty"`
 	// StartedBy is the operator or system that starts it.
 	StartedBy string `json:"started_by,omitempty"`
+
+	malformed error
 }
 
 // GroupBatch is a batch of a group with its own parameters.
@@ -81,6 +85,8 @@ type GenerateReportInput struct {
 	// Expect is what the saved file must hold.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+
+	malformed error
 }
 
 // UploadFileInput uploads a file from a store, or all files of a folder.
@@ -109,6 +115,8 @@ type UploadFileInput struct {
 	// Expect is what the file must hold before it is uploaded.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+
+	malformed error
 }
 
 // DownloadFileInput downloads a file to a store, by id or by name.
@@ -124,6 +132,8 @@ type DownloadFileInput struct {
 	// Expect is what the saved file must hold.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+
+	malformed error
 }
 
 // Migration directions.
@@ -139,4 +149,6 @@ type MigrateInput struct {
 	Direction string    `json:"direction"`
 	Code      string    `json:"code"`
 	Deadline  time.Time `json:"deadline,omitzero"`
+
+	malformed error
 }

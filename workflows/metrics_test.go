@@ -87,7 +87,7 @@ func TestMetrics_reasonOfAFailedClose(t *testing.T) {
 			return RunBatchResult{}, failure(kind, "it failed")
 		}
 	}
-	decides := func(choice string) []Command { return []Command{{By: "ann", Step: "c", Choice: choice}} }
+	decides := func(choice string) []Command { return []Command{{By: "ann", Why: "checked", Step: "c", Choice: choice}} }
 	for _, c := range []struct {
 		name     string
 		plan     activities.Plan
@@ -103,7 +103,7 @@ func TestMetrics_reasonOfAFailedClose(t *testing.T) {
 		{name: "its step was given up", plan: plan(batchStep("c")), batch: fails(BatchFailed), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "its approval was refused", plan: plan(approveStep("c")), decides: decides(GiveUp), ended: "failed given_up"},
 		{name: "a step was skipped, another given up", plan: plan(batchStep("c"), approveStep("d")), batch: fails(BatchFailed),
-			decides: append(decides(Skip), Command{By: "ann", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
+			decides: append(decides(Skip), Command{By: "ann", Why: "checked", Step: "d", Choice: GiveUp}), ended: "failed given_up"},
 		{name: "no approval before the deadline", plan: plan(approveStep("c")), deadline: true, ended: "failed deadline_passed"},
 		{name: "no decision before the deadline", plan: plan(batchStep("c")), batch: fails(BatchFailed), deadline: true, ended: "failed deadline_passed"},
 		{name: "one step was given up, the other passed its deadline", plan: plan(approveStep("c"), approveStep("d")), decides: decides(GiveUp), deadline: true,
@@ -256,7 +256,7 @@ func TestMetrics_deadlineKeptOrMissed(t *testing.T) {
 			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{c.ends}}
 			s.register()
 			for _, command := range c.commands {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.Command) }, command.after)
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.attributed()) }, command.after)
 			}
 			in := input
 			in.Deadline = start.Add(deadline)

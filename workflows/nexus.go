@@ -92,7 +92,7 @@ func (o onceOperation[I, O]) Start(
 }
 
 func nexusCommand(ctx context.Context, in NexusCommand, _ nexus.StartOperationOptions) (nexus.NoValue, error) {
-	var p problems
+	p := in.problems()
 	p.Require("workflow_id", in.WorkflowID)
 	names := CommandNames()
 	p.Want(slices.Contains(names, in.Signal), "signal", "%q is not one of %s", in.Signal, strings.Join(names, ", "))

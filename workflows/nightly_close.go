@@ -115,9 +115,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		return nil, err
 	}
 	c.reporter.notifyOn(plan.NotifyOn, false)
-	c.commands, err = openCommandInbox(ctx, c.applies, func(cmd *command, err error) {
-		c.reporter.log(ctx, cmd.entry(cmd.choice()+" ignored: "+reason(err)))
-	})
+	c.commands, err = openCommandInbox(ctx, c.reporter, c.applies)
 	return c, err
 }
 

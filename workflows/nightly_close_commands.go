@@ -58,13 +58,13 @@ func (c *closeRun) dispatchCommands(ctx workflow.Context) {
 		if err := workflow.Await(ctx, c.commands.waiting); err != nil {
 			return
 		}
-		cmd := c.commands.take()
+		cmd := c.commands.take(ctx)
 		if cmd == nil {
 			continue
 		}
 		s, err := c.target(cmd)
 		if err != nil {
-			cmd.refuse("%s", reason(err))
+			c.commands.refuse(ctx, cmd, err)
 			continue
 		}
 		s.take(ctx, cmd)

@@ -149,7 +149,7 @@ func TestNightlyClose(t *testing.T) {
 			commands: []timedCommand{
 				{after: time.Second, name: ApproveCommand, Command: Command{By: "bob"}, refused: "no step takes approve now"},
 				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "another operator must approve"},
-				{after: time.Hour, name: ApproveCommand, refused: "needs the name"},
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: " "}, refused: "by: is missing"},
 				{after: time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
 			},
 			state: Succeeded,
@@ -240,7 +240,7 @@ func TestNightlyClose_asksWhenItsBatchWasCancelled(t *testing.T) {
 	fake.register()
 	fake.env.RegisterDelayedCallback(func() {
 		require.Equal(t, why, queryStatus(t, fake.env).Steps[0].Question.Why)
-		fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: GiveUp})
+		fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Why: "checked", Choice: GiveUp})
 	}, time.Hour)
 	fake.execute("alice")
 	require.Equal(t, CloseFailed, errorType(fake.env.GetWorkflowError()))
@@ -269,7 +269,7 @@ func TestNightlyClose_burstOfCommandsActsOnce(t *testing.T) {
 	fake.register()
 	fake.env.RegisterDelayedCallback(func() {
 		for range 5 {
-			fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Choice: Retry})
+			fake.env.SignalWorkflow(DecideCommand, Command{By: "alice", Why: "checked", Choice: Retry})
 		}
 	}, time.Hour)
 	fake.execute("alice")

@@ -79,7 +79,7 @@ func TestNotify_batch(t *testing.T) {
 			s.register()
 			channelsWant(env, c.on)
 			for _, command := range c.commands {
-				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.Command) }, command.after)
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(command.name, command.attributed()) }, command.after)
 			}
 			if c.cancel > 0 {
 				env.RegisterDelayedCallback(env.CancelWorkflow, c.cancel)
@@ -146,8 +146,8 @@ func TestNotify_close(t *testing.T) {
 	fake := fakeSteps{env: env, uploads: 1, batch: succeeds, plan: plan(uploadStep("ledger"), approveStep("sign-off", "ledger"))}
 	fake.plan.NotifyOn = notify.Events()
 	fake.register()
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideCommand, Command{By: "ann", Choice: Retry}) }, time.Hour)
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveCommand, Command{By: "ann"}) }, 2*time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "checked", Choice: Retry}) }, time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(ApproveCommand, Command{By: "ann", Why: "checked"}) }, 2*time.Hour)
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "bob"}
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	env.ExecuteWorkflow(NightlyClose, in)

@@ -74,9 +74,7 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.commands, err = openCommandInbox(ctx, b.applies, func(c *command, err error) {
-		b.reporter.log(ctx, c.entry(c.choice()+" ignored: "+reason(err)))
-	})
+	b.commands, err = openCommandInbox(ctx, b.reporter, b.applies)
 	return b, err
 }
 

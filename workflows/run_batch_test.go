@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"testing"
@@ -470,7 +471,7 @@ func TestRunBatch_cancelledWithUnknownOutcome(t *testing.T) {
 			}
 			s.register()
 			env.OnActivity("RerunBatch", mock.Anything, mock.Anything).Return(func(context.Context, activities.RunInput) (activities.Run, error) { return outcomeUnknown() })
-			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.command, Command{By: "alice"}) }, time.Hour)
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow(c.command, Command{By: "alice", Why: "checked"}) }, time.Hour)
 			env.RegisterDelayedCallback(func() {
 				require.Equal(t, Waiting, queryStatus(t, env).State)
 				s.statusError = c.cancelled
@@ -489,6 +490,12 @@ func TestRunBatch_cancelledWithUnknownOutcome(t *testing.T) {
 
 var start = time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)
 
+// attributed is the command with a name and a reason, which every command needs.
+func (s timedCommand) attributed() Command {
+	s.By, s.Why = cmp.Or(s.By, "ops"), cmp.Or(s.Why, "checked")
+	return s.Command
+}
+
 func sendAt(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s timedCommand, answered *int) {
 	env.RegisterDelayedCallback(func() {
 		env.UpdateWorkflow(s.name, id, &testsuite.TestUpdateCallback{
@@ -506,7 +513,7 @@ func sendAt(t *testing.T, env *testsuite.TestWorkflowEnvironment, id string, s t
 					require.ErrorContains(t, err, s.refused)
 				}
 			},
-		}, s.Command)
+		}, s.attributed())
 	}, s.after)
 }
 

@@ -36,6 +36,8 @@ type ScheduledCloseInput struct {
 	AsOf string `json:"as_of,omitempty"`
 	// StartedBy is who created the schedule. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
+
+	malformed error
 }
 
 func (in ScheduledCloseInput) rule() calendar.Rule {
@@ -180,6 +182,7 @@ func (in ScheduledCloseInput) Validate() error {
 }
 
 func (in ScheduledCloseInput) problems() (p problems) {
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.idPart("pipeline", in.Pipeline)
 	return p

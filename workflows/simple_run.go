@@ -25,6 +25,7 @@ func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, look
 	if err != nil {
 		return nil, err
 	}
+	refuseUnknownSignals(ctx, reporter, "this workflow takes no commands")
 	r := &simpleRun{statusReporter: reporter, deadline: deadline, started: workflow.Now(ctx)}
 	found, err := resolveConnection(ctx, initial.Connection, lookups)
 	r.caller, r.file = found.caller, found.file

@@ -32,12 +32,9 @@ func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step
 	p.Want(strings.TrimSpace(in.StartedBy) != "", "started_by", "is missing: whoever started the close cannot approve step %s", s.ID)
 }
 
-// mayApprove refuses an approval without a name, or by whoever started the close.
+// mayApprove refuses an approval by whoever started the close.
 func mayApprove(in NightlyCloseInput, step string, c *command) error {
-	switch by := strings.TrimSpace(c.By); {
-	case by == "":
-		return failure(Refused, "approve needs the name of the approver in by")
-	case strings.EqualFold(by, strings.TrimSpace(in.StartedBy)):
+	if strings.EqualFold(strings.TrimSpace(c.By), strings.TrimSpace(in.StartedBy)) {
 		return failure(Refused, fmt.Sprintf("%s started this close: another operator must approve step %s", c.By, step))
 	}
 	return nil

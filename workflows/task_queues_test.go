@@ -24,7 +24,7 @@ func TestCaller_taskQueueOfEachActivity(t *testing.T) {
 	env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
 		queues[info.ActivityType.Name] = info.TaskQueue
 	})
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(InterruptCommand, Command{By: "ann"}) }, time.Hour)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(InterruptCommand, Command{By: "ann", Why: "checked"}) }, time.Hour)
 	env.RegisterDelayedCallback(env.CancelWorkflow, 3*time.Hour)
 	in := RunBatchInput{Connection: "prod", Code: "ALLOC", AsOfDate: "2026-10-31"}
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})

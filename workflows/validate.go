@@ -14,6 +14,13 @@ import (
 // problems collects the mistakes of an input.
 type problems struct{ problem.List }
 
+// decoded adds the problems with which the input was decoded from JSON.
+func (p *problems) decoded(malformed error) {
+	if malformed != nil {
+		p.Check("", malformed)
+	}
+}
+
 func (p *problems) date(value string) {
 	if value == "" {
 		p.Add("as_of_date", "is missing; there is no default")
@@ -58,6 +65,7 @@ func (p *problems) err() error {
 // Validate names every problem of the input that can be found without a worker.
 func (in NightlyCloseInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	if in.Pipeline == "" && len(in.Definition) == 0 {
 		p.Add("pipeline", "is missing: name one in the worker's folder, or send a definition")
@@ -72,6 +80,7 @@ func (in NightlyCloseInput) Validate() error {
 // Validate names every problem of the input that can be found without a worker.
 func (in RunBatchInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.idPart("code", in.Code)
 	p.date(in.AsOfDate)
@@ -113,6 +122,7 @@ func (in RunBatchInput) restartDelay() (time.Duration, error) {
 // Validate names every problem of the input that can be found without a worker.
 func (in GenerateReportInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.Require("code", in.Code)
 	p.ref("save_to", in.SaveTo)
@@ -123,6 +133,7 @@ func (in GenerateReportInput) Validate() error {
 // Validate names every problem of the input that can be found without a worker.
 func (in UploadFileInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.ref("file", strings.TrimSuffix(in.File, "/"))
 	if in.ListTo != "" {
@@ -149,6 +160,7 @@ func (in UploadFileInput) Validate() error {
 // Validate names every problem of the input that can be found without a worker.
 func (in DownloadFileInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.Want((in.FileID == "") != (in.Name == ""), "", "exactly one of file_id and name must be given")
 	p.ref("save_to", in.SaveTo)
@@ -159,6 +171,7 @@ func (in DownloadFileInput) Validate() error {
 // Validate names every problem of the input that can be found without a worker.
 func (in MigrateInput) Validate() error {
 	var p problems
+	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.Want(in.Direction == Export || in.Direction == Import, "direction", "%q is neither %q nor %q", in.Direction, Export, Import)
 	p.idPart("code", in.Code)

@@ -47,7 +47,7 @@ func TestCompose_closeInContainers(t *testing.T) {
 	require.Contains(t, output, "permission denied")
 	copyFile("gl", 0o644)
 	id := "close/demo/nightly-close/" + asOf
-	d.starter(0, "close", "decide", id, "--step", "ledger", "--choice", "retry")
+	d.starter(0, "close", "decide", id, "--reason", "checked", "--step", "ledger", "--choice", "retry")
 	d.until("status", id, "PBSM_ALLOC_"+asOf) // a kill during a trigger would make its outcome unknown
 	d.must("kill", "worker", "postgres")
 	d.must("up", "--wait")

@@ -122,7 +122,7 @@ var scenarios = []scenario{
 		what: "the trigger's response is lost; an operator finds the run and adopts it",
 		run: func(e *env) client.WorkflowRun {
 			run := e.loseTrigger(simulator.FaultCloseAfter)
-			other := workflows.Command{By: operator, Choice: workflows.Adopt, RunID: "OTHER_1"}
+			other := workflows.Command{By: operator, Why: "checked", Choice: workflows.Adopt, RunID: "OTHER_1"}
 			_, err := e.Command(run.GetID(), workflows.DecideCommand, other)
 			require.ErrorContains(e.t, err, "does not belong")
 			return e.command(run, workflows.DecideCommand, workflows.Command{Choice: workflows.Adopt, RunID: e.remoteID()})
@@ -323,7 +323,7 @@ var scenarios = []scenario{
 		what: "who started the close may not approve it; another operator does",
 		run: func(e *env) client.WorkflowRun {
 			run := e.awaitQuestion(e.close(approval))
-			e.signal(run, workflows.ApproveCommand, workflows.Command{By: "starter"})
+			e.signal(run, workflows.ApproveCommand, workflows.Command{By: "starter", Why: "checked"})
 			return e.command(run, workflows.ApproveCommand)
 		}},
 	{name: "NightlyClose-not-approved", ends: "failed CloseFailed", what: "the approval is refused",
@@ -332,7 +332,7 @@ var scenarios = []scenario{
 		what: "a command that does not apply is refused; the batch is interrupted and restarted through the close",
 		run: func(e *env) client.WorkflowRun {
 			run := e.awaitQuestion(e.close(e.batchStep()))
-			_, err := e.Command(run.GetID(), workflows.RestartCommand, workflows.Command{By: operator})
+			_, err := e.Command(run.GetID(), workflows.RestartCommand, workflows.Command{By: operator, Why: "checked"})
 			require.ErrorContains(e.t, err, "does not apply")
 			e.command(run, workflows.InterruptCommand, workflows.Command{Step: "allocate"})
 			e.awaitChoice(run, workflows.RestartCommand)
@@ -680,7 +680,7 @@ func (e *env) decide(run client.WorkflowRun, choice string) client.WorkflowRun {
 
 func (e *env) signal(run client.WorkflowRun, name string, in ...workflows.Command) client.WorkflowRun {
 	command := optional(in)
-	command.By = cmp.Or(command.By, operator)
+	command.By, command.Why = cmp.Or(command.By, operator), cmp.Or(command.Why, "the scenario wants it")
 	require.NoError(e.t, e.Temporal.SignalWorkflow(e.t.Context(), run.GetID(), "", name, command))
 	return run
 }

@@ -103,10 +103,10 @@ func TestStarter_close(t *testing.T) {
 		require.Contains(t, result.Stdout, "decide")
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
 		s.Want(3, "close", "status", id)
-		refused := s.Want(2, "close", "restart", id, "--step", "ledger")
+		refused := s.Want(2, "close", "restart", id, "--reason", "checked", "--step", "ledger")
 		require.Contains(t, refused.Stderr, "decide retry", "the error names the commands that apply")
 		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
-		require.Contains(t, s.Want(2, "close", "decide", id, "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
+		require.Contains(t, s.Want(2, "close", "decide", id, "--reason", "checked", "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
 		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is retried\n")
 		s.Want(0, "close", "status", id, "--follow")
 	})
@@ -116,14 +116,14 @@ func TestStarter_close(t *testing.T) {
 		require.NoError(t, os.Remove(filepath.Join(s.Inbox, "gl_"+harness.AsOf+".csv")))
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
 		s.Want(3, s.close()...)
-		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "give_up").Stdout, "ledger is given up; what needs it is not run")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--reason", "checked", "--choice", "give_up").Stdout, "ledger is given up; what needs it is not run")
 		document := s.JSON(1, "close", "status", id, "--follow")
 		require.Equal(t, 1.0, document["exit_code"])
 		s.Want(3, s.close()...) // a close that failed may be started again
 		s.Want(0, "close", "cancel", id)
 		require.Contains(t, s.JSON(4, "close", "status", id), "result", "the result has the end of each step")
 		s.Want(3, s.close()...)
-		require.Contains(t, s.Want(0, "close", "decide", id, "--choice", "skip").Stdout, "ledger is skipped; what needs it can start")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--reason", "checked", "--choice", "skip").Stdout, "ledger is skipped; what needs it can start")
 		s.Want(0, "close", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
 	})
@@ -154,16 +154,16 @@ func TestStarter_batch(t *testing.T) {
 		require.Equal(t, "waiting", s.JSON(3, "batch", "status", id)["state"])
 		restarted := s.JSON(0, "batch", "restart", id, "--reason", "table space")
 		s.Want(3, "batch", "status", id, "--follow")
-		rerun := s.JSON(0, "batch", "rerun", id)
+		rerun := s.JSON(0, "batch", "rerun", id, "--reason", "checked")
 		require.NotEqual(t, restarted["run_id"], rerun["run_id"])
 		s.Want(3, "batch", "status", id, "--follow")
-		s.Want(2, "batch", "interrupt", id) // a run that has ended is never interrupted
-		s.Want(0, "batch", "decide", id, "--choice", "give_up")
+		s.Want(2, "batch", "interrupt", id, "--reason", "checked") // a run that has ended is never interrupted
+		s.Want(0, "batch", "decide", id, "--reason", "checked", "--choice", "give_up")
 		s.Want(1, "batch", "status", id)
 		require.Len(t, s.Calls("restart"), 1)
 		require.Len(t, s.Calls("rerun"), 1)
 		require.Empty(t, s.Calls("interrupt"))
-		s.Want(2, "batch", "restart", id)
+		s.Want(2, "batch", "restart", id, "--reason", "checked")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		t.Parallel()
@@ -173,7 +173,7 @@ func TestStarter_batch(t *testing.T) {
 		s.Until("the batch is running", func() bool { status, _ := s.Status(id); return status.RunID != "" })
 		require.NotEmpty(t, s.JSON(0, "batch", "interrupt", id, "--reason", "wrong rates")["run_id"])
 		s.Want(3, "batch", "status", id, "--follow")
-		s.Want(0, "batch", "decide", id, "--choice", "give_up")
+		s.Want(0, "batch", "decide", id, "--reason", "checked", "--choice", "give_up")
 		s.Want(4, "batch", "status", id)
 		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
 		s.Until("the batch is running", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
@@ -188,9 +188,9 @@ func TestStarter_batch(t *testing.T) {
 		s.Sim.Inject(simulator.Fault{Call: "trigger", Kind: simulator.FaultCloseAfter, Times: 1})
 		result := s.Want(3, s.batch(harness.QuickBatch)...)
 		require.Contains(t, result.Stdout, "--choice adopt")
-		s.Want(2, "batch", "decide", id, "--choice", "adopt", "--run-id", "OTHER_2026-10-31_1_1")
-		s.Want(2, "batch", "decide", id, "--choice", "retry")
-		s.Want(0, "batch", "decide", id, "--choice", "adopt", "--run-id", s.Sim.Runs()[0].ID)
+		s.Want(2, "batch", "decide", id, "--reason", "checked", "--choice", "adopt", "--run-id", "OTHER_2026-10-31_1_1")
+		s.Want(2, "batch", "decide", id, "--reason", "checked", "--choice", "retry")
+		s.Want(0, "batch", "decide", id, "--reason", "checked", "--choice", "adopt", "--run-id", s.Sim.Runs()[0].ID)
 		s.Want(0, "batch", "status", id, "--follow")
 		require.Len(t, s.Calls("trigger"), 1)
 	})
@@ -267,7 +267,7 @@ func TestStarter_refusesBadInput(t *testing.T) {
 		{[]string{"batch", "run", "--code", "A/B", "--restarts", "-1"}, []string{"connection", "code", "as_of_date", "restarts"}},
 		{s.batch("PBSM_PROFIT_GRP", "--group"), []string{"batches"}},
 		{s.batch(harness.QuickBatch, "--param", "novalue"), []string{"novalue"}},
-		{[]string{"batch", "decide", "batch/x", "--choice", "whatever"}, []string{"whatever", "adopt"}},
+		{[]string{"batch", "decide", "batch/x", "--reason", "checked", "--choice", "whatever"}, []string{"whatever", "adopt"}},
 		{[]string{"status", "close/nobody/knows/this"}, []string{"close/nobody/knows/this"}},
 		{[]string{"file", "list", "--connection", "other"}, []string{"other", s.Connection}},
 		{[]string{"close", "--connection", "other", "--pipeline", "night", "--as-of", harness.AsOf}, []string{"other", s.Connection}},
@@ -324,7 +324,7 @@ func TestStarter_temporalUnreachable(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	nowhere := []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}
-	for _, args := range [][]string{s.close(), s.batch(harness.QuickBatch), {"status", "x"}, {"batch", "restart", "x"}, {"doctor"}} {
+	for _, args := range [][]string{s.close(), s.batch(harness.QuickBatch), {"status", "x"}, {"batch", "restart", "x", "--reason", "checked"}, {"doctor"}} {
 		result := s.RunEnv(nowhere, args...)
 		require.Equal(t, 5, result.Code, "%s", result)
 		require.Contains(t, result.Stdout+result.Stderr, "127.0.0.1:1")

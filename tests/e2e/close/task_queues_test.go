@@ -56,7 +56,7 @@ func TestRate_isSharedByAllWorkers(t *testing.T) {
 
 		// An interrupt does not wait behind all polls.
 		before := len(calls(e))
-		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), workflows.BatchWorkflowID(e.Connection, harness.HangBatch, harness.AsOf, "7"), "", workflows.InterruptCommand, workflows.Command{By: "ann"}))
+		require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), workflows.BatchWorkflowID(e.Connection, harness.HangBatch, harness.AsOf, "7"), "", workflows.InterruptCommand, workflows.Command{By: "ann", Why: "checked"}))
 		e.Until("the interrupt arrives", func() bool { return len(e.Calls("interrupt")) > 0 })
 		polls := len(calls(e)) - before
 		t.Logf("the interrupt came after %d of %d waiting polls", polls, batches-1)

@@ -20,7 +20,7 @@ func monthEnd(ctx workflow.Context, in workflows.NightlyCloseInput) (result work
 		AddReceive(workflow.GetSignalChannel(ctx, "books"), func(signals workflow.ReceiveChannel, _ bool) {
 			var good bool
 			signals.Receive(ctx, &good)
-			name, command := workflows.ApproveCommand, workflows.Command{By: "carla", Step: "sign-off"}
+			name, command := workflows.ApproveCommand, workflows.Command{By: "carla", Why: "checked", Step: "sign-off"}
 			if !good {
 				name, command.Step = workflows.InterruptCommand, "allocate"
 			}
@@ -73,7 +73,7 @@ func TestExecuteClose_asAChildThatTakesCommands(t *testing.T) {
 	check(bad, false)
 	e.AwaitState(id, workflows.Waiting)
 	require.Len(t, e.Calls("interrupt", harness.Processed), 1)
-	_, err := e.Command(id, workflows.DecideCommand, workflows.Command{By: "operator", Step: "allocate", Choice: workflows.GiveUp})
+	_, err := e.Command(id, workflows.DecideCommand, workflows.Command{By: "operator", Why: "checked", Step: "allocate", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Await(bad, nil), "allocate failed")
 }

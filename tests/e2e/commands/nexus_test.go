@@ -171,7 +171,8 @@ func TestNexus_runsAndCommands(t *testing.T) {
 		{"command", map[string]any{"workflow_id": "x", "signal": "stop"}, []string{`"stop" is not one of`}},
 		{"command", map[string]any{"signal": "stop"}, []string{"workflow_id: is missing", `"stop" is not one of`}},
 		{"status", map[string]any{}, []string{"workflow_id: is missing"}},
-		{"command", map[string]any{"workflow_id": "batch/nowhere", "signal": "interrupt"}, []string{"batch/nowhere"}},
+		{"command", map[string]any{"workflow_id": "x", "signal": "interrupt", "stpe": "a"}, []string{"stpe: there is no such field", "by: is missing", "why: is missing"}},
+		{"command", map[string]any{"workflow_id": "batch/nowhere", "signal": "interrupt", "by": "treasury", "why": "rates"}, []string{"batch/nowhere"}},
 		{"status", map[string]any{"workflow_id": "batch/nowhere"}, []string{"batch/nowhere"}},
 	} {
 		t.Run(fmt.Sprintf("%s with %v", bad.operation, bad.input), func(t *testing.T) {

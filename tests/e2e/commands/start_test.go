@@ -22,11 +22,11 @@ func weekEnd(ctx workflow.Context, queue, connection string) (workflows.NightlyC
 		return workflows.NightlyCloseResult{}, err
 	}
 	// This command does not apply yet, and is ignored.
-	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.RestartCommand, workflows.Command{By: "week end"}).Get(ctx, nil); err != nil {
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.RestartCommand, workflows.Command{By: "week end", Why: "checked"}).Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
 	workflow.GetSignalChannel(ctx, "enough").Receive(ctx, nil)
-	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.DecideCommand, workflows.Command{By: "week end", Choice: workflows.GiveUp}).Get(ctx, nil); err != nil {
+	if err := workflows.SignalCommand(ctx, batch.WorkflowID(), workflows.DecideCommand, workflows.Command{By: "week end", Why: "checked", Choice: workflows.GiveUp}).Get(ctx, nil); err != nil {
 		return workflows.NightlyCloseResult{}, err
 	}
 	var failed *temporal.ApplicationError
@@ -94,7 +94,7 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	one, other := start(input), start(input)
 	require.Equal(t, one.RunID, other.RunID)
 	e.AwaitState(one.ID, workflows.Waiting)
-	_, err = workflows.SendCommand(ctx, e.Temporal, one.ID, workflows.RestartCommand, workflows.Command{By: "api", Step: "fail-once"})
+	_, err = workflows.SendCommand(ctx, e.Temporal, one.ID, workflows.RestartCommand, workflows.Command{By: "api", Why: "checked", Step: "fail-once"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, await(one, &result))

@@ -34,7 +34,7 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 		status, _ := n.Status(run.GetID())
 		return len(status.Steps) == 2 && status.Steps[1].State == workflows.Failed
 	})
-	_, err := n.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "ann", Choice: workflows.GiveUp, Step: "allocate"})
+	_, err := n.Command(run.GetID(), workflows.DecideCommand, workflows.Command{By: "ann", Why: "checked", Choice: workflows.GiveUp, Step: "allocate"})
 	require.NoError(t, err)
 	require.Error(t, n.Await(run, nil))
 

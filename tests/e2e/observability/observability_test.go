@@ -86,7 +86,7 @@ func TestMetrics_afterANight(t *testing.T) {
 	// Not with the starter, whose queries may make the SDK replay the last task and count it again.
 	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), both.GetID(), ""))
 	require.Error(t, e.Await(both, nil))
-	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Why: "checked", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Until("nothing waits", func() bool {
@@ -256,7 +256,7 @@ func TestTraces_areConnected(t *testing.T) {
 	e.Until("the batch's spans arrived", func() bool { return r.has("RunWorkflow:RunBatch") })
 	e.Worker.Kill()
 	e.StartWorker(variables...)
-	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err := e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Why: "checked", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(run, nil))
 	e.Worker.Stop()

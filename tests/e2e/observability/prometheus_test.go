@@ -113,10 +113,10 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 	require.Len(t, firing, 1, "a mistyped close does not page anybody")
 	require.Equal(t, "error", firing[0].Labels["reason"])
 
-	_, err = e.Command(failedBatch.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Choice: workflows.GiveUp})
+	_, err = e.Command(failedBatch.GetID(), workflows.DecideCommand, workflows.Command{By: "carla", Why: "checked", Choice: workflows.GiveUp})
 	require.NoError(t, err)
 	e.Until("the alert ends, though a close waits for its approval", func() bool { _, ok := p.Firing(waits); return !ok })
-	_, err = e.Command(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Step: "books"})
+	_, err = e.Command(approval.GetID(), workflows.ApproveCommand, workflows.Command{By: "carla", Why: "checked", Step: "books"})
 	require.NoError(t, err)
 	require.NoError(t, e.Await(approval, nil))
 	e.Until("the success is scraped", func() bool { return present(t, p, "pbsm_close_last_success_timestamp_seconds") })

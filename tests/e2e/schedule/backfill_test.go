@@ -86,7 +86,7 @@ func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	require.Nil(t, s.ListedSchedule(backfill["schedule_id"].(string))["next"], "it has no next night")
 	s.Want(0, "schedule", "delete", backfill["schedule_id"].(string))
 	approve := func(asOf string) {
-		_, err := s.Command(night(asOf), workflows.ApproveCommand, workflows.Command{By: "carla"})
+		_, err := s.Command(night(asOf), workflows.ApproveCommand, workflows.Command{By: "carla", Why: "checked"})
 		require.NoError(t, err)
 		s.AwaitState(night(asOf), workflows.Succeeded)
 	}

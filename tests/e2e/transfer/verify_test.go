@@ -111,7 +111,7 @@ func TestAudit_cancelledClose(t *testing.T) {
 
 	run = e.StartClose("approval")
 	e.AwaitState(run.GetID(), workflows.Waiting)
-	_, err = e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob"})
+	_, err = e.Command(run.GetID(), workflows.ApproveCommand, workflows.Command{By: "bob", Why: "checked"})
 	require.NoError(t, err)
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))

@@ -48,7 +48,7 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.command.By, "by", cli.Operator(), "`who` sends it")
-	flags.StringVarP(&o.command.Why, "reason", "r", "", "`why`; it is kept in the result")
+	flags.StringVarP(&o.command.Why, "reason", "r", "", "`why`; it is kept in the result (required)")
 	if noun == workflows.CloseKind {
 		flags.StringVar(&o.command.Step, "step", "", "the `step` that is meant, where several could be")
 	}
@@ -99,7 +99,20 @@ type document struct {
 	workflows.CommandResult
 }
 
+// flagProblems names the flags in place of the command's fields.
+func flagProblems(err error) error {
+	p := cli.AsProblem(cli.InputProblem(err))
+	flags := strings.NewReplacer("why: ", "--reason ", "by: ", "--by ")
+	for i, text := range p.Problems {
+		p.Problems[i] = flags.Replace(text)
+	}
+	return p
+}
+
 func run(ctx context.Context, f *cli.Factory, o options) error {
+	if err := o.command.Validate(); err != nil {
+		return flagProblems(err)
+	}
 	if o.spec.HasChoice {
 		if err := checkChoice(ctx, f, o); err != nil {
 			return err
