@@ -126,12 +126,12 @@ func TestSnapshot_showsRiskAndLog(t *testing.T) {
 	j.Status.AtRisk = "at risk: step allocate is still running, and its deadline is 2026-11-01T05:00:00Z"
 	j.Status.Log = []workflows.LogEntry{
 		{At: now, What: "notification not delivered (waiting): night-shift: 404"},
-		{At: now, By: "ann", What: "allocate: decide skip ignored: it does not apply", Why: "no time"},
+		{At: now, By: "ann", What: "allocate: decide skip refused: it does not apply", Why: "no time"},
 	}
 	text := strings.Join(Style{}.Snapshot(j, 200), "\n")
 	assert.Contains(t, text, j.Status.AtRisk)
 	assert.Contains(t, text, "notification not delivered (waiting): night-shift: 404")
-	assert.Contains(t, text, "decide skip ignored: it does not apply, by ann: no time")
+	assert.Contains(t, text, "decide skip refused: it does not apply, by ann: no time")
 	assert.Less(t, strings.Index(text, "by ann"), strings.Index(text, "starter close restart"), "the commands come last")
 	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.AtRisk)
 	assert.Contains(t, Changes(waitingClose(), j), "note: "+j.Status.AtRisk)

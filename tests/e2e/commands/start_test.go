@@ -120,7 +120,7 @@ func TestGoAPI_fromAWorkflow(t *testing.T) {
 	run, err := e.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "week-end/" + e.Connection, TaskQueue: queue}, weekEnd, e.TaskQueue, e.Connection)
 	require.NoError(t, err)
 	status := e.AwaitState(workflows.BatchWorkflowID(e.Connection, harness.FailBatch, harness.AsOf, ""), workflows.Waiting)
-	require.Contains(t, status.Log[0].What, "restart ignored")
+	require.Contains(t, status.Log[0].What, "restart refused")
 	require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), run.GetID(), "", "enough", nil))
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))
