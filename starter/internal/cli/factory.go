@@ -27,6 +27,16 @@ type Factory struct {
 // JSON reports whether the output is one JSON document.
 func (f *Factory) JSON() bool { return f.Output == "json" }
 
+// Show prints a document with --output json, else lines. It returns nil.
+func (f *Factory) Show(document any, lines ...string) error {
+	if f.JSON() {
+		f.PrintJSON(document)
+	} else {
+		f.Print(lines...)
+	}
+	return nil
+}
+
 // LoadConfig loads the configuration.
 func (f *Factory) LoadConfig() (*config.Config, error) {
 	cfg, err := config.Load(f.Config, os.Environ())

@@ -60,10 +60,7 @@ func Pairs(flag string, texts []string) (map[string]string, error) {
 
 // FlagProblems is the problem of a command line, nil without any.
 func FlagProblems(found []string) error {
-	if len(found) == 0 {
-		return nil
-	}
-	return &Problem{Code: ExitUsage, Message: "the command line has problems", Problems: found}
+	return Listing(ExitUsage, "the command line has problems", found)
 }
 
 // neverEmpty are flags whose absence changes what a command does, such as submitting a batch rather than

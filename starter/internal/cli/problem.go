@@ -51,9 +51,35 @@ type Problem struct {
 
 func (p *Problem) Error() string { return p.Message }
 
+// NewProblem is a problem with an exit code.
+func NewProblem(code int, format string, args ...any) *Problem {
+	return &Problem{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
 // Usage is the problem of a command that was not used as it must be.
-func Usage(format string, args ...any) *Problem {
-	return &Problem{Code: ExitUsage, Message: fmt.Sprintf(format, args...)}
+func Usage(format string, args ...any) *Problem { return NewProblem(ExitUsage, format, args...) }
+
+// Failed is the problem of something that did not work.
+func Failed(format string, args ...any) *Problem { return NewProblem(ExitFailed, format, args...) }
+
+// Of names the workflow or schedule that the problem is about.
+func (p *Problem) Of(id string) *Problem {
+	p.ID = id
+	return p
+}
+
+// Then says what can be done.
+func (p *Problem) Then(next ...string) *Problem {
+	p.Next = append(p.Next, next...)
+	return p
+}
+
+// Listing is a problem that consists of several; nil without any.
+func Listing(code int, message string, found []string) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return &Problem{Code: code, Message: message, Problems: found}
 }
 
 // AsProblem gives an error of any kind its exit code.
@@ -69,25 +95,18 @@ func AsProblem(err error) *Problem {
 	case errors.As(err, &list):
 		return &Problem{Code: ExitUsage, Message: "the pipeline has problems", Problems: list.Texts()}
 	case errors.Is(err, context.Canceled):
-		return &Problem{Code: ExitInterrupted, Message: "stopped"}
+		return NewProblem(ExitInterrupted, "stopped")
 	case errors.Is(err, workflows.ErrIDTaken):
-		return &Problem{Code: ExitUsage, Message: err.Error()}
+		return Usage("%v", err)
 	case errors.As(err, &namespace):
-		return &Problem{
-			Code:    ExitUsage,
-			Message: err.Error(),
-			Next:    []string{"Set TEMPORAL_NAMESPACE to one that exists."},
-		}
+		return Usage("%v", err).Then("Set TEMPORAL_NAMESPACE to one that exists.")
 	case errors.Is(err, temporalclient.ErrUnreachable):
-		return &Problem{Code: ExitUnreachable, Message: err.Error(), Next: []string{temporalclient.WhatToCheck}}
+		return NewProblem(ExitUnreachable, "%v", err).Then(temporalclient.WhatToCheck)
 	case temporalclient.Unavailable(err):
-		return &Problem{
-			Code:    ExitUnreachable,
-			Message: "cannot reach Temporal: " + temporalclient.Reason(err),
-			Next:    []string{temporalclient.WhatToCheck},
-		}
+		return NewProblem(ExitUnreachable, "cannot reach Temporal: %s", temporalclient.Reason(err)).
+			Then(temporalclient.WhatToCheck)
 	}
-	return &Problem{Code: ExitFailed, Message: err.Error()}
+	return Failed("%v", err)
 }
 
 // OrUnavailable returns refused for an error with which Temporal refused a call, and the error itself
@@ -157,13 +176,7 @@ func (f *Factory) ReportCancelled(err error) error {
 	if !errors.As(err, &p) || !p.Ended {
 		return err
 	}
-	if f.JSON() {
-		f.PrintJSON(p.document())
-		return nil
-	}
-	f.Print(f.Style.Result(p.Result, f.Width())...)
-	f.Print(p.line())
-	return nil
+	return f.Show(p.document(), append(f.Style.Result(p.Result, f.Width()), p.line())...)
 }
 
 func (p *Problem) line() string {

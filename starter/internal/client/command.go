@@ -41,23 +41,16 @@ func (s *Session) commandProblem(ctx context.Context, id, name string, err error
 	case errors.As(err, &refused) && refused.Type() != workflows.Refused:
 		return s.takesNoCommand(ctx, id, name, refused)
 	case errors.As(err, &refused):
-		return &cli.Problem{Code: cli.ExitUsage, ID: id, Message: refused.Message(), Next: []string{seeStatus}}
+		return cli.Usage("%s", refused.Message()).Of(id).Then(seeStatus)
 	case ctx.Err() != nil:
-		return &cli.Problem{
-			Code:    cli.ExitInterrupted,
-			ID:      id,
-			Message: "the " + name + " was sent; its effect was not waited for",
-			Next:    []string{seeStatus},
-		}
+		return cli.NewProblem(cli.ExitInterrupted, "the %s was sent; its effect was not waited for", name).
+			Of(id).Then(seeStatus)
 	case NotFound(err):
 		return s.HasEnded(ctx, id)
 	case temporalclient.Unavailable(err):
-		return &cli.Problem{
-			Code:    cli.ExitUnreachable,
-			ID:      id,
-			Message: fmt.Sprintf("Temporal does not answer (%s): it is not known whether the %s arrived, it may be in effect", temporalclient.Reason(err), name),
-			Next:    []string{"See its status before you send it again: starter status " + id, temporalclient.WhatToCheck},
-		}
+		return cli.NewProblem(cli.ExitUnreachable, "Temporal does not answer (%s): it is not known whether the %s arrived, "+
+			"it may be in effect", temporalclient.Reason(err), name).Of(id).
+			Then("See its status before you send it again: starter status "+id, temporalclient.WhatToCheck)
 	}
 	return fmt.Errorf("%s %s: %w", name, id, err)
 }
@@ -71,12 +64,7 @@ func (s *Session) takesNoCommand(ctx context.Context, id, name string, refused *
 	if err != nil {
 		return err
 	}
-	p := &cli.Problem{
-		Code:    cli.ExitUsage,
-		ID:      id,
-		Message: refused.Message(),
-		Next:    []string{"See its status: starter status " + id},
-	}
+	p := cli.Usage("%s", refused.Message()).Of(id).Then("See its status: starter status " + id)
 	if t, _ := workflows.TypeByName(run.Type); !t.TakesCommands {
 		p.Message = fmt.Sprintf("it is a %s workflow, and only a close or a batch takes %s; any workflow can be cancelled", run.Type, name)
 	}

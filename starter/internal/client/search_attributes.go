@@ -29,10 +29,8 @@ func (s *Session) MissingSearchAttributes(ctx context.Context) ([]string, error)
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, &cli.Problem{
-			Code:    cli.ExitFailed,
-			Message: fmt.Sprintf("namespace %s has search attributes of another type than Keyword: %s", s.Namespace, strings.Join(wrong, ", ")),
-		}
+		return nil, cli.Failed("namespace %s has search attributes of another type than Keyword: %s",
+			s.Namespace, strings.Join(wrong, ", "))
 	}
 	return missing, nil
 }

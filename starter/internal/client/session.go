@@ -108,12 +108,8 @@ func (s *Session) PrintLink(id string, before ...string) {
 func (s *Session) Describe(ctx context.Context, id string) (workflows.Execution, error) {
 	run, err := workflows.Describe(ctx, s.Temporal, id)
 	if NotFound(err) {
-		return run, &cli.Problem{
-			Code:    cli.ExitUsage,
-			ID:      id,
-			Message: fmt.Sprintf("no workflow has this id in namespace %s", s.Namespace),
-			Next:    []string{"Ids look like " + ExampleID(workflows.CloseKind) + " and " + ExampleID(workflows.BatchKind)},
-		}
+		return run, cli.Usage("no workflow has this id in namespace %s", s.Namespace).Of(id).
+			Then("Ids look like " + ExampleID(workflows.CloseKind) + " and " + ExampleID(workflows.BatchKind))
 	}
 	run.TaskQueue = cmp.Or(run.TaskQueue, s.TaskQueue)
 	return run, err
@@ -150,12 +146,8 @@ func (s *Session) HasEnded(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return &cli.Problem{
-		Code:    cli.ExitUsage,
-		ID:      id,
-		Message: fmt.Sprintf("it has ended (%s, %s)", StatusText(run.Status), run.EndedAt.Local().Format(DateTime)),
-		Next:    []string{"See how it ended: starter status " + id},
-	}
+	return cli.Usage("it has ended (%s, %s)", StatusText(run.Status), run.EndedAt.Local().Format(DateTime)).Of(id).
+		Then("See how it ended: starter status " + id)
 }
 
 // Known refuses a workflow of another program.

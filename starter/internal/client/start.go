@@ -172,23 +172,14 @@ func (s *Session) End(run workflows.Execution, err error) error {
 	}
 	comeBack := "Follow it again: starter status " + run.ID + " --follow"
 	if temporalclient.Unavailable(err) {
-		return &cli.Problem{
-			Code:    cli.ExitUnreachable,
-			ID:      run.ID,
-			Message: fmt.Sprintf("Temporal has not answered for %s; the workflow continues when it is back (%v)", MaxSilence, err),
-			Next:    []string{comeBack},
-		}
+		return cli.NewProblem(cli.ExitUnreachable, "Temporal has not answered for %s; the workflow continues when it is back "+
+			"(%v)", MaxSilence, err).Of(run.ID).Then(comeBack)
 	}
 	if ended := (*temporal.WorkflowExecutionError)(nil); !errors.As(err, &ended) {
-		return &cli.Problem{
-			Code:    cli.ExitUnreachable,
-			ID:      run.ID,
-			Message: fmt.Sprintf("its status or result cannot be read here: %v; the workflow itself is not affected", err),
-			Next: []string{
-				"Check the TLS and API key settings, and that the configuration has the encryption keys that the worker's has.",
-				comeBack,
-			},
-		}
+		return cli.NewProblem(cli.ExitUnreachable,
+			"its status or result cannot be read here: %v; the workflow itself is not affected", err).Of(run.ID).Then(
+			"Check the TLS and API key settings, and that the configuration has the encryption keys that the worker's has.",
+			comeBack)
 	}
 	p := cli.Ended(run.ID, run.Type, err)
 	if link := s.Link(run.ID); link != "" && p.Code != cli.ExitUsage {
@@ -199,9 +190,5 @@ func (s *Session) End(run workflows.Execution, err error) error {
 
 // ShowResult prints the result of a workflow.
 func (s *Session) ShowResult(result any) {
-	if s.JSON() {
-		s.PrintJSON(result)
-		return
-	}
-	s.Print(s.Style.Result(result, s.Width())...)
+	_ = s.Show(result, s.Style.Result(result, s.Width())...)
 }

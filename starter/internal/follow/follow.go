@@ -106,12 +106,8 @@ func notFollowed(ctx context.Context, id string) error {
 	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
 		return p
 	}
-	return &cli.Problem{
-		Code:    cli.ExitInterrupted,
-		ID:      id,
-		Message: "no longer followed; the workflow continues",
-		Next:    []string{"Follow it again: starter status " + id + " --follow", "Cancel it: starter cancel " + id},
-	}
+	return cli.NewProblem(cli.ExitInterrupted, "no longer followed; the workflow continues").Of(id).
+		Then("Follow it again: starter status "+id+" --follow", "Cancel it: starter cancel "+id)
 }
 
 // waitingDocument is what --output json prints of a workflow that runs, or waits for an operator.

@@ -68,30 +68,24 @@ func verify(f *cli.Factory, o options) error {
 	}
 	defer file.Close()
 	found, err := audit.Verify(file)
-	var broken *audit.Broken
+	if broken, ok := errors.AsType[*audit.Broken](err); ok {
+		return differs(broken.Error(), document{File: o.file, Line: broken.Line, Why: broken.Why})
+	}
 	switch {
-	case errors.As(err, &broken):
-		return &cli.Problem{
-			Code:     cli.ExitFailed,
-			Message:  fmt.Sprintf("%s: %v", o.file, broken),
-			Document: document{File: o.file, Line: broken.Line, Why: broken.Why},
-		}
 	case err != nil:
 		return cli.Usage("the audit file: %v", err)
 	case o.sha256 != "" && !strings.EqualFold(o.sha256, found.SHA256):
 		why := otherHash(found, o.sha256)
-		return &cli.Problem{
-			Code:     cli.ExitFailed,
-			Message:  o.file + ": " + why,
-			Document: document{File: o.file, Report: found, Why: why},
-		}
+		return differs(why, document{File: o.file, Report: found, Why: why})
 	}
-	if f.JSON() {
-		f.PrintJSON(document{File: o.file, Valid: true, Report: found})
-		return nil
-	}
-	f.Print(fmt.Sprintf("%s: intact, %d lines, %s, final hash %s", o.file, found.Lines, view.Plural(found.Closes, "close"), found.SHA256))
-	return nil
+	return f.Show(document{File: o.file, Valid: true, Report: found}, fmt.Sprintf("%s: intact, %d lines, %s, final hash %s",
+		o.file, found.Lines, view.Plural(found.Closes, "close"), found.SHA256))
+}
+
+func differs(why string, found document) error {
+	p := cli.Failed("%s: %s", found.File, why)
+	p.Document = found
+	return p
 }
 
 // otherHash says of an intact file which one it is, if its final hash is not the wanted one.

@@ -76,7 +76,7 @@ func newHealthcheck() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), headerTimeout)
 			defer cancel()
 			if httpx.CheckHealth(ctx, address) != nil {
-				return &cli.Problem{Code: cli.ExitFailed, Message: address + " does not answer"}
+				return cli.Failed("%s does not answer", address)
 			}
 			return nil
 		},
@@ -126,10 +126,7 @@ func (o options) load(f *cli.Factory) (*encryption.Keyring, *tls.Config, error) 
 		}
 		certificates.Certificates = []tls.Certificate{certificate}
 	}
-	if len(found) > 0 {
-		return nil, nil, &cli.Problem{Code: cli.ExitUsage, Message: "the codec server cannot start", Problems: found}
-	}
-	return keys, certificates, nil
+	return keys, certificates, cli.Listing(cli.ExitUsage, "the codec server cannot start", found)
 }
 
 func run(ctx context.Context, f *cli.Factory, o options) error {

@@ -123,12 +123,8 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 		if err != nil {
 			return err
 		}
-		if s.JSON() {
-			s.PrintJSON(document{WorkflowID: o.id, CommandResult: result})
-			return nil
-		}
-		s.Print(o.id+": "+result.Message, "Follow it: starter status "+o.id+" --follow")
-		return nil
+		return s.Show(document{WorkflowID: o.id, CommandResult: result},
+			o.id+": "+result.Message, "Follow it: starter status "+o.id+" --follow")
 	})
 }
 

@@ -78,7 +78,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	d.processes = &processes{logs: d.path("logs"), failed: func(err error) {
-		fail(&cli.Problem{Code: cli.ExitFailed, Message: err.Error()})
+		fail(cli.Failed("%v", err))
 	}}
 	err = d.night(ctx, definition)
 	if err == nil && !inCI() {
@@ -226,7 +226,7 @@ func (d *demonstration) cleanUp(err error) error {
 	}
 	p := cli.AsProblem(err)
 	if p.Code == cli.ExitInterrupted {
-		p = &cli.Problem{Code: cli.ExitInterrupted, Message: "the demo was stopped, and everything with it"}
+		p = cli.NewProblem(cli.ExitInterrupted, "the demo was stopped, and everything with it")
 		if d.own {
 			return errors.Join(p, os.RemoveAll(d.dir))
 		}

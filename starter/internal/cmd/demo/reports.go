@@ -104,10 +104,7 @@ func (d *demonstration) verify(result *workflows.NightlyCloseResult) ([]verified
 	if len(reports) == 0 {
 		found = append(found, "the close made no report")
 	}
-	if len(found) > 0 {
-		return reports, &cli.Problem{Code: cli.ExitFailed, Message: "the reports do not match the result", Problems: found}
-	}
-	return reports, nil
+	return reports, cli.Listing(cli.ExitFailed, "the reports do not match the result", found)
 }
 
 type document struct {

@@ -81,7 +81,7 @@ func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pi
 	for httpx.CheckHealth(ctx, "http://"+health+"/readyz") != nil {
 		select {
 		case <-worker.done:
-			return &cli.Problem{Code: cli.ExitFailed, Message: "the worker did not start"}
+			return cli.Failed("the worker did not start")
 		case <-ctx.Done():
 			return fmt.Errorf("the worker is not ready: %w", context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):

@@ -78,11 +78,8 @@ func promote(ctx context.Context, s *client.Session, name, buildID string, perce
 		_, err = handle.SetCurrentVersion(ctx, sdk.WorkerDeploymentSetCurrentVersionOptions{BuildID: buildID})
 	}
 	if err != nil {
-		return cli.OrUnavailable(err, &cli.Problem{
-			Code:    cli.ExitFailed,
-			Message: fmt.Sprintf("version %s of %s cannot be promoted: %v", buildID, name, err),
-			Next:    []string{"See the versions: starter deployment list --deployment " + name},
-		})
+		return cli.OrUnavailable(err, cli.Failed("version %s of %s cannot be promoted: %v", buildID, name, err).
+			Then("See the versions: starter deployment list --deployment "+name))
 	}
 	return list(ctx, s, name)
 }
@@ -115,11 +112,8 @@ func list(ctx context.Context, s *client.Session, name string) error {
 	described, err := handle.Describe(ctx, sdk.WorkerDeploymentDescribeOptions{})
 	switch {
 	case client.NotFound(err):
-		return &cli.Problem{
-			Code:    cli.ExitUsage,
-			Message: fmt.Sprintf("there is no deployment %s in namespace %s", name, s.Namespace),
-			Next:    []string{"Workers that are started with TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID create it."},
-		}
+		return cli.Usage("there is no deployment %s in namespace %s", name, s.Namespace).
+			Then("Workers that are started with TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID create it.")
 	case err != nil:
 		return fmt.Errorf("describe deployment %s: %w", name, err)
 	}
@@ -130,12 +124,8 @@ func list(ctx context.Context, s *client.Session, name string) error {
 		versions = append(versions, v)
 		rows = append(rows, []string{v.BuildID, v.Created.Local().Format("2006-01-02 15:04"), v.text()})
 	}
-	if s.JSON() {
-		s.PrintJSON(map[string]any{"deployment": name, "versions": versions})
-		return nil
-	}
-	s.Print(view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
-	return nil
+	return s.Show(map[string]any{"deployment": name, "versions": versions},
+		view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
 }
 
 func newVersion(summary sdk.WorkerDeploymentVersionSummary, routing sdk.WorkerDeploymentRoutingConfig) version {

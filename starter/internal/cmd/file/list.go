@@ -2,7 +2,6 @@ package file
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -42,12 +41,7 @@ func list(ctx context.Context, f *cli.Factory, o listOptions) error {
 	if err != nil {
 		return err
 	}
-	if f.JSON() {
-		f.PrintJSON(map[string]any{"files": files})
-		return nil
-	}
-	f.Print(table(files, f.Width())...)
-	return nil
+	return f.Show(map[string]any{"files": files}, table(files, f.Width())...)
 }
 
 func listFiles(ctx context.Context, f *cli.Factory, o listOptions) ([]listedFile, error) {
@@ -68,11 +62,8 @@ func listFiles(ctx context.Context, f *cli.Factory, o listOptions) ([]listedFile
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, &cli.Problem{
-			Code:    cli.ExitFailed,
-			Message: fmt.Sprintf("connection %s: %v", name, err),
-			Next:    []string{"See what is wrong: starter doctor --connection " + name},
-		}
+		return nil, cli.Failed("connection %s: %v", name, err).
+			Then("See what is wrong: starter doctor --connection " + name)
 	}
 	files := make([]listedFile, 0, len(listed))
 	for _, one := range listed {

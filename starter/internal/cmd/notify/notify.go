@@ -60,16 +60,11 @@ func test(ctx context.Context, f *cli.Factory, name string) error {
 	if err != nil {
 		return notDelivered(name, err)
 	}
-	if f.JSON() {
-		f.PrintJSON(map[string]any{"channel": name, "sent": true})
-		return nil
-	}
-	f.Print(name + " accepted the message")
-	return nil
+	return f.Show(map[string]any{"channel": name, "sent": true}, name+" accepted the message")
 }
 
 func notDelivered(name string, err error) error {
-	p := &cli.Problem{Code: cli.ExitFailed, Message: fmt.Sprintf("channel %s: %v", name, err)}
+	p := cli.Failed("channel %s: %v", name, err)
 	var failed *notify.Error
 	switch {
 	case errors.As(err, &failed) && failed.Partial:

@@ -58,16 +58,11 @@ func check(f *cli.Factory, o options) error {
 		problem.Message = o.file + ": " + problem.Message
 		return problem
 	}
-	if f.JSON() {
-		f.PrintJSON(map[string]any{"valid": true, "as_of_date": o.asOf, "pipeline": p})
-		return nil
-	}
 	lines, err := planLines(p, o.asOf, f.Width())
 	if err != nil {
 		return err
 	}
-	f.Print(lines...)
-	return nil
+	return f.Show(map[string]any{"valid": true, "as_of_date": o.asOf, "pipeline": p}, lines...)
 }
 
 // planLines shows a pipeline: an overview, then the values of each step.

@@ -87,10 +87,7 @@ func (s existing) plan() (workflows.ScheduledCloseInput, *calendar.Plan, error) 
 		return in, nil, cli.Usage("%v", err)
 	}
 	plan, err := known.Calendars.Compile(rule(in))
-	if err != nil {
-		return in, nil, &cli.Problem{Code: cli.ExitUsage, Message: "its nights are not known here", Problems: problem.Texts(err)}
-	}
-	return in, plan, nil
+	return in, plan, cli.Listing(cli.ExitUsage, "its nights are not known here", problem.Texts(err))
 }
 
 func (s existing) backfill(ctx context.Context, first, last time.Time, dryRun bool) error {

@@ -62,12 +62,7 @@ func newChange(
 			} else if err := act(ctx, s); err != nil {
 				return fmt.Errorf("%s %s: %w", name, s.id, err)
 			}
-			if f.JSON() {
-				f.PrintJSON(map[string]any{"schedule_id": s.id, "done": done})
-				return nil
-			}
-			f.Print(s.id + ": " + done)
-			return nil
+			return f.Show(map[string]any{"schedule_id": s.id, "done": done}, s.id+": "+done)
 		}),
 	}
 }

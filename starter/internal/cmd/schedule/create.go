@@ -132,12 +132,8 @@ func create(ctx context.Context, f *cli.Factory, o createOptions) error {
 		_, err := s.Temporal.ScheduleClient().Create(ctx, o.schedule(plan, time.Now(), f.TaskQueue))
 		switch {
 		case errors.Is(err, temporal.ErrScheduleAlreadyRunning):
-			return &cli.Problem{
-				Code:    cli.ExitUsage,
-				ID:      o.id(),
-				Message: "it exists already",
-				Next:    []string{"See it: starter schedule list", "Replace it: starter schedule delete " + o.id() + ", then create"},
-			}
+			return cli.Usage("it exists already").Of(o.id()).
+				Then("See it: starter schedule list", "Replace it: starter schedule delete "+o.id()+", then create")
 		case err != nil:
 			return fmt.Errorf("create %s: %w", o.id(), err)
 		}

@@ -46,10 +46,7 @@ func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
 	if _, err := time.Parse(time.DateOnly, o.from); err != nil && o.from != "" {
 		found = append(found, fmt.Sprintf("from %q is not a date; write it like 2026-10-31", o.from))
 	}
-	if len(found) > 0 {
-		return nil, &cli.Problem{Code: cli.ExitUsage, Message: "the schedule has problems", Problems: found}
-	}
-	return plan, nil
+	return plan, cli.Listing(cli.ExitUsage, "the schedule has problems", found)
 }
 
 // fromPipeline takes calendar and time zone from the pipeline's definition, where that is here.

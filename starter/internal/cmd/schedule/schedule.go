@@ -49,12 +49,8 @@ func withSchedule(f *cli.Factory, do func(context.Context, existing) error) func
 		description, err := handle.Describe(ctx)
 		switch {
 		case client.NotFound(err):
-			return &cli.Problem{
-				Code:    cli.ExitUsage,
-				ID:      id,
-				Message: "no schedule has this id in namespace " + s.Namespace,
-				Next:    []string{"See the schedules: starter schedule list"},
-			}
+			return cli.Usage("no schedule has this id in namespace %s", s.Namespace).Of(id).
+				Then("See the schedules: starter schedule list")
 		case err != nil:
 			return fmt.Errorf("describe %s: %w", id, err)
 		}

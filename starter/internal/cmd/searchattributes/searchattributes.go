@@ -48,20 +48,13 @@ func create(ctx context.Context, s *client.Session, _ []string) error {
 			SearchAttributes: attributes,
 		})
 		if err != nil {
-			return cli.OrUnavailable(err, &cli.Problem{
-				Code:    cli.ExitFailed,
-				Message: fmt.Sprintf("register search attributes in namespace %s: %v", s.Namespace, err),
-				Next:    []string{"Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: " + strings.Join(missing, ", ")},
-			})
+			return cli.OrUnavailable(err, cli.Failed("register search attributes in namespace %s: %v", s.Namespace, err).
+				Then("Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: "+strings.Join(missing, ", ")))
 		}
 	}
-	switch {
-	case s.JSON():
-		s.PrintJSON(map[string]any{"namespace": s.Namespace, "created": missing})
-	case len(missing) == 0:
-		s.Print(fmt.Sprintf("Namespace %s has them all: %s.", s.Namespace, strings.Join(workflows.SearchAttributes(), ", ")))
-	default:
-		s.Print(fmt.Sprintf("Registered in namespace %s: %s.", s.Namespace, strings.Join(missing, ", ")))
+	text := fmt.Sprintf("Registered in namespace %s: %s.", s.Namespace, strings.Join(missing, ", "))
+	if len(missing) == 0 {
+		text = fmt.Sprintf("Namespace %s has them all: %s.", s.Namespace, strings.Join(workflows.SearchAttributes(), ", "))
 	}
-	return nil
+	return s.Show(map[string]any{"namespace": s.Namespace, "created": missing}, text)
 }

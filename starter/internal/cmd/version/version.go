@@ -19,12 +19,9 @@ func New(f *cli.Factory) *cobra.Command {
 		Args:    cli.NoArgs,
 		Example: "  starter version",
 		RunE: func(*cobra.Command, []string) error {
-			if f.JSON() {
-				f.PrintJSON(map[string]string{"version": version.Version, "go": runtime.Version(), "temporal_sdk": temporal.SDKVersion})
-				return nil
-			}
-			f.Print("starter " + version.Version + " (" + runtime.Version() + ", Temporal SDK " + temporal.SDKVersion + ")")
-			return nil
+			return f.Show(
+				map[string]string{"version": version.Version, "go": runtime.Version(), "temporal_sdk": temporal.SDKVersion},
+				"starter "+version.Version+" ("+runtime.Version()+", Temporal SDK "+temporal.SDKVersion+")")
 		},
 	}
 }
