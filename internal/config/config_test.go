@@ -432,7 +432,8 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, connection := range cfg.Connections {
-			require.NoError(t, connection.Client().Validate(), "what is valid here is valid where it is used")
+			_, err := pbsm.New(connection.Client())
+			require.NoError(t, err, "what is valid here is valid where it is used")
 		}
 		_, err = notify.Open(cfg.NotifyChannels())
 		require.NoError(t, err)
