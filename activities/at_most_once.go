@@ -36,7 +36,13 @@ const submissionHeartbeat = 5 * time.Second
 // worker that died, or that Temporal has given up on, cannot have submitted anything without leaving
 // that heartbeat. A later attempt that finds it returns the recorded response, or reports the outcome
 // as unknown.
-func (a *Activities) submitOnce(ctx context.Context, what string, send func(context.Context) (pbsm.Run, error)) (Run, error) {
+func (a *Activities) submitOnce(
+	ctx context.Context, connection, what string, send func(context.Context, *pbsm.Client) (pbsm.Run, error),
+) (Run, error) {
+	conn, err := a.connection(connection)
+	if err != nil {
+		return Run{}, err
+	}
 	var earlier SubmissionHeartbeat
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
@@ -62,7 +68,7 @@ func (a *Activities) submitOnce(ctx context.Context, what string, send func(cont
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go a.keepHeartbeating(sending)
-	response, err := send(sending)
+	response, err := send(sending, conn.service)
 	stop()
 
 	if err != nil {

@@ -116,10 +116,6 @@ func (s BatchStatus) Progress() (ended, all int) {
 
 // TriggerBatch triggers a batch or a batch group, at most once over all its attempts.
 func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Run, error) {
-	conn, err := a.connection(in.Connection)
-	if err != nil {
-		return Run{}, err
-	}
 	request := pbsm.TriggerRequest{
 		Code:          in.Code,
 		Type:          pbsm.Batch,
@@ -134,31 +130,26 @@ func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Ru
 			request.Batches = append(request.Batches, pbsm.BatchParams{BatchName: b.Code, Params: b.Params})
 		}
 	}
-	return a.submitOnce(ctx, "the trigger of "+in.Code, func(ctx context.Context) (pbsm.Run, error) {
-		return conn.service.Trigger(ctx, request)
-	})
+	return a.submitOnce(ctx, in.Connection, "the trigger of "+in.Code,
+		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
+			return service.Trigger(ctx, request)
+		})
 }
 
 // RerunBatch runs a batch again from its first task. It is submitted at most once.
 func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
-	conn, err := a.connection(in.Connection)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.submitOnce(ctx, "the rerun of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
-		return conn.service.Rerun(ctx, in.Code, in.RunID)
-	})
+	return a.submitOnce(ctx, in.Connection, "the rerun of "+in.RunID,
+		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
+			return service.Rerun(ctx, in.Code, in.RunID)
+		})
 }
 
 // RestartBatch continues a run from its failed task. It is submitted at most once.
 func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error) {
-	conn, err := a.connection(in.Connection)
-	if err != nil {
-		return Run{}, err
-	}
-	return a.submitOnce(ctx, "the restart of "+in.RunID, func(ctx context.Context) (pbsm.Run, error) {
-		return conn.service.Restart(ctx, in.Code, in.RunID)
-	})
+	return a.submitOnce(ctx, in.Connection, "the restart of "+in.RunID,
+		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
+			return service.Restart(ctx, in.Code, in.RunID)
+		})
 }
 
 // InterruptBatch asks the service to stop a run. It is safe to repeat: it succeeds for a run that is

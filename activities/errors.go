@@ -149,38 +149,28 @@ func classify(err error, safeToRepeat bool, retry retryAfter) error {
 }
 
 func classifyService(err error, e *pbsm.Error, safeToRepeat bool, retry retryAfter) error {
-	options := temporal.ApplicationErrorOptions{
-		Details: []any{Refusal{Call: e.Call, Subject: e.Subject, HTTPStatus: e.HTTPStatus, Code: e.Code, Text: e.Text}},
-	}
-	switch {
-	case !e.NotProcessed && !safeToRepeat:
-		options.NonRetryable = true
+	said := Refusal{Call: e.Call, Subject: e.Subject, HTTPStatus: e.HTTPStatus, Code: e.Code, Text: e.Text}
+	if !e.NotProcessed && !safeToRepeat {
 		message := fmt.Sprintf("it is not known whether this was carried out: %v", err)
-		return temporal.NewApplicationErrorWithOptions(message, OutcomeUnknown, options)
-	case e.Temporary:
-		options.NextRetryDelay = retry.delay(e.RetryAfter)
-		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
-	default:
-		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(err.Error(), Refused, options)
+		return temporal.NewNonRetryableApplicationError(message, OutcomeUnknown, nil, said)
 	}
+	return refusedOrUnavailable(err, said, e.Temporary, retry.delay(e.RetryAfter))
 }
 
 func classifyObjects(err error, e *parstore.Error, retry retryAfter) error {
-	options := temporal.ApplicationErrorOptions{
-		Details: []any{Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}},
+	said := Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}
+	if e.Expired {
+		return temporal.NewNonRetryableApplicationError(err.Error(), PARExpired, nil, said)
 	}
-	switch {
-	case e.Expired:
-		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(err.Error(), PARExpired, options)
-	case e.Temporary:
-		options.NextRetryDelay = retry.delay(e.RetryAfter)
-		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
-	default:
-		options.NonRetryable = true
-		return temporal.NewApplicationErrorWithOptions(err.Error(), Refused, options)
+	return refusedOrUnavailable(err, said, e.Temporary, retry.delay(e.RetryAfter))
+}
+
+func refusedOrUnavailable(err error, said Refusal, temporary bool, delay time.Duration) error {
+	if !temporary {
+		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil, said)
 	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable,
+		temporal.ApplicationErrorOptions{NextRetryDelay: delay, Details: []any{said}})
 }
 
 // retryDelay reports whether the retry policy would repeat a call after this error, and the delay that the

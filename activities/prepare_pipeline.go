@@ -177,9 +177,6 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := parsed.Validate(); err != nil {
-		return nil, err
-	}
 	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
 }
 

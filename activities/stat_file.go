@@ -33,10 +33,7 @@ func (a *Activities) StatFile(ctx context.Context, in StatFileInput) (FileInfo, 
 	if err == nil && in.StableFor > 0 {
 		err = stable(ctx, in, found)
 	}
-	if err != nil {
-		return FileInfo{}, err
-	}
-	return found, nil
+	return found, err
 }
 
 // findComplete finds a file, and the marker that says it is complete.
