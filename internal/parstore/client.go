@@ -251,14 +251,13 @@ func (c *Client) getWhole(ctx context.Context, u *url.URL, dst io.Writer, progre
 		return Received{}, transportError(ctx, "get", u, fmt.Errorf("after %d bytes: %w", sum.bytes, err))
 	}
 	got := sum.result()
-	received := Received{Bytes: got.Bytes, SHA256: got.SHA256, MD5: got.MD5}
+	received := Received{Bytes: got.Bytes, SHA256: got.SHA256, MD5: got.MD5, ETag: resp.Header.Get("ETag")}
 	for _, name := range []string{"Content-MD5", "opc-content-md5"} {
 		if want := resp.Header.Get(name); want != "" && want != received.MD5 {
 			return Received{}, corrupt("get", u, resp.StatusCode,
 				"%s is %s, but %s was received", name, oneLine(want, 40), received.MD5)
 		}
 	}
-	received.ETag = resp.Header.Get("ETag")
 	return received, nil
 }
 

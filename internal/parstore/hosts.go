@@ -1,6 +1,7 @@
 package parstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -52,11 +53,7 @@ func (c *Client) target(parURL string) (*url.URL, error) {
 	if u.User != nil {
 		return nil, errors.New("the URL contains a user, which a pre-authenticated URL never does")
 	}
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
-	if !c.hosts.MatchString(u.Hostname() + ":" + port) {
+	if !c.hosts.MatchString(u.Hostname() + ":" + cmp.Or(u.Port(), "443")) {
 		return nil, fmt.Errorf("the host %s is not allowed; "+
 			"add it to the connection's par_hosts if it is your tenant's object storage", u.Host)
 	}

@@ -144,28 +144,6 @@ func (l *lane) do(number int, run func() error) error {
 	return nil
 }
 
-// front is the last part up to which all parts have ended, and what is known of those beyond it.
-type front[T any] struct {
-	done   int // parts 1 to done
-	beyond map[int]T
-}
-
-func newFront[T any](done int) front[T] { return front[T]{done, map[int]T{}} }
-
-// end records a part, and calls pass for every part that the front passes, in order.
-func (f *front[T]) end(number int, part T, pass func(T)) {
-	f.beyond[number] = part
-	for {
-		next, ok := f.beyond[f.done+1]
-		if !ok {
-			return
-		}
-		f.done++
-		delete(f.beyond, f.done)
-		pass(next)
-	}
-}
-
 // saver saves the latest state, one call at a time: parts that end together share a call.
 type saver struct {
 	save  func(state []byte)

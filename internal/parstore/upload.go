@@ -2,6 +2,7 @@ package parstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -117,7 +118,7 @@ func (c *Client) Discard(ctx context.Context, state []byte) error {
 		return &Error{Op: "abort upload", Err: err}
 	}
 	err = retry(ctx, func() error {
-		_, err := c.exchange(ctx, "abort upload", http.MethodDelete, u, nil)
+		_, err := c.exchange(ctx, "abort upload", http.MethodDelete, u)
 		return err
 	})
 	if e := (*Error)(nil); errors.As(err, &e) && e.Expired {
@@ -238,7 +239,7 @@ type upload struct {
 	state uploadState
 	next  int // part to send
 	md5s  hash.Hash
-	ended front[part]
+	ended map[int]part // beyond state.Done
 }
 
 // part is one that has arrived, with the checksums of the file up to its end.
@@ -306,7 +307,7 @@ func (t *upload) length(number int) int64 {
 }
 
 func (t *upload) run(ctx context.Context) (Sent, error) {
-	t.next, t.ended = t.state.Done+1, newFront[part](t.state.Done)
+	t.next, t.ended = t.state.Done+1, map[int]part{}
 	for number := 1; number <= t.parts(); number++ {
 		if number <= t.state.Done || slices.Contains(t.state.Ahead, number) {
 			t.moved.Add(t.length(number))
@@ -408,15 +409,18 @@ func (t *upload) send(ctx context.Context, number int, b body) error {
 	})
 }
 
-// end records a part that has arrived, and advances the front.
+// end records a part that has arrived, and includes in the state what has arrived without a gap.
 func (t *upload) end(number int, p part) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ended.end(number, p, func(p part) {
-		t.md5s.Write(p.md5)
-		s := &t.state
-		s.Done, s.SHA256, s.Digest, s.MD5s = t.ended.done, p.sha256, p.digest, marshal(t.md5s)
-	})
+	t.ended[number] = p
+	s := &t.state
+	for next, ok := t.ended[s.Done+1]; ok; next, ok = t.ended[s.Done+1] {
+		s.Done++
+		delete(t.ended, s.Done)
+		t.md5s.Write(next.md5)
+		s.SHA256, s.Digest, s.MD5s = next.sha256, next.digest, marshal(t.md5s)
+	}
 }
 
 func (t *upload) snapshot() []byte {
@@ -424,7 +428,7 @@ func (t *upload) snapshot() []byte {
 	defer t.mu.Unlock()
 	s := t.state
 	ahead := slices.DeleteFunc(slices.Clone(s.Ahead), func(n int) bool { return n <= s.Done })
-	for number := range t.ended.beyond {
+	for number := range t.ended {
 		if !slices.Contains(ahead, number) {
 			ahead = append(ahead, number)
 		}
@@ -446,7 +450,7 @@ func (t *upload) commit(ctx context.Context) (Sent, error) {
 	}
 	var answer http.Header
 	refused := retry(ctx, func() (err error) {
-		answer, err = t.c.exchange(ctx, "commit upload", http.MethodPost, t.u, nil)
+		answer, err = t.c.exchange(ctx, "commit upload", http.MethodPost, t.u)
 		return err
 	})
 	var e *Error
@@ -541,14 +545,10 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 }
 
 // exchange sends a request without a body and returns the header of the response.
-func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL, header http.Header) (http.Header, error) {
+func (c *Client) exchange(ctx context.Context, op, method string, u *url.URL) (http.Header, error) {
 	ctx, _, stop := c.watch(ctx)
 	defer stop()
-	req := c.request(ctx, method, u)
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	resp, err := c.roundTrip(req)
+	resp, err := c.roundTrip(c.request(ctx, method, u))
 	if err != nil {
 		return nil, transportError(ctx, op, u, err)
 	}
@@ -570,7 +570,7 @@ type object struct {
 }
 
 func (c *Client) head(ctx context.Context, u *url.URL) (object, error) {
-	h, err := c.exchange(ctx, "head", http.MethodHead, u, nil)
+	h, err := c.exchange(ctx, "head", http.MethodHead, u)
 	if err != nil {
 		return object{}, err
 	}
@@ -578,11 +578,8 @@ func (c *Client) head(ctx context.Context, u *url.URL) (object, error) {
 	if err != nil || size < 0 {
 		return object{}, corrupt("head", u, http.StatusOK, "the store does not say how long the file is")
 	}
-	o := object{size: size, etag: h.Get("ETag"), md5: h.Get("Content-MD5"), multipartMD5: h.Get("opc-multipart-md5")}
-	if o.md5 == "" {
-		o.md5 = h.Get("opc-content-md5")
-	}
-	return o, nil
+	sum := cmp.Or(h.Get("Content-MD5"), h.Get("opc-content-md5"))
+	return object{size: size, etag: h.Get("ETag"), md5: sum, multipartMD5: h.Get("opc-multipart-md5")}, nil
 }
 
 type noDigest struct{}

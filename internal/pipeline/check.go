@@ -13,10 +13,8 @@ import (
 // sampleDate stands in for an as-of date where there is none yet.
 var sampleDate, _ = ParseDate("2026-10-31")
 
-// Validate names every problem of the definition at once, as a [problem.List]. Templates are tried with a
-// sample date; what only the values of one date can break is found by Render.
-func (p *Pipeline) Validate() error { return p.reported(p.check()) }
-
+// check finds every problem of the definition. Templates are tried with a sample date; what only the values of
+// one date can break is found by Render.
 func (p *Pipeline) check() (found problem.List) {
 	p.render(&found, sampleDate, Vars{Connection: "connection"})
 	return found

@@ -25,7 +25,6 @@ func TestRender_exampleOfDeploy(t *testing.T) {
 	require.NoError(t, err)
 	p, err := Parse(text)
 	require.NoError(t, err)
-	require.NoError(t, p.Validate())
 
 	rendered, err := p.Render(date(t, "2026-10-31"), Vars{Connection: "prod"})
 	require.NoError(t, err)
@@ -432,7 +431,6 @@ func FuzzParse(f *testing.F) {
 			require.NotEmpty(t, found)
 			return
 		}
-		require.NoError(t, p.Validate())
 		written, err := json.Marshal(p)
 		require.NoError(t, err)
 		again, err := Parse(written)

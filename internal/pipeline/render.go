@@ -146,11 +146,10 @@ func expand(text string, values map[string]any) (string, error) {
 var templatePosition = regexp.MustCompile(`^template: :\d+(:\d+)?: (executing "" at )?`)
 
 func templateError(err error) error {
-	var exec template.ExecError
-	if !errors.As(err, &exec) {
-		return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(err.Error(), ""))
+	if exec := (template.ExecError{}); errors.As(err, &exec) {
+		err = exec
 	}
-	return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(exec.Error(), ""))
+	return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(err.Error(), ""))
 }
 
 var (

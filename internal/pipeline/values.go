@@ -11,15 +11,13 @@ import (
 // Templates may call those of its methods on .AsOf that templateMethods lists.
 type Date struct{ day time.Time }
 
-const dateLayout = "2006-01-02"
-
 // ParseDate reads yyyy-mm-dd and nothing else. An empty text is an error: a missing as-of date never means
 // today.
 func ParseDate(text string) (Date, error) {
 	if text == "" {
 		return Date{}, errors.New("the as-of date is missing; give it as yyyy-mm-dd")
 	}
-	day, err := time.Parse(dateLayout, text)
+	day, err := time.Parse(time.DateOnly, text)
 	if err != nil || outOfRange(day) {
 		return Date{}, fmt.Errorf("%q is not a date; give it as yyyy-mm-dd", text)
 	}
@@ -33,7 +31,7 @@ func (d Date) String() string {
 	if d.IsZero() {
 		return ""
 	}
-	return d.day.Format(dateLayout)
+	return d.day.Format(time.DateOnly)
 }
 
 // Format formats the date by a layout of the time package, such as "20060102".
