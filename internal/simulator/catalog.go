@@ -1,9 +1,12 @@
 package simulator
 
 import (
+	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -109,12 +112,9 @@ func (c Catalog) check() error {
 		seen[what+code] = true
 	}
 	outcome := func(what, code, got string, allowed ...string) {
-		for _, a := range append(allowed, "", OutcomeOK, OutcomeFail) {
-			if got == a {
-				return
-			}
+		if !slices.Contains(append(allowed, "", OutcomeOK, OutcomeFail), got) {
+			problem("%s %s: unknown outcome %q", what, code, got)
 		}
-		problem("%s %s: unknown outcome %q", what, code, got)
 	}
 	for _, b := range c.Batches {
 		code("batch ", b.Code)
@@ -157,75 +157,14 @@ func (c Catalog) check() error {
 	return errors.Join(errs...)
 }
 
-// DefaultCatalog returns the tenant of the demo and of most tests. The package documentation lists its codes.
+//go:embed catalog.yaml
+var defaultCatalog []byte
+
+// DefaultCatalog returns the tenant of the demo and of most tests: catalog.yaml.
 func DefaultCatalog() Catalog {
-	three := func(second Task) []Task {
-		second.Code, second.Duration = "T2_CALCULATE", time.Minute
-		return []Task{
-			{Code: "T1_LOAD", Duration: time.Minute}, second, {Code: "T3_PUBLISH", Duration: time.Minute},
-		}
+	c, err := LoadCatalog(bytes.NewReader(defaultCatalog))
+	if err != nil {
+		panic("simulator: " + err.Error()) // impossible for the embedded file, which tests load
 	}
-	four := func(each time.Duration) []Task {
-		return []Task{
-			{Code: "T1_LOAD", Duration: each}, {Code: "T2_FTP", Duration: each},
-			{Code: "T3_ALLOCATE", Duration: each}, {Code: "T4_PUBLISH", Duration: each},
-		}
-	}
-	return Catalog{
-		Queue:          2 * time.Second,
-		InterruptTakes: 5 * time.Second,
-		Batches: []Batch{
-			{Code: "PBSM_ALLOC", Tasks: []Task{
-				{Code: "LOAD_LEDGER", Duration: 2 * time.Minute},
-				{Code: "VALIDATE_LEDGER", Duration: time.Minute},
-				{Code: "FTP_RATES", Duration: 3 * time.Minute},
-				{Code: "ALLOC_EXPENSE", Duration: 4 * time.Minute},
-				{Code: "ALLOC_INCOME", Duration: 3 * time.Minute},
-				{Code: "PUBLISH_RESULTS", Duration: 2 * time.Minute},
-			}},
-			{Code: "PBSM_CUST_PROFIT", Tasks: []Task{
-				{Code: "CUST_AGGREGATE", Duration: 2 * time.Minute},
-				{Code: "CUST_PROFIT_CALC", Duration: 3 * time.Minute},
-				{Code: "CUST_PUBLISH", Duration: time.Minute},
-			}},
-			{Code: "PBSM_PROD_PROFIT", Tasks: []Task{
-				{Code: "PROD_AGGREGATE", Duration: 2 * time.Minute},
-				{Code: "PROD_MARGIN", Duration: 3 * time.Minute, Needs: []string{"PROD_AGGREGATE"}},
-				{Code: "PROD_FEES", Duration: 4 * time.Minute, Needs: []string{"PROD_AGGREGATE"}},
-				{Code: "PROD_PUBLISH", Duration: time.Minute, Needs: []string{"PROD_MARGIN", "PROD_FEES"}},
-			}},
-			{Code: "PBSM_QUICK", Tasks: []Task{
-				{Code: "T1_LOAD", Duration: time.Second},
-				{Code: "T2_CALCULATE", Duration: time.Second},
-				{Code: "T3_PUBLISH", Duration: time.Second},
-			}},
-			{Code: "PBSM_FAIL", Tasks: three(Task{Outcome: OutcomeFail})},
-			{Code: "PBSM_FAIL_ONCE", Tasks: three(Task{FailTimes: 1})},
-			{Code: "PBSM_ABORT", Tasks: three(Task{Outcome: OutcomeAbort})},
-			{Code: "PBSM_HELD", Tasks: three(Task{Outcome: OutcomeHeld})},
-			{Code: "PBSM_HANG", Tasks: three(Task{Outcome: OutcomeHang})},
-			{Code: "PBSM_LONG", Tasks: four(150 * time.Minute)},
-			{Code: "PBSM_SHORT", Tasks: four(150 * time.Second)},
-			{Code: "PBSM_EMPTY"},
-		},
-		Groups: []Group{
-			{Code: "PBSM_PROFIT_GRP", Batches: []string{"PBSM_CUST_PROFIT", "PBSM_PROD_PROFIT"}},
-			{Code: "PBSM_PARALLEL_GRP", Batches: []string{"PBSM_CUST_PROFIT", "PBSM_PROD_PROFIT"}, Parallel: true},
-			{Code: "PBSM_FAIL_ONCE_GRP", Batches: []string{"PBSM_QUICK", "PBSM_FAIL_ONCE"}},
-		},
-		Reports: []Report{
-			{Code: "RPT001", Kind: Profitability, Rows: 50_000, AsOf: "2026-10-31", Queue: 5 * time.Second, Duration: time.Minute},
-			{Code: "RPT002", Kind: BalanceSheet, Rows: 20_000, AsOf: "2026-10-31", Queue: 5 * time.Second, Duration: 40 * time.Second},
-			{Code: "RPT_FAIL", Kind: Profitability, AsOf: "2026-10-31", Duration: 10 * time.Second, Outcome: OutcomeFail},
-			{Code: "RPT_FAIL_ONCE", Kind: Profitability, Rows: 100, AsOf: "2026-10-31", Duration: 10 * time.Second, FailTimes: 1},
-		},
-		Migrations: []Migration{
-			{Code: "MIG_EXPORT1", Kind: exportKind, Duration: 2 * time.Minute},
-			{Code: "MIG_IMPORT1", Kind: importKind, Duration: 3 * time.Minute},
-			{Code: "MIG_EXPORT_FAIL", Kind: exportKind, Duration: 30 * time.Second, Outcome: OutcomeFail},
-			{Code: "MIG_IMPORT_FAIL", Kind: importKind, Duration: 30 * time.Second, Outcome: OutcomeFail},
-			{Code: "MIG_EXPORT_DONE", Kind: exportKind, Complete: true},
-			{Code: "MIG_IMPORT_DONE", Kind: importKind, Complete: true},
-		},
-	}
+	return c
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -148,10 +149,7 @@ func (s *Simulator) uploadPAR(c *call) *response {
 	case !prefixPattern.MatchString(prefix):
 		return utilsError(400, "prefix holds characters that are not allowed.")
 	}
-	stripe := c.r.URL.Query().Get("stripeName")
-	if stripe == "" {
-		stripe = "default"
-	}
+	stripe := cmp.Or(c.r.URL.Query().Get("stripeName"), "default")
 	now := s.clock.Sim()
 	f := s.files.add(File{
 		Name: *u.FileName, Size: *u.FileSize, MimeType: *u.MimeType, Prefix: prefix, Stripe: stripe,

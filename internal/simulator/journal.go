@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,5 +51,5 @@ func (j *journal) sent(index int, out int64) {
 func (j *journal) all() []Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return append([]Entry(nil), j.entries...)
+	return slices.Clone(j.entries)
 }

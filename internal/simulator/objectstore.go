@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
@@ -252,10 +253,7 @@ func storeError(status int, text string) *response {
 		400: "InvalidParameter", 401: "NotAuthenticated", 403: "NotAuthorized", 404: "BucketNotFound", 411: "MissingContentLength",
 		412: "IfMatchFailed", 413: "RequestEntityTooLarge", 416: "InvalidRange", 429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable",
 	}
-	code := codes[status]
-	if code == "" {
-		code = strings.ReplaceAll(http.StatusText(status), " ", "")
-	}
+	code := cmp.Or(codes[status], strings.ReplaceAll(http.StatusText(status), " ", ""))
 	return codedResponse(status, code, fields{"code": code, "message": text})
 }
 

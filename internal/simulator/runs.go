@@ -207,20 +207,15 @@ func (r *run) advanceGroup(now time.Time) {
 		r.interrupted = true
 	}
 	if r.ended.IsZero() && r.over() {
+		ends := []time.Time{r.ended}
 		for _, child := range r.children {
-			r.ended = later(r.ended, child.ended)
+			ends = append(ends, child.ended)
 		}
 		if r.interrupted {
-			r.ended = later(r.ended, r.interruptAt)
+			ends = append(ends, r.interruptAt)
 		}
+		r.ended = slices.MaxFunc(ends, time.Time.Compare)
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // status derives the run's code from its tasks or children. The document does not say how; here ongoing comes first,

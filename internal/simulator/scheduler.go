@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -134,11 +135,7 @@ func (s *scheduler) current(id string) *run {
 	if r == nil {
 		return nil
 	}
-	root := r
-	if r.parent != "" {
-		root = s.byID[r.parent]
-	}
-	root.advance(s.clock.Sim())
+	s.byID[cmp.Or(r.parent, r.id)].advance(s.clock.Sim())
 	return r
 }
 
@@ -506,10 +503,7 @@ func (s *Simulator) code(code int) any {
 }
 
 func (s *Simulator) text(code int) string {
-	text := statusText(code)
-	if text == "" {
-		text = "UNKNOWN"
-	}
+	text := cmp.Or(statusText(code), "UNKNOWN")
 	if !s.quirks.has(TextNoise) {
 		return text
 	}

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -230,9 +231,7 @@ func (s *Simulator) faultBefore(c *call) *response {
 		}
 		return &response{status: f.status(307), header: http.Header{"Location": {"https://" + host + redirectedPath + c.route.call}}}
 	case FaultDelayBefore:
-		select {
-		case <-time.After(f.Delay):
-		case <-s.ctx.Done():
+		if !s.wait(f.Delay) {
 			return &response{drop: true}
 		}
 	case FaultExpireTokens, FaultExpireLogins:
@@ -256,10 +255,7 @@ func (s *Simulator) faultAfter(c *call, resp *response) *response {
 	}
 	switch f.Kind {
 	case FaultDelayAfter:
-		select {
-		case <-time.After(f.Delay):
-		case <-s.ctx.Done():
-		}
+		s.wait(f.Delay)
 	case FaultCloseAfter:
 		resp.close()
 		return &response{drop: true, answered: resp.answered}
@@ -291,12 +287,17 @@ func (s *Simulator) faultAfter(c *call, resp *response) *response {
 	return resp
 }
 
-func (f *Fault) status(otherwise int) int {
-	if f.Status != 0 {
-		return f.Status
+// wait reports false when the simulator was closed meanwhile.
+func (s *Simulator) wait(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
-	return otherwise
 }
+
+func (f *Fault) status(otherwise int) int { return cmp.Or(f.Status, otherwise) }
 
 func (f *Fault) retryAfter(resp *response) *response {
 	if f.RetryAfter != "" {
@@ -359,9 +360,7 @@ func (s *Simulator) send(w http.ResponseWriter, r *http.Request, resp *response,
 func (s *Simulator) trickle(w http.ResponseWriter, from io.Reader, size int64, over time.Duration) (out int64, err error) {
 	const pieces = 10
 	for out < size && err == nil {
-		select {
-		case <-time.After(over / pieces):
-		case <-s.ctx.Done():
+		if !s.wait(over / pieces) {
 			return out, s.ctx.Err()
 		}
 		var n int64
