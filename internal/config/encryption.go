@@ -47,7 +47,7 @@ func (v *checker) encryption(e *Encryption) {
 	for _, id := range slices.Sorted(maps.Keys(e.Keys)) {
 		name := "encryption.keys." + id
 		v.name(name, id)
-		secret, err := e.Keys[id].read(v.folder, v.lookup)
+		secret, err := e.Keys[id].read(v.folder, v.env)
 		if err == nil {
 			keys[id], err = encryption.ParseKey(secret.Expose())
 		}

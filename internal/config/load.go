@@ -86,7 +86,7 @@ func open(path string, env []string) (*loader, error) {
 
 // checker checks what could be decoded.
 func (l *loader) checker() *checker {
-	return &checker{folder: l.folder, lookup: l.lookup, known: l.List}
+	return &checker{folder: l.folder, env: l.env, known: l.List}
 }
 
 // err is the loader's own problems and more, sorted by key.
@@ -107,11 +107,6 @@ func variables(env []string) map[string]string {
 		}
 	}
 	return found
-}
-
-func (l *loader) lookup(name string) (string, bool) {
-	value, ok := l.env[name]
-	return value, ok
 }
 
 func (l *loader) find(path string) (string, bool) {

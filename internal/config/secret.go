@@ -52,12 +52,11 @@ func parseSecret(from any) (Secret, error) {
 }
 
 // read gets the value from its source. Relative paths start from folder.
-func (s Secret) read(folder string, lookup func(string) (string, bool)) (Secret, error) {
+func (s Secret) read(folder string, env map[string]string) (Secret, error) {
 	var err error
 	switch {
 	case s.env != "":
-		s.value, _ = lookup(s.env)
-		if s.value == "" {
+		if s.value = env[s.env]; s.value == "" {
 			err = fmt.Errorf("the environment variable %s is not set", s.env)
 		}
 	case s.file != "":

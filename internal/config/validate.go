@@ -48,7 +48,7 @@ type checker struct {
 	problem.List
 
 	folder string // that relative paths start from
-	lookup func(string) (string, bool)
+	env    map[string]string
 	known  problem.List // from decoding; what they cover is not reported again
 }
 
@@ -88,6 +88,14 @@ func (v *checker) check(key string, err error) {
 	}
 }
 
+// secret reads a secret from its source.
+func (v *checker) secret(key string, s *Secret) error {
+	value, err := s.read(v.folder, v.env)
+	v.check(key, err)
+	*s = value
+	return err
+}
+
 func (v *checker) name(key, name string) {
 	v.want(namePattern.MatchString(name), key, "%q is not a name; use %s", name, nameRule)
 }
@@ -110,12 +118,9 @@ func (v *checker) connection(key string, c *Connection) {
 		v.check(key+"."+name, httpx.CheckHeaderValue(value))
 	}
 	for name, secret := range map[string]*Secret{"client_secret": &c.ClientSecret, "password": &c.Password} {
-		value, err := secret.read(v.folder, v.lookup)
-		if err == nil {
-			err = httpx.CheckHeaderValue(value.Expose())
+		if v.secret(key+"."+name, secret) == nil {
+			v.check(key+"."+name, httpx.CheckHeaderValue(secret.Expose()))
 		}
-		v.check(key+"."+name, err)
-		*secret = value
 	}
 	if c.CAFile != "" {
 		c.CAFile = within(v.folder, c.CAFile)
@@ -175,12 +180,9 @@ func (v *checker) store(key string, s *Store) {
 		if *secret == (Secret{}) {
 			continue
 		}
-		value, err := secret.read(v.folder, v.lookup)
-		if err != nil {
-			v.check(key+"."+name, err)
-			value = Secret{value: redacted} // it is given, so that it is not reported as missing as well
+		if v.secret(key+"."+name, secret) != nil {
+			*secret = Secret{value: redacted} // it is given, so that it is not reported as missing as well
 		}
-		*secret = value
 	}
 	for _, path := range []*string{&s.KeyFile, &s.KnownHosts} {
 		if *path != "" {
@@ -200,13 +202,9 @@ func (v *checker) store(key string, s *Store) {
 }
 
 func (v *checker) channel(key string, c *Channel, known map[string]Connection) {
-	value, err := c.URL.read(v.folder, v.lookup)
-	v.check(key+".url", err)
-	c.URL = value
+	err := v.secret(key+".url", &c.URL)
 	if c.SigningKey != (Secret{}) {
-		value, err := c.SigningKey.read(v.folder, v.lookup)
-		v.check(key+".signing_key", err)
-		c.SigningKey = value
+		_ = v.secret(key+".signing_key", &c.SigningKey)
 	}
 	if c.CAFile != "" {
 		c.CAFile = within(v.folder, c.CAFile)

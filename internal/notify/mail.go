@@ -92,17 +92,12 @@ func openMail(c Channel) (sender, error) {
 	if _, err := mail.NewClient(u.Hostname(), options...); err != nil {
 		return nil, errors.New("the URL cannot be used")
 	}
-	_, domain, _ := strings.Cut(address(c.From), "@")
-	return &mailer{host: u.Hostname(), options: options, from: c.From, to: c.To, domain: domain}, nil
-}
-
-// address is the address in "Name <address>".
-func address(text string) string {
-	parsed, err := netmail.ParseAddress(text)
+	sender, err := netmail.ParseAddress(c.From)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	return parsed.Address
+	_, domain, _ := strings.Cut(sender.Address, "@")
+	return &mailer{host: u.Hostname(), options: options, from: c.From, to: c.To, domain: domain}, nil
 }
 
 func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -133,15 +134,16 @@ func TestResult_ctrlCIsNotAnOutage(t *testing.T) {
 	assert.NotContains(t, p.Message, "the workflow continues", "it has ended, and nothing waited for Temporal")
 }
 
-func TestWithField(t *testing.T) {
-	text, err := withField(struct {
-		A int `json:"a"`
-	}{1}, "already_done", true)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"already_done": true, "a": 1}`, string(text))
-	text, err = withField(struct{}{}, "already_done", true)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"already_done": true}`, string(text))
+func TestAlreadyDone_asJSON(t *testing.T) {
+	for _, workflowType := range []string{workflows.RunBatchType, workflows.NightlyCloseType, workflows.UploadFileType} {
+		s, stdout, _ := session(&answering{get: func() error { return nil }})
+		s.Output = "json"
+		require.NoError(t, s.AlreadyDone(t.Context(), workflows.Execution{ID: "id", Type: workflowType}, nil))
+		var document map[string]any
+		require.NoError(t, json.Unmarshal(stdout.Bytes(), &document), stdout)
+		assert.Equal(t, true, document["already_done"])
+		assert.Greater(t, len(document), 1)
+	}
 }
 
 func TestAnnounce_alreadyDone(t *testing.T) {

@@ -104,11 +104,11 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 		return s.End(run, err)
 	}
 	if s.JSON() {
-		document, err := withField(result, "already_done", true)
+		document, err := json.Marshal(result)
 		if err != nil {
 			return err
 		}
-		s.PrintJSON(document)
+		s.PrintJSON(json.RawMessage(`{"already_done":true,` + string(document[1:]))) // no result is an empty object
 		return nil
 	}
 	s.Print(run.ID + " was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again.")
@@ -120,23 +120,6 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 		s.Print("", `To run it again, add: --again "reason"`)
 	}
 	return nil
-}
-
-// withField adds a field in front of those of a JSON object.
-func withField(object any, name string, value any) (json.RawMessage, error) {
-	text, err := json.Marshal(object)
-	if err != nil {
-		return nil, err
-	}
-	field, err := json.Marshal(map[string]any{name: value})
-	if err != nil {
-		return nil, err
-	}
-	rest := text[1:]
-	if string(rest) == "}" {
-		return field, nil
-	}
-	return json.RawMessage(string(field[:len(field)-1]) + "," + string(rest)), nil
 }
 
 // MaxSilence is how long Temporal may be away before the following ends.

@@ -47,10 +47,8 @@ func (s Style) question(q Question, width int) []string {
 	return append([]string{s.paint(bold, head)}, q.body(width)...)
 }
 
-func (q Question) body(width int) (lines []string) {
-	for _, line := range Wrap(q.Why, width-2) {
-		lines = append(lines, "  "+line)
-	}
+func (q Question) body(width int) []string {
+	lines := Indent("  ", q.Why, width)
 	for _, c := range q.Commands {
 		lines = append(lines, "    "+c)
 	}

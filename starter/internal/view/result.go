@@ -65,9 +65,7 @@ func (s Style) cutErrors(steps []workflows.StepResult, table []string, width int
 	for i, step := range steps {
 		if text := oneLine(step.Error); !strings.Contains(table[i], text) {
 			lines = append(lines, "", "  "+s.glyph(step.State)+" "+s.paint(bold, step.ID))
-			for _, line := range Wrap(text, width-4) {
-				lines = append(lines, "    "+line)
-			}
+			lines = append(lines, Indent("    ", text, width)...)
 		}
 	}
 	return lines
@@ -138,11 +136,7 @@ func (s Style) log(log []workflows.LogEntry, width int) []string {
 		if len(lines) == 0 {
 			lines = append(lines, "")
 		}
-		head := "  " + e.At.Local().Format("15:04:05") + "  "
-		for _, line := range Wrap(logLine(e), width-len(head)) {
-			lines = append(lines, head+line)
-			head = strings.Repeat(" ", len(head))
-		}
+		lines = append(lines, Hang("  "+e.At.Local().Format("15:04:05")+"  ", logLine(e), width)...)
 	}
 	return lines
 }

@@ -48,14 +48,7 @@ func (s *Screen) Draw(lines []string) error {
 }
 
 // Clear removes the drawing.
-func (s *Screen) Clear() error {
-	var b strings.Builder
-	s.home(&b)
-	b.WriteString("\x1b[J")
-	s.drawn = s.drawn[:0]
-	_, err := io.WriteString(s.w, b.String())
-	return err
-}
+func (s *Screen) Clear() error { return s.Draw(nil) }
 
 // home moves to the first line of the drawing.
 func (s *Screen) home(b *strings.Builder) {

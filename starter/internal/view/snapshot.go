@@ -86,8 +86,8 @@ func (j Snapshot) notes() []string {
 func (s Style) notes(j Snapshot, width int) []string {
 	var lines []string
 	for _, note := range j.notes() {
-		for _, line := range Wrap(note, width-2) {
-			lines = append(lines, s.paint(yellow, "  "+line))
+		for _, line := range Indent("  ", note, width) {
+			lines = append(lines, s.paint(yellow, line))
 		}
 	}
 	return lines
@@ -153,19 +153,13 @@ type stepLine struct {
 // fold omits what is not needed now when there are more steps than room: first the steps that are done,
 // then those to come.
 func fold(steps []workflows.StepStatus, room int) []stepLine {
-	hidden := map[workflows.State]int{}
+	in, hidden := map[workflows.State]int{}, map[workflows.State]int{}
+	for _, step := range steps {
+		in[step.State]++
+	}
 	count := len(steps)
 	for _, state := range []workflows.State{workflows.Succeeded, workflows.Pending} {
-		if count <= max(room, 3) {
-			break
-		}
-		n := 0
-		for _, step := range steps {
-			if step.State == state {
-				n++
-			}
-		}
-		if n > 1 {
+		if n := in[state]; n > 1 && count > max(room, 3) {
 			hidden[state] = n
 			count -= n - 1
 		}

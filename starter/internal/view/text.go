@@ -54,6 +54,22 @@ func Wrap(s string, width int) []string {
 	return append(lines, line)
 }
 
+// Indent wraps s into lines that begin with indent.
+func Indent(indent, s string, width int) []string {
+	lines := Wrap(s, width-len(indent))
+	for i := range lines {
+		lines[i] = indent + lines[i]
+	}
+	return lines
+}
+
+// Hang is Indent with another beginning of the first line, as wide as those of the others.
+func Hang(first, s string, width int) []string {
+	lines := Indent(strings.Repeat(" ", len(first)), s, width)
+	lines[0] = first + lines[0][len(first):]
+	return lines
+}
+
 // Duration formats d for an operator: 31s, 4m12s, 2h05m.
 func Duration(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)

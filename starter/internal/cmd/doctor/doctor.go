@@ -92,24 +92,18 @@ func (d *doctor) add(f finding) {
 	}
 }
 
-func (f finding) lines(width int) (lines []string) {
+func (f finding) lines(width int) []string {
 	verdict := "ok"
 	if !f.OK {
 		verdict = "FAIL"
 	}
-	add := func(first, rest, text string) {
-		for _, line := range view.Wrap(text, width-len(rest)) {
-			lines = append(lines, first+line)
-			first = rest
-		}
-	}
 	detail, more, _ := strings.Cut(f.Detail, "\n")
-	add(fmt.Sprintf("%-6s", verdict), "      ", f.Check+": "+detail)
+	lines := view.Hang(fmt.Sprintf("%-6s", verdict), f.Check+": "+detail, width)
 	for line := range strings.Lines(more) {
-		add("        ", "        ", strings.TrimSuffix(line, "\n"))
+		lines = append(lines, view.Indent("        ", strings.TrimSuffix(line, "\n"), width)...)
 	}
 	if f.Do != "" {
-		add("      > ", "        ", f.Do)
+		lines = append(lines, view.Hang("      > ", f.Do, width)...)
 	}
 	return lines
 }
