@@ -16,88 +16,53 @@ import (
 
 // series describes one of our metrics. Its labels never hold a run, an as-of date or a file, whose number is unbounded.
 type series struct {
-	help   string
 	labels labels
+	help   string
 }
 
 type labels = []attribute.Key
 
+var (
+	perType     = labels{"connection", "workflow_type"}
+	perPipeline = labels{"connection", "pipeline"}
+)
+
 // ourMetrics are our own metrics by name; Prometheus appends the unit and _total. A test compares them with
 // docs/metrics.md.
 var ourMetrics = map[string]series{
-	"pbsm_workflows_ended": {
-		"Workflows that ended, by how; reason says why one failed.",
-		labels{"connection", "workflow_type", "state", "reason"},
-	},
-	"pbsm_operator_wait": {
-		"How long a workflow waited for an operator, recorded when it continues.",
-		labels{"connection", "workflow_type"},
-	},
-	"pbsm_overdue": {
-		"How long after its deadline a workflow ended that missed it; 0 if it gave up at the deadline.",
-		labels{"connection", "workflow_type"},
-	},
-	"pbsm_deadline_margin": {
-		"How long before its deadline a workflow succeeded.",
-		labels{"connection", "workflow_type"},
-	},
-	"pbsm_at_risk": {
-		"Workflows and steps of closes that were not finished shortly before their deadline.",
-		labels{"connection", "workflow_type"},
-	},
-	"pbsm_service_call": {
-		"Time from a request to the header of its response, by call and HTTP status; the status is none without a response.",
-		labels{"connection", "call", "code"},
-	},
-	"pbsm_transfer_bytes": {
-		"Bytes of files that were transferred.",
-		labels{"connection", "direction"},
-	},
-
-	waitingGauge: {
-		"Workflows that wait for an operator now, according to Temporal, by the question; the same on every worker.",
-		labels{"connection", "workflow_type", "question"},
-	},
-	temporalUpGauge: {
-		"Whether this worker's collector last reached Temporal.",
-		nil,
-	},
-	lastSuccessGauge: {
-		"When a close of the pipeline last succeeded, according to Temporal; the same on every worker.",
-		labels{"connection", "pipeline"},
-	},
-	nightsMissedCounter: {
+	"pbsm_workflows_ended": {labels{"connection", "workflow_type", "state", "reason"},
+		"Workflows that ended, by how; reason says why one failed."},
+	"pbsm_operator_wait": {perType, "How long a workflow waited for an operator, recorded when it continues."},
+	"pbsm_overdue": {perType,
+		"How long after its deadline a workflow ended that missed it; 0 if it gave up at the deadline."},
+	"pbsm_deadline_margin": {perType, "How long before its deadline a workflow succeeded."},
+	"pbsm_at_risk":         {perType, "Workflows and steps of closes that were not finished shortly before their deadline."},
+	"pbsm_service_call": {labels{"connection", "call", "code"},
+		"Time from a request to the header of its response, by call and HTTP status; the status is none without a " +
+			"response."},
+	"pbsm_transfer_bytes": {labels{"connection", "direction"}, "Bytes of files that were transferred."},
+	waitingGauge: {labels{"connection", "workflow_type", "question"},
+		"Workflows that wait for an operator now, according to Temporal, by the question; the same on every worker."},
+	temporalUpGauge: {nil, "Whether this worker's collector last reached Temporal."},
+	lastSuccessGauge: {perPipeline,
+		"When a close of the pipeline last succeeded, according to Temporal; the same on every worker."},
+	nightsMissedCounter: {labels{"connection", "pipeline", "reason"},
 		"Days that a schedule did not start, as Temporal counts them, including days that are not a night by the " +
-			"calendar; the same on every worker.",
-		labels{"connection", "pipeline", "reason"},
-	},
-	schedulePausedGauge: {
-		"Whether a schedule is paused, according to Temporal; the same on every worker.",
-		labels{"connection", "pipeline"},
-	},
-	lastNightGauge: {
-		"When the latest night of a schedule should have begun, by its calendar, whatever became of it; " +
-			"the same on every worker.",
-		labels{"connection", "pipeline"},
-	},
-	nightBegunGauge: {
+			"calendar; the same on every worker."},
+	schedulePausedGauge: {perPipeline,
+		"Whether a schedule is paused, according to Temporal; the same on every worker."},
+	lastNightGauge: {perPipeline,
+		"When the latest night of a schedule should have begun, by its calendar, whatever became of it; the same " +
+			"on every worker."},
+	nightBegunGauge: {perPipeline,
 		"Whether there is a close of the schedule's last night, whoever started it and however it ended, " +
-			"according to Temporal.",
-		labels{"connection", "pipeline"},
-	},
-	nightClosedGauge: {
+			"according to Temporal."},
+	nightClosedGauge: {perPipeline,
 		"Whether the close of the schedule's last night has succeeded, whoever started it, according to Temporal; " +
-			"a worker remembers it for that night.",
-		labels{"connection", "pipeline"},
-	},
-	storeUpGauge: {
-		"Whether this worker could reach the store when it last checked.",
-		labels{"store"},
-	},
-	loginRefusedGauge: {
-		"Whether the service refused the connection's credentials; this worker does not try them again.",
-		labels{"connection"},
-	},
+			"a worker remembers it for that night."},
+	storeUpGauge: {labels{"store"}, "Whether this worker could reach the store when it last checked."},
+	loginRefusedGauge: {labels{"connection"},
+		"Whether the service refused the connection's credentials; this worker does not try them again."},
 }
 
 // newMetrics returns the handler that the SDK, the workflows and the activities record to, the meter of the

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -178,9 +179,7 @@ func slackBody(m Message) any {
 func teamsBody(m Message) any {
 	block := func(text string, more map[string]any) map[string]any {
 		b := map[string]any{"type": "TextBlock", "text": text, "wrap": true}
-		for key, value := range more {
-			b[key] = value
-		}
+		maps.Copy(b, more)
 		return b
 	}
 	body := []any{block(m.Title(), map[string]any{"weight": "Bolder", "size": "Medium"})}

@@ -56,8 +56,7 @@ type Channel struct {
 	Connections []string
 }
 
-// Receives reports whether the channel receives an event of a connection.
-func (c Channel) Receives(event, connection string) bool {
+func (c Channel) receives(event, connection string) bool {
 	return slices.Contains(c.On, event) && (len(c.Connections) == 0 || slices.Contains(c.Connections, connection))
 }
 
@@ -146,24 +145,14 @@ func Open(channels map[string]Channel) (*Channels, error) {
 
 // For names the channels that receive an event of a connection, in order.
 func (c *Channels) For(event, connection string) []string {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
-		if c.channels[name].Receives(event, connection) {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(c.channels)), func(name string) bool {
+		return !c.channels[name].receives(event, connection)
+	})
 }
 
 // Events are the events of a connection that at least one channel receives.
 func (c *Channels) Events(connection string) []string {
-	var events []string
-	for _, event := range Events() {
-		if len(c.For(event, connection)) > 0 {
-			events = append(events, event)
-		}
-	}
-	return events
+	return slices.DeleteFunc(Events(), func(event string) bool { return len(c.For(event, connection)) == 0 })
 }
 
 // Deduplicates reports whether the receiver of a channel recognises a message that is delivered twice.

@@ -3,6 +3,7 @@ package notify
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -32,11 +33,5 @@ func secretParts(secret string) []string {
 		parts = append(parts, u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery, password, escaped)
 		parts = append(parts, strings.Split(u.Path, "/")...)
 	}
-	var long []string
-	for _, part := range parts {
-		if len(part) >= minSecret {
-			long = append(long, part)
-		}
-	}
-	return long
+	return slices.DeleteFunc(parts, func(part string) bool { return len(part) < minSecret })
 }
