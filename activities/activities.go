@@ -63,19 +63,16 @@ func New(
 		}
 		a.connections[name] = conn
 	}
-	known, err := calendar.Known(cfg.Calendars)
-	if err != nil {
+	var err error
+	if a.calendars, err = calendar.Known(cfg.Calendars); err != nil {
 		return nil, err
 	}
-	a.calendars = known
 	if a.channels, err = notify.Open(cfg.NotifyChannels()); err != nil {
 		return nil, err
 	}
-	opened, err := stores.Open(ctx, cfg.StoreSettings())
-	if err != nil {
+	if a.stores, err = stores.Open(ctx, cfg.StoreSettings()); err != nil {
 		return nil, err
 	}
-	a.stores = opened
 	return a, nil
 }
 

@@ -92,9 +92,7 @@ func (a *Activities) heartbeat(ctx context.Context, h SubmissionHeartbeat) error
 // heartbeatNotSent lets the next attempt submit. If it is lost, an operator has to check the outcome;
 // nothing is submitted twice.
 func (a *Activities) heartbeatNotSent(ctx context.Context) {
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatTimeout)
-	defer cancel()
-	_ = a.heartbeat(limited, SubmissionHeartbeat{Phase: PhaseNotSent})
+	_ = a.recordNow(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseNotSent})
 }
 
 func (a *Activities) keepHeartbeating(ctx context.Context) {

@@ -78,38 +78,30 @@ func fitting(problems []string) []string {
 
 // classifyCall classifies the error of a call that is safe to repeat.
 func classifyCall(ctx context.Context, err error) error {
-	return classify(err, true, retryAfter{limit: func(d time.Duration) time.Duration { return halfway(ctx, d) }})
+	return classify(err, true, func(requested time.Duration) time.Duration { return halfway(ctx, requested) })
 }
 
 // classifyPoll classifies the error of a status call: retried when the next poll is due, or when the
 // service asks for it, but once more before the timeout.
 func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err error) error {
-	return classify(err, true, retryAfter{
-		standard: a.nextPoll(ctx, since),
-		limit:    func(d time.Duration) time.Duration { return beforeTimeout(ctx, d) },
+	return classify(err, true, func(requested time.Duration) time.Duration {
+		if requested > 0 {
+			return beforeTimeout(ctx, requested)
+		}
+		return a.nextPoll(ctx, since)
 	})
 }
 
 // classifySubmission classifies the error of a call that must not be repeated unless it was certainly not
 // processed.
 func classifySubmission(ctx context.Context, err error) error {
-	return classify(err, false, retryAfter{limit: func(d time.Duration) time.Duration { return halfway(ctx, d) }})
+	return classify(err, false, func(requested time.Duration) time.Duration { return halfway(ctx, requested) })
 }
 
-// retryAfter decides on the delay before a retry.
-type retryAfter struct {
-	standard time.Duration // unless the other side requests one; 0: the retry policy's
-	limit    func(time.Duration) time.Duration
-}
-
-// delay caps a server-requested delay so that the retry fits before schedule-to-close; otherwise Temporal
-// fails the activity at once.
-func (r retryAfter) delay(requested time.Duration) time.Duration {
-	if requested > 0 {
-		return r.limit(requested)
-	}
-	return r.standard
-}
+// retryAfter returns the delay before a retry: 0 is the retry policy's. It caps what the other side requests, which
+// is 0 when it does not, so that the retry fits before schedule-to-close; otherwise Temporal fails the activity at
+// once.
+type retryAfter func(requested time.Duration) time.Duration
 
 func classify(err error, safeToRepeat bool, retry retryAfter) error {
 	var (
@@ -141,7 +133,7 @@ func classify(err error, safeToRepeat bool, retry retryAfter) error {
 	case safeToRepeat && errors.Is(err, fs.ErrPermission):
 		return final(err.Error()+"; give the worker's user access, then retry", Refused, nil, Refusal{Text: err.Error()})
 	case safeToRepeat:
-		options := temporal.ApplicationErrorOptions{NextRetryDelay: retry.standard}
+		options := temporal.ApplicationErrorOptions{NextRetryDelay: retry(0)}
 		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)
 	default:
 		return final(err.Error(), OutcomeUnknown, nil, Refusal{Text: err.Error()})
@@ -154,7 +146,7 @@ func classifyService(err error, e *pbsm.Error, safeToRepeat bool, retry retryAft
 		message := fmt.Sprintf("it is not known whether this was carried out: %v", err)
 		return temporal.NewNonRetryableApplicationError(message, OutcomeUnknown, nil, said)
 	}
-	return refusedOrUnavailable(err, said, e.Temporary, retry.delay(e.RetryAfter))
+	return refusedOrUnavailable(err, said, e.Temporary, retry(e.RetryAfter))
 }
 
 func classifyObjects(err error, e *parstore.Error, retry retryAfter) error {
@@ -162,7 +154,7 @@ func classifyObjects(err error, e *parstore.Error, retry retryAfter) error {
 	if e.Expired {
 		return temporal.NewNonRetryableApplicationError(err.Error(), PARExpired, nil, said)
 	}
-	return refusedOrUnavailable(err, said, e.Temporary, retry.delay(e.RetryAfter))
+	return refusedOrUnavailable(err, said, e.Temporary, retry(e.RetryAfter))
 }
 
 func refusedOrUnavailable(err error, said Refusal, temporary bool, delay time.Duration) error {

@@ -28,7 +28,7 @@ import (
 )
 
 func TestClassify_typeRetryAndDelay(t *testing.T) {
-	uncapped := retryAfter{limit: func(d time.Duration) time.Duration { return d }}
+	uncapped := func(requested time.Duration) time.Duration { return requested }
 	wrapped := func(e *pbsm.Error) error { return fmt.Errorf("trigger was not sent: %w", e) }
 	for _, c := range []struct {
 		name         string

@@ -77,22 +77,20 @@ const (
 // beat returns a function that sends a heartbeat at once. When the response says that the attempt has ended,
 // the SDK sends another one, so that it ends the context.
 func (a *Activities) beat(ctx context.Context) func(TransferProgress) error {
-	sdk := func(p TransferProgress) error {
+	return func(p TransferProgress) error {
+		if a.temporal != nil && a.recordNow(ctx, p) == nil {
+			return nil
+		}
 		activity.RecordHeartbeat(ctx, p)
 		return context.Cause(ctx)
 	}
-	if a.temporal == nil {
-		return sdk
-	}
-	token := activity.GetInfo(ctx).TaskToken
-	return func(p TransferProgress) error {
-		limited, cancel := context.WithTimeout(ctx, beatTimeout)
-		defer cancel()
-		if err := a.temporal.RecordActivityHeartbeat(limited, token, p); err != nil {
-			return sdk(p)
-		}
-		return nil
-	}
+}
+
+// recordNow returns once Temporal has confirmed the heartbeat.
+func (a *Activities) recordNow(ctx context.Context, heartbeat any) error {
+	limited, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	return a.temporal.RecordActivityHeartbeat(limited, activity.GetInfo(ctx).TaskToken, heartbeat)
 }
 
 // heartbeat is for a file that is only read. The SDK drops calls that follow each other closely.
@@ -196,9 +194,7 @@ func (a *Activities) confirmOwnership(ctx context.Context, t *transferAttempt) e
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	limited, cancel := context.WithTimeout(ctx, beatTimeout)
-	defer cancel()
-	err := a.temporal.RecordActivityHeartbeat(limited, activity.GetInfo(ctx).TaskToken, t.progress())
+	err := a.recordNow(ctx, t.progress())
 	if err == nil {
 		return nil
 	}
