@@ -48,18 +48,18 @@ func (f *Factory) LoadConfig() (*config.Config, error) {
 
 // PickConnection finds a connection by name; the name may be omitted when there is only one.
 func PickConnection(cfg *config.Config, name string) (string, config.Connection, error) {
-	known := slices.Sorted(maps.Keys(cfg.Connections))
-	if name == "" && len(known) == 1 {
-		name = known[0]
+	known := Names(cfg.Connections)
+	if name == "" && len(cfg.Connections) == 1 {
+		name = known
 	}
 	conn, ok := cfg.Connections[name]
 	switch {
 	case ok:
 		return name, conn, nil
 	case name == "":
-		return "", conn, Usage("--connection is missing; the configuration has %s", strings.Join(known, ", "))
+		return "", conn, Usage("--connection is missing; the configuration has %s", known)
 	}
-	return "", conn, Usage("connection %q is not in the configuration, which has %s", name, strings.Join(known, ", "))
+	return "", conn, Usage("connection %q is not in the configuration, which has %s", name, known)
 }
 
 // Names lists the keys of a map.

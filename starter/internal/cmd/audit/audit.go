@@ -23,10 +23,8 @@ func New(f *cli.Factory) *cobra.Command {
 	}, newVerify(f))
 }
 
-type options struct{ file, sha256 string }
-
 func newVerify(f *cli.Factory) *cobra.Command {
-	var o options
+	var sha256 string
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Check that an audit file is as it was written",
@@ -43,12 +41,9 @@ Exit codes:
   2  bad usage, or the file cannot be read`,
 		Example: `  starter audit verify reports/2026-10-31/audit.jsonl --sha256 5f70bf18...`,
 		Args:    cli.OneArg("file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.file = args[0]
-			return verify(f, o)
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return verify(f, args[0], sha256) },
 	}
-	cmd.Flags().StringVar(&o.sha256, "sha256", "", "the final `hash` that the file must have")
+	cmd.Flags().StringVar(&sha256, "sha256", "", "the final `hash` that the file must have")
 	return cmd
 }
 
@@ -61,25 +56,25 @@ type document struct {
 	Why  string `json:"why,omitempty"`
 }
 
-func verify(f *cli.Factory, o options) error {
-	file, err := os.Open(o.file)
+func verify(f *cli.Factory, path, sha256 string) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return cli.Usage("the audit file: %v", err)
 	}
 	defer file.Close()
 	found, err := audit.Verify(file)
 	if broken, ok := errors.AsType[*audit.Broken](err); ok {
-		return differs(broken.Error(), document{File: o.file, Line: broken.Line, Why: broken.Why})
+		return differs(broken.Error(), document{File: path, Line: broken.Line, Why: broken.Why})
 	}
 	switch {
 	case err != nil:
 		return cli.Usage("the audit file: %v", err)
-	case o.sha256 != "" && !strings.EqualFold(o.sha256, found.SHA256):
-		why := otherHash(found, o.sha256)
-		return differs(why, document{File: o.file, Report: found, Why: why})
+	case sha256 != "" && !strings.EqualFold(sha256, found.SHA256):
+		why := otherHash(found, sha256)
+		return differs(why, document{File: path, Report: found, Why: why})
 	}
-	return f.Show(document{File: o.file, Valid: true, Report: found}, fmt.Sprintf("%s: intact, %d lines, %s, final hash %s",
-		o.file, found.Lines, view.Plural(found.Closes, "close"), found.SHA256))
+	return f.Show(document{File: path, Valid: true, Report: found}, fmt.Sprintf("%s: intact, %d lines, %s, final hash %s",
+		path, found.Lines, view.Plural(found.Closes, "close"), found.SHA256))
 }
 
 func differs(why string, found document) error {

@@ -20,11 +20,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
-type options struct{ connection, saveCert string }
-
 // New makes the command.
 func New(f *cli.Factory) *cobra.Command {
-	var o options
+	var connection, saveCert string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything that a night needs, and say what to do",
@@ -43,20 +41,18 @@ Temporal cannot be reached and nothing else is wrong, else 1.`,
 		Example: `  starter doctor
   starter doctor --connection prod --save-cert outcert.pem`,
 		Args: cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := &doctor{Factory: f, saveCert: saveCert}
+			d.examine(cmd.Context(), connection)
+			if err := cmd.Context().Err(); err != nil {
+				return err // checks that were not made did not fail
+			}
+			return d.verdict()
+		},
 	}
-	cmd.Flags().StringVarP(&o.connection, "connection", "c", "", "the `connection` to check (default all of them)")
-	cmd.Flags().StringVar(&o.saveCert, "save-cert", "", "save the certificates of the service's host in this `file`, as PEM")
+	cmd.Flags().StringVarP(&connection, "connection", "c", "", "the `connection` to check (default all of them)")
+	cmd.Flags().StringVar(&saveCert, "save-cert", "", "save the certificates of the service's host in this `file`, as PEM")
 	return cmd
-}
-
-func run(ctx context.Context, f *cli.Factory, o options) error {
-	d := &doctor{Factory: f, saveCert: o.saveCert}
-	d.examine(ctx, o.connection)
-	if err := ctx.Err(); err != nil {
-		return err // checks that were not made did not fail
-	}
-	return d.verdict()
 }
 
 // finding is the outcome of a check.

@@ -10,8 +10,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
-type listOptions struct{ connection, stripe string }
-
 type listedFile struct {
 	ID         string `json:"file_id"`
 	Name       string `json:"name"`
@@ -20,7 +18,7 @@ type listedFile struct {
 }
 
 func newList(f *cli.Factory) *cobra.Command {
-	var o listOptions
+	var connection, stripe string
 	cmd := &cobra.Command{
 		Use:   "list --connection C",
 		Short: "List the files of the service",
@@ -28,28 +26,26 @@ func newList(f *cli.Factory) *cobra.Command {
 configuration here.`,
 		Example: `  starter file list --connection prod --config pbsm.yaml`,
 		Args:    cli.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return list(cmd.Context(), f, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			files, err := listFiles(cmd.Context(), f, connection, stripe)
+			if err != nil {
+				return err
+			}
+			return f.Show(map[string]any{"files": files}, table(files, f.Width())...)
+		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.connection, "connection", "c", "", "the `connection`, as the configuration here names it")
-	flags.StringVar(&o.stripe, "stripe", "default", "the `stripe` to list")
+	flags.StringVarP(&connection, "connection", "c", "", "the `connection`, as the configuration here names it")
+	flags.StringVar(&stripe, "stripe", "default", "the `stripe` to list")
 	return cmd
 }
 
-func list(ctx context.Context, f *cli.Factory, o listOptions) error {
-	files, err := listFiles(ctx, f, o)
-	if err != nil {
-		return err
-	}
-	return f.Show(map[string]any{"files": files}, table(files, f.Width())...)
-}
-
-func listFiles(ctx context.Context, f *cli.Factory, o listOptions) ([]listedFile, error) {
+func listFiles(ctx context.Context, f *cli.Factory, connection, stripe string) ([]listedFile, error) {
 	cfg, err := f.LoadConfig()
 	if err != nil {
 		return nil, err
 	}
-	name, conn, err := cli.PickConnection(cfg, o.connection)
+	name, conn, err := cli.PickConnection(cfg, connection)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +53,7 @@ func listFiles(ctx context.Context, f *cli.Factory, o listOptions) ([]listedFile
 	if err != nil {
 		return nil, cli.Usage("connection %s: %v", name, err)
 	}
-	listed, err := service.ListFiles(ctx, o.stripe)
+	listed, err := service.ListFiles(ctx, stripe)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

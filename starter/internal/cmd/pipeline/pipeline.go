@@ -25,10 +25,8 @@ func New(f *cli.Factory) *cobra.Command {
 	}, newCheck(f))
 }
 
-type options struct{ file, asOf, connection string }
-
 func newCheck(f *cli.Factory) *cobra.Command {
-	var o options
+	var asOf, connection string
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Report every problem of a definition, or show its plan",
@@ -37,32 +35,29 @@ what they need, and with --as-of their values for that date. Nothing is
 contacted.`,
 		Example: `  starter pipeline check nightly-close.yaml --as-of 2026-10-31`,
 		Args:    cli.OneArg("file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.file = args[0]
-			return check(f, o)
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return check(f, args[0], asOf, connection) },
 	}
-	cli.AsOfFlag(cmd.Flags(), &o.asOf)
-	cmd.Flags().StringVarP(&o.connection, "connection", "c", "", "the `connection` that templates see")
+	cli.AsOfFlag(cmd.Flags(), &asOf)
+	cmd.Flags().StringVarP(&connection, "connection", "c", "", "the `connection` that templates see")
 	return cmd
 }
 
-func check(f *cli.Factory, o options) error {
-	text, err := os.ReadFile(o.file)
+func check(f *cli.Factory, file, asOf, connection string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(text, o.asOf, o.connection)
+	p, err := parse(text, asOf, connection)
 	if err != nil {
 		problem := cli.AsProblem(err)
-		problem.Message = o.file + ": " + problem.Message
+		problem.Message = file + ": " + problem.Message
 		return problem
 	}
-	lines, err := planLines(p, o.asOf, f.Width())
+	lines, err := planLines(p, asOf, f.Width())
 	if err != nil {
 		return err
 	}
-	return f.Show(map[string]any{"valid": true, "as_of_date": o.asOf, "pipeline": p}, lines...)
+	return f.Show(map[string]any{"valid": true, "as_of_date": asOf, "pipeline": p}, lines...)
 }
 
 // planLines shows a pipeline: an overview, then the values of each step.
