@@ -64,7 +64,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 		return nil, err
 	}
 	var problems []string
-	switch problem, err := a.connectionHere(ctx, in.Connection); {
+	queue := ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, in.Connection)
+	switch problem, err := a.connectionProblem(ctx, in.Connection, queue); {
 	case err != nil:
 		return nil, err
 	case problem != "":

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 )
 
@@ -117,11 +116,6 @@ func (a *Activities) connectionProblem(ctx context.Context, name, queue string) 
 		return "", nil
 	}
 	return fmt.Sprintf("no worker has connection %q, nor had it in the last few minutes; this worker has %s", name, a.knownConnections()), nil
-}
-
-// connectionHere is the problem for an activity on the workers' own queue.
-func (a *Activities) connectionHere(ctx context.Context, name string) (string, error) {
-	return a.connectionProblem(ctx, name, ConnectionTaskQueue(activity.GetInfo(ctx).TaskQueue, name))
 }
 
 func (a *Activities) knownConnections() string {

@@ -8,7 +8,6 @@ import (
 
 // Entry records one request. It never holds a token, a password or a PAR's secret.
 type Entry struct {
-	Seq       int
 	Time      time.Time // real time of arrival
 	Call      string
 	Method    string
@@ -37,9 +36,8 @@ type journal struct {
 func (j *journal) add(e Entry) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e.Seq = len(j.entries) + 1
 	j.entries = append(j.entries, e)
-	return e.Seq - 1
+	return len(j.entries) - 1
 }
 
 func (j *journal) sent(index int, out int64) {

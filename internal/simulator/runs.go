@@ -110,7 +110,9 @@ func (r *run) advance(now time.Time) {
 		}
 		event()
 		r.startReady(at)
-		r.settle(at)
+		if r.ended.IsZero() && r.over() {
+			r.ended = at
+		}
 	}
 }
 
@@ -173,12 +175,6 @@ func (r *run) startReady(at time.Time) {
 				t.ends = at.Add(t.Duration)
 			}
 		}
-	}
-}
-
-func (r *run) settle(at time.Time) {
-	if r.ended.IsZero() && r.over() {
-		r.ended = at
 	}
 }
 
