@@ -111,7 +111,7 @@ func TestProcess_ready(t *testing.T) {
 	p, ended := newProcesses(t)
 	var ready struct{ Address string }
 	one := script(t, p, `echo trouble >&2; printf '{"address":"here"}\nmore\n'; exec sleep 60`)
-	require.NoError(t, one.ready(context.Background(), time.Minute, &ready))
+	require.NoError(t, one.ready(context.Background(), &ready))
 	assert.Equal(t, "here", ready.Address)
 	p.stop()
 	<-one.done
@@ -128,7 +128,7 @@ func TestProcess_ready(t *testing.T) {
 func TestProcesses_noticeAnUnexpectedEnd(t *testing.T) {
 	p, ended := newProcesses(t)
 	one := script(t, p, `echo "cannot listen" >&2; exit 3`)
-	err := one.ready(context.Background(), time.Minute, &struct{}{})
+	err := one.ready(context.Background(), &struct{}{})
 	assert.ErrorContains(t, err, "cannot listen")
 	assert.ErrorContains(t, <-ended, "exit status 3")
 }
@@ -137,7 +137,7 @@ func TestReady_endsWithItsContext(t *testing.T) {
 	p, _ := newProcesses(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	assert.ErrorIs(t, script(t, p, "exec sleep 60").ready(ctx, time.Minute, &struct{}{}), context.Canceled)
+	assert.ErrorIs(t, script(t, p, "exec sleep 60").ready(ctx, &struct{}{}), context.Canceled)
 }
 
 func TestTails_areShort(t *testing.T) {

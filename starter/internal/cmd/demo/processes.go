@@ -78,7 +78,7 @@ func (p *processes) start(path string, env []string, args ...string) (*process, 
 }
 
 // ready decodes the line of JSON that a program prints when it is ready.
-func (one *process) ready(ctx context.Context, within time.Duration, into any) error {
+func (one *process) ready(ctx context.Context, into any) error {
 	select {
 	case line := <-one.first:
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -90,8 +90,8 @@ func (one *process) ready(ctx context.Context, within time.Duration, into any) e
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(within):
-		return fmt.Errorf("%s was not ready within %s:\n%s", one.name, within, tail(one.log, 10))
+	case <-time.After(readyTimeout):
+		return fmt.Errorf("%s was not ready within %s:\n%s", one.name, readyTimeout, tail(one.log, 10))
 	}
 }
 

@@ -41,7 +41,7 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	var service struct {
 		BaseURL string `json:"base_url"`
 	}
-	err = errors.Join(server.ready(ctx, readyTimeout, &temporal), simulator.ready(ctx, readyTimeout, &service))
+	err = errors.Join(server.ready(ctx, &temporal), simulator.ready(ctx, &service))
 	if err != nil {
 		return err
 	}
