@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,31 +25,70 @@ import (
 // AwaitWorkflowInput names a workflow that was started elsewhere.
 type AwaitWorkflowInput struct {
 	WorkflowID string `json:"workflow_id"`
+	// StatusQuery is the query for its status.
+	StatusQuery string `json:"status_query"`
+	// Known is the part of its status that the close shows already.
+	Known AwaitedStatus `json:"known"`
 	Poll
 }
 
-// AwaitWorkflow returns the result of a workflow once it has ended. Temporal lets a workflow await only
-// its own children, but the workflow of a batch or close may have been started elsewhere.
-func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (json.RawMessage, error) {
+// AwaitedStatus is the part of a workflow's status that is shown where it is awaited.
+type AwaitedStatus struct {
+	State    string          `json:"state"`
+	Question json.RawMessage `json:"question,omitempty"`
+}
+
+// AwaitedWorkflow is the end of a workflow, or a change of its status.
+type AwaitedWorkflow struct {
+	// Result is empty while the workflow runs.
+	Result json.RawMessage `json:"result,omitempty"`
+	// Status is its whole status, if that has changed.
+	Status json.RawMessage `json:"status,omitempty"`
+}
+
+// AwaitWorkflow returns the result of a workflow once it has ended, or its status when its state or its question
+// has changed. Temporal lets a workflow await only its own children, but the workflow of a batch or close may have
+// been started elsewhere.
+func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (AwaitedWorkflow, error) {
 	described, err := a.temporal.DescribeWorkflowExecution(ctx, in.WorkflowID, "")
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone):
 		message := in.WorkflowID + " was deleted from Temporal while its result was awaited: check on the service whether its run succeeded before you start it again"
-		return nil, temporal.NewNonRetryableApplicationError(message, Refused, err)
+		return AwaitedWorkflow{}, temporal.NewNonRetryableApplicationError(message, Refused, err)
 	case err != nil:
-		return nil, a.classifyPoll(ctx, in.Since, err)
+		return AwaitedWorkflow{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return nil, a.stillWaiting(ctx, in.Since, "%s was started elsewhere and is still running", in.WorkflowID)
+		if changed := a.changedStatus(ctx, in); changed != nil {
+			return AwaitedWorkflow{Status: changed}, nil
+		}
+		return AwaitedWorkflow{}, a.stillWaiting(ctx, in.Since, "%s was started elsewhere and is still running", in.WorkflowID)
 	}
 	var result json.RawMessage
 	err = a.temporal.GetWorkflow(ctx, in.WorkflowID, "").Get(ctx, &result)
 	var ended *temporal.WorkflowExecutionError
 	if errors.As(err, &ended) {
-		return nil, relay(in.WorkflowID, ended)
+		return AwaitedWorkflow{}, relay(in.WorkflowID, ended)
 	}
-	return result, a.classifyPoll(ctx, in.Since, err)
+	return AwaitedWorkflow{Result: result}, a.classifyPoll(ctx, in.Since, err)
+}
+
+// changedStatus is the status of a workflow if it has changed, and if a worker answers: what is not known now
+// shows at the next poll.
+func (a *Activities) changedStatus(ctx context.Context, in AwaitWorkflowInput) json.RawMessage {
+	var (
+		text json.RawMessage
+		now  AwaitedStatus
+	)
+	answer, err := a.temporal.QueryWorkflow(ctx, in.WorkflowID, "", in.StatusQuery)
+	if err != nil || answer.Get(&text) != nil || json.Unmarshal(text, &now) != nil {
+		return nil
+	}
+	if now.State == in.Known.State && bytes.Equal(now.Question, in.Known.Question) {
+		return nil
+	}
+	return text
 }
 
 // relay keeps the type and the details with which a workflow failed. For one that was cancelled it refers
@@ -66,13 +106,17 @@ func relay(id string, ended *temporal.WorkflowExecutionError) error {
 	return temporal.NewNonRetryableApplicationError(ended.Error(), Refused, ended)
 }
 
-func rawDetails(failed *temporal.ApplicationError) json.RawMessage {
+// rawDetails are the details of an error, nil if it has none.
+func rawDetails(err interface{ Details(...any) error }) json.RawMessage {
 	var details json.RawMessage
-	if failed.Details(&details) != nil {
+	if err.Details(&details) != nil {
 		return nil
 	}
 	return details
 }
+
+// ResultQuery is the query that answers with the result of a close or a batch so far.
+const ResultQuery = "result"
 
 // EarlierSubmissionInput names a batch by its workflow id, and the search attribute with its run id.
 type EarlierSubmissionInput struct {
@@ -89,18 +133,39 @@ type EarlierSubmission struct {
 	RunID string `json:"run_id,omitempty"`
 	// Status is Temporal's name for how that start ended.
 	Status string `json:"status,omitempty"`
+	// Result is the workflow's, also if it failed or was terminated. It is empty if it could not be read.
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Completed reports whether the workflow of that start succeeded.
+func (s EarlierSubmission) Completed() bool {
+	return s.Status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED.String()
 }
 
 // EarlierSubmission finds the latest earlier start of the same batch that submitted anything, whether it
-// ended, was terminated or timed out. A start that submitted nothing is skipped. Temporal's list of
-// workflows lags behind: each start in it is described again, and as long as the list does not show
-// this start, it may lack others too.
+// ended, was terminated or timed out. A start that submitted nothing is skipped.
 func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmissionInput) (EarlierSubmission, error) {
-	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: fmt.Sprintf("WorkflowId = '%s'", in.WorkflowID),
-	})
+	starts, err := a.earlierStarts(ctx, in.WorkflowID)
 	if err != nil {
 		return EarlierSubmission{}, err
+	}
+	for _, start := range starts {
+		found, err := a.describeSubmission(ctx, start, in.RunIDAttribute)
+		if err != nil || found.RunID != "" {
+			return found, err
+		}
+	}
+	return EarlierSubmission{}, nil
+}
+
+// earlierStarts are the earlier starts of the workflow that executes the activity, latest first. Temporal's list
+// of workflows lags behind: as long as it does not show this start, it may lack others too.
+func (a *Activities) earlierStarts(ctx context.Context, id string) ([]*commonpb.WorkflowExecution, error) {
+	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: fmt.Sprintf("WorkflowId = '%s'", id),
+	})
+	if err != nil {
+		return nil, err
 	}
 	starts := listed.GetExecutions()
 	slices.SortFunc(starts, func(a, b *workflowpb.WorkflowExecutionInfo) int { // latest first
@@ -110,21 +175,20 @@ func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmission
 		return e.GetExecution().GetRunId() == activity.GetInfo(ctx).WorkflowExecution.RunID
 	})
 	if own < 0 {
-		return EarlierSubmission{}, temporal.NewApplicationErrorWithOptions("Temporal's list of workflows does not show this start yet", Unavailable,
+		return nil, temporal.NewApplicationErrorWithOptions("Temporal's list of workflows does not show this start yet", Unavailable,
 			temporal.ApplicationErrorOptions{NextRetryDelay: listLag, Category: temporal.ApplicationErrorCategoryBenign})
 	}
+	var earlier []*commonpb.WorkflowExecution
 	for _, start := range starts[own+1:] {
-		found, err := a.describeSubmission(ctx, start.GetExecution(), in.RunIDAttribute)
-		if err != nil || found.RunID != "" {
-			return found, err
-		}
+		earlier = append(earlier, start.GetExecution())
 	}
-	return EarlierSubmission{}, nil
+	return earlier, nil
 }
 
 // listLag is roughly how far the list of workflows lags behind.
 const listLag = 250 * time.Millisecond
 
+// describeSubmission describes a start again, because the list may be behind.
 func (a *Activities) describeSubmission(ctx context.Context, start *commonpb.WorkflowExecution, attribute string) (EarlierSubmission, error) {
 	described, err := a.temporal.DescribeWorkflowExecution(ctx, start.GetWorkflowId(), start.GetRunId())
 	if err != nil {
@@ -135,7 +199,71 @@ func (a *Activities) describeSubmission(ctx context.Context, start *commonpb.Wor
 	if value, ok := info.GetSearchAttributes().GetIndexedFields()[attribute]; ok {
 		err = converter.GetDefaultDataConverter().FromPayload(value, &found.RunID)
 	}
+	if err == nil && found.RunID != "" {
+		found.Result, err = a.resultOf(ctx, start)
+	}
 	return found, err
+}
+
+// EarlierCloseInput names a close by its workflow id.
+type EarlierCloseInput struct {
+	WorkflowID string `json:"workflow_id"`
+}
+
+// EarlierClose is what the latest earlier start of a close that began any step came to. It is empty when there was
+// none.
+type EarlierClose struct {
+	WorkflowRunID string `json:"workflow_run_id,omitempty"`
+	// Result is the workflow's, also if it failed or was terminated.
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// EarlierClose finds the latest earlier start of the same close that began any step.
+func (a *Activities) EarlierClose(ctx context.Context, in EarlierCloseInput) (EarlierClose, error) {
+	starts, err := a.earlierStarts(ctx, in.WorkflowID)
+	if err != nil {
+		return EarlierClose{}, err
+	}
+	for _, start := range starts {
+		result, err := a.resultOf(ctx, start)
+		if err != nil {
+			return EarlierClose{}, err
+		}
+		var some struct{ Steps []json.RawMessage }
+		if json.Unmarshal(result, &some) == nil && len(some.Steps) > 0 {
+			return EarlierClose{WorkflowRunID: start.GetRunId(), Result: result}, nil
+		}
+	}
+	return EarlierClose{}, nil
+}
+
+// resultOf is the result of a workflow that has ended: what it returned, the details with which it failed or was
+// cancelled, or the answer to ResultQuery of one that was terminated. It is empty if a worker can answer neither.
+func (a *Activities) resultOf(ctx context.Context, start *commonpb.WorkflowExecution) (json.RawMessage, error) {
+	var result json.RawMessage
+	err := a.temporal.GetWorkflow(ctx, start.GetWorkflowId(), start.GetRunId()).Get(ctx, &result)
+	var (
+		ended     *temporal.WorkflowExecutionError
+		failed    *temporal.ApplicationError
+		cancelled *temporal.CanceledError
+		unable    *serviceerror.QueryFailed
+	)
+	switch {
+	case err == nil || !errors.As(err, &ended):
+		return result, err
+	case errors.As(ended, &failed):
+		return rawDetails(failed), nil
+	case errors.As(ended, &cancelled):
+		return rawDetails(cancelled), nil
+	}
+	answer, err := a.temporal.QueryWorkflow(ctx, start.GetWorkflowId(), start.GetRunId(), ResultQuery)
+	if errors.As(err, &unable) {
+		return nil, nil
+	}
+	if err == nil {
+		err = answer.Get(&result)
+	}
+	return result, err
 }
 
 // SendCommandInput sends a command to the workflow of a step.

@@ -61,7 +61,8 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 			fmt.Sprintf("an earlier start of this batch ended (%s) while the outcome of its submission was unknown", earlier.Status))
 		return b.resolveOutcome(ctx, b.trigger(), cause)
 	case runID != "":
-		return b.adoptEarlierRun(ctx, runID)
+		earlier.RunID = runID
+		return b.continueEarlier(ctx, earlier)
 	}
 	return b.trigger(), nil
 }
@@ -98,22 +99,6 @@ func (b *batchRun) isOngoing(ctx workflow.Context, runID string) bool {
 	b.result.RunID = runID
 	status, err := b.pollOnce(ctx, b.in.Deadline)
 	return err == nil && !pbsm.StatusCode(status.Code).Terminal()
-}
-
-// adoptEarlierRun adopts the run of an earlier start if it is still going, or has succeeded meanwhile.
-// Otherwise the batch is triggered.
-func (b *batchRun) adoptEarlierRun(ctx workflow.Context, runID string) (*submission, error) {
-	b.result.RunID = runID
-	status, err := b.pollOnce(ctx, b.in.Deadline)
-	code := pbsm.StatusCode(status.Code)
-	switch {
-	case err != nil && refusalCode(err) != string(pbsm.CodeNoObject):
-		return nil, b.statusUnavailable(ctx, err)
-	case err == nil && (!code.Terminal() || code == pbsm.CodeSuccess && b.in.Again == ""):
-		return nil, b.adopt(ctx, runID, "adopted from an earlier start")
-	}
-	b.result.RunID = ""
-	return b.trigger(), nil
 }
 
 // submit makes a submission. It returns an empty refusal once there is a run to poll, or else why the

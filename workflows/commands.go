@@ -24,6 +24,8 @@ const (
 	Retry          = "retry"
 	Skip           = "skip"
 	GiveUp         = "give_up"
+	Again          = "again"
+	Keep           = "keep"
 )
 
 // Command is the input of every signal and update: who sends it, why, and for which step.
@@ -139,6 +141,8 @@ func Choices() []ChoiceSpec {
 		{NothingStarted, "no run exists on the service's screens: submit again"},
 		{Retry, "poll again, or do the failed step again"},
 		{Skip, "continue without the failed step"},
+		{Again, "submit the batch again, on what is there now"},
+		{Keep, "keep the earlier result, although it was based on something else"},
 		{GiveUp, "end as failed"},
 	}
 }

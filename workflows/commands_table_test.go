@@ -35,6 +35,11 @@ var situations = []struct {
 	{name: "waiting after an interrupt (-2), by anybody", service: fakeService{ends: []stretch{{"-2", time.Minute}, {"0", time.Minute}}}, input: func(in *RunBatchInput) { in.Restarts = 1 }},
 	{name: "waiting after an abort (3)", service: fakeService{ends: []stretch{{"3", time.Minute}, {"0", time.Minute}}}},
 	{name: "waiting: the outcome of a submission is unknown", service: fakeService{triggers: []func() (activities.Run, error){outcomeUnknown, accepted}, ends: []stretch{{"0", time.Minute}}}},
+	{name: "waiting: an earlier run succeeded, based on something else", service: fakeService{earlier: activities.EarlierSubmission{
+		RunID: runID, Status: "Completed", Result: earlierSuccess(map[string]string{"$RUNSK$": "2"}),
+	}, ends: []stretch{{"0", time.Minute}}}},
+	{name: "waiting: an earlier run is going on, based on something else", service: fakeService{
+		earlier: activities.EarlierSubmission{RunID: runID, Status: "Terminated"}, ends: []stretch{{"0", 8 * time.Hour}}}},
 	{name: "waiting: the service does not know the run (-3)", service: fakeService{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", time.Minute}}}},
 }
 
@@ -46,7 +51,7 @@ var allCommands = []struct {
 	name, choice string
 }{
 	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ApproveCommand, ""},
-	{DecideCommand, Adopt}, {DecideCommand, NothingStarted}, {DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, GiveUp},
+	{DecideCommand, Adopt}, {DecideCommand, NothingStarted}, {DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, Again}, {DecideCommand, Keep}, {DecideCommand, GiveUp},
 }
 
 // The test sends each command in each state of a run, and compares the result with the table in docs/commands.md.

@@ -19,6 +19,8 @@ const (
 	BatchFailed = "BatchFailed"
 	// GivenUp: an operator ended it as failed. Details of a batch: RunBatchResult.
 	GivenUp = "GivenUp"
+	// OtherBasis: a batch with the same id is running, but for something else.
+	OtherBasis = "OtherBasis"
 	// DeadlinePassed: the deadline passed; the run may still be going. Details of a batch: RunBatchResult.
 	DeadlinePassed = "DeadlinePassed"
 	// VerificationFailed: a file does not hold what is expected. The message has both figures.

@@ -3,6 +3,8 @@ package workflows
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
 // TaskQueue is the queue that a worker polls unless its configuration names another.
@@ -56,6 +58,9 @@ type RunBatchInput struct {
 	RunID string `json:"run_id,omitempty"`
 	// Again is the reason to run a batch that already succeeded for this date.
 	Again string `json:"again,omitempty"`
+	// Needs are the results that the batch is based on. A close names those of its steps; a batch that succeeded
+	// with other ones is not taken over without the operator.
+	Needs []basis.Need `json:"needs,omitempty"`
 	// StartedBy is the operator or system that starts it.
 	StartedBy string `json:"started_by,omitempty"`
 

@@ -87,7 +87,9 @@ func TestMetrics_reasonOfAFailedClose(t *testing.T) {
 			return RunBatchResult{}, failure(kind, "it failed")
 		}
 	}
-	decides := func(choice string) []Command { return []Command{{By: "ann", Why: "checked", Step: "c", Choice: choice}} }
+	decides := func(choice string) []Command {
+		return []Command{{By: "ann", Why: "checked", Step: "c", Choice: choice}}
+	}
 	for _, c := range []struct {
 		name     string
 		plan     activities.Plan

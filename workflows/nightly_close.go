@@ -32,6 +32,9 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err != nil {
 		return NightlyCloseResult{}, err
 	}
+	if err := c.lookUpEarlier(ctx); err != nil && ctx.Err() == nil {
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
+	}
 	if err := c.runSteps(ctx); err != nil {
 		return NightlyCloseResult{}, err
 	}
@@ -73,7 +76,14 @@ func (in NightlyCloseInput) delegate(ctx workflow.Context, pipeline, id string) 
 	if err != nil {
 		return result, err
 	}
-	err = runOrAttach(ctx, id, closeReusePolicy, noDeadline, pipeline+" for "+in.AsOfDate, NightlyClose, in, &result)
+	err = runOrAttach(ctx, childRun{
+		id:       id,
+		workflow: NightlyClose,
+		input:    in,
+		result:   &result,
+		summary:  pipeline + " for " + in.AsOfDate,
+		once:     true,
+	})
 	ended(err)
 	return result, err
 }
@@ -86,11 +96,12 @@ type closeRun struct {
 	commands *commandInbox
 	steps    []*step
 	audit    closeAudit
+	earlier  map[string]StepResult // those of an earlier start, by step
 }
 
 func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (*closeRun, error) {
 	c := &closeRun{in: in, plan: plan}
-	initial := Status{Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: plan.Name}
+	initial := Status{Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: plan.Name, StartedBy: in.StartedBy}
 	byID := map[string]*step{}
 	for i, p := range plan.Steps {
 		s := newStep(c, i, p)
@@ -115,6 +126,10 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		return nil, err
 	}
 	c.reporter.notifyOn(plan.NotifyOn, false)
+	err = workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (NightlyCloseResult, error) { return c.result().fitting(), nil })
+	if err != nil {
+		return nil, err
+	}
 	c.commands, err = openCommandInbox(ctx, c.reporter, c.applies)
 	return c, err
 }
@@ -152,19 +167,28 @@ func (c *closeRun) end(ctx workflow.Context) (NightlyCloseResult, error) {
 	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", c.plan.Name, c.in.AsOfDate, summary), result)
 }
 
-// sumUp publishes how the close ended.
-func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
+// result is what the close has come to so far.
+func (c *closeRun) result() NightlyCloseResult {
+	status := c.reporter.status()
 	result := NightlyCloseResult{
 		Connection: c.in.Connection,
 		Pipeline:   c.plan.Name,
 		AsOfDate:   c.in.AsOfDate,
-		State:      Succeeded,
-		StartedAt:  c.reporter.status().StartedAt,
-		EndedAt:    workflow.Now(ctx),
+		State:      status.State,
+		StartedAt:  status.StartedAt,
 	}
-	var failed []string
 	for _, s := range c.steps {
 		result.Steps = append(result.Steps, s.result)
+	}
+	return result
+}
+
+// sumUp publishes how the close ended.
+func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
+	result := c.result()
+	result.State, result.EndedAt = Succeeded, workflow.Now(ctx)
+	var failed []string
+	for _, s := range c.steps {
 		if !s.passed() {
 			failed = append(failed, s.Step.ID+" "+string(s.result.State))
 		}

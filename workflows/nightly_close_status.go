@@ -14,6 +14,11 @@ var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }
 
+func (c *closeRun) earlierResult(id string) (StepResult, bool) {
+	earlier, ok := c.earlier[id]
+	return earlier, ok
+}
+
 // publish publishes a step's status, and the close's with it.
 func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 	err := c.reporter.update(ctx, func(status *snapshot) {

@@ -31,13 +31,25 @@ type fakeSteps struct {
 	uploads int // that fail before one succeeds
 	batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
 	batches []RunBatchInput
-	running int // uploads at the same time, at most
+	running int             // uploads at the same time, at most
+	sha256  string          // of every file
+	sent    []string        // the files that were uploaded
+	earlier json.RawMessage // the result of an earlier start
 }
 
 func (f *fakeSteps) register() {
 	f.env.RegisterActivityWithOptions(func(context.Context, activities.PreparePipelineInput) (*activities.Plan, error) {
 		return &f.plan, nil
 	}, activityName("PreparePipeline"))
+	f.env.RegisterActivityWithOptions(func(context.Context, activities.EarlierCloseInput) (activities.EarlierClose, error) {
+		return activities.EarlierClose{Result: f.earlier}, nil
+	}, activityName("EarlierClose"))
+	f.env.RegisterActivityWithOptions(func(_ context.Context, in activities.SourceChangeInput) (string, error) {
+		if in.SHA256 == f.sha256 {
+			return "", nil
+		}
+		return in.File + " has other bytes", nil
+	}, activityName("SourceChange"))
 	at := 0
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 		at++
@@ -48,7 +60,8 @@ func (f *fakeSteps) register() {
 			f.uploads--
 			return FileResult{}, failure(activities.FileMissing, in.File+" is not in its store")
 		}
-		return FileResult{File: in.File, FileID: "7", Rows: 3, EndedAt: workflow.Now(ctx)}, err
+		f.sent = append(f.sent, in.File)
+		return FileResult{File: in.File, FileID: "7", Rows: 3, SHA256: f.sha256, EndedAt: workflow.Now(ctx)}, err
 	}, workflow.RegisterOptions{Name: UploadFileType})
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		f.batches = append(f.batches, in)
@@ -296,8 +309,8 @@ func TestNightlyClose_attachesToARunningBatch(t *testing.T) {
 		return RunBatchResult{}, nil
 	}}
 	fake.register()
-	fake.env.RegisterActivityWithOptions(func(_ context.Context, in activities.AwaitWorkflowInput) (json.RawMessage, error) {
-		return json.RawMessage(`{"run_id": "c_1", "state": "succeeded", "workflow_id": "` + in.WorkflowID + `"}`), nil
+	fake.env.RegisterActivityWithOptions(func(_ context.Context, in activities.AwaitWorkflowInput) (activities.AwaitedWorkflow, error) {
+		return activities.AwaitedWorkflow{Result: ofBatchStep("c", `"run_id": "c_1", "state": "succeeded", "workflow_id": "`+in.WorkflowID+`"`)}, nil
 	}, activityName("AwaitWorkflow"))
 	fake.env.OnWorkflow(RunBatchType, mock.Anything, mock.Anything).Return(RunBatchResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{})
 	fake.execute("alice")
@@ -308,17 +321,26 @@ func TestNightlyClose_attachesToARunningBatch(t *testing.T) {
 	require.Equal(t, "batch/prod/c/2026-10-31", result.Steps[0].Batch.WorkflowID)
 }
 
+// ofBatchStep is the result or the status of the batch of a step, with its basis.
+func ofBatchStep(id, fields string) json.RawMessage {
+	text, err := json.Marshal(RunBatchInput{Connection: "prod", Code: id, AsOfDate: "2026-10-31"}.basis())
+	if err != nil {
+		panic(err)
+	}
+	return json.RawMessage(`{"basis": ` + string(text) + `, ` + fields + `}`)
+}
+
 // A batch that was started elsewhere may have no deadline; the step has one.
 func TestNightlyClose_deadlineOfAStepAttachedToABatch(t *testing.T) {
 	step := batchStep("c")
 	step.Deadline = start.Add(2 * time.Hour)
 	fake := fakeSteps{env: newEnv(t), plan: plan(step)}
 	fake.register()
-	fake.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (json.RawMessage, error) {
+	fake.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (activities.AwaitedWorkflow, error) {
 		if fake.env.Now().After(start.Add(5 * time.Hour)) {
-			return json.RawMessage(`{"state": "succeeded"}`), nil
+			return activities.AwaitedWorkflow{Result: ofBatchStep("c", `"state": "succeeded"`)}, nil
 		}
-		return nil, temporal.NewApplicationErrorWithOptions("still running", activities.StillWaiting, temporal.ApplicationErrorOptions{
+		return activities.AwaitedWorkflow{}, temporal.NewApplicationErrorWithOptions("still running", activities.StillWaiting, temporal.ApplicationErrorOptions{
 			NextRetryDelay: time.Hour, Category: temporal.ApplicationErrorCategoryBenign,
 		})
 	}, activityName("AwaitWorkflow"))

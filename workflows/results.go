@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
 // Task is a task of a batch with the service's code (chapter 10, table 10-1) and text.
@@ -39,6 +41,10 @@ type RunBatchResult struct {
 	Reruns      int         `json:"reruns,omitempty"`
 	TriggeredAt time.Time   `json:"triggered_at,omitzero"`
 	EndedAt     time.Time   `json:"ended_at,omitzero"`
+	// Basis is what was submitted, and the results of other steps that it was based on.
+	Basis basis.Basis `json:"basis,omitzero"`
+	// KeptFrom is when the run ended, if an earlier start of the batch submitted it.
+	KeptFrom time.Time `json:"kept_from,omitzero"`
 	// Log is what happened and who commanded it, oldest first.
 	Log []LogEntry `json:"log,omitempty"`
 }
@@ -103,18 +109,26 @@ type MigrateResult struct {
 
 // StepResult is how a step of a close ended; one of the pointers is set when it succeeded.
 type StepResult struct {
-	ID         string                `json:"id"`
-	Kind       string                `json:"kind"`
-	State      State                 `json:"state"`
-	WorkflowID string                `json:"workflow_id,omitempty"`
-	Error      string                `json:"error,omitempty"`
-	StartedAt  time.Time             `json:"started_at,omitzero"`
-	EndedAt    time.Time             `json:"ended_at,omitzero"`
-	Batch      *RunBatchResult       `json:"batch,omitempty"`
-	Upload     *FileResult           `json:"upload,omitempty"`
-	Download   *FileResult           `json:"download,omitempty"`
-	Report     *GenerateReportResult `json:"report,omitempty"`
-	Migration  *MigrateResult        `json:"migration,omitempty"`
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	State      State     `json:"state"`
+	WorkflowID string    `json:"workflow_id,omitempty"`
+	Error      string    `json:"error,omitempty"`
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+	// Result identifies what a step that succeeded came to: the SHA-256 of a file, a run, an approval.
+	Result string `json:"result,omitempty"`
+	// Basis is what the step did, and the results that it was based on. A later start of the close keeps the
+	// step as long as that holds.
+	Basis basis.Basis `json:"basis,omitzero"`
+	// KeptFrom is when the step ended, if that was in an earlier start of the close.
+	KeptFrom  time.Time             `json:"kept_from,omitzero"`
+	Approval  *LogEntry             `json:"approval,omitempty"`
+	Batch     *RunBatchResult       `json:"batch,omitempty"`
+	Upload    *FileResult           `json:"upload,omitempty"`
+	Download  *FileResult           `json:"download,omitempty"`
+	Report    *GenerateReportResult `json:"report,omitempty"`
+	Migration *MigrateResult        `json:"migration,omitempty"`
 }
 
 // NightlyCloseResult says how a close ended. Beyond 1 MB it omits the tasks, members and logs of its

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
@@ -44,6 +45,7 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 // batchRun is the state of RunBatch.
 type batchRun struct {
 	in       RunBatchInput
+	basis    basis.Basis
 	reporter *statusReporter
 	caller   caller
 	commands *commandInbox
@@ -56,21 +58,29 @@ type batchRun struct {
 }
 
 func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
-	b := &batchRun{in: in, result: RunBatchResult{
+	b := &batchRun{in: in, basis: in.basis()}
+	b.result = RunBatchResult{
 		WorkflowID: in.WorkflowID(),
 		Connection: in.Connection,
 		Code:       in.Code,
 		Group:      in.Group,
 		AsOfDate:   in.AsOfDate,
-	}}
+		Basis:      b.basis,
+	}
 	var err error
 	b.reporter, err = newStatusReporter(ctx, Status{
 		Connection: in.Connection,
 		AsOfDate:   in.AsOfDate,
 		Subject:    in.Code,
+		StartedBy:  in.StartedBy,
+		Basis:      b.basis,
 		State:      Pending,
 		Summary:    "about to be triggered",
 	}, in.Deadline)
+	if err != nil {
+		return nil, err
+	}
+	err = workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (RunBatchResult, error) { return b.result, nil })
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +253,10 @@ func (e *batchEnd) Error() string { return e.summary }
 // success even if the workflow was cancelled meanwhile.
 func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	b.choices = nil
-	b.result.State, b.result.EndedAt = e.state, workflow.Now(ctx)
+	b.result.State = e.state
+	if b.result.KeptFrom.IsZero() {
+		b.result.EndedAt = workflow.Now(ctx)
+	}
 	b.reporter.log(ctx, LogEntry{What: e.summary})
 	b.result.Log = b.reporter.status().Log
 	err := b.reporter.update(ctx, func(s *snapshot) {

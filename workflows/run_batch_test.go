@@ -3,6 +3,7 @@ package workflows
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -56,6 +57,15 @@ func (s *fakeService) register() {
 }
 
 const runID = "ALLOC_2026-10-31_1_1"
+
+// earlierResult is the result so far of an earlier start that was terminated.
+var earlierResult = func() json.RawMessage {
+	text, err := json.Marshal(RunBatchResult{RunID: runID, Basis: input.basis()})
+	if err != nil {
+		panic(err)
+	}
+	return text
+}()
 
 func accepted() (activities.Run, error) { return activities.Run{RunID: runID}, nil }
 
@@ -342,7 +352,7 @@ func TestRunBatch(t *testing.T) {
 		},
 		{
 			name:    "an earlier start has a run that is still going",
-			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID}, ends: []stretch{{"0", time.Hour}}},
+			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID, Result: earlierResult}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},
@@ -362,7 +372,7 @@ func TestRunBatch(t *testing.T) {
 		},
 		{
 			name:    "an earlier start has a restart of unknown outcome that took effect",
-			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID + "?"}, ends: []stretch{{"0", time.Hour}}},
+			service: fakeService{earlier: activities.EarlierSubmission{RunID: runID + "?", Result: earlierResult}, ends: []stretch{{"0", time.Hour}}},
 			state:   Succeeded,
 			calls:   map[string]int{},
 		},

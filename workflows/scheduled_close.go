@@ -129,7 +129,14 @@ func (r ScheduledCloseResult) runClose(
 ) (ScheduledCloseResult, error) {
 	r.Close = &NightlyCloseResult{}
 	closeInput := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
-	err := runOrAttach(ctx, r.WorkflowID, closeReusePolicy, noDeadline, in.Pipeline+" for "+r.AsOfDate, NightlyClose, closeInput, r.Close)
+	err := runOrAttach(ctx, childRun{
+		id:       r.WorkflowID,
+		workflow: NightlyClose,
+		input:    closeInput,
+		result:   r.Close,
+		summary:  in.Pipeline + " for " + r.AsOfDate,
+		once:     true,
+	})
 	r.State, r.Summary = Succeeded, fmt.Sprintf("night of %s, as of %s: done by workflow %s", weekday(r.Night), r.AsOfDate, r.WorkflowID)
 	switch {
 	case err != nil && ctx.Err() != nil:

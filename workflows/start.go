@@ -29,19 +29,8 @@ type startSpec struct {
 	reuse        enumspb.WorkflowIdReusePolicy
 }
 
-// once starts a workflow again only when the one before did not succeed.
-const once = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
-
 // closeReusePolicy keeps a close that succeeded from running again.
-const closeReusePolicy = once
-
-// reusePolicy lets a batch that succeeded run again only for a reason.
-func (in RunBatchInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
-	if in.Again != "" {
-		return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	}
-	return once
-}
+const closeReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 
 // WorkflowID is the id of this close. It is empty where only the definition has the pipeline's name:
 // set Pipeline as well.
@@ -81,7 +70,7 @@ func (in RunBatchInput) spec() startSpec {
 		id:           in.WorkflowID(),
 		connection:   in.Connection,
 		summary:      fmt.Sprintf("%s for %s on %s", in.Code, in.AsOfDate, in.Connection),
-		reuse:        in.reusePolicy(),
+		reuse:        enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // it finds and keeps an earlier success itself
 	}
 }
 

@@ -3,6 +3,8 @@ package workflows
 import (
 	"slices"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
 // State is the state of a workflow or a step.
@@ -36,6 +38,7 @@ type Status struct {
 	State   State  `json:"state"`
 	// Summary is one line for the operator.
 	Summary   string    `json:"summary"`
+	StartedBy string    `json:"started_by,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
 	// AtRisk is set while the work is unfinished and its deadline will probably be missed, or has passed.
@@ -48,6 +51,8 @@ type Status struct {
 	StatusCode string      `json:"status_code,omitempty"`
 	Tasks      []Task      `json:"tasks,omitempty"`
 	Batches    []MemberRun `json:"batches,omitempty"`
+	// Basis is what a batch submits, and the results that it is based on.
+	Basis basis.Basis `json:"basis,omitzero"`
 	// Steps are those of a close, in the order of the pipeline.
 	Steps []StepStatus `json:"steps,omitempty"`
 	Log   []LogEntry   `json:"log,omitempty"`
@@ -62,6 +67,11 @@ type StepStatus struct {
 	// WorkflowID is the step's own workflow, which answers the same query with more detail.
 	WorkflowID string `json:"workflow_id,omitempty"`
 	Detail     string `json:"detail,omitempty"`
+	// Result identifies what the step came to, and BasedOn names the results that it was based on.
+	Result  string `json:"result,omitempty"`
+	BasedOn string `json:"based_on,omitempty"`
+	// KeptFrom is when the step ended, if that was in an earlier start of the close.
+	KeptFrom time.Time `json:"kept_from,omitzero"`
 	// Question is set while this step waits for the operator.
 	Question  *Question `json:"question,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`

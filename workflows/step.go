@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
 // closeOfStep is what a step sees of its close.
@@ -21,6 +21,8 @@ type closeOfStep interface {
 	log(ctx workflow.Context, entry LogEntry)
 	warnAtRisk(ctx workflow.Context, warning string)
 	record(e audit.Event)
+	// earlierResult is the result of a step in an earlier start of the close.
+	earlierResult(id string) (StepResult, bool)
 }
 
 // step is a step of a close, of whatever kind: it waits for what it needs, makes attempts, and asks the
@@ -42,6 +44,7 @@ type step struct {
 	failure  string    // the type of the error with which it failed
 	atRisk   string    // the warning, until it ends
 
+	joined     bool // its workflow was started elsewhere
 	following  bool // its workflow reports its status, and takes commands
 	lastReport int
 }
@@ -97,6 +100,10 @@ func (s *step) passed() bool { return s.result.State == Succeeded || s.result.St
 
 // execute makes attempts until one of them, or the operator, ends the step.
 func (s *step) execute(ctx workflow.Context) {
+	s.result.Basis = s.basis()
+	if s.keep(ctx) {
+		return
+	}
 	s.result.StartedAt = workflow.Now(ctx)
 	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step)})
 	working, stop := workflow.WithCancel(ctx)
@@ -134,6 +141,7 @@ func (s *step) attempt(ctx workflow.Context) error {
 // settle ends the step after an attempt, or reports that the operator wants another one.
 func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	if err == nil {
+		s.result.Result = s.kind.identity(s.result)
 		s.end(ctx, Succeeded, s.kind.outcome(s.result))
 		return false
 	}
@@ -167,7 +175,7 @@ func (s *step) askAboutFailure(ctx workflow.Context, why string) (again bool) {
 	case answer.Choice == Retry:
 		return true
 	case answer.Choice == Skip:
-		s.result.Error = why
+		s.result.Error, s.result.Result = why, "skipped"
 		s.end(ctx, Skipped, "skipped"+prefixed(" by ", answer.By)+prefixed(": ", answer.Why))
 	default:
 		s.fail(ctx, GivenUp, "given up: "+why)
@@ -213,7 +221,14 @@ func (s *step) end(ctx workflow.Context, state State, detail string) {
 		s.result.Error = detail
 	}
 	s.set(ctx, state, detail)
-	s.record(audit.Event{At: s.result.EndedAt, Event: audit.StepEnded, What: detail, Outcome: string(state)})
+	s.record(audit.Event{
+		At:      s.result.EndedAt,
+		Event:   audit.StepEnded,
+		What:    detail,
+		Outcome: string(state),
+		Result:  s.result.Result,
+		BasedOn: s.result.Basis.String(),
+	})
 }
 
 // record keeps an event of the step for the audit file.
@@ -226,6 +241,7 @@ func (s *step) record(e audit.Event) {
 func (s *step) describe(line *StepStatus) {
 	line.State, line.Detail, line.Question = s.result.State, s.detail, s.question
 	line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
+	line.Result, line.BasedOn, line.KeptFrom = s.result.Result, s.result.Basis.String(), s.result.KeptFrom
 }
 
 // The methods below are what a kind sees of the step.
@@ -236,12 +252,42 @@ func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
 
 func (s *step) ends() time.Time { return s.deadline }
 
+func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
+
 func (s *step) runChild(ctx workflow.Context, child stepChild) error {
-	s.following, s.lastReport = child.takesCommands, 0
-	err := runOrAttach(ctx, s.result.WorkflowID, cmp.Or(child.reuse, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE),
-		s.deadline, cmp.Or(child.summary, s.kind.summary(s.Step)), child.workflow, child.input, child.result)
+	s.following, s.joined, s.lastReport = child.takesCommands, false, 0
+	err := runOrAttach(ctx, childRun{
+		id:       s.result.WorkflowID,
+		workflow: child.workflow,
+		input:    child.input,
+		result:   child.result,
+		summary:  cmp.Or(child.summary, s.kind.summary(s.Step)),
+		deadline: s.deadline,
+		joined:   func(running Status) error { return s.join(ctx, child, running) },
+	})
 	s.following, s.question = false, nil
 	return err
+}
+
+// join shows the status of a workflow that was started elsewhere as that of the step.
+func (s *step) join(ctx workflow.Context, child stepChild, running Status) error {
+	if !s.joined {
+		s.joined = true
+		what := fmt.Sprintf("joined %s, %s", s.result.WorkflowID, startedBy(running))
+		s.close.log(ctx, LogEntry{What: s.Step.ID + ": " + what})
+		s.record(audit.Event{At: workflow.Now(ctx), Event: audit.StepJoined, What: what})
+	}
+	if child.joinable != nil {
+		if err := child.joinable(running); err != nil {
+			return err
+		}
+	}
+	if running.State.Done() {
+		return nil
+	}
+	s.question = running.Question
+	s.set(ctx, running.State, fmt.Sprintf("%s (%s elsewhere)", running.Summary, startedBy(running)))
+	return nil
 }
 
 // The methods below connect the step with its workflow and with the operator.

@@ -12,7 +12,7 @@ import (
 // approveKind asks for an approval. It has no workflow of its own.
 type approveKind struct{ withoutWorkflow }
 
-func (approveKind) run(ctx workflow.Context, s activeStep, _ *StepResult) error {
+func (approveKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	answer := s.ask(ctx, s.planned().Step.Approve.Message, ApproveCommand, DecideCommand+" "+GiveUp)
 	switch {
 	case answer == nil && ctx.Err() != nil:
@@ -20,12 +20,19 @@ func (approveKind) run(ctx workflow.Context, s activeStep, _ *StepResult) error 
 	case answer == nil:
 		return failure(DeadlinePassed, "nobody approved before the deadline")
 	case answer.name == ApproveCommand:
+		result.Approval = &LogEntry{At: workflow.Now(ctx), What: s.planned().Step.Approve.Message, By: answer.By, Why: answer.Why}
 		return nil
 	}
 	return failure(GivenUp, "refused"+prefixed(" by ", answer.By)+prefixed(": ", answer.Why))
 }
 
-func (approveKind) outcome(StepResult) string { return "approved" }
+func (approveKind) work(s activeStep) any { return s.planned().Step.Approve }
+
+func (approveKind) identity(r StepResult) string {
+	return "approved by " + r.Approval.By + " at " + clock(r.Approval.At)
+}
+
+func (approveKind) outcome(r StepResult) string { return "approved by " + r.Approval.By }
 
 // checkInput refuses a close that does not say who started it: nobody could tell whether its approver did.
 func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step) {

@@ -48,6 +48,7 @@ func groupInput(s pipeline.Step) RunBatchInput {
 func (k batchKind) input(s activeStep) RunBatchInput {
 	in, c := k.definition(s.planned().Step), s.closeInput()
 	in.Connection, in.AsOfDate, in.StartedBy, in.Deadline = c.Connection, c.AsOfDate, c.StartedBy, s.ends()
+	in.Needs = s.resultsNeeded()
 	return in
 }
 
@@ -65,8 +66,8 @@ func (k batchKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 		input:         in,
 		result:        &batch,
 		summary:       fmt.Sprintf("%s for %s", in.Code, in.AsOfDate),
-		reuse:         in.reusePolicy(),
 		takesCommands: true,
+		joinable:      in.joinable,
 	})
 	detailsOf(err, &batch)
 	result.Batch = &batch
@@ -74,6 +75,20 @@ func (k batchKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 		return &stepError{error: err, why: log[len(log)-1].What} // only the log says what became of the run
 	}
 	return err
+}
+
+func (k batchKind) work(s activeStep) any { return k.input(s).triggerInput() }
+
+// identity is the run, which is another one once it was restarted or rerun.
+func (batchKind) identity(r StepResult) string {
+	text := "run " + r.Batch.RunID
+	if n := r.Batch.Restarts; n > 0 {
+		text += fmt.Sprintf(", restarted %d times", n)
+	}
+	if n := r.Batch.Reruns; n > 0 {
+		text += fmt.Sprintf(", rerun %d times", n)
+	}
+	return text
 }
 
 func (batchKind) outcome(r StepResult) string { return r.Batch.RunID }

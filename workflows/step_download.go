@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -14,28 +15,34 @@ type downloadKind struct{ ownWorkflow }
 
 func (downloadKind) summary(s pipeline.Step) string { return s.Download.SaveTo }
 
-func (downloadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+func (downloadKind) work(s activeStep) any {
 	d := s.planned().Step.Download
+	return DownloadFileInput{
+		Connection: s.closeInput().Connection,
+		FileID:     d.FileID,
+		Name:       d.File,
+		Stripe:     d.Stripe,
+		Prefix:     d.Prefix,
+		SaveTo:     d.SaveTo,
+		Expect:     expected(d.Expect),
+		Deadline:   s.ends(),
+	}
+}
+
+func (k downloadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	var file FileResult
 	err := s.runChild(ctx, stepChild{
 		workflow: DownloadFile,
-		input: DownloadFileInput{
-			Connection: s.closeInput().Connection,
-			FileID:     d.FileID,
-			Name:       d.File,
-			Stripe:     d.Stripe,
-			Prefix:     d.Prefix,
-			SaveTo:     d.SaveTo,
-			Expect:     expected(d.Expect),
-			Deadline:   s.ends(),
-		},
-		result: &file,
+		input:    k.work(s),
+		result:   &file,
 	})
 	if err == nil {
 		result.Download = &file
 	}
 	return err
 }
+
+func (downloadKind) identity(r StepResult) string { return basis.FileResult(r.Download.SHA256) }
 
 func (downloadKind) outcome(r StepResult) string {
 	return fmt.Sprintf("%s, %d rows", r.Download.File, r.Download.Rows)

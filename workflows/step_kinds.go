@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -20,6 +20,10 @@ type stepKind interface {
 	workflowID(ctx workflow.Context, s activeStep) string
 	// run makes one attempt. What came of it is put into the result, also if it failed.
 	run(ctx workflow.Context, s activeStep, result *StepResult) error
+	// work is what the step does: the input of its workflow. A step that did the same before may be kept.
+	work(s activeStep) any
+	// identity identifies the result of a step that succeeded.
+	identity(r StepResult) string
 	// outcome says in one line what a step that succeeded did.
 	outcome(r StepResult) string
 	// events are what the last attempt adds to the audit file. One without a time happened now.
@@ -44,6 +48,8 @@ type activeStep interface {
 	closeInput() NightlyCloseInput
 	// ends is the step's deadline. Zero: it has none.
 	ends() time.Time
+	// resultsNeeded are the results of the steps above.
+	resultsNeeded() []basis.Need
 	// runChild runs the step's workflow, or attaches to the one that runs already.
 	runChild(ctx workflow.Context, child stepChild) error
 	// ask asks the operator a question: nil if the deadline passed or the close is cancelled.
@@ -53,9 +59,9 @@ type activeStep interface {
 // stepChild is the workflow of a step.
 type stepChild struct {
 	workflow, input, result any
-	summary                 string                        // default: the kind's
-	reuse                   enumspb.WorkflowIdReusePolicy // default: allow duplicates
-	takesCommands           bool                          // it takes commands, and reports its status to the close
+	summary                 string                     // default: the kind's
+	takesCommands           bool                       // it takes commands, and reports its status to the close
+	joinable                func(running Status) error // refuses one that was started elsewhere for something else
 }
 
 // stepError is a failed attempt about which the kind knows more than its error says.
@@ -113,5 +119,9 @@ func (unknownKind) run(_ workflow.Context, s activeStep, _ *StepResult) error {
 	p := s.planned()
 	return failure(InvalidInput, fmt.Sprintf("step %s: this worker does not know the kind %q", p.Step.ID, p.Kind))
 }
+
+func (unknownKind) work(s activeStep) any { return s.planned().Step }
+
+func (unknownKind) identity(StepResult) string { return "" }
 
 func (unknownKind) outcome(StepResult) string { return "" }

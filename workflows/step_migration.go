@@ -17,23 +17,31 @@ type migrationKind struct {
 
 func (migrationKind) summary(s pipeline.Step) string { return cmp.Or(s.Export, s.Import).Code }
 
-func (k migrationKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+func (k migrationKind) work(s activeStep) any {
 	step := s.planned().Step
+	return MigrateInput{
+		Connection: s.closeInput().Connection,
+		Direction:  k.direction,
+		Code:       cmp.Or(step.Export, step.Import).Code,
+		Deadline:   s.ends(),
+	}
+}
+
+func (k migrationKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	var migration MigrateResult
 	err := s.runChild(ctx, stepChild{
 		workflow: Migrate,
-		input: MigrateInput{
-			Connection: s.closeInput().Connection,
-			Direction:  k.direction,
-			Code:       cmp.Or(step.Export, step.Import).Code,
-			Deadline:   s.ends(),
-		},
-		result: &migration,
+		input:    k.work(s),
+		result:   &migration,
 	})
 	if err == nil {
 		result.Migration = &migration
 	}
 	return err
+}
+
+func (migrationKind) identity(r StepResult) string {
+	return r.Migration.Code + " at " + clock(r.Migration.EndedAt)
 }
 
 func (migrationKind) outcome(r StepResult) string { return r.Migration.Message }

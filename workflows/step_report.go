@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -14,29 +15,35 @@ type reportKind struct{ ownWorkflow }
 
 func (reportKind) summary(s pipeline.Step) string { return s.Report.Code + " to " + s.Report.SaveTo }
 
-func (reportKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+func (reportKind) work(s activeStep) any {
 	r := s.planned().Step.Report
+	return GenerateReportInput{
+		Connection:        s.closeInput().Connection,
+		Code:              r.Code,
+		Type:              r.Type,
+		DefinitionType:    r.DefType,
+		Filter:            r.Filter,
+		PlaceholderFilter: r.PlaceholderFilter,
+		SaveTo:            r.SaveTo,
+		Expect:            expected(r.Expect),
+		Deadline:          s.ends(),
+	}
+}
+
+func (k reportKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	var report GenerateReportResult
 	err := s.runChild(ctx, stepChild{
 		workflow: GenerateReport,
-		input: GenerateReportInput{
-			Connection:        s.closeInput().Connection,
-			Code:              r.Code,
-			Type:              r.Type,
-			DefinitionType:    r.DefType,
-			Filter:            r.Filter,
-			PlaceholderFilter: r.PlaceholderFilter,
-			SaveTo:            r.SaveTo,
-			Expect:            expected(r.Expect),
-			Deadline:          s.ends(),
-		},
-		result: &report,
+		input:    k.work(s),
+		result:   &report,
 	})
 	if err == nil {
 		result.Report = &report
 	}
 	return err
 }
+
+func (reportKind) identity(r StepResult) string { return basis.FileResult(r.Report.File.SHA256) }
 
 func (reportKind) outcome(r StepResult) string {
 	return fmt.Sprintf("%s, %d rows", r.Report.File.File, r.Report.File.Rows)

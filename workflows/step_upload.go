@@ -7,6 +7,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -15,31 +16,35 @@ type uploadKind struct{ ownWorkflow }
 
 func (uploadKind) summary(s pipeline.Step) string { return s.Upload.File }
 
-func (uploadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
+func (uploadKind) work(s activeStep) any {
 	u := s.planned().Step.Upload
+	return UploadFileInput{
+		Connection: s.closeInput().Connection,
+		File:       u.File,
+		ListTo:     u.ListTo,
+		Name:       u.Name,
+		MimeType:   u.MimeType,
+		Prefix:     u.Prefix,
+		WaitUntil:  s.planned().WaitUntil,
+		StableFor:  durationText(u.StableFor),
+		Marker:     u.Marker,
+		Expect:     expected(u.Expect),
+		Deadline:   s.ends(),
+	}
+}
+
+func (k uploadKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	var file FileResult
 	err := s.runChild(ctx, stepChild{
 		workflow: UploadFile,
-		input: UploadFileInput{
-			Connection: s.closeInput().Connection,
-			File:       u.File,
-			ListTo:     u.ListTo,
-			Name:       u.Name,
-			MimeType:   u.MimeType,
-			Prefix:     u.Prefix,
-			WaitUntil:  s.planned().WaitUntil,
-			StableFor:  durationText(u.StableFor),
-			Marker:     u.Marker,
-			Expect:     expected(u.Expect),
-			Deadline:   s.ends(),
-		},
-		result: &file,
+		input:    k.work(s),
+		result:   &file,
 	})
 	if err == nil {
 		result.Upload = &file
 	}
 	if errorType(err) == activities.FileMissing {
-		return missingFile(err, u.OnMissing)
+		return missingFile(err, s.planned().Step.Upload.OnMissing)
 	}
 	return err
 }
@@ -54,6 +59,26 @@ func missingFile(err error, onMissing pipeline.OnMissing) error {
 	}
 	return err
 }
+
+// sourceChange reads the file, or the files of the folder, again.
+func (uploadKind) sourceChange(ctx workflow.Context, s activeStep, earlier StepResult) (string, error) {
+	was := earlier.Upload
+	if was == nil {
+		return "its result has no checksum", nil
+	}
+	var change string
+	u := s.planned().Step.Upload
+	activity := options(ctx, transferOptions, s.ends(), "compare "+u.File+" with what was sent")
+	err := workflow.ExecuteActivity(activity, act.SourceChange, activities.SourceChangeInput{
+		File:     u.File,
+		Marker:   u.Marker,
+		SHA256:   was.SHA256,
+		ListedIn: was.ListedIn,
+	}).Get(ctx, &change)
+	return change, err
+}
+
+func (uploadKind) identity(r StepResult) string { return basis.FileResult(r.Upload.SHA256) }
 
 func (uploadKind) outcome(r StepResult) string {
 	if r.Upload.Files > 0 {

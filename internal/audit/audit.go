@@ -19,8 +19,10 @@ const (
 	CloseStarted = "close_started"
 	CloseEnded   = "close_ended"
 	StepStarted  = "step_started"
+	StepJoined   = "step_joined" // its workflow was started elsewhere, and is awaited
 	StepFailed   = "step_failed" // an attempt failed; an operator or the pipeline decides what follows
 	StepEnded    = "step_ended"
+	StepKept     = "step_kept" // the result of an earlier start of the close still holds
 	Call         = "call" // a call of the service about a run
 	RunEnded     = "run_ended"
 	FileSent     = "file_sent"
@@ -41,6 +43,8 @@ type Event struct {
 	By      string    `json:"by,omitempty"`
 	Why     string    `json:"why,omitempty"`
 	Outcome string    `json:"outcome,omitempty"`
+	Result  string    `json:"result,omitempty"`   // what identifies the step's result
+	BasedOn string    `json:"based_on,omitempty"` // the results that it was built on
 
 	// Of a close.
 	Connection string `json:"connection,omitempty"`

@@ -13,4 +13,8 @@ func (noopKind) summary(s pipeline.Step) string { return s.Noop.Message }
 
 func (noopKind) run(workflow.Context, activeStep, *StepResult) error { return nil }
 
+func (noopKind) work(s activeStep) any { return s.planned().Step.Noop }
+
+func (noopKind) identity(StepResult) string { return "" }
+
 func (noopKind) outcome(StepResult) string { return "did nothing" }

@@ -1,0 +1,109 @@
+package workflows
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
+)
+
+// notPartOfTheWork are the fields of an input that do not change what the work comes to.
+var notPartOfTheWork = []string{"deadline", "wait_until", "stable_for", "marker"}
+
+// basis is what a batch is based on: what is submitted, and the results that its close names.
+func (in RunBatchInput) basis() basis.Basis {
+	return basis.Basis{Definition: basis.Define(in.triggerInput()), Needs: in.Needs}
+}
+
+// basis is what the step is based on, once what it needs is done.
+func (s *step) basis() basis.Basis {
+	return basis.Basis{Definition: basis.Define(s.kind.work(s), notPartOfTheWork...), Needs: s.neededResults()}
+}
+
+// neededResults are the results of the steps that the step needs. What is above those shows in them: a batch that
+// runs again has another run.
+func (s *step) neededResults() []basis.Need {
+	var needs []basis.Need
+	for _, n := range s.needs {
+		needs = append(needs, basis.Need{Step: n.Step.ID, Result: n.result.Result, At: n.result.EndedAt})
+	}
+	return needs
+}
+
+// lookUpEarlier finds what an earlier start of the close came to.
+func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
+	in := activities.EarlierCloseInput{WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID}
+	var found activities.EarlierClose
+	local := resolveOptions
+	local.Summary = "find an earlier start"
+	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, local), "EarlierClose", in).Get(ctx, &found)
+	if err != nil && ctx.Err() == nil { // an activity waits until Temporal's list of workflows is up to date
+		activity := options(ctx, callOptions, c.plan.Deadline, "find an earlier start")
+		err = workflow.ExecuteActivity(activity, act.EarlierClose, in).Get(ctx, &found)
+	}
+	if err != nil || len(found.Result) == 0 {
+		return err
+	}
+	var result NightlyCloseResult
+	if err := json.Unmarshal(found.Result, &result); err != nil {
+		c.log(ctx, LogEntry{What: "the result of the earlier start cannot be read, so nothing is kept: " + err.Error()})
+	}
+	c.earlier = map[string]StepResult{}
+	for _, s := range result.Steps {
+		c.earlier[s.ID] = s
+	}
+	return nil
+}
+
+// sourceChecker is a kind whose result also depends on a file that may have changed meanwhile.
+type sourceChecker interface {
+	// sourceChange says what has changed since an earlier result, or nothing.
+	sourceChange(ctx workflow.Context, s activeStep, earlier StepResult) (string, error)
+}
+
+// keep takes over the result of an earlier start of the close, if it still holds. It reports whether it did.
+func (s *step) keep(ctx workflow.Context) bool {
+	earlier, ok := s.close.earlierResult(s.Step.ID)
+	if !ok || earlier.State != Succeeded || earlier.Kind != string(s.Kind) {
+		return false
+	}
+	changes := s.result.Basis.Changes(earlier.Basis, earlier.StartedAt)
+	if checker, ok := s.kind.(sourceChecker); ok && len(changes) == 0 {
+		change, err := checker.sourceChange(ctx, s, earlier)
+		if err != nil {
+			change = "it is not known whether the file has changed: " + reason(err)
+		}
+		if change != "" {
+			changes = append(changes, change)
+		}
+	}
+	if len(changes) > 0 {
+		s.close.log(ctx, LogEntry{What: fmt.Sprintf("%s: the result of %s no longer holds: %s",
+			s.Step.ID, clock(earlier.EndedAt), strings.Join(changes, "; "))})
+		return false
+	}
+	earlier.Basis = s.result.Basis
+	earlier.KeptFrom = cmp.Or(earlier.KeptFrom, earlier.EndedAt)
+	s.result = earlier
+	detail := "kept from " + clock(earlier.KeptFrom) + prefixed(": ", s.kind.outcome(earlier))
+	s.set(ctx, Succeeded, detail)
+	s.record(audit.Event{
+		At:      workflow.Now(ctx),
+		Event:   audit.StepKept,
+		What:    detail,
+		Outcome: string(Succeeded),
+		Result:  earlier.Result,
+		BasedOn: earlier.Basis.String(),
+	})
+	return true
+}
+
+// clock is a moment as it is written for people.
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
