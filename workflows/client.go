@@ -51,7 +51,8 @@ func (e Execution) AlreadyDone() bool { return !e.Started && !e.Running() }
 var ErrIDTaken = errors.New("the workflow id is taken")
 
 // Start starts the workflow of an input, or finds the one that has its id: one that runs, or one that
-// succeeded before and must not run again.
+// succeeded before and must not run again. A batch that runs for something else, such as other parameters,
+// is an application error of type OtherBasis.
 func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Execution, error) {
 	s := in.spec()
 	o.TaskQueue = cmp.Or(o.TaskQueue, TaskQueue)
@@ -63,7 +64,8 @@ func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Exec
 	var exists *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &exists):
-		return find(ctx, c, s, exists.RunId)
+		found, err := find(ctx, c, s, exists.RunId)
+		return found, errors.Join(err, checkJoinable(ctx, c, in, found))
 	case err != nil:
 		return Execution{}, fmt.Errorf("start %s: %w", s.id, err)
 	}
@@ -76,6 +78,19 @@ func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Exec
 		StartedAt: time.Now(),
 		Started:   true,
 	}, nil
+}
+
+// checkJoinable refuses a batch that runs for something else than the input.
+func checkJoinable(ctx context.Context, c client.Client, in Input, found Execution) error {
+	batch, ok := in.(RunBatchInput)
+	if !ok || !found.Running() {
+		return nil
+	}
+	status, err := StatusOf(ctx, c, found.ID)
+	if err != nil {
+		return fmt.Errorf("%s is running already, and it is not known whether it does what is asked for: %w", found.ID, err)
+	}
+	return batch.joinable(status)
 }
 
 func find(ctx context.Context, c client.Client, s startSpec, runID string) (Execution, error) {

@@ -59,12 +59,20 @@ type runnable interface {
 func runOperation[I runnable, O any](
 	name string, run func(workflow.Context, I) (O, error),
 ) nexus.RegisterableOperation {
-	start := func(_ context.Context, in I, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
+	start := func(ctx context.Context, in I, _ nexus.StartOperationOptions) (client.StartWorkflowOptions, error) {
 		if err := in.Validate(); err != nil {
 			return client.StartWorkflowOptions{}, badRequest(err)
 		}
 		if in.WorkflowID() == "" {
 			return client.StartWorkflowOptions{}, badRequest(errors.New("pipeline is missing: with a definition, repeat its name, which is a part of the close's id"))
+		}
+		c := temporalnexus.GetClient(ctx)
+		running, err := Describe(ctx, c, in.WorkflowID())
+		if missing := (*serviceerror.NotFound)(nil); err != nil && !errors.As(err, &missing) {
+			return client.StartWorkflowOptions{}, err
+		}
+		if err := checkJoinable(ctx, c, in, running); err != nil {
+			return client.StartWorkflowOptions{}, nexus.NewHandlerErrorf(nexus.HandlerErrorTypeConflict, "%w", err)
 		}
 		return in.spec().options(StartOptions{}), nil
 	}

@@ -27,12 +27,17 @@ func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 
 // Start starts a workflow, or finds the one that has its id.
 func (s *Session) Start(ctx context.Context, in workflows.Input, o cli.StartOptions) (workflows.Execution, error) {
-	return workflows.Start(ctx, s.Temporal, in, workflows.StartOptions{
+	run, err := workflows.Start(ctx, s.Temporal, in, workflows.StartOptions{
 		TaskQueue: s.TaskQueue,
 		Priority:  o.Priority,
 		By:        o.By,
 		With:      "starter " + version.Version,
 	})
+	var other *temporal.ApplicationError
+	if errors.As(err, &other) && other.Type() == workflows.OtherBasis {
+		err = cli.Usage("%s", other.Message()).Of(run.ID).Then("Follow it: starter status "+run.ID+" --follow", "Run both: add --key NAME")
+	}
+	return run, err
 }
 
 // Announce prints what a start started or found, before it is followed.
@@ -113,11 +118,8 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 	}
 	s.Print(run.ID + " was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again.")
 	s.Print(s.Style.Result(result, s.Width())...)
-	switch in.(type) {
-	case workflows.NightlyCloseInput:
-		s.Print("", `To run one of its batches again: starter batch run ... --again "reason"`)
-	case workflows.RunBatchInput:
-		s.Print("", `To run it again, add: --again "reason"`)
+	if _, ok := in.(workflows.NightlyCloseInput); ok {
+		s.Print("", `To run some of its steps again: starter close again `+run.ID+` --from STEP --reason "..."`)
 	}
 	return nil
 }

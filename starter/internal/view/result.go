@@ -82,7 +82,18 @@ func auditLines(a *workflows.AuditResult) []string {
 	return lines
 }
 
+// stepOutcome is what a step came to, and when, if an earlier start of the close did it.
 func stepOutcome(step workflows.StepResult) string {
+	text := stepWork(step)
+	if !step.KeptFrom.IsZero() {
+		return keptFrom(step.KeptFrom) + suffix(": ", text)
+	}
+	return text
+}
+
+func keptFrom(t time.Time) string { return "kept from " + t.Local().Format("2006-01-02 15:04:05") }
+
+func stepWork(step workflows.StepResult) string {
 	switch {
 	case step.Error != "":
 		return oneLine(step.Error)
@@ -96,6 +107,8 @@ func stepOutcome(step workflows.StepResult) string {
 		return fmt.Sprintf("%s, %s", step.Download.File, Volume(*step.Download))
 	case step.Report != nil:
 		return fmt.Sprintf("%s, %s", step.Report.File.File, Volume(step.Report.File))
+	case step.Approval != nil:
+		return "approved by " + oneLine(step.Approval.By)
 	case step.Migration != nil:
 		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message))
 	}
@@ -119,6 +132,9 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 	}
 	if r.RunID != "" {
 		lines = append(lines, "  "+batchOutcome(r))
+	}
+	if !r.KeptFrom.IsZero() {
+		lines = append(lines, "  "+keptFrom(r.KeptFrom)+`: it is not run again. To run it again, add: --again "reason"`)
 	}
 	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
 	return append(lines, s.commands(r.Log, width)...)

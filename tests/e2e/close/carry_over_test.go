@@ -1,0 +1,129 @@
+package close
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const corrected = `
+name: corrected
+audit: reports/corrected.jsonl
+steps:
+  - id: ledger
+    upload: {file: inbox/ledger.csv}
+  - id: allocate
+    needs: [ledger]
+    batch: {code: PBSM_QUICK, params: {"$RUNSK$": "RUNSK"}}
+  - id: check
+    needs: [allocate]
+    approve: {message: The figures agree}
+  - id: figures
+    needs: [check]
+    report: {code: RPT001, save_to: reports/figures.csv}
+`
+
+// The ledger was wrong, or a parameter, and the close is started again: what still holds is kept, the batch is
+// submitted again only when the operator says so, and the report is built on it.
+func TestClose_startedAgainAfterACorrection(t *testing.T) {
+	for name, c := range map[string]struct {
+		correct  func(*harness.Env)
+		change   string // what the question says
+		answer   string
+		sent     int // uploads in both starts
+		triggers int
+	}{
+		"nothing changed": {func(*harness.Env) {}, "", "", 1, 1},
+		"another file, submitted again": {func(e *harness.Env) { e.Write(e.Inbox, "ledger.csv", "account,amount\n1,3\n") },
+			"ledger was SHA-256 ", workflows.Again, 2, 2},
+		"another file, kept": {func(e *harness.Env) { e.Write(e.Inbox, "ledger.csv", "account,amount\n1,3\n") },
+			"ledger was SHA-256 ", workflows.Keep, 2, 1},
+		"another parameter": {func(e *harness.Env) { e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "2\"}")) },
+			`params.$RUNSK$ was "1", and is "2"`, workflows.Again, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := harness.New(t, harness.Options{})
+			e.Write(e.Inbox, "ledger.csv", "account,amount\n1,2\n")
+			e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "1\"}"))
+			id := workflows.CloseWorkflowID(e.Connection, "corrected", harness.AsOf)
+			ask := func(step string) workflows.Question {
+				var found workflows.Question
+				e.Until(step+" asks", func() bool {
+					status, _ := e.Status(id)
+					for _, s := range status.Steps {
+						if s.ID == step && s.Question != nil {
+							found = *s.Question
+						}
+					}
+					return found.Why != ""
+				})
+				return found
+			}
+			run := e.StartClose("corrected")
+			ask("check")
+			e.Want(0, "close", "decide", id, "--step", "check", "--choice", "give_up", "--reason", "the ledger is wrong")
+			require.Error(t, e.Await(run, nil))
+
+			c.correct(e)
+			run = e.StartClose("corrected")
+			if c.answer != "" {
+				require.Contains(t, ask("allocate").Why, c.change)
+				e.Want(0, "close", "decide", id, "--step", "allocate", "--choice", c.answer, "--reason", "the ledger was corrected")
+			}
+			ask("check")
+			e.Want(0, "close", "approve", id, "--step", "check", "--reason", "they agree", "--by", "bob")
+			var result workflows.NightlyCloseResult
+			require.NoError(t, e.Await(run, &result))
+			require.Equal(t, c.sent, len(e.Calls("upload-par", harness.Processed)), "uploads")
+			require.Equal(t, c.triggers, len(e.Calls("trigger", harness.Processed)), "triggers")
+			ledger, allocate, figures := result.Steps[0], result.Steps[1], result.Steps[3]
+			require.Equal(t, c.sent == 1, !ledger.KeptFrom.IsZero())
+			require.Equal(t, "run "+allocate.Batch.RunID, allocate.Result)
+			require.Equal(t, ledger.Result, allocate.Basis.Needs[0].Result)
+			require.Equal(t, "SHA-256 "+figures.Report.File.SHA256, figures.Result)
+			audit, err := os.ReadFile(filepath.Join(e.Reports, "corrected.jsonl"))
+			require.NoError(t, err)
+			require.Contains(t, string(audit), `"based_on":"ledger SHA-256 `)
+			if c.answer == "" {
+				require.Contains(t, string(audit), `"event":"step_kept","step":"allocate"`)
+				status := e.Want(0, "status", id).Stdout
+				require.Contains(t, status, "kept from ")
+			}
+		})
+	}
+}
+
+// A batch that succeeded, or runs, with other parameters is never taken for the one that is asked for.
+func TestBatch_otherParameters(t *testing.T) {
+	e := harness.New(t, harness.Options{})
+	run := func(code, param string, more ...string) []string {
+		return append([]string{"batch", "run", "-c", e.Connection, "--code", code, "--as-of", harness.AsOf, "--param", "$RUNSK$=" + param}, more...)
+	}
+	e.Want(0, run(harness.QuickBatch, "1")...)
+	kept := e.Want(0, run(harness.QuickBatch, "1")...)
+	require.Contains(t, kept.Stdout, "kept from ")
+	require.Len(t, e.Calls("trigger", harness.Processed), 1)
+
+	asks := e.Want(3, run(harness.QuickBatch, "2")...)
+	require.Contains(t, asks.Stdout+asks.Stderr, `params.$RUNSK$ was "1", and is "2"`)
+	require.Len(t, e.Calls("trigger", harness.Processed), 1)
+	id := workflows.BatchWorkflowID(e.Connection, harness.QuickBatch, harness.AsOf, "")
+	e.Want(0, "batch", "decide", id, "--choice", "again", "--reason", "the other scenario")
+	e.AwaitState(id, workflows.Succeeded)
+	require.Len(t, e.Calls("trigger", harness.Processed), 2)
+
+	e.Want(0, run(harness.HangBatch, "1", "--detach")...)
+	hanging := workflows.BatchWorkflowID(e.Connection, harness.HangBatch, harness.AsOf, "")
+	e.AwaitState(hanging, workflows.Running)
+	require.Contains(t, e.Want(0, run(harness.HangBatch, "1", "--detach")...).Stderr, "It was running already")
+	refused := e.Want(2, run(harness.HangBatch, "2", "--detach")...)
+	require.Contains(t, refused.Stderr, `params.$RUNSK$ was "1", and is "2"`)
+	require.Contains(t, refused.Stderr, "--key")
+	e.Want(0, run(harness.HangBatch, "2", "--detach", "--key", "second")...)
+}
