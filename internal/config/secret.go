@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const redacted = "[redacted]"
@@ -54,23 +56,43 @@ func parseSecret(from any) (Secret, error) {
 // read gets the value from its source. Relative paths start from folder.
 func (s Secret) read(folder string, env map[string]string) (Secret, error) {
 	var err error
+	source := ""
 	switch {
 	case s.env != "":
+		source = "the environment variable " + s.env + " "
 		if s.value = env[s.env]; s.value == "" {
 			err = fmt.Errorf("the environment variable %s is not set", s.env)
 		}
 	case s.file != "":
-		s.value, err = readSecret(within(folder, s.file))
+		path := within(folder, s.file)
+		source = path + " "
+		s.value, err = readSecret(path)
 	case s.value == "":
 		err = errors.New("is missing")
 	}
-	if err == nil && strings.ContainsAny(s.value, "\r\n\x00") {
-		err = errors.New("must be a single line")
+	if err == nil {
+		err = singleLine(source, s.value)
 	}
 	if err != nil {
 		return Secret{}, err
 	}
 	return s, nil
+}
+
+// singleLine names what a secret holds beside a single line of text, without the secret.
+func singleLine(source, value string) error {
+	if err := problem.Text([]byte(value)); err != nil {
+		return fmt.Errorf("%s%w", source, err)
+	}
+	switch at := strings.IndexByte(value, '\r'); {
+	case strings.Contains(value, "\n"):
+		return errors.New("must be a single line")
+	case at >= 0 && at == len(value)-1:
+		return fmt.Errorf("%sends with a carriage return: it was written on Windows; remove it", source)
+	case at >= 0:
+		return fmt.Errorf("%sholds a carriage return at position %d", source, at+1)
+	}
+	return nil
 }
 
 func readSecret(path string) (string, error) {

@@ -15,6 +15,8 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 const (
@@ -183,7 +185,7 @@ func signer(s Settings) (ssh.Signer, error) {
 	case errors.As(err, &locked):
 		return nil, fmt.Errorf("%s is encrypted: set key_passphrase", s.KeyFile)
 	case err != nil:
-		return nil, fmt.Errorf("%s contains no readable private key: %w", s.KeyFile, err)
+		return nil, fmt.Errorf("%s contains no readable private key: %w", s.KeyFile, cmp.Or(problem.Text(text), err))
 	}
 	return key, nil
 }

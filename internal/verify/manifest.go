@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // MaxManifest is the maximum size of a manifest, in bytes.
@@ -31,10 +33,14 @@ func ParseManifest(text []byte, name string) (Expect, error) {
 	if len(text) > MaxManifest {
 		return Expect{}, fmt.Errorf("is larger than %d bytes", MaxManifest)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	text = bytes.TrimPrefix(text, []byte(problem.ByteOrderMark))
+	if err := problem.Text(text); err != nil {
+		return Expect{}, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&m); err != nil {
-		return Expect{}, fmt.Errorf("is not a manifest: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return Expect{}, fmt.Errorf("is not a manifest: %w", problem.JSON(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Expect{}, errors.New("is not a manifest: there is text after the JSON object")

@@ -136,7 +136,7 @@ func TestParseManifest(t *testing.T) {
 		"[]":                               "is not a manifest",
 		`{}`:                               "expects nothing",
 		`{"file":"gl.csv"}`:                "expects nothing",
-		`{"rows":1,"sha265":""}`:           `unknown field "sha265"`,
+		`{"rows":1,"sha265":""}`:           "sha265: there is no such field",
 		`{"rows":1}{"rows":2}`:             "text after the JSON object",
 		`{"rows":-1}`:                      "rows must not be negative",
 		`{"rows":1.5}`:                     "is not a manifest",
