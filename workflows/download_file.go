@@ -20,7 +20,7 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 		return FileResult{}, err
 	}
 	result, err := r.download(ctx, in)
-	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", result.File, result.Bytes, result.Rows), err)
+	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %s", result.File, result.Bytes, result.rows()), err)
 }
 
 func (in DownloadFileInput) initialStatus() Status {

@@ -21,7 +21,7 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 		return GenerateReportResult{}, err
 	}
 	result, err := r.report(ctx, in)
-	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %d rows", in.SaveTo, result.File.Bytes, result.File.Rows), err)
+	return result, r.end(ctx, fmt.Sprintf("saved as %s: %d bytes, %s", in.SaveTo, result.File.Bytes, result.File.rows()), err)
 }
 
 func (in GenerateReportInput) initialStatus() Status {

@@ -61,7 +61,7 @@ func (f *fakeSteps) register() {
 			return FileResult{}, failure(activities.FileMissing, in.File+" is not in its store")
 		}
 		f.sent = append(f.sent, in.File)
-		return FileResult{File: in.File, FileID: "7", Rows: 3, SHA256: f.sha256, EndedAt: workflow.Now(ctx)}, err
+		return FileResult{File: in.File, FileID: "7", Rows: new(int64(3)), SHA256: f.sha256, EndedAt: workflow.Now(ctx)}, err
 	}, workflow.RegisterOptions{Name: UploadFileType})
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		f.batches = append(f.batches, in)

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/basis"
@@ -66,8 +67,9 @@ type FileResult struct {
 	Name   string `json:"name,omitempty"`
 	FileID string `json:"file_id,omitempty"`
 	Bytes  int64  `json:"bytes"`
-	// Rows are the records below the header of a CSV file; of other files, the lines.
-	Rows   int64  `json:"rows"`
+	// Rows are the records below the header of a CSV file; of other files, the lines. It is nil where they cannot
+	// be counted for certain.
+	Rows   *int64 `json:"rows,omitempty"`
 	SHA256 string `json:"sha256"`
 	// Totals are the sums of the columns for which totals were expected. Verified: everything is as expected.
 	Totals   map[string]string `json:"totals,omitempty"`
@@ -75,7 +77,7 @@ type FileResult struct {
 	// Scan is the result of the service's virus scan, where the connection requires one.
 	Scan string `json:"scan,omitempty"`
 	// Files is the number of files of a folder, and ListedIn the "store/path" of the list of them. Bytes and
-	// Rows are then sums, and SHA256 is that of the list.
+	// Rows are then sums (no Rows where those of any file are missing), and SHA256 is that of the list.
 	Files    int64  `json:"files,omitempty"`
 	ListedIn string `json:"listed_in,omitempty"`
 	// Note says why the transfer was reset, if it was.
@@ -84,6 +86,13 @@ type FileResult struct {
 	ETag      string    `json:"etag,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
+}
+
+func (f FileResult) rows() string {
+	if f.Rows == nil {
+		return "rows not counted"
+	}
+	return fmt.Sprintf("%d rows", *f.Rows)
 }
 
 // GenerateReportResult is a report that was generated and downloaded.

@@ -45,7 +45,7 @@ func (k downloadKind) run(ctx workflow.Context, s activeStep, result *StepResult
 func (downloadKind) identity(r StepResult) string { return basis.FileResult(r.Download.SHA256) }
 
 func (downloadKind) outcome(r StepResult) string {
-	return fmt.Sprintf("%s, %d rows", r.Download.File, r.Download.Rows)
+	return fmt.Sprintf("%s, %s", r.Download.File, r.Download.rows())
 }
 
 func (downloadKind) events(r StepResult) []audit.Event {

@@ -46,7 +46,7 @@ func (k reportKind) run(ctx workflow.Context, s activeStep, result *StepResult) 
 func (reportKind) identity(r StepResult) string { return basis.FileResult(r.Report.File.SHA256) }
 
 func (reportKind) outcome(r StepResult) string {
-	return fmt.Sprintf("%s, %d rows", r.Report.File.File, r.Report.File.Rows)
+	return fmt.Sprintf("%s, %s", r.Report.File.File, r.Report.File.rows())
 }
 
 func (reportKind) events(r StepResult) []audit.Event {

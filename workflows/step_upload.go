@@ -82,9 +82,9 @@ func (uploadKind) identity(r StepResult) string { return basis.FileResult(r.Uplo
 
 func (uploadKind) outcome(r StepResult) string {
 	if r.Upload.Files > 0 {
-		return fmt.Sprintf("%d files, %d rows, listed in %s", r.Upload.Files, r.Upload.Rows, r.Upload.ListedIn)
+		return fmt.Sprintf("%d files, %s, listed in %s", r.Upload.Files, r.Upload.rows(), r.Upload.ListedIn)
 	}
-	return fmt.Sprintf("file id %s, %d rows", r.Upload.FileID, r.Upload.Rows)
+	return fmt.Sprintf("file id %s, %s", r.Upload.FileID, r.Upload.rows())
 }
 
 func (uploadKind) events(r StepResult) []audit.Event {

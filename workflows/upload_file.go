@@ -26,10 +26,10 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	}
 	if in.isFolder() {
 		result, err := r.uploadFolder(ctx, in)
-		return result, r.end(ctx, fmt.Sprintf("uploaded %d files: %d bytes, %d rows", result.Files, result.Bytes, result.Rows), err)
+		return result, r.end(ctx, fmt.Sprintf("uploaded %d files: %d bytes, %s", result.Files, result.Bytes, result.rows()), err)
 	}
 	result, err := r.upload(ctx, in)
-	return result, r.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %d rows", result.FileID, result.Bytes, result.Rows), err)
+	return result, r.end(ctx, fmt.Sprintf("uploaded as file id %s: %d bytes, %s", result.FileID, result.Bytes, result.rows()), err)
 }
 
 func (in UploadFileInput) initialStatus() Status {
@@ -90,7 +90,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 		return result, err
 	}
 	result.Bytes, result.SHA256, result.ETag = uploaded.Bytes, uploaded.SHA256, uploaded.ETag
-	if !result.Verified { // the check counts records, the upload only counts line ends
+	if !result.Verified { // the check may know the delimiter
 		result.Rows = uploaded.Rows
 	}
 	if par.Scan {

@@ -29,13 +29,13 @@ func TestUploadFile_rowsAreThoseOfTheCheck(t *testing.T) {
 				return activities.FileInfo{File: in.File, Size: 21}, nil
 			}, activityName("StatFile"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.VerifyFileInput) (verify.Figures, error) {
-				return verify.Figures{Bytes: 21, Rows: 2, SHA256: sum}, nil
+				return verify.Figures{Bytes: 21, Rows: new(int64(2)), SHA256: sum}, nil
 			}, activityName("VerifyFile"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.CreateUploadPARInput) (activities.UploadPAR, error) {
 				return activities.UploadPAR{FileID: "7"}, nil
 			}, activityName("CreateUploadPAR"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.TransferResult, error) {
-				return activities.TransferResult{Bytes: 21, Rows: 3, SHA256: sum}, nil
+				return activities.TransferResult{Bytes: 21, Rows: new(int64(3)), SHA256: sum}, nil
 			}, activityName("PutFile"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
 				return activities.File{}, nil
@@ -44,7 +44,7 @@ func TestUploadFile_rowsAreThoseOfTheCheck(t *testing.T) {
 			require.NoError(t, env.GetWorkflowError())
 			var result FileResult
 			require.NoError(t, env.GetWorkflowResult(&result))
-			require.Equal(t, c.rows, result.Rows)
+			require.EqualValues(t, c.rows, *result.Rows)
 			require.Equal(t, c.expect != nil, result.Verified)
 		})
 	}

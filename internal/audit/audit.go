@@ -65,7 +65,7 @@ type File struct {
 	Name     string            `json:"name,omitempty"` // at the service
 	FileID   string            `json:"file_id,omitempty"`
 	Bytes    int64             `json:"bytes"`
-	Rows     int64             `json:"rows"`
+	Rows     *int64            `json:"rows,omitempty"`
 	SHA256   string            `json:"sha256"`
 	ETag     string            `json:"etag,omitempty"`
 	Totals   map[string]string `json:"totals,omitempty"`

@@ -19,7 +19,7 @@ func night(execution string) Record {
 	return Record{Execution: execution, Events: []Event{
 		{At: start, Event: CloseStarted, By: "alice", Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31"},
 		{At: start.Add(3 * time.Minute), Event: StepEnded, Step: "ledger", Outcome: "succeeded"},
-		{At: start.Add(time.Minute), Event: FileSent, Step: "ledger", File: &File{Path: "inbox/gl.csv", FileID: "7", Bytes: 5, Rows: 1, SHA256: "ab", Totals: map[string]string{"B": "2", "A": "1"}}},
+		{At: start.Add(time.Minute), Event: FileSent, Step: "ledger", File: &File{Path: "inbox/gl.csv", FileID: "7", Bytes: 5, Rows: new(int64(1)), SHA256: "ab", Totals: map[string]string{"B": "2", "A": "1"}}},
 		{At: start.Add(2 * time.Minute), Event: Noted, What: "ledger: decide retry", By: "bob", Why: "a <new> file & all"},
 		{At: start.Add(4 * time.Minute), Event: CloseEnded, Outcome: "succeeded"},
 	}}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
 // UploadFile sends a file to a pre-authenticated URL, in parts when it is large. It fails when the
@@ -19,7 +20,7 @@ func (m *Mover) UploadFile(ctx context.Context, a *Attempt, file FileInfo, url s
 	}
 	saved := a.resume(state{File: file})
 	a.progress.resumes = len(saved.Transfer) > 0
-	rows := newRows(file.File)
+	rows := verify.NewRows(file.File)
 	sent, err := m.Objects.Upload(ctx, url, parstore.Upload{
 		Source:   source{m.Stores, file.File},
 		Size:     file.Size,
@@ -31,7 +32,7 @@ func (m *Mover) UploadFile(ctx context.Context, a *Attempt, file FileInfo, url s
 	if err == nil {
 		err = m.checkVersion(ctx, file)
 	}
-	return Result{Bytes: sent.Bytes, Rows: rows.count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
+	return Result{Bytes: sent.Bytes, Rows: rows.Count(), SHA256: sent.SHA256, ETag: sent.ETag}, err
 }
 
 // saveFile saves the state of one file. Without a state of its parts there is nothing to resume.
@@ -82,7 +83,7 @@ func (m *Mover) DownloadFile(ctx context.Context, a *Attempt, url, saveTo, key s
 	if err != nil {
 		return Result{}, err
 	}
-	rows := newRows(saveTo)
+	rows := verify.NewRows(saveTo)
 	received, err := m.Objects.Download(ctx, url, parstore.Download{
 		Target: parts,
 		Digest: rows,
@@ -105,7 +106,7 @@ func (m *Mover) DownloadFile(ctx context.Context, a *Attempt, url, saveTo, key s
 	_ = parts.Abort() // harmless after either
 	return Result{
 		Bytes:     received.Bytes,
-		Rows:      rows.count(),
+		Rows:      rows.Count(),
 		SHA256:    received.SHA256,
 		ETag:      received.ETag,
 		StartOver: received.StartOver,

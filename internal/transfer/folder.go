@@ -16,6 +16,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
 // Folder is a folder to upload. Its own files are sent, those of folders in it are not.
@@ -170,7 +171,7 @@ func (u *folderUpload) sendOnce(ctx context.Context, file stores.Info) (SentFile
 	if err != nil {
 		return SentFile{}, err
 	}
-	rows := newRows(file.Ref)
+	rows := verify.NewRows(file.Ref)
 	sent, err := u.Objects.Upload(ctx, target.PAR, parstore.Upload{
 		Source:   source{u.Stores, file.Ref},
 		Size:     file.Size,
@@ -198,7 +199,7 @@ func (u *folderUpload) sendOnce(ctx context.Context, file stores.Info) (SentFile
 		File:     file.Ref,
 		FileID:   target.FileID,
 		Bytes:    sent.Bytes,
-		Rows:     rows.count(),
+		Rows:     rows.Count(),
 		SHA256:   sent.SHA256,
 		ETag:     sent.ETag,
 		Modified: file.ModTime, // the list's, which openSentList compares with a later list's

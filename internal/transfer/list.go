@@ -21,7 +21,7 @@ type SentFile struct {
 	File     string    `json:"file"`
 	FileID   string    `json:"file_id"`
 	Bytes    int64     `json:"bytes"`
-	Rows     int64     `json:"rows"`
+	Rows     *int64    `json:"rows,omitempty"` // nil where they cannot be counted
 	SHA256   string    `json:"sha256"`
 	ETag     string    `json:"etag,omitempty"`
 	Modified time.Time `json:"modified"`
@@ -73,7 +73,7 @@ type sentList struct {
 }
 
 func newSentList(file stores.StagedFile) *sentList {
-	return &sentList{file: file, sent: map[string]bool{}, hash: sha256.New()}
+	return &sentList{file: file, sent: map[string]bool{}, hash: sha256.New(), result: Result{Rows: new(int64)}}
 }
 
 // openSentList resumes the list of an earlier attempt. It leaves out the lines of files that have
@@ -119,7 +119,12 @@ func (l *sentList) add(file SentFile) error {
 	l.hash.Write(line)
 	l.result.Files++
 	l.result.Bytes += file.Bytes
-	l.result.Rows += file.Rows
+	if file.Rows == nil {
+		l.result.Rows = nil
+	}
+	if l.result.Rows != nil {
+		*l.result.Rows += *file.Rows
+	}
 	_, err = l.file.Write(line)
 	return err
 }

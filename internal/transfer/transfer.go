@@ -47,8 +47,9 @@ func (f FileInfo) same(other FileInfo) bool {
 
 // Result is a file that was moved and checked.
 type Result struct {
-	Bytes  int64  `json:"bytes"`
-	Rows   int64  `json:"rows"`
+	Bytes int64 `json:"bytes"`
+	// Rows is nil where they cannot be counted; of a folder, where that is so of any file.
+	Rows   *int64 `json:"rows,omitempty"`
 	SHA256 string `json:"sha256"`
 	ETag   string `json:"etag,omitempty"`
 	// Files is the number of files of a folder; SHA256 is of their list then.

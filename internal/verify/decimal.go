@@ -45,16 +45,36 @@ func equalDecimals(a, b string) bool {
 	return err == nil && x.Cmp(y) == 0
 }
 
-// sum adds decimals without ever rounding.
-type sum struct{ total apd.Decimal }
+// maxDigits is how many digits surely fit an int64.
+const maxDigits = 18
+
+// sum adds decimals without ever rounding. Numbers of up to 18 digits are added as integers, by their digits behind
+// the point, until such a sum does not fit.
+type sum struct {
+	units [maxDigits + 1]int64
+	seen  [maxDigits + 1]bool
+	total apd.Decimal // of the others
+}
 
 // add adds a field of a file. An empty one adds nothing.
 func (s *sum) add(field []byte) error {
-	text := strings.TrimSpace(string(field))
-	if text == "" {
+	units, scale, ok := smallDecimal(field)
+	if !ok {
+		return s.addLarge(string(field))
+	}
+	if next := s.units[scale] + units; (next > s.units[scale]) == (units > 0) {
+		s.units[scale], s.seen[scale] = next, true
 		return nil
 	}
-	d, err := parseDecimal(text)
+	return s.addLarge(string(field))
+}
+
+func (s *sum) addLarge(field string) error {
+	field = strings.TrimSpace(field)
+	if field == "" {
+		return nil
+	}
+	d, err := parseDecimal(field)
 	if err != nil {
 		return err
 	}
@@ -62,4 +82,48 @@ func (s *sum) add(field []byte) error {
 	return err
 }
 
-func (s *sum) String() string { return s.total.Text('f') }
+// smallDecimal returns a number as an integer, and its digits behind the point.
+func smallDecimal(field []byte) (units int64, scale int, ok bool) {
+	for len(field) > 0 && field[0] == ' ' {
+		field = field[1:]
+	}
+	for len(field) > 0 && field[len(field)-1] == ' ' {
+		field = field[:len(field)-1]
+	}
+	negative := len(field) > 0 && field[0] == '-'
+	if negative || len(field) > 0 && field[0] == '+' {
+		field = field[1:]
+	}
+	if len(field) > maxDigits+1 {
+		return 0, 0, false
+	}
+	digits, point := 0, -1
+	for i, c := range field {
+		switch {
+		case c-'0' <= 9:
+			units = units*10 + int64(c-'0')
+			digits++
+		case c == '.' && point < 0:
+			point = i
+		default:
+			return 0, 0, false
+		}
+	}
+	if point >= 0 {
+		scale = len(field) - 1 - point
+	}
+	if negative {
+		units = -units
+	}
+	return units, scale, digits > 0 && digits <= maxDigits
+}
+
+func (s *sum) String() string {
+	for scale, units := range s.units {
+		if s.seen[scale] { // a zero has its digits, too
+			_, _ = apd.BaseContext.Add(&s.total, &s.total, apd.New(units, int32(-scale)))
+		}
+	}
+	s.units, s.seen = [maxDigits + 1]int64{}, [maxDigits + 1]bool{}
+	return s.total.Text('f')
+}

@@ -4,14 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
+
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Figures are what a file contains.
 type Figures struct {
-	Bytes  int64             `json:"bytes"`
-	Rows   int64             `json:"rows"`
+	Bytes int64 `json:"bytes"`
+	// Rows is nil for a file that does not say for certain how many it has.
+	Rows   *int64            `json:"rows,omitempty"`
 	SHA256 string            `json:"sha256"`
 	Totals map[string]string `json:"totals,omitempty"`
 }
@@ -19,17 +21,20 @@ type Figures struct {
 // Form is how a file is to be read.
 type Form struct {
 	CSV       bool
-	Delimiter byte
+	Delimiter byte     // 0 if it is not given
 	Columns   []string // whose totals are needed
+	Rows      bool     // rows are needed even of a file that is not CSV
 }
 
 // FormatError says where a file does not have its form.
 type FormatError struct {
-	Line    int64 // from 1
+	Line    int64 // from 1; 0 for the file as a whole
 	Message string
 }
 
-func (e *FormatError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Message) }
+func (e *FormatError) Error() string {
+	return problem.Problem{Line: int(e.Line), Message: e.Message}.String()
+}
 
 const chunk = 256 << 10 // bytes read at once
 
@@ -39,16 +44,13 @@ const chunk = 256 << 10 // bytes read at once
 func ReadFigures(r io.Reader, form Form, progress func(done int64)) (Figures, error) {
 	var found Figures
 	sha := sha256.New()
-	rows := newCounter(form)
+	rows := newReader(form)
 	buffer := make([]byte, chunk)
-	var malformed error
 	for {
 		n, err := r.Read(buffer)
 		found.Bytes += int64(n)
 		sha.Write(buffer[:n])
-		if malformed == nil {
-			malformed = rows.take(buffer[:n])
-		}
+		rows.write(buffer[:n])
 		if progress != nil && n > 0 {
 			progress(found.Bytes)
 		}
@@ -59,22 +61,16 @@ func ReadFigures(r io.Reader, form Form, progress func(done int64)) (Figures, er
 			return found, err
 		}
 	}
-	if malformed == nil {
-		malformed = rows.end(&found)
-	}
 	found.SHA256 = hex.EncodeToString(sha.Sum(nil))
-	return found, malformed
-}
-
-// counter counts the rows of a file, which it takes piece by piece.
-type counter interface {
-	take(piece []byte) error
-	end(into *Figures) error
-}
-
-func newCounter(form Form) counter {
-	if form.CSV {
-		return newTable(form)
+	count, malformed := rows.end()
+	if malformed == nil && rows.ctrlZ {
+		malformed = &FormatError{Message: "the file " + problem.ErrCtrlZ.Error()}
 	}
-	return &lines{}
+	switch {
+	case malformed == nil:
+		found.Rows, found.Totals = &count, rows.tables[0].totals()
+	case form.CSV || form.Rows:
+		return found, malformed
+	}
+	return found, nil
 }

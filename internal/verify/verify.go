@@ -101,12 +101,13 @@ func isDelimiter(text string) bool {
 
 // FormOf is how a file of this name is to be read, so that all that is expected of it can be checked.
 func FormOf(name string, expected ...Expect) Form {
-	form := Form{CSV: strings.EqualFold(path.Ext(name), ".csv"), Delimiter: ','}
+	form := Form{CSV: strings.EqualFold(path.Ext(name), ".csv")}
 	for _, e := range expected {
 		form.Columns = append(form.Columns, e.columns()...)
 		if e.Delimiter != "" {
 			form.Delimiter, form.CSV = e.Delimiter[0], true
 		}
+		form.Rows = form.Rows || e.Rows != nil || e.MinRows != nil || e.MaxRows != nil
 	}
 	slices.Sort(form.Columns)
 	form.Columns = slices.Compact(form.Columns)
@@ -122,18 +123,16 @@ func (e Expect) Compare(found Figures, source string) []Mismatch {
 			wrong = append(wrong, Mismatch{what, expected, found, source})
 		}
 	}
-	number := func(what string, expected *int64, found int64) {
+	number := func(what, limit string, expected *int64, found int64, orders ...int) {
 		if expected != nil {
-			add(*expected == found, what, fmt.Sprint(*expected), fmt.Sprint(found))
+			add(slices.Contains(orders, cmp.Compare(found, *expected)), what, limit+fmt.Sprint(*expected), fmt.Sprint(found))
 		}
 	}
-	number("bytes", e.Bytes, found.Bytes)
-	number("rows", e.Rows, found.Rows)
-	if e.MinRows != nil {
-		add(found.Rows >= *e.MinRows, "rows", fmt.Sprintf("at least %d", *e.MinRows), fmt.Sprint(found.Rows))
-	}
-	if e.MaxRows != nil {
-		add(found.Rows <= *e.MaxRows, "rows", fmt.Sprintf("at most %d", *e.MaxRows), fmt.Sprint(found.Rows))
+	number("bytes", "", e.Bytes, found.Bytes, 0)
+	if found.Rows != nil { // they are there if they are expected: see [Form]
+		number("rows", "", e.Rows, *found.Rows, 0)
+		number("rows", "at least ", e.MinRows, *found.Rows, 0, 1)
+		number("rows", "at most ", e.MaxRows, *found.Rows, 0, -1)
 	}
 	add(e.SHA256 == "" || strings.EqualFold(e.SHA256, found.SHA256), "sha256", strings.ToLower(e.SHA256), found.SHA256)
 	for _, column := range e.columns() {

@@ -185,5 +185,13 @@ func named(name, id string) string {
 
 // Volume is how much a file holds: 24.1 MB, 250,000 rows.
 func Volume(f workflows.FileResult) string {
-	return Bytes(f.Bytes) + ", " + Plural(f.Rows, "row")
+	return Bytes(f.Bytes) + ", " + Rows(f)
+}
+
+// Rows is how many rows a file holds, if that is certain.
+func Rows(f workflows.FileResult) string {
+	if f.Rows == nil {
+		return "rows not counted"
+	}
+	return Plural(*f.Rows, "row")
 }

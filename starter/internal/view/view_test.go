@@ -162,7 +162,7 @@ func TestResult(t *testing.T) {
 		Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", State: workflows.Failed, StartedAt: start, EndedAt: now,
 		Steps: []workflows.StepResult{
 			{ID: "ledger", Kind: "upload", State: workflows.Succeeded, StartedAt: start, EndedAt: start.Add(time.Minute),
-				Upload: &workflows.FileResult{FileID: "5025", Bytes: 15_512_345, Rows: 250_000}},
+				Upload: &workflows.FileResult{FileID: "5025", Bytes: 15_512_345, Rows: new(int64(250_000))}},
 			{ID: "allocate", Kind: "batch", State: workflows.Succeeded, StartedAt: start, EndedAt: now,
 				Batch: &workflows.RunBatchResult{RunID: "PBSM_ALLOC_7_1", Status: "SUCCESSFUL", Restarts: 1, Reruns: 2}},
 			{ID: "profit", Kind: "group", State: workflows.Failed, Error: "the trigger\nwas refused", StartedAt: start, EndedAt: now},
@@ -172,7 +172,7 @@ func TestResult(t *testing.T) {
 	}
 	golden(t, "close_result", Style{Unicode: true}.Result(result, 90))
 	golden(t, "migrate_result", Style{}.Result(&workflows.MigrateResult{Direction: "export", Code: "MIG", StatusCode: "SUCCESS", AlreadyComplete: true, Message: "Export is complete"}, 80))
-	file := workflows.FileResult{File: "reports/x.csv", Bytes: 6_535_416, Rows: 50_000, SHA256: "ab12", StartedAt: start, EndedAt: now}
+	file := workflows.FileResult{File: "reports/x.csv", Bytes: 6_535_416, Rows: new(int64(50_000)), SHA256: "ab12", StartedAt: start, EndedAt: now}
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
@@ -201,12 +201,13 @@ func TestResult_showsErrorsInFull(t *testing.T) {
 }
 
 func TestResult_namesFiles(t *testing.T) {
-	file := workflows.FileResult{File: "inbox/gl.csv", FileID: "7", Bytes: 32, Rows: 1, SHA256: "ab12"}
+	file := workflows.FileResult{File: "inbox/gl.csv", FileID: "7", Bytes: 32, Rows: new(int64(1)), SHA256: "ab12"}
 	assert.Equal(t, []string{"+ file id 7  succeeded", "  inbox/gl.csv  32 B, 1 row", "  SHA-256 ab12"}, Style{}.Result(&file, 80))
-	file.Name = "gl.csv"
+	file.Name, file.Rows = "gl.csv", nil
+	assert.Equal(t, "  inbox/gl.csv  32 B, rows not counted", Style{}.Result(&file, 80)[1])
 	assert.Equal(t, "+ gl.csv, file id 7  succeeded", Style{}.Result(&file, 80)[0])
 
-	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: 1200, SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
+	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: new(int64(1200)), SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
 	assert.Equal(t, []string{"+ 12 files of inbox/extracts/  succeeded", "  4.0 MB, 1,200 rows", "  listed in reports/sent.jsonl, SHA-256 cd34"}, Style{}.Result(&folder, 80))
 	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{Upload: &folder}))
 }

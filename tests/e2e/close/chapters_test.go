@@ -128,7 +128,7 @@ func chapterFiles(t *testing.T, e *harness.Env) {
 	var up workflows.FileResult
 	require.NoError(t, e.Await(e.Start("up/"+e.Connection, workflows.UploadFile,
 		workflows.UploadFileInput{Connection: e.Connection, File: "inbox/gl.csv"}), &up))
-	require.Equal(t, int64(1000), up.Rows)
+	require.EqualValues(t, 1000, *up.Rows)
 	for name, in := range map[string]workflows.DownloadFileInput{
 		"by-name": {Name: "gl.csv"}, "by-id": {FileID: up.FileID},
 	} {
@@ -156,7 +156,7 @@ func chapterReports(t *testing.T, e *harness.Env) {
 		workflows.GenerateReportInput{Connection: e.Connection, Code: "RPT001", SaveTo: "reports/profitability.csv"})
 	var result workflows.GenerateReportResult
 	require.NoError(t, e.Await(run, &result))
-	require.Equal(t, int64(50_000), result.File.Rows)
+	require.EqualValues(t, 50_000, *result.File.Rows)
 }
 
 func chapterBatch(t *testing.T, e *harness.Env) {

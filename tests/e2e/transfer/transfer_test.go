@@ -56,7 +56,7 @@ steps:
 	require.Equal(t, workflows.Succeeded, result.State)
 	up := result.Steps[0].Upload
 	require.EqualValues(t, files, up.Files)
-	require.EqualValues(t, files*(files+1)/2, up.Rows)
+	require.EqualValues(t, files*(files+1)/2, *up.Rows)
 	require.Equal(t, "reports/"+harness.AsOf+"/extracts.jsonl", up.ListedIn)
 
 	list, err := os.Open(filepath.Join(e.Reports, harness.AsOf, "extracts.jsonl"))

@@ -92,12 +92,12 @@ func (d *demonstration) verify(result *workflows.NightlyCloseResult) ([]verified
 		file := step.Report.File
 		path := d.path(filepath.FromSlash(file.File))
 		on, err := inspect(path)
-		same := err == nil && on == facts{Bytes: file.Bytes, Rows: file.Rows, SHA256: file.SHA256}
+		same := err == nil && file.Rows != nil && on == facts{Bytes: file.Bytes, Rows: *file.Rows, SHA256: file.SHA256}
 		switch {
 		case err != nil:
 			found = append(found, err.Error())
 		case !same:
-			found = append(found, fmt.Sprintf("%s holds %+v; the result says %d bytes, %d rows, SHA-256 %s", path, on, file.Bytes, file.Rows, file.SHA256))
+			found = append(found, fmt.Sprintf("%s holds %+v; the result says %d bytes, %s, SHA-256 %s", path, on, file.Bytes, view.Rows(file), file.SHA256))
 		}
 		reports = append(reports, verified{Step: step.ID, Path: path, facts: on, AsReported: same})
 	}
