@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/internal/verify"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -213,12 +215,54 @@ func run(t *testing.T, tool string, args ...string) time.Duration {
 func TestBench(t *testing.T) {
 	var result table
 	defer result.print()
+	t.Run("check", func(t *testing.T) { check(t, &result) })
 	t.Run("loopback", func(t *testing.T) { loopback(t, &result) })
 	t.Run("memory", func(t *testing.T) { memory(t, &result) })
 	t.Run("latency", func(t *testing.T) { latency(t, &result) })
 	t.Run("small files", func(t *testing.T) { smallFiles(t, &result) })
 	t.Run("throughput", func(t *testing.T) { throughput(t, &result) })
 	t.Run("following", func(t *testing.T) { following(t, &result) })
+}
+
+// check compares the check of a file, with its SHA-256 and one exact total, with awk, which only adds up the column.
+// Both use one core.
+func check(t *testing.T, result *table) {
+	path := filepath.Join(t.TempDir(), "gl.csv")
+	size := ledger(t, path)
+	form := verify.FormOf(path, verify.Expect{Totals: map[string]string{"BALANCE": "0"}})
+	var theirs, ours []time.Duration
+	for range rounds {
+		theirs = append(theirs, run(t, "awk", "-F,", `{sum += $7} END {printf "%.2f", sum}`, path))
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		began := time.Now()
+		found, err := verify.ReadFigures(file, form, nil)
+		ours = append(ours, time.Since(began))
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+		require.EqualValues(t, ledgerRows, *found.Rows)
+	}
+	result.compare("check of 110 MB, one exact total", "awk", shortest(theirs), shortest(ours), size)
+}
+
+const ledgerRows = 2_000_000
+
+// ledger writes a ledger with amounts in its seventh column, and returns its size.
+func ledger(t *testing.T, path string) int64 {
+	t.Helper()
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	defer file.Close()
+	w, random := bufio.NewWriter(file), rand.New(rand.NewPCG(1, 1))
+	fmt.Fprintln(w, "AS_OF_DATE,LEDGER_ID,ACCOUNT,ORG_UNIT,CURRENCY,PRODUCT,BALANCE,COST")
+	for range ledgerRows {
+		fmt.Fprintf(w, "2026-10-31,100,%d,%d,USD,P%03d,%.2f,%.2f\n", 100_000+random.IntN(900_000), 1000+random.IntN(9000),
+			random.IntN(1000), 1e7*(random.Float64()-0.5), 1e5*random.Float64())
+	}
+	require.NoError(t, w.Flush())
+	info, err := file.Stat()
+	require.NoError(t, err)
+	return info.Size()
 }
 
 // loopback compares the transfer of a large file with curl, and with tools that use several connections. These verify
