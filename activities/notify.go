@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -18,7 +19,7 @@ import (
 // NotifyResult says which channels have a message, and why others have not.
 type NotifyResult struct {
 	Sent []string `json:"sent,omitempty"`
-	// Undelivered says "channel: why", and is final.
+	// Undelivered says "channel: why", for mail "channel address: why", and is final.
 	Undelivered []string `json:"not_sent,omitempty"`
 }
 
@@ -26,15 +27,21 @@ type NotifyResult struct {
 // message, and it would not recognise a duplicate.
 const PhaseRefused = "refused"
 
-// delivery is the state of a message in one channel.
+// delivery is the state of a message to one receiver.
 type delivery struct {
 	Phase string `json:"phase"`
 	Why   string `json:"why,omitempty"`
+	// Tries counts the attempts; Wait is what is left of the pause before the next.
+	Tries int           `json:"tries,omitempty"`
+	Wait  time.Duration `json:"wait,omitempty"`
 }
 
+// maxNotifyPause bounds the pause between two attempts that the receiver does not ask for.
+const maxNotifyPause = time.Minute
+
 // Notify sends a message through the channels of this worker's configuration that want it. One activity serves
-// all of them: its heartbeat says which of them have the message, so that an attempt after an outage of one
-// does not repeat it in the others, on any worker.
+// all of them: its heartbeat has the state of every delivery, so that an attempt, on any worker, sends only what is
+// missing and due.
 //
 // As with a submission, Temporal must have confirmed "sending" before a message is sent. After that it is sent
 // again only when the receiver certainly does not have it, or recognises a duplicate by its id, as a webhook
@@ -54,52 +61,72 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 		}
 	}
 	channels := a.channels.For(m.Event, m.Connection)
-	var pauses sync.Map
 	var group sync.WaitGroup
 	for _, name := range channels {
-		group.Go(func() { pauses.Store(name, a.deliver(ctx, name, m, marks)) })
+		group.Go(func() { a.notifyChannel(ctx, name, m, marks) })
 	}
 	group.Wait()
-	return marks.result(ctx, channels, &pauses)
+	return a.notified(ctx, channels, marks)
 }
 
-// deliver sends a message through one channel, unless an earlier attempt did. It returns the pause that the
-// receiver requests.
-func (a *Activities) deliver(ctx context.Context, name string, m notify.Message, marks *deliveries) time.Duration {
-	switch earlier := marks.get(name); {
-	case earlier.Phase == PhaseAnswered, earlier.Phase == PhaseRefused:
-		return 0
-	case earlier.Phase == PhaseSending && !a.channels.Deduplicates(name):
-		why := "it is not known whether the message arrived: a worker stopped while sending it"
-		_ = marks.set(ctx, name, delivery{PhaseRefused, why})
-		return 0
+// receiverKey names a receiver in heartbeats and texts: a channel, and for mail the address.
+func receiverKey(channel, to string) string { return strings.TrimSpace(channel + " " + to) }
+
+// notifyChannel sends a message to the receivers of a channel that do not have it, if their time has come.
+func (a *Activities) notifyChannel(ctx context.Context, name string, m notify.Message, marks *deliveries) {
+	var to []string
+	for _, receiver := range a.channels.Receivers(name) {
+		key := receiverKey(name, receiver)
+		switch earlier := marks.get(key); {
+		case earlier.Phase == PhaseSending && !a.channels.Deduplicates(name):
+			earlier.Phase = PhaseRefused
+			earlier.Why = "it is not known whether the message arrived: a worker stopped while sending it"
+			_ = marks.set(ctx, key, earlier)
+		case earlier.Phase != PhaseAnswered && earlier.Phase != PhaseRefused && (earlier.Wait <= 0 || lastAttempt(ctx)):
+			to = append(to, receiver)
+		}
 	}
-	err := marks.set(ctx, name, delivery{Phase: PhaseSending})
-	ctx = context.WithoutCancel(ctx)
-	if err != nil {
-		// Temporal may have the mark nevertheless: the response was lost, or says that the activity is paused.
-		_ = marks.set(ctx, name, delivery{PhaseNotSent, "Temporal did not confirm the heartbeat that precedes a message"})
-		return 0
+	if len(to) == 0 {
+		return
 	}
-	err = a.channels.Send(ctx, name, m)
+	a.channels.Send(context.WithoutCancel(ctx), name, m, to, func(receiver string, send func() error) {
+		key := receiverKey(name, receiver)
+		now := marks.get(key)
+		now.Phase, now.Tries = PhaseSending, now.Tries+1
+		if err := marks.set(ctx, key, now); err != nil {
+			// Temporal may have the mark nevertheless: the response was lost, or says that the activity is paused.
+			now.again(ctx, "Temporal did not confirm the heartbeat that precedes a message", 0)
+		} else {
+			now.ended(ctx, send(), a.channels.Deduplicates(name))
+		}
+		_ = marks.set(context.WithoutCancel(ctx), key, now)
+	})
+}
+
+// ended records what came of an attempt.
+func (d *delivery) ended(ctx context.Context, err error, deduplicates bool) {
 	var failed *notify.Error
 	switch {
 	case err == nil:
-		_ = marks.set(ctx, name, delivery{Phase: PhaseAnswered})
+		*d = delivery{Phase: PhaseAnswered}
 	case !errors.As(err, &failed):
-		_ = marks.set(ctx, name, delivery{PhaseRefused, err.Error()})
-	case failed.Partial, failed.NotDelivered && !failed.Temporary:
-		_ = marks.set(ctx, name, delivery{PhaseRefused, failed.Text})
-	case failed.NotDelivered || a.channels.Deduplicates(name):
-		_ = marks.set(ctx, name, delivery{PhaseNotSent, failed.Text})
-		return failed.RetryAfter
+		d.Phase, d.Why = PhaseRefused, err.Error()
+	case failed.NotDelivered && !failed.Temporary:
+		d.Phase, d.Why = PhaseRefused, failed.Text
+	case failed.NotDelivered || deduplicates:
+		d.again(ctx, failed.Text, failed.RetryAfter)
 	default:
-		_ = marks.set(ctx, name, delivery{PhaseRefused, "it is not known whether the message arrived: " + failed.Text})
+		d.Phase, d.Why = PhaseRefused, "it is not known whether the message arrived: "+failed.Text
 	}
-	return 0
 }
 
-// deliveries are the states of a message in its channels, kept in the heartbeat.
+// again has it tried after the pause that the receiver requests, or else one that grows with the tries.
+func (d *delivery) again(ctx context.Context, why string, requested time.Duration) {
+	d.Phase, d.Why = PhaseNotSent, why
+	d.Wait = beforeTimeout(ctx, cmp.Or(requested, min(time.Second<<min(d.Tries-1, 10), maxNotifyPause)))
+}
+
+// deliveries are the states of a message to its receivers, kept in the heartbeat.
 type deliveries struct {
 	mark func(context.Context, map[string]delivery) error
 
@@ -107,42 +134,64 @@ type deliveries struct {
 	of    map[string]delivery
 }
 
-func (d *deliveries) get(name string) delivery {
+func (d *deliveries) get(key string) delivery {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	return d.of[name]
+	return d.of[key]
 }
 
 // set records a delivery and returns once Temporal has confirmed it. If the mark after a message is lost, an
 // operator has to check the channel; the message is never sent twice.
-func (d *deliveries) set(ctx context.Context, name string, now delivery) error {
+func (d *deliveries) set(ctx context.Context, key string, now delivery) error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	d.of[name] = now
+	d.of[key] = now
 	return d.mark(ctx, maps.Clone(d.of))
 }
 
-// result returns an error that is retried while a channel is to be tried again.
-func (d *deliveries) result(ctx context.Context, channels []string, pauses *sync.Map) (NotifyResult, error) {
+// pause is until the next receiver is to be tried, and goes by for all that are waiting.
+func (d *deliveries) pause(ctx context.Context) (shortest time.Duration) {
+	for _, now := range d.of {
+		if now.Phase == PhaseNotSent && (shortest == 0 || now.Wait < shortest) {
+			shortest = now.Wait
+		}
+	}
+	shortest = beforeTimeout(ctx, max(shortest, time.Millisecond))
+	for key, now := range d.of {
+		now.Wait -= shortest
+		d.of[key] = now
+	}
+	_ = d.mark(context.WithoutCancel(ctx), d.of)
+	return shortest
+}
+
+// notified returns an error that is retried while a receiver is to be tried again.
+func (a *Activities) notified(ctx context.Context, channels []string, marks *deliveries) (NotifyResult, error) {
 	var result NotifyResult
 	var again []string
-	var pause time.Duration
 	for _, name := range channels {
-		switch now := d.of[name]; now.Phase {
-		case PhaseAnswered:
+		missing := 0
+		for _, to := range a.channels.Receivers(name) {
+			key := receiverKey(name, to)
+			now := marks.of[key]
+			if now.Phase == PhaseAnswered {
+				continue
+			}
+			missing++
+			if text := key + ": " + now.Why; now.Phase == PhaseNotSent {
+				again = append(again, text)
+			} else {
+				result.Undelivered = append(result.Undelivered, text)
+			}
+		}
+		if missing == 0 {
 			result.Sent = append(result.Sent, name)
-		case PhaseNotSent:
-			again = append(again, name+": "+now.Why)
-			requested, _ := pauses.Load(name)
-			pause = max(pause, requested.(time.Duration))
-		default:
-			result.Undelivered = append(result.Undelivered, name+": "+now.Why)
 		}
 	}
 	if len(again) > 0 {
 		message := strings.Join(append(again, result.Undelivered...), "; ")
 		return NotifyResult{}, temporal.NewApplicationErrorWithOptions(message, Unavailable,
-			temporal.ApplicationErrorOptions{NextRetryDelay: beforeTimeout(ctx, pause)})
+			temporal.ApplicationErrorOptions{NextRetryDelay: marks.pause(ctx)})
 	}
 	return result, nil
 }

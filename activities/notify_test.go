@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,4 +85,62 @@ func TestNotify_retriesDespiteALongRetryAfter(t *testing.T) {
 	})
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, 2, calls)
+}
+
+// A channel that asks for a long pause does not hold up the others, and is not asked before it is over.
+func TestNotify_pauseOfEachChannel(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	started := env.Now()
+	var mutex sync.Mutex
+	at := map[string][]time.Duration{}
+	receiver := func(name string, failures int, wait string) notify.Channel {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			mutex.Lock()
+			defer mutex.Unlock()
+			at[name] = append(at[name], env.Now().Sub(started).Round(time.Second))
+			if len(at[name]) <= failures {
+				w.Header().Set("Retry-After", wait)
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		t.Cleanup(server.Close)
+		return notify.Channel{Kind: "slack", URL: server.URL, On: notify.Events()}
+	}
+	channels, err := notify.Open(map[string]notify.Channel{
+		"up": receiver("up", 0, ""), "chat": receiver("chat", 3, ""), "hook": receiver("hook", 1, "20"),
+		"date": receiver("date", 1, time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)),
+	})
+	require.NoError(t, err)
+	server := mocks.NewClient(t)
+	var marks map[string]delivery
+	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, _ []byte, details ...any) error {
+			marks = details[0].(map[string]delivery)
+			return nil
+		})
+	a := &Activities{temporal: server, channels: channels}
+	env.RegisterActivityWithOptions(func(ctx context.Context, m notify.Message) (NotifyResult, error) {
+		defer func() { activity.RecordHeartbeat(ctx, marks) }()
+		return a.Notify(ctx, m)
+	}, activity.RegisterOptions{Name: "Notify"})
+	env.ExecuteWorkflow(func(ctx workflow.Context) (result NotifyResult, err error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour})
+		err = workflow.ExecuteActivity(ctx, "Notify", notify.Message{Event: notify.Failed}).Get(ctx, &result)
+		return result, err
+	})
+	require.NoError(t, env.GetWorkflowError())
+	var result NotifyResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, NotifyResult{Sent: []string{"chat", "date", "hook", "up"}}, result)
+	seconds := func(all ...time.Duration) []time.Duration {
+		for i := range all {
+			all[i] *= time.Second
+		}
+		return all
+	}
+	require.Equal(t, map[string][]time.Duration{
+		"up": seconds(0), "chat": seconds(0, 1, 3, 7), "hook": seconds(0, 20), "date": seconds(0, 600),
+	}, at)
 }

@@ -54,6 +54,11 @@ func timeLeft(ctx context.Context) time.Duration {
 	return time.Until(info.ScheduledTime.Add(info.ScheduleToCloseTimeout)) - lastPoll
 }
 
+// lastAttempt reports whether no attempt after this one fits before the timeout.
+func lastAttempt(ctx context.Context) bool {
+	return activity.GetInfo(ctx).ScheduleToCloseTimeout > 0 && timeLeft(ctx) <= 0
+}
+
 // stillWaiting is the error with which Temporal runs the activity again after the next pause. As it is
 // benign, it is neither logged nor counted as a failure.
 func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format string, args ...any) error {

@@ -11,11 +11,15 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
+// NotDelivered is what a log entry about a notification that was not delivered begins with.
+const NotDelivered = "not every notification was delivered"
+
 const (
 	// notifyTimeout is how long the delivery of one message is retried while a channel is unavailable.
 	notifyTimeout = time.Hour
-	// lastNotifyTimeout is the same for the message about the end, which the workflow waits for.
-	lastNotifyTimeout = 5 * time.Minute
+	// lastNotifyTimeout is the same for the message about the end, which the workflow waits for. Mail servers
+	// that put a new sender off do so for five minutes, some for more.
+	lastNotifyTimeout = 15 * time.Minute
 	// quietTime is how long after a notification the same question is not sent again.
 	quietTime = 10 * time.Minute
 )
@@ -167,7 +171,7 @@ func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Messag
 	}
 	if problem != "" {
 		workflow.GetLogger(ctx).Error("a notification was not delivered", "event", m.Event, "error", problem)
-		n.log(ctx, LogEntry{What: "not every notification was delivered (" + m.Event + "): " + problem})
+		n.log(ctx, LogEntry{What: NotDelivered + " (" + m.Event + "): " + problem})
 	}
 }
 

@@ -139,6 +139,29 @@ func TestNotify_channelsUnavailable(t *testing.T) {
 	require.Equal(t, "not every notification was delivered (succeeded): chat: it answered 503", log[len(log)-1].What)
 }
 
+// A mail server that puts a new sender off for five minutes does not make a close lose its last message.
+func TestNotify_greylistedAtTheEnd(t *testing.T) {
+	env := newEnv(t)
+	channels := &fakeChannels{}
+	channels.answer = func() (activities.NotifyResult, error) {
+		if channels.at[len(channels.at)-1].Sub(channels.at[0]) > 5*time.Minute {
+			return activities.NotifyResult{Sent: []string{"mail"}}, nil
+		}
+		return activities.NotifyResult{}, temporal.NewApplicationErrorWithOptions("mail: 451 greylisted", activities.Unavailable,
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Minute})
+	}
+	channels.register(env)
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}}}
+	s.register()
+	channelsWant(env, notify.Events())
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	for _, entry := range queryStatus(t, env).Log {
+		require.NotContains(t, entry.What, NotDelivered)
+	}
+}
+
 // A close sends the notifications of its batches, one for each question.
 func TestNotify_close(t *testing.T) {
 	env := newEnv(t)

@@ -45,7 +45,8 @@ var (
 		ScheduleToCloseTimeout: 3 * time.Minute,
 		RetryPolicy:            retryPolicy,
 	}
-	// notifyOptions: a message to every channel that wants it. Each has 15 seconds to accept it, in parallel.
+	// notifyOptions: a message to every channel that wants it, in parallel. Each has 15 seconds for all of its
+	// receivers; a mail that is begun just before their end may take as long again.
 	notifyOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 40 * time.Second,
 		RetryPolicy:         retryPolicy,

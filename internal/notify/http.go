@@ -65,7 +65,13 @@ func openHTTP(body func(Message) any) func(Channel) (sender, error) {
 	}
 }
 
-func (s *httpSender) send(ctx context.Context, m Message) error {
+func (s *httpSender) send(ctx context.Context, m Message, to []string, try Try) {
+	for _, receiver := range to {
+		try(receiver, func() error { return s.post(ctx, m) })
+	}
+}
+
+func (s *httpSender) post(ctx context.Context, m Message) error {
 	ctx, connected := httpx.TraceConnection(ctx)
 	request, err := s.request(ctx, m)
 	if err != nil {

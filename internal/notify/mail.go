@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
@@ -54,8 +55,8 @@ type mailer struct {
 	host    string
 	options []mail.Option
 	from    string
-	to      []string
-	domain  string // of message ids
+	to      []string // as the header To has them
+	domain  string   // of message ids
 }
 
 func openMail(c Channel) (sender, error) {
@@ -97,14 +98,24 @@ func openMail(c Channel) (sender, error) {
 		return nil, err
 	}
 	_, domain, _ := strings.Cut(sender.Address, "@")
-	return &mailer{host: u.Hostname(), options: options, from: c.From, to: c.To, domain: domain}, nil
+	s := &mailer{host: u.Hostname(), options: options, from: c.From, domain: domain}
+	for _, text := range c.To {
+		address, err := netmail.ParseAddress(text)
+		if err != nil {
+			return nil, err
+		}
+		s.to = append(s.to, address.String())
+	}
+	return s, nil
 }
 
-func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {
+// compose writes a mail whose header names every address, for one of them.
+func (s *mailer) compose(m Message, to string) (*mail.Msg, error) {
 	letter := mail.NewMsg()
-	if err := errors.Join(letter.From(s.from), letter.To(to...)); err != nil {
+	if err := errors.Join(letter.From(s.from), letter.Bcc(to)); err != nil {
 		return nil, err
 	}
+	letter.SetGenHeader("To", strings.Join(s.to, ", "))
 	letter.Subject(m.Title())
 	letter.SetDateWithValue(m.At)
 	// Mail clients show messages with the same id once.
@@ -114,56 +125,41 @@ func (s *mailer) compose(m Message, to ...string) (*mail.Msg, error) {
 	return letter, nil
 }
 
-func (s *mailer) send(ctx context.Context, m Message) error {
+// send uses one connection, but a mail of its own for each address: one that the server refuses, or asks to repeat
+// later, does not keep the message from the others, nor does it reach them twice.
+func (s *mailer) send(ctx context.Context, m Message, to []string, try Try) {
+	client, connection, err := s.connect(ctx)
+	if err == nil {
+		defer func() { _ = client.CloseWithSMTPClient(connection) }()
+	}
+	for _, address := range to {
+		try(address, func() error {
+			if err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return &Error{NotDelivered: true, Temporary: true, Text: fmt.Sprintf("not sent within %s", sendTimeout)}
+			}
+			letter, err := s.compose(m, address)
+			if err != nil {
+				return &Error{NotDelivered: true, Text: err.Error()}
+			}
+			return mailError(client.SendWithSMTPClient(connection, letter))
+		})
+	}
+}
+
+func (s *mailer) connect(ctx context.Context) (*mail.Client, *smtp.Client, error) {
 	client, err := mail.NewClient(s.host, s.options...)
 	if err != nil {
-		return &Error{NotDelivered: true, Text: err.Error()}
+		return nil, nil, &Error{NotDelivered: true, Text: err.Error()}
 	}
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return &Error{NotDelivered: true, Temporary: !permanentlyRefused(err), Text: err.Error()}
+		return nil, nil, &Error{NotDelivered: true, Temporary: !permanentlyRefused(err), Text: err.Error()}
 	}
-	defer func() { _ = client.CloseWithSMTPClient(connection) }()
-
-	deliver := func(to ...string) error {
-		letter, err := s.compose(m, to...)
-		if err != nil {
-			return &Error{NotDelivered: true, Text: err.Error()}
-		}
-		return mailError(client.SendWithSMTPClient(connection, letter))
-	}
-	err = deliver(s.to...)
-	if !errors.Is(err, errAddress) || len(s.to) == 1 {
-		return err
-	}
-	return s.sendToEach(deliver, err)
+	return client, connection, nil
 }
-
-// sendToEach delivers to one address at a time, so that an address which is refused does not keep the mail
-// from the others. refused is why all of them together were refused.
-func (s *mailer) sendToEach(deliver func(to ...string) error, refused error) error {
-	var failed []string
-	for _, address := range s.to {
-		err := deliver(address)
-		if err == nil {
-			continue
-		}
-		failed = append(failed, fmt.Sprintf("%s: %v", address, err))
-		if !errors.Is(err, errAddress) {
-			refused = err
-		}
-	}
-	switch len(failed) {
-	case 0:
-		return nil
-	case len(s.to):
-		return refused
-	}
-	return &Error{Partial: true, Text: "some addresses did not get the message: " + strings.Join(failed, "; ")}
-}
-
-// errAddress: the server refuses an address.
-var errAddress = errors.New("an address is refused")
 
 // mailError judges how far a mail got: once the server has confirmed the end of its data, it has the mail.
 func mailError(err error) error {
@@ -176,15 +172,10 @@ func mailError(err error) error {
 	case failed.Reason == mail.ErrSMTPReset: // after the end of the data
 		return nil
 	}
-	var cause error
-	if failed.Reason == mail.ErrSMTPRcptTo {
-		cause = errAddress
-	}
 	return &Error{
 		NotDelivered: failed.Reason != mail.ErrSMTPDataClose || failed.ErrorCode() != 0,
 		Temporary:    failed.ErrorCode()/100 != 5,
 		Text:         failed.Error(),
-		cause:        cause,
 	}
 }
 

@@ -4,7 +4,6 @@ package notify
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -61,8 +60,12 @@ func (c Channel) receives(event, connection string) bool {
 }
 
 type sender interface {
-	send(ctx context.Context, m Message) error
+	// send calls try once for each receiver in to.
+	send(ctx context.Context, m Message, to []string, try Try)
 }
+
+// Try decides whether a message is sent to a receiver, and learns what came of it: every error is an *Error.
+type Try func(to string, send func() error)
 
 type kind struct {
 	check func(u *url.URL) error
@@ -158,39 +161,42 @@ func (c *Channels) Events(connection string) []string {
 // Deduplicates reports whether the receiver of a channel recognises a message that is delivered twice.
 func (c *Channels) Deduplicates(name string) bool { return kinds[c.channels[name].Kind].deduplicates }
 
-// sendTimeout is how long the delivery of one message may take.
+// sendTimeout is how long a channel has to accept a message, for all of its receivers.
 const sendTimeout = 15 * time.Second
 
-// Send delivers a message through a channel. Every error is an *Error.
-func (c *Channels) Send(ctx context.Context, name string, m Message) error {
-	s, ok := c.senders[name]
-	if !ok {
-		return &Error{NotDelivered: true, Text: fmt.Sprintf("there is no channel %q in notifications", name)}
+// Receivers are those that a message through a channel goes to: the addresses of mail, and otherwise one without a
+// name. Each has a delivery of its own.
+func (c *Channels) Receivers(name string) []string {
+	if to := c.channels[name].To; len(to) > 0 {
+		return to
 	}
+	return []string{""}
+}
+
+// Send delivers a message to receivers of a channel, one after the other.
+func (c *Channels) Send(ctx context.Context, name string, m Message, to []string, try Try) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if err := s.send(ctx, m); err != nil {
-		return redacted(err, c.channels[name].URL)
-	}
-	return nil
+	c.senders[name].send(ctx, m, to, func(receiver string, send func() error) {
+		try(receiver, func() error {
+			if err := send(); err != nil {
+				return redacted(err, c.channels[name].URL)
+			}
+			return nil
+		})
+	})
 }
 
 // Error is a delivery that failed.
 type Error struct {
 	// NotDelivered: it is certain that the receiver does not have the message.
 	NotDelivered bool
-	// Partial: some addresses of a mail have the message; Text names the others. It must not be sent again.
-	Partial bool
 	// Temporary: another attempt may succeed.
 	Temporary bool
 	// RetryAfter is how long the receiver asks to wait before another attempt; 0 when it does not.
 	RetryAfter time.Duration
 	// Text is what happened, without the channel's URL.
 	Text string
-
-	cause error
 }
 
 func (e *Error) Error() string { return e.Text }
-
-func (e *Error) Unwrap() error { return e.cause }

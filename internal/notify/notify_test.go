@@ -69,7 +69,8 @@ func send(t *testing.T, c Channel) error {
 	t.Helper()
 	channels, err := Open(map[string]Channel{"c": c})
 	require.NoError(t, err)
-	return channels.Send(t.Context(), "c", question)
+	channels.Send(t.Context(), "c", question, channels.Receivers("c"), func(_ string, send func() error) { err = send() })
+	return err
 }
 
 func TestSend_body(t *testing.T) {
@@ -208,7 +209,7 @@ func TestSend_receiverHangs(t *testing.T) {
 	sender := &httpSender{url: "http://" + listener.Addr().String() + "/" + token, client: http.DefaultClient, body: slackBody}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	err = redacted(sender.send(ctx, question), sender.url)
+	err = redacted(sender.post(ctx, question), sender.url)
 	require.Equal(t, &Error{Temporary: true, Text: "no response within 15s"}, err)
 }
 

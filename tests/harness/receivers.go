@@ -168,8 +168,9 @@ type Mailbox struct {
 	server *smtp.Server
 	mutex  sync.Mutex
 	mails  []string
-	// Refuse may refuse a mail once it is received.
-	Refuse func() error
+	// Refuse may refuse a mail once it is received, RefuseAddress before.
+	Refuse        func() error
+	RefuseAddress func(to string) error
 }
 
 // StartMailbox starts a server on an address; if it is empty, on a free one.
@@ -231,8 +232,16 @@ func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if to == "nobody@bank.example" {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
 	}
+	s.box.mutex.Lock()
+	defer s.box.mutex.Unlock()
+	if s.box.RefuseAddress != nil {
+		return s.box.RefuseAddress(to)
+	}
 	return nil
 }
+
+// Later is the reply with which a server puts a mail off.
+var Later = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "greylisted, try again later"}
 
 func (s *mailSession) Data(r io.Reader) error {
 	text, err := io.ReadAll(r)

@@ -55,7 +55,7 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 	table := Table(stepColumns, rows, width)
 	lines = append(lines, table...)
 	lines = append(lines, s.cutErrors(r.Steps, table, width)...)
-	lines = append(lines, s.commands(r.Log, width)...)
+	lines = append(lines, s.notable(r.Log, width)...)
 	return append(lines, auditLines(r.Audit)...)
 }
 
@@ -137,13 +137,14 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 		lines = append(lines, "  "+keptFrom(r.KeptFrom)+`: it is not run again. To run it again, add: --again "reason"`)
 	}
 	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
-	return append(lines, s.commands(r.Log, width)...)
+	return append(lines, s.notable(r.Log, width)...)
 }
 
-// commands shows what operators did.
-func (s Style) commands(log []workflows.LogEntry, width int) []string {
-	byOperators := slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool { return e.By == "" })
-	return s.log(byOperators, width)
+// notable shows what operators did, and what they were not notified of.
+func (s Style) notable(log []workflows.LogEntry, width int) []string {
+	return s.log(slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool {
+		return e.By == "" && !strings.HasPrefix(e.What, workflows.NotDelivered)
+	}), width)
 }
 
 func (s Style) log(log []workflows.LogEntry, width int) []string {

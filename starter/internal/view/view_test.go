@@ -184,7 +184,11 @@ func TestResult_showsErrorsInFull(t *testing.T) {
 			{ID: "ledger", Kind: "upload", State: workflows.Failed, Error: "it is missing"},
 			{ID: "extract", Kind: "report", State: workflows.Failed, Error: `given up: report NOPE: HTTP 400 (missing or invalid information): "The report code does not exist."`},
 		},
-		Log: []workflows.LogEntry{{At: now, By: "ann", What: "extract: decide give_up", Why: "the controller was called at 2:13 and does not need it tonight"}},
+		Log: []workflows.LogEntry{
+			{At: now, By: "ann", What: "extract: decide give_up", Why: "the controller was called at 2:13 and does not need it tonight"},
+			{At: now, What: workflows.NotDelivered + " (failed): box: greylisted"},
+			{At: now, What: "at risk"},
+		},
 	}
 	lines := Style{}.Result(result, 60)
 	for _, line := range lines {
@@ -197,6 +201,8 @@ func TestResult_showsErrorsInFull(t *testing.T) {
     information): "The report code does not exist."`)
 	assert.Equal(t, 1, strings.Count(text, "it is missing"), "what the table has room for is shown once")
 	assert.Contains(t, text, "tonight")
+	assert.Contains(t, text, "greylisted")
+	assert.NotContains(t, text, "at risk")
 	assert.NotContains(t, strings.Join(Style{}.Result(result, 0), "\n"), "\n  x extract\n")
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
@@ -35,16 +34,23 @@ func newPost(t *testing.T) *post {
 	}}
 }
 
-func (p *post) send(t *testing.T) error {
+// send returns the errors by address.
+func (p *post) send(t *testing.T) map[string]error {
 	t.Helper()
 	channels, err := notify.Open(map[string]notify.Channel{"mail": p.channel})
 	require.NoError(t, err)
-	return channels.Send(t.Context(), "mail", question)
+	failed := map[string]error{}
+	channels.Send(t.Context(), "mail", question, channels.Receivers("mail"), func(to string, send func() error) {
+		if err := send(); err != nil {
+			failed[to] = err
+		}
+	})
+	return failed
 }
 
 func TestMail_arrives(t *testing.T) {
 	p := newPost(t)
-	require.NoError(t, p.send(t))
+	require.Empty(t, p.send(t))
 	require.Len(t, p.box.Mails(), 1)
 	mail := strings.ReplaceAll(p.box.Mails()[0], "\r\n ", " ") // headers may be folded
 	for _, part := range []string{
@@ -67,18 +73,15 @@ func TestMail_notDelivered(t *testing.T) {
 		"without encryption": {func(p *post) { p.channel.URL = "smtp://" + p.box.Address + "?tls=none" }, notify.Error{NotDelivered: true, Text: "Please authenticate first"}},
 		"no such mailbox":    {func(p *post) { p.channel.To = []string{"nobody@bank.example"} }, notify.Error{NotDelivered: true, Text: "no such mailbox"}},
 		"refused for now": {func(p *post) {
-			p.box.Refuse = func() error {
-				return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "later"}
-			}
-		}, notify.Error{NotDelivered: true, Temporary: true, Text: "later"}},
+			p.box.Refuse = func() error { return harness.Later }
+		}, notify.Error{NotDelivered: true, Temporary: true, Text: "greylisted"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPost(t)
 			secret := p.box.Password
 			c.change(p)
-			err := p.send(t)
 			var failed *notify.Error
-			require.ErrorAs(t, err, &failed)
+			require.ErrorAs(t, p.send(t)[p.channel.To[0]], &failed)
 			require.Equal(t, c.want.NotDelivered, failed.NotDelivered, "%s", failed.Text)
 			require.Equal(t, c.want.Temporary, failed.Temporary, "%s", failed.Text)
 			require.Contains(t, failed.Text, c.want.Text)
@@ -88,15 +91,30 @@ func TestMail_notDelivered(t *testing.T) {
 	}
 }
 
-// If one of several addresses fails, the others get the mail, and the error names the failed one.
-func TestMail_partlyDelivered(t *testing.T) {
+// Each address has a delivery of its own: what one of them is refused reaches the others, once.
+func TestMail_eachAddress(t *testing.T) {
 	p := newPost(t)
-	p.channel.To = []string{"nobody@bank.example", "night@bank.example"}
-	var failed *notify.Error
-	require.ErrorAs(t, p.send(t), &failed)
+	p.channel.To = []string{"nobody@bank.example", "Größe <night@bank.example>", "late@bank.example"}
+	p.box.RefuseAddress = func(to string) error {
+		if to == "late@bank.example" {
+			return harness.Later
+		}
+		return nil
+	}
+	failed := p.send(t)
+	require.Len(t, failed, 2)
+	for to, want := range map[string]notify.Error{
+		"nobody@bank.example": {NotDelivered: true, Text: "no such mailbox"},
+		"late@bank.example":   {NotDelivered: true, Temporary: true, Text: "greylisted"},
+	} {
+		var e *notify.Error
+		require.ErrorAs(t, failed[to], &e)
+		require.Contains(t, e.Text, want.Text)
+		want.Text = e.Text
+		require.Equal(t, want, *e)
+	}
 	require.Len(t, p.box.Mails(), 1)
-	require.True(t, failed.Partial)
-	require.False(t, failed.NotDelivered || failed.Temporary, "a second mail would be a duplicate for the others")
-	require.Contains(t, failed.Text, "nobody@bank.example: ")
-	require.NotContains(t, failed.Text, "night@bank.example: ")
+	header := strings.ReplaceAll(p.box.Mails()[0], "\r\n ", " ")
+	require.Contains(t, header, "To: <nobody@bank.example>, =?utf-8?q?Gr=C3=B6=C3=9Fe?= <night@bank.example>, <late@bank.example>\r\n")
+	require.NotContains(t, header, "Bcc")
 }

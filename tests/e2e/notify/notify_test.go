@@ -114,6 +114,30 @@ func TestNotify_channelDownForAWhile(t *testing.T) {
 	require.Len(t, n.Box.Mails(), 1)
 }
 
+// An address that the mail server puts off is tried again, on its own.
+func TestNotify_addressPutOff(t *testing.T) {
+	t.Parallel()
+	n := harness.NewNotified(t, harness.Options{Settings: map[string]string{
+		"notifications.box.to": "night@bank.example,late@bank.example,nobody@bank.example",
+	}})
+	tries := map[string]int{}
+	n.Box.RefuseAddress = func(to string) error {
+		if tries[to]++; to == "late@bank.example" && tries[to] <= 2 {
+			return harness.Later
+		}
+		return nil
+	}
+	run := n.StartBatch(workflows.RunBatchInput{Code: "PBSM_SHORT"})
+	require.NoError(t, n.Await(run, nil), "the workflow ended after the delivery")
+	require.Equal(t, map[string]int{"night@bank.example": 1, "late@bank.example": 3}, tries)
+	require.Len(t, n.Box.Mails(), 2)
+	status, ok := n.Status(run.GetID())
+	require.True(t, ok)
+	last := status.Log[len(status.Log)-1].What
+	require.Contains(t, last, "box nobody@bank.example: ")
+	require.NotContains(t, last, "late@")
+}
+
 // Deliveries that were refused, or whose outcome is unknown, are logged, and do not affect the batch.
 func TestNotify_channelDownForGood(t *testing.T) {
 	t.Parallel()
@@ -131,7 +155,7 @@ func TestNotify_channelDownForGood(t *testing.T) {
 	status, ok := n.Status(run.GetID())
 	require.True(t, ok)
 	last := status.Log[len(status.Log)-1].What
-	for _, part := range []string{"not every notification was delivered (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether the message arrived", "box: ", "authentication failed"} {
+	for _, part := range []string{"not every notification was delivered (succeeded)", "hook: the receiver answered 404", "chat: it is not known whether the message arrived", "box night@bank.example: ", "authentication failed"} {
 		require.Contains(t, last, part)
 	}
 	log, err := os.ReadFile(n.Worker.Stderr)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,30 +50,34 @@ func test(ctx context.Context, f *cli.Factory, name string) error {
 		return cli.Usage("there is no channel %q in notifications; the configuration has %s", name, cli.Names(cfg.Notifications))
 	}
 	now := time.Now()
-	err = channels.Send(ctx, name, notify.Message{
+	message := notify.Message{
 		ID:      fmt.Sprintf("test-%d", now.UnixNano()),
 		Event:   "test",
 		At:      now,
 		Subject: "pbsmflow",
 		Link:    cfg.Worker.TemporalUI,
 		What:    fmt.Sprintf("A test message to the channel %s, sent by %s. Nothing has happened.", name, cli.Operator()),
+	}
+	var problems []string
+	channels.Send(ctx, name, message, channels.Receivers(name), func(to string, send func() error) {
+		if err := send(); err != nil {
+			problems = append(problems, notDelivered(strings.TrimSpace(name+" "+to), err))
+		}
 	})
-	if err != nil {
-		return notDelivered(name, err)
+	if len(problems) > 0 {
+		return cli.Listing(cli.ExitFailed, "the message was not delivered", problems)
 	}
 	return f.Show(map[string]any{"channel": name, "sent": true}, name+" accepted the message")
 }
 
-func notDelivered(name string, err error) error {
-	p := cli.Failed("channel %s: %v", name, err)
+func notDelivered(receiver string, err error) string {
+	text := fmt.Sprintf("%s: %v", receiver, err)
 	var failed *notify.Error
 	switch {
-	case errors.As(err, &failed) && failed.Partial:
-		p.Next = []string{"Check the channel's addresses in the configuration."}
 	case errors.As(err, &failed) && !failed.NotDelivered:
-		p.Message += "; it is not known whether the message was delivered: check the channel"
+		text += "; it is not known whether the message was delivered: check the channel"
 	case errors.As(err, &failed) && !failed.Temporary:
-		p.Next = []string{"Check the channel's url in the configuration."}
+		text += "; check the url and the addresses in the configuration"
 	}
-	return p
+	return text
 }
