@@ -21,6 +21,8 @@ type StatFileInput struct {
 	StableFor time.Duration `json:"stable_for,omitempty"`
 	// Marker is the "store/path" of a file whose presence says that File is complete.
 	Marker string `json:"marker,omitempty"`
+	// MinSize is the size of the smallest complete file, in bytes; a smaller one is not complete yet.
+	MinSize int64 `json:"min_size,omitempty"`
 	// Last ends all waiting: the activity returns the file, or fails with what is wrong with it.
 	Last bool `json:"last,omitempty"`
 	Poll
@@ -29,15 +31,30 @@ type StatFileInput struct {
 // StatFile returns a file's size once the file is complete. When the file or its marker is missing, it
 // waits, or fails as FileMissing.
 func (a *Activities) StatFile(ctx context.Context, in StatFileInput) (FileInfo, error) {
-	found, err := a.findComplete(ctx, in)
+	found, err := a.findMarked(ctx, in)
 	if err == nil && in.StableFor > 0 {
 		err = stable(ctx, in, found)
+	}
+	if err == nil {
+		err = a.largeEnough(ctx, in, found)
 	}
 	return found, err
 }
 
-// findComplete finds a file, and the marker that says it is complete.
-func (a *Activities) findComplete(ctx context.Context, in StatFileInput) (FileInfo, error) {
+// largeEnough comes after [stable]: without Wait, the time of StableFor is how long an empty file may stay so.
+func (a *Activities) largeEnough(ctx context.Context, in StatFileInput, found FileInfo) error {
+	switch {
+	case found.Size >= in.MinSize:
+		return nil
+	case in.Wait && !in.Last:
+		return a.stillWaiting(ctx, in.Since, "%s has %d bytes so far", in.File, found.Size)
+	}
+	return fileMissing("%s has %d bytes, and the service accepts files of %d bytes and more: put the complete file there, "+
+		"then retry", in.File, found.Size, in.MinSize)
+}
+
+// findMarked finds a file, and the marker that says it is complete.
+func (a *Activities) findMarked(ctx context.Context, in StatFileInput) (FileInfo, error) {
 	found, err := a.find(ctx, in, in.File)
 	if err == nil && in.Marker != "" {
 		_, err = a.find(ctx, in, in.Marker)

@@ -75,7 +75,8 @@ func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnection
 		resolved.Earlier = a.lookUpEarlier(ctx, *in.Earlier)
 	}
 	if in.File != nil && in.File.StableFor == 0 {
-		if found, err := a.findComplete(ctx, *in.File); err == nil {
+		found, err := a.findMarked(ctx, *in.File)
+		if err == nil && found.Size >= in.File.MinSize {
 			resolved.File = &found
 		}
 	}

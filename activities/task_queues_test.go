@@ -31,3 +31,15 @@ func TestNeedsConnection_coversEveryActivity(t *testing.T) {
 	}
 	require.Greater(t, found, 20)
 }
+
+func TestResolveConnection_emptyFileIsNotFound(t *testing.T) {
+	a, dir := withInbox(t)
+	a.connections, a.channels = map[string]*connection{"prod": {}}, &notify.Channels{}
+	in := ResolveConnectionInput{Connection: "prod", Lookups: Lookups{File: &StatFileInput{File: "inbox/gl.csv", MinSize: 2}}}
+	for text, found := range map[string]bool{"": false, "A": false, "A\n": true} {
+		put(t, dir, map[string]string{"gl.csv": text})
+		resolved, err := a.ResolveConnection(t.Context(), in)
+		require.NoError(t, err)
+		require.Equal(t, found, resolved.File != nil, "%q", text)
+	}
+}

@@ -109,7 +109,8 @@ type UploadFileInput struct {
 	// MimeType is Text/CSV, Text/plain or DAT. Default: by the extension of Name.
 	MimeType string `json:"mime_type,omitempty"`
 	Prefix   string `json:"prefix,omitempty"`
-	// WaitUntil is how long to wait for a file that is not there yet. Zero: not at all.
+	// WaitUntil is how long to wait for a file that is not there yet, or not complete: the service accepts none
+	// of fewer than 2 bytes. Zero: not at all.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
 	// StableFor is how long the size and time of a file must not have changed before it counts as complete,
 	// as a Go duration ("30s").

@@ -48,7 +48,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	var file activities.FileInfo
 	find := func() (err error) {
 		result.SHA256, result.Verified = "", false // those of an older version
-		if file, err = r.awaitFile(ctx, in); err != nil {
+		if file, err = r.awaitFile(ctx, in, pbsm.MinFileSize); err != nil {
 			return err
 		}
 		return r.verify(ctx, in.Expect, &result)
@@ -125,14 +125,15 @@ func (in UploadFileInput) lookups(ctx workflow.Context) activities.Lookups {
 		return noLookups
 	}
 	return activities.Lookups{File: &activities.StatFileInput{
-		File:   in.File,
-		Marker: in.Marker,
-		Poll:   activities.Poll{Since: workflow.Now(ctx)},
+		File:    in.File,
+		Marker:  in.Marker,
+		MinSize: pbsm.MinFileSize,
+		Poll:    activities.Poll{Since: workflow.Now(ctx)},
 	}}
 }
 
-// awaitFile waits until the file is complete, as long as the input allows.
-func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput) (activities.FileInfo, error) {
+// awaitFile waits until the file is complete, as long as the input allows. minSize is that of a complete file.
+func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput, minSize int64) (activities.FileInfo, error) {
 	if found := r.file; found != nil {
 		r.file = nil // the next call must find a newer version
 		return *found, nil
@@ -146,6 +147,7 @@ func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput) (activit
 		File:      in.File,
 		Marker:    in.Marker,
 		StableFor: stableFor,
+		MinSize:   minSize,
 		Poll:      activities.Poll{Since: r.started},
 	}
 	if in.WaitUntil.After(r.started) {

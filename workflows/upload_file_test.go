@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -79,6 +80,27 @@ func TestUploadFile_verifiesAgainWhenTheFileChanged(t *testing.T) {
 	require.NoError(t, env.GetWorkflowResult(&result))
 	require.Equal(t, "version 1", result.SHA256)
 	require.Equal(t, "uploaded again from the start: inbox/gl.csv changed", result.Note)
+}
+
+// A file that the service would refuse as empty is not complete yet; a marker may be empty.
+func TestUploadFile_emptyFileIsNotComplete(t *testing.T) {
+	for file, want := range map[string]int64{"inbox/gl.csv": 2, "inbox/in/": 0} {
+		t.Run(file, func(t *testing.T) {
+			env := newEnv(t)
+			env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+				require.Equal(t, want, in.MinSize)
+				return activities.FileInfo{}, temporal.NewNonRetryableApplicationError("seen", activities.FileMissing, nil)
+			}, activityName("StatFile"))
+			env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: file, Marker: "inbox/DONE"})
+			require.ErrorContains(t, env.GetWorkflowError(), "seen")
+		})
+	}
+	lookup := UploadFileInput{Connection: "prod", File: "inbox/gl.csv"}
+	env := newEnv(t)
+	env.ExecuteWorkflow(func(ctx workflow.Context) (int64, error) { return lookup.lookups(ctx).File.MinSize, nil })
+	var minSize int64
+	require.NoError(t, env.GetWorkflowResult(&minSize))
+	require.EqualValues(t, 2, minSize)
 }
 
 func TestUploadFile_passesTheMarkerOfAFolder(t *testing.T) {

@@ -21,7 +21,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	if in.Marker != "" {
 		marker := in
 		marker.File, marker.Marker = in.Marker, ""
-		if _, err := r.awaitFile(ctx, marker); err != nil {
+		if _, err := r.awaitFile(ctx, marker, 0); err != nil {
 			return result, err
 		}
 	}

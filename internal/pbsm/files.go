@@ -78,6 +78,9 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 	return ask(ctx, c, r, (*response).uploadPAR, req.Check(c.cfg.MaxFileSize))
 }
 
+// MinFileSize is the size of the smallest file that the service accepts, in bytes.
+const MinFileSize = 2
+
 // Check returns everything that the service would refuse, without a call. maxSize is in bytes.
 func (req UploadRequest) Check(maxSize int64) error {
 	if req.MimeType == "" {
@@ -88,7 +91,7 @@ func (req UploadRequest) Check(maxSize int64) error {
 		problems = append(problems, fmt.Errorf("file name %q must start with a letter or digit, contain only letters, digits, "+
 			"hyphens, dots and underscores, and have at most 255 characters", oneLine(req.FileName, 300)))
 	}
-	if req.FileSize <= 1 {
+	if req.FileSize < MinFileSize {
 		problems = append(problems, fmt.Errorf("file size %d must be more than 1 byte", req.FileSize))
 	}
 	if req.FileSize > maxSize {

@@ -35,7 +35,8 @@ type Upload struct {
 	ListTo string `json:"list_to,omitempty" jsonschema:"format=store/path"`
 	// Name is what the file is called in the service. Default: its name in the store.
 	Name string `json:"name,omitempty" jsonschema:"format=file-name"`
-	// WaitUntil is how long to wait for a file that is not there yet.
+	// WaitUntil is how long to wait for a file that is not there yet, or not complete. One of fewer than 2
+	// bytes, which the service would refuse, is not complete.
 	WaitUntil string `json:"wait_until,omitempty" jsonschema:"format=time"`
 	// StableFor is how long the file's size and modification time must stay the same before the file
 	// counts as complete.
