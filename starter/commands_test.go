@@ -201,7 +201,7 @@ func TestDecide_checksItsFlags(t *testing.T) {
 		{[]string{"--reason", "..."}, `--reason "..." is the placeholder`},
 		{[]string{"--by", " "}, "--by is missing"},
 		{nil, "--choice is missing: one of adopt"},
-		{[]string{"--choice", "foo"}, `--choice "foo" is unknown: one of adopt, nothing_started, retry, skip, give_up`},
+		{[]string{"--choice", "foo"}, `--choice "foo" is unknown: one of adopt, nothing_started, retry, skip, again, keep, give_up`},
 		{[]string{"--choice", "adopt"}, "--run-id"},
 		{[]string{"--choice", "retry", "--run-id", "x"}, "belongs to --choice adopt"},
 	} {

@@ -61,7 +61,7 @@ func (b *batchRun) askAboutStale(ctx workflow.Context, run earlierRun, changes [
 		choices = append([]string{DecideCommand + " " + Again}, choices...)
 	}
 	why += ", but it was based on something else: " + strings.Join(changes, "; ")
-	b.reporter.stage(func(s *snapshot) { s.RunID = run.runID })
+	b.result.RunID = "" // until the operator says so, this start has no run
 	c, err := b.ask(ctx, why, choices...)
 	if err != nil {
 		return nil, err
@@ -69,8 +69,6 @@ func (b *batchRun) askAboutStale(ctx workflow.Context, run earlierRun, changes [
 	switch c.Choice {
 	case Again:
 		b.answered(ctx, c, "the batch is submitted again")
-		b.result.RunID = ""
-		b.reporter.stage(func(s *snapshot) { s.RunID = "" })
 		return b.trigger(), nil
 	case Keep:
 		b.answered(ctx, c, run.runID+" is kept")
