@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,23 @@ func TestMarkdown_saysHowToAnswer(t *testing.T) {
 	require.Contains(t, status, "**Question to the operator about b**:\n\nAre the books good")
 	require.Contains(t, status, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
 	require.NotContains(t, status, "a: R_1", "the same question twice")
+}
+
+// A link that a file's name or an operator's reason holds is shown, and leads nowhere.
+func TestMarkdown_escapesMarkup(t *testing.T) {
+	t.Parallel()
+	const quoted = "[Approve here](http://evil.example/x) <b>|`*"
+	question := &Question{Why: "why " + quoted}
+	text := Status{
+		Subject: quoted, Summary: quoted, AtRisk: quoted, Question: question,
+		Steps:   []StepStatus{{ID: "a", Detail: quoted, Question: question}},
+		Tasks:   []Task{{Code: quoted, Status: quoted}},
+		Batches: []MemberRun{{RunID: quoted, Status: quoted}},
+		Log:     []LogEntry{{What: quoted, By: quoted, Why: quoted}},
+	}.Markdown()
+	escaped := "\\[Approve here](http://evil.example/x) \\<b>\\|\\`\\*"
+	require.Equal(t, 12, strings.Count(text, escaped))
+	require.NotContains(t, strings.ReplaceAll(text, escaped, ""), "Approve")
 }
 
 func TestStampQuestions_sameQuestionKeepsItsTime(t *testing.T) {

@@ -8,12 +8,12 @@ import (
 // Markdown is the status as the Temporal UI shows it, in a narrow column.
 func (s Status) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** %s\n", s.State, s.Subject)
+	fmt.Fprintf(&b, "**%s** %s\n", s.State, plain(s.Subject))
 	if s.Question == nil || s.Question.Why != s.Summary {
-		fmt.Fprintf(&b, "\n%s\n", s.Summary)
+		fmt.Fprintf(&b, "\n%s\n", plain(s.Summary))
 	}
 	if s.AtRisk != "" {
-		fmt.Fprintf(&b, "\n**%s**\n", s.AtRisk)
+		fmt.Fprintf(&b, "\n**%s**\n", plain(s.AtRisk))
 	}
 	if s.RunID != "" {
 		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
@@ -26,7 +26,7 @@ func (s Status) Markdown() string {
 		b.WriteString("\nWhat happened (UTC):\n\n")
 	}
 	for _, e := range s.Log {
-		fmt.Fprintf(&b, "- %s %s%s%s\n", e.At.UTC().Format("15:04:05"), e.What, prefixed(", by ", e.By), prefixed(": ", e.Why))
+		fmt.Fprintf(&b, "- %s %s\n", e.At.UTC().Format("15:04:05"), plain(e.What+prefixed(", by ", e.By)+prefixed(": ", e.Why)))
 	}
 	return b.String()
 }
@@ -40,7 +40,7 @@ func (q stepQuestion) markdown(b *strings.Builder) {
 	if !q.Deadline.IsZero() {
 		b.WriteString(", until " + q.Deadline.Format("Mon 2006-01-02 15:04 -07:00"))
 	}
-	fmt.Fprintf(b, ":\n\n%s\n\nAnswer with *More Actions, Send a Signal*:\n\n| signal | input |\n|---|---|\n", strings.ReplaceAll(q.Why, "\n", " "))
+	fmt.Fprintf(b, ":\n\n%s\n\nAnswer with *More Actions, Send a Signal*:\n\n| signal | input |\n|---|---|\n", plain(q.Why))
 	for _, choice := range q.Choices {
 		name, argument, _ := strings.Cut(choice, " ")
 		input := `{"by": "you", "why": ""`
@@ -61,23 +61,24 @@ func (s Status) tables(b *strings.Builder) {
 		b.WriteString("\n| step | kind | state | what |\n|---|---|---|---|\n")
 	}
 	for _, step := range s.Steps {
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, cell(step.Detail))
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, plain(step.Detail))
 	}
 	if len(s.Tasks)+len(s.Batches) > 0 {
 		b.WriteString("\n| task | status | code |\n|---|---|---|\n")
 	}
 	for _, task := range s.Tasks {
-		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(task.Code), cell(task.Status), task.StatusCode)
+		fmt.Fprintf(b, "| %s | %s | %s |\n", plain(task.Code), plain(task.Status), task.StatusCode)
 	}
 	for _, m := range s.Batches {
-		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(m.RunID), cell(m.Status), m.StatusCode)
+		fmt.Fprintf(b, "| %s | %s | %s |\n", plain(m.RunID), plain(m.Status), m.StatusCode)
 	}
 }
 
-// cell escapes a text for a cell of a table.
-func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text)
-}
+// plain is a text on one line without what the UI would take for markup: what the status quotes, such as the name
+// of a file, could hold a link.
+func plain(text string) string { return markup.Replace(text) }
+
+var markup = strings.NewReplacer(`\`, `\\`, "[", `\[`, "<", `\<`, "*", `\*`, "`", "\\`", "|", `\|`, "\n", " ")
 
 // prefixed is the prefix and the text, or nothing without a text.
 func prefixed(prefix, text string) string {

@@ -165,35 +165,46 @@ func webhookBody(m Message) any {
 	}{m, m.Title(), m.Text()}
 }
 
-// slackText escapes what Slack would turn into a link or a mention.
-// Source: https://docs.slack.dev/messaging/formatting-message-text, "Escaping text".
-var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+// What messages quote, such as the name of a file, must not be taken for markup: a link could lead an operator
+// anywhere.
+var (
+	// slackEscape escapes what Slack would turn into a link or a mention, also in a code block.
+	// Source: https://docs.slack.dev/messaging/formatting-message-text, "Escaping text".
+	slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	// slackInline also separates, by a space without width, what Mattermost and Rocket.Chat take for Markdown.
+	slackInline = strings.NewReplacer("]", "]\u200b", "@", "@\u200b", "*", "*\u200b", "~", "~\u200b", "`", "'")
+)
 
+// slackBody has everything but its title in a code block, where nothing is markup and what is copied is exact.
 func slackBody(m Message) any {
-	lines := []string{"*" + slackText.Replace(m.Title()) + "*", slackText.Replace(strings.Join(m.facts(), "\n"))}
+	lines := m.facts()
 	if len(m.Commands) > 0 {
-		lines = append(lines, "```\n"+slackText.Replace(strings.Join(m.Commands, "\n"))+"\n```")
+		lines = append(append(lines, ""), m.Commands...)
 	}
+	code := slackEscape.Replace(strings.ReplaceAll(strings.Join(lines, "\n"), "`", "'"))
+	text := "*" + slackInline.Replace(slackEscape.Replace(m.Title())) + "*\n```\n" + code + "\n```"
 	if m.Link != "" {
-		lines = append(lines, m.Link)
+		text += "\n" + m.Link
 	}
-	return map[string]any{"text": strings.Join(lines, "\n")}
+	return map[string]any{"text": text}
 }
 
 // teamsBody is an adaptive card for a Teams workflow whose trigger is "When a Teams webhook request is
-// received".
+// received". A text run is not taken for Markdown, unlike a text block.
+// Source: https://adaptivecards.io/explorer/TextRun.html.
 func teamsBody(m Message) any {
-	block := func(text string, more map[string]any) map[string]any {
-		b := map[string]any{"type": "TextBlock", "text": text, "wrap": true}
-		maps.Copy(b, more)
-		return b
+	var body []any
+	add := func(text string, more map[string]any) {
+		run := map[string]any{"type": "TextRun", "text": text}
+		maps.Copy(run, more)
+		body = append(body, map[string]any{"type": "RichTextBlock", "inlines": []any{run}})
 	}
-	body := []any{block(m.Title(), map[string]any{"weight": "Bolder", "size": "Medium"})}
+	add(m.Title(), map[string]any{"weight": "Bolder", "size": "Medium"})
 	for _, line := range m.facts() {
-		body = append(body, block(line, nil))
+		add(line, nil)
 	}
 	for _, command := range m.Commands {
-		body = append(body, block(command, map[string]any{"fontType": "Monospace", "size": "Small"}))
+		add(command, map[string]any{"fontType": "Monospace", "size": "Small"})
 	}
 	card := map[string]any{
 		"$schema": "http://adaptivecards.io/schemas/adaptive-card.json",

@@ -73,27 +73,61 @@ func send(t *testing.T, c Channel) error {
 	return err
 }
 
+type card struct {
+	Body []struct {
+		Type    string
+		Inlines []struct{ Type, Text string }
+	}
+	Actions []struct{ URL string }
+}
+
+func teamsCard(t *testing.T, body string) card {
+	t.Helper()
+	var got struct{ Attachments []struct{ Content card } }
+	require.NoError(t, json.Unmarshal([]byte(body), &got))
+	return got.Attachments[0].Content
+}
+
+// What a message quotes is not taken for markup by any channel.
+func TestSend_escapesMarkup(t *testing.T) {
+	for _, quoted := range []string{
+		"[Approve here](http://evil.example/x)", "![x](http://evil.example/x.png)", "[x][y]", "<http://evil.example/x|Approve>",
+		"<!channel>", "@channel", "*bold*", "~struck~", "```\n[a](http://evil.example)\n```", "`code`",
+	} {
+		m := Message{Event: Failed, Subject: quoted, What: "missing: " + quoted}
+		text := slackBody(m).(map[string]any)["text"].(string)
+		title, code, _ := strings.Cut(text, "\n```\n")
+		for _, markup := range []string{"](", "][", "<", ">", "@c", "`"} {
+			require.NotContains(t, title, markup, quoted)
+		}
+		require.NotRegexp(t, `[*~]\w.*[*~]`, strings.Trim(title, "*"), quoted)
+		block, more, closed := strings.Cut(code, "\n```")
+		require.True(t, closed)
+		require.Empty(t, more)
+		require.NotContains(t, block, "`")
+		require.NotContains(t, block, "<")
+
+		body, err := json.Marshal(teamsBody(m))
+		require.NoError(t, err)
+		for _, block := range teamsCard(t, string(body)).Body {
+			require.Equal(t, "RichTextBlock", block.Type)
+			require.Equal(t, "TextRun", block.Inlines[0].Type)
+		}
+	}
+}
+
 func TestSend_body(t *testing.T) {
 	for kind, check := range map[string]func(*testing.T, string){
 		"slack": func(t *testing.T, body string) {
 			var got struct{ Text string }
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			require.Contains(t, got.Text, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\nALLOC_1 ended &lt;!channel&gt; as Failure\n", "the service's text mentions nobody")
-			require.Contains(t, got.Text, "```\nstarter close decide X --choice retry\n```")
+			require.Equal(t, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\n```\nALLOC_1 ended &lt;!channel&gt; as Failure\n"+
+				"Until Sun 2026-11-01 05:00 -05:00\n\nstarter close decide X --choice retry\n```\n"+question.Link, got.Text, "the service's text mentions nobody")
 		},
 		"teams": func(t *testing.T, body string) {
-			var got struct {
-				Attachments []struct {
-					Content struct {
-						Body    []struct{ Text string }
-						Actions []struct{ URL string }
-					}
-				}
-			}
-			require.NoError(t, json.Unmarshal([]byte(body), &got))
-			card := got.Attachments[0].Content
-			require.Equal(t, question.Title(), card.Body[0].Text)
-			require.Equal(t, question.Commands[0], card.Body[3].Text)
+			card := teamsCard(t, body)
+			require.Equal(t, question.Title(), card.Body[0].Inlines[0].Text)
+			require.Equal(t, question.Commands[0], card.Body[3].Inlines[0].Text)
 			require.Equal(t, question.Link, card.Actions[0].URL)
 		},
 		"webhook": func(t *testing.T, body string) {
