@@ -213,6 +213,7 @@ type call struct {
 	runID         string            // the run that the request is about
 	maxResponse   int               // in bytes; maxBody when 0
 	notFound      string            // what to check at 404; base_url and the name or id when empty
+	address       string            // the setting with the address; base_url when empty
 }
 
 // do sends a request with a valid token. If the service answers 401 and gives no hint that it acted, do sends it once

@@ -1,6 +1,7 @@
 package pbsm
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,7 +95,7 @@ func (r call) transportError(err error, connected bool) *Error {
 	case connected && r.once:
 		e.Advice = adviceUnknown
 	case !connected && !errors.Is(err, context.Canceled):
-		e.Advice = "check base_url, DNS, proxy and firewall if this lasts"
+		e.Advice = "check " + cmp.Or(r.address, "base_url") + ", DNS, proxy and firewall if this lasts"
 	}
 	return e
 }

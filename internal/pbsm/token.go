@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -246,7 +247,9 @@ func unavailable(err error) bool {
 	return httpx.Transient(answer.Response.StatusCode)
 }
 
-func (t *tokens) call() call { return call{name: "token", subject: "for user " + t.username} }
+func (t *tokens) call() call {
+	return call{name: "token", subject: "for user " + t.username, address: "token_url"}
+}
 
 // fail returns the error of a token request, and remembers it if it is final. oauth2's own error contains the body
 // of the response, so it is not wrapped.
@@ -255,13 +258,31 @@ func (t *tokens) fail(ctx context.Context, err error, refused bool) *Error {
 	e.NotProcessed = true // the call that needed the token was not sent
 	if refused {
 		e.Temporary = false
-		e.Advice = "check client id and secret, username and password; " +
-			"to avoid locking the account, a worker tries them again only after a restart"
+		e.Advice = t.refusedAdvice(oauthRefusal(err)) +
+			"; to avoid locking the account, a worker tries them again only after a restart"
 		t.mu.Lock()
 		t.refused = e
 		t.mu.Unlock()
 	}
 	return e
+}
+
+// refusedAdvice names what was refused.
+func (t *tokens) refusedAdvice(refusal string) string {
+	client := "check client_id and client_secret"
+	if url.QueryEscape(t.conf.ClientID+t.conf.ClientSecret) != t.conf.ClientID+t.conf.ClientSecret {
+		client += "; if they are right: they have characters that are sent form-encoded, as RFC 6749 says, " +
+			"which some tenants do not decode, so use a secret of letters and digits"
+	}
+	switch refusal {
+	case "invalid_grant":
+		return "check username and password, and whether the user is locked"
+	case "invalid_client":
+		return client
+	case "401":
+		return "check username and password, and " + strings.TrimPrefix(client, "check ")
+	}
+	return "check what the client may do: its grants and scopes"
 }
 
 func (t *tokens) describe(ctx context.Context, err error) *Error {
@@ -292,8 +313,9 @@ func (t *tokens) responseError(r *oauth2.RetrieveError) *Error {
 	if e.Code == "" && e.Err == nil {
 		e.Err = errors.New("the response contains no token")
 	}
-	if !e.Temporary {
-		e.Advice = "check token_url"
+	e.Advice = "check token_url"
+	if e.Temporary {
+		e.Advice = "the credentials were not refused: wait until IAM is available"
 	}
 	return e
 }

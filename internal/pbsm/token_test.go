@@ -265,8 +265,8 @@ func TestTokens_errors(t *testing.T) {
 // A password can be a common word: in a well-known sentence, a gap would reveal it.
 func TestTokens_quotesErrorOnlyWithoutSecret(t *testing.T) {
 	for said, want := range map[string]string{
-		"The account is locked.":                                `: "The account is locked."; check client id`,
-		"The username or the password is " + testPassword + ".": "code invalid_grant; check client id",
+		"The account is locked.":                                `: "The account is locked."; check username and password, and whether`,
+		"The username or the password is " + testPassword + ".": "code invalid_grant; check username and password",
 	} {
 		s := newService(t)
 		s.respond(reply(400, `{"error":"invalid_grant","error_description":"`+said+`"}`))
@@ -274,6 +274,39 @@ func TestTokens_quotesErrorOnlyWithoutSecret(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "secret]")
 		require.ErrorContains(t, err, "a worker tries them again only after a restart")
+	}
+}
+
+// Only what was refused is to be checked: with an outage the credentials are fine.
+func TestTokens_advice(t *testing.T) {
+	const credentials = "client_secret|username and password"
+	for name, tt := range map[string]struct {
+		token     http.HandlerFunc
+		plain     bool // the secret has letters and digits only
+		want, not string
+	}{
+		"the user":           {token: invalidGrant, want: "check username and password", not: "client_"},
+		"the client":         {token: invalidClient, want: "check client_id and client_secret; if they are right: .*form-encoded", not: "username"},
+		"the client, plain":  {token: invalidClient, plain: true, want: "check client_id and client_secret; to avoid", not: "form-encoded"},
+		"either":             {token: reply(401, ``), want: "check username and password, and client_id and client_secret.*form-encoded", not: "check check"},
+		"the grant":          {token: reply(400, `{"error":"unauthorized_client"}`), want: "check what the client may do", not: credentials},
+		"unavailable":        {token: reply(503, ``), want: "wait until IAM is available", not: credentials},
+		"too many":           {token: reply(429, `{"error":"too_many"}`), want: "wait until IAM is available", not: credentials},
+		"unreachable":        {token: hangUp, want: "check token_url, DNS, proxy", not: credentials + "|base_url"},
+		"another address":    {token: reply(404, `{}`), want: "check token_url", not: credentials},
+		"a gateway's answer": {token: reply(502, `<html>no</html>`), want: "wait until IAM is available", not: credentials},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			s.respond(tt.token)
+			c := s.client(t)
+			if tt.plain {
+				c.tokens.conf.ClientID, c.tokens.conf.ClientSecret = "client-1", "letters0and1digits"
+			}
+			_, err := c.Login(t.Context())
+			require.Regexp(t, tt.want, err.Error())
+			require.NotRegexp(t, tt.not, err.Error())
+		})
 	}
 }
 

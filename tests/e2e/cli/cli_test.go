@@ -375,7 +375,7 @@ func TestStarter_doctor(t *testing.T) {
 		"CA":                {key("CA_FILE") + "", 2, "ca_file"},
 		"other CA":          {key("CA_FILE") + otherCA(t), 1, "--save-cert"},
 		"host":              {key("BASE_URL") + "https://localhost:1/tenant", 1, "localhost:1"},
-		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check client id"}, // the service also says "wrong"
+		"password":          {key("PASSWORD") + "wrong", 1, "code invalid_grant; check username and password"}, // the service also says "wrong"
 		"client secret":     {key("CLIENT_SECRET") + "wrong", 1, "login"},
 		"user":              {key("REMOTE_USER") + "nobody", 1, "call"},
 		"tenant":            {key("TENANT_ID") + "other", 1, "call"},

@@ -51,7 +51,8 @@ func (d *doctor) connection(ctx context.Context, name string, conn config.Connec
 	}
 	login, err := service.Login(ctx)
 	if err != nil {
-		d.bad(cli.ExitFailed, name+" login", "Check client_id, client_secret, username and password, and that the user may use the client.", err)
+		do := "Correct what was refused, and restart the workers. Do not try passwords: that locks the user."
+		d.bad(cli.ExitFailed, name+" login", advice(err, "token_url", do), err)
 		return
 	}
 	text := "as " + conn.Username
@@ -64,10 +65,23 @@ func (d *doctor) connection(ctx context.Context, name string, conn config.Connec
 	d.ok(name+" login", "%s", text)
 	files, err := service.ListFiles(ctx, "")
 	if err != nil {
-		d.bad(cli.ExitFailed, name+" call", "Check tenant_id, service_id, workspace_id, remote_user and the user's roles.", err)
+		do := "Check tenant_id, service_id, workspace_id, remote_user and the user's roles."
+		d.bad(cli.ExitFailed, name+" call", advice(err, "base_url", do), err)
 		return
 	}
 	d.ok(name+" call", "the service lists %s", view.Plural(len(files), "file"))
+}
+
+// advice is what to do about a call that failed. Only a refusal is about the settings that it sends.
+func advice(err error, address, refused string) string {
+	var failed *pbsm.Error
+	switch {
+	case !errors.As(err, &failed) || !failed.Temporary:
+		return refused
+	case failed.HTTPStatus == 0:
+		return fmt.Sprintf("Check %s, DNS, proxy (HTTPS_PROXY) and firewall.", address)
+	}
+	return "The server is unavailable, and refused nothing: wait, and check again. Calls are retried meanwhile."
 }
 
 func host(raw string) string {

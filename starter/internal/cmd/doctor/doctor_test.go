@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"go.temporal.io/api/serviceerror"
 
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/clitest"
 )
@@ -17,6 +18,16 @@ func TestRefused_temporalIsAway(t *testing.T) {
 	d.refused("namespace close", "Create it.", serviceerror.NewNamespaceNotFound("close"))
 	assert.Equal(t, cli.ExitFailed, cli.AsProblem(d.verdict()).Code)
 	assert.Equal(t, "Create it.", d.findings[1].Do)
+}
+
+func TestAdvice_byCause(t *testing.T) {
+	for want, err := range map[string]error{
+		"refused":     &pbsm.Error{HTTPStatus: 400, Code: "invalid_grant"},
+		"unavailable": &pbsm.Error{HTTPStatus: 503, Temporary: true},
+		"token_url":   &pbsm.Error{Temporary: true},
+	} {
+		assert.Contains(t, advice(err, "token_url", "refused"), want)
+	}
 }
 
 func TestFinding_fitsTheTerminal(t *testing.T) {
