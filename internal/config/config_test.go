@@ -372,6 +372,15 @@ func TestLoad_missingPassphraseIsOneProblem(t *testing.T) {
 	assert.Len(t, strings.Split(err.Error(), "\n"), 2, "one problem, named once: %s", err)
 }
 
+// A text that YAML would read as a date, or a time, stays as it is written.
+func TestLoad_textsThatLookLikeDates(t *testing.T) {
+	for _, text := range []string{"2026-1-5", "2026-10-31", "2026-10-31 10:00:00", "2026-10-31T10:00:00Z", "!!timestamp 2026-1-5"} {
+		cfg, err := Load(folder(t, strings.Replace(complete, "tenant_id: tenant", "tenant_id: "+text, 1)), []string{"PBSM_CLIENT_SECRET=x"})
+		require.NoError(t, err)
+		require.Equal(t, strings.TrimPrefix(text, "!!timestamp "), cfg.Connections["prod"].TenantID)
+	}
+}
+
 // The YAML parser quotes values in its messages.
 func TestLoad_syntaxErrorContainsNoSecret(t *testing.T) {
 	for _, password := range []string{"*" + canary, "*" + canary + " x", "!!int " + canary, "!!bool " + canary, "!" + canary, "!<" + canary, "&" + canary, "{" + canary, "@" + canary, `"\` + canary + `"`} {

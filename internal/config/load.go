@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-viper/mapstructure/v2"
-	yamlparser "github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"go.yaml.in/yaml/v3"
@@ -120,7 +119,7 @@ func (l *loader) find(path string) (string, bool) {
 }
 
 func (l *loader) readFile() error {
-	err := l.k.Load(file.Provider(l.file), yamlparser.Parser())
+	err := l.k.Load(file.Provider(l.file), parser{})
 	var types *yaml.TypeError
 	var unread *fs.PathError
 	switch {
@@ -134,6 +133,27 @@ func (l *loader) readFile() error {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
 	return fmt.Errorf("the configuration (%s) is not YAML: %s", l.file, syntaxError(err))
+}
+
+// parser reads YAML, but leaves dates as they are written: a text key may look like one.
+type parser struct{ koanf.Parser }
+
+func (parser) Unmarshal(text []byte) (values map[string]any, err error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil || document.IsZero() {
+		return nil, err
+	}
+	keepDates(&document)
+	return values, document.Decode(&values)
+}
+
+func keepDates(node *yaml.Node) {
+	if node.ShortTag() == "!!timestamp" {
+		node.Tag = "!!str"
+	}
+	for _, child := range node.Content {
+		keepDates(child)
+	}
 }
 
 func (l *loader) withoutFile() error {
@@ -346,9 +366,6 @@ func wanted(t reflect.Type) string {
 // errors never contain the value.
 func convert(from, to reflect.Value) (any, error) {
 	data := from.Interface()
-	if day, ok := data.(time.Time); ok { // YAML reads 2026-12-24 as a time
-		data = day.Format(time.DateOnly)
-	}
 	text, isText := data.(string)
 	switch to.Interface().(type) {
 	case Secret:
