@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
 
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
@@ -109,14 +109,13 @@ func (known Calendars) names() string {
 }
 
 func (p *Plan) setZone(name string, found *problem.List) {
-	var err error
-	p.location, err = time.LoadLocation(name)
-	switch {
-	case name == "":
+	if name == "" {
 		found.Addf("", "the time zone is missing; write it like America/New_York")
-	case err != nil || name == "Local":
-		found.Addf("", "unknown time zone %q; use an IANA name such as America/New_York", name)
+		return
 	}
+	var err error
+	p.location, err = pipeline.LoadZone(name)
+	found.Check("", err)
 }
 
 func (p *Plan) setNights(r Rule, found *problem.List) {

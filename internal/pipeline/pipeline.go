@@ -28,6 +28,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
@@ -62,15 +63,30 @@ type Pipeline struct {
 
 // Location is the time zone in which the pipeline's times are meant.
 func (p *Pipeline) Location() (*time.Location, error) {
-	switch p.TimeZone {
-	case "":
+	if p.TimeZone == "" {
 		return time.UTC, nil
-	case "Local":
-		return nil, fmt.Errorf("time zone %q may differ between workers; use an IANA name such as America/New_York", p.TimeZone)
 	}
-	loc, err := time.LoadLocation(p.TimeZone)
-	if err != nil {
-		return nil, fmt.Errorf("unknown time zone %q; use an IANA name such as America/New_York", p.TimeZone)
+	return LoadZone(p.TimeZone)
+}
+
+// meant are the zones that the abbreviations which tzdata knows could stand for.
+var meant = map[string]string{
+	"EST": "America/New_York, which has summer time, or America/Panama, which has none",
+	"MST": "America/Denver, which has summer time, or America/Phoenix, which has none",
+	"HST": "Pacific/Honolulu",
+}
+
+// LoadZone loads a time zone by its IANA name.
+func LoadZone(name string) (*time.Location, error) {
+	if zones, ok := meant[name]; ok {
+		return nil, fmt.Errorf("time zone %q is an abbreviation, with the same clock all year; use %s", name, zones)
+	}
+	loc, err := time.LoadLocation(name)
+	switch {
+	case name == "Local":
+		return nil, errors.New(`time zone "Local" may differ between workers; use an IANA name such as America/New_York`)
+	case err != nil:
+		return nil, fmt.Errorf("unknown time zone %q; use an IANA name such as America/New_York", name)
 	}
 	return loc, nil
 }

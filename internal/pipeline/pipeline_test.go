@@ -498,3 +498,18 @@ func TestRender_auditFile(t *testing.T) {
 		assert.Equal(t, want, rendered.Audit)
 	}
 }
+
+// New York's clock is not EST's, from March to November.
+func TestLoadZone(t *testing.T) {
+	for zone, want := range map[string]string{
+		"America/New_York": "", "America/Panama": "", "UTC": "", "Etc/GMT+5": "", "EST5EDT": "",
+		"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu", "Local": "may differ", "Mars/Base": "unknown",
+	} {
+		_, err := LoadZone(zone)
+		if want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
