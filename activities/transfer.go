@@ -2,6 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"strings"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -47,6 +50,8 @@ type PutFolderInput struct {
 	ListTo string `json:"list_to"`
 	// Marker is the "store/path" of the file whose presence says that the folder is complete. It is not sent.
 	Marker string `json:"marker,omitempty"`
+	// WaitUntil is how long to wait for a folder that holds no files yet, or some that are not complete.
+	WaitUntil time.Time `json:"wait_until,omitzero"`
 }
 
 // ListSentFilesInput names the list of a folder's files that were sent.
@@ -116,6 +121,14 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 	})
 	if isInvalidInput(err) {
 		_ = a.mover(conn).Discard(ctx, t.attempt.State) // an error that lists problems has no room for the state
+	}
+	var failed *temporal.ApplicationError
+	if errors.As(err, &failed) && failed.Type() == FileMissing && time.Now().Before(in.WaitUntil) {
+		return result, a.stillWaiting(ctx, activity.GetInfo(ctx).ScheduledTime, "%s", failed.Message())
+	}
+	if len(result.LeftOut) > 0 {
+		activity.GetLogger(ctx).Warn("files were left out of the upload of their folder",
+			"folder", in.Folder, "files", strings.Join(result.LeftOut, ", "))
 	}
 	return result, err
 }

@@ -299,6 +299,22 @@ func TestListSentFiles_failsOnADamagedList(t *testing.T) {
 }
 
 // A folder may hold thousands of files, which the service knows by ids that are listed nowhere yet.
+func TestPutFolder_waitsWhileTheFolderIsNotComplete(t *testing.T) {
+	dir := t.TempDir()
+	a, _ := withService(t, stores.Settings{URL: "file://" + dir})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "in"), 0o755))
+	put(t, dir, map[string]string{"in/gl.csv": glText, "in/fees.csv.filepart": "A"})
+	for until, want := range map[time.Time]string{
+		time.Now().Add(time.Hour): StillWaiting, time.Now().Add(-time.Hour): FileMissing, {}: FileMissing,
+	} {
+		in := PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl", WaitUntil: until}
+		_, err := activityEnv(a).ExecuteActivity(a.PutFolder, in)
+		failed := applicationError(t, err)
+		require.Equal(t, want, failed.Type())
+		require.Contains(t, failed.Message(), "inbox/in/ is not complete: inbox/in/fees.csv.filepart")
+	}
+}
+
 func TestPutFolder_errorNamesTheFile(t *testing.T) {
 	const attempts = 3 // at one file
 	for _, call := range []string{"upload-par", "object-put", "scan-file"} {

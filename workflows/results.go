@@ -80,7 +80,7 @@ type FileResult struct {
 	// Rows are then sums (no Rows where those of any file are missing), and SHA256 is that of the list.
 	Files    int64  `json:"files,omitempty"`
 	ListedIn string `json:"listed_in,omitempty"`
-	// Note says why the transfer was reset, if it was.
+	// Note says why the transfer was reset, if it was, and which files of a folder were left out.
 	Note string `json:"note,omitempty"`
 	// ETag is the object store's.
 	ETag      string    `json:"etag,omitempty"`

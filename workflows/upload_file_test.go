@@ -103,7 +103,7 @@ func TestUploadFile_emptyFileIsNotComplete(t *testing.T) {
 	require.EqualValues(t, 2, minSize)
 }
 
-func TestUploadFile_passesTheMarkerOfAFolder(t *testing.T) {
+func TestUploadFile_folder(t *testing.T) {
 	env := newEnv(t)
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
 		return activities.FileInfo{File: in.File}, nil
@@ -111,11 +111,16 @@ func TestUploadFile_passesTheMarkerOfAFolder(t *testing.T) {
 	var uploaded activities.PutFolderInput
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.TransferResult, error) {
 		uploaded = in
-		return activities.TransferResult{Files: 1}, nil
+		return activities.TransferResult{Files: 1, LeftOut: []string{".DS_Store", "Thumbs.db"}}, nil
 	}, activityName("PutFolder"))
 	env.RegisterActivityWithOptions(func(context.Context, activities.ListSentFilesInput) error { return nil }, activityName("ListSentFiles"))
-	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE"})
+	until := start.Add(time.Hour)
+	env.ExecuteWorkflow(UploadFile, UploadFileInput{Connection: "prod", File: "inbox/in/", Marker: "inbox/in/DONE", WaitUntil: until})
 	require.NoError(t, env.GetWorkflowError())
+	var result FileResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, "left out: .DS_Store, Thumbs.db", result.Note)
+	require.True(t, until.Equal(uploaded.WaitUntil))
 	require.Equal(t, "inbox/in/DONE", uploaded.Marker)
 }
 

@@ -33,6 +33,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 		Prefix:     in.Prefix,
 		ListTo:     listTo,
 		Marker:     in.Marker,
+		WaitUntil:  in.WaitUntil,
 	}, &uploaded)
 	if err != nil {
 		r.drop(ctx, in.Connection, unfinishedIn(err))
@@ -40,6 +41,9 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	}
 	result.Files, result.Bytes, result.Rows = uploaded.Files, uploaded.Bytes, uploaded.Rows
 	result.SHA256, result.ListedIn = uploaded.SHA256, listTo
+	if len(uploaded.LeftOut) > 0 {
+		result.Note = "left out: " + strings.Join(uploaded.LeftOut, ", ")
+	}
 	now := workflow.Now(ctx)
 	err = r.doUntil(ctx, now.Add(listedWithin), pollOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
 		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)

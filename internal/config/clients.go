@@ -52,6 +52,8 @@ func (s Store) settings() stores.Settings {
 		Password:      s.Password.Expose(),
 		KnownHosts:    s.KnownHosts,
 		Fingerprint:   s.Fingerprint,
+		Unfinished:    s.Unfinished,
+		Ignored:       s.Ignored,
 	}
 }
 

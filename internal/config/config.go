@@ -152,6 +152,13 @@ type Store struct {
 	KnownHosts string `koanf:"known_hosts"`
 	// Fingerprint is for SFTP, instead of KnownHosts: the fingerprint of the server's key, SHA256:...
 	Fingerprint string `koanf:"fingerprint"`
+
+	// Unfinished are further names of files that a program is still writing, such as *.lock; * stands for any
+	// letters. The upload of a folder waits, or asks, while it holds one. docs/pipelines.md lists the known ones.
+	Unfinished []string `koanf:"unfinished"`
+	// Ignored are further names of files that an upload of their folder leaves out, such as README*. They count
+	// before all others.
+	Ignored []string `koanf:"ignored"`
 }
 
 // Channel is where notifications about closes, and about workflows that run on their own, are sent.

@@ -54,7 +54,7 @@ connections:
     scan_after_upload: true
     extra_headers: {X-Gateway-Key: abc}
 stores:
-  inbox: {url: "file:///data/inbox"}
+  inbox: {url: "file:///data/inbox", unfinished: ["*.lock"], ignored: ["README*"]}
   reports: {url: "file://./out?create_dir=true"}
 worker:
   task_queue: nights
@@ -119,7 +119,7 @@ func TestLoad_complete(t *testing.T) {
 		ReportStatusBody: pbsm.ReportStatusBodyObject, ReportDefType: "X", MaxFileSize: 1000000,
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
-	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox"}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
+	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
 		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
 

@@ -28,7 +28,8 @@ const KindUpload Kind = "upload"
 //
 //	upload: {file: "inbox/extracts_{{.AsOfDate}}/", list_to: "reports/{{.AsOfDate}}/extracts.jsonl"}
 type Upload struct {
-	// File is the file to upload. If it ends with a "/", it is a folder, and all of its files are uploaded.
+	// File is the file to upload. If it ends with a "/", it is a folder, and all of its files are uploaded once none of
+	// them is still being written.
 	File string `json:"file" jsonschema:"format=store/path/"`
 	// ListTo is where the list of uploaded files is saved; for a folder only. Two steps must not write the
 	// same list. Default: beside the folder, under its name plus .sent.jsonl.
@@ -36,7 +37,7 @@ type Upload struct {
 	// Name is what the file is called in the service. Default: its name in the store.
 	Name string `json:"name,omitempty" jsonschema:"format=file-name"`
 	// WaitUntil is how long to wait for a file that is not there yet, or not complete. One of fewer than 2
-	// bytes, which the service would refuse, is not complete.
+	// bytes, which the service would refuse, is not complete. For a folder it needs Marker.
 	WaitUntil string `json:"wait_until,omitempty" jsonschema:"format=time"`
 	// StableFor is how long the file's size and modification time must stay the same before the file
 	// counts as complete.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -37,6 +38,8 @@ type opened struct {
 	parts func(ctx context.Context, to destination, state []byte) (Parts, error)
 	// writer writes a file as it comes; nil when the library's own writer will do.
 	writer func(ctx context.Context, to destination) io.WriteCloser
+	// unfinished and ignored are those of the settings.
+	unfinished, ignored []string
 }
 
 func openMemory(ctx context.Context, u *url.URL, _ Settings) (opened, error) {
@@ -91,6 +94,13 @@ func (s Settings) Problems() problem.List {
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if given[key] != "" && !slices.Contains(k.keys, key) {
 			problems.Addf(key, "does not apply to a store of the scheme %s", u.Scheme)
+		}
+	}
+	for key, patterns := range map[string][]string{"unfinished": s.Unfinished, "ignored": s.Ignored} {
+		for _, pattern := range patterns {
+			_, err := path.Match(pattern, "")
+			problems.Want(err == nil && pattern != "" && !strings.Contains(pattern, "/"), key,
+				"%q is not the name of a file, in which * stands for any letters", pattern)
 		}
 	}
 	return append(problems, k.login(s)...)

@@ -19,4 +19,8 @@ type Settings struct {
 	// server's key, "SHA256:...", to verify the server.
 	KeyFile, KeyPassphrase, Password string
 	KnownHosts, Fingerprint          string
+
+	// Further names of files that are not to be uploaded with their folder, as patterns of [path.Match]: others are
+	// still writing them; nobody means them.
+	Unfinished, Ignored []string
 }

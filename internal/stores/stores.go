@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,6 +33,10 @@ type Info struct {
 	ModTime time.Time
 	ETag    string // changes when the file changes; the form is the store's own
 	MD5     []byte // nil when the store does not know it
+
+	// Of a list, by the names of the file and of the folders in the one that is listed: another program is still
+	// writing it; a desktop or a file system left it, and nobody means it.
+	Unfinished, Ignored bool
 }
 
 // Reader reads one file from any position.
@@ -72,6 +75,7 @@ func (s *Stores) open(ctx context.Context, name string, settings Settings) error
 	if err != nil {
 		return err
 	}
+	store.unfinished, store.ignored = settings.Unfinished, settings.Ignored
 	s.byName[name] = store
 	return nil
 }
@@ -120,7 +124,7 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 }
 
 // List returns the files whose references begin with prefix, "store/" or "store/folder/start", in no
-// order, without hidden files and those that are not committed. It ends with the first error.
+// order. Those that are not committed are [Info.Unfinished]. It ends with the first error.
 func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		name, start, ok := strings.Cut(prefix, "/")
@@ -148,11 +152,12 @@ func (s *Stores) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 				yield(Info{}, fileError("list", prefix, err))
 				return
 			}
-			staging := store.folder != "" && uncommitted.MatchString(file.Key)
-			if file.IsDir || placeholder(file.Key) || hidden(file.Key) || staging {
+			if file.IsDir || placeholder(file.Key) {
 				continue
 			}
-			if !yield(Info{Ref: name + "/" + file.Key, Size: file.Size, ModTime: file.ModTime, MD5: file.MD5}, nil) {
+			info := Info{Ref: name + "/" + file.Key, Size: file.Size, ModTime: file.ModTime, MD5: file.MD5}
+			info.Unfinished, info.Ignored = store.judge(file.Key[strings.LastIndex(start, "/")+1:])
+			if !yield(info, nil) {
 				return
 			}
 		}
@@ -172,13 +177,8 @@ func (o opened) readable(start string) error {
 	return err
 }
 
-// uncommitted matches the names under which the library writes into a folder.
-var uncommitted = regexp.MustCompile(`\.[0-9a-f]{8,16}\.tmp$`)
-
 // placeholder reports whether an object represents a folder. Consoles create such objects.
 func placeholder(key string) bool { return key == "" || strings.HasSuffix(key, "/") }
-
-func hidden(key string) bool { return key[0] == '.' || strings.Contains(key, "/.") }
 
 // escaped reports whether the library keeps a file of a folder under another path than its own.
 func escaped(path string) bool {

@@ -34,15 +34,15 @@ const (
 	// small one is mostly waiting.
 	folderStreams = 8
 	fileAttempts  = 3
-	// maxProblems is how many files are named that cannot be sent.
-	maxProblems = 20
+	// maxNamed is how many files are named that cannot be sent, or are left out.
+	maxNamed = 20
 )
 
 // UploadFolder sends the files of a folder, several at once, and adds each to a list as it arrives.
 // A later attempt continues the list and resumes large files; other files that the list does not name
 // yet are sent again, under new ids.
 func (m *Mover) UploadFolder(ctx context.Context, a *Attempt, folder Folder) (Result, error) {
-	files, err := m.filesOf(ctx, folder)
+	files, leftOut, err := m.filesOf(ctx, folder)
 	if err != nil {
 		return Result{}, err
 	}
@@ -73,36 +73,66 @@ func (m *Mover) UploadFolder(ctx context.Context, a *Attempt, folder Folder) (Re
 	if err := a.confirm(ctx, folder.ListTo); err != nil {
 		return Result{}, err
 	}
-	return list.commit()
+	result, err := list.commit()
+	result.LeftOut = leftOut
+	return result, err
 }
 
-// filesOf returns the files of a folder, in order. Everything that the service would refuse is named at
-// once, as a [problem.List], before anything is sent.
-func (m *Mover) filesOf(ctx context.Context, folder Folder) (files []stores.Info, err error) {
+// filesOf returns the files of a folder, in order, and the names of those that are left out. Everything that the
+// service would refuse is named at once, as a [problem.List], before anything is sent; if nothing but files that are
+// not complete yet, as a [MissingError].
+func (m *Mover) filesOf(ctx context.Context, folder Folder) (files []stores.Info, leftOut []string, err error) {
+	var problems, incomplete problem.List
 	for file, err := range m.Stores.List(ctx, folder.Path) {
-		if err != nil {
-			return nil, err
-		}
-		nested := strings.Contains(strings.TrimPrefix(file.Ref, folder.Path), "/")
-		if nested || file.Ref == folder.ListTo || file.Ref == folder.Marker {
+		name := strings.TrimPrefix(file.Ref, folder.Path)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case file.Ref == folder.Marker, folder.isList(file.Ref):
+		case file.Ignored:
+			leftOut = append(leftOut, name)
+		case file.Unfinished:
+			incomplete.Add(file.Ref, "is still being written, its name says")
+		case strings.Contains(name, "/"):
 			continue
+		case file.Size < pbsm.MinFileSize:
+			incomplete.Addf(file.Ref, "has %d bytes; the service accepts %d and more", file.Size, pbsm.MinFileSize)
+		default:
+			problems.Check(file.Ref, folder.request(file.Ref, file.Size).Check(m.MaxFileSize))
+			files = append(files, file)
 		}
-		files = append(files, file)
-	}
-	if len(files) == 0 {
-		return nil, &MissingError{folder.Path + " holds no files: put them there, then retry"}
 	}
 	slices.SortFunc(files, func(a, b stores.Info) int { return cmp.Compare(a.Ref, b.Ref) })
-
-	var problems problem.List
-	for _, file := range files {
-		problems.Check(file.Ref, folder.request(file.Ref, file.Size).Check(m.MaxFileSize))
+	slices.Sort(leftOut)
+	switch {
+	case len(problems) > 0:
+		return nil, nil, named(append(problems, incomplete...))
+	case len(incomplete) > 0:
+		return nil, nil, &MissingError{fmt.Sprintf("%s is not complete: %s; wait until it is, or remove what nobody "+
+			"completes, then retry", folder.Path, strings.Join(named(incomplete).Texts(), ", "))}
+	case len(files) == 0:
+		return nil, nil, &MissingError{folder.Path + " holds no files: put them there, then retry"}
 	}
-	if more := len(problems) - maxProblems; more > 0 {
-		problems = problems[:maxProblems]
+	if more := len(leftOut) - maxNamed; more > 0 {
+		leftOut = append(leftOut[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
+	return files, leftOut, nil
+}
+
+// named shortens a list to those that are named.
+func named(problems problem.List) problem.List {
+	problems.Sort()
+	if more := len(problems) - maxNamed; more > 0 {
+		problems = problems[:maxNamed]
 		problems.Addf("", "and %d more", more)
 	}
-	return files, problems.Err()
+	return problems
+}
+
+// isList reports whether a file is the list of what was sent, or its staging file.
+func (f Folder) isList(ref string) bool {
+	dir, base := path.Split(f.ListTo)
+	return ref == f.ListTo || strings.HasPrefix(ref, dir+"."+base+".")
 }
 
 func (f Folder) request(ref string, size int64) pbsm.UploadRequest {

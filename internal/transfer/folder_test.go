@@ -161,6 +161,59 @@ func TestUploadFolder_doesNotSendItsMarker(t *testing.T) {
 	}
 }
 
+func TestUploadFolder_halfWrittenFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"by its name":  {map[string]string{"gl.csv": glText, "rates.csv.filepart": glText}, "inbox/in/ is not complete: inbox/in/rates.csv.filepart: is still being written"},
+		"hidden":       {map[string]string{"gl.csv": glText, ".gl.csv.aB3xYz": glText}, "inbox/in/ is not complete: inbox/in/.gl.csv.aB3xYz: is still"},
+		"empty":        {map[string]string{"gl.csv": glText, "fees.csv": "\n"}, "inbox/in/ is not complete: inbox/in/fees.csv: has 1 bytes; the service accepts 2 and more"},
+		"nothing else": {map[string]string{"rates.csv.tmp": glText}, "inbox/in/ is not complete: inbox/in/rates.csv.tmp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, sim, _ := withFiles(t, c.files)
+			_, err := m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+			var missing *MissingError
+			require.ErrorAs(t, err, &missing)
+			require.ErrorContains(t, err, c.want)
+			require.Empty(t, sim.Files())
+		})
+	}
+}
+
+func TestUploadFolder_leavesOutWhatNobodyMeans(t *testing.T) {
+	files := map[string]string{"gl.csv": glText, "Thumbs.db": "x", ".DS_Store": "x"}
+	m, sim, _ := withFiles(t, files)
+	sent, err := m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+	require.NoError(t, err)
+	require.Equal(t, []string{".DS_Store", "Thumbs.db"}, sent.LeftOut)
+	require.Len(t, sim.Files(), 1)
+	for i := range 25 {
+		files[fmt.Sprintf("gl%d.csv~", i)] = glText
+	}
+	m, _, _ = withFiles(t, files)
+	sent, err = m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+	require.NoError(t, err)
+	require.Len(t, sent.LeftOut, 21)
+	require.Equal(t, "and 7 more", sent.LeftOut[20])
+}
+
+// A worker that died has left the staging file of the list, which must not hold up the next attempt.
+func TestUploadFolder_listInTheFolder(t *testing.T) {
+	m, sim, _ := withFiles(t, map[string]string{"gl.csv": glText})
+	folder := inFolder
+	folder.ListTo = "inbox/in/sent.jsonl"
+	list, err := m.Stores.Stage(t.Context(), folder.ListTo, "another key")
+	require.NoError(t, err)
+	require.NoError(t, list.Suspend())
+	for range 2 {
+		_, err = m.UploadFolder(t.Context(), &newCaller(nil).Attempt, folder)
+		require.NoError(t, err)
+	}
+	require.Len(t, sim.Files(), 2)
+}
+
 func TestReadSentList(t *testing.T) {
 	line := `{"file":"inbox/in/gl.csv","file_id":"1","bytes":9}` + "\n"
 	for _, c := range []struct {

@@ -54,6 +54,8 @@ type Result struct {
 	ETag   string `json:"etag,omitempty"`
 	// Files is the number of files of a folder; SHA256 is of their list then.
 	Files int64 `json:"files,omitempty"`
+	// LeftOut are files of a folder that were not sent, because of their names; at most [maxNamed].
+	LeftOut []string `json:"left_out,omitempty"`
 	// StartOver says why the bytes that an earlier attempt had moved could not be used.
 	StartOver string `json:"start_over,omitempty"`
 }
@@ -82,7 +84,7 @@ var ErrNotConfirmed = errors.New("could not confirm that this attempt is still c
 // ErrBadState is returned for a saved state that cannot be read.
 var ErrBadState = errors.New("the saved state of the transfer cannot be read")
 
-// MissingError is of a file to upload that is not in its store.
+// MissingError is of a file to upload that is not in its store, or of a folder that is not complete.
 type MissingError struct{ Message string }
 
 func (e *MissingError) Error() string { return e.Message }

@@ -33,8 +33,12 @@ func (m *Mover) FolderChange(ctx context.Context, folder Folder, sum string) (st
 	if err != nil {
 		return "", err
 	}
-	files, err := m.filesOf(ctx, folder)
-	if err != nil {
+	files, _, err := m.filesOf(ctx, folder)
+	var incomplete *MissingError
+	switch {
+	case errors.As(err, &incomplete):
+		return incomplete.Message, nil
+	case err != nil:
 		return "", err
 	}
 	missing := map[string]string{}

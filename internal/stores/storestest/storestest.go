@@ -55,7 +55,9 @@ func listed(t *testing.T, s *stores.Stores, prefix string) []string {
 	var refs []string
 	for info, err := range s.List(t.Context(), prefix) {
 		require.NoError(t, err)
-		refs = append(refs, info.Ref)
+		if !info.Unfinished {
+			refs = append(refs, info.Ref)
+		}
 	}
 	return refs
 }
