@@ -74,6 +74,21 @@ func (s *step) keep(ctx workflow.Context) bool {
 	if !ok || earlier.State != Succeeded || earlier.Kind != string(s.Kind) {
 		return false
 	}
+	return s.keepUnlessChanged(ctx, earlier)
+}
+
+// wasKept takes over what an earlier start came to, whatever has changed. It reports whether there was a success.
+func (s *step) wasKept(ctx workflow.Context) bool {
+	earlier, ok := s.close.earlierResult(s.Step.ID)
+	if !ok || earlier.State != Succeeded && earlier.State != Skipped && earlier.State != MarkedDone {
+		return false
+	}
+	s.result.Basis = earlier.Basis
+	s.takeOver(ctx, earlier)
+	return true
+}
+
+func (s *step) keepUnlessChanged(ctx workflow.Context, earlier StepResult) bool {
 	changes := s.result.Basis.Changes(earlier.Basis, earlier.StartedAt)
 	if checker, ok := s.kind.(sourceChecker); ok && len(changes) == 0 {
 		change, err := checker.sourceChange(ctx, s, earlier)
@@ -89,20 +104,28 @@ func (s *step) keep(ctx workflow.Context) bool {
 			s.Step.ID, clock(earlier.EndedAt), strings.Join(changes, "; "))})
 		return false
 	}
+	s.takeOver(ctx, earlier)
+	return true
+}
+
+// takeOver makes the result of an earlier start that of the step.
+func (s *step) takeOver(ctx workflow.Context, earlier StepResult) {
 	earlier.Basis = s.result.Basis
 	earlier.KeptFrom = cmp.Or(earlier.KeptFrom, earlier.EndedAt)
 	s.result = earlier
-	detail := "kept from " + clock(earlier.KeptFrom) + prefixed(": ", s.kind.outcome(earlier))
-	s.set(ctx, Succeeded, detail)
+	detail := "kept from " + clock(earlier.KeptFrom)
+	if earlier.State == Succeeded {
+		detail += prefixed(": ", s.kind.outcome(earlier))
+	}
+	s.set(ctx, earlier.State, detail)
 	s.record(audit.Event{
 		At:      workflow.Now(ctx),
 		Event:   audit.StepKept,
 		What:    detail,
-		Outcome: string(Succeeded),
+		Outcome: string(earlier.State),
 		Result:  earlier.Result,
 		BasedOn: earlier.Basis.String(),
 	})
-	return true
 }
 
 // clock is a moment as it is written for people.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -20,6 +21,18 @@ func runs(id string) func(workflow.Context, RunBatchInput) (RunBatchResult, erro
 	return func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		return RunBatchResult{RunID: in.Code + id, State: Succeeded, Basis: in.basis(), TriggeredAt: workflow.Now(ctx)}, nil
 	}
+}
+
+// resultOf is the result of a close, also if it failed.
+func resultOf(t *testing.T, env *testsuite.TestWorkflowEnvironment) (text json.RawMessage) {
+	t.Helper()
+	var failed *temporal.ApplicationError
+	if err := env.GetWorkflowError(); asError(err, &failed) {
+		require.NoError(t, failed.Details(&text))
+		return text
+	}
+	require.NoError(t, env.GetWorkflowResult(&text))
+	return text
 }
 
 // startAgain runs a close, and starts it again after a change. It returns both.
@@ -33,16 +46,9 @@ func startAgain(t *testing.T, p activities.Plan, answers map[time.Duration]timed
 		f.register()
 		f.env.RegisterDelayedCallback(func() { f.env.SignalWorkflow(answer.name, answer.attributed()) }, 3*time.Hour)
 		f.execute("alice")
+		text := resultOf(t, f.env)
 		var result NightlyCloseResult
-		var failed *temporal.ApplicationError
-		if err := f.env.GetWorkflowError(); asError(err, &failed) {
-			require.NoError(t, failed.Details(&result))
-		} else {
-			require.NoError(t, err)
-			require.NoError(t, f.env.GetWorkflowResult(&result))
-		}
-		text, err := json.Marshal(result)
-		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(text, &result))
 		return f, result, text
 	}
 	_, first, earlier := run(nil, nil, answers[1])

@@ -15,6 +15,11 @@ const (
 	RerunCommand     = "rerun"
 	DecideCommand    = "decide"
 	ApproveCommand   = "approve"
+	HoldCommand      = "hold"
+	ReleaseCommand   = "release"
+	SkipCommand      = "skip"
+	DoneCommand      = "done"
+	AgainCommand     = "again"
 )
 
 // Choices of decide.
@@ -38,8 +43,12 @@ type Command struct {
 	Step string `json:"step,omitempty"`
 	// Choice is the choice of a decide: one of the constants above.
 	Choice string `json:"choice,omitempty"`
-	// RunID goes with the choice "adopt".
+	// RunID goes with the choice "adopt", and with the command "done" for a batch.
 	RunID string `json:"run_id,omitempty"`
+	// From and Only are the steps of the command "again": those that run again with everything that needs them,
+	// and those that run again alone.
+	From []string `json:"from,omitempty"`
+	Only []string `json:"only,omitempty"`
 
 	malformed error
 }
@@ -57,11 +66,16 @@ func (c Command) problems() (p problems) {
 	p.decoded(c.malformed)
 	for _, text := range []struct{ path, value string }{{"by", c.By}, {"why", c.Why}} {
 		if p.Require(text.path, text.value) {
-			bare := strings.ToLower(strings.Trim(text.value, " <>()[]\"'"))
-			p.Want(!slices.Contains(placeholders, bare), text.path, "%q is the placeholder of an example", text.value)
+			p.realText(text.path, text.value)
 		}
 	}
 	return p
+}
+
+// realText refuses a text that was only copied from an example.
+func (p *problems) realText(path, text string) {
+	bare := strings.ToLower(strings.Trim(text, " <>()[]\"'"))
+	p.Want(!slices.Contains(placeholders, bare), path, "%q is the placeholder of an example", text)
 }
 
 // CommandResult is the answer to an update.
@@ -80,6 +94,8 @@ type CommandSpec struct {
 	CloseOnly bool
 	// HasChoice marks a command that needs a Choice, and a RunID with Adopt.
 	HasChoice bool
+	// HasRunID marks a command that takes a RunID, and HasSteps one that takes From and Only in place of Step.
+	HasRunID, HasSteps bool
 }
 
 // Commands lists every command. Signals, updates, Nexus and the starter take their commands from it.
@@ -109,6 +125,35 @@ func Commands() []CommandSpec {
 			Details:   "Whoever started the close cannot approve its steps.",
 			CloseOnly: true,
 		},
+		{
+			Name:      HoldCommand,
+			Help:      "Hold a step that has not begun",
+			CloseOnly: true,
+		},
+		{
+			Name:      ReleaseCommand,
+			Help:      "Let a held step begin",
+			CloseOnly: true,
+		},
+		{
+			Name:      SkipCommand,
+			Help:      "Go on without a step that has not begun",
+			CloseOnly: true,
+		},
+		{
+			Name:      DoneCommand,
+			Help:      "Take a step as done outside: one that has not begun, or has failed",
+			Details:   "A batch needs its run id, which the service must call a success.",
+			CloseOnly: true,
+			HasRunID:  true,
+		},
+		{
+			Name:      AgainCommand,
+			Help:      "Run steps again that have ended",
+			Details:   "The batches among them are submitted again.",
+			CloseOnly: true,
+			HasSteps:  true,
+		},
 	}
 }
 
@@ -127,6 +172,12 @@ func (c CommandSpec) Description() string {
 	}
 	if c.HasChoice {
 		text += "The choices are " + strings.Join(ChoiceNames(), ", ") + ` (adopt needs run_id). `
+	}
+	if c.HasRunID {
+		input += `, "run_id": "of a batch"`
+	}
+	if c.HasSteps {
+		return text + `Input: ` + input + `, "from": ["step"]} or "only" in place of "from"`
 	}
 	return text + `Input: ` + input + `, "step": "of a close only"}`
 }

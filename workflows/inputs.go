@@ -22,6 +22,8 @@ type NightlyCloseInput struct {
 	AsOfDate string `json:"as_of_date"`
 	// StartedBy is the operator or system that starts it. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
+	// Again runs steps of a close that has ended again, also if it succeeded.
+	Again *AgainInput `json:"again,omitempty"`
 
 	malformed error
 }

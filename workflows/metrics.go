@@ -32,7 +32,7 @@ func CountFromZero(metrics client.MetricsHandler, connections []string) {
 		for _, kind := range typeNames() {
 			handler := metrics.WithTags(map[string]string{"connection": connection, "workflow_type": kind})
 			handler.Counter(atRiskMetric).Inc(0)
-			for _, state := range []State{Succeeded, Interrupted, Cancelled, Skipped} {
+			for _, state := range []State{Succeeded, SucceededWithExceptions, Interrupted, Cancelled, Skipped} {
 				ended(handler, state, "").Inc(0)
 			}
 			ended(handler, Failed, otherFailure).Inc(0)
@@ -105,7 +105,7 @@ func recordDeadline(handler client.MetricsHandler, now time.Time, s snapshot) {
 	case s.deadline.IsZero():
 	case overdue > 0 || s.failure == DeadlinePassed:
 		handler.Timer(overdueMetric).Record(max(overdue, 0))
-	case s.State == Succeeded:
+	case s.State.Success():
 		handler.Timer(marginMetric).Record(-overdue)
 	}
 }

@@ -35,6 +35,9 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err := c.lookUpEarlier(ctx); err != nil && ctx.Err() == nil {
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
+	if err := c.markAgain(ctx); err != nil {
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
+	}
 	if err := c.runSteps(ctx); err != nil {
 		return NightlyCloseResult{}, err
 	}
@@ -82,7 +85,7 @@ func (in NightlyCloseInput) delegate(ctx workflow.Context, pipeline, id string) 
 		input:    in,
 		result:   &result,
 		summary:  pipeline + " for " + in.AsOfDate,
-		once:     true,
+		once:     in.Again == nil,
 	})
 	ended(err)
 	return result, err
@@ -95,6 +98,7 @@ type closeRun struct {
 	reporter *statusReporter
 	commands *commandInbox
 	steps    []*step
+	active   int // steps that have not ended
 	audit    closeAudit
 	earlier  map[string]StepResult // those of an earlier start, by step
 }
@@ -136,17 +140,21 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 
 // runSteps runs every step to its end, also when the close is cancelled: then they end as cancelled.
 func (c *closeRun) runSteps(ctx workflow.Context) error {
-	ended := 0
 	for _, s := range c.steps {
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			defer func() { ended++ }()
-			s.run(ctx)
-		})
+		c.launch(ctx, s)
 	}
 	workflow.Go(ctx, c.dispatchCommands)
 	workflow.Go(ctx, c.receiveReports)
 	uncancelled, _ := workflow.NewDisconnectedContext(ctx)
-	return workflow.Await(uncancelled, func() bool { return ended == len(c.steps) })
+	return workflow.Await(uncancelled, func() bool { return c.active == 0 })
+}
+
+func (c *closeRun) launch(ctx workflow.Context, s *step) {
+	c.active++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { c.active-- }()
+		s.run(ctx)
+	})
 }
 
 // end sums the close up, writes its audit file, and returns how the workflow ends.
@@ -159,7 +167,7 @@ func (c *closeRun) end(ctx workflow.Context) (NightlyCloseResult, error) {
 	result.Log = c.reporter.status().Log
 	result = result.fitting()
 	switch result.State {
-	case Succeeded:
+	case Succeeded, SucceededWithExceptions:
 		return result, nil
 	case Cancelled:
 		return result, temporal.NewCanceledError(result)
@@ -187,13 +195,19 @@ func (c *closeRun) result() NightlyCloseResult {
 func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 	result := c.result()
 	result.State, result.EndedAt = Succeeded, workflow.Now(ctx)
-	var failed []string
+	var failed, exceptions []string
 	for _, s := range c.steps {
-		if !s.passed() {
-			failed = append(failed, s.Step.ID+" "+string(s.result.State))
+		switch said := s.Step.ID + " " + string(s.result.State); {
+		case !s.passed():
+			failed = append(failed, said)
+		case s.result.State != Succeeded:
+			exceptions = append(exceptions, said)
 		}
 	}
 	summary, errorType := "every step is done", ""
+	if len(exceptions) > 0 {
+		result.State, summary = SucceededWithExceptions, "done with exceptions: "+strings.Join(exceptions, ", ")
+	}
 	switch {
 	case ctx.Err() != nil && len(failed) > 0:
 		result.State, summary = Cancelled, "cancelled: "+strings.Join(failed, ", ")

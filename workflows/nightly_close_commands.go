@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -9,6 +10,9 @@ import (
 
 // applies says why a command cannot be taken now, or nil.
 func (c *closeRun) applies(cmd *command) error {
+	if cmd.name == AgainCommand {
+		return c.refusesAgain(cmd)
+	}
 	s, err := c.target(cmd)
 	if err == nil && cmd.name == ApproveCommand {
 		err = mayApprove(c.in, s.Step.ID, cmd)
@@ -30,6 +34,9 @@ func (c *closeRun) target(cmd *command) (*step, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if meant := c.stepsWhere(func(s *step) bool { return slices.Contains(s.applicable(), cmd.choice()) }); len(meant) == 1 {
+			return nil, meant[0].refuses(cmd)
+		}
 		return nil, failure(Refused, fmt.Sprintf("no step takes %s now: %s", cmd.choice(), c.reporter.status().Summary))
 	}
 	return nil, failure(Refused, fmt.Sprintf("%s can mean several steps, name one in step: %s", cmd.choice(), stepIDs(found)))
@@ -60,6 +67,10 @@ func (c *closeRun) dispatchCommands(ctx workflow.Context) {
 		}
 		cmd := c.commands.take(ctx)
 		if cmd == nil {
+			continue
+		}
+		if cmd.name == AgainCommand {
+			c.runAgain(ctx, cmd)
 			continue
 		}
 		s, err := c.target(cmd)

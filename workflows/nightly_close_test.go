@@ -70,8 +70,10 @@ func (f *fakeSteps) register() {
 }
 
 // execute runs a close of the steps.
-func (f *fakeSteps) execute(startedBy string) {
-	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: startedBy}
+func (f *fakeSteps) execute(startedBy string) { f.executeAgain(startedBy, nil) }
+
+func (f *fakeSteps) executeAgain(startedBy string, again *AgainInput) {
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: startedBy, Again: again}
 	f.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	f.env.ExecuteWorkflow(NightlyClose, in)
 }
@@ -135,13 +137,13 @@ func TestNightlyClose(t *testing.T) {
 			name:     "failed step is skipped",
 			fake:     fakeSteps{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 9},
 			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Skip, Step: "a", Why: "came by mail"}}},
-			state:    Succeeded,
+			state:    SucceededWithExceptions,
 			steps:    map[string]State{"a": Skipped, "c": Succeeded},
 		},
 		{
 			name:  "missing file skips its step",
 			fake:  fakeSteps{plan: plan(without(uploadStep("a"), pipeline.SkipStep), batchStep("c", "a")), batch: succeeds, uploads: 9},
-			state: Succeeded,
+			state: SucceededWithExceptions,
 			steps: map[string]State{"a": Skipped, "c": Succeeded},
 		},
 		{

@@ -130,10 +130,11 @@ func (n *notifier) notifyQuestion(ctx workflow.Context, key string, m notify.Mes
 }
 
 var endEvents = map[State]string{
-	Succeeded:   notify.Succeeded,
-	Failed:      notify.Failed,
-	Cancelled:   notify.Cancelled,
-	Interrupted: notify.Cancelled,
+	Succeeded:               notify.Succeeded,
+	SucceededWithExceptions: notify.Succeeded,
+	Failed:                  notify.Failed,
+	Cancelled:               notify.Cancelled,
+	Interrupted:             notify.Cancelled,
 }
 
 func (n *notifier) notifyEnd(ctx workflow.Context) {

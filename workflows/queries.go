@@ -16,10 +16,10 @@ func WaitingQuery(connection string, workflowTypes ...string) string {
 	return query
 }
 
-// SucceededQuery is the visibility query of the closes that succeeded.
+// SucceededQuery is the visibility query of the closes that succeeded, with or without exceptions.
 func SucceededQuery(connection string) string {
-	return fmt.Sprintf("%s = %s AND %s = '%s' AND WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
-		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, NightlyCloseType)
+	return fmt.Sprintf("%s = %s AND %s IN ('%s', '%s') AND WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
+		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, SucceededWithExceptions, NightlyCloseType)
 }
 
 // WorkflowsQuery is the visibility query of this package's workflows on a task queue. Each of them answers StatusQuery.

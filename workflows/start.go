@@ -32,6 +32,13 @@ type startSpec struct {
 // closeReusePolicy keeps a close that succeeded from running again.
 const closeReusePolicy = enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 
+func (in NightlyCloseInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
+	if in.Again != nil {
+		return enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
+	return closeReusePolicy
+}
+
 // WorkflowID is the id of this close. It is empty where only the definition has the pipeline's name:
 // set Pipeline as well.
 func (in NightlyCloseInput) WorkflowID() string {
@@ -60,7 +67,7 @@ func (in NightlyCloseInput) spec() startSpec {
 		id:           in.WorkflowID(),
 		connection:   in.Connection,
 		summary:      fmt.Sprintf("%s for %s on %s", in.Pipeline, in.AsOfDate, in.Connection),
-		reuse:        closeReusePolicy,
+		reuse:        in.reusePolicy(),
 	}
 }
 

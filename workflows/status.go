@@ -22,6 +22,10 @@ const (
 	Cancelled    State = "cancelled"
 	Skipped      State = "skipped"
 	NotRun       State = "not_run"
+	// MarkedDone is the end of a step that was done outside, as an operator says.
+	MarkedDone State = "marked_done"
+	// SucceededWithExceptions is the end of a close of which a step was skipped, or marked as done.
+	SucceededWithExceptions State = "succeeded_with_exceptions"
 )
 
 // StatusQuery is the query that every workflow of this package answers with a Status.
@@ -104,8 +108,11 @@ func (s Status) AwaitsApproval() bool {
 // Done reports whether the state is an end.
 func (s State) Done() bool {
 	switch s {
-	case Succeeded, Failed, Interrupted, Cancelled, Skipped, NotRun:
+	case Succeeded, SucceededWithExceptions, Failed, Interrupted, Cancelled, Skipped, MarkedDone, NotRun:
 		return true
 	}
 	return false
 }
+
+// Success reports whether the state is the end of a close that succeeded, with or without exceptions.
+func (s State) Success() bool { return s == Succeeded || s == SucceededWithExceptions }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -44,6 +45,14 @@ type step struct {
 	failure  string    // the type of the error with which it failed
 	atRisk   string    // the warning, until it ends
 
+	held          *command // holds it before it begins
+	early         *command // decides about it before it begins
+	markedBy      *command // says that it was done outside
+	interruptedBy *command
+	working       func() // cancels the attempt; nil without one
+	again         string // why it runs again although it succeeded before
+	keepAnyway    bool   // an earlier result is kept, whatever has changed
+
 	joined     bool // its workflow was started elsewhere
 	following  bool // its workflow reports its status, and takes commands
 	lastReport int
@@ -61,15 +70,25 @@ func newStep(c *closeRun, index int, plan activities.PlanStep) *step {
 	if s.deadline.IsZero() {
 		s.deadline = c.plan.Deadline
 	}
+	if plan.Step.Hold {
+		s.held = &command{name: HoldCommand, Command: Command{By: "the pipeline", Why: "hold: true"}}
+	}
 	return s
 }
 
 // run takes the step from waiting for its needs to its end. Errors end the step, never the close.
 func (s *step) run(ctx workflow.Context) {
-	err := workflow.Await(ctx, s.needsEnded)
+	early, err := s.await(ctx)
 	switch {
 	case err != nil:
 		s.end(ctx, Cancelled, "cancelled before it started")
+	case early != nil:
+		if !s.applyEarly(ctx, early) {
+			s.execute(ctx)
+		}
+	case s.keepAnyway && !s.wasKept(ctx):
+		s.end(ctx, NotRun, "not run: only other steps run again")
+	case s.keepAnyway:
 	case !s.needsPassed():
 		s.end(ctx, NotRun, "not run: a step that it needs did not succeed")
 	default:
@@ -96,12 +115,14 @@ func (s *step) needsPassed() bool {
 }
 
 // passed reports whether what needs the step can start.
-func (s *step) passed() bool { return s.result.State == Succeeded || s.result.State == Skipped }
+func (s *step) passed() bool {
+	return slices.Contains([]State{Succeeded, Skipped, MarkedDone}, s.result.State)
+}
 
 // execute makes attempts until one of them, or the operator, ends the step.
 func (s *step) execute(ctx workflow.Context) {
 	s.result.Basis = s.basis()
-	if s.keep(ctx) {
+	if s.again == "" && s.markedBy == nil && s.keep(ctx) {
 		return
 	}
 	s.result.StartedAt = workflow.Now(ctx)
@@ -125,7 +146,14 @@ func (s *step) execute(ctx workflow.Context) {
 func (s *step) attempt(ctx workflow.Context) error {
 	s.result.WorkflowID = s.kind.workflowID(ctx, s)
 	s.set(ctx, Running, s.kind.summary(s.Step))
-	err := s.kind.run(ctx, s, &s.result)
+	working, stop := workflow.WithCancel(ctx)
+	s.working, s.interruptedBy = stop, nil
+	err := s.kind.run(working, s, &s.result)
+	s.working = nil
+	stop()
+	if by := s.interruptedBy; by != nil && temporal.IsCanceledError(err) && ctx.Err() == nil {
+		err = failure(StepFailed, "interrupted by "+by.By+": "+by.Why)
+	}
 	for _, e := range s.kind.events(s.result) {
 		if e.At.IsZero() {
 			e.At = workflow.Now(ctx)
@@ -142,7 +170,11 @@ func (s *step) attempt(ctx workflow.Context) error {
 func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	if err == nil {
 		s.result.Result = s.kind.identity(s.result)
-		s.end(ctx, Succeeded, s.kind.outcome(s.result))
+		state, detail := Succeeded, s.kind.outcome(s.result)
+		if s.markedBy != nil {
+			state, detail = MarkedDone, detail+", run outside, as "+s.markedBy.By+" says: "+s.markedBy.Why
+		}
+		s.end(ctx, state, detail)
 		return false
 	}
 	why := reason(err)
@@ -166,13 +198,16 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 
 // askAboutFailure asks the operator about a failed attempt, and reports whether to make another one.
 func (s *step) askAboutFailure(ctx workflow.Context, why string) (again bool) {
-	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DecideCommand+" "+GiveUp)
+	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DoneCommand, DecideCommand+" "+GiveUp)
 	switch {
 	case answer == nil && ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
 	case answer == nil:
 		s.fail(ctx, DeadlinePassed, why+"; the deadline passed without an answer")
+	case answer.name == DoneCommand:
+		return !s.markDone(ctx, answer)
 	case answer.Choice == Retry:
+		s.markedBy = nil
 		return true
 	case answer.Choice == Skip:
 		s.result.Error, s.result.Result = why, "skipped"
@@ -200,6 +235,7 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command
 // effects are what the answers of an operator do to a step.
 var effects = map[string]string{
 	ApproveCommand:               "is approved; what needs it can start",
+	DoneCommand:                  "is taken as done",
 	DecideCommand + " " + Retry:  "is retried",
 	DecideCommand + " " + Skip:   "is skipped; what needs it can start",
 	DecideCommand + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
@@ -252,6 +288,8 @@ func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
 
 func (s *step) ends() time.Time { return s.deadline }
 
+func (s *step) runsAgain() string { return s.again }
+
 func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
 
 func (s *step) runChild(ctx workflow.Context, child stepChild) error {
@@ -291,24 +329,6 @@ func (s *step) join(ctx workflow.Context, child stepChild, running Status) error
 }
 
 // The methods below connect the step with its workflow and with the operator.
-
-// refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
-// that workflow knows what applies.
-func (s *step) refuses(cmd *command) error {
-	if s.following && cmd.name != ApproveCommand {
-		return nil
-	}
-	return notApplicable(cmd, s.choices, fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
-}
-
-// take answers the step's question with a command, or forwards the command to the step's workflow.
-func (s *step) take(ctx workflow.Context, cmd *command) {
-	if s.following {
-		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, cmd) })
-		return
-	}
-	s.answer, s.choices = cmd, nil // a second answer no longer applies
-}
 
 // forward sends a command to the step's workflow and returns its answer.
 func (s *step) forward(ctx workflow.Context, cmd *command) {

@@ -48,7 +48,7 @@ func groupInput(s pipeline.Step) RunBatchInput {
 func (k batchKind) input(s activeStep) RunBatchInput {
 	in, c := k.definition(s.planned().Step), s.closeInput()
 	in.Connection, in.AsOfDate, in.StartedBy, in.Deadline = c.Connection, c.AsOfDate, c.StartedBy, s.ends()
-	in.Needs = s.resultsNeeded()
+	in.Needs, in.Again, in.RunID = s.resultsNeeded(), s.runsAgain(), s.outsideRun()
 	return in
 }
 

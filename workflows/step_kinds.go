@@ -48,6 +48,10 @@ type activeStep interface {
 	closeInput() NightlyCloseInput
 	// ends is the step's deadline. Zero: it has none.
 	ends() time.Time
+	// runsAgain is why the step runs again although it succeeded before, or empty.
+	runsAgain() string
+	// outsideRun is the run of a batch that was run outside, or empty.
+	outsideRun() string
 	// resultsNeeded are the results of the steps above.
 	resultsNeeded() []basis.Need
 	// runChild runs the step's workflow, or attaches to the one that runs already.

@@ -74,6 +74,9 @@ func (in NightlyCloseInput) Validate() error {
 		p.idPart("pipeline", in.Pipeline)
 	}
 	p.date(in.AsOfDate)
+	if in.Again != nil && p.Require("again.reason", in.Again.Reason) {
+		p.realText("again.reason", in.Again.Reason)
+	}
 	return p.err()
 }
 

@@ -17,6 +17,8 @@ type Step struct {
 	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems=true,format=id"`
 	// Description says in a few words what the step is for.
 	Description string `json:"description,omitempty"`
+	// Hold keeps the step from beginning until an operator releases it.
+	Hold bool `json:"hold,omitempty"`
 
 	// The table of step kinds: each field below is one. Its key names the kind, its type is the action.
 

@@ -32,16 +32,18 @@ func (s Style) paint(color, text string) string {
 type appearance struct{ glyph, plain, color string }
 
 var appearances = map[workflows.State]appearance{
-	workflows.Pending:      {"·", ".", faint},
-	workflows.Running:      {"▶", ">", cyan},
-	workflows.Interrupting: {"◼", "#", yellow},
-	workflows.Waiting:      {"!", "!", yellow},
-	workflows.Succeeded:    {"✓", "+", green},
-	workflows.Failed:       {"✗", "x", red},
-	workflows.Interrupted:  {"◼", "#", yellow},
-	workflows.Cancelled:    {"◼", "#", yellow},
-	workflows.Skipped:      {"»", "~", faint},
-	workflows.NotRun:       {"–", "-", faint},
+	workflows.Pending:                 {"·", ".", faint},
+	workflows.Running:                 {"▶", ">", cyan},
+	workflows.Interrupting:            {"◼", "#", yellow},
+	workflows.Waiting:                 {"!", "!", yellow},
+	workflows.Succeeded:               {"✓", "+", green},
+	workflows.SucceededWithExceptions: {"✓", "+", yellow},
+	workflows.Failed:                  {"✗", "x", red},
+	workflows.Interrupted:             {"◼", "#", yellow},
+	workflows.Cancelled:               {"◼", "#", yellow},
+	workflows.Skipped:                 {"»", "~", faint},
+	workflows.MarkedDone:              {"»", "~", yellow},
+	workflows.NotRun:                  {"–", "-", faint},
 }
 
 func (s Style) glyph(state workflows.State) string {

@@ -1,0 +1,134 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+)
+
+// AgainInput says which steps of a close run again although they succeeded. Without From and Only all of them do.
+type AgainInput struct {
+	// From are steps that run again, and with them everything that needs them.
+	From []string `json:"from,omitempty"`
+	// Only are steps that run again alone: what needs them is kept.
+	Only []string `json:"only,omitempty"`
+	// Reason is why. The batches that run again are submitted with it.
+	Reason string `json:"reason"`
+}
+
+// Chosen are the steps that run again, in the order of the status. The error has every step that does not exist.
+func (a AgainInput) Chosen(steps []StepStatus) ([]string, error) {
+	var p problems
+	for field, named := range map[string][]string{"from": a.From, "only": a.Only} {
+		for _, id := range named {
+			known := slices.ContainsFunc(steps, func(s StepStatus) bool { return s.ID == id })
+			p.Want(known, "again."+field, "there is no step %q; the steps are %s", id, idsOf(steps))
+		}
+	}
+	p.Sort() // a map has no order
+	all := len(a.From)+len(a.Only) == 0
+	var chosen, from []string
+	for _, s := range steps { // a step comes after what it needs
+		below := all || slices.Contains(a.From, s.ID) || slices.ContainsFunc(s.Needs, func(id string) bool { return slices.Contains(from, id) })
+		if below {
+			from = append(from, s.ID)
+		}
+		if below || slices.Contains(a.Only, s.ID) {
+			chosen = append(chosen, s.ID)
+		}
+	}
+	return chosen, p.err()
+}
+
+func idsOf(steps []StepStatus) string {
+	return strings.Join(names(steps, func(s StepStatus) string { return s.ID }), ", ")
+}
+
+func (a AgainInput) String() string {
+	text := "again"
+	for _, part := range []struct {
+		word  string
+		steps []string
+	}{{" from ", a.From}, {" only ", a.Only}} {
+		text += prefixed(part.word, strings.Join(part.steps, ", "))
+	}
+	return text
+}
+
+// markAgain marks the steps that the input wants to run again.
+func (c *closeRun) markAgain(ctx workflow.Context) error {
+	if c.in.Again == nil {
+		return nil
+	}
+	chosen, err := c.in.Again.Chosen(c.reporter.status().Steps)
+	if err != nil {
+		return err
+	}
+	for _, s := range c.steps {
+		if slices.Contains(chosen, s.Step.ID) {
+			s.again = c.in.Again.Reason
+		} else {
+			s.keepAnyway = len(c.in.Again.Only) > 0
+		}
+	}
+	c.log(ctx, LogEntry{What: c.in.Again.String(), By: c.in.StartedBy, Why: c.in.Again.Reason})
+	return nil
+}
+
+// again is the command of a close that is going on, as an input.
+func (cmd *command) again() AgainInput {
+	return AgainInput{From: cmd.From, Only: cmd.Only, Reason: cmd.Why}
+}
+
+// refusesAgain says why the steps cannot run again now, or nil: they must have ended, and what runs again below them
+// must not be running.
+func (c *closeRun) refusesAgain(cmd *command) error {
+	chosen, err := cmd.again().Chosen(c.reporter.status().Steps)
+	if err != nil {
+		return failure(Refused, reason(err))
+	}
+	for _, s := range c.steps {
+		if !slices.Contains(chosen, s.Step.ID) {
+			continue
+		}
+		named := slices.Contains(cmd.From, s.Step.ID) || slices.Contains(cmd.Only, s.Step.ID)
+		switch state := s.result.State; {
+		case state == Pending && named:
+			return failure(Refused, fmt.Sprintf("step %s has not begun", s.Step.ID))
+		case !state.Done() && state != Pending:
+			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first, then give it up", s.Step.ID, state))
+		}
+	}
+	return nil
+}
+
+// runAgain runs finished steps of a close that is going on again.
+func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
+	in := cmd.again()
+	chosen, err := in.Chosen(c.reporter.status().Steps)
+	if err != nil {
+		c.commands.refuse(ctx, cmd, err)
+		return
+	}
+	c.log(ctx, cmd.entry(in.String()))
+	for _, s := range c.steps {
+		if !slices.Contains(chosen, s.Step.ID) {
+			continue
+		}
+		ended := s.result.State.Done()
+		s.reopen(ctx, cmd.Why)
+		if ended {
+			c.launch(ctx, s)
+		}
+	}
+	cmd.reply(CommandResult{State: Running, Message: strings.Join(chosen, ", ") + " run again"})
+}
+
+// reopen takes the step back to before it began.
+func (s *step) reopen(ctx workflow.Context, why string) {
+	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
+	s.again, s.failure, s.markedBy, s.early, s.answer = why, "", nil, nil, nil
+	s.set(ctx, Pending, "runs again: "+why)
+}

@@ -1,0 +1,158 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+)
+
+// refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
+// that workflow knows what applies.
+func (s *step) refuses(cmd *command) error {
+	if s.following && !closeOnly(cmd.name) {
+		return nil
+	}
+	if cmd.name == DoneCommand && s.isBatch() && cmd.RunID == "" && slices.Contains(s.applicable(), DoneCommand) {
+		return failure(Refused, fmt.Sprintf("done needs the run_id of %s: the service must call it a success", s.kind.summary(s.Step)))
+	}
+	return notApplicable(cmd, s.applicable(), fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
+}
+
+// closeOnly reports whether a command is never for the workflow of a step.
+func closeOnly(name string) bool {
+	return slices.ContainsFunc(Commands(), func(c CommandSpec) bool { return c.Name == name && c.CloseOnly })
+}
+
+// applicable are the commands that the step takes itself.
+func (s *step) applicable() []string {
+	switch {
+	case s.held != nil:
+		return []string{ReleaseCommand, SkipCommand, DoneCommand}
+	case s.result.State == Pending:
+		return []string{HoldCommand, SkipCommand, DoneCommand}
+	case s.working != nil && s.question == nil:
+		return []string{InterruptCommand}
+	}
+	return s.choices
+}
+
+// ownCommand is how the step itself carries out a command, nil for those that answer a question or are for the step's
+// workflow.
+func (s *step) ownCommand(name string) func(workflow.Context, *command) {
+	switch name {
+	case HoldCommand:
+		return s.hold
+	case ReleaseCommand:
+		return s.release
+	case SkipCommand, DoneCommand:
+		if s.result.State == Pending || s.held != nil {
+			return s.decideEarly
+		}
+	case InterruptCommand:
+		if s.working != nil && !s.following {
+			return s.interrupt
+		}
+	}
+	return nil
+}
+
+// take carries out a command, answers the step's question with it, or forwards it to the step's workflow.
+func (s *step) take(ctx workflow.Context, cmd *command) {
+	own := s.ownCommand(cmd.name)
+	switch {
+	case own != nil:
+		own(ctx, cmd)
+	case s.following:
+		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, cmd) })
+	default:
+		s.answer, s.choices = cmd, nil // a second answer no longer applies
+	}
+}
+
+// hold keeps the step from beginning.
+func (s *step) hold(ctx workflow.Context, cmd *command) {
+	s.held = cmd
+	s.detail = "held by " + cmd.By + ": " + cmd.Why
+	s.close.publish(ctx, s)
+	s.acknowledge(ctx, cmd, "does not begin before it is released")
+}
+
+func (s *step) release(ctx workflow.Context, cmd *command) {
+	s.held, s.question = nil, nil
+	s.set(ctx, Pending, "")
+	s.acknowledge(ctx, cmd, "is released")
+}
+
+// decideEarly skips the step before it has begun, or marks it as done.
+func (s *step) decideEarly(ctx workflow.Context, cmd *command) {
+	s.early, s.held, s.question = cmd, nil, nil
+	effect := "is skipped; what needs it can start"
+	if cmd.name == DoneCommand {
+		effect = "is taken as done"
+	}
+	s.acknowledge(ctx, cmd, effect)
+}
+
+// interrupt cancels the step's workflow, or its activities; the operator then decides about the step.
+func (s *step) interrupt(ctx workflow.Context, cmd *command) {
+	s.interruptedBy = cmd
+	s.working()
+	s.acknowledge(ctx, cmd, "is being interrupted")
+}
+
+func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {
+	s.close.log(ctx, cmd.entry(s.Step.ID+": "+cmd.choice()))
+	cmd.reply(CommandResult{State: s.result.State, Message: s.Step.ID + " " + effect})
+}
+
+// await waits until the step may begin: what it needs is done, and nobody holds it. It returns the command that
+// decides about the step before that.
+func (s *step) await(ctx workflow.Context) (early *command, err error) {
+	decided := func() bool { return s.early != nil }
+	err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() })
+	for err == nil && !decided() && s.held != nil && s.needsPassed() {
+		why := "held by " + s.held.By + ": " + s.held.Why
+		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline}
+		s.set(ctx, Waiting, why)
+		err = workflow.Await(ctx, func() bool { return decided() || s.held == nil })
+	}
+	return s.early, err
+}
+
+// applyEarly ends the step as the operator decided before it began. It reports whether the step has ended; a batch
+// that was run outside is polled first.
+func (s *step) applyEarly(ctx workflow.Context, cmd *command) bool {
+	now := workflow.Now(ctx)
+	s.result.StartedAt, s.early = now, nil
+	if cmd.name == DoneCommand {
+		return s.markDone(ctx, cmd)
+	}
+	s.result.Result = "skipped"
+	s.end(ctx, Skipped, "skipped by "+cmd.By+": "+cmd.Why)
+	return true
+}
+
+// markDone takes the step as done outside. It reports whether the step has ended: the service must call the run of a
+// batch a success.
+func (s *step) markDone(ctx workflow.Context, cmd *command) bool {
+	s.markedBy = cmd
+	if s.isBatch() {
+		return false
+	}
+	s.result.Result = "marked as done by " + cmd.By + " at " + clock(workflow.Now(ctx))
+	s.end(ctx, MarkedDone, "marked as done by "+cmd.By+": "+cmd.Why)
+	return true
+}
+
+func (s *step) isBatch() bool { return s.Kind == pipeline.KindBatch || s.Kind == pipeline.KindGroup }
+
+// outsideRun is the run of a batch that was run outside.
+func (s *step) outsideRun() string {
+	if s.markedBy == nil {
+		return ""
+	}
+	return s.markedBy.RunID
+}
