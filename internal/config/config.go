@@ -98,9 +98,13 @@ type Connection struct {
 	// DynamicParams is how the parameters of a batch are sent: as JSON, or as a string that contains JSON, as
 	// older releases expect it.
 	DynamicParams string `koanf:"dynamic_params" jsonschema:"enum=json,enum=string"`
-	// MigrationStatusPath is the path of the status of exports and imports; on some releases it is
-	// /Public/status.
-	MigrationStatusPath string `koanf:"migration_status_path" jsonschema:"format=path"`
+	// UploadBody is how a file is announced before its upload: as an object, or as an array of one object, as
+	// some releases expect it.
+	UploadBody string `koanf:"upload_body" jsonschema:"enum=object,enum=array"`
+	// ExportStatusPath is the path of the status of exports; on some releases it is /Public/status.
+	ExportStatusPath string `koanf:"export_status_path" jsonschema:"format=path"`
+	// ImportStatusPath is the path of the status of imports; on some releases it is /Public/status.
+	ImportStatusPath string `koanf:"import_status_path" jsonschema:"format=path"`
 	// ReportStatusBody is the body of a request for a report's status: none, or the empty JSON object, which
 	// some gateways insist on.
 	ReportStatusBody string `koanf:"report_status_body" jsonschema:"enum=none,enum=object"`
@@ -176,6 +180,9 @@ type Channel struct {
 	From string `koanf:"from"`
 	// To are the recipients' addresses, for mail.
 	To []string `koanf:"to"`
+	// Helo is the name with which the worker introduces itself to the mail server; without the key, that of its
+	// host. In a container that is a name which a server may refuse.
+	Helo string `koanf:"helo"`
 	// CAFile is a file of certificates in PEM form that are trusted in addition to the system's. It is needed
 	// only if a private authority signed the receiver's certificate.
 	CAFile string `koanf:"ca_file"`

@@ -46,7 +46,9 @@ connections:
     insecure: true
     timeout: 90s
     dynamic_params: string
-    migration_status_path: /Public/status
+    upload_body: array
+    export_status_path: /Public/status
+    import_status_path: /other/status
     report_status_body: object
     report_def_type: X
     max_file_size: 1000000
@@ -115,7 +117,7 @@ func TestLoad_complete(t *testing.T) {
 		TenantID: "tenant", ServiceID: "service", WorkspaceID: "WS002", RemoteUser: "closeuser", Locale: "de-DE", AppID: "APP",
 		ClientID: "id", ClientSecret: canary, Username: "user", Password: canary,
 		CAFile: filepath.Join(dir, "outcert.pem"), Insecure: true, Timeout: 90 * time.Second,
-		DynamicParams: pbsm.DynamicParamsString, MigrationStatusPath: "/Public/status",
+		DynamicParams: pbsm.DynamicParamsString, UploadBody: pbsm.UploadBodyArray, ExportStatusPath: "/Public/status", ImportStatusPath: "/other/status",
 		ReportStatusBody: pbsm.ReportStatusBodyObject, ReportDefType: "X", MaxFileSize: 1000000,
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
@@ -134,8 +136,8 @@ func TestLoad_defaults(t *testing.T) {
 	cfg, err := Load(path, nil)
 	require.NoError(t, err)
 	c := cfg.Connections["prod"]
-	assert.Equal(t, []any{"WS001", "en-US", "PBSMCS", time.Minute, int64(9_999_999_999_999), "json", "/public/status", "none", "V", false},
-		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.MigrationStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
+	assert.Equal(t, []any{"WS001", "en-US", "PBSMCS", time.Minute, int64(9_999_999_999_999), "json", "object", "/public/status", "/public/status", "none", "V", false},
+		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.UploadBody, c.ExportStatusPath, c.ImportStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
 		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
@@ -242,8 +244,8 @@ func TestLoad_problem(t *testing.T) {
 		"not PEM":             {add: "    ca_file: pbsm.yaml", want: "contains no certificate in PEM form"},
 		"a key":               {add: "    ca_file: key.pem", want: "contains a PRIVATE KEY"},
 		"choice":              {add: "    dynamic_params: xml", want: `connections.prod.dynamic_params: "xml" is not one of json, string`},
-		"status path":         {add: "    migration_status_path: ../x", want: "must be a path such as /public/status"},
-		"dot in status path":  {add: "    migration_status_path: /public/../status", want: "connections.prod.migration_status_path: must be a path such as /public/status"},
+		"status path":         {add: "    export_status_path: ../x", want: "must be a path such as /public/status"},
+		"dot in status path":  {add: "    import_status_path: /public/../status", want: "connections.prod.import_status_path: must be a path such as /public/status"},
 		"header name":         {add: "    extra_headers: {'a b': c}", want: `connections.prod.extra_headers.a b: "a b" is not the name of a header`},
 		"own header":          {add: "    extra_headers: {authorization: c}", want: "connections.prod.extra_headers.authorization: is set by the client itself"},
 		"header of a body":    {add: "    extra_headers: {Content-Type: text/plain}", want: "connections.prod.extra_headers.Content-Type: is set by the client itself"},

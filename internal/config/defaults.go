@@ -56,16 +56,18 @@ func withDefaults(connection any) any {
 		return connection
 	}
 	filled := map[string]any{
-		"workspace_id":          "WS001",
-		"locale":                "en-US",
-		"app_id":                "PBSMCS",
-		"timeout":               "60s",
-		"par_hosts":             []any{"objectstorage.*.oraclecloud.com"},
-		"max_file_size":         int64(maxFileSize),
-		"dynamic_params":        "json",
-		"migration_status_path": "/public/status",
-		"report_status_body":    "none",
-		"report_def_type":       "V",
+		"workspace_id":       "WS001",
+		"locale":             "en-US",
+		"app_id":             "PBSMCS",
+		"timeout":            "60s",
+		"par_hosts":          []any{"objectstorage.*.oraclecloud.com"},
+		"max_file_size":      int64(maxFileSize),
+		"dynamic_params":     "json",
+		"upload_body":        "object",
+		"export_status_path": "/public/status",
+		"import_status_path": "/public/status",
+		"report_status_body": "none",
+		"report_def_type":    "V",
 	}
 	maps.Copy(filled, given)
 	return filled

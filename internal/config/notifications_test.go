@@ -18,6 +18,7 @@ notifications:
     url: {file: secrets/password}
     from: a@b.example
     to: [c@d.example, e@f.example]
+    helo: worker.bank.example
     on: [succeeded]
     connections: [prod]
 `
@@ -31,7 +32,7 @@ func TestLoad_notifications(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]notify.Channel{
 		"night-shift": {Kind: "slack", URL: "https://hooks.example.com/" + canary, On: []string{"waiting", "at_risk", "failed"}},
-		"controllers": {Kind: "mail", URL: "smtp://u:" + canary + "@mail.example.com", From: "a@b.example", To: []string{"x@y.example"},
+		"controllers": {Kind: "mail", URL: "smtp://u:" + canary + "@mail.example.com", From: "a@b.example", To: []string{"x@y.example"}, Helo: "worker.bank.example",
 			On: []string{"succeeded"}, Connections: []string{"prod"}},
 	}, cfg.NotifyChannels())
 	require.Equal(t, "https://temporal.example.com", cfg.Worker.TemporalUI)

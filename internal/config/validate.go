@@ -139,8 +139,10 @@ func (v *checker) connection(key string, c *Connection) {
 	}
 	v.oneOf(key+".dynamic_params", c.DynamicParams, "json", "string")
 	v.oneOf(key+".report_status_body", c.ReportStatusBody, "none", "object")
-	v.want(pbsm.PathPattern.MatchString(c.MigrationStatusPath), key+".migration_status_path",
-		"must be a path such as /public/status")
+	v.oneOf(key+".upload_body", c.UploadBody, "object", "array")
+	for name, path := range map[string]string{"export": c.ExportStatusPath, "import": c.ImportStatusPath} {
+		v.want(pbsm.PathPattern.MatchString(path), key+"."+name+"_status_path", "must be a path such as /public/status")
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.ExtraHeaders)) {
 		v.check(key+".extra_headers."+name, checkHeader(name, c.ExtraHeaders[name]))
 	}

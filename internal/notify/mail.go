@@ -7,6 +7,7 @@ import (
 	netmail "net/mail"
 	"net/textproto"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,9 @@ import (
 )
 
 const withoutTLS = "none"
+
+// heloPattern is a name, or an address in brackets. Source: RFC 5321, section 4.1.3.
+var heloPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z.:]+\])$`)
 
 func checkSMTP(u *url.URL) error {
 	password, _ := u.User.Password()
@@ -42,6 +46,7 @@ func (c Channel) checkAddresses(l *problem.List) {
 	if _, err := netmail.ParseAddress(c.From); err != nil {
 		l.Add("from", "is not an address such as pbsmflow@bank.example")
 	}
+	l.Want(c.Helo == "" || heloPattern.MatchString(c.Helo), "helo", "is not a host's name such as worker.bank.example")
 	l.Want(len(c.To) > 0, "to", "is missing: at least one address is needed")
 	for i, address := range c.To {
 		if _, err := netmail.ParseAddress(address); err != nil {
@@ -85,6 +90,9 @@ func openMail(c Channel) (sender, error) {
 		}
 	}
 	options = append(options, mail.WithPort(port))
+	if c.Helo != "" {
+		options = append(options, mail.WithHELO(c.Helo))
+	}
 	if password, ok := u.User.Password(); ok {
 		user := u.User.Username()
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover))

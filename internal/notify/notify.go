@@ -47,6 +47,8 @@ type Channel struct {
 	// From and To are mail addresses.
 	From string
 	To   []string
+	// Helo is the name with which mail is introduced to the server; that of the host when empty.
+	Helo string
 	// CAFile contains certificates in PEM form that are trusted in addition to the system's.
 	CAFile string
 	// On are the events that the channel receives, Connections the connections for which it receives them;
@@ -87,8 +89,8 @@ func (c Channel) Problems() problem.List {
 	c.checkURL(&l)
 	if c.Kind == "mail" {
 		c.checkAddresses(&l)
-	} else if c.From != "" || len(c.To) > 0 {
-		l.Add("to", "from and to are for mail only")
+	} else if c.From != "" || len(c.To) > 0 || c.Helo != "" {
+		l.Add("to", "from, to and helo are for mail only")
 	}
 	if c.SigningKey != "" && l.Want(c.Kind == "webhook", "signing_key", "is for a webhook only") {
 		_, err := c.signer()

@@ -275,6 +275,11 @@ func TestClient_calls(t *testing.T) {
 			want: UploadPAR{PAR: par(t, "https://objectstorage.us-phoenix-1.oraclecloud.com/p/bdSI-hzigiAoUU0lyEKnuK0YGs05L172gt_woZAgqNFYmUFQeexV3BDfT097mhBI/n/oraclegbudevcorp/b/fsgbu_pbsm_cndevcorp_ftpqa101231-prd_default/o/default/2023-01-31/jfr/f9ce031f-4a42-471d-b4da-d0577f3eca15"),
 				FileID: "5025", CreateDate: "2023-01-31T09:14:16"},
 		},
+		"upload PAR, array": {
+			call: upload, change: func(c *Config) { c.UploadBody = UploadBodyArray }, send: "POST " + base + `/utils-service/v1/file/uploadfile/parURL?prefix= [{"fileName":"File.csv","fileSize":7654,"mimeType":"Text/CSV"}]`,
+			reply: `{"uploadURL":"https://h/p/x","fileId":"7"}`,
+			want:  UploadPAR{PAR: par(t, "https://h/p/x"), FileID: "7"},
+		},
 		"upload PAR, override and prefix": {
 			call: func(ctx context.Context, c *Client) (any, error) {
 				return c.CreateUploadPAR(ctx, UploadRequest{FileName: "a", FileSize: 2, MimeType: "dat", Prefix: "in/x y"})
@@ -304,7 +309,11 @@ func TestClient_calls(t *testing.T) {
 			want: Migration{State: MigrationTriggered, StatusCode: "TRIGGERED_SUCCESS", Status: "SUCCESS", Message: "Object Migration Triggered"}},
 		"export status": {call: exportS, send: "GET " + base + "/public/status/export/M1 ", reply: sampleMigrationStatus,
 			want: Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}},
-		"import status, other spelling": {call: importS, change: func(c *Config) { c.MigrationStatusPath = "/Public/status" }, send: "GET " + base + "/Public/status/import/M1 ", reply: sampleMigrationStatus,
+		"export status, the document's spelling": {call: exportS, change: func(c *Config) { c.ExportStatusPath = "/Public/status" }, send: "GET " + base + "/Public/status/export/M1 ", reply: sampleMigrationStatus,
+			want: Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}},
+		"import status": {call: importS, change: func(c *Config) { c.ExportStatusPath = "/Public/status" }, send: "GET " + base + "/public/status/import/M1 ", reply: sampleMigrationStatus,
+			want: Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}},
+		"import status, other spelling": {call: importS, change: func(c *Config) { c.ImportStatusPath = "/Public/status" }, send: "GET " + base + "/Public/status/import/M1 ", reply: sampleMigrationStatus,
 			want: Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}},
 		"report": {call: report, send: "POST " + base + `/aai-dmi-service/vw/v1/repgen {"filterCriteria":"T.CREATED_BY = 'DMIUSER1'","placeholderFilter":""}`,
 			header: map[string]string{"ofs_service_id": "PBSM", "reportcode": "RPT001", "reportType": "CSV", "appid": "PBSMCS", "reportDefType": "V"}, reply: sampleReportPending,
@@ -741,9 +750,9 @@ func TestExportStatus_adviceForWrongPath(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(404, `{"error":"Not Found"}`)
 	c := s.client(t)
-	for _, call := range []func(context.Context, *Client) (any, error){exportS, importS} {
+	for want, call := range map[string]func(context.Context, *Client) (any, error){"export": exportS, "import": importS} {
 		_, err := call(t.Context(), c)
-		require.ErrorContains(t, err, "check migration_status_path")
+		require.ErrorContains(t, err, "check "+want+"_status_path")
 	}
 	_, err := export(t.Context(), c)
 	require.ErrorContains(t, err, "check base_url and the name or id")

@@ -38,6 +38,15 @@ const (
 	DynamicParamsString DynamicParamsFormat = "string" // the same, as a string that contains JSON, for older releases
 )
 
+// UploadBody is how a file is announced: the document shows both.
+type UploadBody string
+
+// Forms of the announcement of a file.
+const (
+	UploadBodyObject UploadBody = "object"
+	UploadBodyArray  UploadBody = "array" // of one object
+)
+
 // ReportStatusBody is what the report status call sends.
 type ReportStatusBody string
 
@@ -68,12 +77,14 @@ type Config struct {
 
 	Timeout time.Duration // of one exchange
 
-	DynamicParams       DynamicParamsFormat
-	MigrationStatusPath string // /public/status; the document also has /Public/status
-	ReportStatusBody    ReportStatusBody
-	ReportDefType       string            // of a report without its own
-	MaxFileSize         int64             // bytes
-	ExtraHeaders        map[string]string // sent with every call but that for a token, spelled as given
+	DynamicParams    DynamicParamsFormat
+	UploadBody       UploadBody
+	ExportStatusPath string // /public/status; the document has /Public/status
+	ImportStatusPath string // /public/status, as in the document
+	ReportStatusBody ReportStatusBody
+	ReportDefType    string            // of a report without its own
+	MaxFileSize      int64             // bytes
+	ExtraHeaders     map[string]string // sent with every call but that for a token, spelled as given
 
 	Observe func(context.Context, Exchange) // called after every exchange; may be nil
 }
@@ -92,7 +103,7 @@ const (
 	maxRedirects = 5
 )
 
-// PathPattern is the form of Config.MigrationStatusPath.
+// PathPattern is the form of Config.ExportStatusPath and ImportStatusPath.
 var PathPattern = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
 
 // check puts the name of the field in front of the problem of its value.

@@ -68,12 +68,16 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 	if req.MimeType == "" {
 		req.MimeType = MimeTypeFor(req.FileName)
 	}
+	var body any = map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType}
+	if c.cfg.UploadBody == UploadBodyArray {
+		body = []any{body}
+	}
 	r := call{
 		name: "upload PAR", subject: req.FileName,
 		method: http.MethodPost,
 		path:   "/utils-service/v1/file/uploadfile/parURL",
 		query:  url.Values{"prefix": {req.Prefix}},
-		body:   map[string]any{"fileName": req.FileName, "fileSize": req.FileSize, "mimeType": req.MimeType},
+		body:   body,
 	}
 	return ask(ctx, c, r, (*response).uploadPAR, req.Check(c.cfg.MaxFileSize))
 }

@@ -68,9 +68,13 @@ func (c *Client) migrationStatus(ctx context.Context, d direction, code string) 
 		name:     string(d) + " status",
 		subject:  code,
 		method:   http.MethodGet,
-		notFound: "migration_status_path and the code",
+		notFound: string(d) + "_status_path and the code",
 	}
-	return c.migration(ctx, r, c.cfg.MigrationStatusPath, d, code, (*response).migrationStatus)
+	root := c.cfg.ExportStatusPath
+	if d == importing {
+		root = c.cfg.ImportStatusPath
+	}
+	return c.migration(ctx, r, root, d, code, (*response).migrationStatus)
 }
 
 func (c *Client) migration(

@@ -168,6 +168,7 @@ type Mailbox struct {
 	server *smtp.Server
 	mutex  sync.Mutex
 	mails  []string
+	helo   string
 	// Refuse may refuse a mail once it is received, RefuseAddress before.
 	Refuse        func() error
 	RefuseAddress func(to string) error
@@ -203,7 +204,19 @@ func (b *Mailbox) Mails() []string {
 }
 
 // NewSession implements smtp.Backend.
-func (b *Mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &mailSession{box: b}, nil }
+func (b *Mailbox) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.helo = c.Hostname()
+	return &mailSession{box: b}, nil
+}
+
+// Helo is the name that the last client gave.
+func (b *Mailbox) Helo() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.helo
+}
 
 type mailSession struct {
 	box      *Mailbox

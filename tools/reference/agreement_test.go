@@ -155,7 +155,9 @@ const validConfiguration = `connections:
     ca_file: outcert.pem
     insecure: false
     max_file_size: 1000
-    migration_status_path: /public/status
+    upload_body: object
+    export_status_path: /public/status
+    import_status_path: /Public/status
     report_status_body: none
     scan_after_upload: false
     extra_headers: {X-Gateway-Key: abc}

@@ -50,7 +50,9 @@ func (p *post) send(t *testing.T) map[string]error {
 
 func TestMail_arrives(t *testing.T) {
 	p := newPost(t)
+	p.channel.Helo = "worker.bank.example"
 	require.Empty(t, p.send(t))
+	require.Equal(t, p.channel.Helo, p.box.Helo())
 	require.Len(t, p.box.Mails(), 1)
 	mail := strings.ReplaceAll(p.box.Mails()[0], "\r\n ", " ") // headers may be folded
 	for _, part := range []string{
