@@ -26,6 +26,7 @@ type Migration struct {
 	Failed bool `json:"failed,omitempty"`
 	// AlreadyComplete: it was complete before this call.
 	AlreadyComplete bool   `json:"already_complete,omitempty"`
+	Status          string `json:"status,omitempty"`
 	StatusCode      string `json:"status_code"`
 	// Message is the field errorMessage, which has success texts too.
 	Message string `json:"message,omitempty"`
@@ -85,6 +86,7 @@ func newMigration(m pbsm.Migration) Migration {
 		Done:            m.State == pbsm.MigrationDone,
 		Failed:          m.State == pbsm.MigrationFailed,
 		AlreadyComplete: m.AlreadyComplete,
+		Status:          m.Status,
 		StatusCode:      m.StatusCode,
 		Message:         m.Message,
 	}

@@ -39,7 +39,8 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &current)
 	}
 	if err == nil && current.Failed {
-		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says %s (%s)", in.Direction, in.Code, current.StatusCode, current.Message))
+		err = failure(StepFailed, fmt.Sprintf("%s of %s: the service says status %s, code %s (%s)",
+			in.Direction, in.Code, current.Status, current.StatusCode, current.Message))
 	}
 	return MigrateResult{
 		Connection:      in.Connection,

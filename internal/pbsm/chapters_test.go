@@ -745,6 +745,23 @@ func TestListFiles_long(t *testing.T) {
 	require.Equal(t, "99999", got[files-1].ID)
 }
 
+// What is to be checked depends on what was asked.
+func TestAdvice_invalidInput(t *testing.T) {
+	for want, call := range map[string]func(context.Context, *Client) (any, error){
+		"check the migration's code": exportS, "check the report's code, type and filters": report, "generate it again": reportS,
+	} {
+		for _, body := range []string{sampleMigrationInvalid, `{"status":"FAILED","errorMessage":"It does not exist."}`} {
+			s := newService(t)
+			s.answer = reply(400, body)
+			_, err := call(t.Context(), s.client(t))
+			require.ErrorContains(t, err, want)
+			if want != "check the migration's code" {
+				require.NotContains(t, err.Error(), "migration")
+			}
+		}
+	}
+}
+
 // The document has two spellings of the path of the status.
 func TestExportStatus_adviceForWrongPath(t *testing.T) {
 	s := newService(t)

@@ -223,6 +223,7 @@ type call struct {
 	once          bool              // a submission: it must happen at most once
 	runID         string            // the run that the request is about
 	maxResponse   int               // in bytes; maxBody when 0
+	ifInvalid     string            // what to do when the service finds the input invalid
 	notFound      string            // what to check at 404; base_url and the name or id when empty
 	address       string            // the setting with the address; base_url when empty
 }

@@ -170,8 +170,8 @@ func advice(e *Error, r call) string {
 	case CodeAlreadyInterrupted, CodeNotOngoing:
 		return "read the run's status"
 	}
-	if MigrationCode(e.Code) == MigrationCodeInvalidInput {
-		return "check the migration's code"
+	if MigrationCode(e.Code) == MigrationCodeInvalidInput || e.Code == "" && e.HTTPStatus == http.StatusBadRequest {
+		return r.ifInvalid
 	}
 	switch {
 	case e.HTTPStatus == http.StatusUnauthorized:

@@ -82,7 +82,7 @@ func (c *Client) migration(
 	judge func(*response, direction) (Migration, error),
 ) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
-	r.path = root + "/" + string(d) + "/" + segment
+	r.path, r.ifInvalid = root+"/"+string(d)+"/"+segment, "check the migration's code"
 	return ask(ctx, c, r, func(a *response) (Migration, error) { return judge(a, d) }, err)
 }
 

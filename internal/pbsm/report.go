@@ -48,8 +48,8 @@ func (c *Client) GenerateReport(ctx context.Context, req ReportRequest) (ReportI
 	req.ReportDefType = cmp.Or(req.ReportDefType, c.cfg.ReportDefType)
 	r := call{
 		name: "report", subject: req.ReportCode, method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgen",
-		header: c.service(),
-		body:   map[string]string{"filterCriteria": req.FilterCriteria, "placeholderFilter": req.PlaceholderFilter},
+		header: c.service(), ifInvalid: "check the report's code, type and filters",
+		body: map[string]string{"filterCriteria": req.FilterCriteria, "placeholderFilter": req.PlaceholderFilter},
 	}
 	r.header["reportcode"] = req.ReportCode
 	r.header["reportType"] = req.ReportType
@@ -68,6 +68,7 @@ func (c *Client) ReportStatus(ctx context.Context, reportCode, instanceID string
 	r := call{
 		name: "report status", subject: strings.TrimSpace(reportCode + " " + instanceID),
 		method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgenstatus", header: c.service(),
+		ifInvalid: "the service does not have this instance of the report, or no longer: generate it again",
 	}
 	r.header["reportcode"] = reportCode
 	r.header["reportInstanceID"] = instanceID
