@@ -9,6 +9,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"go.temporal.io/sdk/client"
 	"golang.org/x/time/rate"
@@ -28,11 +29,13 @@ type Activities struct {
 	stores      *stores.Stores
 	storeChecks storeChecks
 	pipelines   string
-	calendars   calendar.Calendars
-	poll        config.Poll
-	temporal    client.Client
-	channels    *notify.Channels
-	temporalUI  string
+	// hasPipelines: the pipelines folder was there when the worker started.
+	hasPipelines bool
+	calendars    calendar.Calendars
+	poll         config.Poll
+	temporal     client.Client
+	channels     *notify.Channels
+	temporalUI   string
 }
 
 type connection struct {
@@ -63,7 +66,8 @@ func New(
 		}
 		a.connections[name] = conn
 	}
-	var err error
+	_, err := os.ReadDir(a.pipelines)
+	a.hasPipelines = err == nil
 	if a.calendars, err = calendar.Known(cfg.Calendars); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
@@ -79,6 +80,26 @@ func fitting(problems []string) []string {
 // classifyCall classifies the error of a call that is safe to repeat.
 func classifyCall(ctx context.Context, err error) error {
 	return classify(err, true, func(requested time.Duration) time.Duration { return halfway(ctx, requested) })
+}
+
+// outageAttempts is how often a store is tried before an operator is asked: for about ten minutes.
+const outageAttempts = 15
+
+// classifyStore classifies the error of an activity that has nothing to resume. What is neither the service's nor its
+// object store's comes from a store of ours; its outage ends as a question.
+func classifyStore(ctx context.Context, err error) error {
+	classified := classifyCall(ctx, err)
+	var (
+		service *pbsm.Error
+		objects *parstore.Error
+		failed  *temporal.ApplicationError
+	)
+	if errors.As(err, &service) || errors.As(err, &objects) || !errors.As(classified, &failed) ||
+		failed.Type() != Unavailable || activity.GetInfo(ctx).Attempt < outageAttempts {
+		return classified
+	}
+	message := fmt.Sprintf("%s; tried %d times: retry once the store is available", failed.Message(), outageAttempts)
+	return temporal.NewNonRetryableApplicationError(message, Unavailable, nil, Refusal{Text: err.Error()})
 }
 
 // classifyPoll classifies the error of a status call: retried when the next poll is due, or when the

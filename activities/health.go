@@ -4,15 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 )
 
 var errNoResponse = errors.New("does not respond")
 
-// StoreProblems returns for each store why it cannot be reached, nil when it can. It returns when ctx is
-// done, even if a store hangs.
+// pipelinesFolder stands for the pipelines folder among the stores: while it is away, no close begins.
+const pipelinesFolder = "worker.pipelines"
+
+// StoreProblems returns for each store why it cannot be reached, nil when it can; for the pipelines folder as well, if
+// it was there when the worker started. It returns when ctx is done, even if a store hangs.
 func StoreProblems(ctx context.Context, a *Activities) map[string]error {
-	return a.storeChecks.run(ctx, a.stores.Names(), a.stores.Check)
+	names := a.stores.Names()
+	if a.hasPipelines {
+		names = append(names, pipelinesFolder)
+	}
+	return a.storeChecks.run(ctx, names, func(ctx context.Context, name string) error {
+		if name != pipelinesFolder {
+			return a.stores.Check(ctx, name)
+		}
+		_, err := os.ReadDir(a.pipelines)
+		return err
+	})
 }
 
 // storeChecks are the checks that have not returned. A file system that hangs ignores contexts, and each

@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"io/fs"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -47,4 +49,8 @@ func TestStoreChecks_hangingStore(t *testing.T) {
 func TestStoreProblems(t *testing.T) {
 	a, _ := withInbox(t)
 	require.Equal(t, map[string]error{"inbox": nil}, StoreProblems(t.Context(), a))
+	a.pipelines, a.hasPipelines = t.TempDir(), true
+	require.Equal(t, map[string]error{"inbox": nil, "worker.pipelines": nil}, StoreProblems(t.Context(), a))
+	require.NoError(t, os.Remove(a.pipelines))
+	require.ErrorIs(t, StoreProblems(t.Context(), a)["worker.pipelines"], fs.ErrNotExist)
 }

@@ -57,7 +57,7 @@ type PlanStep struct {
 var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
-// connections and stores.
+// connections and stores. A store that is away is no problem of the input: the steps that need it wait, and ask.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
 	text, err := a.pipelineText(ctx, in)
 	if err != nil {
@@ -75,12 +75,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	if err != nil {
 		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
-	unknown, unreachable := a.storeProblems(ctx, rendered)
-	switch problems = append(problems, unknown...); {
-	case len(problems) > 0:
-		return nil, InvalidInputError(append(problems, unreachable...)...)
-	case len(unreachable) > 0:
-		return nil, unavailableAtFirst(ctx, unreachable...)
+	if problems = append(problems, a.unknownStores(rendered)...); len(problems) > 0 {
+		return nil, InvalidInputError(problems...)
 	}
 	plan, err := newPlan(rendered, in.StartedAt)
 	if err == nil {
@@ -113,18 +109,8 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	return plan, errors.Join(errs...)
 }
 
-// storeAttempts is how often a store, or the pipelines folder, is tried before the close fails: about fifteen
-// seconds, so that a short outage is not taken for a mistake in the input.
+// storeAttempts is how often an unknown store is looked for before it is refused: about fifteen seconds.
 const storeAttempts = 5
-
-// unavailableAtFirst returns an error that is retried until the last attempt, which refuses the input: a close
-// that has not begun would wait without anyone noticing.
-func unavailableAtFirst(ctx context.Context, problems ...string) error {
-	if activity.GetInfo(ctx).Attempt < storeAttempts {
-		return temporal.NewApplicationError(strings.Join(problems, "; "), Unavailable)
-	}
-	return InvalidInputError(problems...)
-}
 
 // unknownStore classifies the error of a workflow's first access to a store. A store that this worker does not
 // have may be in the configuration of one that is being deployed; a wrong name stays wrong. After the attempt
@@ -134,28 +120,23 @@ func unknownStore(ctx context.Context, err error) error {
 	switch {
 	case !errors.As(err, &wrong):
 		return err
-	case activity.GetInfo(ctx).Attempt > storeAttempts:
-		return temporal.NewApplicationError(wrong.Message, Unavailable)
+	case activity.GetInfo(ctx).Attempt == storeAttempts:
+		return InvalidInputError(wrong.Message)
 	}
-	return unavailableAtFirst(ctx, wrong.Message)
+	return temporal.NewApplicationError(wrong.Message, Unavailable)
 }
 
-// storeProblems checks every store that the pipeline uses, before any transfer.
-func (a *Activities) storeProblems(ctx context.Context, p *pipeline.Pipeline) (unknown, unreachable []string) {
-	known := a.stores.Names()
+// unknownStores names the stores that the pipeline uses and this worker does not have.
+func (a *Activities) unknownStores(p *pipeline.Pipeline) (problems []string) {
 	check := func(what, ref string) {
 		store, _, _ := strings.Cut(ref, "/")
-		err := a.stores.Check(ctx, store)
+		err := a.stores.Known(store)
 		if err == nil {
 			return
 		}
-		problems := &unreachable
-		if !slices.Contains(known, store) {
-			problems = &unknown
-		}
 		problem := fmt.Sprintf("%s: %v", what, err)
-		if !slices.Contains(*problems, problem) { // a step can have several files in one store
-			*problems = append(*problems, problem)
+		if !slices.Contains(problems, problem) { // a step can have several files in one store
+			problems = append(problems, problem)
 		}
 	}
 	for _, s := range p.Steps {
@@ -166,7 +147,7 @@ func (a *Activities) storeProblems(ctx context.Context, p *pipeline.Pipeline) (u
 	if p.Audit != "" {
 		check("audit", p.Audit)
 	}
-	return unknown, unreachable
+	return problems
 }
 
 func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
@@ -195,17 +176,27 @@ func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) 
 			return text, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, unavailableAtFirst(ctx, fmt.Sprintf("pipeline %s: %v", in.Name, err))
+			return nil, unreadablePipeline(in.Name, err)
 		}
 	}
-	known := cmp.Or(strings.Join(pipelineNames(a.pipelines), ", "), "none")
+	names, err := pipelineNames(a.pipelines)
+	if err != nil {
+		return nil, unreadablePipeline(in.Name, err)
+	}
+	known := cmp.Or(strings.Join(names, ", "), "none")
 	return nil, InvalidInputError(fmt.Sprintf(
 		"pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
 }
 
-// pipelineNames returns the pipelines in a folder, in order; none when it cannot be read.
-func pipelineNames(folder string) (names []string) {
-	entries, _ := os.ReadDir(folder)
+// unreadablePipeline is an outage of the pipelines folder: the close begins once it is over.
+func unreadablePipeline(name string, err error) error {
+	message := fmt.Sprintf("pipeline %s cannot be read from the worker's pipelines folder (worker.pipelines): %v", name, err)
+	return temporal.NewApplicationError(message, Unavailable)
+}
+
+// pipelineNames returns the pipelines in a folder, in order.
+func pipelineNames(folder string) (names []string, err error) {
+	entries, err := os.ReadDir(folder)
 	for _, entry := range entries {
 		name, ending := strings.TrimSuffix(entry.Name(), filepath.Ext(entry.Name())), filepath.Ext(entry.Name())
 		if !entry.IsDir() && slices.Contains(pipeline.Endings, ending) && pipelineName.MatchString(name) {
@@ -213,7 +204,7 @@ func pipelineNames(folder string) (names []string) {
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), err
 }
 
 func definitionText(definition json.RawMessage) ([]byte, error) {

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
@@ -32,8 +33,8 @@ func TestPreparePipeline_definitionIsTextOrObject(t *testing.T) {
 	}
 }
 
-// refusedAfterAWhile executes an activity as workflows do, until its error is final.
-func refusedAfterAWhile(t *testing.T, fn, in any) *temporal.ApplicationError {
+// finalError executes an activity as workflows do, for an hour, until its error is final.
+func finalError(t *testing.T, fn, in any) (failed *temporal.ApplicationError, took time.Duration) {
 	t.Helper()
 	const name = "Activity"
 	var suite testsuite.WorkflowTestSuite
@@ -43,25 +44,98 @@ func refusedAfterAWhile(t *testing.T, fn, in any) *temporal.ApplicationError {
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		began := workflow.Now(ctx)
 		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			StartToCloseTimeout: time.Minute, ScheduleToCloseTimeout: time.Hour, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+			StartToCloseTimeout:    time.Minute,
+			ScheduleToCloseTimeout: time.Hour,
+			RetryPolicy: &temporal.RetryPolicy{
+				InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 40,
+			},
 		})
 		err := workflow.ExecuteActivity(ctx, name, in).Get(ctx, nil)
-		require.GreaterOrEqual(t, workflow.Now(ctx).Sub(began), 15*time.Second)
-		require.Less(t, workflow.Now(ctx).Sub(began), time.Minute)
+		took = workflow.Now(ctx).Sub(began)
 		return err
 	})
-	failed := applicationError(t, env.GetWorkflowError())
-	require.Equal(t, InvalidInput, failed.Type())
-	return failed
+	return applicationError(t, env.GetWorkflowError()), took
 }
 
-// A close that waits for its pipeline before it has begun would wait without anyone noticing.
-func TestPreparePipeline_unreadableFile(t *testing.T) {
-	a, dir := withInbox(t)
-	a.pipelines = dir
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "nightly.yaml"), 0o700)) // readable by nobody, not even root
-	failed := refusedAfterAWhile(t, a.PreparePipeline, PreparePipelineInput{Name: "nightly", AsOfDate: "2026-10-31"})
-	require.Contains(t, failed.Message(), "nightly.yaml")
+// A store that is named in the configuration, and the pipelines folder, are outages while they are away: the close is
+// not refused.
+func TestPreparePipeline_outages(t *testing.T) {
+	prepare := func(t *testing.T, a *Activities, in PreparePipelineInput) (*Plan, error) {
+		t.Helper()
+		a.connections, a.channels = map[string]*connection{"prod": {}}, &notify.Channels{}
+		in.Connection, in.AsOfDate = "prod", "2026-10-31"
+		var suite testsuite.WorkflowTestSuite
+		suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+		env := suite.NewTestActivityEnvironment()
+		env.RegisterActivity(a)
+		value, err := env.ExecuteActivity(a.PreparePipeline, in)
+		if err != nil {
+			return nil, err
+		}
+		var plan Plan
+		require.NoError(t, value.Get(&plan))
+		return &plan, nil
+	}
+	upload := func(file string) json.RawMessage {
+		return json.RawMessage(`{"name": "night", "steps": [{"id": "gl", "upload": {"file": "` + file + `"}}]}`)
+	}
+	t.Run("store is away", func(t *testing.T) {
+		a, dir := withInbox(t)
+		require.NoError(t, os.Remove(dir))
+		plan, err := prepare(t, a, PreparePipelineInput{Definition: upload("inbox/gl.csv")})
+		require.NoError(t, err)
+		require.Len(t, plan.Steps, 1)
+	})
+	t.Run("store is unknown", func(t *testing.T) {
+		a, _ := withInbox(t)
+		_, err := prepare(t, a, PreparePipelineInput{Definition: upload("inbux/gl.csv")})
+		failed := applicationError(t, err)
+		require.Equal(t, InvalidInput, failed.Type())
+		require.Equal(t, `step gl: there is no store "inbux"; the stores are: inbox`, failed.Message())
+	})
+	for name, damage := range map[string]func(dir string) error{
+		"pipeline is unreadable": func(dir string) error { return os.Mkdir(filepath.Join(dir, "night.yaml"), 0o700) }, // even to root
+		"folder is away":         os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, dir := withInbox(t)
+			a.pipelines = dir
+			require.NoError(t, damage(dir))
+			_, err := prepare(t, a, PreparePipelineInput{Name: "night"})
+			failed := applicationError(t, err)
+			require.Equal(t, Unavailable, failed.Type())
+			require.False(t, failed.NonRetryable())
+			require.Contains(t, failed.Message(), "pipeline night cannot be read from the worker's pipelines folder (worker.pipelines): ")
+		})
+	}
+}
+
+// A step whose store is away waits for it, then asks an operator.
+func TestClassifyStore_outageEndsAsQuestion(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "inbox")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	a, _ := withService(t, stores.Settings{URL: "file://" + dir})
+	par, err := a.connections["prod"].service.CreateUploadPAR(t.Context(), pbsm.UploadRequest{FileName: "gl.csv", FileSize: 9})
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(dir))
+	sealed := a.connections["prod"].seal(par.PAR)
+	for name, c := range map[string]struct{ fn, in any }{
+		"a file to find":   {a.StatFile, StatFileInput{File: "inbox/gl.csv"}},
+		"a file to verify": {a.VerifyFile, VerifyFileInput{File: "inbox/gl.csv"}},
+		"a file to send":   {a.PutFile, PutFileInput{Connection: "prod", File: FileInfo{File: "inbox/gl.csv", Size: 9}, PAR: sealed}},
+		"a folder":         {a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			failed, took := finalError(t, c.fn, c.in)
+			require.Equal(t, Unavailable, failed.Type())
+			require.Contains(t, failed.Message(), "tried 15 times: retry once the store is available")
+			require.InDelta(t, 10, took.Minutes(), 1)
+		})
+	}
+	t.Run("a file to wait for", func(t *testing.T) {
+		failed, _ := finalError(t, a.StatFile, StatFileInput{File: "inbox/gl.csv", Wait: true, Poll: Poll{Since: time.Now()}})
+		require.False(t, failed.NonRetryable(), "until the timeout")
+	})
 }
 
 func TestPreparePipeline_nullDefinition(t *testing.T) {
@@ -96,7 +170,9 @@ func TestUnknownStore_isRefusedAfterAWhile(t *testing.T) {
 		"a file to save": {a.GetFile, GetFileInput{Connection: "prod", SaveTo: "inbux/gl.csv", PAR: a.connections["prod"].seal(par.PAR)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			failed := refusedAfterAWhile(t, c.fn, c.in)
+			failed, took := finalError(t, c.fn, c.in)
+			require.Equal(t, InvalidInput, failed.Type())
+			require.InDelta(t, 15, took.Seconds(), 5)
 			require.Equal(t, `there is no store "inbux"; the stores are: inbox`, failed.Message())
 		})
 	}

@@ -71,8 +71,10 @@ func (a *Activities) find(ctx context.Context, in StatFileInput, file string) (F
 		return FileInfo{}, fileMissing("%s is there, but its marker %s is not: make sure that the file is complete, create the marker, then retry", in.File, file)
 	case errors.Is(err, fs.ErrNotExist):
 		return FileInfo{}, fileMissing("%s is not in its store: put it there, then retry", file)
-	case err != nil:
+	case err != nil && in.Wait && !in.Last:
 		return FileInfo{}, a.classifyPoll(ctx, in.Since, unknownStore(ctx, err))
+	case err != nil:
+		return FileInfo{}, classifyStore(ctx, unknownStore(ctx, err))
 	}
 	return FileInfo{File: file, Size: info.Size, Modified: info.ModTime, ETag: info.ETag}, nil
 }

@@ -125,9 +125,12 @@ func (t *transferAttempt) failed(err error) error {
 	if t.activity.Err() != nil {
 		return temporal.NewCanceledError(Refusal{}, t.left())
 	}
+	if t.left() == "" {
+		return classifyStore(t.activity, err)
+	}
 	err = classifyCall(t.activity, err)
 	var failed *temporal.ApplicationError
-	if !errors.As(err, &failed) || isInvalidInput(err) || t.left() == "" {
+	if !errors.As(err, &failed) || isInvalidInput(err) {
 		return err
 	}
 	return withDetails(failed, t.left())

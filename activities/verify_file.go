@@ -33,11 +33,11 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 		return verify.Figures{}, fileMissing("%s is not in its store any more: put it there, then retry", in.File)
 	}
 	if err != nil {
-		return verify.Figures{}, classifyCall(ctx, err)
+		return verify.Figures{}, classifyStore(ctx, err)
 	}
 	source, err := a.stores.Open(ctx, in.File)
 	if err != nil {
-		return verify.Figures{}, classifyCall(ctx, err)
+		return verify.Figures{}, classifyStore(ctx, err)
 	}
 	defer source.Close()
 	form := verify.FormOf(in.File, in.Expect, promised)
@@ -49,7 +49,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 			What: "form", Expected: "a well-formed CSV file", Found: malformed.Error(),
 		})
 	case err != nil:
-		return found, classifyCall(ctx, fmt.Errorf("read %s: %w", in.File, err))
+		return found, classifyStore(ctx, fmt.Errorf("read %s: %w", in.File, err))
 	}
 	wrong := append(in.Expect.Compare(found, ""), promised.Compare(found, in.Expect.Manifest)...)
 	if len(wrong) > 0 {
@@ -84,7 +84,7 @@ func (a *Activities) manifest(ctx context.Context, in VerifyFileInput) (verify.E
 		})
 	}
 	if err != nil {
-		return verify.Expect{}, classifyCall(ctx, err)
+		return verify.Expect{}, classifyStore(ctx, err)
 	}
 	promised, err := verify.ParseManifest(text, path.Base(in.File))
 	if err != nil {

@@ -294,8 +294,10 @@ func (b *sftpBucket) ListPaged(ctx context.Context, opts *driver.ListOptions) (*
 	l := &lister{session: s, bucket: b, prefix: opts.Prefix, after: string(opts.PageToken), most: opts.PageSize}
 	folder := opts.Prefix[:strings.LastIndex(opts.Prefix, "/")+1]
 	err = l.folder(ctx, folder)
-	if errors.Is(err, fs.ErrNotExist) && folder != "" {
-		err = nil // a folder that does not exist has no files
+	if errors.Is(err, fs.ErrNotExist) && folder != "" { // a folder that does not exist has no files, if the store is there
+		if _, away := s.Stat(b.root); away == nil {
+			err = nil
+		}
 	}
 	if err != nil && !errors.Is(err, errPageFull) {
 		return nil, err

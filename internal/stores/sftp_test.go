@@ -445,3 +445,19 @@ func TestSFTP_listSkipsUnreadableFolders(t *testing.T) {
 		require.ErrorIs(t, err, fs.ErrPermission)
 	}
 }
+
+func TestSFTP_folderThatIsAwayIsNotEmpty(t *testing.T) {
+	server, dir := startSFTP(t), t.TempDir()
+	s := open(t, stores.Settings{URL: server.url(dir + "/out"), Password: "secret", Fingerprint: server.fingerprint()})
+	for _, away := range []bool{true, false} {
+		for _, err := range s.List(t.Context(), "s/in/") {
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			require.True(t, away)
+			away = false
+		}
+		require.False(t, away)
+		_, err := s.Stat(t.Context(), "s/in/gl.csv")
+		require.Error(t, err)
+		require.NoError(t, os.MkdirAll(dir+"/out", 0o700))
+	}
+}

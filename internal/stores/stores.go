@@ -92,12 +92,20 @@ func (s *Stores) Close() error {
 // Names returns the names of the stores, in order.
 func (s *Stores) Names() []string { return slices.Sorted(maps.Keys(s.byName)) }
 
-// Check returns an error when the store cannot be reached.
-func (s *Stores) Check(ctx context.Context, name string) error {
-	store, ok := s.byName[name]
-	if !ok {
+// Known returns an error when there is no store of this name.
+func (s *Stores) Known(name string) error {
+	if _, ok := s.byName[name]; !ok {
 		return s.unknown(name)
 	}
+	return nil
+}
+
+// Check returns an error when the store cannot be reached.
+func (s *Stores) Check(ctx context.Context, name string) error {
+	if err := s.Known(name); err != nil {
+		return err
+	}
+	store := s.byName[name]
 	reachable, err := store.IsAccessible(ctx)
 	var folder os.FileInfo
 	// For the library a folder that is gone is an empty one.
@@ -118,7 +126,7 @@ func (s *Stores) Stat(ctx context.Context, ref string) (Info, error) {
 	}
 	a, err := bucket.Attributes(ctx, path)
 	if err != nil {
-		return Info{}, fileError("stat", ref, err)
+		return Info{}, s.readError(ctx, "stat", ref, err)
 	}
 	return Info{Ref: ref, Size: a.Size, ModTime: a.ModTime, ETag: a.ETag, MD5: a.MD5}, nil
 }
@@ -194,7 +202,7 @@ func (s *Stores) Open(ctx context.Context, ref string) (Reader, error) {
 	}
 	reader, err := bucket.NewReader(ctx, path, nil)
 	if err != nil {
-		return nil, fileError("read", ref, err)
+		return nil, s.readError(ctx, "read", ref, err)
 	}
 	return reader, nil
 }
@@ -291,6 +299,24 @@ func (s *Stores) find(ref string) (opened, string, error) {
 
 func (s *Stores) unknown(name string) error {
 	return &ReferenceError{fmt.Sprintf("there is no store %q; the stores are: %s", name, strings.Join(s.Names(), ", "))}
+}
+
+// readError is [fileError] for a file that is to be read. A file is missing only in a store that is there: of a folder
+// that is not mounted, nobody knows what it holds.
+func (s *Stores) readError(ctx context.Context, doing, ref string, err error) error {
+	err = fileError(doing, ref, err)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name, _, _ := strings.Cut(ref, "/")
+	switch away := s.Check(ctx, name); {
+	case away == nil:
+		return err
+	case errors.Is(away, fs.ErrNotExist):
+		return fmt.Errorf("%s %s: the folder or bucket of store %s is not there", doing, ref, name)
+	default:
+		return fmt.Errorf("%s %s: %w", doing, ref, away)
+	}
 }
 
 // fileError adds the file to an error. The errors of all stores about a missing file, or missing permission,

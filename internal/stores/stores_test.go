@@ -261,3 +261,19 @@ func TestList_leavesOutPlaceholders(t *testing.T) {
 		assert.Equal(t, []string{"memory/gl/a.csv"}, refs)
 	}
 }
+
+// A folder that is not mounted looks empty; what waits for its files must not take them for missing.
+func TestStat_storeThatIsAway(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(t.Context(), settings(map[string]string{"inbox": "file://" + dir}))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	_, err = s.Stat(t.Context(), "inbox/gl.csv")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, os.Remove(dir))
+	_, err = s.Stat(t.Context(), "inbox/gl.csv")
+	require.NotErrorIs(t, err, fs.ErrNotExist)
+	require.EqualError(t, err, "stat inbox/gl.csv: the folder or bucket of store inbox is not there")
+	_, err = s.Open(t.Context(), "inbox/gl.csv")
+	require.NotErrorIs(t, err, fs.ErrNotExist)
+}

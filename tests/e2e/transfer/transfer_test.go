@@ -190,3 +190,26 @@ func TestUpload_cancelledLeavesNothing(t *testing.T) {
 	require.Len(t, e.Calls("multipart-abort", harness.Processed), 2)
 	require.Empty(t, e.Calls("multipart-commit"))
 }
+
+// A store that is away at the start holds up the step that needs it, and nothing else.
+func TestClose_beginsWhileAStoreIsAway(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Pipelines, "night.yaml", `name: night
+steps:
+  - id: ledger
+    upload: {file: inbox/gl.csv, wait_until: 10m}
+  - id: quick
+    batch: {code: PBSM_QUICK}
+`)
+	away := e.Inbox + ".away"
+	require.NoError(t, os.Rename(e.Inbox, away))
+	run := e.StartClose("night")
+	e.Until("the batch has run", func() bool { return stepOf(e, run.GetID(), "quick").State == workflows.Succeeded })
+	require.Equal(t, workflows.Running, stepOf(e, run.GetID(), "ledger").State)
+	require.NoError(t, os.Rename(away, e.Inbox))
+	e.Write(e.Inbox, "gl.csv", harness.Ledger(1))
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	require.Equal(t, workflows.Succeeded, result.State)
+}
