@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -77,24 +78,44 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 problems in the configuration,
 	}
 	root.PersistentFlags().StringVar(&configPath, "config", "",
 		"path of pbsm.yaml (default $PBSM_CONFIG, else ./pbsm.yaml)")
-	root.AddCommand(healthcheckCommand())
+	root.AddCommand(healthcheckCommand(&configPath))
 	return root
 }
 
 const healthcheckTimeout = 5 * time.Second
 
-func healthcheckCommand() *cobra.Command {
+func healthcheckCommand(configPath *string) *cobra.Command {
 	var url string
 	c := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Exit with 0 if the worker on this host is ready, for the health check of a container",
+		Short: "Exit with 0 if the worker of this configuration, on this host, is ready; for containers",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if url == "" {
+				settings, err := config.LoadWorker(*configPath, os.Environ())
+				if err != nil {
+					return &badConfig{err}
+				}
+				url = readyURL(settings.Health)
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthcheckTimeout)
 			defer cancel()
 			return httpx.CheckHealth(ctx, url)
 		},
 	}
-	c.Flags().StringVar(&url, "url", "http://127.0.0.1:9090/readyz", "the address of the readiness check")
+	c.Flags().StringVar(&url, "url", "",
+		"the address of the readiness check (default: /readyz at worker.health of the configuration)")
 	return c
+}
+
+// readyURL is where a worker on this host that listens on an address says that it is ready.
+func readyURL(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/readyz"
 }

@@ -48,6 +48,22 @@ func Load(path string, env []string) (*Config, error) {
 	return cfg, nil
 }
 
+// LoadWorker reads the settings of the worker and no secrets. Without a configuration they are the defaults.
+func LoadWorker(path string, env []string) (Worker, error) {
+	cfg := defaults()
+	l, err := open(path, env)
+	if errors.Is(err, ErrNone) {
+		return cfg.Worker, nil
+	}
+	if err != nil {
+		return Worker{}, err
+	}
+	l.into(&cfg.Worker, l.k.Raw()["worker"], "worker")
+	v := l.checker()
+	v.worker(&cfg.Worker)
+	return cfg.Worker, l.err(v.List)
+}
+
 // ConnectionNames are the names of the configured connections, in order. It reads nothing else, so that it
 // works without the worker's secrets. It is empty if the configuration cannot be read.
 func ConnectionNames(path string, env []string) []string {

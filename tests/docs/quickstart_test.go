@@ -32,7 +32,6 @@ func TestQuickstart_wordForWord(t *testing.T) {
 	temporal, ui, health := strconv.Itoa(harness.FreePort(t)), strconv.Itoa(harness.FreePort(t)), strconv.Itoa(harness.FreePort(t))
 	for written, used := range map[string]string{
 		"make build\n": "", "--port 7233": "--port " + temporal, "--ui-port 8233": "--ui-port " + ui,
-		"worker healthcheck": "worker healthcheck --url http://127.0.0.1:" + health + "/readyz",
 	} {
 		require.Contains(t, script, written)
 		script = strings.ReplaceAll(script, written, used)
