@@ -141,6 +141,16 @@ func StatusOf(ctx context.Context, c client.Client, id string) (Status, error) {
 	return status, err
 }
 
+// InputOf returns the input with which a close was started. It needs a worker that answers.
+func InputOf(ctx context.Context, c client.Client, id string) (NightlyCloseInput, error) {
+	var in NightlyCloseInput
+	answer, err := c.QueryWorkflow(ctx, id, "", InputQuery)
+	if err == nil {
+		err = answer.Get(&in)
+	}
+	return in, err
+}
+
 // SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
 // not apply is an application error of type Refused, with the reason. A call that is cut, as proxies
 // do to long ones, is repeated under the same update id while Temporal answers: the command acts once.

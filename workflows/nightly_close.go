@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,7 +131,10 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		return nil, err
 	}
 	c.reporter.notifyOn(plan.NotifyOn, false)
-	err = workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (NightlyCloseResult, error) { return c.result().fitting(), nil })
+	err = errors.Join(
+		workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (NightlyCloseResult, error) { return c.result().fitting(), nil }),
+		workflow.SetQueryHandler(ctx, InputQuery, func() (NightlyCloseInput, error) { return in, nil }),
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -82,53 +82,67 @@ func (cmd *command) again() AgainInput {
 	return AgainInput{From: cmd.From, Only: cmd.Only, Reason: cmd.Why}
 }
 
-// refusesAgain says why the steps cannot run again now, or nil: they must have ended, and what runs again below them
-// must not be running.
+// refusesAgain says why the steps cannot run again now, or nil: they must have ended, and nothing that needs them may
+// be running.
 func (c *closeRun) refusesAgain(cmd *command) error {
-	chosen, err := cmd.again().Chosen(c.reporter.status().Steps)
+	_, touched, err := c.chosenAgain(cmd)
 	if err != nil {
 		return failure(Refused, reason(err))
 	}
-	for _, s := range c.steps {
-		if !slices.Contains(chosen, s.Step.ID) {
-			continue
-		}
-		named := slices.Contains(cmd.From, s.Step.ID) || slices.Contains(cmd.Only, s.Step.ID)
-		switch state := s.result.State; {
-		case state == Pending && named:
+	for _, s := range touched {
+		named := slices.Contains(slices.Concat(cmd.From, cmd.Only), s.Step.ID)
+		switch {
+		case s.result.State.Done() || s.asksItself():
+		case s.working != nil:
+			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
+		case named:
 			return failure(Refused, fmt.Sprintf("step %s has not begun", s.Step.ID))
-		case !state.Done() && state != Pending:
-			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first, then give it up", s.Step.ID, state))
 		}
 	}
 	return nil
 }
 
-// runAgain runs finished steps of a close that is going on again.
+// chosenAgain are the ids of the steps that run again, and the steps that are touched by it: those, and all that need
+// them.
+func (c *closeRun) chosenAgain(cmd *command) (chosen []string, touched []*step, err error) {
+	steps, in := c.reporter.status().Steps, cmd.again()
+	if chosen, err = in.Chosen(steps); err != nil {
+		return nil, nil, err
+	}
+	below, err := AgainInput{From: slices.Concat(in.From, in.Only)}.Chosen(steps)
+	return chosen, c.stepsWhere(func(s *step) bool { return slices.Contains(below, s.Step.ID) }), err
+}
+
+// runAgain runs finished steps of a close that is going on again. A question about one that needs them is asked
+// anew, since it was about the earlier result.
 func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
-	in := cmd.again()
-	chosen, err := in.Chosen(c.reporter.status().Steps)
+	chosen, touched, err := c.chosenAgain(cmd)
 	if err != nil {
 		c.commands.refuse(ctx, cmd, err)
 		return
 	}
-	c.log(ctx, cmd.entry(in.String()))
-	for _, s := range c.steps {
-		if !slices.Contains(chosen, s.Step.ID) {
-			continue
-		}
-		ended := s.result.State.Done()
-		s.reopen(ctx, cmd.Why)
-		if ended {
+	c.log(ctx, cmd.entry(cmd.again().String()))
+	for _, s := range touched {
+		switch again := slices.Contains(chosen, s.Step.ID); {
+		case s.asksItself():
+			s.reopening = true
+			s.reopen(ctx, cmd.Why)
+		case again && s.result.State.Done():
+			s.reopen(ctx, cmd.Why)
 			c.launch(ctx, s)
+		case again:
+			s.again = cmd.Why
 		}
 	}
 	cmd.reply(CommandResult{State: Running, Message: strings.Join(chosen, ", ") + " run again"})
 }
 
+// asksItself reports whether the step asks a question of its own, rather than its workflow.
+func (s *step) asksItself() bool { return s.question != nil && !s.following && s.held == nil }
+
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
-	s.again, s.failure, s.markedBy, s.early, s.answer = why, "", nil, nil, nil
+	s.again, s.failure, s.markedBy, s.early, s.answer, s.question = why, "", nil, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)
 }

@@ -31,6 +31,9 @@ const (
 // StatusQuery is the query that every workflow of this package answers with a Status.
 const StatusQuery = "status"
 
+// InputQuery is the query that a close answers with its NightlyCloseInput.
+const InputQuery = "input"
+
 // Status is the status of a workflow.
 type Status struct {
 	// Type is the workflow type.

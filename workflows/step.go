@@ -52,6 +52,7 @@ type step struct {
 	working       func() // cancels the attempt; nil without one
 	again         string // why it runs again although it succeeded before
 	keepAnyway    bool   // an earlier result is kept, whatever has changed
+	reopening     bool   // its attempt ends, and it runs once more
 
 	joined     bool // its workflow was started elsewhere
 	following  bool // its workflow reports its status, and takes commands
@@ -78,6 +79,14 @@ func newStep(c *closeRun, index int, plan activities.PlanStep) *step {
 
 // run takes the step from waiting for its needs to its end. Errors end the step, never the close.
 func (s *step) run(ctx workflow.Context) {
+	s.runOnce(ctx)
+	for s.reopening {
+		s.reopening = false
+		s.runOnce(ctx)
+	}
+}
+
+func (s *step) runOnce(ctx workflow.Context) {
 	early, err := s.await(ctx)
 	switch {
 	case err != nil:
@@ -154,6 +163,9 @@ func (s *step) attempt(ctx workflow.Context) error {
 	if by := s.interruptedBy; by != nil && temporal.IsCanceledError(err) && ctx.Err() == nil {
 		err = failure(StepFailed, "interrupted by "+by.By+": "+by.Why)
 	}
+	if s.reopening {
+		return nil
+	}
 	for _, e := range s.kind.events(s.result) {
 		if e.At.IsZero() {
 			e.At = workflow.Now(ctx)
@@ -168,6 +180,9 @@ func (s *step) attempt(ctx workflow.Context) error {
 
 // settle ends the step after an attempt, or reports that the operator wants another one.
 func (s *step) settle(ctx workflow.Context, err error) (again bool) {
+	if s.reopening {
+		return false
+	}
 	if err == nil {
 		s.result.Result = s.kind.identity(s.result)
 		state, detail := Succeeded, s.kind.outcome(s.result)
@@ -200,6 +215,8 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 func (s *step) askAboutFailure(ctx workflow.Context, why string) (again bool) {
 	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DoneCommand, DecideCommand+" "+GiveUp)
 	switch {
+	case s.reopening:
+		return false
 	case answer == nil && ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
 	case answer == nil:
@@ -223,7 +240,7 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command
 	s.choices, s.answer = choices, nil
 	s.question = &Question{Why: why, Choices: choices, Deadline: s.deadline}
 	s.set(ctx, Waiting, why)
-	_, _ = awaitUntil(ctx, s.deadline, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil })
+	_, _ = awaitUntil(ctx, s.deadline, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil || s.reopening })
 	s.choices, s.question = nil, nil
 	if s.answer != nil {
 		s.close.log(ctx, s.answer.entry(s.Step.ID+": "+s.answer.choice()))

@@ -29,7 +29,7 @@ func (approveKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 func (approveKind) work(s activeStep) any { return s.planned().Step.Approve }
 
 func (approveKind) identity(r StepResult) string {
-	return "approved by " + r.Approval.By + " at " + clock(r.Approval.At)
+	return "approved by " + r.Approval.By + " at " + moment(r.Approval.At)
 }
 
 func (approveKind) outcome(r StepResult) string { return "approved by " + r.Approval.By }

@@ -142,7 +142,7 @@ func (s *step) markDone(ctx workflow.Context, cmd *command) bool {
 	if s.isBatch() {
 		return false
 	}
-	s.result.Result = "marked as done by " + cmd.By + " at " + clock(workflow.Now(ctx))
+	s.result.Result = "marked as done by " + cmd.By + " at " + moment(workflow.Now(ctx))
 	s.end(ctx, MarkedDone, "marked as done by "+cmd.By+": "+cmd.Why)
 	return true
 }

@@ -17,6 +17,18 @@ func heldStep(s activities.PlanStep) activities.PlanStep {
 	return s
 }
 
+// failsFirst is a batch that fails the first time.
+func failsFirst() func(workflow.Context, RunBatchInput) (RunBatchResult, error) {
+	failed := false
+	return func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+		if !failed {
+			failed = true
+			return RunBatchResult{}, failure(BatchFailed, "it failed")
+		}
+		return succeeds(ctx, in)
+	}
+}
+
 // The steps: ledger takes a minute, allocate and book need it and take an hour each.
 func TestNightlyClose_commandsForSteps(t *testing.T) {
 	usual := []activities.PlanStep{uploadStep("ledger"), batchStep("allocate", "ledger"), batchStep("book", "ledger")}
@@ -82,16 +94,34 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 				{after: 30 * time.Minute, name: AgainCommand, Command: Command{From: []string{"ledger"}}, refused: "step allocate is running: interrupt it first"},
 				{after: 30 * time.Minute, name: AgainCommand, Command: Command{Only: []string{"check"}}, refused: "step check has not begun"},
 				{after: 30 * time.Minute, name: AgainCommand, Command: Command{From: []string{"x"}}, refused: `there is no step "x"; the steps are ledger, allocate, check`},
-				{after: 2 * time.Hour, name: AgainCommand, Command: Command{From: []string{"ledger"}}, refused: "step check is waiting"},
 				{after: 3 * time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", Only: []string{"ledger", "allocate"}}},
 				{after: 5 * time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
 			},
 			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded, "check": Succeeded}, took: 5 * time.Hour,
 			batches: map[string]RunBatchInput{"allocate": {Again: "the ledger was wrong"}},
 		},
+		{
+			name: "again from a step, while an approval is waited for", steps: []activities.PlanStep{uploadStep("ledger"), approveStep("check", "ledger")},
+			commands: []timedCommand{
+				{after: time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", From: []string{"ledger"}}},
+				{after: 2 * time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
+			},
+			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "check": Succeeded}, took: 2 * time.Hour,
+		},
+		{
+			name: "again with a failed step below", steps: []activities.PlanStep{uploadStep("ledger"), batchStep("allocate", "ledger")},
+			batch: failsFirst(),
+			commands: []timedCommand{
+				{after: 2 * time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", Only: []string{"ledger"}}},
+			},
+			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 3 * time.Hour,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			fake := fakeSteps{env: newEnv(t), plan: plan(c.steps...), batch: succeeds, uploads: c.uploads, sha256: "aaaa"}
+			if c.batch == nil {
+				c.batch = succeeds
+			}
+			fake := fakeSteps{env: newEnv(t), plan: plan(c.steps...), batch: c.batch, uploads: c.uploads, sha256: "aaaa"}
 			fake.register()
 			answered, refused := 0, 0
 			for i, command := range c.commands {

@@ -41,7 +41,7 @@ func (k migrationKind) run(ctx workflow.Context, s activeStep, result *StepResul
 }
 
 func (migrationKind) identity(r StepResult) string {
-	return r.Migration.Code + " at " + clock(r.Migration.EndedAt)
+	return r.Migration.Code + " at " + moment(r.Migration.EndedAt)
 }
 
 func (migrationKind) outcome(r StepResult) string { return r.Migration.Message }

@@ -141,10 +141,16 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || node.Decode(into.Addr().Interface()) != nil {
 			d.problem(node, path, "must be a whole number, not %s", describe(node))
 		}
+	case reflect.Bool:
+		if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!bool" || node.Decode(into.Addr().Interface()) != nil {
+			d.problem(node, path, "must be true or false, not %s", describe(node))
+		}
 	case reflect.String:
 		if text, ok := d.scalar(node, path, "a text"); ok {
 			into.SetString(text)
 		}
+	default:
+		panic("pipeline: a definition has no " + into.Kind().String())
 	}
 }
 

@@ -310,6 +310,48 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			return e.decide(e.awaitQuestion(e.close(e.missingLedger())), workflows.GiveUp)
 		}},
+	{name: "NightlyClose-kept", ends: "succeeded",
+		what: "the close is started again after its approval was refused; what succeeded is kept",
+		run: func(e *env) client.WorkflowRun {
+			steps := "  - id: out\n    export: {code: MIG_EXPORT_DONE}\n" + approval + "    needs: [out]\n"
+			first := e.decide(e.awaitQuestion(e.close(steps)), workflows.GiveUp)
+			require.Error(e.t, e.Await(first, nil))
+			return e.command(e.awaitQuestion(e.close(steps)), workflows.ApproveCommand)
+		}},
+	{name: "NightlyClose-again", ends: "succeeded", what: "a close that succeeded runs again, from a batch on",
+		run: func(e *env) client.WorkflowRun {
+			require.NoError(e.t, e.Await(e.close(e.batchStep()), nil))
+			in := e.closeInput(e.batchStep())
+			in.Again = &workflows.AgainInput{From: []string{"allocate"}, Reason: "the scenario wants it"}
+			return e.Start(in.WorkflowID(), workflows.NightlyClose, in)
+		}},
+	{name: "NightlyClose-step-commands", ends: "succeeded",
+		what: "steps are held, released, skipped, marked as done, interrupted, and run again",
+		run: func(e *env) client.WorkflowRun {
+			run := e.awaitQuestion(e.close(`  - id: out
+    hold: true
+    export: {code: MIG_EXPORT_DONE}
+  - id: ledger
+    upload: {file: inbox/` + e.name + `.csv, wait_until: 1h}
+  - id: late
+    needs: [ledger]
+    export: {code: MIG_EXPORT_DONE}
+  - id: last
+    needs: [late]
+    approve: {message: All done}
+`))
+			e.command(run, workflows.HoldCommand, workflows.Command{Step: "late"})
+			e.command(run, workflows.ReleaseCommand, workflows.Command{Step: "late"})
+			e.command(run, workflows.SkipCommand, workflows.Command{Step: "late"})
+			e.command(run, workflows.ReleaseCommand, workflows.Command{Step: "out"})
+			e.command(run, workflows.InterruptCommand, workflows.Command{Step: "ledger"})
+			e.awaitChoice(run, workflows.DoneCommand)
+			e.command(run, workflows.DoneCommand, workflows.Command{Step: "ledger"})
+			e.awaitChoice(run, workflows.ApproveCommand)
+			e.Until("the export is done", func() bool { s, _ := e.Status(run.GetID()); return s.Steps[0].State.Done() })
+			e.command(run, workflows.AgainCommand, workflows.Command{Only: []string{"out"}})
+			return e.command(run, workflows.ApproveCommand)
+		}},
 	{name: "NightlyClose-batch-given-up", batch: fails, ends: "failed CloseFailed",
 		what: "a batch fails; an operator gives up, and the other steps continue",
 		run: func(e *env) client.WorkflowRun {
@@ -318,6 +360,23 @@ var scenarios = []scenario{
   - id: out
     export: {code: MIG_EXPORT_DONE}
 `)), workflows.GiveUp)
+		}},
+	{name: "RunBatch-kept", ends: "succeeded", what: "the batch succeeded before; its result is kept",
+		run: func(e *env) client.WorkflowRun {
+			require.NoError(e.t, e.Await(e.batch(), nil))
+			return e.batch()
+		}},
+	{name: "RunBatch-stale-again", ends: "succeeded",
+		what: "the batch succeeded before with another parameter; an operator submits it again",
+		run: func(e *env) client.WorkflowRun {
+			require.NoError(e.t, e.Await(e.batch(otherParameter), nil))
+			return e.decide(e.awaitQuestion(e.batch()), workflows.Again)
+		}},
+	{name: "RunBatch-stale-kept", ends: "succeeded",
+		what: "the batch succeeded before with another parameter; an operator keeps its result",
+		run: func(e *env) client.WorkflowRun {
+			require.NoError(e.t, e.Await(e.batch(otherParameter), nil))
+			return e.decide(e.awaitQuestion(e.batch()), workflows.Keep)
 		}},
 	{name: "NightlyClose-approved", ends: "succeeded",
 		what: "who started the close may not approve it; another operator does",
@@ -517,6 +576,8 @@ func (e *env) batch(in ...workflows.RunBatchInput) client.WorkflowRun {
 	input.Code = cmp.Or(input.Code, e.code)
 	return e.StartBatch(input)
 }
+
+var otherParameter = workflows.RunBatchInput{Params: map[string]string{"$RUNSK$": "2"}}
 
 func optional[T any](values []T) (first T) {
 	for _, v := range values {

@@ -137,6 +137,16 @@ func InputProblem(err error) error {
 	return err
 }
 
+// InputFlags is InputProblem with the flags in place of the fields that they fill, as pairs.
+func InputFlags(err error, fieldsAndFlags ...string) error {
+	p := AsProblem(InputProblem(err))
+	flags := strings.NewReplacer(fieldsAndFlags...)
+	for i, text := range p.Problems {
+		p.Problems[i] = flags.Replace(text)
+	}
+	return p
+}
+
 func invalidInput(failed *temporal.ApplicationError) []string {
 	var texts []string
 	if failed.HasDetails() && failed.Details(&texts) == nil && len(texts) > 0 {

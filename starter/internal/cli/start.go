@@ -21,7 +21,8 @@ type StartOptions struct {
 // lowestPriority is the last that Temporal has unless its matching.priorityLevels says otherwise.
 const lowestPriority = 5
 
-func (o *StartOptions) addFlags(flags *pflag.FlagSet) {
+// AddFlags adds the flags to those of a command.
+func (o *StartOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Detach, "detach", false, "print the workflow id and exit")
 	flags.BoolVar(&o.Wait, "wait", false, "keep following while an operator is asked, instead of exit code 3")
 	flags.StringVar(&o.By, "by", Operator(), "`who` starts it")
@@ -49,7 +50,7 @@ func StartCommand[I workflows.Input](
 		cmd.Flags().StringVar(&deadlineText, "deadline", "", "the `time` at which to stop waiting: 05:00, 90m or "+
 			"2026-11-01T05:00:00-04:00; a run at the service continues")
 	}
-	o.addFlags(cmd.Flags())
+	o.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if deadline != nil {
 			at, err := Moment("deadline", deadlineText, time.Now())

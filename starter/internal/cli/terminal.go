@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 // Terminal is where a command writes: results go to Stdout, notes and errors to Stderr.
 type Terminal struct {
+	Stdin          io.Reader // answers to questions; nil if nobody can give them
 	Stdout, Stderr io.Writer
 	Live           bool // Stdout is a screen that lines can be redrawn on
 	Style          view.Style
@@ -30,6 +32,9 @@ func NewTerminal(stdout, stderr *os.File) *Terminal {
 		return t
 	}
 	t.Live = true
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		t.Stdin = os.Stdin
+	}
 	t.Style = view.Style{Color: os.Getenv("NO_COLOR") == "", Unicode: unicodeLocale(os.Getenv)}
 	t.Size = func() (int, int) {
 		width, height, err := term.GetSize(int(stdout.Fd()))
@@ -44,6 +49,19 @@ func NewTerminal(stdout, stderr *os.File) *Terminal {
 func unicodeLocale(getenv func(string) string) bool {
 	locale := strings.ToUpper(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")))
 	return strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8")
+}
+
+// Confirm asks whether to go on. Where nobody can answer, it says that --yes is missing.
+func (t *Terminal) Confirm(question string) error {
+	if t.Stdin == nil {
+		return Usage("there is no terminal to ask on: add --yes to go on")
+	}
+	_, _ = fmt.Fprint(t.Stderr, question+" [y/N] ")
+	answer, _ := bufio.NewReader(t.Stdin).ReadString('\n')
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return Usage("nothing was changed")
+	}
+	return nil
 }
 
 // Width is the terminal's width, or 0 (no limit) where there is no terminal.

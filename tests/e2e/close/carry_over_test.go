@@ -127,3 +127,86 @@ func TestBatch_otherParameters(t *testing.T) {
 	require.Contains(t, refused.Stderr, "--key")
 	e.Want(0, run(harness.HangBatch, "2", "--detach", "--key", "second")...)
 }
+
+// A close that succeeded runs again from a step on, as does one that is going on.
+func TestClose_again(t *testing.T) {
+	e := harness.New(t, harness.Options{})
+	e.Write(e.Inbox, "ledger.csv", "account,amount\n1,2\n")
+	e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "1\"}"))
+	id := workflows.CloseWorkflowID(e.Connection, "corrected", harness.AsOf)
+	asks := func() {
+		e.Until("check asks", func() bool { s, _ := e.Status(id); return len(s.Steps) > 2 && s.Steps[2].State == workflows.Waiting })
+	}
+	approve := func() {
+		e.Want(0, "close", "approve", id, "--reason", "they agree", "--by", "bob")
+		e.AwaitState(id, workflows.Succeeded)
+	}
+	reason := []string{"--reason", "the rates were corrected"}
+	again := func(code int, args ...string) harness.Result {
+		return e.Want(code, append(append([]string{"close", "again", id}, args...), reason...)...)
+	}
+	run := e.StartClose("corrected")
+	asks()
+	require.Contains(t, again(2, "--from", "figures", "--yes").Stderr, "step figures has not begun")
+	going := again(0, "--only", "allocate", "--yes")
+	require.Contains(t, going.Stdout, "ledger    upload   kept: SHA-256 ")
+	e.Until("allocate runs again", func() bool { return len(e.Calls("trigger", harness.Processed)) == 2 })
+	e.Until("allocate is done again", func() bool { s, _ := e.Status(id); return s.Steps[1].State == workflows.Succeeded })
+	approve()
+	var first workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &first))
+
+	require.Contains(t, again(2, "--from", "alocate", "--yes").Stderr, `--from: there is no step "alocate"; the steps are ledger, allocate, check, figures`)
+	require.Contains(t, again(2, "--from", "allocate").Stderr, "add --yes to go on")
+	require.Contains(t, e.Want(2, "close", "again", id, "--from", "allocate", "--yes").Stderr, "--reason is missing")
+	require.Len(t, e.Calls("trigger", harness.Processed), 2)
+	started := again(3, "--from", "allocate", "--yes", "--by", "carol")
+	require.Contains(t, started.Stdout, "check     approve  runs again, it was approved by bob")
+	approve()
+	triggers, reports := e.Calls("trigger", harness.Processed), e.Calls("report", harness.Processed)
+	require.Len(t, triggers, 3)
+	require.Len(t, e.Calls("upload-par", harness.Processed), 1)
+	if len(reports) > 0 {
+		require.True(t, reports[len(reports)-1].Time.After(triggers[2].Time), "the report is built on the last run")
+	}
+	e.Until("the audit file says who wanted it", func() bool {
+		audit, err := os.ReadFile(filepath.Join(e.Reports, "corrected.jsonl"))
+		require.NoError(t, err)
+		return strings.Contains(string(audit), `"what":"again from allocate","by":"carol","why":"the rates were corrected"`)
+	})
+}
+
+// The operator holds, skips and marks steps before they begin, and the night shows that it had exceptions.
+func TestClose_stepsThatHaveNotBegun(t *testing.T) {
+	e := harness.New(t, harness.Options{})
+	outside := e.StartBatch(workflows.RunBatchInput{Code: harness.QuickBatch, Key: "by-hand"})
+	var byHand workflows.RunBatchResult
+	require.NoError(t, e.Await(outside, &byHand))
+	e.Write(e.Pipelines, "steps.yaml", `
+name: steps
+steps:
+  - id: first
+    hold: true
+    batch: {code: PBSM_QUICK}
+  - id: second
+    needs: [first]
+    report: {code: RPT001, save_to: reports/second.csv}
+`)
+	id := workflows.CloseWorkflowID(e.Connection, "steps", harness.AsOf)
+	run := e.StartClose("steps")
+	e.AwaitState(id, workflows.Waiting)
+	inbox := e.Want(3, "inbox").Stdout
+	require.Contains(t, inbox, "held by the pipeline")
+	require.Contains(t, inbox, "starter close release "+id)
+	e.Want(0, "close", "skip", id, "--step", "second", "--reason", "not needed tonight")
+	refused := e.Want(2, "close", "done", id, "--step", "first", "--reason", "ran by hand").Stderr
+	require.Contains(t, refused, "done needs the run_id of PBSM_QUICK")
+	e.Want(0, "close", "done", id, "--step", "first", "--reason", "ran by hand", "--run-id", byHand.RunID)
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+	require.Equal(t, workflows.SucceededWithExceptions, result.State)
+	require.Equal(t, workflows.MarkedDone, result.Steps[0].State)
+	require.Equal(t, workflows.Skipped, result.Steps[1].State)
+	require.Len(t, e.Calls("trigger", harness.Processed), 1)
+	require.Contains(t, e.Want(0, "status", id).Stdout, "succeeded with exceptions")
+}

@@ -21,8 +21,9 @@ func New(f *cli.Factory) *cobra.Command {
 business date.
 
 A close cannot run twice at once: the same command follows the close that runs.
-A close that failed is started again, without the batches that succeeded. A
-close that succeeded is done: its result is shown again, with exit code 0.`,
+A close that failed is started again: what succeeded and still holds is kept,
+and a batch that was based on something else asks. A close that succeeded is
+done: its result is shown again, with exit code 0; see close again.`,
 		Example: `  starter close --connection prod --pipeline nightly-close --as-of 2026-10-31
   starter close -c prod -p ./nightly-close.yaml --as-of 2026-10-31 --detach
   starter close status close/prod/nightly-close/2026-10-31 --follow
@@ -36,5 +37,6 @@ close that succeeded is done: its result is shown again, with exit code 0.`,
 	flags.StringVarP(&name, "pipeline", "p", "", "a pipeline's `name` in the worker's folder, or a file here, which is sent along")
 	cli.AsOfFlag(flags, &in.AsOfDate)
 	cmd.AddCommand(command.All(f, workflows.CloseKind)...)
+	cmd.AddCommand(newAgain(f))
 	return cmd
 }

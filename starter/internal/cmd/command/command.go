@@ -16,11 +16,12 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// All makes the commands below a noun, close or batch: status, cancel, and those that it takes.
+// All makes the commands below a noun, close or batch: status, cancel, and those that it takes. The one that names
+// several steps is the noun's own.
 func All(f *cli.Factory, noun string) []*cobra.Command {
 	commands := []*cobra.Command{status.New(f, noun), cancel.New(f, noun)}
 	for _, spec := range workflows.Commands() {
-		if !spec.CloseOnly || noun == workflows.CloseKind {
+		if !spec.HasSteps && (!spec.CloseOnly || noun == workflows.CloseKind) {
 			commands = append(commands, newCommand(f, noun, spec))
 		}
 	}
@@ -51,6 +52,9 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 	flags.StringVarP(&o.command.Why, "reason", "r", "", "`why`; it is kept in the result (required)")
 	if noun == workflows.CloseKind {
 		flags.StringVar(&o.command.Step, "step", "", "the `step` that is meant, where several could be")
+	}
+	if spec.HasRunID {
+		flags.StringVar(&o.command.RunID, "run-id", "", "the `run` of a batch, which the service must call a success")
 	}
 	if spec.HasChoice {
 		choices := workflows.ChoiceNames()
@@ -84,6 +88,10 @@ func example(noun, name string) string {
 		workflows.RerunCommand:     {"allocate", `--reason "rates were corrected"`},
 		workflows.DecideCommand:    {"ledger", `--choice retry --reason "the file came late"`},
 		workflows.ApproveCommand:   {"sign-off", `--reason "the figures agree"`},
+		workflows.HoldCommand:      {"allocate", `--reason "the rates must be checked first"`},
+		workflows.ReleaseCommand:   {"allocate", `--reason "the rates are right"`},
+		workflows.SkipCommand:      {"risk-report", `--reason "not needed tonight"`},
+		workflows.DoneCommand:      {"ledger", `--reason "sent by hand"`},
 	}[name]
 	if noun == workflows.CloseKind {
 		return fmt.Sprintf("  starter close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags)
@@ -99,19 +107,9 @@ type document struct {
 	workflows.CommandResult
 }
 
-// flagProblems names the flags in place of the command's fields.
-func flagProblems(err error) error {
-	p := cli.AsProblem(cli.InputProblem(err))
-	flags := strings.NewReplacer("why: ", "--reason ", "by: ", "--by ")
-	for i, text := range p.Problems {
-		p.Problems[i] = flags.Replace(text)
-	}
-	return p
-}
-
 func run(ctx context.Context, f *cli.Factory, o options) error {
 	if err := o.command.Validate(); err != nil {
-		return flagProblems(err)
+		return cli.InputFlags(err, "why:", "--reason", "by:", "--by")
 	}
 	if o.spec.HasChoice {
 		if err := checkChoice(ctx, f, o); err != nil {

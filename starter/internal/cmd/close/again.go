@@ -1,0 +1,131 @@
+package close
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+type againOptions struct {
+	workflows.AgainInput
+	yes bool
+	cli.StartOptions
+}
+
+func newAgain(f *cli.Factory) *cobra.Command {
+	var o againOptions
+	id := client.ExampleID(workflows.CloseKind)
+	cmd := &cobra.Command{
+		Use:   workflows.AgainCommand + " ID",
+		Short: "Run steps again that have ended, also of a close that succeeded",
+		Long: `Run steps of a close again: those given with --from and everything that needs
+them, those given with --only alone, or all of them. The batches among them are
+submitted again, with the reason. The rest is kept as far as it still holds.
+
+It first shows what runs again and what is kept, and asks. Of a close that is
+going on, the steps must have ended, and nothing that needs them may be running:
+interrupt it first.`,
+		Args:    cli.OneArg("workflow id"),
+		Example: "  starter close again " + id + " \\\n      --from allocate --reason \"the rates were corrected\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return again(cmd.Context(), f, args[0], o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&o.From, "from", nil, "a `step` to run again, with everything that needs it; may be repeated")
+	flags.StringSliceVar(&o.Only, "only", nil, "a `step` to run again alone; may be repeated")
+	flags.StringVarP(&o.Reason, "reason", "r", "", "`why`; the batches are submitted with it (required)")
+	flags.BoolVar(&o.yes, "yes", false, "do not ask")
+	o.AddFlags(flags)
+	return cmd
+}
+
+func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error {
+	command := workflows.Command{By: o.By, Why: o.Reason, From: o.From, Only: o.Only}
+	if err := command.Validate(); err != nil {
+		return cli.InputFlags(err, "why:", "--reason", "by:", "--by")
+	}
+	var in *workflows.NightlyCloseInput
+	err := client.With(ctx, f, func(s *client.Session) error {
+		run, err := s.Describe(ctx, id)
+		if err != nil {
+			return err
+		}
+		status, err := s.Status(ctx, id)
+		if err != nil {
+			return s.StatusUnknown(ctx, run, err)
+		}
+		if status.Type != workflows.NightlyCloseType || len(status.Steps) == 0 {
+			return cli.Usage("it has no steps that could run again").Of(id).Then("See its status: starter status " + id)
+		}
+		if err := confirm(s, status, o); err != nil {
+			return err
+		}
+		if run.Running() {
+			result, err := s.SendCommand(ctx, id, workflows.AgainCommand, command)
+			if err != nil {
+				return err
+			}
+			return s.Show(result, id+": "+result.Message, "Follow it: starter status "+id+" --follow")
+		}
+		found, err := workflows.InputOf(ctx, s.Temporal, id)
+		if err != nil {
+			return fmt.Errorf("read with what %s was started: %w", id, err)
+		}
+		in = &found
+		return nil
+	})
+	if err != nil || in == nil {
+		return err
+	}
+	in.StartedBy, in.Again = o.By, &o.AgainInput
+	return f.Launch(ctx, *in, o.StartOptions)
+}
+
+// confirm shows what runs again and what is kept, and asks whether to go on.
+func confirm(s *client.Session, status workflows.Status, o againOptions) error {
+	chosen, err := o.Chosen(status.Steps)
+	if err != nil {
+		return cli.InputFlags(err, "again.from:", "--from:", "again.only:", "--only:")
+	}
+	if !s.JSON() {
+		var rows [][]string
+		for _, step := range status.Steps {
+			rows = append(rows, []string{"  " + step.ID, step.Kind, outlook(step, slices.Contains(chosen, step.ID), len(o.Only) > 0)})
+		}
+		s.Print(view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
+	}
+	if o.yes {
+		return nil
+	}
+	return s.Confirm("Run " + strings.Join(chosen, ", ") + " again?")
+}
+
+// outlook is what becomes of a step.
+func outlook(step workflows.StepStatus, chosen, only bool) string {
+	what := ""
+	if step.Result != "" {
+		what = ": " + step.Result
+	}
+	switch passed := step.State == workflows.Succeeded || step.State == workflows.Skipped || step.State == workflows.MarkedDone; {
+	case chosen && passed:
+		return "runs again, it was " + step.Detail
+	case chosen:
+		return "runs again"
+	case !step.State.Done():
+		return "goes on"
+	case passed && (only || step.State == workflows.Succeeded):
+		return "kept" + what
+	case only:
+		return "not run: it has not succeeded, and only other steps run again"
+	}
+	return "runs: it has not succeeded"
+}
