@@ -41,7 +41,7 @@ type GetFileInput struct {
 // PutFolderInput names a folder whose files are sent to the service.
 type PutFolderInput struct {
 	Connection string `json:"connection"`
-	// Folder is "store/path/". Its files are sent, those of folders in it are not.
+	// Folder is "store/path/". Its files are sent; it is refused if folders in it have files.
 	Folder string `json:"folder"`
 	// MimeType is by each file's ending when empty.
 	MimeType string `json:"mime_type,omitempty"`

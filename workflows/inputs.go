@@ -100,7 +100,7 @@ type GenerateReportInput struct {
 type UploadFileInput struct {
 	Connection string `json:"connection"`
 	// File is "store/path" of the worker's configuration. With a "/" at its end it is a folder, all of whose
-	// files are uploaded; Name, StableFor and Expect cannot be combined with that, and WaitUntil waits for
+	// files are uploaded, and whose folders must not have files; Name, StableFor and Expect cannot be combined with that, and WaitUntil waits for
 	// Marker.
 	File string `json:"file"`
 	// ListTo is the "store/path" of the list of a folder's uploaded files: one JSON document a line, with each

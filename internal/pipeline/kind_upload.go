@@ -29,7 +29,7 @@ const KindUpload Kind = "upload"
 //	upload: {file: "inbox/extracts_{{.AsOfDate}}/", list_to: "reports/{{.AsOfDate}}/extracts.jsonl"}
 type Upload struct {
 	// File is the file to upload. If it ends with a "/", it is a folder, and all of its files are uploaded once none of
-	// them is still being written.
+	// them is still being written. Folders in it must not have files.
 	File string `json:"file" jsonschema:"format=store/path/"`
 	// ListTo is where the list of uploaded files is saved; for a folder only. Two steps must not write the
 	// same list. Default: beside the folder, under its name plus .sent.jsonl.

@@ -19,7 +19,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
-// Folder is a folder to upload. Its own files are sent, those of folders in it are not.
+// Folder is a folder to upload. It must not hold folders with files that are meant.
 type Folder struct {
 	Path     string // "store/path/"
 	MimeType string // by each file's ending when empty
@@ -94,7 +94,8 @@ func (m *Mover) filesOf(ctx context.Context, folder Folder) (files []stores.Info
 		case file.Unfinished:
 			incomplete.Add(file.Ref, "is still being written, its name says")
 		case strings.Contains(name, "/"):
-			continue
+			problems.Add(file.Ref, "is in a folder of the folder, which is not uploaded: move the file, or upload its folder "+
+				"in a step of its own")
 		case file.Size < pbsm.MinFileSize:
 			incomplete.Addf(file.Ref, "has %d bytes; the service accepts %d and more", file.Size, pbsm.MinFileSize)
 		default:

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/internal/simulator/simtest"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -180,6 +181,31 @@ func TestUploadFolder_halfWrittenFile(t *testing.T) {
 			require.Empty(t, sim.Files())
 		})
 	}
+}
+
+func TestUploadFolder_refusesFilesInItsFolders(t *testing.T) {
+	m, sim, dir := withFiles(t, map[string]string{"gl.csv": glText})
+	put := func(name string) {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "in", filepath.Dir(name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "in", name), []byte(glText), 0o600))
+	}
+	for _, name := range []string{".git/config", "lost+found/1", "__MACOSX/gl.csv", "old/.DS_Store"} {
+		put(name)
+	}
+	_, err := m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+	require.NoError(t, err, "nobody means these")
+	require.Len(t, sim.Files(), 1)
+	for i := range 25 {
+		put(fmt.Sprintf("old/%02d/gl.csv", i))
+	}
+	_, err = m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+	var problems problem.List
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems, 21)
+	require.Equal(t, "inbox/in/old/00/gl.csv", problems[0].Path)
+	require.Contains(t, problems[0].Message, "is in a folder of the folder, which is not uploaded")
+	require.Equal(t, "and 5 more", problems[20].Message)
+	require.Len(t, sim.Files(), 1)
 }
 
 func TestUploadFolder_leavesOutWhatNobodyMeans(t *testing.T) {

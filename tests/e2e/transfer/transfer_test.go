@@ -33,7 +33,6 @@ func TestUploadFolder_inOneStep(t *testing.T) {
 		e.Write(e.Inbox, fmt.Sprintf("extracts_%s/part-%04d.csv", harness.AsOf, i), harness.Ledger(i+1))
 	}
 	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/.DS_Store", "litter: not uploaded")
-	e.Write(e.Inbox, "extracts_"+harness.AsOf+"/deeper/other.csv", "in a subfolder: not uploaded")
 	e.Write(e.Pipelines, "night.yaml", `name: night
 steps:
   - id: extracts
@@ -86,8 +85,9 @@ func TestUploadFolder_problems(t *testing.T) {
 	e.Write(e.Inbox, "bad/with space.csv", "a\n1\n")
 	e.Write(e.Inbox, "bad/empty.csv", "")
 	e.Write(e.Inbox, "bad/good.csv", "a\n1\n")
+	e.Write(e.Inbox, "bad/deeper/other.csv", "a\n1\n")
 	for folder, want := range map[string][]string{
-		"inbox/bad/":    {`"with space.csv"`, "empty.csv: has 0 bytes"},
+		"inbox/bad/":    {`"with space.csv"`, "empty.csv: has 0 bytes", "inbox/bad/deeper/other.csv: is in a folder of the folder"},
 		"inbox/nobody/": {"holds no files"},
 	} {
 		err := e.Await(e.Start(t.Name()+folder, workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: folder}), nil)
