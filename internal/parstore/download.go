@@ -86,6 +86,9 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 		d.Progress = func(int64, int64) {}
 	}
 	t := &download{c: c, u: u, Download: d}
+	if t.fresh, err = t.Digest.MarshalBinary(); err != nil {
+		return Received{}, err
+	}
 	err = retry(ctx, func() (err error) {
 		t.object, err = c.head(ctx, u)
 		return err
@@ -99,7 +102,37 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 	if err := t.resume(ctx); err != nil {
 		return Received{}, fmt.Errorf("write the received file: %w", err)
 	}
-	return t.run(ctx)
+	received, err := t.run(ctx)
+	if errors.Is(err, errNoRanges) {
+		return t.instead(ctx)
+	}
+	return received, err
+}
+
+// errNoRanges is of a store, or a proxy before it, that sends the whole file in response to a range request.
+var errNoRanges = errors.New("the store sent the whole file in response to a range request")
+
+// instead receives the file that HEAD described in one request, where ranges are not supported. The parts that arrived
+// before are of no use.
+func (t *download) instead(ctx context.Context) (Received, error) {
+	if err := t.Digest.UnmarshalBinary(t.fresh); err != nil {
+		return Received{}, err
+	}
+	if t.Save != nil {
+		t.Save(nil)
+	}
+	received, err := t.whole(ctx)
+	if t.result.Resumed > 0 {
+		received.StartOver = errNoRanges.Error()
+	}
+	switch {
+	case err != nil:
+		return received, err
+	case received.Bytes != t.object.size || t.object.md5 != "" && received.MD5 != t.object.md5:
+		return received, corrupt("get", t.u, http.StatusOK, "%d bytes with MD5 %s were received, expected %d with %s",
+			received.Bytes, received.MD5, t.object.size, oneLine(t.object.md5, 40))
+	}
+	return received, nil
 }
 
 func hasNoHEAD(err error) bool {
@@ -113,6 +146,7 @@ type download struct {
 	c *Client
 	u *url.URL
 	Download
+	fresh  []byte // state of Digest before the first byte
 	object object
 	sha256 hash.Hash
 	md5    hash.Hash // nil when the store has nothing to compare it with
@@ -124,15 +158,17 @@ type download struct {
 	moved atomic.Int64
 }
 
-// whole is for a store that does not support HEAD, so that the number of parts is unknown.
+// whole is for a store that does not support HEAD, or ranges.
 func (t *download) whole(ctx context.Context) (Received, error) {
-	if err := t.Target.Reset(ctx, 1); err != nil {
+	if err := t.Target.Reset(ctx, int(max(quotient(t.object.size, t.c.buffered), 1))); err != nil {
 		return Received{}, err
 	}
 	var received Received
 	_, err := t.c.withSlot(ctx, t.c.buffered, func(ctx context.Context, buffer []byte) (_ bool, err error) {
 		out := &partWriter{ctx: ctx, to: t.Target, buffer: buffer}
-		received, err = t.c.getWhole(ctx, t.u, io.MultiWriter(out, t.Digest), func(done int64) { t.Progress(done, 0) })
+		received, err = t.c.getWhole(ctx, t.u, io.MultiWriter(out, t.Digest), func(done int64) {
+			t.Progress(done, t.object.size)
+		})
 		if err == nil {
 			err = out.flush()
 		}
@@ -174,10 +210,6 @@ func (w *partWriter) flush() error {
 
 // resume continues with what the target holds of this version of the file, or starts over.
 func (t *download) resume(ctx context.Context) error {
-	fresh, err := t.Digest.MarshalBinary()
-	if err != nil {
-		return err
-	}
 	t.begin()
 	why, err := t.tryResume(ctx)
 	if err != nil {
@@ -186,7 +218,7 @@ func (t *download) resume(ctx context.Context) error {
 	if t.state.Done == 0 {
 		t.begin()
 		t.result.StartOver = why
-		if err := t.Digest.UnmarshalBinary(fresh); err != nil {
+		if err := t.Digest.UnmarshalBinary(t.fresh); err != nil {
 			return err
 		}
 		if err := t.Target.Reset(ctx, t.parts()); err != nil {
@@ -412,7 +444,7 @@ func (t *download) admit(resp *http.Response, whole bool, offset, last int64) er
 	case status == http.StatusPreconditionFailed:
 		return changed(statusError(op, t.u, resp))
 	case status == http.StatusOK && !whole:
-		return corrupt(op, t.u, status, "the store sent the whole file in response to a range request")
+		return &Error{Op: op, Host: t.u.Host, HTTPStatus: status, Err: errNoRanges}
 	case status != http.StatusOK && status != http.StatusPartialContent:
 		return statusError(op, t.u, resp)
 	case status == http.StatusPartialContent && whole:
