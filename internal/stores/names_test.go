@@ -15,7 +15,7 @@ func TestList_judgesNames(t *testing.T) {
 	const whole, unfinished, ignored = "whole", "unfinished", "ignored"
 	names := map[string]string{
 		"rates.csv": whole, "RATES.CSV": whole, "gl.part1.csv": whole, "tmp.csv": whole, "temp_gl.csv": whole,
-		"_gl.csv": whole,
+		"_gl.csv":   whole,
 		"party.dat": whole, "download.csv": whole, "rates": whole, "gl.bak": whole, "deep/rates.csv": whole, "a~b.csv": whole,
 
 		"rates.csv.filepart": unfinished, "rates.csv.FILEPART": unfinished, // WinSCP

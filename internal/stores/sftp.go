@@ -112,7 +112,7 @@ func (b *sftpBucket) Delete(ctx context.Context, key string, _ *driver.DeleteOpt
 			return err
 		}
 	}
-	return s.Remove(b.fullPath(key))
+	return s.ifMissing(b.fullPath(key), s.Remove(b.fullPath(key)))
 }
 
 func (b *sftpBucket) Attributes(ctx context.Context, key string) (_ *driver.Attributes, err error) {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+
+	"github.com/pkg/sftp"
 )
 
 // The rename of the SFTP protocol does not replace an existing file. Servers other than OpenSSH's may have
@@ -36,7 +39,7 @@ func (s *session) replace(staging, final string) error {
 	if err := s.Rename(staging, final); err != nil {
 		return errors.Join(err, missingIsFine(s.restore(final)))
 	}
-	err = s.Remove(aside(final))
+	err = s.ifMissing(aside(final), s.Remove(aside(final)))
 	if old && errors.Is(err, fs.ErrNotExist) { // another worker restored it: unknown which of them has the name
 		return fmt.Errorf("the old %s was restored while it was being replaced", final)
 	}
@@ -47,7 +50,7 @@ func (s *session) replace(staging, final string) error {
 // a file has the final name.
 func (s *session) putAside(final string) (bool, error) {
 	info, err := s.Lstat(final)
-	switch {
+	switch err = s.ifMissing(final, err); {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
@@ -64,12 +67,33 @@ func (s *session) putAside(final string) (bool, error) {
 // restore ends an interrupted replacement. The error is [fs.ErrNotExist] when there was none.
 func (s *session) restore(final string) error {
 	if _, err := s.Lstat(aside(final)); err != nil {
-		return err
+		return s.ifMissing(aside(final), err)
 	}
 	return s.Rename(aside(final), final)
 }
 
-func (s *session) removeAny(name string) error { return missingIsFine(s.Remove(name)) }
+func (s *session) removeAny(name string) error {
+	return missingIsFine(s.ifMissing(name, s.Remove(name)))
+}
+
+// ifMissing returns [fs.ErrNotExist] for the FAILURE with which some servers answer where a file is missing: its folder
+// does not list it, or is missing itself.
+func (s *session) ifMissing(name string, err error) error {
+	var status *sftp.StatusError
+	if !errors.As(err, &status) || status.FxCode() != sftp.ErrSSHFxFailure {
+		return err
+	}
+	folder := path.Dir(name)
+	entries, unread := s.ReadDir(folder)
+	listed := slices.ContainsFunc(entries, func(e fs.FileInfo) bool { return e.Name() == path.Base(name) })
+	switch {
+	case unread == nil && !listed:
+		return fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	case unread != nil && folder != path.Dir(folder) && errors.Is(s.ifMissing(folder, unread), fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", folder, fs.ErrNotExist)
+	}
+	return err
+}
 
 func missingIsFine(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,11 +106,13 @@ func missingIsFine(err error) error {
 // died, or by one that has just ended its replacement.
 func findFile[T any](s *session, final string, find func(name string) (T, error)) (T, error) {
 	found, err := find(final)
+	err = s.ifMissing(final, err)
 	if !errors.Is(err, fs.ErrNotExist) || s.replacesAtOnce() {
 		return found, err
 	}
 	if failed := missingIsFine(s.restore(final)); failed != nil {
 		return found, failed
 	}
-	return find(final)
+	found, err = find(final)
+	return found, s.ifMissing(final, err)
 }

@@ -461,3 +461,60 @@ func TestSFTP_folderThatIsAwayIsNotEmpty(t *testing.T) {
 		require.NoError(t, os.MkdirAll(dir+"/out", 0o700))
 	}
 }
+
+// vague answers FAILURE where a file is missing, and to every stat of a broken file.
+type vague struct{ sftp.Handlers }
+
+var errVague = errors.New("failure")
+
+func (v vague) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
+	found, err := v.FileList.Filelist(r)
+	if err != nil || filepath.Base(r.Filepath) == "broken.csv" {
+		return nil, errVague
+	}
+	return found, nil
+}
+
+func (v vague) Fileread(r *sftp.Request) (io.ReaderAt, error) {
+	found, err := v.FileGet.Fileread(r)
+	if err != nil {
+		return nil, errVague
+	}
+	return found, nil
+}
+
+func (v vague) Filecmd(r *sftp.Request) error {
+	if v.FileCmd.Filecmd(r) != nil {
+		return errVague
+	}
+	return nil
+}
+
+func TestSFTP_failureWhereAFileIsMissing(t *testing.T) {
+	plainSFTP(t)
+	disk := sftp.InMemHandler()
+	v := vague{disk}
+	server := startSFTP(t)
+	server.handlers = &sftp.Handlers{FileGet: v, FilePut: disk.FilePut, FileCmd: v, FileList: v}
+	s := open(t, stores.Settings{URL: server.url("/"), Password: "secret", Fingerprint: server.fingerprint()})
+	for _, ref := range []string{"s/gl.csv", "s/in/gl.csv", "s/in/deeper/gl.csv"} {
+		_, err := s.Stat(t.Context(), ref)
+		require.ErrorIs(t, err, fs.ErrNotExist, ref)
+		_, err = s.Open(t.Context(), ref)
+		require.ErrorIs(t, err, fs.ErrNotExist, ref)
+	}
+	for range 2 { // the second one replaces the first
+		for _, ref := range []string{"s/in/gl.csv", "s/broken.csv"} {
+			w, err := s.Create(t.Context(), ref)
+			require.NoError(t, err)
+			if err := w.Commit(); ref == "s/in/gl.csv" {
+				require.NoError(t, err)
+			}
+		}
+	}
+	_, err := s.Stat(t.Context(), "s/in/gl.csv")
+	require.NoError(t, err)
+	_, err = s.Stat(t.Context(), "s/broken.csv")
+	require.ErrorContains(t, err, "failure")
+	require.NotErrorIs(t, err, fs.ErrNotExist, "the folder lists it")
+}
