@@ -65,6 +65,8 @@ type ListSentFilesInput struct {
 type DropTransferInput struct {
 	Connection string         `json:"connection"`
 	Left       SealedTransfer `json:"left"`
+	// SaveTo is the "store/path" of a download of the same workflow, where there is no Left.
+	SaveTo string `json:"save_to,omitempty"`
 }
 
 // PutFile sends a file to a pre-authenticated URL, in parts when it is large. A later attempt, on any
@@ -171,6 +173,9 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return err
+	}
+	if in.Left == "" {
+		return classifyCall(ctx, a.mover(conn).DiscardStaging(ctx, in.SaveTo, stagingKey(ctx)))
 	}
 	state, err := conn.openState(in.Left)
 	if err != nil {

@@ -68,5 +68,8 @@ func (r *simpleRun) save(
 	}
 	result.Bytes, result.Rows, result.SHA256, result.ETag = saved.Bytes, saved.Rows, saved.SHA256, saved.ETag
 	result.EndedAt = workflow.Now(ctx)
+	if unfinished == "" && cancelledBetweenAttempts(err) {
+		r.cleanUp(ctx, activities.DropTransferInput{Connection: connection, SaveTo: result.File})
+	}
 	return err
 }

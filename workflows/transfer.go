@@ -63,12 +63,25 @@ func unfinishedIn(err error) activities.SealedTransfer {
 // drop removes what an unfinished transfer left, also when the workflow is cancelled. If that fails, the
 // workflow does not.
 func (r *simpleRun) drop(ctx workflow.Context, connection string, unfinished activities.SealedTransfer) {
-	if unfinished == "" {
-		return
+	if unfinished != "" {
+		r.cleanUp(ctx, activities.DropTransferInput{Connection: connection, Left: unfinished})
 	}
+}
+
+// cancelledBetweenAttempts reports whether a transfer was cancelled while no attempt was running: what the last one
+// left is in no details of the error.
+func cancelledBetweenAttempts(err error) bool {
+	var (
+		cancelled  *temporal.CanceledError
+		refusal    activities.Refusal
+		unfinished activities.SealedTransfer
+	)
+	return errors.As(err, &cancelled) && (!cancelled.HasDetails() || cancelled.Details(&refusal, &unfinished) != nil)
+}
+
+func (r *simpleRun) cleanUp(ctx workflow.Context, input activities.DropTransferInput) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	input := activities.DropTransferInput{Connection: connection, Left: unfinished}
 	err := r.execute(ctx, dropOptions, noDeadline, "clean up an unfinished transfer", act.DropTransfer, input).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("an unfinished transfer could not be cleaned up", "error", reason(err))

@@ -150,6 +150,16 @@ func (m *Mover) Discard(ctx context.Context, saved []byte) error {
 	case s.SaveTo == "":
 		return m.Objects.Discard(ctx, s.Transfer)
 	}
+	return m.discardStaging(ctx, s)
+}
+
+// DiscardStaging removes what a download left that nobody has the state of: its staging file, where that can be found
+// by its key. A bucket keeps the parts that it has, until a rule of its own removes them.
+func (m *Mover) DiscardStaging(ctx context.Context, saveTo, key string) error {
+	return m.discardStaging(ctx, state{SaveTo: saveTo, Key: key})
+}
+
+func (m *Mover) discardStaging(ctx context.Context, s state) error {
 	parts, err := m.Stores.Parts(ctx, s.SaveTo, s.Key, s.Staging)
 	if err != nil {
 		return err

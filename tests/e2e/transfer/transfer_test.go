@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -212,4 +213,29 @@ steps:
 	var result workflows.NightlyCloseResult
 	require.NoError(t, e.Await(run, &result))
 	require.Equal(t, workflows.Succeeded, result.State)
+}
+
+// A download that is cancelled leaves nothing, also while it waits for its next attempt, which cannot clean up.
+func TestDownload_cancelledBetweenAttemptsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{Settings: inParts})
+	harness.WriteNoise(t, filepath.Join(e.Inbox, "ledger.dat"), inThreeParts)
+	var up workflows.FileResult
+	require.NoError(t, e.Await(e.Start(t.Name()+"/up", workflows.UploadFile, workflows.UploadFileInput{Connection: e.Connection, File: "inbox/ledger.dat"}), &up))
+	e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultStatus, After: 2})
+	run := e.Start(t.Name()+"/down", workflows.DownloadFile, workflows.DownloadFileInput{Connection: e.Connection, FileID: up.FileID, SaveTo: "reports/copy.dat"})
+	e.Until("the download is retried later", func() bool {
+		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		require.NoError(t, err)
+		pending := described.PendingActivities
+		return len(pending) == 1 && pending[0].Attempt > 3 && pending[0].State == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
+	})
+	left, err := os.ReadDir(e.Reports)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "the staging file")
+	require.NoError(t, e.Temporal.CancelWorkflow(t.Context(), run.GetID(), ""))
+	require.Error(t, e.Await(run, nil))
+	left, err = os.ReadDir(e.Reports)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
