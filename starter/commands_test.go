@@ -126,6 +126,64 @@ func TestCommand_suggestsWhatWasMistyped(t *testing.T) {
 	assert.Contains(t, clitest.Invoke(t, newRoot, "close", "interupt", "close/a").Stderr, "Did you mean: starter close interrupt")
 }
 
+// Every problem begins with the program's name, once, and says what could be meant.
+func TestCommand_whatWasMistyped(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"foo"}, "starter: unknown command or argument \"foo\"\nstarter --help\n"},
+		{[]string{"statsu"}, "starter: unknown command or argument \"statsu\"\nDid you mean: starter status\nstarter --help\n"},
+		{[]string{"close", "statsu"}, "starter: close: unknown command or argument \"statsu\"\nDid you mean: starter close status\nstarter close --help\n"},
+		{[]string{"schedule", "lst"}, "starter: schedule: unknown command or argument \"lst\"\nDid you mean: starter schedule list\nstarter schedule --help\n"},
+		{[]string{"status"}, "starter: status wants one workflow id, not 0\nstarter status --help\n"},
+		{[]string{"batch", "cancel", ""}, "starter: batch cancel wants one workflow id, not an empty text\nstarter batch cancel --help\n"},
+		{[]string{"close", "--conection", "x"}, "starter: unknown flag: --conection\nDid you mean: --connection\nstarter close --help\n"},
+		{[]string{"batch", "run", "--as-off", "x"}, "starter: unknown flag: --as-off\nDid you mean: --as-of\nstarter batch run --help\n"},
+		{[]string{"inbox", "--outptu", "json"}, "starter: unknown flag: --outptu\nDid you mean: --output\nstarter inbox --help\n"},
+		{[]string{"inbox", "--frobnicate"}, "starter: unknown flag: --frobnicate\nstarter inbox --help\n"},
+		{[]string{"inbox", "-x"}, "starter: unknown shorthand flag: 'x' in -x\nstarter inbox --help\n"},
+	} {
+		got := clitest.Invoke(t, newRoot, test.args...)
+		assert.Equal(t, cli.ExitUsage, got.Code)
+		assert.Equal(t, test.want, got.Stderr)
+	}
+}
+
+// What completion needs Temporal for is in tests/e2e/cli.
+func TestCompletion(t *testing.T) {
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1") // nothing answers
+	cfg := clitest.WriteFile(t, "pbsm.yaml", "connections: {prod: {}, uat: {}}\nworker: {pipelines: nights}\n")
+	nights := filepath.Join(filepath.Dir(cfg), "nights")
+	require.NoError(t, os.Mkdir(nights, 0o700))
+	for _, name := range []string{"nightly-close.yaml", "month-end.json", "README.md"} {
+		require.NoError(t, os.WriteFile(filepath.Join(nights, name), nil, 0o600))
+	}
+	const files, noFiles = "\n:0\n", "\n:4\n"
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"close", "--connection", ""}, "prod\nuat" + noFiles},
+		{[]string{"batch", "run", "-c", "u"}, "uat" + noFiles},
+		{[]string{"report", "--connection", "x"}, ":4\n"},
+		{[]string{"inbox", "--connection", ""}, "prod\nuat" + noFiles},
+		{[]string{"schedule", "create", "--connection", "p"}, "prod" + noFiles},
+		{[]string{"doctor", "-c", "p"}, "prod" + noFiles},
+		{[]string{"close", "--pipeline", ""}, "month-end\nnightly-close" + files},
+		{[]string{"schedule", "create", "-p", "n"}, "nightly-close" + files},
+		{[]string{"batch", "decide", "x", "--choice", ""}, strings.Join(workflows.ChoiceNames(), "\n") + noFiles},
+		{[]string{"close", "restart", "x", "--step", ""}, ":4\n"},
+		{[]string{"status", ""}, ":4\n"},
+		{[]string{"schedule", "pause", ""}, ":4\n"},
+		{[]string{"inbox", "--output", ""}, "text\njson" + noFiles},
+	} {
+		args := append([]string{"__complete", "--config", cfg}, test.args...)
+		got := clitest.Invoke(t, newRoot, args...)
+		assert.Equal(t, test.want, got.Stdout, test.args)
+	}
+}
+
 func TestRun_endsWithCtrlC(t *testing.T) {
 	cfg := clitest.WriteFile(t, "pbsm.yaml", `connections: {prod: {base_url: "https://localhost:1/t", token_url: "https://localhost:1/oauth2/v1/token", tenant_id: t, service_id: s, workspace_id: w, remote_user: u, client_id: c, client_secret: x, username: u, password: p}}`)
 	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")

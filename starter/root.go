@@ -59,6 +59,7 @@ func newRoot(f *cli.Factory) *cobra.Command {
 		doctor.New(f), pipeline.New(f), schema.New(f), notify.New(f), searchattributes.New(f),
 		deployment.New(f), codecserver.New(f), demo.New(f))
 	root.AddCommand(version.New(f))
+	completeEverything(f, root)
 	return root
 }
 

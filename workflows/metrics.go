@@ -6,6 +6,8 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // Metrics of the workflows, recorded when something happens and not again on replay; the SDK adds
@@ -89,7 +91,7 @@ func endEarly(ctx workflow.Context, connection string, err error) error {
 	if ctx.Err() != nil {
 		state = Cancelled
 	}
-	if !idPart.MatchString(connection) {
+	if !pipeline.IsCode(connection) {
 		connection = "" // free text must not become a label
 	}
 	countEnd(metricsOf(ctx, connection), state, errorType(err))

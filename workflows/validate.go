@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -35,12 +34,10 @@ func (p *problems) ref(path, value string) {
 	p.Check(path, err)
 }
 
-// idPart matches a part of a workflow id.
-var idPart = regexp.MustCompile(`^[A-Za-z0-9._-]{1,200}$`)
-
+// idPart wants the form of a code, as a pipeline does: ids consist of them.
 func (p *problems) idPart(path, value string) {
 	if p.Require(path, value) {
-		p.Want(idPart.MatchString(value), path, `%q must be letters, digits, ".", "-" and "_", at most 200 characters`, value)
+		p.Check(path, pipeline.CheckCode(value))
 	}
 }
 
@@ -97,7 +94,7 @@ func (in RunBatchInput) Validate() error {
 		p.Add("batches", "is for a group: set group, or leave batches out")
 	}
 	for i, b := range in.Batches {
-		p.Require(fmt.Sprintf("batches[%d].code", i), b.Code)
+		p.idPart(fmt.Sprintf("batches[%d].code", i), b.Code)
 	}
 	if in.Group && len(in.IncludedTasks)+len(in.ExcludedTasks)+len(in.HeldTasks) > 0 {
 		p.Add("", "included_tasks, excluded_tasks and held_tasks are for a batch, not for a group")
@@ -127,7 +124,7 @@ func (in GenerateReportInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
-	p.Require("code", in.Code)
+	p.idPart("code", in.Code)
 	p.ref("save_to", in.SaveTo)
 	p.expect(in.Expect)
 	return p.err()

@@ -140,14 +140,17 @@ func (c checker) want(ok bool, key, format string, args ...any) bool {
 }
 
 func (c checker) code(key, code string) bool {
-	return c.want(code != "", key, "is missing") &&
-		c.want(codePattern.MatchString(code), key, `%q is not a code; use letters, digits, "_", "." and "-"`, code)
+	return c.want(code != "", key, "is missing") && c.form(key, code)
+}
+
+func (c checker) form(key, code string) bool {
+	err := CheckCode(code)
+	return err == nil || c.want(false, key, "%s", err)
 }
 
 // run ensures that no two steps mean the same run: code and key make the workflow's id.
 func (c checker) run(code, key string) {
-	okKey := c.want(key == "" || codePattern.MatchString(key), "key",
-		`%q is not a key; use letters, digits, "_", "." and "-"`, key)
+	okKey := key == "" || c.form("key", key)
 	if !c.code("code", code) || !okKey {
 		return
 	}

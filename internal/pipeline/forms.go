@@ -1,6 +1,11 @@
 package pipeline
 
-import "regexp"
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
 
 // The patterns below in words. An id is fit for workflow ids, file names and environment variables.
 const (
@@ -17,6 +22,29 @@ var (
 	mimePattern   = regexp.MustCompile(`^([Tt][Ee][Xx][Tt]/([Cc][Ss][Vv]|[Pp][Ll][Aa][Ii][Nn])|[Dd][Aa][Tt])$`) // see pbsm.UploadRequest
 	digits        = regexp.MustCompile(`^[0-9]{1,19}$`)
 )
+
+const codeForm = `letters, digits, "_", "." and "-", at most 128, a letter or digit first`
+
+// IsCode reports whether a text has the form of the codes and names that workflow ids consist of.
+func IsCode(text string) bool { return codePattern.MatchString(text) }
+
+// CheckCode wants the form of a code.
+func CheckCode(code string) error {
+	if !IsCode(code) {
+		return fmt.Errorf("%s must be %s", quoted(code), codeForm)
+	}
+	return nil
+}
+
+// maxQuoted is how many bytes of a text a problem repeats: the text may be a whole file that is no pipeline.
+const maxQuoted = 80
+
+func quoted(text string) string {
+	if len(text) > maxQuoted {
+		return fmt.Sprintf("%q... (%d bytes)", strings.ToValidUTF8(text[:maxQuoted], ""), len(text))
+	}
+	return strconv.Quote(text)
+}
 
 // Form is a form that texts of a definition have.
 type Form struct {
@@ -49,7 +77,7 @@ var Forms = map[string]Form{
 		false,
 	},
 	"store/path/": {storePattern + segmentPattern + `+/?$`, "the same, or a folder, which ends with a /", false},
-	"code":        {codePattern.String(), `letters, digits, "_", "." and "-", at most 128, a letter or digit first`, false},
+	"code":        {codePattern.String(), codeForm, false},
 	"file-name":   {remotePattern.String(), fileNameForm, false},
 	"number":      {digits.String(), "digits, at most 19", false},
 	"prefix":      {prefixPattern.String(), prefixForm, false},

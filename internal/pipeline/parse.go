@@ -212,5 +212,5 @@ func describe(node *yaml.Node) string {
 	case node.ShortTag() == "!!null":
 		return "nothing"
 	}
-	return strconv.Quote(node.Value)
+	return quoted(node.Value)
 }

@@ -128,7 +128,7 @@ func TestParse_escapesOfJSON(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "\U0001F600 é \\/ \\ud83d \"in/out\" /", rendered.Steps[0].Approve.Message)
 	_, err = Parse([]byte("{\"name\": \"x\",\n\"steps\": [{\"id\": \"a\", \"report\": {\"code\": \"\\ud83d\", \"save_to\": \"out\\/x\"}}]}"))
-	assert.EqualError(t, err, "line 2: steps.a.report.code: \"\uFFFD\" is not a code; use letters, digits, \"_\", \".\" and \"-\"")
+	assert.EqualError(t, err, "line 2: steps.a.report.code: \"\uFFFD\" must be letters, digits, \"_\", \".\" and \"-\", at most 128, a letter or digit first")
 	yaml, err := Parse([]byte("name: x\nsteps: [{id: a, approve: {message: 'a\\/b'}}]"))
 	require.NoError(t, err)
 	assert.Equal(t, `a\/b`, yaml.Steps[0].Approve.Message)
@@ -217,8 +217,8 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"bad wait": {"- {id: a, upload: {file: i/f.csv, wait_until: soon}}",
 			[]string{`steps.a.upload.wait_until: "soon" is neither`}},
 		"template deadline": {"- " + deep + `deadline: "{{.AsOfDate}}"}}`, []string{"is neither"}},
-		"bad code":          {"- {id: a, batch: {code: a/b}}", []string{`steps.a.batch.code: "a/b" is not a code`}},
-		"bad key":           {"- " + deep + "key: a b}}", []string{`steps.s.batch.key: "a b" is not a key`}},
+		"bad code":          {"- {id: a, batch: {code: a/b}}", []string{`steps.a.batch.code: "a/b" must be letters`}},
+		"bad key":           {"- " + deep + "key: a b}}", []string{`steps.s.batch.key: "a b" must be letters`}},
 		"same run": {"- {id: a, batch: {code: B}}\n- {id: b, batch: {code: B}}",
 			[]string{"line 4: steps.b.batch: runs B, as step a does"}},
 		"same run as group": {"- {id: a, batch: {code: B, key: k}}\n- {id: b, group: {code: B, key: k, batches: [{code: M}]}}",
@@ -511,5 +511,23 @@ func TestLoadZone(t *testing.T) {
 		} else {
 			require.ErrorContains(t, err, want)
 		}
+	}
+}
+
+// A file that is no definition is not printed as a whole.
+func TestParse_quotesTheBeginning(t *testing.T) {
+	_, err := Parse([]byte(strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 60)))
+	require.ErrorContains(t, err, "must be keys and values, not \"root:x:0:0")
+	require.ErrorContains(t, err, "... (1919 bytes)")
+	require.Less(t, len(err.Error()), 200)
+}
+
+// One form serves definitions and inputs alike.
+func TestCheckCode(t *testing.T) {
+	for code, valid := range map[string]bool{
+		"PBSM_ALLOC": true, "7": true, "a.b-c_d": true, strings.Repeat("A", 128): true,
+		"": false, ".hidden": false, "-x": false, "_x": false, "a b": false, "a/b": false, "größe": false, strings.Repeat("A", 129): false,
+	} {
+		require.Equal(t, valid, CheckCode(code) == nil, code)
 	}
 }

@@ -37,6 +37,7 @@ type Catalog struct {
 // Batch is a batch with its tasks.
 type Batch struct {
 	Code  string `yaml:"code"`
+	Does  string `yaml:"does"` // for the help
 	Tasks []Task `yaml:"tasks"`
 }
 

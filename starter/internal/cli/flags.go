@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,10 +99,35 @@ func NoArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	p := Usage("%s: unknown command or argument %q", cmd.CommandPath(), args[0])
+	p := Usage("unknown command or argument %q", args[0])
+	if cmd.HasParent() {
+		p.Message = below(cmd) + ": " + p.Message
+	}
 	cmd.SuggestionsMinimumDistance = typos
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		p.Next = append(p.Next, "Did you mean: "+cmd.CommandPath()+" "+strings.Join(near, ", "))
+	}
+	p.Next = append(p.Next, cmd.CommandPath()+" --help")
+	return p
+}
+
+// below is the path of a command below the program, whose name every problem begins with.
+func below(cmd *cobra.Command) string {
+	_, path, _ := strings.Cut(cmd.CommandPath(), " ")
+	return path
+}
+
+// flagProblem is the problem of a flag that cannot be read, with the flags that could be meant.
+func flagProblem(cmd *cobra.Command, err error) error {
+	p := Usage("%v", err)
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
+		names := &cobra.Command{SuggestionsMinimumDistance: typos} // which knows how to look for what is near
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+			names.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})
+		})
+		if near := names.SuggestionsFor(unknown.GetSpecifiedName()); len(near) > 0 {
+			p.Next = append(p.Next, "Did you mean: --"+strings.Join(near, ", --"))
+		}
 	}
 	p.Next = append(p.Next, cmd.CommandPath()+" --help")
 	return p
@@ -113,9 +139,9 @@ func OneArg(what string) cobra.PositionalArgs {
 		if len(args) == 1 && args[0] != "" {
 			return nil
 		}
-		p := Usage("%s wants one %s, not %d", cmd.CommandPath(), what, len(args))
+		p := Usage("%s wants one %s, not %d", below(cmd), what, len(args))
 		if len(args) == 1 {
-			p = Usage("%s wants one %s, not an empty text", cmd.CommandPath(), what)
+			p = Usage("%s wants one %s, not an empty text", below(cmd), what)
 		}
 		p.Next = []string{cmd.CommandPath() + " --help"}
 		return p

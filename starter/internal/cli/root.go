@@ -31,11 +31,7 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 	flags.StringVarP(&f.Output, "output", "o", "text", "the `format`: text, or json, which is one document on stdout")
 	flags.BoolVar(&f.Verbose, "verbose", false, "show the Temporal client's own log on stderr")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		p := Usage("%v", err)
-		p.Next = []string{cmd.CommandPath() + " --help"}
-		return p
-	})
+	root.SetFlagErrorFunc(flagProblem)
 	usage := strings.NewReplacer(
 		".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", f.Width()),
 		"for more information about a command", "for more about a command", // fits 80 columns

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -320,6 +321,32 @@ func TestStarter_connectionWithoutWorkers(t *testing.T) {
 	require.Zero(t, started.Code, "%s", started)
 	require.Contains(t, started.Stderr, "nothing happens until one does", "the first worker that starts will refuse it")
 	require.NoError(t, s.Temporal.TerminateWorkflow(t.Context(), id("later"), "", "end of the test"))
+}
+
+// Ids, steps and schedules are completed from what Temporal has.
+func TestStarter_completion(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.Write(s.Pipelines, "asks.yaml", "name: asks\nsteps:\n  - id: sign-off\n    approve: {message: Are the books good}\n")
+	run := s.StartClose("asks")
+	s.AwaitState(run.GetID(), workflows.Waiting)
+	schedule := workflows.ScheduleID(s.Connection, "asks")
+	s.Want(0, "schedule", "create", "-c", s.Connection, "-p", "asks", "--at", "22:00", "--time-zone", "UTC", "--calendar", "us-bank")
+	completed := func(args ...string) []string {
+		return strings.Split(s.Want(0, append([]string{"__complete"}, args...)...).Stdout, "\n")
+	}
+	s.Until("Temporal lists them", func() bool {
+		return slices.Contains(completed("status", ""), run.GetID()) && slices.Contains(completed("schedule", "pause", ""), schedule)
+	})
+	require.Contains(t, completed("close", "approve", "cl"), run.GetID())
+	require.NotContains(t, completed("batch", "cancel", ""), run.GetID())
+	require.Equal(t, "sign-off", completed("close", "approve", run.GetID(), "--step", "s")[0])
+	s.Want(0, "schedule", "delete", schedule)
+	s.Want(0, "cancel", run.GetID())
+	s.Until("what has ended is not offered to commands", func() bool {
+		return !slices.Contains(completed("close", "approve", ""), run.GetID())
+	})
+	require.Contains(t, completed("close", "status", ""), run.GetID())
 }
 
 func TestStarter_temporalUnreachable(t *testing.T) {

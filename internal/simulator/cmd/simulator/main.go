@@ -77,7 +77,7 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 	fs.Int64Var(&opts.Seed, "seed", 0, "seed of report contents and random faults")
 	fs.DurationVar(&opts.TokenTTL, "token-ttl", time.Hour, "lifetime of an access token")
 	fs.DurationVar(&opts.PARTTL, "par-ttl", 24*time.Hour, "lifetime of a PAR")
-	fs.StringVar(&configDir, "write-config", "", "folder for ca.pem and pbsm.yaml with a connection `demo`")
+	fs.StringVar(&configDir, "write-config", "", "`folder` for ca.pem and pbsm.yaml with the connection demo")
 	fs.StringVar(&level, "log-level", "warn", "debug, info, warn or error, on standard error")
 	fs.Func("quirk", "a quirk to activate; may be repeated", func(name string) error {
 		opts.Quirks = append(opts.Quirks, simulator.Quirk(name))
@@ -90,6 +90,7 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 		for _, q := range simulator.AllQuirks() {
 			fmt.Fprintf(stderr, "  %-22s %s (%s)\n", q.Name, q.Does, q.Source)
 		}
+		printCatalog(stderr, simulator.DefaultCatalog())
 	}
 	if err := fs.Parse(args); err != nil {
 		return opts, "", err
@@ -112,6 +113,29 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 		}
 	}
 	return opts, configDir, errors.Join(errs...)
+}
+
+// printCatalog lists what the demo's tenant has. How each of it fails is in its code, or said beside it.
+func printCatalog(w io.Writer, c simulator.Catalog) {
+	fmt.Fprintln(w, "\nthe demo's tenant, which --catalog replaces:")
+	line := func(kind, code, does string) {
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %-10s %-22s %s", kind, code, does), " "))
+	}
+	for _, b := range c.Batches {
+		line("batch", b.Code, b.Does)
+	}
+	for _, g := range c.Groups {
+		line("group", g.Code, strings.Join(g.Batches, ", "))
+	}
+	for _, r := range c.Reports {
+		line("report", r.Code, "")
+	}
+	for _, m := range c.Migrations {
+		line("migration", m.Code, m.Kind)
+	}
+	fmt.Fprintln(w, "\nfaults of a catalog's tasks, reports and migrations:\n"+
+		"  outcome: fail          it fails every time; a task also: abort, held, hang\n"+
+		"  fail_times: 2          it fails twice, then succeeds")
 }
 
 func loadCatalog(path string) (simulator.Catalog, error) {

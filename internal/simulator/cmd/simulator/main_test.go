@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -70,4 +71,16 @@ func TestParse_reportsAllProblems(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	require.ErrorContains(t, run([]string{"--quirk", "none"}, io.Discard, io.Discard), `quirk "none"`)
+}
+
+// Whoever tries a close needs to know what the tenant has, and what fails there.
+func TestCommand_help(t *testing.T) {
+	var out strings.Builder
+	require.ErrorIs(t, run([]string{"--help"}, io.Discard, &out), flag.ErrHelp)
+	for _, want := range []string{
+		"-write-config folder", "PBSM_FAIL_ONCE         a restart succeeds", "group      PBSM_PROFIT_GRP",
+		"report     RPT_FAIL", "MIG_EXPORT1            export", "outcome: fail",
+	} {
+		require.Contains(t, out.String(), want)
+	}
 }
