@@ -21,13 +21,14 @@ type AgainInput struct {
 // Chosen are the steps that run again, in the order of the status. The error has every step that does not exist.
 func (a AgainInput) Chosen(steps []StepStatus) ([]string, error) {
 	var p problems
-	for field, named := range map[string][]string{"from": a.From, "only": a.Only} {
+	check := func(field string, named []string) {
 		for _, id := range named {
 			known := slices.ContainsFunc(steps, func(s StepStatus) bool { return s.ID == id })
 			p.Want(known, "again."+field, "there is no step %q; the steps are %s", id, idsOf(steps))
 		}
 	}
-	p.Sort() // a map has no order
+	check("from", a.From)
+	check("only", a.Only)
 	all := len(a.From)+len(a.Only) == 0
 	var chosen, from []string
 	for _, s := range steps { // a step comes after what it needs

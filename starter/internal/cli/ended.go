@@ -79,7 +79,7 @@ func (p *Problem) advise(workflowType string, failed *temporal.ApplicationError)
 			add("To follow that run: starter batch run ... --run-id " + r.RunID)
 		}
 	case workflowType == workflows.NightlyCloseType:
-		add("Repeat the command when the cause is fixed: batches that succeeded are not run again.")
+		add("Repeat the command when the cause is fixed: what succeeded and still holds is kept.")
 	case workflowType == workflows.RunBatchType && p.Code == ExitFailed:
 		add("When the cause is fixed, the same command submits the batch again.")
 	case p.Code == ExitFailed:

@@ -119,7 +119,7 @@ func TestStopped_isTheEndOfTheContext(t *testing.T) {
 }
 
 func TestEnded_advice(t *testing.T) {
-	assert.Contains(t, Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next[0], "batches that succeeded are not run again")
+	assert.Contains(t, Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next[0], "what succeeded and still holds is kept")
 	late := Ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
 	assert.Contains(t, late.Next[0], "may still be running")
 	assert.Contains(t, late.Next[1], "--run-id A_1_1")
