@@ -14,6 +14,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/transfer"
 )
 
@@ -126,12 +127,13 @@ type retryAfter func(requested time.Duration) time.Duration
 
 func classify(err error, safeToRepeat bool, retry retryAfter) error {
 	var (
-		service  *pbsm.Error
-		objects  *parstore.Error
-		missing  *transfer.MissingError
-		changed  *transfer.ChangedError
-		problems problem.List
-		known    *temporal.ApplicationError
+		service   *pbsm.Error
+		objects   *parstore.Error
+		missing   *transfer.MissingError
+		changed   *transfer.ChangedError
+		problems  problem.List
+		handshake *stores.HandshakeError
+		known     *temporal.ApplicationError
 	)
 	final := temporal.NewNonRetryableApplicationError
 	switch {
@@ -153,6 +155,8 @@ func classify(err error, safeToRepeat bool, retry retryAfter) error {
 		return final(err.Error(), Refused, nil)
 	case safeToRepeat && errors.Is(err, fs.ErrPermission):
 		return final(err.Error()+"; give the worker's user access, then retry", Refused, nil, Refusal{Text: err.Error()})
+	case safeToRepeat && errors.As(err, &handshake):
+		return final(err.Error()+"; then retry", Refused, nil, Refusal{Text: err.Error()})
 	case safeToRepeat:
 		options := temporal.ApplicationErrorOptions{NextRetryDelay: retry(0)}
 		return temporal.NewApplicationErrorWithOptions(err.Error(), Unavailable, options)

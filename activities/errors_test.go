@@ -50,6 +50,7 @@ func TestClassify_typeRetryAndDelay(t *testing.T) {
 		{"a PAR has expired", &parstore.Error{Expired: true, Temporary: true}, true, PARExpired, true, 0},
 		{"the object store is down", &parstore.Error{Temporary: true, RetryAfter: time.Second}, true, Unavailable, false, time.Second},
 		{"a store denies access", fmt.Errorf("read inbox/gl.csv: %w", &fs.PathError{Op: "open", Path: "/data/gl.csv", Err: syscall.EACCES}), true, Refused, true, 0},
+		{"a store is not trusted", fmt.Errorf("stat inbox/gl.csv: %w", &stores.HandshakeError{Err: errors.New("another key")}), true, Refused, true, 0},
 		{"the object store refuses", &parstore.Error{}, true, Refused, true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -152,9 +152,11 @@ type Store struct {
 	KeyPassphrase Secret `koanf:"key_passphrase"`
 	// Password is for SFTP.
 	Password Secret `koanf:"password"`
-	// KnownHosts is for SFTP: an OpenSSH known_hosts file that contains the server's key.
+	// KnownHosts is for SFTP: an OpenSSH known_hosts file that contains one of the server's keys, or with
+	// @cert-authority the key that signed its certificate.
 	KnownHosts string `koanf:"known_hosts"`
-	// Fingerprint is for SFTP, instead of KnownHosts: the fingerprint of the server's key, SHA256:...
+	// Fingerprint is for SFTP, instead of KnownHosts: the fingerprint of one of the server's keys,
+	// SHA256:...
 	Fingerprint string `koanf:"fingerprint"`
 
 	// Unfinished are further names of files that a program is still writing, such as *.lock; * stands for any

@@ -155,6 +155,8 @@ func TestSFTP_verifiesTheServer(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "secret")
 			require.Equal(t, name == "wrong password", errors.Is(err, fs.ErrPermission), "retries would lock the user out")
+			var handshake *stores.HandshakeError
+			require.Equal(t, name != "wrong password", errors.As(err, &handshake))
 			require.Equal(t, before, server.logins.Load())
 		})
 	}

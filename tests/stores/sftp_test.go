@@ -25,6 +25,12 @@ type openssh struct {
 
 func startOpenSSH(t *testing.T) *openssh {
 	t.Helper()
+	return startOpenSSHWith(t, func(*openssh) string { return "" })
+}
+
+// startOpenSSHWith starts a server with further lines of its configuration.
+func startOpenSSHWith(t *testing.T, more func(s *openssh) string) *openssh {
+	t.Helper()
 	program, err := exec.LookPath("sshd")
 	if err != nil {
 		program, err = exec.LookPath("/usr/sbin/sshd")
@@ -55,7 +61,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
-`, s.port, s.dir))
+`, s.port, s.dir)+more(s))
 	run(t, exec.Command(program, "-D", "-e", "-f", filepath.Join(s.dir, "config")), "tcp", "127.0.0.1:"+s.port)
 	return s
 }
@@ -140,5 +146,98 @@ func TestOpenSSH_conformance(t *testing.T) {
 		settings := server.settings(filepath.Join(dir, "nowhere"))
 		settings.KnownHosts = server.known(t, "host_rsa")
 		require.ErrorIs(t, open(t, settings).Check(t.Context(), "s"), os.ErrNotExist)
+	})
+}
+
+func TestOpenSSH_situations(t *testing.T) {
+	dir := t.TempDir()
+	check := func(t *testing.T, settings stores.Settings) error { return open(t, settings).Check(t.Context(), "s") }
+	for _, exchange := range []string{"diffie-hellman-group-exchange-sha256", "curve25519-sha256", "diffie-hellman-group14-sha256"} {
+		t.Run(exchange, func(t *testing.T) {
+			server := startOpenSSHWith(t, func(*openssh) string { return "KexAlgorithms " + exchange + "\n" })
+			settings := server.settings(dir)
+			settings.KnownHosts = server.known(t, "host_ed25519")
+			require.NoError(t, check(t, settings))
+		})
+	}
+	t.Run("nothing in common", func(t *testing.T) {
+		server := startOpenSSHWith(t, func(*openssh) string { return "KexAlgorithms diffie-hellman-group1-sha1\n" })
+		settings := server.settings(dir)
+		settings.KnownHosts = server.known(t, "host_ed25519")
+		err := check(t, settings)
+		require.ErrorContains(t, err, "offers for the key exchange only diffie-hellman-group1-sha1")
+		require.ErrorContains(t, err, "wanted is one of ")
+	})
+	t.Run("fingerprint of any key", func(t *testing.T) {
+		server := startOpenSSH(t)
+		for _, key := range []string{"host_rsa", "host_ecdsa", "host_ed25519"} {
+			settings := server.settings(dir)
+			settings.Fingerprint = server.fingerprint(t, key)
+			require.NoError(t, check(t, settings), key)
+		}
+		settings := server.settings(dir)
+		settings.Fingerprint = server.fingerprint(t, "me")
+		err := check(t, settings)
+		for _, key := range []string{"host_rsa", "host_ecdsa", "host_ed25519"} {
+			require.ErrorContains(t, err, server.fingerprint(t, key))
+		}
+	})
+	t.Run("two keys of a kind are known", func(t *testing.T) {
+		server := startOpenSSH(t)
+		old, err := os.ReadFile(filepath.Join(server.dir, "me.pub"))
+		require.NoError(t, err)
+		now, err := os.ReadFile(server.known(t, "host_ed25519"))
+		require.NoError(t, err)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", fmt.Sprintf("[127.0.0.1]:%s %s%s", server.port, old, now))
+		require.NoError(t, check(t, settings))
+	})
+	t.Run("another key is known", func(t *testing.T) {
+		server := startOpenSSH(t)
+		other, err := os.ReadFile(filepath.Join(server.dir, "me.pub"))
+		require.NoError(t, err)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", fmt.Sprintf("[127.0.0.1]:%s %s", server.port, other))
+		err = check(t, settings)
+		require.ErrorContains(t, err, server.fingerprint(t, "me"), "wanted")
+		require.ErrorContains(t, err, server.fingerprint(t, "host_ed25519"), "offered")
+	})
+	certified := func(t *testing.T) *openssh {
+		return startOpenSSHWith(t, func(s *openssh) string {
+			s.keygen(t, "-q", "-N", "", "-t", "ed25519", "-f", filepath.Join(s.dir, "authority"))
+			s.keygen(t, "-q", "-s", filepath.Join(s.dir, "authority"), "-I", "host", "-h", "-n", "127.0.0.1", filepath.Join(s.dir, "host_ecdsa.pub"))
+			return "HostCertificate " + filepath.Join(s.dir, "host_ecdsa-cert.pub") + "\n"
+		})
+	}
+	authority := func(t *testing.T, s *openssh, key string) string {
+		public, err := os.ReadFile(filepath.Join(s.dir, key+".pub"))
+		require.NoError(t, err)
+		return fmt.Sprintf("@cert-authority [127.0.0.1]:%s %s", s.port, public)
+	}
+	t.Run("certificate", func(t *testing.T) {
+		server := certified(t)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", "# authorities\n"+authority(t, server, "authority"))
+		require.NoError(t, check(t, settings))
+	})
+	t.Run("certificate of another authority", func(t *testing.T) {
+		server := certified(t)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", authority(t, server, "me"))
+		require.ErrorContains(t, check(t, settings), "is signed by none of its authorities in known_hosts")
+	})
+	t.Run("certificate is wanted, key is known", func(t *testing.T) {
+		server := startOpenSSH(t)
+		known, err := os.ReadFile(server.known(t, "host_ed25519"))
+		require.NoError(t, err)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", authority(t, server, "me")+string(known))
+		require.NoError(t, check(t, settings))
+	})
+	t.Run("certificate is wanted", func(t *testing.T) {
+		server := startOpenSSH(t)
+		settings := server.settings(dir)
+		settings.KnownHosts = server.write(t, "known", authority(t, server, "me"))
+		require.ErrorContains(t, check(t, settings), "offers for the host key only rsa-sha2-512, rsa-sha2-256")
 	})
 }
