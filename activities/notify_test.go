@@ -136,7 +136,7 @@ func TestNotify_pauseOfEachChannel(t *testing.T) {
 	require.Equal(t, NotifyResult{Sent: []string{"chat", "date", "hook", "up"}}, result)
 	seconds := func(all ...time.Duration) []time.Duration {
 		for i := range all {
-			all[i] *= time.Second
+			all[i] *= time.Second //nolint:durationcheck // each is a number of seconds
 		}
 		return all
 	}

@@ -59,7 +59,7 @@ var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
 // connections and stores. A store that is away is no problem of the input: the steps that need it wait, and ask.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
-	text, err := a.pipelineText(ctx, in)
+	text, err := a.pipelineText(in)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
 }
 
-func (a *Activities) pipelineText(ctx context.Context, in PreparePipelineInput) ([]byte, error) {
+func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 	if len(in.Definition) > 0 && string(in.Definition) != "null" { // some languages send null for a key that is not set
 		return definitionText(in.Definition)
 	}

@@ -143,7 +143,7 @@ func TestPreparePipeline_nullDefinition(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "close.yaml"), []byte("name: close"), 0o600))
 	var in PreparePipelineInput
 	require.NoError(t, json.Unmarshal([]byte(`{"name": "close", "definition": null}`), &in))
-	text, err := (&Activities{pipelines: folder}).pipelineText(t.Context(), in)
+	text, err := (&Activities{pipelines: folder}).pipelineText(in)
 	require.NoError(t, err)
 	require.Equal(t, "name: close", string(text))
 }
@@ -155,7 +155,7 @@ func TestPreparePipeline_unknownName(t *testing.T) {
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "old.yaml"), 0o700))
 	for pipelines, has := range map[string]string{folder: "close, month-end", t.TempDir(): "none"} {
-		_, err := (&Activities{pipelines: pipelines}).pipelineText(t.Context(), PreparePipelineInput{Name: "clsoe"})
+		_, err := (&Activities{pipelines: pipelines}).pipelineText(PreparePipelineInput{Name: "clsoe"})
 		require.ErrorContains(t, err, `pipeline "clsoe" is not in the worker's pipelines folder (worker.pipelines), which has `+has)
 	}
 }

@@ -37,7 +37,7 @@ func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.Earlie
 			code = pbsm.CodeSuccess
 		case err != nil || code.Terminal() && code != pbsm.CodeSuccess:
 			b.result.RunID = ""
-			return b.trigger(), nil
+			return b.trigger(), nil //nolint:nilerr // the service does not know the run
 		}
 		run.ended = code == pbsm.CodeSuccess
 	}

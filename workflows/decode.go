@@ -13,6 +13,7 @@ import (
 // plainCommand is a Command without its methods.
 type plainCommand Command
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (c *Command) UnmarshalJSON(text []byte) error {
 	*c = Command{}
 	c.malformed = decodeStrictly(text, (*plainCommand)(c))
@@ -32,6 +33,7 @@ func (c *NexusCommand) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *NightlyCloseInput) UnmarshalJSON(text []byte) error {
 	type plain NightlyCloseInput
 	*in = NightlyCloseInput{}
@@ -39,6 +41,7 @@ func (in *NightlyCloseInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *RunBatchInput) UnmarshalJSON(text []byte) error {
 	type plain RunBatchInput
 	*in = RunBatchInput{}
@@ -46,6 +49,7 @@ func (in *RunBatchInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *GenerateReportInput) UnmarshalJSON(text []byte) error {
 	type plain GenerateReportInput
 	*in = GenerateReportInput{}
@@ -53,6 +57,7 @@ func (in *GenerateReportInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *UploadFileInput) UnmarshalJSON(text []byte) error {
 	type plain UploadFileInput
 	*in = UploadFileInput{}
@@ -60,6 +65,7 @@ func (in *UploadFileInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *DownloadFileInput) UnmarshalJSON(text []byte) error {
 	type plain DownloadFileInput
 	*in = DownloadFileInput{}
@@ -67,6 +73,7 @@ func (in *DownloadFileInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *MigrateInput) UnmarshalJSON(text []byte) error {
 	type plain MigrateInput
 	*in = MigrateInput{}
@@ -74,6 +81,7 @@ func (in *MigrateInput) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *ScheduledCloseInput) UnmarshalJSON(text []byte) error {
 	type plain ScheduledCloseInput
 	*in = ScheduledCloseInput{}

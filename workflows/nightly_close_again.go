@@ -79,8 +79,8 @@ func (c *closeRun) markAgain(ctx workflow.Context) error {
 }
 
 // again is the command of a close that is going on, as an input.
-func (cmd *command) again() AgainInput {
-	return AgainInput{From: cmd.From, Only: cmd.Only, Reason: cmd.Why}
+func (c *command) again() AgainInput {
+	return AgainInput{From: c.From, Only: c.Only, Reason: c.Why}
 }
 
 // refusesAgain says why the steps cannot run again now, or nil: they must have ended, and nothing that needs them may
