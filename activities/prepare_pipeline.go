@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -53,8 +52,6 @@ type PlanStep struct {
 	Deadline  time.Time     `json:"deadline,omitzero"`
 	WaitUntil time.Time     `json:"wait_until,omitzero"`
 }
-
-var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
 // connections and stores. A store that is away is no problem of the input: the steps that need it wait, and ask.
@@ -166,7 +163,7 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 	if len(in.Definition) > 0 && string(in.Definition) != "null" { // some languages send null for a key that is not set
 		return definitionText(in.Definition)
 	}
-	if !pipelineName.MatchString(in.Name) {
+	if !pipeline.IsCode(in.Name) {
 		return nil, InvalidInputError(fmt.Sprintf(
 			"%q is not the name of a pipeline (letters, digits, dot, hyphen and underscore)", in.Name))
 	}
@@ -179,7 +176,7 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 			return nil, unreadablePipeline(in.Name, err)
 		}
 	}
-	names, err := pipelineNames(a.pipelines)
+	names, err := pipeline.Names(a.pipelines)
 	if err != nil {
 		return nil, unreadablePipeline(in.Name, err)
 	}
@@ -192,19 +189,6 @@ func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
 func unreadablePipeline(name string, err error) error {
 	message := fmt.Sprintf("pipeline %s cannot be read from the worker's pipelines folder (worker.pipelines): %v", name, err)
 	return temporal.NewApplicationError(message, Unavailable)
-}
-
-// pipelineNames returns the pipelines in a folder, in order.
-func pipelineNames(folder string) (names []string, err error) {
-	entries, err := os.ReadDir(folder)
-	for _, entry := range entries {
-		name, ending := strings.TrimSuffix(entry.Name(), filepath.Ext(entry.Name())), filepath.Ext(entry.Name())
-		if !entry.IsDir() && slices.Contains(pipeline.Endings, ending) && pipelineName.MatchString(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), err
 }
 
 func definitionText(definition json.RawMessage) ([]byte, error) {

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -17,6 +18,8 @@ type GenerateReportInput struct {
 	DefinitionType    string `json:"definition_type,omitempty"`
 	Filter            string `json:"filter,omitempty"`
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
+	// SaveTo is the "store/path" where the report will be saved.
+	SaveTo string `json:"save_to,omitempty"`
 }
 
 // ReportStatusInput asks for a report's status once the report has ended. Source: chapter 9.
@@ -60,6 +63,12 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 			InstanceID: earlier.InstanceID,
 			Poll:       Poll{Since: earlier.Since},
 		})
+	}
+	if in.SaveTo != "" { // a report that cannot be saved is not generated
+		store, _, _ := strings.Cut(in.SaveTo, "/")
+		if err := unknownStore(ctx, a.stores.Known(store)); err != nil {
+			return Report{}, err
+		}
 	}
 	instance, err := conn.service.GenerateReport(ctx, pbsm.ReportRequest{
 		ReportCode: in.Code, ReportType: in.Type, ReportDefType: in.DefinitionType,

@@ -36,3 +36,15 @@ func TestGenerateReport_pollsTheInstanceOfItsHeartbeat(t *testing.T) {
 		})
 	}
 }
+
+// A mistyped store is found before the service works for nothing.
+func TestGenerateReport_unknownStore(t *testing.T) {
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+	in := GenerateReportInput{Connection: "prod", Code: "RPT002", Type: "CSV", SaveTo: "inbx/a.csv"}
+	_, err := activityEnv(a).ExecuteActivity(a.GenerateReport, in)
+	require.Equal(t, Unavailable, applicationError(t, err).Type(), "another worker may have it")
+	require.ErrorContains(t, err, "inbx")
+	for _, call := range sim.Journal() {
+		require.NotEqual(t, "report", call.Call)
+	}
+}

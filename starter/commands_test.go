@@ -126,6 +126,26 @@ func TestCommand_suggestsWhatWasMistyped(t *testing.T) {
 	assert.Contains(t, clitest.Invoke(t, newRoot, "close", "interupt", "close/a").Stderr, "Did you mean: starter close interrupt")
 }
 
+// The worker's file says where the workers are, unless the command line does.
+func TestTaskQueue_ofTheConfiguration(t *testing.T) {
+	cfg := clitest.WriteFile(t, "pbsm.yaml", "connections: {prod: {password: {file: /nowhere}}}\nworker: {task_queue: nights}\n")
+	closing := []string{"close", "-c", "prod", "-p", "x", "--as-of", "2026-10-31"}
+	for want, args := range map[string][]string{
+		"nights": {"--config", cfg}, "other": {"--config", cfg, "--task-queue", "other"}, workflows.TaskQueue: {"--config", cfg + ".gone"},
+	} {
+		f := clitest.Factory(0)
+		f.TaskQueue = ""
+		f.Launch = func(context.Context, workflows.Input, cli.StartOptions) error { return nil }
+		require.Zero(t, cli.Execute(t.Context(), f, newRoot(f), append(closing, args...)))
+		assert.Equal(t, want, f.TaskQueue)
+	}
+	t.Setenv("PBSM_WORKER__TASK_QUEUE", "variable")
+	f := clitest.Factory(0)
+	f.Launch = func(context.Context, workflows.Input, cli.StartOptions) error { return nil }
+	require.Zero(t, cli.Execute(t.Context(), f, newRoot(f), append(closing, "--config", cfg)))
+	assert.Equal(t, "variable", f.TaskQueue)
+}
+
 // Every problem begins with the program's name, once, and says what could be meant.
 func TestCommand_whatWasMistyped(t *testing.T) {
 	for _, test := range []struct {

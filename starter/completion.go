@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -62,12 +62,7 @@ func values(list func(ctx context.Context, args []string) []string) cobra.Comple
 func pipelines(f *cli.Factory) cobra.CompletionFunc {
 	complete := values(func(context.Context, []string) (names []string) {
 		worker, _ := config.LoadWorker(f.Config, os.Environ())
-		entries, _ := os.ReadDir(worker.Pipelines)
-		for _, entry := range entries {
-			if ending := filepath.Ext(entry.Name()); slices.Contains(pipeline.Endings, ending) {
-				names = append(names, strings.TrimSuffix(entry.Name(), ending))
-			}
-		}
+		names, _ = pipeline.Names(worker.Pipelines)
 		return names
 	})
 	return func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -95,7 +90,8 @@ func ids(cmd *cobra.Command) func(context.Context, *client.Session, []string) []
 		if len(args) > 0 {
 			return nil
 		}
-		query := workflows.WorkflowsQuery(s.TaskQueue)
+		worker, _ := config.LoadWorker(s.Config, os.Environ())
+		query := workflows.WorkflowsQuery(cmp.Or(s.TaskQueue, worker.TaskQueue))
 		if cmd.Name() != "status" {
 			query += " AND ExecutionStatus = 'Running'"
 		}

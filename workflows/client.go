@@ -44,6 +44,15 @@ type Execution struct {
 // Running reports whether the workflow has not ended.
 func (e Execution) Running() bool { return e.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
 
+// PinnedTo is the version of the workers, a build id, that it needs; empty when any will do.
+func (e Execution) PinnedTo() string {
+	versioning := e.described.GetWorkflowExecutionInfo().GetVersioningInfo()
+	if versioning.GetBehavior() != enumspb.VERSIONING_BEHAVIOR_PINNED {
+		return ""
+	}
+	return versioning.GetDeploymentVersion().GetBuildId()
+}
+
 // AlreadyDone reports whether Start started nothing because the workflow had succeeded before.
 func (e Execution) AlreadyDone() bool { return !e.Started && !e.Running() }
 

@@ -38,6 +38,7 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 		DefinitionType:    in.DefinitionType,
 		Filter:            in.Filter,
 		PlaceholderFilter: in.PlaceholderFilter,
+		SaveTo:            in.SaveTo,
 	}, &report)
 	if err != nil {
 		return result, err

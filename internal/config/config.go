@@ -196,7 +196,7 @@ type Channel struct {
 
 // Worker are the settings of the worker process.
 type Worker struct {
-	// TaskQueue is the task queue of the closes. The starter needs the same one.
+	// TaskQueue is the task queue of the closes. The starter takes it from the same file, or from --task-queue.
 	TaskQueue string `koanf:"task_queue" jsonschema:"format=text"`
 	// Pipelines is the folder of the pipeline definitions.
 	Pipelines string `koanf:"pipelines" jsonschema:"minLength=1"`

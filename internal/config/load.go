@@ -48,11 +48,13 @@ func Load(path string, env []string) (*Config, error) {
 	return cfg, nil
 }
 
-// LoadWorker reads the settings of the worker and no secrets. Without a configuration they are the defaults.
+// LoadWorker reads the settings of the worker and no secrets. Without a configuration they are the defaults, without
+// a folder of pipelines.
 func LoadWorker(path string, env []string) (Worker, error) {
 	cfg := defaults()
 	l, err := open(path, env)
 	if errors.Is(err, ErrNone) {
+		cfg.Worker.Pipelines = ""
 		return cfg.Worker, nil
 	}
 	if err != nil {

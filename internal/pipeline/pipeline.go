@@ -30,9 +30,27 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
 )
+
+// Names are the pipelines in a folder, in order.
+func Names(folder string) (names []string, err error) {
+	entries, err := os.ReadDir(folder)
+	for _, entry := range entries {
+		ending := filepath.Ext(entry.Name())
+		name := strings.TrimSuffix(entry.Name(), ending)
+		if !entry.IsDir() && slices.Contains(Endings, ending) && IsCode(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
 
 // ParamAsOf is the run-time parameter that carries the as-of date, yyyy-mm-dd.
 // Source: chapter 10, Execution API.

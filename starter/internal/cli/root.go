@@ -8,12 +8,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
-
-// taskQueueVariable overrides the worker's setting; it is the same here, so that one variable serves both.
-const taskQueueVariable = "PBSM_WORKER__TASK_QUEUE"
 
 // NewRoot completes the root command with the global flags.
 func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
@@ -22,12 +21,12 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 		if f.Output != "text" && f.Output != "json" {
 			return Usage("--output %q is neither text nor json", f.Output)
 		}
+		f.useConfiguration(cmd.Flags())
 		return checkNotEmpty(cmd.Flags())
 	}
 	flags := root.PersistentFlags()
-	queue := cmp.Or(os.Getenv(taskQueueVariable), workflows.TaskQueue)
 	flags.StringVar(&f.Config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml)")
-	flags.StringVar(&f.TaskQueue, "task-queue", queue, "the `queue` that the workers poll")
+	flags.StringVar(&f.TaskQueue, "task-queue", "", "the `queue` that the workers poll (default: worker.task_queue of the configuration)")
 	flags.StringVarP(&f.Output, "output", "o", "text", "the `format`: text, or json, which is one document on stdout")
 	flags.BoolVar(&f.Verbose, "verbose", false, "show the Temporal client's own log on stderr")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -38,6 +37,16 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 	)
 	root.SetUsageTemplate(usage.Replace(root.UsageTemplate()))
 	return Group(root)
+}
+
+// useConfiguration fills in what the worker's settings say here too. What is wrong with them is for the commands
+// that need the rest of the configuration to say.
+func (f *Factory) useConfiguration(flags *pflag.FlagSet) {
+	worker, err := config.LoadWorker(f.Config, os.Environ())
+	if err == nil && !flags.Changed("task-queue") {
+		f.TaskQueue = worker.TaskQueue
+	}
+	f.TaskQueue = cmp.Or(f.TaskQueue, workflows.TaskQueue)
 }
 
 // Execute executes a command line and returns its exit code.

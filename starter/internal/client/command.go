@@ -20,7 +20,7 @@ func (s *Session) SendCommand(
 ) (workflows.CommandResult, error) {
 	note := time.AfterFunc(temporalclient.AnswerTimeout, func() {
 		run, err := s.Describe(ctx, id)
-		if err == nil && s.NoteIdle(ctx, run.TaskQueue) {
+		if err == nil && s.NoteIdle(ctx, run) {
 			return
 		}
 		s.Note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the command.")

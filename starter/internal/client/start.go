@@ -5,24 +5,44 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// CheckServed refuses an input whose connection no worker has, unless there is or was such a workflow.
+// CheckServed refuses an input whose connection no worker has, or whose pipeline is not in the folder that the
+// configuration here names, unless there is or was such a workflow: nothing is to be left behind that failed.
 func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 	err := s.Served(ctx, workflows.ConnectionOf(in))
+	if closing, ok := in.(workflows.NightlyCloseInput); ok && err == nil {
+		err = s.knownPipeline(closing)
+	}
 	known, ok := in.(interface{ WorkflowID() string })
 	if err != nil && ok && temporalclient.Answers(ctx, s.Temporal, known.WorkflowID()) {
 		return nil
 	}
 	return err
+}
+
+// knownPipeline is nil where there is no folder of pipelines here: the worker has its own.
+func (s *Session) knownPipeline(in workflows.NightlyCloseInput) error {
+	worker, _ := config.LoadWorker(s.Config, os.Environ())
+	names, _ := pipeline.Names(worker.Pipelines)
+	if len(in.Definition) > 0 || len(names) == 0 || slices.Contains(names, in.Pipeline) {
+		return nil
+	}
+	return cli.Usage("there is no pipeline %q in %s, which has %s", in.Pipeline, worker.Pipelines, strings.Join(names, ", ")).
+		Then("Check the name, or send a file along: --pipeline FILE")
 }
 
 // Start starts a workflow, or finds the one that has its id.
@@ -84,7 +104,7 @@ func (s *Session) Detached(ctx context.Context, run workflows.Execution, note st
 		}
 	}
 	if run.Running() {
-		s.NoteIdle(ctx, run.TaskQueue)
+		s.NoteIdle(ctx, run)
 	}
 }
 

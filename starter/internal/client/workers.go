@@ -26,26 +26,40 @@ const PollLasts = 70 * time.Second
 // Polls is what Temporal remembers of the workers of a task queue.
 type Polls struct {
 	queue string
+	build string    // of the version that is meant; empty for any
 	last  time.Time // zero: it remembers none
 	now   time.Time
 }
 
 // Polls finds out when a worker last polled a task queue for workflows.
 func (s *Session) Polls(ctx context.Context, queue string) (Polls, error) {
-	return s.pollsFor(ctx, queue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	return s.pollsFor(ctx, queue, "", enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+}
+
+// VersionPolls is Polls for the workers of one version, a build id.
+func (s *Session) VersionPolls(ctx context.Context, queue, build string) (Polls, error) {
+	return s.pollsFor(ctx, queue, build, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+}
+
+// PollsOf is Polls for the workers that can serve a workflow: those of its version, where it has one.
+func (s *Session) PollsOf(ctx context.Context, run workflows.Execution) (Polls, error) {
+	return s.VersionPolls(ctx, run.TaskQueue, run.PinnedTo())
 }
 
 // connectionPolls finds out when a worker that has a connection last polled its queue.
 func (s *Session) connectionPolls(ctx context.Context, connection string) (Polls, error) {
-	return s.pollsFor(ctx, workflows.ConnectionTaskQueue(s.TaskQueue, connection), enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	return s.pollsFor(ctx, workflows.ConnectionTaskQueue(s.TaskQueue, connection), "", enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 }
 
-func (s *Session) pollsFor(ctx context.Context, queue string, what enumspb.TaskQueueType) (Polls, error) {
+func (s *Session) pollsFor(ctx context.Context, queue, build string, what enumspb.TaskQueueType) (Polls, error) {
 	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()
 	described, err := s.Temporal.DescribeTaskQueue(ctx, queue, what)
-	p := Polls{queue: queue, now: time.Now()}
+	p := Polls{queue: queue, build: build, now: time.Now()}
 	for _, poller := range described.GetPollers() {
+		if build != "" && poller.GetDeploymentOptions().GetBuildId() != build {
+			continue
+		}
 		if at := poller.GetLastAccessTime().AsTime(); at.After(p.last) {
 			p.last = at
 		}
@@ -58,18 +72,25 @@ func (p Polls) Idle() bool { return p.now.Sub(p.last) > PollLasts }
 
 func (p Polls) String() string {
 	if p.last.IsZero() {
-		return fmt.Sprintf("no worker has polled the task queue %q recently", p.queue)
+		return fmt.Sprintf("no worker%s has polled the task queue %q recently", p.version(), p.queue)
 	}
-	return fmt.Sprintf("a worker last polled the task queue %q at %s, %s ago",
-		p.queue, p.last.Local().Format(Clock), p.now.Sub(p.last).Round(time.Second))
+	return fmt.Sprintf("a worker%s last polled the task queue %q at %s, %s ago",
+		p.version(), p.queue, p.last.Local().Format(Clock), p.now.Sub(p.last).Round(time.Second))
+}
+
+func (p Polls) version() string {
+	if p.build == "" {
+		return ""
+	}
+	return " of version " + p.build
 }
 
 // StartWorker is what to do where no worker is alive.
 const StartWorker = "Start one: worker --config pbsm.yaml"
 
-// NoteIdle notes that no worker polls a task queue, and reports whether that is so.
-func (s *Session) NoteIdle(ctx context.Context, queue string) bool {
-	p, err := s.Polls(ctx, queue)
+// NoteIdle notes that no worker can serve a workflow, and reports whether that is so.
+func (s *Session) NoteIdle(ctx context.Context, run workflows.Execution) bool {
+	p, err := s.PollsOf(ctx, run)
 	if err != nil || !p.Idle() {
 		return false
 	}
@@ -79,8 +100,11 @@ func (s *Session) NoteIdle(ctx context.Context, queue string) bool {
 
 // IdleText says that nothing happens because no worker polls.
 func (s *Session) IdleText(p Polls) string {
-	text := fmt.Sprintf("No worker polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s",
-		p.queue, s.Namespace, s.Address, StartWorker)
+	text := fmt.Sprintf("No worker%s polls the task queue %q (namespace %s at %s), so nothing happens until one does. %s",
+		p.version(), p.queue, s.Namespace, s.Address, StartWorker)
+	if p.build != "" {
+		return text + " with TEMPORAL_WORKER_BUILD_ID=" + p.build
+	}
 	if p.queue == s.TaskQueue {
 		text += "; or name another queue: --task-queue."
 	}
@@ -133,7 +157,7 @@ func (s *Session) StatusUnknown(ctx context.Context, run workflows.Execution, ca
 		p.Message = fmt.Sprintf("%s; its status cannot be read here: %v", known, cause)
 		return p
 	}
-	last, err := s.Polls(ctx, run.TaskQueue)
+	last, err := s.PollsOf(ctx, run)
 	if err != nil {
 		p.Message = fmt.Sprintf("%s; Temporal at %s does not say more: %v", known, s.Address, err)
 		return p

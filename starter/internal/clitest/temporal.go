@@ -6,6 +6,7 @@ import (
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	deploymentpb "go.temporal.io/api/deployment/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
@@ -24,6 +25,7 @@ type Temporal struct {
 	QueryError error
 	OnCancel   func()
 	Polled     map[string]time.Time // by task queue
+	Build      string               // of the workers that polled
 	Described  []string             // the task queues that were described
 	mu         sync.Mutex
 }
@@ -48,7 +50,10 @@ func (c *Temporal) DescribeTaskQueue(_ context.Context, queue string, _ enumspb.
 	c.Described = append(c.Described, queue)
 	response := &workflowservice.DescribeTaskQueueResponse{}
 	if at, ok := c.Polled[queue]; ok {
-		response.Pollers = []*taskqueuepb.PollerInfo{{LastAccessTime: timestamppb.New(at)}}
+		response.Pollers = []*taskqueuepb.PollerInfo{{
+			LastAccessTime:    timestamppb.New(at),
+			DeploymentOptions: &deploymentpb.WorkerDeploymentOptions{BuildId: c.Build},
+		}}
 	}
 	return response, nil
 }

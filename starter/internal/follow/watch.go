@@ -69,7 +69,7 @@ func (w *watch) poll(ctx context.Context) {
 
 // explain says why there was no answer. The workflow itself is not affected.
 func (w *watch) explain(ctx context.Context, err error) []string {
-	workers, unreachable := w.Polls(ctx, w.run.TaskQueue)
+	workers, unreachable := w.PollsOf(ctx, w.run)
 	since := w.answered.Format(client.Clock)
 	var notReady *serviceerror.WorkflowNotReady
 	switch {

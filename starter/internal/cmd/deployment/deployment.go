@@ -91,9 +91,18 @@ type version struct {
 	State   string    `json:"state"`
 	Percent float32   `json:"percent,omitempty"`
 	Created time.Time `json:"created"`
+	// Idle: no worker of it is running, although closes need one.
+	Idle bool `json:"idle,omitempty"`
 }
 
 func (v version) text() string {
+	if v.Idle {
+		return v.role() + "; no worker of it is running"
+	}
+	return v.role()
+}
+
+func (v version) role() string {
 	switch v.State {
 	case "current":
 		return "current: new closes start on it"
@@ -121,11 +130,31 @@ func list(ctx context.Context, s *client.Session, name string) error {
 	var rows [][]string
 	for _, summary := range described.Info.VersionSummaries {
 		v := newVersion(summary, described.Info.RoutingConfig)
+		v.Idle = v.needed() && idle(ctx, s, handle, v.BuildID)
 		versions = append(versions, v)
 		rows = append(rows, []string{v.BuildID, v.Created.Local().Format("2006-01-02 15:04"), v.text()})
 	}
 	return s.Show(map[string]any{"deployment": name, "versions": versions},
 		view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
+}
+
+func (v version) needed() bool { return v.State != "drained" && v.State != "inactive" }
+
+// idle reports whether no worker of a version polls any of its task queues for workflows.
+func idle(ctx context.Context, s *client.Session, handle sdk.WorkerDeploymentHandle, buildID string) bool {
+	described, err := handle.DescribeVersion(ctx, sdk.WorkerDeploymentDescribeVersionOptions{BuildID: buildID})
+	if err != nil {
+		return false // not known
+	}
+	for _, queue := range described.Info.TaskQueuesInfos {
+		if queue.Type != sdk.TaskQueueTypeWorkflow {
+			continue
+		}
+		if polls, err := s.VersionPolls(ctx, queue.Name, buildID); err != nil || !polls.Idle() {
+			return false
+		}
+	}
+	return true
 }
 
 func newVersion(summary sdk.WorkerDeploymentVersionSummary, routing sdk.WorkerDeploymentRoutingConfig) version {

@@ -140,7 +140,7 @@ func create(ctx context.Context, f *cli.Factory, o createOptions) error {
 		shown.Created = true
 		shown.print(f, "created")
 		o.hint(f, plan, shown)
-		s.NoteIdle(ctx, f.TaskQueue)
+		s.NoteIdle(ctx, workflows.Execution{TaskQueue: f.TaskQueue})
 		return nil
 	})
 }
