@@ -281,3 +281,17 @@ func TestOpenSentList_resumesAfterDeathWithinALine(t *testing.T) {
 	defer func() { require.NoError(t, later.file.Abort()) }()
 	require.Equal(t, map[string]bool{"inbox/in/a.csv": true}, later.sent)
 }
+
+// A folder that was uploaded, and that somebody is writing to again.
+func TestFolderChange_halfWrittenFile(t *testing.T) {
+	m, _, dir := withFiles(t, map[string]string{"gl.csv": glText})
+	sent, err := m.UploadFolder(t.Context(), &newCaller(nil).Attempt, inFolder)
+	require.NoError(t, err)
+	change, err := m.FolderChange(t.Context(), inFolder, sent.SHA256)
+	require.NoError(t, err)
+	require.Empty(t, change)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "in", "gl.csv.filepart"), nil, 0o600))
+	change, err = m.FolderChange(t.Context(), inFolder, sent.SHA256)
+	require.NoError(t, err)
+	require.Contains(t, change, "inbox/in/ is not complete")
+}
