@@ -1,5 +1,9 @@
 // Package activities wraps every REST call of the service, and every transfer of internal/transfer, in a
-// Temporal activity. The activity of a REST call has the name of the call in internal/pbsm.
+// Temporal activity.
+//
+// A REST call is a method of the client in internal/pbsm, in the file of its chapter (scheduler, report, files,
+// migration), a method of Activities in the file of the same theme here (batches, reports, files, migration), and a
+// route of internal/simulator.
 //
 // An activity decodes its input, makes one call, and classifies the error; the workflows decide what happens
 // next. Histories contain the inputs and results of this package: they have no credentials, and

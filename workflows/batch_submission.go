@@ -43,7 +43,7 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 	b.caller = found.caller
 	b.reporter.notifyOn(found.notifyOn, startedByClose(ctx))
 	if b.in.RunID != "" {
-		if problem := b.in.foreignRun(b.in.RunID); problem != "" {
+		if problem := b.in.runIDProblem(b.in.RunID); problem != "" {
 			return nil, failure(InvalidInput, problem, []string{problem})
 		}
 		return nil, b.adopt(ctx, b.in.RunID, "adopted")
@@ -241,7 +241,7 @@ func (b *batchRun) tookEffect(ctx workflow.Context) bool {
 
 // adoptNamed adopts the run that the operator named, if it exists and belongs to this batch.
 func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, err error) {
-	if problem := b.in.foreignRun(c.RunID); problem != "" {
+	if problem := b.in.runIDProblem(c.RunID); problem != "" {
 		c.refuse("%s", problem)
 		return false, nil
 	}

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
+// run_batch.go for a batch; command_inbox.go and nightly_close_commands.go only deliver it.
+
 // Names of the commands of RunBatch and NightlyClose. Each is a signal and an update of that name.
 // A signal suits the Temporal UI and other workflows; an update returns when the service confirmed
 // the effect, and is refused with the reason when the command does not apply.

@@ -3,7 +3,6 @@ package workflows
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -115,11 +114,3 @@ func uniqueID(now time.Time, parts ...string) string {
 
 // ScheduleInputMemo is the memo field of a schedule that holds its ScheduledCloseInput.
 const ScheduleInputMemo = "input"
-
-// foreignRun says why a run cannot be one of this batch, or nothing when it can.
-func (in RunBatchInput) foreignRun(runID string) string {
-	if strings.HasPrefix(runID, in.Code+"_") {
-		return ""
-	}
-	return fmt.Sprintf("run %q does not belong to %s: its run ids begin with %s_", runID, in.Code, in.Code)
-}

@@ -119,6 +119,15 @@ func (in RunBatchInput) restartDelay() (time.Duration, error) {
 	return d, err
 }
 
+// runIDProblem says why a run of the service cannot be one of this batch, or nothing. It judges every run id that an
+// operator or an input names: to adopt, or as done outside.
+func (in RunBatchInput) runIDProblem(runID string) string {
+	if strings.HasPrefix(runID, in.Code+"_") {
+		return ""
+	}
+	return fmt.Sprintf("run %q does not belong to %s: its run ids begin with %s_", runID, in.Code, in.Code)
+}
+
 // Validate names every problem of the input that can be found without a worker.
 func (in GenerateReportInput) Validate() error {
 	var p problems
