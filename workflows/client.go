@@ -162,7 +162,8 @@ func InputOf(ctx context.Context, c client.Client, id string) (NightlyCloseInput
 
 // SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
 // not apply is an application error of type Refused, with the reason. A call that is cut, as proxies
-// do to long ones, is repeated under the same update id while Temporal answers: the command acts once.
+// do to long ones, is repeated under the same update id while Temporal answers: the command acts once. So is one that
+// Temporal dropped, as the workflow was cancelled at that moment.
 func SendCommand(
 	ctx context.Context, c client.Client, workflowID, name string, command Command,
 ) (CommandResult, error) {
@@ -175,7 +176,8 @@ func SendCommand(
 	for {
 		var result CommandResult
 		err := temporalclient.Update(ctx, c, update, &result)
-		if err == nil || ctx.Err() != nil || !temporalclient.Unavailable(err) || !temporalclient.Answers(ctx, c, workflowID) {
+		if err == nil || ctx.Err() != nil || !temporalclient.Aborted(err) &&
+			(!temporalclient.Unavailable(err) || !temporalclient.Answers(ctx, c, workflowID)) {
 			return result, err
 		}
 		select {

@@ -112,3 +112,25 @@ func TestStart_findsWhatHasTheID(t *testing.T) {
 	require.ErrorIs(t, err, ErrIDTaken)
 	require.ErrorContains(t, err, "MonthEnd")
 }
+
+// droppingTemporal drops the first update, as Temporal does with one that arrives beside a cancellation.
+type droppingTemporal struct {
+	cuttingTemporal
+	dropped bool
+}
+
+func (c *droppingTemporal) UpdateWorkflow(context.Context, client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	if !c.dropped {
+		c.dropped = true
+		return nil, serviceerror.NewWorkflowNotReady("Unable to perform workflow execution update due to unexpected workflow task failure.")
+	}
+	return c, nil
+}
+
+func TestSendCommand_repeatsADroppedUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		result, err := SendCommand(t.Context(), &droppingTemporal{}, "id", InterruptCommand, Command{})
+		require.NoError(t, err)
+		require.Equal(t, "it has stopped", result.Message)
+	})
+}

@@ -19,6 +19,13 @@ func Update(ctx context.Context, c client.Client, update client.UpdateWorkflowOp
 	return handle.Get(ctx, answer)
 }
 
+// Aborted reports whether an update was dropped because something else happened to the workflow at the same moment,
+// such as its cancellation. It had no effect and may be sent again.
+func Aborted(err error) bool {
+	var dropped *serviceerror.WorkflowNotReady
+	return errors.As(err, &dropped)
+}
+
 // AnswerTimeout bounds a call that Temporal or a worker answers at once.
 const AnswerTimeout = 3 * time.Second
 

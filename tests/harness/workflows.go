@@ -113,14 +113,7 @@ func (e *Env) AwaitState(id string, state workflows.State) workflows.Status {
 func (e *Env) Command(id, name string, in workflows.Command) (workflows.CommandResult, error) {
 	ctx, cancel := context.WithTimeout(e.T.Context(), time.Minute)
 	defer cancel()
-	var answer workflows.CommandResult
-	handle, err := e.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: id, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
-	})
-	if err != nil {
-		return answer, err
-	}
-	return answer, handle.Get(ctx, &answer)
+	return workflows.SendCommand(ctx, e.Temporal, id, name, in)
 }
 
 // History returns the events of a workflow's run, of the latest if runID is empty.

@@ -12,9 +12,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
@@ -155,7 +158,7 @@ func TestAnnounce_alreadyDone(t *testing.T) {
 func TestCommandProblem_ofAWorkflowWithoutCommands(t *testing.T) {
 	unknown := clitest.Failure(errors.New("unknown update interrupt. KnownUpdates=[]"))
 	for workflowType, want := range map[string]string{
-		workflows.UploadFileType:     "only a close or a batch takes interrupt",
+		workflows.UploadFileType:     "it is a UploadFile workflow",
 		workflows.ScheduledCloseType: "it is a ScheduledClose workflow",
 		"MonthEnd":                   "which pbsmflow does not manage",
 		workflows.RunBatchType:       "unknown update interrupt",
@@ -185,5 +188,25 @@ func TestOpenChoices(t *testing.T) {
 		{workflows.Status{}, "", "nothing waits for a decision now"},
 	} {
 		assert.Equal(t, test.want, openChoices(test.status, test.step))
+	}
+}
+
+// An update that the workflow accepted may not be answered before it ends.
+func TestCommandProblem_saysHowTheWorkflowEnded(t *testing.T) {
+	server := clitest.NewTemporal(workflows.NightlyCloseType, "pbsm")
+	server.Info.Status = enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED
+	summary, err := converter.GetDefaultDataConverter().ToPayload("cancelled: ledger cancelled")
+	require.NoError(t, err)
+	server.Info.Memo = &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.SummaryMemo: summary}}
+	for _, err := range []error{
+		temporal.NewApplicationError("Workflow Update failed because the Workflow completed before the Update completed.", endedFirst),
+		serviceerror.NewNotFound("workflow execution already completed"),
+	} {
+		s, _, _ := session(server)
+		s.Payloads = converter.GetDefaultDataConverter()
+		p := cli.AsProblem(s.commandProblem(t.Context(), "id", workflows.DecideCommand, err))
+		assert.Equal(t, cli.ExitUsage, p.Code)
+		assert.Contains(t, p.Message, "it has ended (canceled, ")
+		assert.Contains(t, p.Message, ": cancelled: ledger cancelled")
 	}
 }

@@ -33,11 +33,16 @@ func (s *Session) SendCommand(
 	return result, nil
 }
 
+// endedFirst is the type of Temporal's error about an update whose workflow ended before it was answered.
+const endedFirst = "AcceptedUpdateCompletedWorkflow"
+
 // commandProblem says why a command had no effect, or that its effect is unknown.
 func (s *Session) commandProblem(ctx context.Context, id, name string, err error) error {
 	seeStatus := "See its status: starter status " + id
 	var refused *temporal.ApplicationError
 	switch {
+	case errors.As(err, &refused) && refused.Type() == endedFirst:
+		return s.HasEnded(ctx, id)
 	case errors.As(err, &refused) && refused.Type() != workflows.Refused:
 		return s.takesNoCommand(ctx, id, name, refused)
 	case errors.As(err, &refused):
@@ -66,7 +71,7 @@ func (s *Session) takesNoCommand(ctx context.Context, id, name string, refused *
 	}
 	p := cli.Usage("%s", refused.Message()).Of(id).Then("See its status: starter status " + id)
 	if t, _ := workflows.TypeByName(run.Type); !t.TakesCommands {
-		p.Message = fmt.Sprintf("it is a %s workflow, and only a close or a batch takes %s; any workflow can be cancelled", run.Type, name)
+		p.Message = fmt.Sprintf("it is a %s workflow, which takes no %s; any workflow can be cancelled", run.Type, name)
 	}
 	return p
 }

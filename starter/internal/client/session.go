@@ -146,7 +146,11 @@ func (s *Session) HasEnded(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return cli.Usage("it has ended (%s, %s)", StatusText(run.Status), run.EndedAt.Local().Format(DateTime)).Of(id).
+	how := run.EndSummary(s.Payloads)
+	if how != "" {
+		how = ": " + how
+	}
+	return cli.Usage("it has ended (%s, %s)%s", StatusText(run.Status), run.EndedAt.Local().Format(DateTime), how).Of(id).
 		Then("See how it ended: starter status " + id)
 }
 
