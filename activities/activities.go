@@ -14,8 +14,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"golang.org/x/time/rate"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
@@ -37,6 +39,9 @@ type Activities struct {
 	hasPipelines bool
 	calendars    calendar.Calendars
 	poll         config.Poll
+	askAfter     time.Duration
+	payloads     converter.DataConverter
+	failures     converter.FailureConverter
 	temporal     client.Client
 	channels     *notify.Channels
 	temporalUI   string
@@ -60,6 +65,9 @@ func New(
 		connections: map[string]*connection{},
 		pipelines:   cfg.Worker.Pipelines,
 		poll:        cfg.Worker.Poll,
+		askAfter:    cfg.Worker.AskAfter,
+		payloads:    cfg.Encryption.Keyring().DataConverter(),
+		failures:    cfg.Encryption.Keyring().FailureConverter(),
 		temporal:    temporal,
 		temporalUI:  cfg.Worker.TemporalUI,
 	}

@@ -106,6 +106,9 @@ func classifyStore(ctx context.Context, err error) error {
 // classifyPoll classifies the error of a status call: retried when the next poll is due, or when the
 // service asks for it, but once more before the timeout.
 func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err error) error {
+	if err != nil {
+		noteHealth(ctx, true)
+	}
 	return classify(err, true, func(requested time.Duration) time.Duration {
 		if requested > 0 {
 			return beforeTimeout(ctx, requested)

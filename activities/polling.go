@@ -20,6 +20,31 @@ type Poll struct {
 	Known string `json:"known,omitempty"`
 }
 
+// pollState is the heartbeat of a poll, for its next attempts.
+type pollState struct {
+	// InstanceID is the report that an earlier attempt of GenerateReport asked for, and Since when.
+	InstanceID string    `json:"instance_id,omitempty"`
+	Since      time.Time `json:"since,omitzero"`
+	// FailingSince is when the failures in a row began: Temporal keeps only the last one.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+}
+
+// noteHealth keeps since when the polls fail. It sends a heartbeat only when that changes.
+func noteHealth(ctx context.Context, failing bool) {
+	var state pollState
+	if activity.HasHeartbeatDetails(ctx) {
+		_ = activity.GetHeartbeatDetails(ctx, &state) // what cannot be read begins anew
+	}
+	if failing == !state.FailingSince.IsZero() {
+		return
+	}
+	state.FailingSince = time.Time{}
+	if failing {
+		state.FailingSince = time.Now()
+	}
+	activity.RecordHeartbeat(ctx, state)
+}
+
 // lastPoll is how long before the schedule-to-close timeout the last poll takes place.
 const lastPoll = 2 * time.Second
 
@@ -59,11 +84,15 @@ func lastAttempt(ctx context.Context) bool {
 	return activity.GetInfo(ctx).ScheduleToCloseTimeout > 0 && timeLeft(ctx) <= 0
 }
 
+// nextPollIn is what stands between the text of a poll that found nothing new and the pause before the next one.
+const nextPollIn = "; next poll in "
+
 // stillWaiting is the error with which Temporal runs the activity again after the next pause. As it is
 // benign, it is neither logged nor counted as a failure.
 func (a *Activities) stillWaiting(ctx context.Context, since time.Time, format string, args ...any) error {
+	noteHealth(ctx, false)
 	delay := a.nextPoll(ctx, since)
-	message := fmt.Sprintf(format, args...) + fmt.Sprintf("; next poll in %s", delay.Round(100*time.Millisecond))
+	message := fmt.Sprintf(format, args...) + fmt.Sprintf("%s%s", nextPollIn, delay.Round(100*time.Millisecond))
 	return temporal.NewApplicationErrorWithOptions(message, StillWaiting, temporal.ApplicationErrorOptions{
 		NextRetryDelay: delay,
 		Category:       temporal.ApplicationErrorCategoryBenign,

@@ -41,12 +41,6 @@ type Report struct {
 	Link SealedPAR `json:"link,omitempty"`
 }
 
-// generated is the heartbeat of GenerateReport: the instance that an earlier attempt asked for.
-type generated struct {
-	InstanceID string    `json:"instance_id"`
-	Since      time.Time `json:"since"`
-}
-
 // GenerateReport asks for a report and waits until it is generated. An attempt that finds an instance
 // in its heartbeat polls that one instead of asking again. When the heartbeat is lost, another
 // instance is generated, which does no harm.
@@ -55,8 +49,8 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 	if err != nil {
 		return Report{}, err
 	}
-	var earlier generated
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &earlier) == nil {
+	var earlier pollState
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &earlier) == nil && earlier.InstanceID != "" {
 		return a.pollReport(ctx, conn, ReportStatusInput{
 			Connection: in.Connection,
 			Code:       in.Code,
@@ -82,7 +76,7 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 		return report, nil
 	}
 	now := time.Now()
-	activity.RecordHeartbeat(ctx, generated{InstanceID: report.InstanceID, Since: now})
+	activity.RecordHeartbeat(ctx, pollState{InstanceID: report.InstanceID, Since: now})
 	return Report{}, a.stillWaiting(ctx, now, "report %s, instance %s: %s", in.Code, report.InstanceID, report.Status)
 }
 

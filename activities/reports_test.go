@@ -17,7 +17,7 @@ func TestGenerateReport_pollsTheInstanceOfItsHeartbeat(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 			in := GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"}
-			var heartbeat generated
+			var heartbeat pollState
 			env := activityEnv(a)
 			env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) { require.NoError(t, details.Get(&heartbeat)) })
 			_, err := env.ExecuteActivity(a.GenerateReport, in)

@@ -49,6 +49,8 @@ type Lookups struct {
 type ResolvedConnection struct {
 	// NotifyOn are the events on it that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
+	// AskAfter is how long an activity may fail until that becomes a question. 0: it never does.
+	AskAfter time.Duration `json:"ask_after,omitempty"`
 	// Earlier and File answer the lookups. Without an answer, the workflow executes EarlierSubmission or
 	// StatFile, which waits, or says what is wrong.
 	Earlier *EarlierSubmission `json:"earlier,omitempty"`
@@ -65,7 +67,7 @@ func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnection
 	if problem != "" {
 		return ResolvedConnection{}, InvalidInputError(problem)
 	}
-	resolved := ResolvedConnection{NotifyOn: a.channels.Events(in.Connection)}
+	resolved := ResolvedConnection{NotifyOn: a.channels.Events(in.Connection), AskAfter: a.askAfter}
 	if err != nil {
 		return resolved, err
 	}

@@ -41,6 +41,7 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 		return nil, err
 	}
 	b.caller = found.caller
+	b.caller.supervisor = superviseUntilEnd(ctx, found.askAfter, b.reporter)
 	b.reporter.notifyOn(found.notifyOn, startedByClose(ctx))
 	if b.in.RunID != "" {
 		if problem := b.in.runIDProblem(b.in.RunID); problem != "" {
@@ -112,7 +113,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		case b.pastDeadline(ctx):
 			s.command.refuse("the deadline passed")
 			b.reporter.stage(func(status *snapshot) { status.submitting = false }) // the operator said so
-			return "", b.unsubmitted(s)
+			return "", b.unsubmitted(s, "")
 		}
 		b.reporter.stage(func(status *snapshot) { status.submitting = true })
 		if err := b.enter(ctx, Running, s.name+" is on its way", interruptChoices...); err != nil {
@@ -129,6 +130,9 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 			}
 		case temporal.IsCanceledError(err):
 			return "", err
+		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed: // it was paused, perhaps after it was sent
+			s.command.refuse("%s", reason(err))
+			return "", b.abandoned(s, err)
 		default:
 			return b.refused(s, err)
 		}
@@ -142,8 +146,14 @@ func (b *batchRun) pastDeadline(ctx workflow.Context) bool {
 	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
 }
 
-func (b *batchRun) unsubmitted(s *submission) error {
-	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent", s.name)}
+func (b *batchRun) unsubmitted(s *submission, last string) error {
+	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent%s", s.name, last)}
+}
+
+// abandoned ends the batch after a submission that was ended while Temporal had it paused or retried it.
+func (b *batchRun) abandoned(s *submission, err error) error {
+	summary := reason(err) + lastTried(err) + "; check on the service's screens whether the " + s.name + " was carried out"
+	return &batchEnd{state: Failed, errorType: errorType(err), summary: summary}
 }
 
 // accepted adopts the run id that the service returned: a new one, or the same again after a restart.
@@ -165,7 +175,7 @@ func (b *batchRun) refused(s *submission, err error) (refusal string, end error)
 	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))
 	switch {
 	case deadlineHit(err):
-		return "", b.unsubmitted(s)
+		return "", b.unsubmitted(s, lastTried(err))
 	case s.name == "trigger":
 		return "", &batchEnd{state: Failed, errorType: BatchFailed, summary: refusal}
 	}

@@ -40,7 +40,9 @@ func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 		case ctx.Err() != nil:
 			return runEnd{}, err
 		case deadlineHit(err):
-			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still be going"}
+			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still be going" + lastTried(err)}
+		case errorType(err) == GivenUp:
+			return runEnd{}, err
 		default:
 			if err := b.statusUnavailable(ctx, err); err != nil {
 				return runEnd{}, err

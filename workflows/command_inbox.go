@@ -66,6 +66,8 @@ type commandInbox struct {
 	queue []*command
 	// applies says why a command cannot be taken now, or nil.
 	applies func(*command) error
+	// answers takes a command at once, without the queue; nil: none.
+	answers func(workflow.Context, *command) bool
 	log     func(workflow.Context, LogEntry)
 }
 
@@ -119,6 +121,9 @@ func (i *commandInbox) put(ctx workflow.Context, c *command) {
 	}
 	if err != nil {
 		i.refuse(ctx, c, err)
+		return
+	}
+	if i.answers != nil && i.answers(ctx, c) {
 		return
 	}
 	i.queue = append(i.queue, c)

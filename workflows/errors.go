@@ -84,11 +84,23 @@ func timeoutName(t *temporal.TimeoutError) string {
 // deadlineHit reports whether an activity ended because of its deadline: by a timeout, or because the next
 // poll would have come after it.
 func deadlineHit(err error) bool {
+	if passed := (*deadlineError)(nil); errors.As(err, &passed) {
+		return true
+	}
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
 		return timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
 	}
 	return errorType(err) == activities.StillWaiting
+}
+
+// lastTried is what the error of an activity that ended because of its deadline says of the last attempt, as the end
+// of a sentence.
+func lastTried(err error) string {
+	if passed := (*deadlineError)(nil); errors.As(err, &passed) {
+		return prefixed("; last: ", passed.last)
+	}
+	return ""
 }
 
 // refusalCode is the service's code in a final error, or empty.

@@ -139,7 +139,7 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 }
 
 // asksItself reports whether the step asks a question of its own, rather than its workflow.
-func (s *step) asksItself() bool { return s.question != nil && !s.following && s.held == nil }
+func (s *step) asksItself() bool { return s.question != nil && !s.reporting && s.held == nil }
 
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {

@@ -8,10 +8,10 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// stepStateSignal is how the workflow of a batch reports its status to the close that started it.
+// stepStateSignal is how the workflow of a step reports its status to the close that started it.
 const stepStateSignal = "step_state"
 
-// stepState is what a batch reports to its close.
+// stepState is what the workflow of a step reports to its close.
 type stepState struct {
 	WorkflowID string `json:"workflow_id"`
 	// Sequence counts the reports of this workflow: signals may overtake each other.
@@ -31,8 +31,8 @@ func startedByClose(ctx workflow.Context) bool {
 	return ok && id.IsClose()
 }
 
-// parentSignal is the observer that signals the close when the status that the close shows of the batch
-// is outdated. A batch that runs through sends nothing: its close awaits the result.
+// parentSignal is the observer that signals the close when the status that the close shows of the step
+// is outdated. A workflow that runs through sends nothing: its close awaits the result.
 type parentSignal struct {
 	notifier *notifier
 	reported State  // the state that the close shows
@@ -51,7 +51,7 @@ func (o *parentSignal) changed(ctx workflow.Context, before, after snapshot) err
 		return nil
 	case after.State.Done():
 		// The close gets the end from the result. This signal finds out whether the close still exists.
-		if before.State.Done() || !slices.Contains(o.notifier.wanted, endEvents[after.State]) {
+		if after.Type != RunBatchType || before.State.Done() || !slices.Contains(o.notifier.wanted, endEvents[after.State]) {
 			return nil
 		}
 	case after.State == o.reported && question == o.question && !(o.sent > 0 && before.submitting && !after.submitting):

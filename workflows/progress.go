@@ -1,11 +1,9 @@
 package workflows
 
 import (
-	"errors"
 	"time"
 
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 )
@@ -22,41 +20,33 @@ type TransferProgress struct {
 	Remaining time.Duration `json:"remaining,omitempty"`
 }
 
-// Progress is how far the transfer of the workflow is; false when it transfers nothing. payloads is the
-// client's data converter.
-func (e Execution) Progress(payloads converter.DataConverter) (TransferProgress, bool) {
+// Progress is how far the transfer of the workflow is; false when it transfers nothing. One that is paused, or that
+// has not been heard of, has no rate. payloads is the client's data converter.
+func (e Execution) Progress(
+	payloads converter.DataConverter, failures converter.FailureConverter,
+) (TransferProgress, bool) {
 	for _, pending := range e.described.GetPendingActivities() {
 		var p activities.TransferProgress
 		details := pending.GetHeartbeatDetails()
 		if details == nil || payloads.FromPayloads(details, &p) != nil || p.Done == 0 && p.Total == 0 {
 			continue
 		}
-		return TransferProgress{
-			Done:      p.Done,
-			Total:     p.Total,
-			Rate:      p.Rate,
-			Remaining: time.Duration(p.SecondsLeft) * time.Second,
-		}, true
+		progress := TransferProgress{Done: p.Done, Total: p.Total}
+		if activities.NewPendingActivity(pending, payloads, failures, time.Now()).Trouble == "" {
+			progress.Rate, progress.Remaining = p.Rate, time.Duration(p.SecondsLeft)*time.Second
+		}
+		return progress, true
 	}
 	return TransferProgress{}, false
 }
 
-// failedInARow is the attempt from which on failures are reported: the next attempt often repairs a single one.
-const failedInARow = 2
-
-// RetryReason is the last failure of an activity that keeps failing; empty when none does. A poll that
-// found nothing new is not a failure. failures is the client's failure converter.
-func (e Execution) RetryReason(failures converter.FailureConverter) string {
+// Trouble says why an activity of the workflow makes no progress, such as "is being retried: HTTP 500"; empty when
+// all do. A poll that found nothing new is progress. payloads and failures are the client's converters.
+func (e Execution) Trouble(payloads converter.DataConverter, failures converter.FailureConverter) string {
 	for _, pending := range e.described.GetPendingActivities() {
-		if pending.GetLastFailure() == nil || pending.GetAttempt() <= failedInARow {
-			continue
+		if found := activities.NewPendingActivity(pending, payloads, failures, time.Now()); found.Trouble != "" {
+			return found.Trouble
 		}
-		err := failures.FailureToError(pending.GetLastFailure())
-		var failed *temporal.ApplicationError
-		if errors.As(err, &failed) && failed.Category() == temporal.ApplicationErrorCategoryBenign {
-			continue
-		}
-		return reason(err)
 	}
 	return ""
 }

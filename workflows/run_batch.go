@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -85,12 +86,16 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 		return nil, err
 	}
 	b.commands, err = openCommandInbox(ctx, b.reporter, b.applies)
+	if err == nil {
+		b.commands.answers = func(ctx workflow.Context, c *command) bool { return b.caller.supervisor.answer(ctx, c) }
+	}
 	return b, err
 }
 
 func (b *batchRun) applies(c *command) error {
 	status := b.reporter.status()
-	return notApplicable(c, b.choices, fmt.Sprintf("%s is %s (%s)", b.in.Code, status.State, status.Summary))
+	choices := slices.Concat(b.choices, b.caller.supervisor.choices())
+	return notApplicable(c, choices, fmt.Sprintf("%s is %s (%s)", b.in.Code, status.State, status.Summary))
 }
 
 // run executes the batch and ends the workflow, also when it is cancelled.
@@ -102,7 +107,14 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 		ctx, _ = workflow.NewDisconnectedContext(ctx)
 		err = b.cancelRun(ctx)
 	}
-	if errors.As(err, &end) {
+	switch {
+	case errors.As(err, &end):
+	case errorType(err) == GivenUp:
+		end = &batchEnd{state: Failed, errorType: GivenUp, summary: reason(err)}
+	case deadlineHit(err):
+		end = &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed" + lastTried(err)}
+	}
+	if end != nil {
 		err = b.end(ctx, *end)
 	} else { // the batch has no end: its connection is missing, or a call to Temporal failed
 		_ = b.reporter.update(ctx, func(s *snapshot) {

@@ -54,7 +54,7 @@ func attributesOf(s snapshot) []searchAttribute {
 	}
 }
 
-// startAttributes are the search attributes with which a close starts the workflow of a step, which
+// startAttributes are the search attributes with which a workflow is started, by a client or as a step, which
 // saves an event. A workflow that is started without them sets them with its first change.
 func startAttributes(in any) temporal.SearchAttributes {
 	var updates []temporal.SearchAttributeUpdate

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -8,10 +9,12 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// simpleRun is a workflow that executes a few activities one after the other and never asks the operator.
+// simpleRun is a workflow that executes a few activities one after the other. It asks the operator only about one
+// that makes no progress.
 type simpleRun struct {
 	*statusReporter
 	caller
+	commands *commandInbox
 	deadline time.Time
 	started  time.Time
 	file     *activities.FileInfo // found along with the connection, if it was looked up
@@ -25,15 +28,25 @@ func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, look
 	if err != nil {
 		return nil, err
 	}
-	refuseUnknownSignals(ctx, reporter, "this workflow takes no commands")
 	r := &simpleRun{statusReporter: reporter, deadline: deadline, started: workflow.Now(ctx)}
+	if r.commands, err = openCommandInbox(ctx, reporter, r.applies); err != nil {
+		return nil, err
+	}
 	found, err := resolveConnection(ctx, initial.Connection, lookups)
 	r.caller, r.file = found.caller, found.file
+	r.supervisor = superviseUntilEnd(ctx, found.askAfter, reporter)
+	r.commands.answers = r.supervisor.answer
 	r.notifyOn(found.notifyOn, startedByClose(ctx))
 	if err != nil {
 		return nil, r.end(ctx, "", err)
 	}
 	return r, nil
+}
+
+func (r *simpleRun) applies(c *command) error {
+	status := r.status()
+	situation := fmt.Sprintf("%s is %s (%s)", status.Subject, status.State, status.Summary)
+	return notApplicable(c, r.supervisor.choices(), situation)
 }
 
 // do executes one activity until the deadline, with the summary as the status.
@@ -59,12 +72,15 @@ func (r *simpleRun) end(ctx workflow.Context, summary string, err error) error {
 		state, summary = Cancelled, "cancelled"
 	case deadlineHit(err):
 		state = Failed
-		err = failure(DeadlinePassed, "the deadline passed during: "+r.status().Summary)
+		err = failure(DeadlinePassed, "the deadline passed during: "+r.status().Summary+lastTried(err))
 		summary = reason(err)
 	case err != nil:
 		state, summary = Failed, reason(err)
 	}
-	published := r.update(ctx, func(s *snapshot) { s.State, s.Summary, s.failure = state, summary, errorType(err) })
+	published := r.update(ctx, func(s *snapshot) {
+		s.State, s.Summary, s.Question, s.failure = state, summary, nil, errorType(err)
+	})
+	r.commands.close(ctx, fmt.Sprintf("%s has ended: %s", r.status().Subject, summary))
 	if published != nil {
 		return published
 	}

@@ -9,6 +9,7 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
 
@@ -26,6 +27,7 @@ type startSpec struct {
 	id           string
 	connection   string
 	summary      string
+	attributes   temporal.SearchAttributes // saves the workflow an event
 	reuse        enumspb.WorkflowIdReusePolicy
 }
 
@@ -87,6 +89,7 @@ func (in GenerateReportInput) spec() startSpec {
 		id:           uniqueID(time.Now(), "report", in.Connection, in.Code),
 		connection:   in.Connection,
 		summary:      fmt.Sprintf("report %s to %s", in.Code, in.SaveTo),
+		attributes:   startAttributes(in),
 	}
 }
 
@@ -96,6 +99,7 @@ func (in UploadFileInput) spec() startSpec {
 		id:           uniqueID(time.Now(), "upload", in.Connection, cmp.Or(in.Name, path.Base(in.File))),
 		connection:   in.Connection,
 		summary:      "upload " + in.File,
+		attributes:   startAttributes(in),
 	}
 }
 
@@ -105,6 +109,7 @@ func (in DownloadFileInput) spec() startSpec {
 		id:           uniqueID(time.Now(), "download", in.Connection, cmp.Or(in.FileID, in.Name)),
 		connection:   in.Connection,
 		summary:      "download to " + in.SaveTo,
+		attributes:   startAttributes(in),
 	}
 }
 
@@ -114,6 +119,7 @@ func (in MigrateInput) spec() startSpec {
 		id:           in.WorkflowID(),
 		connection:   in.Connection,
 		summary:      in.Direction + " " + in.Code,
+		attributes:   startAttributes(in),
 		reuse:        enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	}
 }
@@ -127,6 +133,7 @@ func (s startSpec) options(o StartOptions) client.StartWorkflowOptions {
 		WorkflowIDReusePolicy:    s.reuse,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            s.summary,
+		TypedSearchAttributes:    s.attributes,
 		Priority:                 Priority(s.connection, o.Priority),
 	}
 	for field, value := range map[string]string{"started_by": o.By, "started_with": o.With} {

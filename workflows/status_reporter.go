@@ -33,6 +33,8 @@ type statusReporter struct {
 	observers []observer
 	notifier  *notifier
 	parent    *parentSignal
+
+	beforeQuestion snapshot // that of the supervisor
 }
 
 // newStatusReporter sets the handler of the status query. The initial state is published with the first
@@ -46,7 +48,7 @@ func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time)
 	r := &statusReporter{current: snapshot{Status: initial, deadline: deadline}, notifier: &notifier{}}
 	r.notifier.log = r.log
 	r.observers = []observer{newMetricsObserver(), newSearchAttributes(ctx)}
-	if initial.Type == RunBatchType && startedByClose(ctx) {
+	if startedByClose(ctx) {
 		r.parent = &parentSignal{notifier: r.notifier, reported: Running}
 		r.observers = append(r.observers, r.parent)
 	}
@@ -75,6 +77,27 @@ func (r *statusReporter) update(ctx workflow.Context, change func(*snapshot)) er
 	}
 	r.current.stampQuestions(workflow.Now(ctx), before)
 	return r.publish(ctx)
+}
+
+// raise asks a question while the workflow goes on.
+func (r *statusReporter) raise(ctx workflow.Context, q *Question) {
+	r.beforeQuestion = r.current
+	r.log(ctx, LogEntry{What: q.Why})
+	_ = r.update(ctx, func(s *snapshot) { s.State, s.Summary, s.Question = Waiting, q.Why, q })
+}
+
+// withdraw ends a question that was raised, unless another status has replaced it.
+func (r *statusReporter) withdraw(ctx workflow.Context, q *Question) {
+	if r.current.Question != q {
+		return
+	}
+	_ = r.update(ctx, func(s *snapshot) {
+		before := r.beforeQuestion
+		s.Question = before.Question
+		if s.State == Waiting {
+			s.State, s.Summary = before.State, before.Summary
+		}
+	})
 }
 
 // stage changes the status without publishing it; the next update does.

@@ -55,7 +55,8 @@ type step struct {
 	reopening     bool   // its attempt ends, and it runs once more
 
 	joined     bool // its workflow was started elsewhere
-	following  bool // its workflow reports its status, and takes commands
+	reporting  bool // its workflow reports its status, and takes the answer to its question
+	following  bool // ... and every other command
 	lastReport int
 }
 
@@ -310,7 +311,7 @@ func (s *step) runsAgain() string { return s.again }
 func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
 
 func (s *step) runChild(ctx workflow.Context, child stepChild) error {
-	s.following, s.joined, s.lastReport = child.takesCommands, false, 0
+	s.reporting, s.following, s.joined, s.lastReport = true, child.takesCommands, false, 0
 	err := runOrAttach(ctx, childRun{
 		id:       s.result.WorkflowID,
 		workflow: child.workflow,
@@ -320,7 +321,7 @@ func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 		deadline: s.deadline,
 		joined:   func(running Status) error { return s.join(ctx, child, running) },
 	})
-	s.following, s.question = false, nil
+	s.reporting, s.following, s.question = false, false, nil
 	return err
 }
 
@@ -368,7 +369,7 @@ func (s *step) forward(ctx workflow.Context, cmd *command) {
 
 // receive takes in the status that the step's workflow reports.
 func (s *step) receive(ctx workflow.Context, report stepState) {
-	if !s.following || report.WorkflowID != s.result.WorkflowID {
+	if !s.reporting || report.WorkflowID != s.result.WorkflowID {
 		return
 	}
 	if report.Sequence <= s.lastReport || report.State.Done() { // overtaken; the end comes as the result

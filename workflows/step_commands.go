@@ -12,13 +12,18 @@ import (
 // refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
 // that workflow knows what applies.
 func (s *step) refuses(cmd *command) error {
-	if s.following && !closeOnly(cmd.name) {
+	if s.following && !closeOnly(cmd.name) || s.answersWorkflow(cmd) {
 		return nil
 	}
 	if cmd.name == DoneCommand && s.isBatch() && cmd.RunID == "" && slices.Contains(s.applicable(), DoneCommand) {
 		return failure(Refused, fmt.Sprintf("done needs the run_id of %s: the service must call it a success", s.kind.summary(s.Step)))
 	}
 	return notApplicable(cmd, s.applicable(), fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
+}
+
+// answersWorkflow reports whether a command answers the question of a workflow that takes nothing else.
+func (s *step) answersWorkflow(cmd *command) bool {
+	return s.reporting && !s.following && s.question != nil && slices.Contains(s.question.Choices, cmd.choice())
 }
 
 // closeOnly reports whether a command is never for the workflow of a step.
@@ -33,7 +38,7 @@ func (s *step) applicable() []string {
 		return []string{ReleaseCommand, SkipCommand, DoneCommand}
 	case s.result.State == Pending:
 		return []string{HoldCommand, SkipCommand, DoneCommand}
-	case s.working != nil && s.question == nil:
+	case s.working != nil && (s.question == nil || s.reporting && !s.following):
 		return []string{InterruptCommand}
 	}
 	return s.choices
@@ -65,7 +70,7 @@ func (s *step) take(ctx workflow.Context, cmd *command) {
 	switch {
 	case own != nil:
 		own(ctx, cmd)
-	case s.following:
+	case s.following || s.answersWorkflow(cmd):
 		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, cmd) })
 	default:
 		s.answer, s.choices = cmd, nil // a second answer no longer applies

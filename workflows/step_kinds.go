@@ -64,7 +64,7 @@ type activeStep interface {
 type stepChild struct {
 	workflow, input, result any
 	summary                 string                     // default: the kind's
-	takesCommands           bool                       // it takes commands, and reports its status to the close
+	takesCommands           bool                       // it takes every command, not only the answer to its question
 	joinable                func(running Status) error // refuses one that was started elsewhere for something else
 }
 

@@ -36,21 +36,25 @@ func Priority(connection string, key int) temporal.Priority {
 // caller executes activities: those that need the connection on the connection's queue, the others on the
 // workflow's.
 type caller struct {
-	queue string
+	queue      string
+	supervisor *supervisor
 }
 
 // execute starts an activity. The summary is for the Temporal UI.
-func (c caller) execute(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string, activity, input any) workflow.Future {
+func (c caller) execute(
+	ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string, activity, input any,
+) workflow.Future {
 	if activities.NeedsConnection(input) {
 		profile.TaskQueue = c.queue
 	}
-	return workflow.ExecuteActivity(options(ctx, profile, deadline, summary), activity, input)
+	return c.supervisor.execute(options(ctx, profile, deadline, summary), activity, input, summary, deadline)
 }
 
 // resolvedConnection is what a workflow learns of its connection before its first activity.
 type resolvedConnection struct {
 	caller   caller
 	notifyOn []string
+	askAfter time.Duration
 	earlier  *activities.EarlierSubmission
 	file     *activities.FileInfo
 }
@@ -70,6 +74,7 @@ func resolveConnection(ctx workflow.Context, connection string, lookups activiti
 	var found activities.ResolvedConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, resolveOptions), "ResolveConnection",
 		activities.ResolveConnectionInput{Connection: connection, TaskQueue: r.caller.queue, Lookups: lookups}).Get(ctx, &found)
-	r.notifyOn, r.earlier, r.file = found.NotifyOn, found.Earlier, found.File
+	r.notifyOn, r.askAfter = found.NotifyOn, found.AskAfter
+	r.earlier, r.file = found.Earlier, found.File
 	return r, err
 }

@@ -18,7 +18,8 @@ type WorkflowType struct {
 	Name string
 	// Noun is the starter's noun for it.
 	Noun string
-	// TakesCommands marks a workflow that asks questions, and takes commands.
+	// TakesCommands marks a workflow that asks questions, and takes commands. Only a close and a batch take any but the
+	// answer to a question.
 	TakesCommands bool
 
 	newResult func() any
@@ -32,10 +33,10 @@ func WorkflowTypes() []WorkflowType {
 	return []WorkflowType{
 		{NightlyCloseType, "close", true, result[NightlyCloseResult], NightlyClose},
 		{RunBatchType, "batch", true, result[RunBatchResult], RunBatch},
-		{GenerateReportType, "report", false, result[GenerateReportResult], GenerateReport},
-		{UploadFileType, "file", false, result[FileResult], UploadFile},
-		{DownloadFileType, "file", false, result[FileResult], DownloadFile},
-		{MigrateType, "migrate", false, result[MigrateResult], Migrate},
+		{GenerateReportType, "report", true, result[GenerateReportResult], GenerateReport},
+		{UploadFileType, "file", true, result[FileResult], UploadFile},
+		{DownloadFileType, "file", true, result[FileResult], DownloadFile},
+		{MigrateType, "migrate", true, result[MigrateResult], Migrate},
 		{ScheduledCloseType, "schedule", false, result[ScheduledCloseResult], ScheduledClose},
 	}
 }

@@ -214,6 +214,9 @@ type Worker struct {
 	CachedWorkflows int64 `koanf:"cached_workflows" jsonschema:"minimum=1"`
 	// Poll is how often the status of a run is polled.
 	Poll Poll `koanf:"poll"`
+	// AskAfter is how long a call, a poll or a transfer may be repeated without success, or be paused in Temporal,
+	// until it becomes a question to the operator. It is repeated all the same. 0: never.
+	AskAfter time.Duration `koanf:"ask_after"`
 	// CollectInterval is how often the workflows that wait for an operator are read from Temporal for
 	// /metrics, more than 0.
 	CollectInterval time.Duration `koanf:"collect_interval"`

@@ -123,7 +123,8 @@ func TestLoad_complete(t *testing.T) {
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
-		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
+		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute},
+		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)
 
 	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"reports": cfg.StoreSettings()["reports"]})
 	require.NoError(t, err)
@@ -140,7 +141,8 @@ func TestLoad_defaults(t *testing.T) {
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.UploadBody, c.ExportStatusPath, c.ImportStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
-		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute}, CollectInterval: 30 * time.Second}, cfg.Worker)
+		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute},
+		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)
 	client, err := pbsm.New(c.Client())
 	require.NoError(t, err, "what is valid here is valid there")
 	_ = client

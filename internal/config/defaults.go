@@ -25,6 +25,7 @@ func defaults() Config {
 			Log:             Log{Level: "info", Format: "json"},
 			CachedWorkflows: 1000,
 			Poll:            Poll{Ratio: 0.05, Min: 2 * time.Second, Max: 60 * time.Second},
+			AskAfter:        15 * time.Minute,
 			CollectInterval: 30 * time.Second,
 		},
 	}

@@ -238,6 +238,7 @@ func (v *checker) worker(w *Worker) {
 	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("worker.log.format", w.Log.Format, "json", "console")
 	v.want(w.CachedWorkflows >= 1, "worker.cached_workflows", "must be at least 1")
+	v.want(w.AskAfter >= 0, "worker.ask_after", "must not be negative")
 	v.want(w.CollectInterval > 0, "worker.collect_interval", "must be more than 0")
 	v.want(w.Poll.Ratio > 0 && w.Poll.Ratio <= 1, "worker.poll.ratio", "must be more than 0 and at most 1")
 	v.want(w.Poll.Min > 0, "worker.poll.min", "must be more than 0")

@@ -47,6 +47,9 @@ func (k *Keyring) DataConverter() converter.DataConverter {
 	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), k)
 }
 
+// FailureConverter opens failures outside of workflows. It explains a missing key.
+func (k *Keyring) FailureConverter() converter.FailureConverter { return k.ForClient().failures }
+
 func (k *Keyring) failureConverter(data converter.DataConverter) converter.FailureConverter {
 	return temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		DataConverter:          data,

@@ -47,6 +47,8 @@ type scenario struct {
 	ends string
 	// notified: the worker has notification channels.
 	notified bool
+	// asks: the worker asks the operator after seconds about what it repeats.
+	asks bool
 	// batch is the second of three tasks of the scenario's own batch. Default: one that succeeds.
 	batch simulator.Task
 	run   func(*env) client.WorkflowRun
@@ -88,6 +90,10 @@ func TestRecordHistories(t *testing.T) {
 	options.Name, options.TaskQueue = "-notified", t.Name()+"-notified"
 	notified := harness.NewNotified(t, options).Env
 
+	options.Name, options.TaskQueue = "-asks", t.Name()+"-asks"
+	options.Settings = map[string]string{"worker.ask_after": "2s"}
+	asking := harness.New(t, options)
+
 	dir := harness.Folder(t, "histories")
 	if *record {
 		dir = folder
@@ -98,8 +104,11 @@ func TestRecordHistories(t *testing.T) {
 	atOnce := make(chan struct{}, scenariosAtOnce) // they wait most of the time: more than there are processors
 	for _, s := range scenarios {
 		e := quiet
-		if s.notified {
+		switch {
+		case s.notified:
 			e = notified
+		case s.asks:
+			e = asking
 		}
 		group.Go(func() {
 			atOnce <- struct{}{}

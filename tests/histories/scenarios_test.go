@@ -438,6 +438,18 @@ var scenarios = []scenario{
 			e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, Match: "RPT_EXPIRES", Times: 1})
 			return e.report("RPT_EXPIRES")
 		}},
+	{name: "GenerateReport-asked", asks: true, ends: "succeeded",
+		what: "the finished report has no link; the operator is asked, until it has one",
+		run: func(e *env) client.WorkflowRun {
+			e.Sim.Inject(simulator.Fault{Call: "report-status", Match: "RPT_TINY", Kind: simulator.FaultNoLink, Times: 25})
+			return e.awaitQuestion(e.report("RPT_TINY"))
+		}},
+	{name: "GenerateReport-given-up", asks: true, ends: "failed GivenUp",
+		what: "the service does not give the report's status; the operator gives up",
+		run: func(e *env) client.WorkflowRun {
+			e.Sim.Inject(simulator.Fault{Call: "report-status", Match: "RPT_EXPIRES", Kind: simulator.FaultStatus, Status: 500})
+			return e.decide(e.awaitQuestion(e.report("RPT_EXPIRES")), workflows.GiveUp)
+		}},
 	{name: "UploadFile-succeeded", ends: "succeeded", what: "the file is uploaded and listed",
 		run: func(e *env) client.WorkflowRun {
 			e.ledger()
@@ -642,16 +654,23 @@ func (e *env) startScheduled(at string, in workflows.ScheduledCloseInput) client
 
 var scheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
 
+// start starts a workflow as the starter does, with its search attributes.
+func (e *env) start(in workflows.Input) client.WorkflowRun {
+	started, err := workflows.Start(e.t.Context(), e.Temporal, in, workflows.StartOptions{TaskQueue: e.TaskQueue})
+	require.NoError(e.t, err)
+	require.True(e.t, started.Started)
+	return e.Temporal.GetWorkflow(e.t.Context(), started.ID, started.RunID)
+}
+
 func (e *env) report(code string) client.WorkflowRun {
-	return e.Start(e.name, workflows.GenerateReport,
-		workflows.GenerateReportInput{Connection: e.Connection, Code: code, SaveTo: "reports/" + e.name + ".csv"})
+	return e.start(workflows.GenerateReportInput{Connection: e.Connection, Code: code, SaveTo: "reports/" + e.name + ".csv"})
 }
 
 func (e *env) ledger() { e.Write(e.Inbox, e.name+".csv", harness.Ledger(3)) }
 
 func (e *env) upload(in workflows.UploadFileInput) client.WorkflowRun {
 	in.Connection, in.File = e.Connection, cmp.Or(in.File, "inbox/"+e.name+".csv")
-	return e.Start(e.name, workflows.UploadFile, in)
+	return e.start(in)
 }
 
 // uploaded is a file that the service has.
@@ -665,11 +684,11 @@ func (e *env) uploaded() workflows.FileResult {
 
 func (e *env) download(in workflows.DownloadFileInput) client.WorkflowRun {
 	in.Connection, in.SaveTo = e.Connection, "reports/"+e.name+".csv"
-	return e.Start(e.name, workflows.DownloadFile, in)
+	return e.start(in)
 }
 
 func (e *env) migrate(direction, code string) client.WorkflowRun {
-	return e.Start(e.name, workflows.Migrate, workflows.MigrateInput{Connection: e.Connection, Direction: direction, Code: code})
+	return e.start(workflows.MigrateInput{Connection: e.Connection, Direction: direction, Code: code})
 }
 
 // loseTrigger starts the batch, loses the response to its trigger, and waits for the question.

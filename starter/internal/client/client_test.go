@@ -158,7 +158,7 @@ func TestAnnounce_alreadyDone(t *testing.T) {
 func TestCommandProblem_ofAWorkflowWithoutCommands(t *testing.T) {
 	unknown := clitest.Failure(errors.New("unknown update interrupt. KnownUpdates=[]"))
 	for workflowType, want := range map[string]string{
-		workflows.UploadFileType:     "it is a UploadFile workflow",
+		workflows.UploadFileType:     "unknown update interrupt",
 		workflows.ScheduledCloseType: "it is a ScheduledClose workflow",
 		"MonthEnd":                   "which pbsmflow does not manage",
 		workflows.RunBatchType:       "unknown update interrupt",

@@ -107,7 +107,7 @@ type details struct {
 	mu        sync.Mutex
 	children  map[string]workflows.Status
 	transfers map[string]view.Transfer
-	retries   map[string]string
+	troubles  map[string]string
 }
 
 func newDetails(w *watch) *details {
@@ -115,13 +115,13 @@ func newDetails(w *watch) *details {
 		watch:     w,
 		children:  map[string]workflows.Status{},
 		transfers: map[string]view.Transfer{},
-		retries:   map[string]string{},
+		troubles:  map[string]string{},
 	}
 	d.group.SetLimit(MaxAtOnce)
 	return d
 }
 
-// query asks a workflow for its status, unless that is known, and for its transfer and retries.
+// query asks a workflow for its status, unless that is known, and for its transfer and troubles.
 func (d *details) query(ctx context.Context, id string, known *workflows.Status) {
 	d.group.Go(func() error {
 		var child workflows.Status
@@ -134,11 +134,11 @@ func (d *details) query(ctx context.Context, id string, known *workflows.Status)
 		if child.Type != "" {
 			d.children[id] = child
 		}
-		if transfer, moving := run.Progress(d.Payloads); moving {
+		if transfer, moving := run.Progress(d.Payloads, d.Failures); moving {
 			d.transfers[id] = transfer
 		}
-		if reason := run.RetryReason(d.Failures); reason != "" {
-			d.retries[id] = reason
+		if trouble := run.Trouble(d.Payloads, d.Failures); trouble != "" {
+			d.troubles[id] = trouble
 		}
 		return nil
 	})
@@ -152,11 +152,11 @@ func (d *details) describe(ctx context.Context, id string) workflows.Execution {
 	return run
 }
 
-// notes says what keeps failing.
+// notes says what makes no progress.
 func (d *details) notes(status workflows.Status) (notes []string) {
 	add := func(what, id string) {
-		if reason, ok := d.retries[id]; ok {
-			notes = append(notes, what+" is being retried: "+reason)
+		if trouble, ok := d.troubles[id]; ok {
+			notes = append(notes, what+" "+trouble)
 		}
 	}
 	for _, step := range status.Steps {

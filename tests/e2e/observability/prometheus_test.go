@@ -94,7 +94,7 @@ func TestPrometheus_alertsAndQueries(t *testing.T) {
 	e.Until("the alert about the failed batch fires", func() bool { _, ok := p.Firing(waits); return ok })
 	alert, _ := p.Firing(waits)
 	assert.Equal(t, e.Connection+": the night waits for an operator", alert.Annotations["summary"])
-	assert.Contains(t, alert.Annotations["description"], "At least 1 close or batch on connection "+e.Connection)
+	assert.Contains(t, alert.Annotations["description"], "At least 1 workflow on connection "+e.Connection)
 	for _, name := range []string{"PBSMCloseFailed", "PBSMAtRisk", "PBSMNightNotBegun"} {
 		e.Until(name, func() bool {
 			_, ok := p.Firing(map[string]string{"alertname": name, "connection": e.Connection})

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
@@ -167,7 +168,7 @@ func TestUpload_cancelledLeavesNothing(t *testing.T) {
 		described, err := workflows.Describe(t.Context(), e.Temporal, t.Name())
 		require.NoError(t, err)
 		var ok bool
-		progress, ok = described.Progress(converter.GetDefaultDataConverter())
+		progress, ok = described.Progress(converter.GetDefaultDataConverter(), temporal.GetDefaultFailureConverter())
 		return ok && progress.Rate > 0
 	})
 	require.EqualValues(t, 3*inThreeParts, progress.Total)

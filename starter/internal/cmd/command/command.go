@@ -28,6 +28,13 @@ func All(f *cli.Factory, noun string) []*cobra.Command {
 	return commands
 }
 
+// Decide makes the command that answers the question of any other workflow.
+func Decide(f *cli.Factory, noun string) *cobra.Command {
+	specs := workflows.Commands()
+	i := slices.IndexFunc(specs, func(s workflows.CommandSpec) bool { return s.Name == workflows.DecideCommand })
+	return newCommand(f, noun, specs[i])
+}
+
 type options struct {
 	id      string
 	spec    workflows.CommandSpec
@@ -95,6 +102,9 @@ func example(noun, name string) string {
 	}[name]
 	if noun == workflows.CloseKind {
 		return fmt.Sprintf("  starter close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags)
+	}
+	if noun != workflows.BatchKind {
+		return fmt.Sprintf("  starter %s decide ID --choice give_up --reason \"not needed tonight\"", noun)
 	}
 	if name == workflows.DecideCommand {
 		e.flags = `--choice retry --reason "repaired on the service's screens"`

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/command"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -18,7 +19,7 @@ func New(f *cli.Factory) *cobra.Command {
 		Example: `  starter file upload inbox/gl_2026-10-31.csv --connection prod
   starter file list --connection prod
   starter file download -c prod --file-id 5025 --save-to reports/gl.csv`,
-	}, newUpload(f), newList(f), newDownload(f))
+	}, newUpload(f), newList(f), newDownload(f), command.Decide(f, "file"))
 }
 
 func newUpload(f *cli.Factory) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/command"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -17,7 +18,8 @@ func New(f *cli.Factory) *cobra.Command {
 		Use:     "migrate",
 		Short:   "Export or import a migration definition",
 		Example: `  starter migrate export MIG_EXPORT1 --connection prod`,
-	}, newMigration(f, workflows.Export, "Export"), newMigration(f, workflows.Import, "Import"))
+	}, newMigration(f, workflows.Export, "Export"), newMigration(f, workflows.Import, "Import"),
+		command.Decide(f, "migrate"))
 }
 
 func newMigration(f *cli.Factory, direction, verb string) *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/command"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -22,6 +23,7 @@ wrote.`,
 		Example: `  starter report --connection prod --code RPT001 --save-to reports/profit.csv`,
 		Args:    cli.NoArgs,
 	}, &in, &in.Connection, &in.Deadline, nil)
+	cmd.AddCommand(command.Decide(f, "report"))
 	flags := cmd.Flags()
 	flags.StringVar(&in.Code, "code", "", "the report `code` of the Report Details page")
 	flags.StringVar(&in.Type, "type", "CSV", "the file `format`")
