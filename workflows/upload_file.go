@@ -101,21 +101,30 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 		}
 		result.Scan = scan.Status
 	}
-	err = r.confirmListed(ctx, in.Connection, result.FileID)
+	err = r.confirmListed(ctx, in.Connection, result.FileID, par.Scan)
 	result.EndedAt = workflow.Now(ctx)
 	return result, err
 }
 
 // confirmListed waits until the service lists the file, which proves that it is not only in the object store.
-func (r *simpleRun) confirmListed(ctx workflow.Context, connection, fileID string) error {
+func (r *simpleRun) confirmListed(ctx workflow.Context, connection, fileID string, scanned bool) error {
 	now := workflow.Now(ctx)
 	err := r.doUntil(ctx, now.Add(listedWithin), pollOptions, "wait until the service lists file id "+fileID, act.ListFiles,
 		activities.ListFilesInput{Connection: connection, FileID: fileID, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
-		return failure(StepFailed, fmt.Sprintf("file id %s was uploaded, but the service did not list it within %s: check its file screen, then upload again",
-			fileID, listedWithin))
+		return failure(StepFailed, fmt.Sprintf("file id %s was uploaded, but the service did not list it within %s: %s%s",
+			fileID, listedWithin, unlistedAdvice(scanned), lastTried(err)))
 	}
 	return err
+}
+
+// unlistedAdvice says what to do about a file that the service does not list.
+func unlistedAdvice(scanned bool) string {
+	advice := "check its file screen, then upload again"
+	if !scanned {
+		advice += ". If your tenant lists a file only after a scan, set scan_after_upload of the connection first"
+	}
+	return advice
 }
 
 // lookups asks for a single file along with the connection.

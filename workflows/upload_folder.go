@@ -48,8 +48,9 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	err = r.doUntil(ctx, now.Add(listedWithin), pollOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
 		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
-		err = failure(StepFailed, fmt.Sprintf("the files of %s were uploaded, but the service did not list all of them within %s: compare its file screen with %s",
-			in.File, listedWithin, listTo))
+		err = failure(StepFailed, fmt.Sprintf("the files of %s were uploaded, but the service did not list all of them within %s: compare its file screen with %s. "+
+			"If your tenant lists a file only after a scan, set scan_after_upload of the connection%s",
+			in.File, listedWithin, listTo, lastTried(err)))
 	}
 	result.EndedAt = workflow.Now(ctx)
 	return result, err
