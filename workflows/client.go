@@ -44,6 +44,14 @@ type Execution struct {
 // Running reports whether the workflow has not ended.
 func (e Execution) Running() bool { return e.Status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING }
 
+// ChildID is the id of the workflow that it has started and waits for; empty without one.
+func (e Execution) ChildID() string {
+	for _, child := range e.described.GetPendingChildren() {
+		return child.GetWorkflowId()
+	}
+	return ""
+}
+
 // PinnedTo is the version of the workers, a build id, that it needs; empty when any will do.
 func (e Execution) PinnedTo() string {
 	versioning := e.described.GetWorkflowExecutionInfo().GetVersioningInfo()

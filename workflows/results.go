@@ -92,6 +92,9 @@ func (f FileResult) rows() string {
 	if f.Rows == nil {
 		return "rows not counted"
 	}
+	if *f.Rows == 1 {
+		return "1 row"
+	}
 	return fmt.Sprintf("%d rows", *f.Rows)
 }
 

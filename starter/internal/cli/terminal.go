@@ -82,10 +82,14 @@ func (t *Terminal) Note(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.Stderr, format+"\n", args...)
 }
 
-// PrintStamped writes lines with the time, as a log has them.
-func (t *Terminal) PrintStamped(lines []string) {
-	for _, line := range lines {
-		t.Print(time.Now().Format("2006-01-02 15:04:05") + "  " + line)
+// PrintStamped writes changes with their times, as a log has them.
+func (t *Terminal) PrintStamped(changes []view.Change) {
+	for _, change := range changes {
+		at := change.At
+		if at.IsZero() {
+			at = time.Now()
+		}
+		t.Print(at.Local().Format("2006-01-02 15:04:05") + "  " + change.Text)
 	}
 }
 

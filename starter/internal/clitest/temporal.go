@@ -22,6 +22,7 @@ type Temporal struct {
 	sdk.Client
 	sdk.WorkflowRun
 	Info       workflowpb.WorkflowExecutionInfo
+	Pending    []*workflowpb.PendingChildExecutionInfo
 	QueryError error
 	OnCancel   func()
 	Polled     map[string]time.Time // by task queue
@@ -41,7 +42,7 @@ func NewTemporal(workflowType, queue string) *Temporal {
 }
 
 func (c *Temporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &c.Info}, nil
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &c.Info, PendingChildren: c.Pending}, nil
 }
 
 func (c *Temporal) DescribeTaskQueue(_ context.Context, queue string, _ enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {

@@ -203,7 +203,7 @@ func (p *progress) update(latest view.Snapshot) {
 func (p *progress) notes(latest view.Snapshot) {
 	before := view.Snapshot{Status: latest.Status, Notes: p.before.Notes, Children: latest.Children}
 	for _, line := range view.Changes(before, latest) {
-		p.session.Note("%s", line)
+		p.session.Note("%s", line.Text)
 	}
 }
 

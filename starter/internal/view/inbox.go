@@ -14,7 +14,9 @@ import (
 type Entry struct {
 	WorkflowID string `json:"workflow_id"`
 	Connection string `json:"connection,omitempty"`
-	AsOfDate   string `json:"as_of_date,omitempty"`
+	// Pipeline is that of a close.
+	Pipeline string `json:"pipeline,omitempty"`
+	AsOfDate string `json:"as_of_date,omitempty"`
 	Question
 }
 
@@ -36,10 +38,19 @@ func Inbox(snapshots []Snapshot) []Entry {
 		}
 		questions := Questions(s)
 		if s.Status.Type == "" {
-			questions = []Question{{Subject: s.ID, Why: oneLine(strings.Join(s.Notes, " ")), Commands: []string{"starter status " + s.ID}}}
+			questions = []Question{{
+				Subject:  s.ID,
+				Why:      oneLine(strings.Join(s.Notes, " ")),
+				Since:    s.Status.StartedAt,
+				Commands: []string{"starter status " + s.ID},
+			}}
+		}
+		pipeline := ""
+		if s.Status.Type == workflows.NightlyCloseType {
+			pipeline = s.Status.Subject
 		}
 		for _, q := range questions {
-			entries = append(entries, Entry{s.ID, s.Status.Connection, s.Status.AsOfDate, q})
+			entries = append(entries, Entry{s.ID, s.Status.Connection, pipeline, s.Status.AsOfDate, q})
 		}
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
@@ -54,14 +65,25 @@ func Inbox(snapshots []Snapshot) []Entry {
 	return entries
 }
 
-var inboxColumns = []Column{{}, {Right: true, Optional: true}, {}, {}, {Optional: true}, {}}
+var inboxColumns = []Column{{}, {Right: true, Optional: true}, {}, {}, {}, {}, {}}
+
+// what names the question among those of all closes.
+func (w Entry) what() string {
+	if w.Pipeline == "" || w.Pipeline == w.Subject {
+		return w.Subject
+	}
+	return w.Pipeline + ": " + w.Subject
+}
 
 // Inbox shows the questions as a table, and below it the commands that answer each.
 func (s Style) Inbox(entries []Entry, now time.Time, width int) []string {
 	if len(entries) == 0 {
 		return []string{"Nothing waits for an operator."}
 	}
-	rows := [][]string{{"", s.paint(faint, "WAITS"), s.paint(faint, "UNTIL"), s.paint(faint, "WHAT"), s.paint(faint, "AS OF"), s.paint(faint, "WHY")}}
+	rows := [][]string{{""}}
+	for _, name := range []string{"WAITS", "UNTIL", "ON", "WHAT", "AS OF", "WHY"} {
+		rows[0] = append(rows[0], s.paint(faint, name))
+	}
 	for _, w := range entries {
 		waits, until := "", "-"
 		if !w.Since.IsZero() {
@@ -70,7 +92,7 @@ func (s Style) Inbox(entries []Entry, now time.Time, width int) []string {
 		if !w.Deadline.IsZero() {
 			until = w.Deadline.Local().Format("Mon 15:04")
 		}
-		rows = append(rows, []string{s.glyph(workflows.Waiting), waits, until, s.paint(bold, w.Subject), w.AsOfDate, w.Why})
+		rows = append(rows, []string{s.glyph(workflows.Waiting), waits, until, w.Connection, s.paint(bold, w.what()), w.AsOfDate, w.Why})
 	}
 	lines := Table(inboxColumns, rows, width)
 	for _, w := range entries {

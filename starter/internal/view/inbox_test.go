@@ -21,7 +21,7 @@ func inboxSnapshots() []Snapshot {
 		{ID: "batch/prod/PBSM_ALLOC/2026-10-31", Status: workflows.Status{Type: workflows.RunBatchType, Connection: "prod", Subject: "PBSM_ALLOC", Question: failed}},
 		waitingBatch(),
 		nightly,
-		{ID: "batch/prod/SILENT/2026-10-31", Notes: []string{"its question is unknown: no worker\nanswers"}},
+		{ID: "batch/prod/SILENT/2026-10-31", Status: workflows.Status{Connection: "prod", AsOfDate: "2026-10-31", StartedAt: start}, Notes: []string{"its question is unknown: no worker\nanswers"}},
 		{ID: "batch/prod/OVER/2026-10-31", Status: workflows.Status{Type: workflows.RunBatchType, State: workflows.Running}},
 	}
 }
@@ -44,6 +44,24 @@ func TestInbox(t *testing.T) {
 	golden(t, "inbox", Style{Unicode: true}.Inbox(Inbox(inboxSnapshots()), now, 110))
 	golden(t, "inbox_narrow", Style{}.Inbox(Inbox(inboxSnapshots()), now, 50))
 	assert.Equal(t, []string{"Nothing waits for an operator."}, Style{}.Inbox(Inbox(nil), now, 80))
+}
+
+// Two closes that ask the same are told apart, also in a narrow terminal.
+func TestInbox_twoCloses(t *testing.T) {
+	asks := func(connection, date string) Snapshot {
+		question := &workflows.Question{Why: "Are the books good", Choices: []string{"approve"}}
+		return Snapshot{ID: workflows.CloseWorkflowID(connection, "nightly-close", date), Status: workflows.Status{
+			Type: workflows.NightlyCloseType, Connection: connection, Subject: "nightly-close", AsOfDate: date,
+			Steps: []workflows.StepStatus{{ID: "sign-off", Question: question}},
+		}}
+	}
+	entries := Inbox([]Snapshot{asks("prod", "2026-10-30"), asks("prod", "2026-10-31"), asks("uat", "2026-10-31")})
+	for _, width := range []int{0, 80} {
+		rows := Style{}.Inbox(entries, now, width)[1:4]
+		for i, want := range []string{"prod  nightly-close: sign-off  2026-10-30", "prod  nightly-close: sign-off  2026-10-31", "uat   nightly-close: sign-off  2026-10-31"} {
+			assert.Contains(t, rows[i], want)
+		}
+	}
 }
 
 func utc(t *testing.T) {

@@ -134,7 +134,7 @@ func TestSnapshot_showsRiskAndLog(t *testing.T) {
 	assert.Contains(t, text, "decide skip refused: it does not apply, by ann: no time")
 	assert.Less(t, strings.Index(text, "by ann"), strings.Index(text, "starter close restart"), "the commands come last")
 	assert.Contains(t, strings.Join(Style{}.Live(j, 200, 12), "\n"), j.Status.AtRisk)
-	assert.Contains(t, Changes(waitingClose(), j), "note: "+j.Status.AtRisk)
+	assert.Contains(t, texts(Changes(waitingClose(), j)), "note: "+j.Status.AtRisk)
 }
 
 func golden(t *testing.T, name string, lines []string) {
@@ -225,7 +225,7 @@ func TestTransfer_showsTheRate(t *testing.T) {
 }
 
 func TestChanges_listsOnlyNews(t *testing.T) {
-	first := Changes(Snapshot{}, runningClose())
+	first := texts(Changes(Snapshot{}, runningClose()))
 	golden(t, "changes_first", first)
 	assert.Empty(t, Changes(runningClose(), runningClose()))
 
@@ -242,14 +242,14 @@ func TestChanges_listsOnlyNews(t *testing.T) {
 		"note: No worker answers.",
 		"extra            succeeded  file id 5027",
 		"allocate: restart, by ann: space",
-	}, Changes(runningClose(), later))
+	}, texts(Changes(runningClose(), later)))
 	assert.Empty(t, Changes(later, later))
 
 	further := runningClose()
 	child := further.Children["alloc"]
 	child.Summary = "ongoing, 3 of 4 tasks done"
 	further.Children["alloc"] = child
-	assert.Equal(t, []string{"allocate         running    ongoing, 3 of 4 tasks done"}, Changes(runningClose(), further))
+	assert.Equal(t, []string{"allocate         running    ongoing, 3 of 4 tasks done"}, texts(Changes(runningClose(), further)))
 }
 
 func TestLive_showsWhatFollowsARunThatEnded(t *testing.T) {
@@ -340,4 +340,33 @@ func TestScreen_drawsOverItself(t *testing.T) {
 	out.Reset()
 	require.NoError(t, s.Draw([]string{"1", "2", "3", "4"}))
 	assert.Contains(t, out.String(), "4\x1b[K", "what fits is not cut")
+}
+
+func texts(changes []Change) (all []string) {
+	for _, change := range changes {
+		all = append(all, change.Text)
+	}
+	return all
+}
+
+// Who begins to follow late sees when things happened, not when they were shown.
+func TestChanges_haveTheirTimes(t *testing.T) {
+	j := Snapshot{Now: now, Status: workflows.Status{
+		Type: workflows.NightlyCloseType, Subject: "nightly", State: workflows.Running, ChangedAt: start.Add(time.Minute),
+		Steps: []workflows.StepStatus{
+			{ID: "ledger", State: workflows.Succeeded, StartedAt: start, EndedAt: start.Add(30 * time.Second)},
+			{ID: "sign-off", State: workflows.Waiting, StartedAt: start, Question: &workflows.Question{Since: start.Add(2 * time.Minute)}},
+			{ID: "allocate", State: workflows.Running, StartedAt: start.Add(time.Second)},
+		},
+		Log: []workflows.LogEntry{{At: start.Add(10 * time.Second), By: "ann", What: "ledger: decide retry"}},
+	}, Notes: []string{"allocate is being retried"}}
+	var got []string
+	for _, change := range Changes(Snapshot{}, j) {
+		at := "now"
+		if !change.At.IsZero() {
+			at = change.At.Sub(start).String()
+		}
+		got = append(got, at+" "+strings.Fields(change.Text)[0])
+	}
+	assert.Equal(t, []string{"1s allocate", "10s ledger:", "30s ledger", "1m0s nightly", "2m0s sign-off", "now note:"}, got)
 }

@@ -93,7 +93,7 @@ func snapshots(ctx context.Context, s *client.Session, ids []string) []view.Snap
 			all[i].ID = id
 			status, err := s.Status(ctx, id)
 			if err != nil {
-				all[i].Notes = []string{fmt.Sprintf("it waits for an operator, but its question is unknown: %v", err)}
+				all[i] = unanswered(ctx, s, id, err)
 				return nil
 			}
 			all[i].Status = status
@@ -102,4 +102,17 @@ func snapshots(ctx context.Context, s *client.Session, ids []string) []view.Snap
 	}
 	_ = group.Wait()
 	return all
+}
+
+// unanswered is a workflow that waits, and whose question nobody gives: what its id and Temporal say.
+func unanswered(ctx context.Context, s *client.Session, id string, cause error) view.Snapshot {
+	snapshot := view.Snapshot{ID: id, Notes: []string{"it waits for an operator, but its question is unknown: Temporal does not answer"}}
+	if parsed, ok := workflows.ParseID(id); ok {
+		snapshot.Status.Connection, snapshot.Status.AsOfDate = parsed.Connection, parsed.AsOfDate
+	}
+	if run, err := s.Describe(ctx, id); err == nil {
+		snapshot.Status.StartedAt = run.StartedAt
+		snapshot.Notes = []string{"it waits for an operator, but its question is unknown: " + s.StatusUnknown(ctx, run, cause).Error()}
+	}
+	return snapshot
 }

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -9,9 +10,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdk "go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/clitest"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -31,4 +34,18 @@ func TestInbox_ofAnUnknownConnection(t *testing.T) {
 		assert.Equal(t, "Nothing waits for an operator.\n", stdout.String())
 		assert.Equal(t, noted, strings.Contains(stderr.String(), `no worker has the connection "prd"`), connection)
 	}
+}
+
+// A close that nobody answers for is told apart all the same, and in words.
+func TestUnanswered(t *testing.T) {
+	temporal := clitest.NewTemporal(workflows.NightlyCloseType, "pbsm")
+	temporal.Info.StartTime = timestamppb.New(time.Date(2026, 10, 31, 22, 0, 0, 0, time.UTC))
+	s := &client.Session{Factory: clitest.Factory(0), Temporal: temporal}
+	entries := view.Inbox([]view.Snapshot{unanswered(t.Context(), s, "close/prod/nightly/2026-10-31", context.DeadlineExceeded)})
+	require.Len(t, entries, 1)
+	assert.Equal(t, "prod", entries[0].Connection)
+	assert.Equal(t, "2026-10-31", entries[0].AsOfDate)
+	assert.True(t, entries[0].Since.Equal(temporal.Info.StartTime.AsTime()))
+	assert.Contains(t, entries[0].Why, "no worker answers")
+	assert.NotContains(t, entries[0].Why, "deadline exceeded")
 }

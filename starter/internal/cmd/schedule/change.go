@@ -3,6 +3,8 @@ package schedule
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	sdk "go.temporal.io/sdk/client"
@@ -39,12 +41,26 @@ func withReason(
 		if reason != "" {
 			note += ": " + reason
 		}
-		return act(ctx, s, note)
+		return act(ctx, s, noteWith(s.description.Schedule.State.Note, note))
 	})
 	cmd.Example += " \\\n      --reason \"the core system is moved\""
 	cmd.Flags().StringVarP(&reason, "reason", "r", "", "`why`; it becomes the schedule's note")
 	cmd.Flags().StringVar(&by, "by", cli.Operator(), "`who` does it")
 	return cmd
+}
+
+const noteSeparator = " | "
+
+// changeNote is a note of this program, or of a server that paused the schedule because a close failed.
+var changeNote = regexp.MustCompile(`^(paused due to |\S.* (un)?paused it(: |$))`)
+
+// noteWith keeps the note that the schedule was created with in front of the latest change.
+func noteWith(before, change string) string {
+	note, _, _ := strings.Cut(before, noteSeparator)
+	if note == "" || changeNote.MatchString(note) {
+		return change
+	}
+	return note + noteSeparator + change
 }
 
 func newChange(

@@ -105,26 +105,31 @@ func newSchedule(
 		}
 	}
 	if n := len(info.RecentActions); n > 0 && info.RecentActions[n-1].StartWorkflowResult != nil {
-		d.LastID = info.RecentActions[n-1].StartWorkflowResult.WorkflowID
-		d.Last = outcome(ctx, s, d.LastID)
+		d.LastID, d.Last = outcome(ctx, s, info.RecentActions[n-1].StartWorkflowResult.WorkflowID)
 	}
 	return d
 }
 
-// outcome is that of a scheduled time, in a line.
-func outcome(ctx context.Context, s *client.Session, id string) string {
+// outcome is that of a scheduled time, in a line. While its close runs, that is what is named.
+func outcome(ctx context.Context, s *client.Session, id string) (workflow, text string) {
 	run, err := workflows.Describe(ctx, s.Temporal, id)
 	if err != nil {
-		return id
+		return id, id
+	}
+	if closing := run.ChildID(); closing != "" {
+		if child, err := workflows.Describe(ctx, s.Temporal, closing); err == nil {
+			state := cmp.Or(string(child.LastState()), client.StatusText(child.Status))
+			return closing, fmt.Sprintf("%s (%s)", closing, state)
+		}
 	}
 	if summary := run.EndSummary(s.Payloads); summary != "" {
-		return summary
+		return id, summary
 	}
 	known := fmt.Sprintf("%s (%s)", id, client.StatusText(run.Status))
 	if run.Status != enumspb.WORKFLOW_EXECUTION_STATUS_FAILED {
-		return known
+		return id, known
 	}
 	// It ended before it had a summary: its night could not be planned.
 	p := cli.Ended(id, workflows.ScheduledCloseType, s.Temporal.GetWorkflow(ctx, id, run.RunID).Get(ctx, nil))
-	return known + ": " + cmp.Or(strings.Join(p.Problems, "; "), p.Message)
+	return id, known + ": " + cmp.Or(strings.Join(p.Problems, "; "), p.Message)
 }

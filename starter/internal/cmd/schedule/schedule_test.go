@@ -10,11 +10,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	sdk "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/clitest"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -166,4 +170,31 @@ func TestCreate_hintsAtAMissingPipeline(t *testing.T) {
 	assert.Empty(t, clitest.Invoke(t, clitest.Only(New), append(args, "nightly-close")...).Stderr)
 	require.NoError(t, os.RemoveAll(filepath.Join(filepath.Dir(cfg), "pipelines")))
 	assert.Empty(t, clitest.Invoke(t, clitest.Only(New), append(args, "nightly-clos")...).Stderr, "the definitions are elsewhere")
+}
+
+// A pause does not make the schedule forget what it is for.
+func TestNoteWith(t *testing.T) {
+	for _, test := range []struct{ before, change, want string }{
+		{"", "ann paused it: move", "ann paused it: move"},
+		{"month end", "ann paused it", "month end | ann paused it"},
+		{"month end | ann paused it", "bob unpaused it", "month end | bob unpaused it"},
+		{"paused due to workflow failure: night/x: ledger failed", "ann unpaused it", "ann unpaused it"},
+		{"ann paused it: move", "bob unpaused it", "bob unpaused it"},
+	} {
+		assert.Equal(t, test.want, noteWith(test.before, test.change))
+	}
+}
+
+// A night that runs is shown as its close, and how that stands.
+func TestOutcome_whileTheCloseRuns(t *testing.T) {
+	const closing = "close/prod/nightly-close/2026-10-31"
+	state, err := converter.GetDefaultDataConverter().ToPayload("waiting")
+	require.NoError(t, err)
+	state.Metadata["type"] = []byte("Keyword")
+	temporal := clitest.NewTemporal(workflows.ScheduledCloseType, "pbsm")
+	temporal.Pending = []*workflowpb.PendingChildExecutionInfo{{WorkflowId: closing}}
+	temporal.Info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"PbsmState": state}}
+	id, text := outcome(t.Context(), &client.Session{Factory: clitest.Factory(0), Temporal: temporal}, "night/prod/nightly-close-2026-10-31T22:00:00Z")
+	assert.Equal(t, closing, id)
+	assert.Equal(t, closing+" (waiting)", text)
 }
