@@ -23,7 +23,7 @@ const (
 	StepFailed   = "step_failed" // an attempt failed; an operator or the pipeline decides what follows
 	StepEnded    = "step_ended"
 	StepKept     = "step_kept" // the result of an earlier start of the close still holds
-	Call         = "call" // a call of the service about a run
+	Call         = "call"      // a call of the service about a run
 	RunEnded     = "run_ended"
 	FileSent     = "file_sent"
 	FileSaved    = "file_saved"

@@ -44,7 +44,9 @@ func TestClose_startedAgainAfterACorrection(t *testing.T) {
 			"ledger was SHA-256 ", workflows.Again, 2, 2},
 		"another file, kept": {func(e *harness.Env) { e.Write(e.Inbox, "ledger.csv", "account,amount\n1,3\n") },
 			"ledger was SHA-256 ", workflows.Keep, 2, 1},
-		"another parameter": {func(e *harness.Env) { e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "2\"}")) },
+		"another parameter": {func(e *harness.Env) {
+			e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "2\"}"))
+		},
 			`params.$RUNSK$ was "1", and is "2"`, workflows.Again, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
