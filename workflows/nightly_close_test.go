@@ -32,6 +32,7 @@ type fakeSteps struct {
 	batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
 	batches []RunBatchInput
 	running int             // uploads at the same time, at most
+	arrives time.Duration   // when a late file does
 	sha256  string          // of every file
 	sent    []string        // the files that were uploaded
 	earlier json.RawMessage // the result of an earlier start
@@ -44,6 +45,13 @@ func (f *fakeSteps) register() {
 	f.env.RegisterActivityWithOptions(func(context.Context, activities.EarlierCloseInput) (activities.EarlierClose, error) {
 		return activities.EarlierClose{Result: f.earlier}, nil
 	}, activityName("EarlierClose"))
+	f.env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
+		if f.arrives > 0 && f.env.Now().After(start.Add(f.arrives)) {
+			return activities.FileInfo{File: in.File, Size: 7}, nil
+		}
+		return activities.FileInfo{}, temporal.NewApplicationErrorWithOptions("not there yet", activities.StillWaiting,
+			temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute, Category: temporal.ApplicationErrorCategoryBenign})
+	}, activityName("StatFile"))
 	f.env.RegisterActivityWithOptions(func(_ context.Context, in activities.SourceChangeInput) (string, error) {
 		if in.SHA256 == f.sha256 {
 			return "", nil

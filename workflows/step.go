@@ -207,13 +207,22 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 		s.failure, s.result.Error = errorType(err), reason(err)
 		s.end(ctx, explained.end, why)
 	default:
-		return s.askAboutFailure(ctx, why)
+		return s.askAboutFailure(ctx, err, why)
 	}
 	return false
 }
 
 // askAboutFailure asks the operator about a failed attempt, and reports whether to make another one.
-func (s *step) askAboutFailure(ctx workflow.Context, why string) (again bool) {
+func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (again bool) {
+	watching, stop := workflow.WithCancel(ctx)
+	defer stop()
+	if kind, ok := s.kind.(lateKind); ok {
+		workflow.Go(watching, func(ctx workflow.Context) {
+			if what := kind.awaitLate(ctx, s, err); what != "" && s.answer == nil {
+				s.answer = &command{name: DecideCommand, Command: Command{Choice: Retry, By: "pbsmflow", Why: what}}
+			}
+		})
+	}
 	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DoneCommand, DecideCommand+" "+GiveUp)
 	switch {
 	case s.reopening:

@@ -216,3 +216,19 @@ func TestNightlyClose_interruptIsNoCancellation(t *testing.T) {
 	require.False(t, temporal.IsCanceledError(fake.env.GetWorkflowError()))
 	require.Equal(t, CloseFailed, errorType(fake.env.GetWorkflowError()))
 }
+
+// Late is not never: the question ends by itself when the file arrives.
+func TestNightlyClose_lateFileEndsTheQuestion(t *testing.T) {
+	ledger := uploadStep("ledger")
+	ledger.Deadline = start.Add(9 * time.Hour) // without one the test environment does not repeat an activity
+	fake := fakeSteps{env: newEnv(t), plan: plan(ledger), uploads: 1, arrives: 2 * time.Hour, sha256: "aaaa"}
+	fake.register()
+	fake.env.RegisterDelayedCallback(func() { require.Equal(t, Waiting, queryStatus(t, fake.env).State) }, time.Hour)
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	status := queryStatus(t, fake.env)
+	require.Equal(t, Succeeded, status.State)
+	require.Equal(t, LogEntry{What: "ledger: decide retry", By: "pbsmflow", Why: "inbox/ledger has arrived"},
+		LogEntry{What: status.Log[0].What, By: status.Log[0].By, Why: status.Log[0].Why})
+	require.WithinDuration(t, start.Add(2*time.Hour), fake.env.Now(), 5*time.Minute)
+}

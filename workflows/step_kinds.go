@@ -93,6 +93,12 @@ func (withoutWorkflow) workflowID(workflow.Context, activeStep) string { return 
 
 func (withoutWorkflow) events(StepResult) []audit.Event { return nil }
 
+// lateKind is a kind whose failed attempt may turn out to be only late.
+type lateKind interface {
+	// awaitLate waits until the attempt can be repeated, and says why. It is empty when there is nothing to wait for.
+	awaitLate(ctx workflow.Context, s activeStep, failed error) string
+}
+
 // inputChecker is a kind that needs something of the close's input.
 type inputChecker interface {
 	checkInput(p *problems, in NightlyCloseInput, s pipeline.Step)

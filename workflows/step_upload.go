@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -58,6 +60,29 @@ func missingFile(err error, onMissing pipeline.OnMissing) error {
 		return &stepError{error: err, why: reason(err), end: Failed}
 	}
 	return err
+}
+
+// awaitLate waits for a missing file, or for the marker of a folder: late is not never.
+func (k uploadKind) awaitLate(ctx workflow.Context, s activeStep, failed error) string {
+	u := s.planned().Step.Upload
+	in := activities.StatFileInput{
+		File:      u.File,
+		Marker:    u.Marker,
+		StableFor: time.Duration(u.StableFor),
+		Wait:      true,
+		Poll:      activities.Poll{Since: workflow.Now(ctx)},
+	}
+	if strings.HasSuffix(u.File, "/") {
+		in.File, in.Marker = u.Marker, ""
+	}
+	if errorType(failed) != activities.FileMissing || in.File == "" {
+		return ""
+	}
+	err := workflow.ExecuteActivity(options(ctx, pollOptions, s.ends(), "wait for "+in.File+", which is late"), act.StatFile, in).Get(ctx, nil)
+	if err != nil {
+		return ""
+	}
+	return in.File + " has arrived"
 }
 
 // sourceChange reads the file, or the files of the folder, again.

@@ -295,11 +295,12 @@ var scenarios = []scenario{
 			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
 		}},
 	{name: "NightlyClose-retried", ends: "succeeded",
-		what: "a file is missing; an operator retries the step once it is there",
+		what: "a file is missing; an operator retries the step too early, and the question ends when the file arrives",
 		run: func(e *env) client.WorkflowRun {
 			run := e.awaitQuestion(e.close("  - id: ledger\n    upload: {file: inbox/" + e.name + ".csv}\n"))
+			e.awaitQuestion(e.decide(run, workflows.Retry))
 			e.ledger()
-			return e.decide(run, workflows.Retry)
+			return run
 		}},
 	{name: "NightlyClose-skipped", ends: "succeeded", what: "a file is missing; an operator skips the step",
 		run: func(e *env) client.WorkflowRun {
