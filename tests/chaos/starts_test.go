@@ -39,7 +39,7 @@ func TestUpload_waitsForTheStore(t *testing.T) {
 	require.NoError(t, os.RemoveAll(e.Inbox))
 	run := e.StartClose("away")
 	e.Until("the first attempt failed", func() bool {
-		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		described, err := e.Temporal.DescribeWorkflowExecution(t.Context(), workflows.StepWorkflowID(run.GetID(), "ledger"), "")
 		return err == nil && len(described.PendingActivities) == 1 && described.PendingActivities[0].LastFailure != nil
 	})
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(3))

@@ -42,7 +42,7 @@ func TestCompose_workerKnowsItsHealthCheck(t *testing.T) {
 	require.Equal(t, "/usr/local/bin/worker", check[0])
 	out, err := exec.Command(binary(t, "./worker"), append(check[1:], "--help")...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	assert.Contains(t, string(out), "http://127.0.0.1:9090/readyz")
+	assert.Contains(t, string(out), "/readyz at worker.health of the configuration")
 }
 
 // The simulator starts and is healthy with the commands of the compose file, and writes a configuration that is

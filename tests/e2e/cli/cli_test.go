@@ -106,10 +106,12 @@ func TestStarter_close(t *testing.T) {
 		s.Want(3, "close", "status", id)
 		refused := s.Want(2, "close", "restart", id, "--reason", "checked", "--step", "ledger")
 		require.Contains(t, refused.Stderr, "decide retry", "the error names the commands that apply")
-		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
 		require.Contains(t, s.Want(2, "close", "decide", id, "--reason", "checked", "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
-		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "it is there now").Stdout, "ledger is retried\n")
-		s.Want(0, "close", "status", id, "--follow")
+		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "look again").Stdout, "ledger is retried\n")
+		s.AwaitState(id, workflows.Waiting)
+		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
+		s.AwaitState(id, workflows.Succeeded) // the question ends by itself
+		require.Contains(t, s.Want(0, "close", "status", id).Stdout, "has arrived")
 	})
 	t.Run("skipped, given up and cancelled", func(t *testing.T) {
 		t.Parallel()
