@@ -128,7 +128,7 @@ func (s *step) takeOver(ctx workflow.Context, earlier StepResult) {
 	})
 }
 
-// moment tells one time from another, as a part of what identifies a result.
+// moment is a time as a part of what identifies a result.
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // clock is a moment as it is written for people.

@@ -100,7 +100,7 @@ func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Exec
 // checkJoinable refuses a batch that runs for something else than the input.
 func checkJoinable(ctx context.Context, c client.Client, in Input, found Execution) error {
 	if again, ok := in.(NightlyCloseInput); ok && again.Again != nil && found.Running() {
-		return failure(Refused, found.ID+" is going on: send it the command again instead")
+		return failure(Refused, found.ID+" is running: send it the command again instead")
 	}
 	batch, ok := in.(RunBatchInput)
 	if !ok || !found.Running() {

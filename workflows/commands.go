@@ -196,7 +196,7 @@ func Choices() []ChoiceSpec {
 		{Retry, "poll again, or do the failed step again"},
 		{Skip, "continue without the failed step"},
 		{Again, "submit the batch again, on what is there now"},
-		{Keep, "keep the earlier result all the same"},
+		{Keep, "keep the earlier result nevertheless"},
 		{GiveUp, "end as failed"},
 	}
 }

@@ -78,7 +78,7 @@ func (c *closeRun) markAgain(ctx workflow.Context) error {
 	return nil
 }
 
-// again is the command of a close that is going on, as an input.
+// again is the command of a running close, as an input.
 func (c *command) again() AgainInput {
 	return AgainInput{From: c.From, Only: c.Only, Reason: c.Why}
 }
@@ -114,7 +114,7 @@ func (c *closeRun) chosenAgain(cmd *command) (chosen []string, touched []*step, 
 	return chosen, c.stepsWhere(func(s *step) bool { return slices.Contains(below, s.Step.ID) }), err
 }
 
-// runAgain runs finished steps of a close that is going on again. A question about one that needs them is asked
+// runAgain runs finished steps of a running close again. A question about one that needs them is asked
 // anew, since it was about the earlier result.
 func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 	chosen, touched, err := c.chosenAgain(cmd)

@@ -217,7 +217,7 @@ func TestNightlyClose_interruptIsNoCancellation(t *testing.T) {
 	require.Equal(t, CloseFailed, errorType(fake.env.GetWorkflowError()))
 }
 
-// Late is not never: the question ends by itself when the file arrives.
+// Late is not never: the question ends automatically when the file arrives.
 func TestNightlyClose_lateFileEndsTheQuestion(t *testing.T) {
 	ledger := uploadStep("ledger")
 	ledger.Deadline = start.Add(9 * time.Hour) // without one the test environment does not repeat an activity

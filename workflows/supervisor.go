@@ -255,7 +255,7 @@ func (s *supervisor) ask(ctx workflow.Context, a *awaited) {
 		return
 	}
 	a.question = &Question{
-		Why: fmt.Sprintf("%s: since %s it %s. It goes on by itself once the cause is mended; to end it as failed, give it up",
+		Why: fmt.Sprintf("%s: since %s it %s. It continues automatically once the cause is fixed; to end it as failed, give it up",
 			a.summary, clock(a.troubled), a.last.Trouble),
 		Choices:  []string{giveUpChoice},
 		Deadline: a.deadline,
@@ -271,7 +271,7 @@ func (s *supervisor) withdraw(ctx workflow.Context, a *awaited) {
 	s.reporter.withdraw(ctx, a.question)
 	a.question = nil
 	if a.ended == nil {
-		s.reporter.log(ctx, LogEntry{What: a.summary + ": the question has ended by itself"})
+		s.reporter.log(ctx, LogEntry{What: a.summary + ": the question was withdrawn"})
 	}
 }
 

@@ -37,16 +37,16 @@ func TestBasis_Changes(t *testing.T) {
 		now, earlier Basis
 		want         []string
 	}{
-		"the same":                    {of("1"), of("1"), nil},
-		"nothing known":               {of("1"), Basis{}, []string{"what it was based on is not known"}},
-		"another parameter":           {of("2"), of("1"), []string{`params.$RUNSK$ was "1", and is "2"`}},
-		"a parameter more":            {of("2"), Basis{Definition: Define(definition{Code: "A"})}, []string{`params.$RUNSK$ was not set, and is "2"`}},
-		"a parameter less":            {Basis{Definition: Define(definition{Code: "A"})}, of(""), []string{`params.$RUNSK$ was "", and is not set`}},
-		"the same file":               {of("1", ledger("ab", late)), of("1", ledger("ab", early)), nil},
-		"another file":                {of("1", ledger("cd", late)), of("1", ledger("ab", early)), []string{"ledger was SHA-256 abababababab…, and is SHA-256 cdcdcdcdcdcd…"}},
-		"started by itself, after it": {of("1", ledger("ab", early)), of("1"), nil},
-		"started by itself, before":   {of("1", ledger("ab", late)), of("1"), []string{"ledger (SHA-256 abababababab…) was not there yet"}},
-		"a need less":                 {of("1"), of("1", ledger("ab", early)), nil},
+		"the same":                {of("1"), of("1"), nil},
+		"nothing known":           {of("1"), Basis{}, []string{"what it was based on is not known"}},
+		"another parameter":       {of("2"), of("1"), []string{`params.$RUNSK$ was "1", and is "2"`}},
+		"a parameter more":        {of("2"), Basis{Definition: Define(definition{Code: "A"})}, []string{`params.$RUNSK$ was not set, and is "2"`}},
+		"a parameter less":        {Basis{Definition: Define(definition{Code: "A"})}, of(""), []string{`params.$RUNSK$ was "", and is not set`}},
+		"the same file":           {of("1", ledger("ab", late)), of("1", ledger("ab", early)), nil},
+		"another file":            {of("1", ledger("cd", late)), of("1", ledger("ab", early)), []string{"ledger was SHA-256 abababababab…, and is SHA-256 cdcdcdcdcdcd…"}},
+		"started alone, after it": {of("1", ledger("ab", early)), of("1"), nil},
+		"started alone, before":   {of("1", ledger("ab", late)), of("1"), []string{"ledger (SHA-256 abababababab…) was not there yet"}},
+		"a need less":             {of("1"), of("1", ledger("ab", early)), nil},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.now.Changes(c.earlier, began)) })
 	}

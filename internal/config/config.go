@@ -215,7 +215,7 @@ type Worker struct {
 	// Poll is how often the status of a run is polled.
 	Poll Poll `koanf:"poll"`
 	// AskAfter is how long a call, a poll or a transfer may be repeated without success, or be paused in Temporal,
-	// until it becomes a question to the operator. It is repeated all the same. 0: never.
+	// until it becomes a question to the operator. It is still repeated. 0: never.
 	AskAfter time.Duration `koanf:"ask_after"`
 	// CollectInterval is how often the workflows that wait for an operator are read from Temporal for
 	// /metrics, more than 0.

@@ -25,7 +25,7 @@ var ignoredNames = []string{
 	".gitignore", ".gitkeep", ".keep", ".listing", ".message", ".htaccess", ".ftpquota",
 }
 
-// judge tells what a file is by its path below the folder that is listed. Another hidden file is unfinished: rsync,
+// judge decides what a file is by its path below the folder that is listed. Another hidden file is unfinished: rsync,
 // lftp and NiFi begin a name with a dot until the file is complete. Another hidden folder is not meant.
 func (o opened) judge(file string) (unfinished, ignored bool) {
 	for rest := file; rest != ""; {

@@ -51,10 +51,10 @@ func unicodeLocale(getenv func(string) string) bool {
 	return strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8")
 }
 
-// Confirm asks whether to go on. Where nobody can answer, it says that --yes is missing.
+// Confirm asks for confirmation. Where nobody can answer, it says that --yes is missing.
 func (t *Terminal) Confirm(question string) error {
 	if t.Stdin == nil {
-		return Usage("there is no terminal to ask on: add --yes to go on")
+		return Usage("there is no terminal to ask on: add --yes to continue")
 	}
 	_, _ = fmt.Fprint(t.Stderr, question+" [y/N] ")
 	answer, _ := bufio.NewReader(t.Stdin).ReadString('\n')

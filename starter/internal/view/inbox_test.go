@@ -46,7 +46,7 @@ func TestInbox(t *testing.T) {
 	assert.Equal(t, []string{"Nothing waits for an operator."}, Style{}.Inbox(Inbox(nil), now, 80))
 }
 
-// Two closes that ask the same are told apart, also in a narrow terminal.
+// Two closes that ask the same can be distinguished, also in a narrow terminal.
 func TestInbox_twoCloses(t *testing.T) {
 	asks := func(connection, date string) Snapshot {
 		question := &workflows.Question{Why: "Are the books good", Choices: []string{"approve"}}

@@ -110,7 +110,7 @@ func TestStarter_close(t *testing.T) {
 		require.Contains(t, s.Want(0, "close", "decide", id, "--step", "ledger", "--choice", "retry", "--reason", "look again").Stdout, "ledger is retried\n")
 		s.AwaitState(id, workflows.Waiting)
 		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
-		s.AwaitState(id, workflows.Succeeded) // the question ends by itself
+		s.AwaitState(id, workflows.Succeeded) // the question ends automatically
 		require.Contains(t, s.Want(0, "close", "status", id).Stdout, "has arrived")
 	})
 	t.Run("skipped, given up and cancelled", func(t *testing.T) {

@@ -130,7 +130,7 @@ func TestBatch_otherParameters(t *testing.T) {
 	e.Want(0, run(harness.HangBatch, "2", "--detach", "--key", "second")...)
 }
 
-// A close that succeeded runs again from a step on, as does one that is going on.
+// A close that succeeded runs again from a step on, as does one that is running.
 func TestClose_again(t *testing.T) {
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Inbox, "ledger.csv", "account,amount\n1,2\n")
@@ -159,7 +159,7 @@ func TestClose_again(t *testing.T) {
 	require.NoError(t, e.Await(run, &first))
 
 	require.Contains(t, again(2, "--from", "alocate", "--yes").Stderr, `--from: there is no step "alocate"; the steps are ledger, allocate, check, figures`)
-	require.Contains(t, again(2, "--from", "allocate").Stderr, "add --yes to go on")
+	require.Contains(t, again(2, "--from", "allocate").Stderr, "add --yes to continue")
 	require.Contains(t, e.Want(2, "close", "again", id, "--from", "allocate", "--yes").Stderr, "--reason is missing")
 	require.Len(t, e.Calls("trigger", harness.Processed), 2)
 	started := again(3, "--from", "allocate", "--yes", "--by", "carol")

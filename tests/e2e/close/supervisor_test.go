@@ -15,7 +15,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// What is repeated without end is in the inbox, and the close goes on by itself when the cause is gone.
+// What is repeated without end is in the inbox, and the close continues automatically when the cause is gone.
 func TestInbox_hasWhatIsRepeated(t *testing.T) {
 	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: map[string]string{"worker.ask_after": "4s", "worker.poll.min": "200ms", "worker.poll.max": "500ms"}})

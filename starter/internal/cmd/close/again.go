@@ -30,8 +30,8 @@ func newAgain(f *cli.Factory) *cobra.Command {
 them, those given with --only alone, or all of them. The batches among them are
 submitted again, with the reason. The rest is kept as far as it still holds.
 
-It first shows what runs again and what is kept, and asks. Of a close that is
-going on, the steps must have ended, and nothing that needs them may be running:
+It first shows what runs again and what is kept, and asks. While a close is
+running, the steps must have ended, and nothing that needs them may be running:
 interrupt it first.`,
 		Args:    cli.OneArg("workflow id"),
 		Example: "  starter close again " + id + " \\\n      --from allocate --reason \"the rates were corrected\"",
@@ -90,7 +90,7 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 	return f.Launch(ctx, *in, o.StartOptions)
 }
 
-// confirm shows what runs again and what is kept, and asks whether to go on.
+// confirm shows what runs again and what is kept, and asks for confirmation.
 func confirm(s *client.Session, status workflows.Status, o againOptions) error {
 	chosen, err := o.Chosen(status.Steps)
 	if err != nil {
@@ -121,7 +121,7 @@ func outlook(step workflows.StepStatus, chosen, only bool) string {
 	case chosen:
 		return "runs again"
 	case !step.State.Done():
-		return "goes on"
+		return "continues"
 	case passed && (only || step.State == workflows.Succeeded):
 		return "kept" + what
 	case only:

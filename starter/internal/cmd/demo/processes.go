@@ -23,7 +23,7 @@ const stopTimeout = 10 * time.Second
 // processes are the programs of a demo. They end with it, however it ends.
 type processes struct {
 	logs    string      // folder
-	failed  func(error) // is told of a program that ended on its own
+	failed  func(error) // gets the error of a program that ended unexpectedly
 	running []*process
 }
 

@@ -36,7 +36,7 @@ func TestInbox_ofAnUnknownConnection(t *testing.T) {
 	}
 }
 
-// A close that nobody answers for is told apart all the same, and in words.
+// A close that nobody answers for can still be distinguished, and in words.
 func TestUnanswered(t *testing.T) {
 	temporal := clitest.NewTemporal(workflows.NightlyCloseType, "pbsm")
 	temporal.Info.StartTime = timestamppb.New(time.Date(2026, 10, 31, 22, 0, 0, 0, time.UTC))
