@@ -20,6 +20,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"golang.org/x/time/rate"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
@@ -35,6 +36,7 @@ type Activities struct {
 	stores      *stores.Stores
 	storeChecks storeChecks
 	pipelines   string
+	definitions string // config.AnyDefinition or FolderDefinitions
 	// hasPipelines: the pipelines folder was there when the worker started.
 	hasPipelines bool
 	calendars    calendar.Calendars
@@ -64,6 +66,7 @@ func New(
 	a := &Activities{
 		connections: map[string]*connection{},
 		pipelines:   cfg.Worker.Pipelines,
+		definitions: cfg.Worker.Definitions,
 		poll:        cfg.Worker.Poll,
 		askAfter:    cfg.Worker.AskAfter,
 		payloads:    cfg.Encryption.Keyring().DataConverter(),
@@ -131,6 +134,18 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 
 // Close closes the stores.
 func (a *Activities) Close() error { return a.stores.Close() }
+
+// sender is this worker, and as whom it calls the service on a connection, if it has that.
+func (a *Activities) sender(connection string) audit.Sender {
+	if conn, ok := a.connections[connection]; ok {
+		return conn.sender()
+	}
+	return audit.Sender{Version: version.Version}
+}
+
+func (c *connection) sender() audit.Sender {
+	return audit.Sender{Version: version.Version, Service: c.config.BaseURL, RemoteUser: c.config.RemoteUser}
+}
 
 func (a *Activities) connection(name string) (*connection, error) {
 	if c, ok := a.connections[name]; ok {

@@ -79,6 +79,7 @@ func (a *Activities) submitOnce(
 		return Run{}, classifySubmission(ctx, err)
 	}
 	run := newRun(response)
+	run.Sender = conn.sender()
 	// If this heartbeat is lost, and the result too, an operator has to check the outcome.
 	_ = a.heartbeat(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run})
 	return run, nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -44,6 +45,8 @@ type Run struct {
 	Text string `json:"text,omitempty"`
 	// AlreadyInterrupted: the run had been interrupted before (code -7).
 	AlreadyInterrupted bool `json:"already_interrupted,omitempty"`
+	// Sender is the worker that made the call.
+	Sender audit.Sender `json:"sender,omitzero"`
 }
 
 // BatchStatusInput asks for a run's status once it differs from Poll.Known.
@@ -159,8 +162,10 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 	if err != nil {
 		return Run{}, err
 	}
-	run, err := conn.service.Interrupt(ctx, in.Code, in.RunID)
-	return newRun(run), classifyCall(ctx, err)
+	response, err := conn.service.Interrupt(ctx, in.Code, in.RunID)
+	run := newRun(response)
+	run.Sender = conn.sender()
+	return run, classifyCall(ctx, err)
 }
 
 // BatchStatus returns the status of a run once it differs from the one that the workflow knows.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -30,6 +31,8 @@ type Migration struct {
 	StatusCode      string `json:"status_code"`
 	// Message is the field errorMessage, which has success texts too.
 	Message string `json:"message,omitempty"`
+	// Sender is the worker that made the call.
+	Sender audit.Sender `json:"sender,omitzero"`
 }
 
 // ExportMigration starts an export. It is safe to repeat: the service says when one is in progress or complete.
@@ -60,7 +63,7 @@ func (a *Activities) migrate(ctx context.Context, in MigrationInput, call migrat
 		return Migration{}, err
 	}
 	m, err := call(conn.service, ctx, in.Code)
-	return newMigration(m), classifyCall(ctx, err)
+	return conn.newMigration(m), classifyCall(ctx, err)
 }
 
 func (a *Activities) awaitMigration(
@@ -74,14 +77,14 @@ func (a *Activities) awaitMigration(
 	if err != nil {
 		return Migration{}, a.classifyPoll(ctx, in.Since, err)
 	}
-	status := newMigration(m)
+	status := conn.newMigration(m)
 	if !status.Done && !status.Failed {
 		return Migration{}, a.stillWaiting(ctx, in.Since, "migration %s: %s (%s)", in.Code, m.StatusCode, m.Message)
 	}
 	return status, nil
 }
 
-func newMigration(m pbsm.Migration) Migration {
+func (c *connection) newMigration(m pbsm.Migration) Migration {
 	return Migration{
 		Done:            m.State == pbsm.MigrationDone,
 		Failed:          m.State == pbsm.MigrationFailed,
@@ -89,5 +92,6 @@ func newMigration(m pbsm.Migration) Migration {
 		Status:          m.Status,
 		StatusCode:      m.StatusCode,
 		Message:         m.Message,
+		Sender:          c.sender(),
 	}
 }

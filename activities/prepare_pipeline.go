@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
@@ -43,7 +46,22 @@ type Plan struct {
 	Steps []PlanStep `json:"steps"`
 	// NotifyOn are the events that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
+	// Definition is what the plan was rendered from, and PreparedBy the worker that did it.
+	Definition Definition   `json:"definition,omitzero"`
+	PreparedBy audit.Sender `json:"prepared_by,omitzero"`
 }
+
+// Definition identifies the text of a pipeline.
+type Definition struct {
+	// From is "pipelines folder, NAME.yaml", or SentAlong.
+	From string `json:"from"`
+	// SHA256 is that of the text: of the file's bytes, of the YAML that was sent, or of a JSON object as Temporal keeps
+	// it, without blanks.
+	SHA256 string `json:"sha256"`
+}
+
+// SentAlong is where a definition came from that is in the input of its close.
+const SentAlong = "sent along with the start"
 
 // PlanStep is a step of a plan.
 type PlanStep struct {
@@ -56,7 +74,7 @@ type PlanStep struct {
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
 // connections and stores. A store that is away is no problem of the input: the steps that need it wait, and ask.
 func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInput) (*Plan, error) {
-	text, err := a.pipelineText(in)
+	text, from, err := a.pipelineText(in)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +96,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	plan, err := newPlan(rendered, in.StartedAt)
 	if err == nil {
 		plan.NotifyOn = a.channels.Events(in.Connection)
+		plan.Definition = Definition{From: from, SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}
+		plan.PreparedBy = a.sender(in.Connection)
 	}
 	return plan, err
 }
@@ -159,29 +179,35 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
 }
 
-func (a *Activities) pipelineText(in PreparePipelineInput) ([]byte, error) {
-	if len(in.Definition) > 0 && string(in.Definition) != "null" { // some languages send null for a key that is not set
-		return definitionText(in.Definition)
+// pipelineText is the text of a definition, and where it came from.
+func (a *Activities) pipelineText(in PreparePipelineInput) (text []byte, from string, err error) {
+	switch sent := len(in.Definition) > 0 && string(in.Definition) != "null"; { // some languages send null for a key that is not set
+	case sent && a.definitions == config.FolderDefinitions:
+		return nil, "", InvalidInputError("definition: this worker runs only the pipelines of its folder " +
+			"(worker.definitions: folder); put the definition there, and start the close with its name")
+	case sent:
+		text, err = definitionText(in.Definition)
+		return text, SentAlong, err
 	}
 	if !pipeline.IsCode(in.Name) {
-		return nil, InvalidInputError(fmt.Sprintf(
+		return nil, "", InvalidInputError(fmt.Sprintf(
 			"%q is not the name of a pipeline (letters, digits, dot, hyphen and underscore)", in.Name))
 	}
 	for _, ending := range pipeline.Endings {
 		text, err := os.ReadFile(filepath.Join(a.pipelines, in.Name+ending))
 		if err == nil {
-			return text, nil
+			return text, "pipelines folder, " + in.Name + ending, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, unreadablePipeline(in.Name, err)
+			return nil, "", unreadablePipeline(in.Name, err)
 		}
 	}
 	names, err := pipeline.Names(a.pipelines)
 	if err != nil {
-		return nil, unreadablePipeline(in.Name, err)
+		return nil, "", unreadablePipeline(in.Name, err)
 	}
 	known := cmp.Or(strings.Join(names, ", "), "none")
-	return nil, InvalidInputError(fmt.Sprintf(
+	return nil, "", InvalidInputError(fmt.Sprintf(
 		"pipeline %q is not in the worker's pipelines folder (worker.pipelines), which has %s", in.Name, known))
 }
 

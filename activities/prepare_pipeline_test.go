@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,10 +18,12 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/version"
 )
 
 func TestPreparePipeline_definitionIsTextOrObject(t *testing.T) {
@@ -59,10 +63,12 @@ func finalError(t *testing.T, fn, in any) (failed *temporal.ApplicationError, to
 
 // A store that is named in the configuration, and the pipelines folder, are outages while they are away: the close is
 // not refused.
-func TestPreparePipeline_outages(t *testing.T) {
+func TestPreparePipeline_definitionAndOutages(t *testing.T) {
 	prepare := func(t *testing.T, a *Activities, in PreparePipelineInput) (*Plan, error) {
 		t.Helper()
-		a.connections, a.channels = map[string]*connection{"prod": {}}, &notify.Channels{}
+		a.connections, a.channels = map[string]*connection{"prod": {config: config.Connection{
+			BaseURL: "https://tenant", RemoteUser: "BATCH",
+		}}}, &notify.Channels{}
 		in.Connection, in.AsOfDate = "prod", "2026-10-31"
 		var suite testsuite.WorkflowTestSuite
 		suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
@@ -92,6 +98,28 @@ func TestPreparePipeline_outages(t *testing.T) {
 		failed := applicationError(t, err)
 		require.Equal(t, InvalidInput, failed.Type())
 		require.Equal(t, `step gl: there is no store "inbux"; the stores are: inbox`, failed.Message())
+	})
+	t.Run("definition", func(t *testing.T) {
+		a, dir := withInbox(t)
+		a.pipelines = dir
+		text := string(upload("inbox/gl.csv"))
+		sum := fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "night.yml"), []byte(text), 0o600))
+		plan, err := prepare(t, a, PreparePipelineInput{Name: "night"})
+		require.NoError(t, err)
+		require.Equal(t, Definition{From: "pipelines folder, night.yml", SHA256: sum}, plan.Definition)
+		require.Equal(t, audit.Sender{Version: version.Version, Service: "https://tenant", RemoteUser: "BATCH"}, plan.PreparedBy)
+		plan, err = prepare(t, a, PreparePipelineInput{Definition: upload("inbox/gl.csv")})
+		require.NoError(t, err)
+		require.Equal(t, SentAlong, plan.Definition.From)
+
+		a.definitions = config.FolderDefinitions
+		_, err = prepare(t, a, PreparePipelineInput{Definition: upload("inbox/gl.csv")})
+		failed := applicationError(t, err)
+		require.Equal(t, InvalidInput, failed.Type())
+		require.Contains(t, failed.Message(), "(worker.definitions: folder); put the definition there")
+		_, err = prepare(t, a, PreparePipelineInput{Name: "night", Definition: json.RawMessage("null")})
+		require.NoError(t, err)
 	})
 	for name, damage := range map[string]func(dir string) error{
 		"pipeline is unreadable": func(dir string) error { return os.Mkdir(filepath.Join(dir, "night.yaml"), 0o700) }, // even to root
@@ -143,7 +171,7 @@ func TestPreparePipeline_nullDefinition(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "close.yaml"), []byte("name: close"), 0o600))
 	var in PreparePipelineInput
 	require.NoError(t, json.Unmarshal([]byte(`{"name": "close", "definition": null}`), &in))
-	text, err := (&Activities{pipelines: folder}).pipelineText(in)
+	text, _, err := (&Activities{pipelines: folder}).pipelineText(in)
 	require.NoError(t, err)
 	require.Equal(t, "name: close", string(text))
 }
@@ -155,7 +183,7 @@ func TestPreparePipeline_unknownName(t *testing.T) {
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "old.yaml"), 0o700))
 	for pipelines, has := range map[string]string{folder: "close, month-end", t.TempDir(): "none"} {
-		_, err := (&Activities{pipelines: pipelines}).pipelineText(PreparePipelineInput{Name: "clsoe"})
+		_, _, err := (&Activities{pipelines: pipelines}).pipelineText(PreparePipelineInput{Name: "clsoe"})
 		require.ErrorContains(t, err, `pipeline "clsoe" is not in the worker's pipelines folder (worker.pipelines), which has `+has)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/transfer"
 )
 
@@ -16,7 +17,11 @@ import (
 type FileInfo = transfer.FileInfo
 
 // TransferResult is a file that was moved and checked.
-type TransferResult = transfer.Result
+type TransferResult struct {
+	transfer.Result
+	// Sender is the worker that moved the last of it.
+	Sender audit.Sender `json:"sender,omitzero"`
+}
 
 // SentFile is a line of the list of a folder's files that were sent.
 type SentFile = transfer.SentFile
@@ -81,7 +86,7 @@ func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (TransferResu
 		return TransferResult{}, err
 	}
 	t := a.newTransfer(ctx, conn, directionUpload, "")
-	return t.run(func(ctx context.Context) (TransferResult, error) {
+	return t.run(func(ctx context.Context) (transfer.Result, error) {
 		return a.mover(conn).UploadFile(ctx, &t.attempt, in.File, url)
 	})
 }
@@ -95,7 +100,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 		return TransferResult{}, err
 	}
 	t := a.newTransfer(ctx, conn, directionDownload, in.Resume)
-	return t.run(func(ctx context.Context) (TransferResult, error) {
+	return t.run(func(ctx context.Context) (transfer.Result, error) {
 		result, err := a.mover(conn).DownloadFile(ctx, &t.attempt, url, in.SaveTo, stagingKey(ctx))
 		return result, unknownStore(ctx, err)
 	})
@@ -117,7 +122,7 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 		Key:      stagingKey(ctx),
 	}
 	t := a.newTransfer(ctx, conn, directionUpload, "")
-	result, err := t.run(func(ctx context.Context) (TransferResult, error) {
+	result, err := t.run(func(ctx context.Context) (transfer.Result, error) {
 		result, err := a.mover(conn).UploadFolder(ctx, &t.attempt, folder)
 		return result, unknownStore(ctx, err)
 	})

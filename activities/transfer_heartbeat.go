@@ -104,7 +104,7 @@ var errWorkerStops = errors.New("this worker stops; the next attempt resumes the
 
 // run moves files, with heartbeats, until they are moved or the attempt ends. An error carries the state
 // from which the transfer can be resumed as its last detail.
-func (t *transferAttempt) run(move func(ctx context.Context) (TransferResult, error)) (TransferResult, error) {
+func (t *transferAttempt) run(move func(ctx context.Context) (transfer.Result, error)) (TransferResult, error) {
 	ctx, stop := context.WithCancelCause(t.activity)
 	t.stop = stop
 	var beating sync.WaitGroup
@@ -116,7 +116,7 @@ func (t *transferAttempt) run(move func(ctx context.Context) (TransferResult, er
 	stop(nil)
 	beating.Wait()
 	if err == nil {
-		return moved, nil
+		return TransferResult{Result: moved, Sender: t.conn.sender()}, nil
 	}
 	return TransferResult{}, t.failed(err)
 }

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/transfer"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
 
@@ -36,7 +37,7 @@ func TestUploadFile_rowsAreThoseOfTheCheck(t *testing.T) {
 				return activities.UploadPAR{FileID: "7"}, nil
 			}, activityName("CreateUploadPAR"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.PutFileInput) (activities.TransferResult, error) {
-				return activities.TransferResult{Bytes: 21, Rows: new(int64(3)), SHA256: sum}, nil
+				return activities.TransferResult{Result: transfer.Result{Bytes: 21, Rows: new(int64(3)), SHA256: sum}}, nil
 			}, activityName("PutFile"))
 			env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
 				return activities.File{}, nil
@@ -69,7 +70,7 @@ func TestUploadFile_verifiesAgainWhenTheFileChanged(t *testing.T) {
 		if uploads++; uploads == 1 {
 			return activities.TransferResult{}, temporal.NewNonRetryableApplicationError("inbox/gl.csv changed", activities.FileChanged, nil)
 		}
-		return activities.TransferResult{SHA256: sum()}, nil
+		return activities.TransferResult{Result: transfer.Result{SHA256: sum()}}, nil
 	}, activityName("PutFile"))
 	env.RegisterActivityWithOptions(func(context.Context, activities.ListFilesInput) (activities.File, error) {
 		return activities.File{}, nil
@@ -111,7 +112,7 @@ func TestUploadFile_folder(t *testing.T) {
 	var uploaded activities.PutFolderInput
 	env.RegisterActivityWithOptions(func(_ context.Context, in activities.PutFolderInput) (activities.TransferResult, error) {
 		uploaded = in
-		return activities.TransferResult{Files: 1, LeftOut: []string{".DS_Store", "Thumbs.db"}}, nil
+		return activities.TransferResult{Result: transfer.Result{Files: 1, LeftOut: []string{".DS_Store", "Thumbs.db"}}}, nil
 	}, activityName("PutFolder"))
 	env.RegisterActivityWithOptions(func(context.Context, activities.ListSentFilesInput) error { return nil }, activityName("ListSentFiles"))
 	until := start.Add(time.Hour)

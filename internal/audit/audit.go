@@ -59,6 +59,15 @@ type Event struct {
 	File       *File    `json:"file,omitempty"`
 }
 
+// Sender is who called the service, and as whom.
+type Sender struct {
+	// Version is that of the worker.
+	Version string `json:"version,omitempty"`
+	// Service is the address of the tenant, and RemoteUser the user that the worker is there.
+	Service    string `json:"service,omitempty"`
+	RemoteUser string `json:"remote_user,omitempty"`
+}
+
 // File is a file that was transferred.
 type File struct {
 	Path     string            `json:"path"`           // STORE/PATH

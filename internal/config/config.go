@@ -194,12 +194,21 @@ type Channel struct {
 	Connections []string `koanf:"connections"`
 }
 
+// Where a close may take its definition from.
+const (
+	AnyDefinition     = "any"
+	FolderDefinitions = "folder"
+)
+
 // Worker are the settings of the worker process.
 type Worker struct {
 	// TaskQueue is the task queue of the closes. The starter takes it from the same file, or from --task-queue.
 	TaskQueue string `koanf:"task_queue" jsonschema:"format=text"`
 	// Pipelines is the folder of the pipeline definitions.
 	Pipelines string `koanf:"pipelines" jsonschema:"minLength=1"`
+	// Definitions says where a close may take its definition from: any, or folder, which refuses definitions that are
+	// sent along with a start. Then only who can write the pipelines folder decides what a close does.
+	Definitions string `koanf:"definitions" jsonschema:"enum=any,enum=folder"`
 	// Health is the address, HOST:PORT, of /healthz, /readyz and /metrics.
 	Health string `koanf:"health" jsonschema:"format=address"`
 	// TemporalUI is the address of Temporal's web interface, for links in notifications. The default is the

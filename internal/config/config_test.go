@@ -59,6 +59,7 @@ stores:
   inbox: {url: "file:///data/inbox", unfinished: ["*.lock"], ignored: ["README*"]}
   reports: {url: "file://./out?create_dir=true"}
 worker:
+  definitions: folder
   task_queue: nights
   pipelines: nights.d
   health: 127.0.0.1:9999
@@ -122,7 +123,7 @@ func TestLoad_complete(t *testing.T) {
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
-	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
+	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Definitions: FolderDefinitions, Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
 		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute},
 		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)
 
@@ -140,7 +141,7 @@ func TestLoad_defaults(t *testing.T) {
 	assert.Equal(t, []any{"WS001", "en-US", "PBSMCS", time.Minute, int64(9_999_999_999_999), "json", "object", "/public/status", "/public/status", "none", "V", false},
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.UploadBody, c.ExportStatusPath, c.ImportStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
-	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
+	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Definitions: AnyDefinition, Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
 		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute},
 		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)
 	client, err := pbsm.New(c.Client())
@@ -267,6 +268,7 @@ func TestLoad_problem(t *testing.T) {
 		"health's port":       {add: minimal + "worker: {health: ':99999'}", want: "worker.health: must be an address"},
 		"health's name":       {add: minimal + "worker: {health: ':metric'}", want: "worker.health: must be an address"},
 		"cached workflows":    {add: minimal + "worker: {cached_workflows: 0}", want: "worker.cached_workflows: must be at least 1"},
+		"definitions":         {add: minimal + "worker: {definitions: git}", want: `worker.definitions: "git" is not one of any, folder`},
 		"stop timeout":        {add: minimal + "worker: {stop_timeout: -1s}", want: "worker.stop_timeout: must be more than 0"},
 		"no queue":            {add: minimal + "worker: {task_queue: ''}", want: "worker.task_queue: is missing"},
 

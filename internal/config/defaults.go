@@ -20,6 +20,7 @@ func defaults() Config {
 		Worker: Worker{
 			TaskQueue:       "pbsm",
 			Pipelines:       "pipelines",
+			Definitions:     AnyDefinition,
 			Health:          ":9090",
 			StopTimeout:     30 * time.Second,
 			Log:             Log{Level: "info", Format: "json"},

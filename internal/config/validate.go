@@ -227,6 +227,7 @@ func (v *checker) worker(w *Worker) {
 	if v.want(w.Pipelines != "", "worker.pipelines", "is missing") {
 		w.Pipelines = within(v.folder, w.Pipelines)
 	}
+	v.oneOf("worker.definitions", w.Definitions, AnyDefinition, FolderDefinitions)
 	_, port, err := net.SplitHostPort(w.Health)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port) //nolint:noctx // it asks no network

@@ -21,7 +21,7 @@ import (
 )
 
 // CheckServed refuses an input whose connection no worker has, or whose pipeline is not in the folder that the
-// configuration here names, unless there is or was such a workflow: nothing is to be left behind that failed.
+// configuration here names, or is sent along although that says not to, unless there is or was such a workflow: nothing is to be left behind that failed.
 func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 	err := s.Served(ctx, workflows.ConnectionOf(in))
 	if closing, ok := in.(workflows.NightlyCloseInput); ok && err == nil {
@@ -38,6 +38,10 @@ func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 func (s *Session) knownPipeline(in workflows.NightlyCloseInput) error {
 	worker, _ := config.LoadWorker(s.Config, os.Environ())
 	names, _ := pipeline.Names(worker.Pipelines)
+	if len(in.Definition) > 0 && worker.Definitions == config.FolderDefinitions {
+		return cli.Usage("the workers run only the pipelines of their folder (worker.definitions: folder), and %s would be sent along", in.Pipeline).
+			Then("Put the file into the workers' pipelines folder, and start it by its name: --pipeline " + in.Pipeline)
+	}
 	if len(in.Definition) > 0 || len(names) == 0 || slices.Contains(names, in.Pipeline) {
 		return nil
 	}

@@ -83,4 +83,9 @@ func TestKnownPipeline(t *testing.T) {
 	in.Pipeline = "nightly"
 	require.NoError(t, s.knownPipeline(in))
 	require.NoError(t, s.knownPipeline(workflows.NightlyCloseInput{Pipeline: "sent", Definition: []byte("{}")}))
+
+	s.Config = clitest.WriteFile(t, "pbsm.yaml", "worker: {definitions: folder}\n")
+	err := s.knownPipeline(workflows.NightlyCloseInput{Pipeline: "sent", Definition: []byte("{}")})
+	require.ErrorContains(t, err, "(worker.definitions: folder), and sent would be sent along")
+	require.NoError(t, s.knownPipeline(workflows.NightlyCloseInput{Pipeline: "nightly"}))
 }
