@@ -47,6 +47,7 @@ type Activities struct {
 	temporal     client.Client
 	channels     *notify.Channels
 	temporalUI   string
+	starter      config.Starter
 }
 
 type connection struct {
@@ -73,6 +74,7 @@ func New(
 		failures:    cfg.Encryption.Keyring().FailureConverter(),
 		temporal:    temporal,
 		temporalUI:  cfg.Worker.TemporalUI,
+		starter:     cfg.Worker.Starter,
 	}
 	for name, c := range cfg.Connections {
 		conn, err := connect(name, c, metrics)

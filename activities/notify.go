@@ -50,6 +50,7 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 	info := activity.GetInfo(ctx)
 	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
 	m.WorkflowID = info.WorkflowExecution.ID
+	m.Commands = a.commands(m.Commands)
 	m.Link = temporalclient.WorkflowURL(a.temporalUI, info.Namespace, m.WorkflowID)
 	marks := &deliveries{mark: func(ctx context.Context, of map[string]delivery) error {
 		return a.temporal.RecordActivityHeartbeat(ctx, info.TaskToken, of)
@@ -67,6 +68,15 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 	}
 	group.Wait()
 	return a.notified(ctx, channels, marks)
+}
+
+// commands are those of a workflow as operators type them.
+func (a *Activities) commands(arguments []string) []string {
+	commands := make([]string, len(arguments))
+	for i, text := range arguments {
+		commands[i] = a.starter.Command(text)
+	}
+	return commands
 }
 
 // receiverKey names a receiver in heartbeats and texts: a channel, and for mail the address.

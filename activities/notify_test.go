@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,22 @@ func TestNotify_unconfirmedHeartbeat(t *testing.T) {
 			require.Equal(t, 1, sent)
 		})
 	}
+}
+
+// The commands of a message begin as operators type them: the workflow does not know how.
+func TestNotify_commandsAsConfigured(t *testing.T) {
+	var text []byte
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { text, _ = io.ReadAll(r.Body) }))
+	defer hook.Close()
+	channels, err := notify.Open(map[string]notify.Channel{"hook": {Kind: "webhook", URL: hook.URL, On: notify.Events()}})
+	require.NoError(t, err)
+	server := mocks.NewClient(t)
+	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(nil)
+	a := &Activities{temporal: server, channels: channels, starter: "docker compose run --rm starter"}
+	message := notify.Message{Event: notify.Waiting, Commands: []string{"batch restart x"}}
+	_, err = activityEnv(a).ExecuteActivity(a.Notify, message)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"commands":["docker compose run --rm starter batch restart x"]`)
 }
 
 // A receiver may request a longer delay than the time that is left, and be back earlier. Temporal does not retry

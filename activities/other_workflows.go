@@ -69,7 +69,7 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	err = a.temporal.GetWorkflow(ctx, in.WorkflowID, "").Get(ctx, &result)
 	var ended *temporal.WorkflowExecutionError
 	if errors.As(err, &ended) {
-		return AwaitedWorkflow{}, relay(in.WorkflowID, ended)
+		return AwaitedWorkflow{}, a.relay(in.WorkflowID, ended)
 	}
 	return AwaitedWorkflow{Result: result}, a.classifyPoll(ctx, in.Since, err)
 }
@@ -93,7 +93,7 @@ func (a *Activities) changedStatus(ctx context.Context, in AwaitWorkflowInput) j
 
 // relay keeps the type and the details with which a workflow failed. For one that was cancelled it refers
 // to the status, which says what became of the run.
-func relay(id string, ended *temporal.WorkflowExecutionError) error {
+func (a *Activities) relay(id string, ended *temporal.WorkflowExecutionError) error {
 	var failed *temporal.ApplicationError
 	var cancelled *temporal.CanceledError
 	switch {
@@ -101,7 +101,8 @@ func relay(id string, ended *temporal.WorkflowExecutionError) error {
 		return temporal.NewApplicationErrorWithOptions(failed.Message(), failed.Type(),
 			temporal.ApplicationErrorOptions{NonRetryable: true, Cause: ended, Details: []any{rawDetails(failed)}})
 	case errors.As(ended, &cancelled):
-		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s was cancelled; see what became of its run: starter status %s", id, id), Refused, ended)
+		return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+			"%s was cancelled; see what became of its run: %s", id, a.starter.Command("status "+id)), Refused, ended)
 	}
 	return temporal.NewNonRetryableApplicationError(ended.Error(), Refused, ended)
 }

@@ -211,7 +211,7 @@ func TestRun_endsWithCtrlC(t *testing.T) {
 	cancel()
 	for _, args := range [][]string{{"inbox"}, {"doctor"}, {"file", "list"}} {
 		var stdout, stderr bytes.Buffer
-		code := run(ctx, clitest.Terminal(0, &stdout, &stderr), append(args, "--config", cfg))
+		code := run(ctx, &cli.Factory{Terminal: clitest.Terminal(0, &stdout, &stderr)}, append(args, "--config", cfg))
 		assert.Equal(t, cli.ExitInterrupted, code, "%v: %s", args, stderr.String())
 	}
 }

@@ -19,14 +19,17 @@ func main() {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	code := run(ctx, cli.NewTerminal(os.Stdout, os.Stderr), os.Args[1:])
+	f := &cli.Factory{
+		Terminal: cli.NewTerminal(os.Stdout, os.Stderr),
+		Program:  cli.FindProgram(os.Args[0], os.Args[1:], os.Environ()),
+	}
+	code := run(ctx, f, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
 // run executes a command line and returns its exit code.
-func run(ctx context.Context, term *cli.Terminal, args []string) int {
-	f := &cli.Factory{Terminal: term}
+func run(ctx context.Context, f *cli.Factory, args []string) int {
 	f.Launch = func(ctx context.Context, in workflows.Input, o cli.StartOptions) error {
 		return follow.Launch(ctx, f, in, o)
 	}

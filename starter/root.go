@@ -29,7 +29,7 @@ const rootHelp = `Run the nightly close of Profitability and Balance Sheet Manag
 commands.
 
 A workflow that was started runs without this program: leave it (Ctrl-C), find
-it again (starter status ID --follow), and send it commands from anywhere.
+it again (status ID --follow), and send it commands from anywhere.
 
 The connection to Temporal is configured as for any Temporal client:
 TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, temporal.toml. With
@@ -46,10 +46,12 @@ func newRoot(f *cli.Factory) *cobra.Command {
 		Use:   "starter",
 		Short: "Run the nightly close, and send it commands",
 		Long:  rootHelp,
-		Example: `  starter close --connection prod --pipeline nightly-close --as-of 2026-10-31
-  starter status close/prod/nightly-close/2026-10-31 --follow
-  starter inbox
-  starter doctor --connection prod`,
+		Example: f.Examples(
+			"close --connection prod --pipeline nightly-close --as-of 2026-10-31",
+			"status close/prod/nightly-close/2026-10-31 --follow",
+			"inbox",
+			"doctor --connection prod",
+		),
 	})
 	addGroup(root, "run", "Run and follow:",
 		close.New(f), batch.New(f), report.New(f), file.New(f), migrate.New(f), schedule.New(f))

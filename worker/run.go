@@ -47,7 +47,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 		return err
 	}
 	defer temporal.Close()
-	if err := checkSearchAttributes(ctx, temporal, options.Namespace, logger); err != nil {
+	if err := checkSearchAttributes(ctx, temporal, options.Namespace, cfg.Worker.Starter, logger); err != nil {
 		return err
 	}
 
@@ -104,7 +104,7 @@ func run(ctx context.Context, load func() (*config.Config, error)) error {
 const operatorTimeout = 10 * time.Second
 
 // checkSearchAttributes refuses to start in a namespace where the first task of every workflow would fail.
-func checkSearchAttributes(ctx context.Context, c client.Client, namespace string, logger *slog.Logger) error {
+func checkSearchAttributes(ctx context.Context, c client.Client, namespace string, starter config.Starter, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
 	defer cancel()
 	request := &operatorservice.ListSearchAttributesRequest{Namespace: namespace}
@@ -124,5 +124,6 @@ func checkSearchAttributes(ctx context.Context, c client.Client, namespace strin
 	}
 	slices.Sort(missing)
 	return fmt.Errorf("namespace %s does not have the search attributes %s: "+
-		"run `starter search-attributes create` once, then start the worker again", namespace, strings.Join(missing, ", "))
+		"run `%s` once, then start the worker again",
+		namespace, strings.Join(missing, ", "), starter.Command("search-attributes create"))
 }

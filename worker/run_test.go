@@ -61,7 +61,7 @@ func TestCheckSearchAttributes_notPermitted(t *testing.T) {
 	temporal := mocks.NewClient(t)
 	temporal.On("OperatorService").Return(silentOperator{})
 	var log bytes.Buffer
-	require.NoError(t, checkSearchAttributes(t.Context(), temporal, "default", slog.New(slog.NewJSONHandler(&log, nil))))
+	require.NoError(t, checkSearchAttributes(t.Context(), temporal, "default", "", slog.New(slog.NewJSONHandler(&log, nil))))
 	require.True(t, json.Valid(log.Bytes()), log.String())
 	require.Contains(t, log.String(), "could not be checked")
 }

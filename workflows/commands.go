@@ -204,12 +204,13 @@ func Choices() []ChoiceSpec {
 // ChoiceNames lists the names of the choices.
 func ChoiceNames() []string { return names(Choices(), func(c ChoiceSpec) string { return c.Name }) }
 
-// CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt").
+// CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt"), from the words
+// behind the name of the program on: how operators call that, the configuration of whoever shows the command says.
 // step is empty for anything but a close.
 func CommandLine(workflowType, id, step, choice string) string {
 	t, _ := TypeByName(workflowType)
 	name, argument, _ := strings.Cut(choice, " ")
-	text := fmt.Sprintf("starter %s %s %s", t.Noun, name, id)
+	text := fmt.Sprintf("%s %s %s", t.Noun, name, id)
 	if step != "" {
 		text += " --step " + step
 	}

@@ -111,8 +111,8 @@ func TestNotify_messageSaysHowToAnswer(t *testing.T) {
 	require.Equal(t, runID, m.RunID)
 	require.True(t, in.Deadline.Equal(m.Deadline))
 	require.Contains(t, m.What, runID)
-	require.Contains(t, m.Commands, `starter batch restart batch/prod/ALLOC/2026-10-31 --reason "..."`)
-	require.Contains(t, m.Commands, `starter batch decide batch/prod/ALLOC/2026-10-31 --choice give_up --reason "..."`)
+	require.Contains(t, m.Commands, `batch restart batch/prod/ALLOC/2026-10-31 --reason "..."`)
+	require.Contains(t, m.Commands, `batch decide batch/prod/ALLOC/2026-10-31 --choice give_up --reason "..."`)
 }
 
 // Unavailable channels neither delay a batch nor change how it ends. Only the end of the workflow waits for
@@ -176,7 +176,7 @@ func TestNotify_close(t *testing.T) {
 	env.ExecuteWorkflow(NightlyClose, in)
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, []string{"waiting ledger", "waiting sign-off", "succeeded"}, n.events())
-	require.Contains(t, n.messages[0].Commands, `starter close decide close/prod/nightly/2026-10-31 --step ledger --choice retry --reason "..."`)
+	require.Contains(t, n.messages[0].Commands, `close decide close/prod/nightly/2026-10-31 --step ledger --choice retry --reason "..."`)
 	require.Equal(t, "every step is done", n.messages[2].What)
 }
 

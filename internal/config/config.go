@@ -214,6 +214,10 @@ type Worker struct {
 	// TemporalUI is the address of Temporal's web interface, for links in notifications. The default is the
 	// environment variable TEMPORAL_UI.
 	TemporalUI string `koanf:"temporal_ui"`
+	// Starter is how operators call the starter where they are, such as bin/starter, or docker compose run --rm starter.
+	// Every command that a message, the worker or the starter prints begins with it. The default is starter; what the
+	// starter prints begins with the path that it was called by.
+	Starter Starter `koanf:"starter"`
 	// StopTimeout is how long running activities may take to finish when the worker stops, more than 0.
 	StopTimeout time.Duration `koanf:"stop_timeout"`
 	// Log says what is logged, and in which format.

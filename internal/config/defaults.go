@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"time"
@@ -30,6 +31,14 @@ func defaults() Config {
 			CollectInterval: 30 * time.Second,
 		},
 	}
+}
+
+// Starter is how operators call the starter: [Worker].Starter, or starter when empty.
+type Starter string
+
+// Command is a command as operators type it, from the words behind the name of the program on.
+func (s Starter) Command(arguments string) string {
+	return cmp.Or(string(s), "starter") + " " + arguments
 }
 
 func transferDefaults() Transfer {

@@ -235,6 +235,9 @@ func (v *checker) worker(w *Worker) {
 	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
 	v.want(w.TemporalUI == "" || isAddress(w.TemporalUI), "worker.temporal_ui",
 		"must be an address such as https://temporal.bank.example; without the key it is the variable TEMPORAL_UI")
+	if w.Starter != "" {
+		v.check("worker.starter", httpx.CheckHeaderValue(string(w.Starter)))
+	}
 	v.want(w.StopTimeout > 0, "worker.stop_timeout", "must be more than 0")
 	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("worker.log.format", w.Log.Format, "json", "console")

@@ -29,7 +29,8 @@ type Message struct {
 	What string `json:"what"`
 	// Deadline is when the question expires.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Commands answer the question, as they are typed.
+	// Commands answer the question, as they are typed. A workflow leaves out the name of the program: how operators
+	// call that, the configuration of the worker says which sends the message.
 	Commands []string `json:"commands,omitempty"`
 }
 

@@ -239,6 +239,20 @@ func TestCompose_starterKnowsTheUser(t *testing.T) {
 	assert.NotContains(t, environment(t, project.Services["worker"].Environment), "USER")
 }
 
+// What messages and the starter print can be pasted in the folder of the compose file, with the same env file.
+func TestCompose_printedCommandsCanBePasted(t *testing.T) {
+	for envFile, want := range map[string]string{
+		"":               "docker compose run --rm --no-deps starter",
+		"demo.env":       "docker compose --env-file demo.env run --rm --no-deps starter",
+		"encryption.env": "docker compose --env-file encryption.env run --rm --no-deps starter",
+	} {
+		services := load(t, envFile, "*").Services
+		for _, name := range []string{"worker", "starter"} {
+			assert.Equal(t, want, environment(t, services[name].Environment)["PBSM_WORKER__STARTER"], "%s %s", name, envFile)
+		}
+	}
+}
+
 // The database is for Temporal alone; the outside cannot be reached from its network.
 func TestCompose_databaseIsSeparate(t *testing.T) {
 	project := everything(t)

@@ -247,6 +247,8 @@ func TestKubernetes_configurationIsComplete(t *testing.T) {
 	require.NotEmpty(t, cfg.Encryption.Keys)
 	require.Equal(t, mounts["pipelines"], cfg.Worker.Pipelines)
 	require.Equal(t, ":9090", cfg.Worker.Health)
+	require.Equal(t, config.Starter("kubectl --namespace pbsmflow exec -it deployment/worker-$(TEMPORAL_WORKER_BUILD_ID) -- starter"),
+		cfg.Worker.Starter)
 	require.Greater(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, cfg.Worker.StopTimeout+10*time.Second)
 	for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
 		require.Equal(t, path, probe.HTTPGet.Path)

@@ -10,7 +10,7 @@ import (
 )
 
 // Ended is the problem of a workflow that ended without success.
-func Ended(id, workflowType string, err error) *Problem {
+func (f *Factory) Ended(id, workflowType string, err error) *Problem {
 	var (
 		cancelled  *temporal.CanceledError
 		terminated *temporal.TerminatedError
@@ -31,7 +31,7 @@ func Ended(id, workflowType string, err error) *Problem {
 	default:
 		p.Message = err.Error()
 	}
-	p.advise(workflowType, failed)
+	f.advise(p, workflowType, failed)
 	return p
 }
 
@@ -65,7 +65,7 @@ func (p *Problem) takeResult(workflowType string, from details) {
 }
 
 // advise says what to do next.
-func (p *Problem) advise(workflowType string, failed *temporal.ApplicationError) {
+func (f *Factory) advise(p *Problem, workflowType string, failed *temporal.ApplicationError) {
 	errorType := ""
 	if failed != nil {
 		errorType = failed.Type()
@@ -76,7 +76,7 @@ func (p *Problem) advise(workflowType string, failed *temporal.ApplicationError)
 	case errorType == workflows.DeadlinePassed:
 		add("The run may still be running: check the service's own screens before you start it again.")
 		if r, ok := p.Result.(*workflows.RunBatchResult); ok && r.RunID != "" {
-			add("To follow that run: starter batch run ... --run-id " + r.RunID)
+			add("To follow that run: " + f.Starter("batch run ... --run-id "+r.RunID))
 		}
 	case workflowType == workflows.NightlyCloseType:
 		add("Repeat the command when the cause is fixed: what succeeded and still holds is kept.")

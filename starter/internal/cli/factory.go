@@ -20,6 +20,9 @@ type Factory struct {
 	TaskQueue string
 	Output    string
 	Verbose   bool
+	// Program is how operators call the starter where they are: worker.starter of the configuration, or else as it
+	// was called.
+	Program config.Starter
 	// Launch starts a workflow and follows it, as the options say.
 	Launch func(context.Context, workflows.Input, StartOptions) error
 }
@@ -36,6 +39,9 @@ func (f *Factory) Show(document any, lines ...string) error {
 	}
 	return nil
 }
+
+// Starter is a command of the starter as operators type it, from the words behind the name of the program.
+func (f *Factory) Starter(arguments string) string { return f.Program.Command(arguments) }
 
 // LoadConfig loads the configuration.
 func (f *Factory) LoadConfig() (*config.Config, error) {

@@ -113,8 +113,7 @@ func NoArgs(cmd *cobra.Command, args []string) error {
 
 // below is the path of a command below the program, whose name every problem begins with.
 func below(cmd *cobra.Command) string {
-	_, path, _ := strings.Cut(cmd.CommandPath(), " ")
-	return path
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().CommandPath()+" ")
 }
 
 // flagProblem is the problem of a flag that cannot be read, with the flags that could be meant.
@@ -148,10 +147,16 @@ func OneArg(what string) cobra.PositionalArgs {
 	}
 }
 
-// Example is an example of a command that stands below a noun and, for an empty noun, below the root.
-func Example(noun, rest string) string {
-	if noun != "" {
-		rest = noun + " " + rest
+// Example is [Factory.Examples] of one command, which stands below a noun or, for an empty noun, below the root.
+func (f *Factory) Example(noun, rest string) string {
+	return f.Examples(strings.TrimSpace(noun + " " + rest))
+}
+
+// Examples are the examples of a help text, from the words behind the name of the program on.
+func (f *Factory) Examples(commands ...string) string {
+	lines := make([]string, len(commands))
+	for i, command := range commands {
+		lines[i] = "  " + f.Starter(command)
 	}
-	return "  starter " + rest
+	return strings.Join(lines, "\n")
 }

@@ -56,7 +56,7 @@ func TestEnded_exitCodes(t *testing.T) {
 		"unknown":         {workflows.RunBatchType, errors.New("strange"), ExitFailed, "strange", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := Ended("id", test.workflowType, fmt.Errorf("workflow execution error: %w", test.err))
+			p := new(Factory).Ended("id", test.workflowType, fmt.Errorf("workflow execution error: %w", test.err))
 			assert.Equal(t, test.code, p.Code)
 			assert.Contains(t, p.Message, test.message)
 			if test.result == nil {
@@ -75,7 +75,7 @@ func TestExitCodes_areStable(t *testing.T) {
 }
 
 func TestEnded_listsTheProblems(t *testing.T) {
-	p := Ended("id", workflows.RunBatchType, failed(workflows.InvalidInput, []string{"one", "two"}))
+	p := new(Factory).Ended("id", workflows.RunBatchType, failed(workflows.InvalidInput, []string{"one", "two"}))
 	assert.Equal(t, []string{"one", "two"}, p.Problems)
 	assert.Empty(t, p.Next)
 	_, err := pipeline.Parse([]byte("steps: []"))
@@ -119,8 +119,8 @@ func TestStopped_isTheEndOfTheContext(t *testing.T) {
 }
 
 func TestEnded_advice(t *testing.T) {
-	assert.Contains(t, Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next[0], "what succeeded and still holds is kept")
-	late := Ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
+	assert.Contains(t, new(Factory).Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next[0], "what succeeded and still holds is kept")
+	late := new(Factory).Ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
 	assert.Contains(t, late.Next[0], "may still be running")
 	assert.Contains(t, late.Next[1], "--run-id A_1_1")
 }

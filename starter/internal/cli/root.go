@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 
 // NewRoot completes the root command with the global flags.
 func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: strings.TrimSpace(f.Starter(""))}
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if f.Output != "text" && f.Output != "json" {
@@ -65,13 +67,25 @@ func Execute(ctx context.Context, f *Factory, root *cobra.Command, args []string
 }
 
 func asksForJSON(args []string) bool {
+	return flagValue(args, "--output") == "json" || flagValue(args, "-o") == "json" || slices.Contains(args, "-ojson")
+}
+
+// flagValue is the value of a flag on a command line that is not parsed.
+func flagValue(args []string, flag string) string {
 	for i, arg := range args {
-		switch arg {
-		case "--output=json", "-o=json", "-ojson":
-			return true
-		case "--output", "-o":
-			return i+1 < len(args) && args[i+1] == "json"
+		if value, ok := strings.CutPrefix(arg, flag+"="); ok {
+			return value
+		}
+		if arg == flag && i+1 < len(args) {
+			return args[i+1]
 		}
 	}
-	return false
+	return ""
+}
+
+// FindProgram finds out how operators call the starter: as the configuration says, or else as it was called. The
+// commands are made with it, and so before they parse their flags.
+func FindProgram(called string, args, env []string) config.Starter {
+	worker, _ := config.LoadWorker(flagValue(args, "--config"), env) // its problems are for the commands to say
+	return cmp.Or(worker.Starter, config.Starter(called))
 }

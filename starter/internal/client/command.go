@@ -38,7 +38,7 @@ const endedFirst = "AcceptedUpdateCompletedWorkflow"
 
 // commandProblem says why a command had no effect, or that its effect is unknown.
 func (s *Session) commandProblem(ctx context.Context, id, name string, err error) error {
-	seeStatus := "See its status: starter status " + id
+	seeStatus := "See its status: " + s.Starter("status "+id)
 	var refused *temporal.ApplicationError
 	switch {
 	case errors.As(err, &refused) && refused.Type() == endedFirst:
@@ -55,7 +55,7 @@ func (s *Session) commandProblem(ctx context.Context, id, name string, err error
 	case temporalclient.Unavailable(err):
 		return cli.NewProblem(cli.ExitUnreachable, "Temporal does not answer (%s): it is not known whether the %s arrived, "+
 			"it may be in effect", temporalclient.Reason(err), name).Of(id).
-			Then("See its status before you send it again: starter status "+id, temporalclient.WhatToCheck)
+			Then("See its status before you send it again: "+s.Starter("status "+id), temporalclient.WhatToCheck)
 	}
 	return fmt.Errorf("%s %s: %w", name, id, err)
 }
@@ -69,7 +69,7 @@ func (s *Session) takesNoCommand(ctx context.Context, id, name string, refused *
 	if err != nil {
 		return err
 	}
-	p := cli.Usage("%s", refused.Message()).Of(id).Then("See its status: starter status " + id)
+	p := cli.Usage("%s", refused.Message()).Of(id).Then("See its status: " + s.Starter("status "+id))
 	if t, _ := workflows.TypeByName(run.Type); !t.TakesCommands {
 		p.Message = fmt.Sprintf("it is a %s workflow, which takes no %s; any workflow can be cancelled", run.Type, name)
 	}

@@ -151,7 +151,7 @@ func (s *Session) HasEnded(ctx context.Context, id string) error {
 		how = ": " + how
 	}
 	return cli.Usage("it has ended (%s, %s)%s", StatusText(run.Status), run.EndedAt.Local().Format(DateTime), how).Of(id).
-		Then("See how it ended: starter status " + id)
+		Then("See how it ended: " + s.Starter("status "+id))
 }
 
 // Known refuses a workflow of another program.

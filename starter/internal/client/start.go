@@ -59,7 +59,8 @@ func (s *Session) Start(ctx context.Context, in workflows.Input, o cli.StartOpti
 	})
 	var other *temporal.ApplicationError
 	if errors.As(err, &other) && other.Type() == workflows.OtherBasis {
-		err = cli.Usage("%s", other.Message()).Of(run.ID).Then("Follow it: starter status "+run.ID+" --follow", "Run both: add --key NAME")
+		err = cli.Usage("%s", other.Message()).Of(run.ID).
+			Then("Follow it: "+s.Starter("status "+run.ID+" --follow"), "Run both: add --key NAME")
 	}
 	return run, err
 }
@@ -143,7 +144,7 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 	s.Print(run.ID + " was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again.")
 	s.Print(s.Style.Result(result, s.Width())...)
 	if _, ok := in.(workflows.NightlyCloseInput); ok {
-		s.Print("", `To run some of its steps again: starter close again `+run.ID+` --from STEP --reason "..."`)
+		s.Print("", "To run some of its steps again: "+s.Starter("close again "+run.ID+` --from STEP --reason "..."`))
 	}
 	return nil
 }
@@ -179,7 +180,7 @@ func (s *Session) End(run workflows.Execution, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	comeBack := "Follow it again: starter status " + run.ID + " --follow"
+	comeBack := "Follow it again: " + s.Starter("status "+run.ID+" --follow")
 	if temporalclient.Unavailable(err) {
 		return cli.NewProblem(cli.ExitUnreachable, "Temporal has not answered for %s; the workflow continues when it is back "+
 			"(%v)", MaxSilence, err).Of(run.ID).Then(comeBack)
@@ -190,7 +191,7 @@ func (s *Session) End(run workflows.Execution, err error) error {
 			"Check the TLS and API key settings, and that the configuration has the encryption keys that the worker's has.",
 			comeBack)
 	}
-	p := cli.Ended(run.ID, run.Type, err)
+	p := s.Ended(run.ID, run.Type, err)
 	if link := s.Link(run.ID); link != "" && p.Code != cli.ExitUsage {
 		p.Next = append(p.Next, link)
 	}

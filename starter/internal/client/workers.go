@@ -148,7 +148,7 @@ func (s *Session) servedOf(ctx context.Context, connections []string) (served []
 // StatusUnknown is the problem of a running workflow whose status cannot be had. It is not an end of the
 // workflow.
 func (s *Session) StatusUnknown(ctx context.Context, run workflows.Execution, cause error) error {
-	p := &cli.Problem{Code: cli.ExitUnreachable, ID: run.ID, Next: []string{"Try again: starter status " + run.ID}}
+	p := &cli.Problem{Code: cli.ExitUnreachable, ID: run.ID, Next: []string{"Try again: " + s.Starter("status "+run.ID)}}
 	known := "it has been running since " + run.StartedAt.Local().Format(DateTime)
 	if state := run.LastState(); state != "" {
 		known += ", and its last known state is " + string(state)

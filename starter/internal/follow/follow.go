@@ -66,14 +66,14 @@ func Until(ctx context.Context, s *client.Session, run workflows.Execution, wait
 	defer show.keep()
 	tick := time.NewTicker(pace(s))
 	defer tick.Stop()
-	latest := view.Snapshot{ID: run.ID, Now: time.Now()}
+	latest := view.Snapshot{ID: run.ID, Now: time.Now(), Starter: s.Program}
 	for {
 		select {
 		case <-ctx.Done():
-			return notFollowed(ctx, run.ID)
+			return notFollowed(ctx, s, run.ID)
 		case err := <-ends:
 			if errors.Is(err, context.Canceled) { // the waiting was cancelled, not the workflow
-				return notFollowed(ctx, run.ID)
+				return notFollowed(ctx, s, run.ID)
 			}
 			show.clear()
 			return s.End(run, err)
@@ -102,12 +102,12 @@ func pace(s *client.Session) time.Duration {
 	return plainPace
 }
 
-func notFollowed(ctx context.Context, id string) error {
+func notFollowed(ctx context.Context, s *client.Session, id string) error {
 	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
 		return p
 	}
 	return cli.NewProblem(cli.ExitInterrupted, "no longer followed; the workflow continues").Of(id).
-		Then("Follow it again: starter status "+id+" --follow", "Cancel it: starter cancel "+id)
+		Then("Follow it again: "+s.Starter("status "+id+" --follow"), "Cancel it: "+s.Starter("cancel "+id))
 }
 
 // waitingDocument is what --output json prints of a workflow that runs, or waits for an operator.
@@ -135,7 +135,7 @@ func waits(s *client.Session, latest view.Snapshot) error {
 		} else {
 			s.Print(s.Style.Questions(latest, s.Width())...)
 		}
-		s.Print("", "Afterwards: starter status "+latest.ID+" --follow")
+		s.Print("", "Afterwards: "+s.Starter("status "+latest.ID+" --follow"))
 		s.PrintLink(latest.ID)
 	}
 	return &cli.Problem{

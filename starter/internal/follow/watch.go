@@ -53,6 +53,7 @@ func (w *watch) poll(ctx context.Context) {
 		Status:    w.last.Status,
 		Children:  w.last.Children,
 		Transfers: w.last.Transfers,
+		Starter:   w.Program,
 	}
 	status, err := w.Status(ctx, w.run.ID)
 	w.failed = err

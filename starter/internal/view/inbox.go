@@ -42,7 +42,7 @@ func Inbox(snapshots []Snapshot) []Entry {
 				Subject:  s.ID,
 				Why:      oneLine(strings.Join(s.Notes, " ")),
 				Since:    s.Status.StartedAt,
-				Commands: []string{"starter status " + s.ID},
+				Commands: []string{s.Starter.Command("status " + s.ID)},
 			}}
 		}
 		pipeline := ""

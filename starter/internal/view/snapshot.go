@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -21,6 +22,8 @@ type Snapshot struct {
 	Now       time.Time
 	// Notes say why not more is known.
 	Notes []string
+	// Starter is how operators call the starter, for the commands that answer.
+	Starter config.Starter
 }
 
 // Transfer is the progress of a file, in bytes. Total is 0 while unknown.

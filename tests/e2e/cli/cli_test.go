@@ -50,6 +50,31 @@ func (s shell) batchID(code string) string {
 	return workflows.BatchWorkflowID(s.Connection, code, harness.AsOf, "")
 }
 
+// Whatever the starter prints of a close that waits can be pasted where people are.
+func TestStarter_printsCommandsAsConfigured(t *testing.T) {
+	t.Parallel()
+	const program = "kubectl exec deploy/worker -- starter"
+	e := harness.New(t, harness.Options{Settings: map[string]string{"worker.starter": program}})
+	s := shell{e}
+	e.Write(e.Pipelines, "night.yaml", nightYAML)
+	id := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
+	outputs := []harness.Result{
+		s.Want(3, s.close()...), s.Want(3, "inbox"), s.Want(3, "inbox", "--output", "json"), s.Want(3, "status", id),
+		s.Want(2, "close", "approve", id, "--reason", "agreed"), s.Want(2, "statsu", id), s.Want(0, "close", "decide", "--help"),
+		s.Want(0, "close", "decide", id, "--choice", "give_up", "--reason", "a test"), s.Want(1, "status", id),
+		s.Want(2, "close", "interrupt", id, "--reason", "a test"), s.Want(2, "status", "close/none"),
+	}
+	printed := regexp.MustCompile(`.*\bstarter (batch|close|status|inbox|--help).*`)
+	found := 0
+	for _, output := range outputs {
+		for _, line := range printed.FindAllString(output.Stdout+output.Stderr, -1) {
+			found++
+			require.Equal(t, strings.Count(line, "starter "), strings.Count(line, program+" "), line)
+		}
+	}
+	require.Greater(t, found, 10)
+}
+
 func TestStarter_close(t *testing.T) {
 	t.Parallel()
 	t.Run("by name", func(t *testing.T) {

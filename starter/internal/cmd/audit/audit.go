@@ -19,7 +19,7 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "audit",
 		Short:   "Check the audit file of a close",
-		Example: `  starter audit verify reports/2026-10-31/audit.jsonl`,
+		Example: f.Examples("audit verify reports/2026-10-31/audit.jsonl"),
 	}, newVerify(f))
 }
 
@@ -39,7 +39,7 @@ Exit codes:
   1  a line does not match, and the first one is named; or the final hash is
      another one, perhaps because a later close of the same night was appended
   2  bad usage, or the file cannot be read`,
-		Example: `  starter audit verify reports/2026-10-31/audit.jsonl --sha256 5f70bf18...`,
+		Example: f.Examples("audit verify reports/2026-10-31/audit.jsonl --sha256 5f70bf18..."),
 		Args:    cli.OneArg("file"),
 		RunE:    func(_ *cobra.Command, args []string) error { return verify(f, args[0], sha256) },
 	}

@@ -16,8 +16,10 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:   "batch",
 		Short: "Run a batch or a batch group, and send it commands",
-		Example: `  starter batch run --connection prod --code PBSM_ALLOC --as-of 2026-10-31
-  starter batch interrupt batch/prod/PBSM_ALLOC/2026-10-31`,
+		Example: f.Examples(
+			"batch run --connection prod --code PBSM_ALLOC --as-of 2026-10-31",
+			"batch interrupt batch/prod/PBSM_ALLOC/2026-10-31",
+		),
 	}, append([]*cobra.Command{newRun(f)}, command.All(f, workflows.BatchKind)...)...)
 }
 
@@ -41,11 +43,13 @@ again.
 
 A group takes its parameters, the as-of date among them, by batch: name the
 group's batches with --member.`,
-		Example: `  starter batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 --restarts 2
-  starter batch run -c prod --code PBSM_PROFIT_GRP --as-of 2026-10-31 --group \
-      --member PBSM_FTP --member PBSM_PROFIT
-  starter batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 \
+		Example: f.Examples(
+			"batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 --restarts 2",
+			`batch run -c prod --code PBSM_PROFIT_GRP --as-of 2026-10-31 --group \
+      --member PBSM_FTP --member PBSM_PROFIT`,
+			`batch run -c prod --code PBSM_ALLOC --as-of 2026-10-31 \
       --again "rates were corrected"`,
+		),
 		Args: cli.NoArgs,
 	}, &in, &in.Connection, &in.Deadline, func(_ []string, by string) (err error) {
 		in.StartedBy = by

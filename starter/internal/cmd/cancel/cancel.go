@@ -23,7 +23,7 @@ func New(f *cli.Factory, noun string) *cobra.Command {
 ended is not touched. The exit code is 0 when the workflow has ended, however
 it ended.`,
 		Args:    cli.OneArg("workflow id"),
-		Example: cli.Example(noun, "cancel "+client.ExampleID(noun)),
+		Example: f.Example(noun, "cancel "+client.ExampleID(noun)),
 		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
 			return run(ctx, s, args[0], detach)
 		}),
@@ -37,7 +37,7 @@ func run(ctx context.Context, s *client.Session, id string, detach bool) error {
 	if err != nil {
 		return err
 	}
-	seeStatus := "See its status: starter status " + id
+	seeStatus := "See its status: " + s.Starter("status "+id)
 	switch err := s.Temporal.CancelWorkflow(ctx, id, run.RunID); {
 	case client.NotFound(err):
 		return s.HasEnded(ctx, id)

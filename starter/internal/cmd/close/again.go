@@ -34,7 +34,7 @@ It first shows what runs again and what is kept, and asks. While a close is
 running, the steps must have ended, and nothing that needs them may be running:
 interrupt it first.`,
 		Args:    cli.OneArg("workflow id"),
-		Example: "  starter close again " + id + " \\\n      --from allocate --reason \"the rates were corrected\"",
+		Example: f.Examples("close again " + id + " \\\n      --from allocate --reason \"the rates were corrected\""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return again(cmd.Context(), f, args[0], o)
 		},
@@ -64,7 +64,7 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 			return s.StatusUnknown(ctx, run, err)
 		}
 		if status.Type != workflows.NightlyCloseType || len(status.Steps) == 0 {
-			return cli.Usage("it has no steps that could run again").Of(id).Then("See its status: starter status " + id)
+			return cli.Usage("it has no steps that could run again").Of(id).Then("See its status: " + s.Starter("status "+id))
 		}
 		if err := confirm(s, status, o); err != nil {
 			return err
@@ -74,7 +74,7 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 			if err != nil {
 				return err
 			}
-			return s.Show(result, id+": "+result.Message, "Follow it: starter status "+id+" --follow")
+			return s.Show(result, id+": "+result.Message, "Follow it: "+s.Starter("status "+id+" --follow"))
 		}
 		found, err := workflows.InputOf(ctx, s.Temporal, id)
 		if err != nil {

@@ -24,10 +24,12 @@ A close cannot run twice at once: the same command follows the close that runs.
 A close that failed is started again: what succeeded and still holds is kept,
 and a batch that was based on something else asks. A close that succeeded is
 done: its result is shown again, with exit code 0; see close again.`,
-		Example: `  starter close --connection prod --pipeline nightly-close --as-of 2026-10-31
-  starter close -c prod -p ./nightly-close.yaml --as-of 2026-10-31 --detach
-  starter close status close/prod/nightly-close/2026-10-31 --follow
-  starter close restart close/prod/nightly-close/2026-10-31 --step allocate`,
+		Example: f.Examples(
+			"close --connection prod --pipeline nightly-close --as-of 2026-10-31",
+			"close -c prod -p ./nightly-close.yaml --as-of 2026-10-31 --detach",
+			"close status close/prod/nightly-close/2026-10-31 --follow",
+			"close restart close/prod/nightly-close/2026-10-31 --step allocate",
+		),
 		Args: cli.NoArgs,
 	}, &in, &in.Connection, nil, func(_ []string, by string) (err error) {
 		in, err = pipeline.CloseInput(in.Connection, name, in.AsOfDate, by)

@@ -49,9 +49,11 @@ It answers pages of the given origins, and no others. It does not authenticate:
 whoever reaches it reads every payload. So it listens on the loopback only,
 unless --behind-proxy says that a proxy in front of it authenticates. TLS here
 encrypts the way from that proxy.`,
-		Example: `  starter codec-server --origin http://localhost:8080
-  starter codec-server --listen :8081 --behind-proxy \
+		Example: f.Examples(
+			"codec-server --origin http://localhost:8080",
+			`codec-server --listen :8081 --behind-proxy \
       --origin https://temporal.example.com --tls-cert tls.pem --tls-key key.pem`,
+		),
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), f, o) },
 	}
@@ -61,16 +63,16 @@ encrypts the way from that proxy.`,
 	flags.StringVar(&o.certFile, "tls-cert", "", "the `file` of the certificate, PEM")
 	flags.StringVar(&o.key, "tls-key", "", "the `file` of its key, PEM")
 	flags.BoolVar(&o.behindProxy, "behind-proxy", false, "a proxy authenticates: allow an address beyond the loopback")
-	cmd.AddCommand(newHealthcheck())
+	cmd.AddCommand(newHealthcheck(f))
 	return cmd
 }
 
-func newHealthcheck() *cobra.Command {
+func newHealthcheck(f *cli.Factory) *cobra.Command {
 	var address string
 	cmd := &cobra.Command{
 		Use:     "healthcheck",
 		Short:   "Exit 0 when the codec server on this host answers",
-		Example: "  starter codec-server healthcheck --url https://localhost:8081/healthz",
+		Example: f.Examples("codec-server healthcheck --url https://localhost:8081/healthz"),
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), headerTimeout)

@@ -48,7 +48,7 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 		Short:   spec.Help,
 		Long:    longHelp(spec),
 		Args:    cli.OneArg("workflow id"),
-		Example: example(noun, spec.Name),
+		Example: example(f, noun, spec.Name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.id = args[0]
 			return run(cmd.Context(), f, o)
@@ -80,7 +80,7 @@ func longHelp(spec workflows.CommandSpec) string {
 	if !spec.HasChoice {
 		return text
 	}
-	text += " starter status ID shows it, and which choices apply:"
+	text += " The status of the workflow shows it, and which choices apply:"
 	for _, c := range workflows.Choices() {
 		text += fmt.Sprintf("\n  %-15s  %s", c.Name, c.Help)
 	}
@@ -88,7 +88,7 @@ func longHelp(spec workflows.CommandSpec) string {
 }
 
 // example is harmless where it is copied in a hurry: none submits again what may be running.
-func example(noun, name string) string {
+func example(f *cli.Factory, noun, name string) string {
 	e := map[string]struct{ step, flags string }{
 		workflows.InterruptCommand: {"allocate", `--reason "wrong rates loaded"`},
 		workflows.RestartCommand:   {"allocate", `--reason "table space was full"`},
@@ -101,15 +101,15 @@ func example(noun, name string) string {
 		workflows.DoneCommand:      {"ledger", `--reason "sent by hand"`},
 	}[name]
 	if noun == workflows.CloseKind {
-		return fmt.Sprintf("  starter close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags)
+		return f.Examples(fmt.Sprintf("close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags))
 	}
 	if noun != workflows.BatchKind {
-		return fmt.Sprintf("  starter %s decide ID --choice give_up --reason \"not needed tonight\"", noun)
+		return f.Examples(noun + ` decide ID --choice give_up --reason "not needed tonight"`)
 	}
 	if name == workflows.DecideCommand {
 		e.flags = `--choice retry --reason "repaired on the service's screens"`
 	}
-	return fmt.Sprintf("  starter batch %s %s \\\n      %s", name, client.ExampleID(noun), e.flags)
+	return f.Examples(fmt.Sprintf("batch %s %s \\\n      %s", name, client.ExampleID(noun), e.flags))
 }
 
 type document struct {
@@ -132,7 +132,7 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 			return err
 		}
 		return s.Show(document{WorkflowID: o.id, CommandResult: result},
-			o.id+": "+result.Message, "Follow it: starter status "+o.id+" --follow")
+			o.id+": "+result.Message, "Follow it: "+f.Starter("status "+o.id+" --follow"))
 	})
 }
 

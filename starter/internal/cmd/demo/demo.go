@@ -2,7 +2,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,10 +40,9 @@ byte.
 Then everything keeps running until Ctrl-C, to explore; with CI=true the demo
 stops at once, with exit code 0 only when the close succeeded and its reports
 match the result.`,
-		Example: `  make demo
-  starter demo --pipelines deploy/pipelines --dir /tmp/night`,
-		Args: cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+		Example: "  make demo\n" + f.Examples(`demo --pipelines deploy/pipelines --dir /tmp/night`),
+		Args:    cli.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&d.bin, "bin-dir", "", "the `folder` of devserver, simulator and worker (default this program's own)")
@@ -204,13 +202,14 @@ func (d *demonstration) say(format string, args ...any) {
 
 // linger keeps everything running until Ctrl-C, or until a program ends.
 func (d *demonstration) linger(ctx context.Context) {
-	program := cmp.Or(os.Args[0], "starter")
 	d.say(`
 Everything keeps running until Ctrl-C. From another terminal:
   export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s
-  %s batch run --connection %s --code PBSM_ALLOC --as-of %s --again "to watch it"
-  %s file list`,
-		os.Getenv("TEMPORAL_ADDRESS"), d.Config, program, connection, d.asOf, program)
+  %s
+  %s`,
+		os.Getenv("TEMPORAL_ADDRESS"), d.Config,
+		d.Starter("batch run --connection "+connection+" --code PBSM_ALLOC --as-of "+d.asOf+` --again "to watch it"`),
+		d.Starter("file list"))
 	<-ctx.Done()
 	d.say("Stopping.")
 }

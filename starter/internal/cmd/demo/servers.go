@@ -118,8 +118,9 @@ stores:
 worker:
   health: %q
   pipelines: %q
+  starter: %q
   stop_timeout: 5s
   poll: {min: 250ms, max: 1s}
-`, "file://"+d.path("inbox"), "file://"+d.path("reports"), health, d.path("pipelines"))
+`, "file://"+d.path("inbox"), "file://"+d.path("reports"), health, d.path("pipelines"), d.Program)
 	return errors.Join(err, file.Close())
 }

@@ -22,9 +22,11 @@ func New(f *cli.Factory) *cobra.Command {
 	cmd := cli.Group(&cobra.Command{
 		Use:   "deployment",
 		Short: "See the workers' versions, and choose that of new closes",
-		Example: `  starter deployment list
-  starter deployment promote 1-2-3 --percent 10
-  starter deployment promote 1-2-3`,
+		Example: f.Examples(
+			"deployment list",
+			"deployment promote 1-2-3 --percent 10",
+			"deployment promote 1-2-3",
+		),
 	}, newList(f, &name), newPromote(f, &name))
 	own := cmp.Or(os.Getenv("TEMPORAL_DEPLOYMENT_NAME"), "pbsmflow")
 	cmd.PersistentFlags().StringVar(&name, "deployment", own, "the workers' TEMPORAL_DEPLOYMENT_`NAME`")
@@ -36,7 +38,7 @@ func newList(f *cli.Factory, name *string) *cobra.Command {
 		Use:     "list",
 		Short:   "List the versions: the current one, and which may be stopped",
 		Args:    cli.NoArgs,
-		Example: "  starter deployment list",
+		Example: f.Examples("deployment list"),
 		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
 			return list(ctx, s, *name)
 		}),
@@ -53,7 +55,7 @@ func newPromote(f *cli.Factory, name *string) *cobra.Command {
 
 It is refused while no worker of the version polls a task queue that the current
 version has, for instance because its configuration lacks a connection.`,
-		Example: "  starter deployment promote 1-2-3 --percent 10",
+		Example: f.Examples("deployment promote 1-2-3 --percent 10"),
 		Args:    cli.OneArg("build id"),
 		PreRunE: func(*cobra.Command, []string) error {
 			if percent <= 0 || percent > 100 {
@@ -79,7 +81,7 @@ func promote(ctx context.Context, s *client.Session, name, buildID string, perce
 	}
 	if err != nil {
 		return cli.OrUnavailable(err, cli.Failed("version %s of %s cannot be promoted: %v", buildID, name, err).
-			Then("See the versions: starter deployment list --deployment "+name))
+			Then("See the versions: "+s.Starter("deployment list --deployment "+name)))
 	}
 	return list(ctx, s, name)
 }

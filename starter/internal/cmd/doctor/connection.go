@@ -113,7 +113,8 @@ func (d *doctor) certificates(ctx context.Context, name, key, raw string, conn c
 		d.ok(check, "NOT VERIFIED, because the connection says insecure: true (%v)\n%s", verified, facts)
 		return true
 	}
-	do := fmt.Sprintf("If this is the right server: starter doctor --connection %s --save-cert outcert.pem, compare the fingerprint, then set ca_file: outcert.pem.", name)
+	do := fmt.Sprintf("If this is the right server: %s, compare the fingerprint, then set ca_file: outcert.pem.",
+		d.Starter("doctor --connection "+name+" --save-cert outcert.pem"))
 	d.bad(cli.ExitFailed, check, do, fmt.Errorf("%w\n%s", verified, facts))
 	return false
 }

@@ -30,7 +30,7 @@ func New(f *cli.Factory) *cobra.Command {
 configuration, the servers' certificates, the login, a harmless call, Temporal,
 and the stores. Everything is tried from this machine with the configuration
 here; run it where the worker runs. The channels of notifications are named;
-starter notify test CHANNEL sends through one.
+notify test CHANNEL sends through one.
 
 --save-cert fetches the certificates of the service's host and saves them as
 PEM, whether they are trusted or not. Compare the fingerprint with one that you
@@ -38,8 +38,10 @@ got another way before you name the file in ca_file.
 
 The exit code is 0 when all is well, 2 for problems in the configuration, 5 when
 Temporal cannot be reached and nothing else is wrong, else 1.`,
-		Example: `  starter doctor
-  starter doctor --connection prod --save-cert outcert.pem`,
+		Example: f.Examples(
+			"doctor",
+			"doctor --connection prod --save-cert outcert.pem",
+		),
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &doctor{Factory: f, saveCert: saveCert}
@@ -201,7 +203,7 @@ func (d *doctor) notifications(cfg *config.Config) {
 		if len(c.Connections) > 0 {
 			of = strings.Join(c.Connections, ", ")
 		}
-		d.ok("channel "+name, "%s, receives %s on %s; to test it: starter notify test %s", c.Kind, strings.Join(c.On, ", "), of, name)
+		d.ok("channel "+name, "%s, receives %s on %s; to test it: %s", c.Kind, strings.Join(c.On, ", "), of, d.Starter("notify test "+name))
 	}
 	if cfg.Worker.TemporalUI == "" {
 		d.ok("links", "none in notifications: neither worker.temporal_ui nor TEMPORAL_UI is set")

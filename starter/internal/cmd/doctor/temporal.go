@@ -45,7 +45,7 @@ func (d *doctor) temporal(ctx context.Context) {
 	case err != nil:
 		d.refused("search attributes", askAdministrator, err)
 	case len(missing) > 0:
-		d.bad(cli.ExitFailed, "search attributes", "Register them: starter search-attributes create", fmt.Errorf("missing: %s", strings.Join(missing, ", ")))
+		d.bad(cli.ExitFailed, "search attributes", "Register them: "+d.Starter("search-attributes create"), fmt.Errorf("missing: %s", strings.Join(missing, ", ")))
 	default:
 		d.ok("search attributes", "%s", strings.Join(workflows.SearchAttributes(), ", "))
 	}

@@ -16,9 +16,11 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:   "file",
 		Short: "Upload, list and download files of the service",
-		Example: `  starter file upload inbox/gl_2026-10-31.csv --connection prod
-  starter file list --connection prod
-  starter file download -c prod --file-id 5025 --save-to reports/gl.csv`,
+		Example: f.Examples(
+			"file upload inbox/gl_2026-10-31.csv --connection prod",
+			"file list --connection prod",
+			"file download -c prod --file-id 5025 --save-to reports/gl.csv",
+		),
 	}, newUpload(f), newList(f), newDownload(f), command.Decide(f, "file"))
 }
 
@@ -29,7 +31,7 @@ func newUpload(f *cli.Factory) *cobra.Command {
 		Use:     "upload STORE/PATH --connection C",
 		Short:   "Upload a file from a store to the service",
 		Long:    "Upload a file from a store of the worker's configuration to the service.",
-		Example: `  starter file upload inbox/gl_2026-10-31.csv -c prod --wait-until 01:30`,
+		Example: f.Examples("file upload inbox/gl_2026-10-31.csv -c prod --wait-until 01:30"),
 		Args:    cli.OneArg("STORE/PATH"),
 	}, &in, &in.Connection, &in.Deadline, func(args []string, _ string) (err error) {
 		in.File = args[0]
@@ -52,11 +54,11 @@ func newDownload(f *cli.Factory) *cobra.Command {
 		Short:                 "Download a file of the service into a store",
 		Long: `Download a file of the service, by its id or its name, into a store of the
 worker's configuration.`,
-		Example: `  starter file download -c prod --file-id 5025 --save-to reports/gl.csv`,
+		Example: f.Examples("file download -c prod --file-id 5025 --save-to reports/gl.csv"),
 		Args:    cli.NoArgs,
 	}, &in, &in.Connection, &in.Deadline, nil)
 	flags := cmd.Flags()
-	flags.StringVar(&in.FileID, "file-id", "", "the file's `id`; starter file list shows it")
+	flags.StringVar(&in.FileID, "file-id", "", "the file's `id`; file list shows it")
 	flags.StringVar(&in.Name, "name", "", "the file's `name`, instead of its id")
 	flags.StringVar(&in.Stripe, "stripe", "", "the `stripe` that the name belongs to (default default)")
 	flags.StringVar(&in.Prefix, "prefix", "", "the `prefix` that the name belongs to")

@@ -24,7 +24,7 @@ func newList(f *cli.Factory) *cobra.Command {
 		Short: "List the files of the service",
 		Long: `List the files of the service. This calls the service directly, with the
 configuration here.`,
-		Example: `  starter file list --connection prod --config pbsm.yaml`,
+		Example: f.Examples("file list --connection prod --config pbsm.yaml"),
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			files, err := listFiles(cmd.Context(), f, connection, stripe)
@@ -59,7 +59,7 @@ func listFiles(ctx context.Context, f *cli.Factory, connection, stripe string) (
 		return nil, ctx.Err()
 	case err != nil:
 		return nil, cli.Failed("connection %s: %v", name, err).
-			Then("See what is wrong: starter doctor --connection " + name)
+			Then("See what is wrong: " + f.Starter("doctor --connection "+name))
 	}
 	files := make([]listedFile, 0, len(listed))
 	for _, one := range listed {

@@ -27,7 +27,7 @@ func New(f *cli.Factory) *cobra.Command {
 		Long: `Show everything that waits for an operator: why, since when, until when, and the
 commands that answer it, to copy. The exit code is 0 when nothing waits and 3
 when something does.`,
-		Example: "  starter inbox\n  starter inbox --connection prod --output json",
+		Example: f.Examples("inbox", "inbox --connection prod --output json"),
 		Args:    cli.NoArgs,
 		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
 			return run(ctx, s, connection)
@@ -90,7 +90,7 @@ func snapshots(ctx context.Context, s *client.Session, ids []string) []view.Snap
 	group.SetLimit(follow.MaxAtOnce)
 	for i, id := range ids {
 		group.Go(func() error {
-			all[i].ID = id
+			all[i] = view.Snapshot{ID: id, Starter: s.Program}
 			status, err := s.Status(ctx, id)
 			if err != nil {
 				all[i] = unanswered(ctx, s, id, err)
@@ -106,7 +106,11 @@ func snapshots(ctx context.Context, s *client.Session, ids []string) []view.Snap
 
 // unanswered is a workflow that waits, and whose question nobody gives: what its id and Temporal say.
 func unanswered(ctx context.Context, s *client.Session, id string, cause error) view.Snapshot {
-	snapshot := view.Snapshot{ID: id, Notes: []string{"it waits for an operator, but its question is unknown: Temporal does not answer"}}
+	snapshot := view.Snapshot{
+		ID:      id,
+		Starter: s.Program,
+		Notes:   []string{"it waits for an operator, but its question is unknown: Temporal does not answer"},
+	}
 	if parsed, ok := workflows.ParseID(id); ok {
 		snapshot.Status.Connection, snapshot.Status.AsOfDate = parsed.Connection, parsed.AsOfDate
 	}

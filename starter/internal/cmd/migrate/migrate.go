@@ -17,7 +17,7 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "migrate",
 		Short:   "Export or import a migration definition",
-		Example: `  starter migrate export MIG_EXPORT1 --connection prod`,
+		Example: f.Examples("migrate export MIG_EXPORT1 --connection prod"),
 	}, newMigration(f, workflows.Export, "Export"), newMigration(f, workflows.Import, "Import"),
 		command.Decide(f, "migrate"))
 }
@@ -29,7 +29,7 @@ func newMigration(f *cli.Factory, direction, verb string) *cobra.Command {
 		Short: verb + " a migration definition, and wait for the end",
 		Long: `A migration runs once at a time: the same command follows the one that runs. One
 that the service had completed before counts as done, and the result says so.`,
-		Example: fmt.Sprintf("  starter migrate %s MIG_%s1 --connection prod", direction, strings.ToUpper(direction)),
+		Example: f.Examples(fmt.Sprintf("migrate %s MIG_%s1 --connection prod", direction, strings.ToUpper(direction))),
 		Args:    cli.OneArg("migration code"),
 	}, &in, &in.Connection, &in.Deadline, func(args []string, _ string) error {
 		in.Code = args[0]

@@ -19,7 +19,7 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "notify",
 		Short:   "Test the channels of notifications",
-		Example: "  starter notify test night-shift",
+		Example: f.Examples("notify test night-shift"),
 	}, &cobra.Command{
 		Use:   "test CHANNEL",
 		Short: "Send a test message through a channel of the configuration",
@@ -31,7 +31,7 @@ Exit codes:
   1  it was not delivered, or not to every address of a mail, or the delivery is
      unknown
   2  bad usage, or problems in the configuration`,
-		Example: "  starter notify test night-shift",
+		Example: f.Examples("notify test night-shift"),
 		Args:    cli.OneArg("channel"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return test(cmd.Context(), f, args[0]) },
 	})

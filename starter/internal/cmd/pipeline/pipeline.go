@@ -21,7 +21,7 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "pipeline",
 		Short:   "Check pipeline definitions",
-		Example: `  starter pipeline check nightly-close.yaml --as-of 2026-10-31`,
+		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
 	}, newCheck(f))
 }
 
@@ -33,7 +33,7 @@ func newCheck(f *cli.Factory) *cobra.Command {
 		Long: `Report every problem of a definition with its line, or show its plan: the steps,
 what they need, and with --as-of their values for that date. Nothing is
 contacted.`,
-		Example: `  starter pipeline check nightly-close.yaml --as-of 2026-10-31`,
+		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
 		Args:    cli.OneArg("file"),
 		RunE:    func(_ *cobra.Command, args []string) error { return check(f, args[0], asOf, connection) },
 	}

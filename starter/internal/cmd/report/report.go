@@ -20,7 +20,7 @@ configuration.
 
 The filters reach the service's SQL: never build them from text that others
 wrote.`,
-		Example: `  starter report --connection prod --code RPT001 --save-to reports/profit.csv`,
+		Example: f.Examples("report --connection prod --code RPT001 --save-to reports/profit.csv"),
 		Args:    cli.NoArgs,
 	}, &in, &in.Connection, &in.Deadline, nil)
 	cmd.AddCommand(command.Decide(f, "report"))

@@ -37,9 +37,9 @@ not run again. It works on a paused schedule, too.
 
 A backfill is a schedule of its own, ID/backfill/FROM..TO: tonight's close does
 not wait for it, is not paused by it, and is served first where both need the
-same. Delete it to cancel the nights that have not begun: starter schedule
-delete. Temporal forgets it a week after its last night.`,
-		Example: "  starter schedule backfill " + exampleID + " \\\n      --from 2026-11-02 --to 2026-11-06 --dry-run",
+same. Delete it (schedule delete) to cancel the nights that have not
+begun. Temporal forgets it a week after its last night.`,
+		Example: f.Examples("schedule backfill " + exampleID + " \\\n      --from 2026-11-02 --to 2026-11-06 --dry-run"),
 		Args:    cli.OneArg("schedule id"),
 		PreRunE: func(*cobra.Command, []string) (err error) {
 			first, last, err = dates(from, to)

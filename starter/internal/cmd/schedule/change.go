@@ -70,7 +70,7 @@ func newChange(
 		Use:     name + " ID",
 		Short:   short,
 		Args:    cli.OneArg("schedule id"),
-		Example: "  starter schedule " + name + " " + exampleID,
+		Example: f.Examples("schedule " + name + " " + exampleID),
 		RunE: withSchedule(f, func(ctx context.Context, s existing) error {
 			done := done
 			if name == "unpause" && !s.description.Schedule.State.Paused {

@@ -72,12 +72,14 @@ Which as-of date (--as-of), from the local date on which the night begins:
 Calendars are us-bank (the holidays of the Federal Reserve Banks) and those that
 the configuration has under "calendars". Calendar and time zone default to the
 pipeline's own, where its definition is in the configured folder here.`,
-		Example: `  starter schedule create -c prod -p nightly-close --at 22:00 \
-      --time-zone America/New_York --calendar us-bank --dry-run
-  starter schedule create -c prod -p month-end-close --at 23:30 \
-      --on month-end+2 --as-of month-end
-  starter schedule create -c prod -p nightly-close --at 01:30 \
+		Example: f.Examples(
+			`schedule create -c prod -p nightly-close --at 22:00 \
+      --time-zone America/New_York --calendar us-bank --dry-run`,
+			`schedule create -c prod -p month-end-close --at 23:30 \
+      --on month-end+2 --as-of month-end`,
+			`schedule create -c prod -p nightly-close --at 01:30 \
       --as-of business-day-1 --pause-on-failure`,
+		),
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return create(cmd.Context(), f, o) },
 	}
@@ -133,7 +135,7 @@ func create(ctx context.Context, f *cli.Factory, o createOptions) error {
 		switch {
 		case errors.Is(err, temporal.ErrScheduleAlreadyRunning):
 			return cli.Usage("it exists already").Of(o.id()).
-				Then("See it: starter schedule list", "Replace it: starter schedule delete "+o.id()+", then create")
+				Then("See it: "+s.Starter("schedule list"), "Replace it: "+s.Starter("schedule delete "+o.id())+", then create")
 		case err != nil:
 			return fmt.Errorf("create %s: %w", o.id(), err)
 		}

@@ -28,7 +28,7 @@ func newList(f *cli.Factory) *cobra.Command {
 		Long: `List the schedules: the next night of each, and the outcome of its last
 scheduled time. One that was just created can take a few seconds to appear.
 Scheduled times that were not started are counted: backfill their nights.`,
-		Example: `  starter schedule list --output json`,
+		Example: f.Examples("schedule list --output json"),
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return list(cmd.Context(), f) },
 	}
@@ -47,7 +47,7 @@ func list(ctx context.Context, f *cli.Factory) error {
 		case s.JSON():
 			s.PrintJSON(map[string]any{"schedules": found})
 		case len(found) == 0:
-			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: starter schedule create --help")
+			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: " + s.Starter("schedule create --help"))
 		default:
 			s.Print(s.Style.Schedules(found, s.Width())...)
 		}
@@ -130,6 +130,6 @@ func outcome(ctx context.Context, s *client.Session, id string) (workflow, text 
 		return id, known
 	}
 	// It ended before it had a summary: its night could not be planned.
-	p := cli.Ended(id, workflows.ScheduledCloseType, s.Temporal.GetWorkflow(ctx, id, run.RunID).Get(ctx, nil))
+	p := s.Ended(id, workflows.ScheduledCloseType, s.Temporal.GetWorkflow(ctx, id, run.RunID).Get(ctx, nil))
 	return id, known + ": " + cmp.Or(strings.Join(p.Problems, "; "), p.Message)
 }

@@ -39,9 +39,9 @@ func (n nights) print(f *cli.Factory, done string) {
 	f.Print(f.Style.Nights(n.verdicts, f.Width())...)
 	switch {
 	case n.AlreadyDone:
-		f.Print("", "See it: starter status "+n.WorkflowID)
+		f.Print("", "See it: "+f.Starter("status "+n.WorkflowID))
 	case n.WorkflowID != "":
-		f.Print("", "Follow it: starter status "+n.WorkflowID+" --follow")
+		f.Print("", "Follow it: "+f.Starter("status "+n.WorkflowID+" --follow"))
 	}
 }
 

@@ -29,7 +29,7 @@ func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
 	var found []string
 	if err := cli.InputProblem(o.input.Validate()); err != nil {
 		found = append(found, cli.AsProblem(err).Problems...)
-	} else if err := fromPipeline(known.Pipelines, &o.input); err != nil {
+	} else if err := fromPipeline(f, known.Pipelines, &o.input); err != nil {
 		found = append(found, err.Error())
 	}
 	plan, err := known.Calendars.Compile(rule(o.input))
@@ -50,7 +50,7 @@ func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
 }
 
 // fromPipeline takes calendar and time zone from the pipeline's definition, where that is here.
-func fromPipeline(folder string, in *workflows.ScheduledCloseInput) error {
+func fromPipeline(f *cli.Factory, folder string, in *workflows.ScheduledCloseInput) error {
 	if folder == "" {
 		return nil
 	}
@@ -65,7 +65,7 @@ func fromPipeline(folder string, in *workflows.ScheduledCloseInput) error {
 		}
 		p, err := pipeline.Parse(text)
 		if err != nil {
-			return fmt.Errorf("%s has problems; see starter pipeline check %s", file, file)
+			return fmt.Errorf("%s has problems; see %s", file, f.Starter("pipeline check "+file))
 		}
 		if in.Calendar == "" {
 			in.Calendar = p.Calendar

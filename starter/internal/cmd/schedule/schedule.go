@@ -28,8 +28,10 @@ calendar of the worker's configuration, as it is that night, and runs the close
 for the as-of date of the scheduled time, or ends at once and says why there is
 none. So a holiday that is added tomorrow counts tomorrow, and a night that is
 caught up or backfilled gets its own date.`,
-		Example: `  starter schedule create -c prod -p nightly-close --at 22:00 --dry-run
-  starter schedule list`,
+		Example: f.Examples(
+			"schedule create -c prod -p nightly-close --at 22:00 --dry-run",
+			"schedule list",
+		),
 	}, newCreate(f), newList(f), newPause(f), newUnpause(f), newDelete(f), newBackfill(f), newTrigger(f))
 }
 
@@ -50,7 +52,7 @@ func withSchedule(f *cli.Factory, do func(context.Context, existing) error) func
 		switch {
 		case client.NotFound(err):
 			return cli.Usage("no schedule has this id in namespace %s", s.Namespace).Of(id).
-				Then("See the schedules: starter schedule list")
+				Then("See the schedules: " + s.Starter("schedule list"))
 		case err != nil:
 			return fmt.Errorf("describe %s: %w", id, err)
 		}

@@ -23,7 +23,7 @@ func newTrigger(f *cli.Factory) *cobra.Command {
 		Long: `Run the latest night that has begun, now: this evening's after its time, before
 that the night before. It waits while another night of the schedule runs. A
 night that succeeded is not run again. It works on a paused schedule, too.`,
-		Example: "  starter schedule trigger " + exampleID + " --dry-run",
+		Example: f.Examples("schedule trigger " + exampleID + " --dry-run"),
 		Args:    cli.OneArg("schedule id"),
 		RunE:    withSchedule(f, func(ctx context.Context, s existing) error { return s.trigger(ctx, dryRun) }),
 	}

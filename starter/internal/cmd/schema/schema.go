@@ -17,8 +17,10 @@ func New(f *cli.Factory) *cobra.Command {
 language server completes and checks a file whose first line names its schema:
 
   # yaml-language-server: $schema=pipeline.schema.json`,
-		Example: `  starter schema config
-  starter schema pipeline`,
+		Example: f.Examples(
+			"schema config",
+			"schema pipeline",
+		),
 	}, newSchema(f, "config", "pbsm.yaml", schema.Configuration), newSchema(f, "pipeline", "a pipeline's definition", schema.Pipeline))
 }
 
@@ -26,7 +28,7 @@ func newSchema(f *cli.Factory, name, of string, text []byte) *cobra.Command {
 	return &cobra.Command{
 		Use:     name,
 		Short:   "Print the JSON Schema of " + of,
-		Example: "  starter schema " + name,
+		Example: f.Examples("schema " + name),
 		Args:    cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := f.Stdout.Write(text)

@@ -20,14 +20,14 @@ func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "search-attributes",
 		Short:   "Prepare a Temporal namespace",
-		Example: `  starter search-attributes create`,
+		Example: f.Examples("search-attributes create"),
 	}, &cobra.Command{
 		Use:   "create",
 		Short: "Register the search attributes that the workflows use",
 		Long: `Register the search attributes that the workflows use, all of type Keyword:
 ` + strings.Join(workflows.SearchAttributes(), ", ") + `.
 Those that exist are not touched.`,
-		Example: `  TEMPORAL_NAMESPACE=close starter search-attributes create`,
+		Example: f.Examples("search-attributes create"),
 		Args:    cli.NoArgs,
 		RunE:    client.RunE(f, create),
 	})

@@ -23,7 +23,7 @@ when it is done, 1 failed, 3 waits for an operator, 4 interrupted or cancelled,
 5 not known, because Temporal or the workers do not answer, or their answer
 cannot be read here.`,
 		Args:    cli.OneArg("workflow id"),
-		Example: cli.Example(noun, "status "+client.ExampleID(noun)+" --follow"),
+		Example: f.Example(noun, "status "+client.ExampleID(noun)+" --follow"),
 		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, args []string) error {
 			run, err := s.Describe(ctx, args[0])
 			if err == nil {

@@ -17,7 +17,7 @@ func New(f *cli.Factory) *cobra.Command {
 		Use:     "version",
 		Short:   "Show the version",
 		Args:    cli.NoArgs,
-		Example: "  starter version",
+		Example: f.Examples("version"),
 		RunE: func(*cobra.Command, []string) error {
 			return f.Show(
 				map[string]string{"version": version.Version, "go": runtime.Version(), "temporal_sdk": temporal.SDKVersion},
