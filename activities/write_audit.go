@@ -17,8 +17,8 @@ import (
 // WriteAuditInput is the record of a close, and its file.
 type WriteAuditInput struct {
 	// File is "store/path".
-	File   string       `json:"file"`
-	Record audit.Record `json:"record"`
+	File string `json:"file"`
+	audit.Sized
 }
 
 // AuditWritten names the file of the record, and has its seal.
@@ -35,10 +35,14 @@ const maxAudit = 256 << 20
 // WriteAudit appends a record to its file, after those of earlier runs of the close. Repeating it writes the
 // same bytes. A damaged file is kept as it is, as evidence, and the record is written to a file beside it.
 func (a *Activities) WriteAudit(ctx context.Context, in WriteAuditInput) (AuditWritten, error) {
-	written, err := a.appendAudit(ctx, in.File, in.Record)
+	record, err := in.Unpack()
+	if err != nil {
+		return AuditWritten{}, err
+	}
+	written, err := a.appendAudit(ctx, in.File, record)
 	var broken *audit.Broken
 	if errors.As(err, &broken) {
-		written, err = a.appendAudit(ctx, beside(in.File, in.Record.Execution), in.Record)
+		written, err = a.appendAudit(ctx, beside(in.File, record.Execution), record)
 		written.Unsound = fmt.Sprintf("%s is damaged, %v", in.File, broken)
 	}
 	if errors.As(err, &broken) { // that one is damaged as well

@@ -16,10 +16,10 @@ func TestWriteAudit(t *testing.T) {
 	a, dir := withInbox(t)
 	write := func(execution string) AuditWritten {
 		t.Helper()
-		written, err := a.WriteAudit(t.Context(), WriteAuditInput{File: "inbox/night/audit.jsonl", Record: audit.Record{
+		written, err := a.WriteAudit(t.Context(), WriteAuditInput{File: "inbox/night/audit.jsonl", Sized: audit.Sized{Record: &audit.Record{
 			Execution: execution,
 			Events:    []audit.Event{{At: time.Date(2026, 10, 31, 0, 0, 0, 0, time.UTC), Event: audit.CloseStarted, By: "alice"}},
-		}})
+		}}})
 		require.NoError(t, err)
 		return written
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -19,6 +21,8 @@ type submission struct {
 	activity any
 	input    any
 	command  *command // the operator's, or nil
+
+	since time.Time // when it was handed to a worker; zero: it was not, here
 }
 
 func (b *batchRun) trigger() *submission {
@@ -119,6 +123,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		if err := b.enter(ctx, Running, s.name+" is on its way", interruptChoices...); err != nil {
 			return "", err
 		}
+		b.logSubmission(ctx, s)
 		var run activities.Run
 		err := b.caller.execute(ctx, submitOptions, b.in.Deadline, s.name+" "+b.in.Code, s.activity, s.input).Get(ctx, &run)
 		switch {
@@ -134,10 +139,43 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 			s.command.refuse("%s", reason(err))
 			return "", b.abandoned(s, err)
 		default:
-			return b.refused(s, err)
+			return b.refused(ctx, s, err)
 		}
 	}
 	return "", nil
+}
+
+// logSubmission logs what is submitted, before anybody knows what comes of it.
+func (b *batchRun) logSubmission(ctx workflow.Context, s *submission) {
+	s.since = workflow.Now(ctx)
+	entry := s.command.entry(s.name + " submitted")
+	entry.Event, entry.Sent = audit.Submitted, s.sent()
+	if s.name == "trigger" && entry.Why == "" {
+		entry.Why = b.in.Again
+	}
+	b.reporter.log(ctx, entry)
+}
+
+// sent is what the submission says to the service.
+func (s *submission) sent() *Sent {
+	switch in := s.input.(type) {
+	case activities.RunInput:
+		return &Sent{Code: in.Code, RunID: in.RunID}
+	case activities.TriggerBatchInput:
+		sent := &Sent{
+			Code:          in.Code,
+			Group:         in.Group,
+			Params:        in.Params,
+			IncludedTasks: in.IncludedTasks,
+			ExcludedTasks: in.ExcludedTasks,
+			HeldTasks:     in.HeldTasks,
+		}
+		for _, member := range in.Batches {
+			sent.Batches = append(sent.Batches, audit.SentBatch(member))
+		}
+		return sent
+	}
+	return nil
 }
 
 // pastDeadline reports whether the deadline has passed. A submission checks it first: options gives even an
@@ -160,6 +198,7 @@ func (b *batchRun) abandoned(s *submission, err error) error {
 func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.Run) error {
 	b.count(s)
 	entry := s.command.entry(s.name + " accepted as " + run.RunID)
+	entry.Event, entry.Sender = audit.Call, run.Sender
 	b.reporter.log(ctx, entry)
 	b.last = activities.BatchStatus{}
 	err := b.adopt(ctx, run.RunID, "")
@@ -169,7 +208,7 @@ func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.
 
 // refused handles a submission that the service refused. A refused trigger ends the batch, as there is no
 // run to decide about.
-func (b *batchRun) refused(s *submission, err error) (refusal string, end error) {
+func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refusal string, end error) {
 	s.command.refuse("%s", reason(err))
 	b.reporter.stage(func(status *snapshot) { status.submitting = false })
 	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))
@@ -179,6 +218,7 @@ func (b *batchRun) refused(s *submission, err error) (refusal string, end error)
 	case s.name == "trigger":
 		return "", &batchEnd{state: Failed, errorType: BatchFailed, summary: refusal}
 	}
+	b.reporter.log(ctx, LogEntry{Event: audit.Call, What: refusal})
 	return refusal, nil
 }
 
@@ -215,6 +255,7 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 // operator confirms that nothing started. It returns what to submit, or nil once there is a run to poll.
 func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error) (*submission, error) {
 	why := reason(cause) + ". Check on the service's screens whether a run started"
+	b.reporter.log(ctx, LogEntry{Event: audit.OutcomeUnknown, What: reason(cause), Since: s.since})
 	for {
 		if s.name == "restart" && b.tookEffect(ctx) {
 			return nil, b.accepted(ctx, s, activities.Run{RunID: b.result.RunID})
@@ -252,14 +293,14 @@ func (b *batchRun) tookEffect(ctx workflow.Context) bool {
 // adoptNamed adopts the run that the operator named, if it exists and belongs to this batch.
 func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, err error) {
 	if problem := b.in.runIDProblem(c.RunID); problem != "" {
-		c.refuse("%s", problem)
+		b.commands.refuse(ctx, c, failure(Refused, problem))
 		return false, nil
 	}
 	before := b.result.RunID
 	b.result.RunID = c.RunID
 	if _, err := b.pollOnce(ctx, b.in.Deadline); err != nil {
 		b.result.RunID = before
-		c.refuse("run %q cannot be adopted: %s", c.RunID, reason(err))
+		b.commands.refuse(ctx, c, failure(Refused, fmt.Sprintf("run %q cannot be adopted: %s", c.RunID, reason(err))))
 		return false, nil
 	}
 	b.last = activities.BatchStatus{}

@@ -2,12 +2,14 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -129,10 +131,13 @@ func (b *batchRun) stopped(status activities.BatchStatus) runEnd {
 // interrupt asks the service to stop the run; the caller polls until it has stopped. For a run that had
 // already ended it returns the status.
 func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Time) (*activities.BatchStatus, error) {
-	err := b.caller.execute(ctx, commandOptions, deadline, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, nil)
+	var answer activities.Run
+	err := b.caller.execute(ctx, commandOptions, deadline, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, &answer)
 	switch {
 	case err == nil:
-		b.reporter.log(ctx, c.entry("interrupt sent for "+b.result.RunID))
+		entry := c.entry("interrupt sent for " + b.result.RunID)
+		entry.Event, entry.Sender = audit.Call, answer.Sender
+		b.reporter.log(ctx, entry)
 		b.since = workflow.Now(ctx)
 		b.interrupts = append(b.interrupts, c)
 		return nil, b.reporter.update(ctx, func(s *snapshot) {
@@ -141,7 +146,7 @@ func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Tim
 	case ctx.Err() != nil:
 		return nil, err
 	}
-	b.reporter.log(ctx, c.entry("interrupt refused: "+reason(err)))
+	b.reporter.log(ctx, c.refusal("interrupt", err))
 	if refusalCode(err) == string(pbsm.CodeNotOngoing) {
 		if status, pollErr := b.pollOnce(ctx, deadline); pollErr == nil && pbsm.StatusCode(status.Code).Terminal() {
 			c.reply(b.commandResult(fmt.Sprintf("%s had ended as %s", b.result.RunID, status.Text)))
@@ -215,6 +220,7 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	if b.stopped(*status).code() == pbsm.CodeSuccess {
 		return b.succeeded()
 	}
+	b.logFailedRun(ctx)
 	return cancelled("cancelled; %s", b.failureText())
 }
 
@@ -245,6 +251,36 @@ func (b *batchRun) unavailableText(cause error) string {
 // failureText says how the run ended, and at which tasks.
 func (b *batchRun) failureText() string {
 	return fmt.Sprintf("%s ended as %s%s", b.result.RunID, b.runCode().Text(), failedTasks(b.last))
+}
+
+// maxFailedTasks is how many failed tasks a log entry lists.
+const maxFailedTasks = 100
+
+// logFailedRun logs how the run ended, with the codes of the tasks that failed.
+func (b *batchRun) logFailedRun(ctx workflow.Context) {
+	entry := LogEntry{Event: audit.RunFailed, What: b.failureText(), Tasks: tasksFailedIn(b.last)}
+	if more := len(entry.Tasks) - maxFailedTasks; more > 0 {
+		entry.Tasks = entry.Tasks[:maxFailedTasks]
+		entry.What += fmt.Sprintf(" (%d more are not listed here)", more)
+	}
+	b.reporter.log(ctx, entry)
+}
+
+// tasksFailedIn are the tasks of a run that failed; those of a group come after their batch's run id.
+func tasksFailedIn(s activities.BatchStatus) []Task {
+	failed := func(code string) bool { c := pbsm.StatusCode(code); return c.Terminal() && c != pbsm.CodeSuccess }
+	tasks := slices.DeleteFunc(tasksOf(s), func(t Task) bool { return !failed(t.StatusCode) })
+	for _, m := range s.Batches {
+		if !failed(m.Code) {
+			continue
+		}
+		tasks = append(tasks, Task{Code: m.RunID, StatusCode: m.Code, Status: m.Text})
+		for _, t := range tasksFailedIn(m) {
+			t.Code = m.RunID + ": " + t.Code
+			tasks = append(tasks, t)
+		}
+	}
+	return tasks
 }
 
 func tasksOf(s activities.BatchStatus) []Task {

@@ -8,6 +8,8 @@ import (
 
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
 // Refused is the type of the error that a command gets which does not apply.
@@ -17,6 +19,7 @@ const Refused = "Refused"
 type command struct {
 	name string
 	Command
+	asked  time.Time // when the question was asked that it answers; zero: it answers none
 	done   bool
 	answer CommandResult
 	err    error
@@ -57,7 +60,18 @@ func (c *command) entry(what string) LogEntry {
 	if c == nil {
 		return LogEntry{What: what}
 	}
-	return LogEntry{What: what, By: c.By, Why: c.Why}
+	entry := LogEntry{What: what, By: c.By, Why: c.Why, Event: audit.Command}
+	if !c.asked.IsZero() {
+		entry.Event, entry.Since = audit.Answered, c.asked
+	}
+	return entry
+}
+
+// refusal is a log entry about a command that had no effect.
+func (c *command) refusal(what string, err error) LogEntry {
+	entry := c.entry(what + " refused: " + reason(err))
+	entry.Event = audit.Refused
+	return entry
 }
 
 // commandInbox queues the commands that arrive, as signals or updates. One that does not apply is refused: an
@@ -131,7 +145,7 @@ func (i *commandInbox) put(ctx workflow.Context, c *command) {
 
 func (i *commandInbox) refuse(ctx workflow.Context, c *command, err error) {
 	c.err, c.done = err, true
-	i.log(ctx, c.entry(c.label()+" refused: "+reason(err)))
+	i.log(ctx, c.refusal(c.label(), err))
 }
 
 // execute queues an update and waits for its answer.
@@ -162,7 +176,7 @@ func refuseUnknownSignals(ctx workflow.Context, r *statusReporter, instead strin
 			slices.Sort(unknown) // they come from a map
 			for _, name := range unknown {
 				workflow.GetSignalChannel(ctx, name).ReceiveAsync(nil)
-				r.log(ctx, LogEntry{What: fmt.Sprintf("signal %q refused: %s", name, instead)})
+				r.log(ctx, LogEntry{What: fmt.Sprintf("signal %q refused: %s", name, instead), Event: audit.Refused})
 			}
 		}
 	})

@@ -67,7 +67,7 @@ func (r *simpleRun) save(
 		result.Note = "downloaded again from the start: " + saved.StartOver
 	}
 	result.Bytes, result.Rows, result.SHA256, result.ETag = saved.Bytes, saved.Rows, saved.SHA256, saved.ETag
-	result.EndedAt = workflow.Now(ctx)
+	result.EndedAt, result.Sender = workflow.Now(ctx), saved.Sender
 	if unfinished == "" && cancelledBetweenAttempts(err) {
 		r.cleanUp(ctx, activities.DropTransferInput{Connection: connection, SaveTo: result.File})
 	}

@@ -51,5 +51,6 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		AlreadyComplete: current.AlreadyComplete,
 		StartedAt:       r.started,
 		EndedAt:         workflow.Now(ctx),
+		Sender:          current.Sender,
 	}, err
 }

@@ -138,6 +138,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 	if err != nil {
 		return nil, err
 	}
+	c.watchCancellation(ctx)
 	c.commands, err = openCommandInbox(ctx, c.reporter, c.applies)
 	return c, err
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -26,15 +27,16 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 		return nil
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	record, err := audit.Size(audit.Record{
+		Execution: workflow.GetInfo(ctx).WorkflowExecution.RunID,
+		Events:    c.auditEvents(ctx, result),
+	})
 	var written activities.AuditWritten
-	activity := options(ctx, callOptions, workflow.Now(ctx).Add(auditTimeout), "write "+file)
-	err := workflow.ExecuteActivity(activity, act.WriteAudit, activities.WriteAuditInput{
-		File: file,
-		Record: audit.Record{
-			Execution: workflow.GetInfo(ctx).WorkflowExecution.RunID,
-			Events:    c.auditEvents(ctx, result),
-		},
-	}).Get(ctx, &written)
+	if err == nil {
+		activity := options(ctx, callOptions, workflow.Now(ctx).Add(auditTimeout), "write "+file)
+		in := activities.WriteAuditInput{File: file, Sized: record}
+		err = workflow.ExecuteActivity(activity, act.WriteAudit, in).Get(ctx, &written)
+	}
 	if err != nil {
 		note := "the audit file could not be written: " + reason(err)
 		c.reporter.log(ctx, LogEntry{What: note})
@@ -52,16 +54,19 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 func (c *closeRun) auditEvents(ctx workflow.Context, result NightlyCloseResult) []audit.Event {
 	status := c.reporter.status()
 	events := []audit.Event{{
-		At:         result.StartedAt,
-		Event:      audit.CloseStarted,
-		By:         c.in.StartedBy,
-		WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
-		Connection: result.Connection,
-		Pipeline:   result.Pipeline,
-		AsOfDate:   result.AsOfDate,
+		At:               result.StartedAt,
+		Event:            audit.CloseStarted,
+		By:               c.in.StartedBy,
+		WorkflowID:       workflow.GetInfo(ctx).WorkflowExecution.ID,
+		Connection:       result.Connection,
+		Pipeline:         result.Pipeline,
+		DefinitionFrom:   c.plan.Definition.From,
+		DefinitionSHA256: c.plan.Definition.SHA256,
+		AsOfDate:         result.AsOfDate,
+		Sender:           c.plan.PreparedBy,
 	}}
 	for _, e := range status.Log {
-		events = append(events, audit.Event{At: e.At, Event: audit.Noted, What: e.What, By: e.By, Why: e.Why})
+		events = append(events, auditedEntry(e))
 	}
 	events = append(events, c.audit.steps...)
 	return append(events, audit.Event{
@@ -72,22 +77,68 @@ func (c *closeRun) auditEvents(ctx workflow.Context, result NightlyCloseResult) 
 	})
 }
 
+// auditedEntry is the event of an entry of a log.
+func auditedEntry(e LogEntry) audit.Event {
+	event := audit.Event{
+		At:     e.At,
+		Event:  cmp.Or(e.Event, audit.Noted),
+		What:   e.What,
+		By:     e.By,
+		Why:    e.Why,
+		Since:  e.Since,
+		Sent:   e.Sent,
+		Sender: e.Sender,
+	}
+	for _, t := range e.Tasks {
+		event.Tasks = append(event.Tasks, audit.Task(t))
+	}
+	return event
+}
+
+// auditQuestion records that the step asks something, or no longer does although no command to this close answered:
+// the workflow of a batch also takes commands directly, which its log has. An answer is in the log of the close.
+func (s *step) auditQuestion(ctx workflow.Context) {
+	before, now := s.asked, s.question
+	if before == now || before != nil && now != nil && before.Why == now.Why {
+		return
+	}
+	if before != nil && s.answered == nil {
+		s.record(audit.Event{At: workflow.Now(ctx), Event: audit.Withdrawn, What: before.Why, Since: before.Since})
+	}
+	if now != nil {
+		s.record(audit.Event{At: now.Since, Event: audit.Asked, What: now.Why, Choices: now.Choices, Until: now.Deadline})
+	}
+	s.asked, s.answered = now, nil
+}
+
+// watchCancellation logs that the close is cancelled.
+func (c *closeRun) watchCancellation(ctx workflow.Context) {
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		c.log(ctx, LogEntry{Event: audit.Cancelled, What: "cancelled through Temporal, which does not say by whom: " +
+			"the event WorkflowExecutionCancelRequested of the history has the client's identity"})
+	})
+}
+
 // auditedFile is the event of a file that was moved.
 func auditedFile(event string, f *FileResult) audit.Event {
-	return audit.Event{
-		At:    f.EndedAt,
-		Event: event,
-		File: &audit.File{
-			Path:     f.File,
-			Name:     f.Name,
-			FileID:   f.FileID,
-			Bytes:    f.Bytes,
-			Rows:     f.Rows,
-			SHA256:   f.SHA256,
-			ETag:     f.ETag,
-			Totals:   f.Totals,
-			Verified: f.Verified,
-			Scan:     f.Scan,
-		},
+	file := &audit.File{
+		Path:     f.File,
+		Name:     f.Name,
+		FileID:   f.FileID,
+		Bytes:    f.Bytes,
+		Rows:     f.Rows,
+		SHA256:   f.SHA256,
+		ETag:     f.ETag,
+		Totals:   f.Totals,
+		Verified: f.Verified,
+		Scan:     f.Scan,
+		Files:    f.Files,
+		ListedIn: f.ListedIn,
+		FoundAt:  f.FoundAt,
 	}
+	if !f.FoundAt.IsZero() {
+		file.AwaitedAt = f.StartedAt
+	}
+	return audit.Event{At: f.EndedAt, Event: event, File: file, Sender: f.Sender}
 }

@@ -36,6 +36,7 @@ func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 		}
 		status.Summary, status.AtRisk = closeSummary(status.Status), strings.Join(atRisk, "; ")
 	})
+	changed.auditQuestion(ctx)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("could not publish the status", "error", err)
 	}

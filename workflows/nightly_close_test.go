@@ -387,7 +387,8 @@ func TestNightlyClose_largeResultFits(t *testing.T) {
 func TestNightlyClose_audit(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		uploads  int // that fail before one succeeds
+		steps    []activities.PlanStep // default: an upload and a batch
+		uploads  int                   // that fail before one succeeds
 		batch    func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
 		commands []timedCommand
 		cancel   time.Duration
@@ -403,19 +404,49 @@ func TestNightlyClose_audit(t *testing.T) {
 			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, By: "bob", Why: "fixed"}}},
 			want: []string{
 				"close_started by alice", "step_started a inbox/a", "step_failed a inbox/a is not in its store",
-				"noted a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",
-				"step_started c c", "call c trigger accepted as c_1", "run_ended c c = succeeded c_1", "step_ended c", "close_ended every step is done = succeeded",
+				"asked a inbox/a is not in its store", "answered a: decide retry by bob", "file_sent a inbox/a 7", "step_ended a file id 7, 3 rows = succeeded",
+				"step_started c c", "noted c trigger accepted as c_1", "run_ended c c = succeeded c_1", "step_ended c", "close_ended every step is done = succeeded",
 			},
 		},
 		{
 			name: "cancelled", batch: succeeds, cancel: 10 * time.Minute, state: Cancelled,
-			want: []string{"close_started", "file_sent a", "step_started c", "step_ended c", "close_ended cancelled: c cancelled = cancelled"},
+			want: []string{"close_started", "file_sent a", "step_started c", "cancelled cancelled through Temporal, which does not say by whom", "step_ended c", "close_ended cancelled: c cancelled = cancelled"},
+		},
+		{
+			name: "approval", state: Succeeded, steps: []activities.PlanStep{approveStep("ok")},
+			commands: []timedCommand{
+				{after: time.Hour, name: ApproveCommand, Command: Command{By: "alice"}, refused: "another operator must approve"},
+				{after: 2 * time.Hour, name: ApproveCommand, Command: Command{By: "bob"}},
+			},
+			want: []string{
+				"step_started ok", "asked ok looks right?", "refused approve refused: alice started this close", "answered ok: approve by bob",
+				"approved ok looks right? by bob", "step_ended ok",
+			},
+		},
+		{
+			name: "question of a batch, which is answered there", state: Succeeded, steps: []activities.PlanStep{batchStep("c")},
+			batch: func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+				parent := workflow.GetInfo(ctx).ParentWorkflowExecution
+				report := stepState{WorkflowID: in.WorkflowID(), Sequence: 1, State: Waiting, Question: &Question{Why: "it failed", Choices: runChoices, Since: workflow.Now(ctx)}}
+				for range 2 {
+					_ = workflow.SignalExternalWorkflow(ctx, parent.ID, parent.RunID, stepStateSignal, report).Get(ctx, nil)
+					_ = workflow.Sleep(ctx, time.Hour)
+					report.Sequence, report.State, report.Question = 2, Running, nil
+				}
+				return succeeds(ctx, in)
+			},
+			want: []string{"step_started c", "asked c it failed", "withdrawn c it failed", "step_ended c"},
 		},
 		{name: "store unavailable", batch: succeeds, broken: true, state: Succeeded, want: []string{"close_ended"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"), batchStep("c", "a")), batch: c.batch, uploads: c.uploads}
+			if c.steps != nil {
+				fake.plan = plan(c.steps...)
+			}
 			fake.plan.Audit = "reports/audit.jsonl"
+			fake.plan.Definition = activities.Definition{From: activities.SentAlong, SHA256: "3d9b"}
+			fake.plan.PreparedBy = Sender{Version: "1.2.3", Service: "https://tenant", RemoteUser: "BATCH"}
 			fake.register()
 			var written activities.WriteAuditInput
 			fake.env.RegisterActivityWithOptions(func(_ context.Context, in activities.WriteAuditInput) (activities.AuditWritten, error) {
@@ -438,6 +469,8 @@ func TestNightlyClose_audit(t *testing.T) {
 			require.Equal(t, "reports/audit.jsonl", written.File)
 			require.NotEmpty(t, written.Record.Execution)
 			requireEvents(t, written.Record.Events, c.want)
+			started := written.Record.Events[0]
+			require.Equal(t, []any{activities.SentAlong, "3d9b", fake.plan.PreparedBy}, []any{started.DefinitionFrom, started.DefinitionSHA256, started.Sender})
 			last := status.Log[len(status.Log)-1].What
 			if c.broken {
 				require.Contains(t, last, "the audit file could not be written: no such host")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
@@ -56,7 +57,24 @@ type LogEntry struct {
 	What string    `json:"what"`
 	By   string    `json:"by,omitempty"`
 	Why  string    `json:"why,omitempty"`
+	// Event is the kind of entry, where it has one: command, answered, refused, cancelled, submitted, outcome_unknown,
+	// call or run_failed.
+	Event string `json:"event,omitempty"`
+	// Since is when the question was asked that is answered; of an unknown outcome, when the submission was handed to a
+	// worker.
+	Since time.Time `json:"since,omitzero"`
+	// Sent is what was submitted, and Sender the worker that the service answered.
+	Sent   *Sent  `json:"sent,omitempty"`
+	Sender Sender `json:"sender,omitzero"`
+	// Tasks are the tasks of a failed run that failed.
+	Tasks []Task `json:"tasks,omitempty"`
 }
+
+// Sent is what a submission said to the service.
+type Sent = audit.Sent
+
+// Sender is a worker, and as whom it calls the service.
+type Sender = audit.Sender
 
 // FileResult is a file, or a folder, that was transferred and verified.
 type FileResult struct {
@@ -85,7 +103,11 @@ type FileResult struct {
 	// ETag is the object store's.
 	ETag      string    `json:"etag,omitempty"`
 	StartedAt time.Time `json:"started_at"`
-	EndedAt   time.Time `json:"ended_at"`
+	// FoundAt is when a file to upload was complete.
+	FoundAt time.Time `json:"found_at,omitzero"`
+	EndedAt time.Time `json:"ended_at"`
+	// Sender is the worker that moved it.
+	Sender Sender `json:"sender,omitzero"`
 }
 
 func (f FileResult) rows() string {
@@ -117,6 +139,8 @@ type MigrateResult struct {
 	AlreadyComplete bool      `json:"already_complete,omitempty"`
 	StartedAt       time.Time `json:"started_at"`
 	EndedAt         time.Time `json:"ended_at"`
+	// Sender is the worker that made the call.
+	Sender Sender `json:"sender,omitzero"`
 }
 
 // StepResult is how a step of a close ended; one of the pointers is set when it succeeded.

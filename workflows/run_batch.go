@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
@@ -154,6 +155,7 @@ func (b *batchRun) execute(ctx workflow.Context) error {
 		if ended.code() == pbsm.CodeSuccess {
 			return b.succeeded()
 		}
+		b.logFailedRun(ctx)
 		if next, err = b.afterFailure(ctx, ended); err != nil {
 			return err
 		}
@@ -220,7 +222,11 @@ func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*co
 	if err != nil {
 		return nil, err
 	}
+	since := b.reporter.status().Question.Since
 	c, err := b.commands.Next(ctx, b.in.Deadline, "the operator's answer")
+	if c != nil {
+		c.asked = since
+	}
 	if err == nil && c == nil {
 		err = &batchEnd{state: Failed, errorType: DeadlinePassed, summary: why + "; the deadline passed without an answer"}
 	}
@@ -269,7 +275,11 @@ func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	if b.result.KeptFrom.IsZero() {
 		b.result.EndedAt = workflow.Now(ctx)
 	}
-	b.reporter.log(ctx, LogEntry{What: e.summary})
+	entry := LogEntry{What: e.summary}
+	if b.reporter.status().submitting {
+		entry.Event = audit.OutcomeUnknown
+	}
+	b.reporter.log(ctx, entry)
 	b.result.Log = b.reporter.status().Log
 	err := b.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary, s.Question, s.failure = e.state, e.summary, nil, e.errorType

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type fakeService struct {
 	statusError       error
 	calls             map[string]int
 	earlier           activities.EarlierSubmission
+	tasks             []activities.TaskStatus
 }
 
 type stretch struct {
@@ -137,7 +139,7 @@ func (s *fakeService) status(_ context.Context, in activities.BatchStatusInput) 
 	if s.statusError != nil {
 		return activities.BatchStatus{}, s.statusError
 	}
-	status := activities.BatchStatus{RunID: in.RunID, Code: s.code(), Text: "text"}
+	status := activities.BatchStatus{RunID: in.RunID, Code: s.code(), Text: "text", Tasks: s.tasks}
 	if status.Fingerprint() == in.Known {
 		return status, temporal.NewApplicationErrorWithOptions("no change", activities.StillWaiting, temporal.ApplicationErrorOptions{
 			NextRetryDelay: s.untilChange(), Category: temporal.ApplicationErrorCategoryBenign,
@@ -452,6 +454,77 @@ func TestRunBatch_nothingStartedIsRecordedAfterTheDeadline(t *testing.T) {
 	})
 	require.Equal(t, DeadlinePassed, kindOf(env.GetWorkflowError()))
 	require.Empty(t, recorded, "a later start must not ask the operator again")
+}
+
+// The log answers an auditor: what was sent, since when its outcome was unknown, which tasks failed, and who decided.
+func TestRunBatch_logAnswersAnAuditor(t *testing.T) {
+	env := newEnv(t)
+	sender := Sender{Version: "1.2.3", Service: "https://tenant", RemoteUser: "BATCH"}
+	s := &fakeService{
+		env: env,
+		triggers: []func() (activities.Run, error){outcomeUnknown, func() (activities.Run, error) {
+			return activities.Run{RunID: runID, Sender: sender}, nil
+		}},
+		ends:  []stretch{{"-1", time.Minute}, {"0", time.Minute}},
+		tasks: []activities.TaskStatus{{Code: "T1", StatusCode: "0"}, {Code: "T2", StatusCode: "-1", Text: "ORA-01555"}},
+	}
+	s.register()
+	answered := 0
+	for i, c := range []timedCommand{
+		{after: time.Hour, name: DecideCommand, Command: Command{Choice: Adopt, RunID: "OTHER_1"}, refused: "does not belong"},
+		{after: 2 * time.Hour, name: DecideCommand, Command: Command{Choice: NothingStarted, By: "bob", Why: "not on the screen"}},
+		{after: 3 * time.Hour, name: RestartCommand, Command: Command{By: "carol", Why: "space was added"}},
+	} {
+		sendAt(t, env, fmt.Sprint(i), c, &answered)
+	}
+	in := input
+	in.Params = map[string]string{"$RUNSK$": "7"}
+	in.ExcludedTasks = []string{"T9"}
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 3, answered)
+
+	log := outcome(t, env, nil).Log
+	var events []string
+	for _, e := range log {
+		events = append(events, e.Event+prefixed(" by ", e.By))
+	}
+	require.Equal(t, []string{
+		"submitted", "outcome_unknown", "refused by ops", "answered by bob", "submitted", "call", "run_failed",
+		"submitted by carol", "call by carol", "",
+	}, events)
+	trigger := &Sent{Code: "ALLOC", Params: map[string]string{"$FICMISDATE$": "2026-10-31", "$RUNSK$": "7"}, ExcludedTasks: []string{"T9"}}
+	require.Equal(t, trigger, log[0].Sent)
+	require.Equal(t, start, log[1].Since)
+	require.Equal(t, log[1].At, log[3].Since, "when it was asked")
+	require.Equal(t, trigger, log[4].Sent)
+	require.Equal(t, sender, log[5].Sender)
+	require.Equal(t, []Task{{Code: "T2", StatusCode: "-1", Status: "ORA-01555"}}, log[6].Tasks)
+	require.Equal(t, &Sent{Code: "ALLOC", RunID: runID}, log[7].Sent)
+}
+
+// A run can have more tasks than a log should have.
+func TestBatchRun_failedTasks(t *testing.T) {
+	failed := activities.TaskStatus{Code: "T1", StatusCode: "-1", Text: "no"}
+	require.Equal(t, []Task{{"G_1", "-1", "failed"}, {"G_1: T1", "-1", "no"}}, tasksFailedIn(activities.BatchStatus{Batches: []activities.BatchStatus{
+		{RunID: "G_1", Code: "-1", Text: "failed", Tasks: []activities.TaskStatus{failed, {Code: "T2", StatusCode: "0"}}},
+		{RunID: "G_2", Code: "0", Tasks: []activities.TaskStatus{failed}},
+	}}))
+	env := newEnv(t)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		b, err := newBatchRun(ctx, input)
+		if err != nil {
+			return err
+		}
+		b.last = activities.BatchStatus{RunID: runID, Code: "-1", Tasks: slices.Repeat([]activities.TaskStatus{failed}, 130)}
+		b.logFailedRun(ctx)
+		entry := b.reporter.status().Log[0]
+		require.Len(t, entry.Tasks, maxFailedTasks)
+		require.Contains(t, entry.What, "(30 more are not listed here)")
+		return nil
+	})
+	require.NoError(t, env.GetWorkflowError())
 }
 
 // The run may have been started again, so that the result must not say that nothing is running.

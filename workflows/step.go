@@ -42,6 +42,8 @@ type step struct {
 	question *Question // its own, or that of its workflow
 	choices  []string  // the commands that it takes itself
 	answer   *command  // the operator's, to its own question
+	asked    *Question // as the audit file has it
+	answered *command  // answers the question, of the step itself or of its workflow
 	failure  string    // the type of the error with which it failed
 	atRisk   string    // the warning, until it ends
 
@@ -136,7 +138,7 @@ func (s *step) execute(ctx workflow.Context) {
 		return
 	}
 	s.result.StartedAt = workflow.Now(ctx)
-	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step)})
+	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step), Work: s.result.Basis.Work()})
 	working, stop := workflow.WithCancel(ctx)
 	defer stop()
 	warnBeforeDeadline(working, s.deadline, "step "+s.Step.ID, func(warning string) {
@@ -368,11 +370,14 @@ func (s *step) forward(ctx workflow.Context, cmd *command) {
 	}).Get(ctx, &answer)
 	what := s.Step.ID + ": " + cmd.choice()
 	if err != nil {
+		if s.answered == cmd {
+			s.answered = nil
+		}
 		cmd.refuse("%s", reason(err))
-		what += " refused: " + reason(err)
-	} else {
-		cmd.reply(answer)
+		s.close.log(ctx, cmd.refusal(what, err))
+		return
 	}
+	cmd.reply(answer)
 	s.close.log(ctx, cmd.entry(what))
 }
 

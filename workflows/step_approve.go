@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -33,6 +34,13 @@ func (approveKind) identity(r StepResult) string {
 }
 
 func (approveKind) outcome(r StepResult) string { return "approved by " + r.Approval.By }
+
+func (approveKind) events(r StepResult) []audit.Event {
+	if a := r.Approval; a != nil {
+		return []audit.Event{{At: a.At, Event: audit.Approved, What: a.What, By: a.By, Why: a.Why}}
+	}
+	return nil
+}
 
 // checkInput refuses a close that does not say who started it: nobody could tell whether its approver did.
 func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step) {

@@ -100,7 +100,7 @@ func (batchKind) events(r StepResult) []audit.Event {
 	}
 	var events []audit.Event
 	for _, entry := range b.Log {
-		events = append(events, audit.Event{At: entry.At, Event: audit.Call, What: entry.What, By: entry.By, Why: entry.Why})
+		events = append(events, auditedEntry(entry))
 	}
 	return append(events, audit.Event{
 		Event:      audit.RunEnded,

@@ -66,6 +66,9 @@ func (s *step) ownCommand(name string) func(workflow.Context, *command) {
 
 // take carries out a command, answers the step's question with it, or forwards it to the step's workflow.
 func (s *step) take(ctx workflow.Context, cmd *command) {
+	if s.question != nil && slices.Contains(s.question.Choices, cmd.choice()) {
+		s.answered, cmd.asked = cmd, s.question.Since
+	}
 	own := s.ownCommand(cmd.name)
 	switch {
 	case own != nil:
@@ -122,7 +125,9 @@ func (s *step) await(ctx workflow.Context) (early *command, err error) {
 		why := "held by " + s.held.By + ": " + s.held.Why
 		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline}
 		s.set(ctx, Waiting, why)
-		err = workflow.Await(ctx, func() bool { return decided() || s.held == nil })
+		if err = workflow.Await(ctx, func() bool { return decided() || s.held == nil }); err != nil {
+			s.question = nil
+		}
 	}
 	return s.early, err
 }

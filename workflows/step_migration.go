@@ -57,5 +57,6 @@ func (migrationKind) events(r StepResult) []audit.Event {
 		What:       m.Direction + " " + m.Code,
 		StatusCode: m.StatusCode,
 		Status:     m.Message,
+		Sender:     m.Sender,
 	}}
 }

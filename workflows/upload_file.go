@@ -51,6 +51,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 		if file, err = r.awaitFile(ctx, in, pbsm.MinFileSize); err != nil {
 			return err
 		}
+		result.FoundAt = workflow.Now(ctx)
 		return r.verify(ctx, in.Expect, &result)
 	}
 	if err := find(); err != nil {
@@ -89,7 +90,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	if err := uploadedAsVerified(result, uploaded); err != nil {
 		return result, err
 	}
-	result.Bytes, result.SHA256, result.ETag = uploaded.Bytes, uploaded.SHA256, uploaded.ETag
+	result.Bytes, result.SHA256, result.ETag, result.Sender = uploaded.Bytes, uploaded.SHA256, uploaded.ETag, uploaded.Sender
 	if !result.Verified { // the check may know the delimiter
 		result.Rows = uploaded.Rows
 	}

@@ -40,7 +40,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 		return result, err
 	}
 	result.Files, result.Bytes, result.Rows = uploaded.Files, uploaded.Bytes, uploaded.Rows
-	result.SHA256, result.ListedIn = uploaded.SHA256, listTo
+	result.SHA256, result.ListedIn, result.Sender = uploaded.SHA256, listTo, uploaded.Sender
 	if len(uploaded.LeftOut) > 0 {
 		result.Note = "left out: " + strings.Join(uploaded.LeftOut, ", ")
 	}

@@ -23,14 +23,26 @@ const (
 	StepFailed   = "step_failed" // an attempt failed; an operator or the pipeline decides what follows
 	StepEnded    = "step_ended"
 	StepKept     = "step_kept" // the result of an earlier start of the close still holds
-	Call         = "call"      // a call of the service about a run
-	RunEnded     = "run_ended"
-	FileSent     = "file_sent"
-	FileSaved    = "file_saved"
-	ReportSaved  = "report_saved"
-	Migrated     = "migrated"
-	Noted        = "noted" // a command of an operator and its outcome, or a warning
-	seal         = "seal"
+
+	Asked     = "asked"     // a question to the operator
+	Answered  = "answered"  // a command that answered a question
+	Withdrawn = "withdrawn" // a question that ended without an answer to this close
+	Command   = "command"   // any other command that took effect
+	Refused   = "refused"   // a command that had none, and why
+	Cancelled = "cancelled" // the close is cancelled
+	Approved  = "approved"  // what was approved, as it was shown
+
+	Submitted      = "submitted" // a trigger, rerun or restart, with what was sent
+	OutcomeUnknown = "outcome_unknown"
+	Call           = "call"       // what the service answered about a run
+	RunFailed      = "run_failed" // a run ended without success; with the tasks that failed
+	RunEnded       = "run_ended"
+	FileSent       = "file_sent"
+	FileSaved      = "file_saved"
+	ReportSaved    = "report_saved"
+	Migrated       = "migrated"
+	Noted          = "noted" // a warning, or what else was found
+	seal           = "seal"
 )
 
 // Event is one thing that happened. Unknown fields are left out.
@@ -47,16 +59,55 @@ type Event struct {
 	BasedOn string    `json:"based_on,omitempty"` // the results that it was built on
 
 	// Of a close.
-	Connection string `json:"connection,omitempty"`
-	Pipeline   string `json:"pipeline,omitempty"`
-	AsOfDate   string `json:"as_of_date,omitempty"`
+	Connection       string `json:"connection,omitempty"`
+	Pipeline         string `json:"pipeline,omitempty"`
+	DefinitionFrom   string `json:"definition_from,omitempty"`
+	DefinitionSHA256 string `json:"definition_sha256,omitempty"`
+	AsOfDate         string `json:"as_of_date,omitempty"`
+
+	// Work is what a step is to do: its rendered definition.
+	Work map[string]string `json:"work,omitempty"`
+
+	// Since is when the answered question was asked; of an unknown outcome, when the submission was handed to a worker.
+	Since time.Time `json:"since,omitzero"`
+	// Choices are the commands that answer a question, and Until is when it expires.
+	Choices []string  `json:"choices,omitempty"`
+	Until   time.Time `json:"until,omitzero"`
 
 	WorkflowID string   `json:"workflow_id,omitempty"`
+	Sent       *Sent    `json:"sent,omitempty"`
 	RunIDs     []string `json:"run_ids,omitempty"` // the service's
 	InstanceID string   `json:"instance_id,omitempty"`
 	StatusCode string   `json:"status_code,omitempty"` // the service's
 	Status     string   `json:"status,omitempty"`
+	Tasks      []Task   `json:"tasks,omitempty"` // that failed
 	File       *File    `json:"file,omitempty"`
+	Sender
+}
+
+// Sent is what a submission said to the service: a trigger the code and all parameters, a rerun or restart the run.
+type Sent struct {
+	Code          string            `json:"code"`
+	Group         bool              `json:"group,omitempty"`
+	RunID         string            `json:"run_id,omitempty"`
+	Params        map[string]string `json:"params,omitempty"`
+	Batches       []SentBatch       `json:"batches,omitempty"`
+	IncludedTasks []string          `json:"included_tasks,omitempty"`
+	ExcludedTasks []string          `json:"excluded_tasks,omitempty"`
+	HeldTasks     []string          `json:"held_tasks,omitempty"`
+}
+
+// SentBatch is a batch of a group, with its parameters.
+type SentBatch struct {
+	Code   string            `json:"code"`
+	Params map[string]string `json:"params,omitempty"`
+}
+
+// Task is a task of a run with the service's code (chapter 10, table 10-1) and text.
+type Task struct {
+	Code       string `json:"code"`
+	StatusCode string `json:"status_code"`
+	Status     string `json:"status"`
 }
 
 // Sender is who called the service, and as whom.
@@ -68,7 +119,8 @@ type Sender struct {
 	RemoteUser string `json:"remote_user,omitempty"`
 }
 
-// File is a file that was transferred.
+// File is a file that was transferred, or the files of a folder: then Bytes and Rows are sums, and SHA256 is that of
+// the list of them.
 type File struct {
 	Path     string            `json:"path"`           // STORE/PATH
 	Name     string            `json:"name,omitempty"` // at the service
@@ -80,6 +132,11 @@ type File struct {
 	Totals   map[string]string `json:"totals,omitempty"`
 	Verified bool              `json:"verified,omitempty"`
 	Scan     string            `json:"scan,omitempty"`
+	Files    int64             `json:"files,omitempty"`
+	ListedIn string            `json:"listed_in,omitempty"` // STORE/PATH of the list
+	// AwaitedAt is when the wait for the file began, and FoundAt when it was complete.
+	AwaitedAt time.Time `json:"awaited_at,omitzero"`
+	FoundAt   time.Time `json:"found_at,omitzero"`
 }
 
 // Record is everything that happened in one execution of a close.

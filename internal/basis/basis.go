@@ -37,6 +37,9 @@ type Need struct {
 // Known reports whether it is known what the work was based on.
 func (b Basis) Known() bool { return len(b.Definition) > 0 }
 
+// Work is the definition by name.
+func (b Basis) Work() map[string]string { return settings(b.Definition) }
+
 // Define returns the definition that JSON makes of a value, without some of its fields. Fields that are left out by
 // omitempty are no part of it.
 func Define(value any, except ...string) []Setting {
