@@ -32,6 +32,9 @@ type PreparePipelineInput struct {
 	// Definition is a whole pipeline: a JSON object, or a string of YAML.
 	Definition json.RawMessage `json:"definition,omitempty"`
 	AsOfDate   string          `json:"as_of_date"`
+	// Params and Key are those of the start.
+	Params map[string]string `json:"params,omitempty"`
+	Key    string            `json:"key,omitempty"`
 	// StartedAt is when the close started: deadlines are counted from it.
 	StartedAt time.Time `json:"started_at"`
 }
@@ -39,6 +42,9 @@ type PreparePipelineInput struct {
 // Plan is a pipeline rendered for one as-of date, with every time of day resolved to a point in time.
 type Plan struct {
 	Name string `json:"name"`
+	// Key tells the close from others for the same date, and Params are all parameters.
+	Key    string            `json:"key,omitempty"`
+	Params map[string]string `json:"params,omitempty"`
 	// Deadline is that of the close. Zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`
 	// Audit is the "store/path" of the audit file; empty: no audit file.
@@ -113,7 +119,7 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 		errs = append(errs, err)
 		return at
 	}
-	plan := &Plan{Name: p.Name, Deadline: moment(p.Deadline), Audit: p.Audit}
+	plan := &Plan{Name: p.Name, Key: p.Key(), Params: p.Values(), Deadline: moment(p.Deadline), Audit: p.Audit}
 	for _, s := range p.Steps {
 		traits := s.Traits()
 		plan.Steps = append(plan.Steps, PlanStep{
@@ -176,7 +182,7 @@ func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parsed.Render(date, pipeline.Vars{Connection: in.Connection})
+	return parsed.Render(date, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
 }
 
 // pipelineText is the text of a definition, and where it came from.

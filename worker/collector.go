@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,7 +72,10 @@ type findings struct {
 
 type waitingKey struct{ connection, workflowType, question string }
 
+// The pipeline of closes with a key has it behind its name: nightly-close/scenario-7.
 type pipelineKey struct{ connection, pipeline string }
+
+func keyed(id workflows.ID) string { return strings.TrimSuffix(id.Name+"/"+id.Key(), "/") }
 
 func newCollector(
 	temporal client.Client, namespace string, cfg *config.Config, acts *activities.Activities, logger *slog.Logger,
@@ -234,10 +238,10 @@ func (c *collector) successes(ctx context.Context, connection string, into map[p
 	}
 	for _, e := range list.GetExecutions() {
 		id, ok := workflows.ParseID(e.GetExecution().GetWorkflowId())
-		if !ok || !id.IsClose() {
+		if !ok {
 			continue
 		}
-		key := pipelineKey{connection, id.Name}
+		key := pipelineKey{connection, keyed(id)}
 		if at := e.GetCloseTime().AsTime(); at.After(into[key]) {
 			into[key] = at
 		}

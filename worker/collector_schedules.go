@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -33,7 +34,7 @@ func (c *collector) schedules(ctx context.Context, into map[pipelineKey]schedule
 			return err
 		}
 		id, ok := workflows.ParseID(entry.ID)
-		if !ok || id.Kind != workflows.ScheduleKind || id.Suffix != "" || !slices.Contains(c.connections, id.Connection) {
+		if !ok || id.Kind != workflows.ScheduleKind || id.IsBackfill() || !slices.Contains(c.connections, id.Connection) {
 			continue
 		}
 		is, err := c.temporal.ScheduleClient().GetHandle(ctx, entry.ID).Describe(ctx)
@@ -43,7 +44,7 @@ func (c *collector) schedules(ctx context.Context, into map[pipelineKey]schedule
 		if err != nil {
 			return err
 		}
-		key := pipelineKey{id.Connection, id.Name}
+		key := pipelineKey{id.Connection, keyed(id)}
 		night := c.lastNight(is, time.Now())
 		begun, closed, err := c.outcome(ctx, key, night)
 		if err != nil {
@@ -90,7 +91,8 @@ func (c *collector) outcome(ctx context.Context, key pipelineKey, night *calenda
 	if before.closed && before.lastNight.AsOf.Equal(night.AsOf) {
 		return true, true, nil
 	}
-	id := workflows.CloseWorkflowID(key.connection, key.pipeline, night.AsOf.Format(time.DateOnly))
+	name, suffix, _ := strings.Cut(key.pipeline, "/")
+	id := workflows.KeyedCloseWorkflowID(key.connection, name, night.AsOf.Format(time.DateOnly), suffix)
 	closes := "WorkflowId = " + strconv.Quote(id)
 	closed, err = c.exists(ctx, closes+" AND ExecutionStatus = 'Completed'") // a close completes only if it succeeds
 	if closed || err != nil {

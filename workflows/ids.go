@@ -23,8 +23,8 @@ type ID struct {
 	Name string
 	// AsOfDate is empty for a schedule.
 	AsOfDate string
-	// Suffix is what follows the id of a close or a schedule, or the key of a batch: the step of a close,
-	// the dates of a backfill.
+	// Suffix is what follows: the key of a batch or a schedule, the key of a close or a step of it (or both), the
+	// dates of a backfill.
 	Suffix string
 }
 
@@ -56,12 +56,15 @@ func ParseID(text string) (id ID, ok bool) {
 	return id, id.Connection != "" && id.Name != ""
 }
 
-// IsClose reports whether it is the id of a close, rather than of one of its steps.
-func (id ID) IsClose() bool { return id.Kind == CloseKind && id.Suffix == "" }
-
 // CloseWorkflowID is the id of a close: two closes for the same date cannot run at once.
 func CloseWorkflowID(connection, pipeline, asOfDate string) string {
-	return ID{Kind: CloseKind, Connection: connection, Name: pipeline, AsOfDate: asOfDate}.String()
+	return KeyedCloseWorkflowID(connection, pipeline, asOfDate, "")
+}
+
+// KeyedCloseWorkflowID is the id of a close with a key: a close for the same date with other parameters. Without a
+// key it is [CloseWorkflowID].
+func KeyedCloseWorkflowID(connection, pipeline, asOfDate, key string) string {
+	return ID{Kind: CloseKind, Connection: connection, Name: pipeline, AsOfDate: asOfDate, Suffix: key}.String()
 }
 
 // StepWorkflowID is the id of a step of a close that is not a batch.
@@ -73,8 +76,11 @@ func BatchWorkflowID(connection, code, asOfDate, key string) string {
 }
 
 // ScheduleID is the id of the schedule of a pipeline's closes.
-func ScheduleID(connection, pipeline string) string {
-	return ID{Kind: ScheduleKind, Connection: connection, Name: pipeline}.String()
+func ScheduleID(connection, pipeline string) string { return KeyedScheduleID(connection, pipeline, "") }
+
+// KeyedScheduleID is the id of the schedule of a pipeline's closes with a key.
+func KeyedScheduleID(connection, pipeline, key string) string {
+	return ID{Kind: ScheduleKind, Connection: connection, Name: pipeline, Suffix: key}.String()
 }
 
 const backfillSuffix = "backfill/"
@@ -82,7 +88,7 @@ const backfillSuffix = "backfill/"
 // BackfillID is the id of the schedule that backfills another one, from a date to a date.
 func BackfillID(scheduleID, from, to string) string {
 	if id, ok := ParseID(scheduleID); ok {
-		id.Suffix = ""
+		id.Suffix = id.Key()
 		scheduleID = id.String()
 	}
 	return scheduleID + "/" + backfillSuffix + from + ".." + to
@@ -90,12 +96,22 @@ func BackfillID(scheduleID, from, to string) string {
 
 // IsBackfill reports whether it is the id of a backfill's schedule.
 func (id ID) IsBackfill() bool {
-	return id.Kind == ScheduleKind && strings.HasPrefix(id.Suffix, backfillSuffix)
+	return id.Kind == ScheduleKind && strings.Contains("/"+id.Suffix, "/"+backfillSuffix)
+}
+
+// Key is the key of a close, a batch or a schedule. A step of a close has an id of the same form as a close with a
+// key; ask only about the id of a close.
+func (id ID) Key() string {
+	if !id.IsBackfill() {
+		return id.Suffix
+	}
+	key, _, _ := strings.Cut("/"+id.Suffix, "/"+backfillSuffix)
+	return strings.TrimPrefix(key, "/")
 }
 
 // ScheduledCloseID is the id of the workflows that a schedule starts; Temporal appends the scheduled time.
-func ScheduledCloseID(connection, pipeline string) string {
-	return strings.Join([]string{"night", connection, pipeline}, "/")
+func ScheduledCloseID(scheduleID string) string {
+	return "night" + strings.TrimPrefix(scheduleID, ScheduleKind)
 }
 
 // notInID matches what a shell could take for something else, since commands to copy contain ids.

@@ -20,6 +20,10 @@ type NightlyCloseInput struct {
 	Definition json.RawMessage `json:"definition,omitempty"`
 	// AsOfDate is the business date, yyyy-mm-dd. There is no default.
 	AsOfDate string `json:"as_of_date"`
+	// Params are values for the pipeline's parameters; a close with other values is another close.
+	Params map[string]string `json:"params,omitempty"`
+	// Key tells the close from others for the same date. Default: made from Params, such as scenario-7.
+	Key string `json:"key,omitempty"`
 	// StartedBy is the operator or system that starts it. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
 	// Again runs steps of a close that has ended again, also if it succeeded.

@@ -26,7 +26,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if err != nil {
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
-	if id := CloseWorkflowID(in.Connection, plan.Name, in.AsOfDate); workflow.GetInfo(ctx).WorkflowExecution.ID != id {
+	if id := KeyedCloseWorkflowID(in.Connection, plan.Name, in.AsOfDate, plan.Key); workflow.GetInfo(ctx).WorkflowExecution.ID != id {
 		return in.delegate(ctx, plan.Name, id)
 	}
 	c, err := newCloseRun(ctx, in, plan)
@@ -63,6 +63,8 @@ func (in NightlyCloseInput) prepare(ctx workflow.Context) (plan activities.Plan,
 		Name:       in.Pipeline,
 		Definition: in.Definition,
 		AsOfDate:   in.AsOfDate,
+		Params:     in.Params,
+		Key:        in.Key,
 		StartedAt:  workflow.GetInfo(ctx).WorkflowStartTime,
 	}).Get(ctx, &plan)
 	if err == nil {
@@ -106,7 +108,13 @@ type closeRun struct {
 
 func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (*closeRun, error) {
 	c := &closeRun{in: in, plan: plan}
-	initial := Status{Connection: in.Connection, AsOfDate: in.AsOfDate, Subject: plan.Name, StartedBy: in.StartedBy}
+	initial := Status{
+		Connection: in.Connection,
+		AsOfDate:   in.AsOfDate,
+		Subject:    plan.Name + prefixed("/", plan.Key),
+		Params:     plan.Params,
+		StartedBy:  in.StartedBy,
+	}
 	byID := map[string]*step{}
 	for i, p := range plan.Steps {
 		s := newStep(c, i, p)
@@ -177,7 +185,7 @@ func (c *closeRun) end(ctx workflow.Context) (NightlyCloseResult, error) {
 	case Cancelled:
 		return result, temporal.NewCanceledError(result)
 	}
-	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", c.plan.Name, c.in.AsOfDate, summary), result)
+	return result, failure(CloseFailed, fmt.Sprintf("%s for %s: %s", c.reporter.status().Subject, c.in.AsOfDate, summary), result)
 }
 
 // result is what the close has come to so far.
@@ -187,6 +195,8 @@ func (c *closeRun) result() NightlyCloseResult {
 		Connection: c.in.Connection,
 		Pipeline:   c.plan.Name,
 		AsOfDate:   c.in.AsOfDate,
+		Key:        c.plan.Key,
+		Params:     c.plan.Params,
 		State:      status.State,
 		StartedAt:  status.StartedAt,
 	}

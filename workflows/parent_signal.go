@@ -21,14 +21,14 @@ type stepState struct {
 	Question *Question `json:"question,omitempty"`
 }
 
-// startedByClose reports whether a close started this workflow.
+// startedByClose reports whether a close started this workflow as a step.
 func startedByClose(ctx workflow.Context) bool {
 	parent := workflow.GetInfo(ctx).ParentWorkflowExecution
 	if parent == nil {
 		return false
 	}
 	id, ok := ParseID(parent.ID)
-	return ok && id.IsClose()
+	return ok && id.Kind == CloseKind && workflow.GetInfo(ctx).WorkflowType.Name != NightlyCloseType // which has delegated
 }
 
 // parentSignal is the observer that signals the close when the status that the close shows of the step

@@ -170,14 +170,17 @@ type StepResult struct {
 // NightlyCloseResult says how a close ended. Beyond 1 MB it omits the tasks, members and logs of its
 // batches, which are in the results of their own workflows.
 type NightlyCloseResult struct {
-	Connection string       `json:"connection"`
-	Pipeline   string       `json:"pipeline"`
-	AsOfDate   string       `json:"as_of_date"`
-	State      State        `json:"state"`
-	StartedAt  time.Time    `json:"started_at"`
-	EndedAt    time.Time    `json:"ended_at"`
-	Steps      []StepResult `json:"steps"`
-	Log        []LogEntry   `json:"log,omitempty"`
+	Connection string `json:"connection"`
+	Pipeline   string `json:"pipeline"`
+	AsOfDate   string `json:"as_of_date"`
+	// Key tells the close from others for the same date, and Params are the pipeline's parameters.
+	Key       string            `json:"key,omitempty"`
+	Params    map[string]string `json:"params,omitempty"`
+	State     State             `json:"state"`
+	StartedAt time.Time         `json:"started_at"`
+	EndedAt   time.Time         `json:"ended_at"`
+	Steps     []StepResult      `json:"steps"`
+	Log       []LogEntry        `json:"log,omitempty"`
 	// Audit is the audit file, where the pipeline has one.
 	Audit *AuditResult `json:"audit,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // scheduledAttribute is set by the Temporal server on a workflow that a schedule starts: the scheduled
@@ -34,6 +35,10 @@ type ScheduledCloseInput struct {
 	// AsOf derives the as-of date from the night: business-day, business-day-N, day, day-N,
 	// month-end, month-end-business-day. Default: business-day.
 	AsOf string `json:"as_of,omitempty"`
+	// Params are values for the pipeline's parameters, and Key tells the closes from others for the same dates.
+	// Default: made from Params, such as scenario-7.
+	Params map[string]string `json:"params,omitempty"`
+	Key    string            `json:"key,omitempty"`
 	// StartedBy is who created the schedule. An approve step does not accept this name.
 	StartedBy string `json:"started_by,omitempty"`
 
@@ -42,6 +47,23 @@ type ScheduledCloseInput struct {
 
 func (in ScheduledCloseInput) rule() calendar.Rule {
 	return calendar.Rule{Calendar: in.Calendar, TimeZone: in.TimeZone, At: in.At, On: in.On, Roll: in.Roll, AsOf: in.AsOf}
+}
+
+// ScheduleID is the id of the schedule with this input.
+func (in ScheduledCloseInput) ScheduleID() string {
+	return KeyedScheduleID(in.Connection, in.Pipeline, cmp.Or(in.Key, pipeline.ParamsKey(in.Params)))
+}
+
+// CloseInput is the input of the close for a date.
+func (in ScheduledCloseInput) CloseInput(asOfDate string) NightlyCloseInput {
+	return NightlyCloseInput{
+		Connection: in.Connection,
+		Pipeline:   in.Pipeline,
+		AsOfDate:   asOfDate,
+		Params:     in.Params,
+		Key:        in.Key,
+		StartedBy:  in.StartedBy,
+	}
 }
 
 // ScheduledCloseResult says what happened for one scheduled time.
@@ -117,7 +139,7 @@ func (in ScheduledCloseInput) planned(scheduled time.Time, night activities.Plan
 		result.State, result.Summary = Skipped, fmt.Sprintf("no close on %s: %s", weekday(night.Night), night.Why)
 		return result
 	}
-	result.WorkflowID = CloseWorkflowID(in.Connection, in.Pipeline, night.AsOfDate)
+	result.WorkflowID = in.CloseInput(night.AsOfDate).WorkflowID()
 	result.Summary = fmt.Sprintf("night of %s, as of %s: run by workflow %s%s",
 		weekday(night.Night), night.AsOfDate, result.WorkflowID, prefixed("; ", night.Why))
 	return result
@@ -128,11 +150,10 @@ func (r ScheduledCloseResult) runClose(
 	ctx workflow.Context, in ScheduledCloseInput, reporter *statusReporter, notifyOn []string,
 ) (ScheduledCloseResult, error) {
 	r.Close = &NightlyCloseResult{}
-	closeInput := NightlyCloseInput{Connection: in.Connection, Pipeline: in.Pipeline, AsOfDate: r.AsOfDate, StartedBy: in.StartedBy}
 	err := runOrAttach(ctx, childRun{
 		id:       r.WorkflowID,
 		workflow: NightlyClose,
-		input:    closeInput,
+		input:    in.CloseInput(r.AsOfDate),
 		result:   r.Close,
 		summary:  in.Pipeline + " for " + r.AsOfDate,
 		once:     true,
@@ -192,6 +213,7 @@ func (in ScheduledCloseInput) problems() (p problems) {
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.idPart("pipeline", in.Pipeline)
+	p.params(in.Params, in.Key)
 	return p
 }
 

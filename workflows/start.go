@@ -11,6 +11,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // Input is the input of a workflow that Start starts: NightlyCloseInput, RunBatchInput, GenerateReportInput,
@@ -42,12 +44,13 @@ func (in NightlyCloseInput) reusePolicy() enumspb.WorkflowIdReusePolicy {
 }
 
 // WorkflowID is the id of this close. It is empty where only the definition has the pipeline's name:
-// set Pipeline as well.
+// set Pipeline as well. A parameter that has its default adds nothing to the id under which the close runs in the
+// end, which only the worker knows.
 func (in NightlyCloseInput) WorkflowID() string {
 	if in.Pipeline == "" {
 		return ""
 	}
-	return CloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate)
+	return KeyedCloseWorkflowID(in.Connection, in.Pipeline, in.AsOfDate, cmp.Or(in.Key, pipeline.ParamsKey(in.Params)))
 }
 
 // WorkflowID is the id of this submission.

@@ -41,8 +41,11 @@ type Status struct {
 	Connection string `json:"connection"`
 	AsOfDate   string `json:"as_of_date,omitempty"`
 	// Subject is what the workflow is about: a pipeline, a batch code, a report code, a file.
+	// A close with a key has it behind the pipeline: nightly-close/scenario-7.
 	Subject string `json:"subject"`
-	State   State  `json:"state"`
+	// Params are the pipeline's parameters, those with their default included.
+	Params map[string]string `json:"params,omitempty"`
+	State  State             `json:"state"`
 	// Summary is one line for the operator.
 	Summary   string    `json:"summary"`
 	StartedBy string    `json:"started_by,omitempty"`

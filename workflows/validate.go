@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +43,19 @@ func (p *problems) idPart(path, value string) {
 	}
 }
 
+// params wants what may stand in templates and ids. Only the definition says which values are allowed.
+func (p *problems) params(params map[string]string, key string) {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		path := problem.Join("params", name)
+		if p.Check(path, pipeline.CheckParamName(name)) {
+			p.Check(path, pipeline.CheckValue(params[name]))
+		}
+	}
+	if key != "" {
+		p.Check("key", pipeline.CheckKey(key))
+	}
+}
+
 func (p *problems) expect(e *Expect) {
 	if e == nil {
 		return
@@ -71,6 +86,7 @@ func (in NightlyCloseInput) Validate() error {
 		p.idPart("pipeline", in.Pipeline)
 	}
 	p.date(in.AsOfDate)
+	p.params(in.Params, in.Key)
 	if in.Again != nil && p.Require("again.reason", in.Again.Reason) {
 		p.realText("again.reason", in.Again.Reason)
 	}

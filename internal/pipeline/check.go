@@ -16,7 +16,8 @@ var sampleDate, _ = ParseDate("2026-10-31")
 // check finds every problem of the definition. Templates are tried with a sample date; what only the values of
 // one date can break is found by Render.
 func (p *Pipeline) check() (found problem.List) {
-	p.render(&found, sampleDate, Vars{Connection: "connection"})
+	values, unsure := p.sampleValues()
+	p.render(&found, rendering{asOf: sampleDate, connection: "connection", params: values, key: p.CloseKey(values), unsure: unsure})
 	return found
 }
 
@@ -29,6 +30,7 @@ func (p *Pipeline) checkStructure(found *problem.List) {
 	_, err := p.Location()
 	found.Check("time_zone", err)
 	found.Check("deadline", checkTime(p.Deadline))
+	p.checkParams(found)
 	found.Want(len(p.Steps) > 0, "steps", "a pipeline needs at least one step")
 	p.checkIDs(found)
 	p.checkNeeds(found)

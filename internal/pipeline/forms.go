@@ -79,6 +79,8 @@ var Forms = map[string]Form{
 	"store/path/": {storePattern + segmentPattern + `+/?$`, "the same, or a folder, which ends with a /", false},
 	"code":        {codePattern.String(), codeForm, false},
 	"file-name":   {remotePattern.String(), fileNameForm, false},
+	"value":       {valuePattern.String(), valueForm, true},
+	"param":       {paramNamePattern.String(), paramNameForm, true},
 	"number":      {digits.String(), "digits, at most 19", false},
 	"prefix":      {prefixPattern.String(), prefixForm, false},
 	"type":        {mimePattern.String(), "Text/CSV, Text/plain or DAT", false},

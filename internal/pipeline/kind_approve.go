@@ -18,7 +18,7 @@ type Approve struct {
 
 func (a *Approve) traits() Traits { return Traits{Deadline: a.Deadline} }
 
-func (*Approve) setDefaults(Date) {}
+func (*Approve) setDefaults(rendering) {}
 
 func (a *Approve) check(c checker) {
 	c.want(strings.TrimSpace(a.Message) != "", "message", "is missing: say what is to be approved")

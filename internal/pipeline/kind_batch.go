@@ -44,7 +44,10 @@ type Batch struct {
 
 func (b *Batch) traits() Traits { return Traits{Deadline: b.Deadline} }
 
-func (b *Batch) setDefaults(asOf Date) { b.Params = withDate(b.Params, asOf) }
+func (b *Batch) setDefaults(r rendering) {
+	b.Params = withDate(b.Params, r.asOf)
+	b.Key = joinKeys(r.key, b.Key)
+}
 
 func (b *Batch) check(c checker) {
 	c.run(b.Code, b.Key)

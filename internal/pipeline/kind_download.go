@@ -43,7 +43,7 @@ func (d *Download) traits() Traits {
 	return Traits{Deadline: d.Deadline, SaveTo: d.SaveTo, Expect: d.Expect}
 }
 
-func (d *Download) setDefaults(Date) { d.Stripe = cmp.Or(d.Stripe, "default") }
+func (d *Download) setDefaults(rendering) { d.Stripe = cmp.Or(d.Stripe, "default") }
 
 func (d *Download) check(c checker) {
 	switch {

@@ -43,9 +43,10 @@ type GroupMember struct {
 
 func (g *Group) traits() Traits { return Traits{Deadline: g.Deadline} }
 
-func (g *Group) setDefaults(asOf Date) {
+func (g *Group) setDefaults(r rendering) {
+	g.Key = joinKeys(r.key, g.Key)
 	for i := range g.Batches {
-		g.Batches[i].Params = withDate(g.Batches[i].Params, asOf)
+		g.Batches[i].Params = withDate(g.Batches[i].Params, r.asOf)
 	}
 }
 

@@ -23,6 +23,6 @@ type Migration struct {
 
 func (m *Migration) traits() Traits { return Traits{Deadline: m.Deadline} }
 
-func (*Migration) setDefaults(Date) {}
+func (*Migration) setDefaults(rendering) {}
 
 func (m *Migration) check(c checker) { c.code("code", m.Code) }

@@ -11,8 +11,8 @@ const KindReport Kind = "report"
 
 // Report generates a report and saves it.
 //
-// The service passes both filters to SQL. Templates can put only the as-of date, the connection's name
-// and the pipeline's name into them, which consist of letters, digits, "_" and "-".
+// The service passes both filters to SQL. Templates can put only dates, names and the values of parameters into
+// them, which consist of letters, digits, "_" and "-". One that is not a number must be in single quotes.
 //
 //	report:
 //	  code: RPT001
@@ -46,7 +46,7 @@ func (r *Report) traits() Traits {
 	return Traits{Deadline: r.Deadline, SaveTo: r.SaveTo, Expect: r.Expect}
 }
 
-func (r *Report) setDefaults(Date) { r.Type = cmp.Or(r.Type, "CSV") }
+func (r *Report) setDefaults(rendering) { r.Type = cmp.Or(r.Type, "CSV") }
 
 func (r *Report) check(c checker) {
 	c.code("code", r.Code)

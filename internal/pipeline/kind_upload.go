@@ -74,12 +74,16 @@ func SentList(folder string) string { return strings.TrimSuffix(folder, "/") + "
 func (u *Upload) traits() Traits {
 	return Traits{
 		WaitUntil: u.WaitUntil,
-		Files:     []string{strings.TrimSuffix(u.File, "/"), u.ListTo, u.Marker},
+		Files:     []string{strings.TrimSuffix(u.File, "/"), u.Marker},
+		ListTo:    u.ListTo,
 		Expect:    u.Expect,
 	}
 }
 
-func (u *Upload) setDefaults(Date) {
+func (u *Upload) setDefaults(r rendering) {
+	if u.IsFolder() && u.ListTo == "" && r.key != "" { // another close for the date may list the same folder
+		u.ListTo = SentList(strings.TrimSuffix(u.File, "/") + "." + r.key)
+	}
 	if u.Name == "" && !u.IsFolder() {
 		u.Name = u.File[strings.LastIndex(u.File, "/")+1:]
 	}

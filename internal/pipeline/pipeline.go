@@ -73,10 +73,13 @@ type Pipeline struct {
 	// time must not write the same file. Default: a file beside the first one that a step saves, named
 	// after the pipeline, the connection and the date; none if no step saves a file.
 	Audit string `json:"audit,omitempty" jsonschema:"format=store/path"`
+	// Params are values that a close is started with, by their names.
+	Params map[string]Param `json:"params,omitempty" jsonschema_extras:"keys=param"`
 	// Steps are what the close does, 1 to 1000.
 	Steps []Step `json:"steps" jsonschema:"minItems=1,maxItems=1000"`
 
-	lines map[string]int // structural path -> line, if it came from a text
+	lines    map[string]int // structural path -> line, if it came from a text
+	rendered rendering      // what it was rendered for, if it was
 }
 
 // Location is the time zone in which the pipeline's times are meant.

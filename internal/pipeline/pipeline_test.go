@@ -57,6 +57,7 @@ func TestRender_resultSurvivesJSON(t *testing.T) {
 	require.NoError(t, err)
 	var back Pipeline
 	require.NoError(t, json.Unmarshal(text, &back))
+	rendered.rendered = rendering{}
 	assert.Equal(t, rendered, &back)
 	again, err := Parse(text)
 	require.NoError(t, err, "the JSON of a pipeline is a definition")
@@ -259,7 +260,7 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"template syntax": {`- {id: a, upload: {file: "i/{{.AsOfDate"}}`,
 			[]string{"steps.a.upload.file: template: unclosed action"}},
 		"template value": {`- {id: a, upload: {file: "i/{{.Asof}}"}}`,
-			[]string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Pipeline"}},
+			[]string{"unknown value .Asof; known: .AsOf, .AsOfDate, .Connection, .Key, .Pipeline"}},
 		"template method": {`- {id: a, upload: {file: "i/{{.AsOf.Today}}"}}`,
 			[]string{".AsOf has no Today; it has AddDays"}},
 		"template function": {`- {id: a, upload: {file: 'i/{{printf "%9999999d" 1}}'}}`,
@@ -305,9 +306,9 @@ steps:
 `))
 	assert.EqualError(t, err, strings.Join([]string{
 		`line 1: name: "Bad Name" is not a name; use ` + idForm,
-		`line 2: owner: unknown key; known here: audit, calendar, deadline, name, steps, time_zone`,
+		`line 2: owner: unknown key; known here: audit, calendar, deadline, name, params, steps, time_zone`,
 		`line 5: steps.up.upload.wait_until: "soon" is neither a time of day like "05:00" nor a duration like "90m"`,
-		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Pipeline`,
+		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Key, .Pipeline`,
 		`line 7: steps.run.needs[0]: there is no step "upp"`,
 		`line 8: steps.run.batch.code: is missing`,
 		`line 8: steps.run.batch.restarts: must be a whole number, not "x"`,

@@ -1,22 +1,42 @@
 package pipeline
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
-	"text/template"
-	"text/template/parse"
 
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Vars are the values for templates beside the as-of date.
 type Vars struct {
-	Connection string // the connection's name
+	Connection string            // the connection's name
+	Params     map[string]string // the parameters that the start gives
+	Key        string            // the key that the start gives to the close; empty: see [Pipeline.CloseKey]
+}
+
+// rendering is what a definition is rendered for.
+type rendering struct {
+	asOf       Date
+	connection string
+	pipeline   string
+	params     map[string]string // of every parameter
+	key        string            // of the close
+	keyGiven   bool              // rather than made from params
+	unsure     []string          // parameters whose values are only samples
+}
+
+// values are what templates see.
+func (r rendering) values() map[string]any {
+	values := map[string]any{
+		"AsOf": r.asOf, "AsOfDate": r.asOf.String(), "Connection": r.connection, "Pipeline": r.pipeline, "Key": r.key,
+	}
+	if len(r.params) > 0 {
+		values["Params"] = r.params
+	}
+	return values
 }
 
 // Render fills in the templates of the definition for one as-of date and returns the result with all
@@ -30,11 +50,13 @@ type Vars struct {
 //	{{.AsOf.Format "20060102"}}          20261031
 //	{{(.AsOf.AddDays -1).Format "0102"}} also AddMonths, MonthEnd, PrevMonthEnd
 //	{{.Connection}} {{.Pipeline}}        names
+//	{{.Params.scenario}}                 a parameter
+//	{{.Key}}                             the key of the close
 //	{{if eq .Connection "prod"}}..{{end}}
 //
-// Nothing else is available. So the same definition and date always give the same result, and a value can
-// consist only of what the definition itself says, of dates, and of names made of letters, digits, "_" and
-// "-". The error is of type [problem.List] and names every problem.
+// Nothing else is available. So the same definition, date and parameters always give the same result, and a value
+// can consist only of what the definition itself says, of dates, and of names and values made of letters, digits,
+// "_" and "-". The error is of type [problem.List] and names every problem.
 func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	var found problem.List
 	if asOf.IsZero() {
@@ -45,15 +67,27 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 		found.Addf("", "the connection's name %q is not valid; use %s", vars.Connection, idForm)
 		vars.Connection = "invalid"
 	}
-	q := p.render(&found, asOf, vars)
+	r := rendering{asOf: asOf, connection: vars.Connection, params: p.values(&found, vars.Params)}
+	r.key = p.CloseKey(r.params)
+	if vars.Key != "" && found.Check("key", CheckKey(vars.Key)) {
+		r.key, r.keyGiven = vars.Key, true
+	}
+	q := p.render(&found, r)
 	if err := p.reported(found); err != nil {
 		return nil, err
 	}
+	q.rendered, q.Params = r, nil
 	return q, nil
 }
 
+// Key is the key of the close for which the pipeline was rendered.
+func (p *Pipeline) Key() string { return p.rendered.key }
+
+// Values are all parameters of the close for which the pipeline was rendered.
+func (p *Pipeline) Values() map[string]string { return p.rendered.params }
+
 // render collects every problem of the definition, of its templates, and of the values that they give.
-func (p *Pipeline) render(found *problem.List, asOf Date, vars Vars) *Pipeline {
+func (p *Pipeline) render(found *problem.List, r rendering) *Pipeline {
 	if len(p.Steps) > maxSteps {
 		found.Addf("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
 		return p
@@ -64,25 +98,43 @@ func (p *Pipeline) render(found *problem.List, asOf Date, vars Vars) *Pipeline {
 		found.Check("", err)
 		return p
 	}
-	values := map[string]any{
-		"AsOf": asOf, "AsOfDate": asOf.String(), "Connection": vars.Connection, "Pipeline": p.Name,
-	}
+	r.pipeline = p.Name
+	var unsure problem.List
 	fill := func(path, text string) string {
-		result, err := expand(text, values)
+		if r.isUnsure(text) {
+			unsure.Add(path, text)
+		}
+		result, err := r.expand(path, text)
 		found.Check(path, err)
 		return result
 	}
 	for i := range q.Steps {
+		saves, path := q.Steps[i].Traits(), problem.Join(stepPath(i), string(q.Steps[i].Kind()))
+		p.checkSaved(found, problem.Join(path, "save_to"), saves.SaveTo, r)
+		p.checkSaved(found, problem.Join(path, "list_to"), saves.ListTo, r)
 		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), fill)
 		if _, a := q.Steps[i].action(); a != nil {
-			a.setDefaults(asOf)
+			a.setDefaults(r)
 		}
 	}
+	p.checkSaved(found, "audit", q.Audit, r)
 	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
-		q.Audit = q.besideFirstSaved(fmt.Sprintf("audit_%s_%s_%s.jsonl", p.Name, vars.Connection, asOf))
+		q.Audit = q.besideFirstSaved("audit_" + strings.Join(nonEmpty(p.Name, r.connection, r.asOf.String(), r.key), "_") + ".jsonl")
 	}
+	certain := len(*found)
 	q.checkValues(found)
+	for i, step := range q.Steps {
+		found.Want(r.key == "" || step.ID != r.key, stepPath(i)+".id",
+			"%s is also the key of this close, and so the workflow of the step would have the id of a close", step.ID)
+	}
+	*found = append((*found)[:certain], slices.DeleteFunc((*found)[certain:], func(one problem.Problem) bool {
+		return unsure.Covers(one.Path)
+	})...)
 	return q
+}
+
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
 // eachString replaces every string below v, except the keys of maps.
@@ -120,98 +172,4 @@ func (p *Pipeline) besideFirstSaved(name string) string {
 		}
 	}
 	return ""
-}
-
-func expand(text string, values map[string]any) (string, error) {
-	if !strings.Contains(text, "{{") {
-		return text, nil
-	}
-	t, err := template.New("").Option("missingkey=error").Parse(text)
-	if err != nil {
-		return "", templateError(err)
-	}
-	if len(t.Templates()) > 1 || t.Tree == nil {
-		return "", errors.New("template: define and block are not available")
-	}
-	if err := checkTemplate(t.Root, values); err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	if err := t.Execute(&out, values); err != nil {
-		return "", templateError(err)
-	}
-	return out.String(), nil
-}
-
-var templatePosition = regexp.MustCompile(`^template: :\d+(:\d+)?: (executing "" at )?`)
-
-func templateError(err error) error {
-	if exec := (template.ExecError{}); errors.As(err, &exec) {
-		err = exec
-	}
-	return fmt.Errorf("template: %s", templatePosition.ReplaceAllString(err.Error(), ""))
-}
-
-var (
-	templateFunctions = []string{"and", "eq", "ge", "gt", "le", "lt", "ne", "not", "or"}
-	templateMethods   = []string{"AddDays", "AddMonths", "Format", "MonthEnd", "PrevMonthEnd"}
-)
-
-// checkTemplate allows values, comparisons and if. Loops and printf are not available because a short
-// text could make their output endless.
-func checkTemplate(node parse.Node, values map[string]any) error {
-	var children []parse.Node
-	switch n := node.(type) {
-	case *parse.ListNode:
-		if n != nil {
-			children = n.Nodes
-		}
-	case *parse.ActionNode:
-		children = append(children, n.Pipe)
-	case *parse.IfNode:
-		children = append(children, n.Pipe, n.List, n.ElseList)
-	case *parse.PipeNode:
-		if len(n.Decl) > 0 {
-			return errors.New("template: variables are not available")
-		}
-		for _, command := range n.Cmds {
-			children = append(children, command)
-		}
-	case *parse.CommandNode:
-		children = n.Args
-	case *parse.ChainNode:
-		children = append(children, n.Node)
-		if err := checkMethods(n.Field); err != nil {
-			return err
-		}
-	case *parse.FieldNode:
-		if _, ok := values[n.Ident[0]]; !ok {
-			return fmt.Errorf("template: unknown value .%s; known: .%s", n.Ident[0],
-				strings.Join(slices.Sorted(maps.Keys(values)), ", ."))
-		}
-		return checkMethods(n.Ident[1:])
-	case *parse.IdentifierNode:
-		if !slices.Contains(templateFunctions, n.Ident) {
-			return fmt.Errorf("template: the function %s is not available; available: %s", n.Ident,
-				strings.Join(templateFunctions, ", "))
-		}
-	case *parse.TextNode, *parse.CommentNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode:
-	default:
-		return fmt.Errorf("template: %s is not available", node)
-	}
-	for _, child := range children {
-		if err := checkTemplate(child, values); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkMethods(names []string) error {
-	for _, name := range names {
-		if !slices.Contains(templateMethods, name) {
-			return fmt.Errorf("template: .AsOf has no %s; it has %s", name, strings.Join(templateMethods, ", "))
-		}
-	}
-	return nil
 }

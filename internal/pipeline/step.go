@@ -48,7 +48,7 @@ type action interface {
 	// traits are those keys that other code needs to know about, whatever the kind.
 	traits() Traits
 	// setDefaults writes out what the rendered keys leave open.
-	setDefaults(asOf Date)
+	setDefaults(r rendering)
 	// check reports every problem of the rendered keys, beyond those of its traits.
 	check(c checker)
 }
@@ -60,7 +60,9 @@ type Traits struct {
 	Deadline, WaitUntil string
 	// SaveTo is the file of a store that the step saves.
 	SaveTo string
-	// Files are the other files of stores that it reads or writes; some may be empty.
+	// ListTo is the list that it saves of several files.
+	ListTo string
+	// Files are the files of stores that it reads; some may be empty.
 	Files []string
 	// Expect is what its file must contain.
 	Expect *verify.Expect
@@ -83,7 +85,7 @@ func (s Step) Kind() Kind {
 // StoreRefs are the files of stores that the step reads or writes.
 func (s Step) StoreRefs() []string {
 	t := s.Traits()
-	refs := append(slices.Clone(t.Files), t.SaveTo)
+	refs := append(slices.Clone(t.Files), t.SaveTo, t.ListTo)
 	if t.Expect != nil {
 		refs = append(refs, t.Expect.Manifest)
 	}

@@ -182,6 +182,16 @@ steps:
     download: {file: gl.csv, save_to: reports/gl.csv}
 `
 
+// languagePipeline has what a definition can say beside its steps.
+const languagePipeline = `name: forecast
+params:
+  scenario: {description: which one, one_of: [1, base], default: 1}
+  restated: {pattern: "[0-9]*", default: 0}
+steps:
+  - id: allocate
+    batch: {code: PBSM_ALLOC}
+`
+
 // Each kind of problem, made by one replacement in a valid document, is refused by both.
 func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 	for _, kind := range []struct {
@@ -215,6 +225,12 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"neither file nor file_id", "file: gl.csv, ", ""},
 			{"nothing expected", "{rows: 1}", "{}"},
 			{"nothing", "name: nightly-close", "name:"},
+		}},
+		{"pipeline", languagePipeline, pipelineCheckers(t), [][3]string{
+			{"param without values", "one_of: [1, base], ", ""},
+			{"param with both", "one_of: [1, base]", "pattern: x, one_of: [1, base]"},
+			{"bad name of a param", "scenario: {", "Scenario: {"},
+			{"bad value of a param", "[1, base]", "[1, a b]"},
 		}},
 		{"pbsm", validConfiguration, configurationCheckers(t), [][3]string{
 			{"unknown section", "worker:", "workers: {}\nworker:"},

@@ -136,6 +136,8 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 		return "a [secret](#secrets)"
 	case target != "" && s.Type == "array":
 		return "a list of [" + name + "](#" + anchor(name) + ")"
+	case target != "" && s.Type == "object" && b.written:
+		return fmt.Sprintf("names, each with the keys of [%s](#%s)", name, anchor(name))
 	case target != "" && s.Type == "object":
 		return fmt.Sprintf("names, each with the keys of [%s](#%s)", path+"."+placeholder, anchor(path+"."+placeholder))
 	case target != "":

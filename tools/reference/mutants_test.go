@@ -5,7 +5,7 @@ import "testing"
 // With every example of the page, and therefore with every key of every kind.
 func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 	t.Parallel()
-	documents := []string{validPipeline}
+	documents := []string{validPipeline, languagePipeline}
 	for _, example := range stepExamples(t) {
 		documents = append(documents, example.document())
 	}
@@ -21,6 +21,7 @@ func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 		{`\.time_zone`, `= .*`, "whether the zone exists"},
 		{`.*(min|max)_rows`, `= (zero|large number)`, "one is more than the other: a schema cannot compare values"},
 		{`.*delimiter`, `= large number`, "the length of a number"},
+		{`\.params\..*`, `.*`, "whether the default is one of the values, and whether a pattern is a regular expression"},
 		{`.*batches`, `\+ the first again`, "a batch is listed twice: a schema compares whole items"},
 	})
 }

@@ -13,6 +13,6 @@ type Noop struct {
 
 func (n *Noop) traits() Traits { return Traits{} }
 
-func (*Noop) setDefaults(Date) {}
+func (*Noop) setDefaults(rendering) {}
 
 func (n *Noop) check(c checker) { c.want(n.Message != "", "message", "is missing") }

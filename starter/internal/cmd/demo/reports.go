@@ -22,7 +22,11 @@ import (
 
 // close runs the close as starter close does, then checks its reports.
 func (d *demonstration) close(ctx context.Context, s *client.Session) error {
-	in, err := cmdpipeline.CloseInput(connection, pipelineName, d.asOf, cli.Operator())
+	in, err := cmdpipeline.CloseInput(workflows.NightlyCloseInput{
+		Connection: connection,
+		AsOfDate:   d.asOf,
+		StartedBy:  cli.Operator(),
+	}, pipelineName)
 	if err != nil {
 		return err
 	}

@@ -7,15 +7,34 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/pflag"
+
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// CloseInput makes the input of a close. name is that of a pipeline, or a file where it is one or has the
+// ParamFlags are the flags that give a close its parameters.
+type ParamFlags struct {
+	params []string
+	key    string
+}
+
+// Add adds the flags to those of a command.
+func (p *ParamFlags) Add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&p.params, "param", nil, "a `NAME=VALUE` for a parameter of the pipeline; may be repeated")
+	flags.StringVar(&p.key, "key", "", "`what` tells the close from others for the date (default: the parameters, as in scenario-7)")
+}
+
+// Values are the parameters and the key.
+func (p *ParamFlags) Values() (params map[string]string, key string, err error) {
+	params, err = cli.Pairs("param", p.params)
+	return params, p.key, err
+}
+
+// CloseInput completes the input of a close. name is that of a pipeline, or a file where it is one or has the
 // ending of one. A file is checked here, for its as-of date, before anything starts.
-func CloseInput(connection, name, asOf, by string) (workflows.NightlyCloseInput, error) {
-	in := workflows.NightlyCloseInput{Connection: connection, AsOfDate: asOf, StartedBy: by}
+func CloseInput(in workflows.NightlyCloseInput, name string) (workflows.NightlyCloseInput, error) {
 	info, err := os.Stat(name)
 	isFile := err == nil && info.Mode().IsRegular()
 	if !isFile && !slices.Contains(pipeline.Endings, filepath.Ext(name)) {
@@ -26,7 +45,7 @@ func CloseInput(connection, name, asOf, by string) (workflows.NightlyCloseInput,
 	if err != nil {
 		return in, cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(text, asOf, connection)
+	p, err := parse(text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
 	if err != nil {
 		return in, err
 	}
@@ -36,7 +55,7 @@ func CloseInput(connection, name, asOf, by string) (workflows.NightlyCloseInput,
 }
 
 // parse parses a definition and renders it for a date; without one it only parses.
-func parse(text []byte, asOf, connection string) (*pipeline.Pipeline, error) {
+func parse(text []byte, asOf string, vars pipeline.Vars) (*pipeline.Pipeline, error) {
 	p, err := pipeline.Parse(text)
 	if err != nil || asOf == "" {
 		return p, err
@@ -45,7 +64,8 @@ func parse(text []byte, asOf, connection string) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, cli.Usage("--as-of: %v", err)
 	}
-	return p.Render(date, pipeline.Vars{Connection: cmp.Or(connection, "connection")})
+	vars.Connection = cmp.Or(vars.Connection, "connection")
+	return p.Render(date, vars)
 }
 
 // definition is a JSON object as it is, and YAML as a string.

@@ -27,6 +27,7 @@ func New(f *cli.Factory) *cobra.Command {
 
 func newCheck(f *cli.Factory) *cobra.Command {
 	var asOf, connection string
+	var params ParamFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Report every problem of a definition, or show its plan",
@@ -35,19 +36,26 @@ what they need, and with --as-of their values for that date. Nothing is
 contacted.`,
 		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
 		Args:    cli.OneArg("file"),
-		RunE:    func(_ *cobra.Command, args []string) error { return check(f, args[0], asOf, connection) },
+		RunE: func(_ *cobra.Command, args []string) (err error) {
+			vars := pipeline.Vars{Connection: connection}
+			if vars.Params, vars.Key, err = params.Values(); err != nil {
+				return err
+			}
+			return check(f, args[0], asOf, vars)
+		},
 	}
 	cli.AsOfFlag(cmd.Flags(), &asOf)
 	cmd.Flags().StringVarP(&connection, "connection", "c", "", "the `connection` that templates see")
+	params.Add(cmd.Flags())
 	return cmd
 }
 
-func check(f *cli.Factory, file, asOf, connection string) error {
+func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(text, asOf, connection)
+	p, err := parse(text, asOf, vars)
 	if err != nil {
 		problem := cli.AsProblem(err)
 		problem.Message = file + ": " + problem.Message
@@ -64,7 +72,7 @@ func check(f *cli.Factory, file, asOf, connection string) error {
 func planLines(p *pipeline.Pipeline, asOf string, width int) ([]string, error) {
 	head := p.Name + ": " + view.Plural(len(p.Steps), "step")
 	for _, fact := range []struct{ name, value string }{
-		{"as of", asOf}, {"calendar", p.Calendar}, {"times of", p.TimeZone}, {"deadline", p.Deadline},
+		{"as of", asOf}, {"key", p.Key()}, {"calendar", p.Calendar}, {"times of", p.TimeZone}, {"deadline", p.Deadline},
 	} {
 		if fact.value != "" {
 			head += ", " + fact.name + " " + fact.value

@@ -15,6 +15,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -29,9 +30,10 @@ type createOptions struct {
 	nights         int
 	from           string
 	pipelines      string // the folder here, from the configuration
+	params         pipeline.ParamFlags
 }
 
-func (o createOptions) id() string { return workflows.ScheduleID(o.input.Connection, o.input.Pipeline) }
+func (o createOptions) id() string { return o.input.ScheduleID() }
 
 // overlaps are Temporal's overlap policies by name. A night waits with BUFFER_ALL: BUFFER_ONE would keep the
 // scheduled time of a Saturday, on which there is no close, and lose Monday's.
@@ -81,7 +83,12 @@ pipeline's own, where its definition is in the configured folder here.`,
       --as-of business-day-1 --pause-on-failure`,
 		),
 		Args: cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return create(cmd.Context(), f, o) },
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if in.Params, in.Key, err = o.params.Values(); err != nil {
+				return err
+			}
+			return create(cmd.Context(), f, o)
+		},
 	}
 	flags := cmd.Flags()
 	cli.ConnectionFlag(flags, &in.Connection)
@@ -92,6 +99,7 @@ pipeline's own, where its definition is in the configured folder here.`,
 	flags.StringVar(&in.On, "on", calendar.BusinessDays, "which `nights`: business-days, daily, month-end[+N|-N], \"cron TEXT\"")
 	flags.StringVar(&in.Roll, "roll", "", "`where` a night moves that falls on no business day: forward, back, none")
 	flags.StringVar(&in.AsOf, "as-of", calendar.BusinessDay, "the `rule` of the as-of date: business-day[-N], day[-N], month-end, month-end-business-day")
+	o.params.Add(flags)
 	flags.StringVar(&o.overlap, "overlap", "wait", "`what` a night does while the one before is still running: wait, or skip")
 	flags.DurationVar(&o.catchUp, "catch-up", 6*time.Hour, "how long after its time a night is still started when Temporal was down")
 	flags.BoolVar(&o.pauseOnFailure, "pause-on-failure", false, "a close that fails pauses the schedule")
@@ -174,7 +182,7 @@ func (o createOptions) schedule(plan *calendar.Plan, now time.Time, taskQueue st
 			"created_with":              "starter " + version.Version,
 		},
 		Action: &sdk.ScheduleWorkflowAction{
-			ID:            workflows.ScheduledCloseID(o.input.Connection, o.input.Pipeline),
+			ID:            workflows.ScheduledCloseID(o.id()),
 			Workflow:      workflows.ScheduledCloseType,
 			Args:          []any{o.input},
 			TaskQueue:     taskQueue,

@@ -67,6 +67,9 @@ func fromPipeline(f *cli.Factory, folder string, in *workflows.ScheduledCloseInp
 		if err != nil {
 			return fmt.Errorf("%s has problems; see %s", file, f.Starter("pipeline check "+file))
 		}
+		if err := p.CheckStart(in.Params); err != nil {
+			return err
+		}
 		if in.Calendar == "" {
 			in.Calendar = p.Calendar
 		}

@@ -46,7 +46,7 @@ func (s existing) trigger(ctx context.Context, dryRun bool) error {
 	done := "starts nothing: " + verdict.Why
 	if night := verdict.Night; night != nil {
 		asOf := night.AsOf.Format(time.DateOnly)
-		shown.WorkflowID = workflows.CloseWorkflowID(in.Connection, in.Pipeline, asOf)
+		shown.WorkflowID = in.CloseInput(asOf).WorkflowID()
 		if done, err = s.expect(ctx, asOf, &shown); err != nil {
 			return err
 		}
