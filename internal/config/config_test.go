@@ -454,3 +454,13 @@ func FuzzLoad(f *testing.F) {
 		require.NoError(t, err)
 	})
 }
+
+// The files of an audit file are compared on a machine that has no secrets of the connections.
+func TestLoadStores_readsNothingElse(t *testing.T) {
+	path := folder(t, "connections: {prod: {password: {file: /nowhere}}}\nstores: {inbox: {url: 'file:///data/inbox'}}\n")
+	found, err := LoadStores(path, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox"}}, found)
+	_, err = LoadStores(folder(t, "stores: {inbox: {url: 'ftp://x'}}\n"), nil)
+	require.ErrorContains(t, err, "stores.inbox.url")
+}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
 const defaultPath = "pbsm.yaml"
@@ -64,6 +65,18 @@ func LoadWorker(path string, env []string) (Worker, error) {
 	v := l.checker()
 	v.worker(&cfg.Worker)
 	return cfg.Worker, l.err(v.List)
+}
+
+// LoadStores reads the stores, with their secrets and no others.
+func LoadStores(path string, env []string) (map[string]stores.Settings, error) {
+	l, err := open(path, env)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &Config{Stores: l.stores(l.k.Raw())}
+	v := l.checker()
+	each(v, "stores", cfg.Stores, v.store)
+	return cfg.StoreSettings(), l.err(v.List)
 }
 
 // ConnectionNames are the names of the configured connections, in order. It reads nothing else, so that it
@@ -289,11 +302,7 @@ func (l *loader) decode() *Config {
 		l.into(&c, withDefaults(value), "connections."+name)
 		cfg.Connections[name] = c
 	}
-	for name, value := range l.section(raw, "stores") {
-		var s Store
-		l.into(&s, value, "stores."+name)
-		cfg.Stores[name] = s
-	}
+	cfg.Stores = l.stores(raw)
 	for name, value := range l.section(raw, "notifications") {
 		var c Channel
 		l.into(&c, value, "notifications."+name)
@@ -307,6 +316,16 @@ func (l *loader) decode() *Config {
 	l.into(&cfg.Encryption, raw["encryption"], "encryption")
 	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
+}
+
+func (l *loader) stores(raw map[string]any) map[string]Store {
+	found := map[string]Store{}
+	for name, value := range l.section(raw, "stores") {
+		var s Store
+		l.into(&s, value, "stores."+name)
+		found[name] = s
+	}
+	return found
 }
 
 func (l *loader) section(raw map[string]any, name string) map[string]any {

@@ -75,7 +75,7 @@ func auditLines(a *workflows.AuditResult) []string {
 	if a == nil {
 		return nil
 	}
-	lines := []string{"", "  audit  " + a.File + suffix(", SHA-256 ", a.SHA256)}
+	lines := []string{"", "  audit  " + a.File + suffix(", seal ", a.SHA256)}
 	if a.Note != "" {
 		lines = append(lines, "  "+oneLine(a.Note))
 	}

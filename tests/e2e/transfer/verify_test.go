@@ -146,11 +146,11 @@ func requireAudit(t *testing.T, e *harness.Env, path string, audit *workflows.Au
 	t.Helper()
 	require.NotNil(t, audit)
 	require.Empty(t, audit.Note)
-	result := e.Run("audit", "verify", path, "--sha256", audit.SHA256)
+	result := e.Run("audit", "verify", path, "--seal", audit.SHA256)
 	require.Zero(t, result.Code, result)
 	require.Contains(t, result.Stdout, "intact")
 	require.Contains(t, result.Stdout, audit.SHA256)
-	result = e.Run("audit", "verify", path, "--sha256", strings.Repeat("0", 64))
+	result = e.Run("audit", "verify", path, "--seal", strings.Repeat("0", 64))
 	require.Equal(t, 1, result.Code, result)
 }
 
