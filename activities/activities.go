@@ -134,6 +134,21 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 	}, nil
 }
 
+// Application replaces the connection's service id, and the application id of reports, for one call. What is empty
+// stays the connection's.
+type Application struct {
+	ServiceID string `json:"service_id,omitempty"`
+	AppID     string `json:"app_id,omitempty"`
+}
+
+// serviceFor is the connection's client for an application.
+func (c *connection) serviceFor(app Application) *pbsm.Client {
+	if app == (Application{}) {
+		return c.service
+	}
+	return c.service.For(pbsm.Application(app))
+}
+
 // Close closes the stores.
 func (a *Activities) Close() error { return a.stores.Close() }
 

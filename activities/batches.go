@@ -23,12 +23,18 @@ type TriggerBatchInput struct {
 	IncludedTasks []string          `json:"included_tasks,omitempty"`
 	ExcludedTasks []string          `json:"excluded_tasks,omitempty"`
 	HeldTasks     []string          `json:"held_tasks,omitempty"`
+	// TaskParams are the parameters of single tasks of a batch, by task code.
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
+	// GroupDate is the as-of date of a group's members that are not in Batches. It is sent where the tenant takes it.
+	GroupDate string `json:"group_date,omitempty"`
+	Application
 }
 
 // BatchParams are the parameters of one batch of a group.
 type BatchParams struct {
-	Code   string            `json:"code"`
-	Params map[string]string `json:"params"`
+	Code       string                       `json:"code"`
+	Params     map[string]string            `json:"params"`
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 }
 
 // RunInput names a run of a batch or a batch group.
@@ -36,6 +42,7 @@ type RunInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
 	RunID      string `json:"run_id"`
+	Application
 }
 
 // Run is the service's response to a trigger, an interrupt, a rerun or a restart.
@@ -126,16 +133,19 @@ func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Ru
 		IncludedTasks: in.IncludedTasks,
 		ExcludedTasks: in.ExcludedTasks,
 		HeldTasks:     in.HeldTasks,
+		TaskParams:    in.TaskParams,
 	}
 	if in.Group {
-		request.Type = pbsm.BatchGroup
+		request.Type, request.AsOf = pbsm.BatchGroup, in.GroupDate
 		for _, b := range in.Batches {
-			request.Batches = append(request.Batches, pbsm.BatchParams{BatchName: b.Code, Params: b.Params})
+			request.Batches = append(request.Batches, pbsm.BatchParams{
+				BatchName: b.Code, Params: b.Params, TaskParams: b.TaskParams,
+			})
 		}
 	}
 	return a.submitOnce(ctx, in.Connection, "the trigger of "+in.Code,
 		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
-			return service.Trigger(ctx, request)
+			return service.For(pbsm.Application(in.Application)).Trigger(ctx, request)
 		})
 }
 
@@ -143,7 +153,7 @@ func (a *Activities) TriggerBatch(ctx context.Context, in TriggerBatchInput) (Ru
 func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
 	return a.submitOnce(ctx, in.Connection, "the rerun of "+in.RunID,
 		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
-			return service.Rerun(ctx, in.Code, in.RunID)
+			return service.For(pbsm.Application(in.Application)).Rerun(ctx, in.Code, in.RunID)
 		})
 }
 
@@ -151,7 +161,7 @@ func (a *Activities) RerunBatch(ctx context.Context, in RunInput) (Run, error) {
 func (a *Activities) RestartBatch(ctx context.Context, in RunInput) (Run, error) {
 	return a.submitOnce(ctx, in.Connection, "the restart of "+in.RunID,
 		func(ctx context.Context, service *pbsm.Client) (pbsm.Run, error) {
-			return service.Restart(ctx, in.Code, in.RunID)
+			return service.For(pbsm.Application(in.Application)).Restart(ctx, in.Code, in.RunID)
 		})
 }
 
@@ -162,7 +172,7 @@ func (a *Activities) InterruptBatch(ctx context.Context, in RunInput) (Run, erro
 	if err != nil {
 		return Run{}, err
 	}
-	response, err := conn.service.Interrupt(ctx, in.Code, in.RunID)
+	response, err := conn.serviceFor(in.Application).Interrupt(ctx, in.Code, in.RunID)
 	run := newRun(response)
 	run.Sender = conn.sender()
 	return run, classifyCall(ctx, err)
@@ -177,7 +187,7 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 	if polledJustNow(ctx, in.Poll) {
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s was polled a moment ago", in.RunID)
 	}
-	response, err := conn.service.Status(ctx, in.RunID, in.Tasks...)
+	response, err := conn.serviceFor(in.Application).Status(ctx, in.RunID, in.Tasks...)
 	if err != nil {
 		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}

@@ -25,7 +25,7 @@ type UploadPAR struct {
 	FileID string    `json:"file_id"`
 	// CreateDate is the service's text; it has no time zone.
 	CreateDate string `json:"create_date,omitempty"`
-	// Scan says that this tenant's release requires a scan after the upload.
+	// Scan says that the file is to be scanned after the upload.
 	Scan bool `json:"scan,omitempty"`
 }
 
@@ -86,6 +86,7 @@ func (a *Activities) CreateUploadPAR(ctx context.Context, in CreateUploadPARInpu
 type ScanFileInput struct {
 	Connection string `json:"connection"`
 	FileID     string `json:"file_id"`
+	Application
 }
 
 // Scan is the result of a scan.
@@ -101,7 +102,7 @@ func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, erro
 	if err != nil {
 		return Scan{}, err
 	}
-	status, err := conn.service.ScanFile(ctx, in.FileID)
+	status, err := conn.serviceFor(in.Application).ScanFile(ctx, in.FileID)
 	return Scan{Status: status}, classifyCall(ctx, err)
 }
 

@@ -11,6 +11,7 @@ import (
 type MigrationInput struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
+	Application
 }
 
 // MigrationStatusInput names a migration whose end is awaited.
@@ -62,7 +63,7 @@ func (a *Activities) migrate(ctx context.Context, in MigrationInput, call migrat
 	if err != nil {
 		return Migration{}, err
 	}
-	m, err := call(conn.service, ctx, in.Code)
+	m, err := call(conn.serviceFor(in.Application), ctx, in.Code)
 	return conn.newMigration(m), classifyCall(ctx, err)
 }
 
@@ -73,7 +74,7 @@ func (a *Activities) awaitMigration(
 	if err != nil {
 		return Migration{}, err
 	}
-	m, err := call(conn.service, ctx, in.Code)
+	m, err := call(conn.serviceFor(in.Application), ctx, in.Code)
 	if err != nil {
 		return Migration{}, a.classifyPoll(ctx, in.Since, err)
 	}

@@ -96,6 +96,10 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	if err != nil {
 		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
+	if conn, ok := a.connections[in.Connection]; ok && !conn.config.GroupDate {
+		undated, _ := rendered.UndatedGroups()
+		problems = append(problems, undated...)
+	}
 	if problems = append(problems, a.unknownStores(rendered)...); len(problems) > 0 {
 		return nil, InvalidInputError(problems...)
 	}

@@ -20,6 +20,7 @@ type GenerateReportInput struct {
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 	// SaveTo is the "store/path" where the report will be saved.
 	SaveTo string `json:"save_to,omitempty"`
+	Application
 }
 
 // ReportStatusInput asks for a report's status once the report has ended. Source: chapter 9.
@@ -28,6 +29,7 @@ type ReportStatusInput struct {
 	Code       string `json:"code"`
 	InstanceID string `json:"instance_id"`
 	Poll
+	Application
 }
 
 // Report is the status of a report's generation.
@@ -52,10 +54,11 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 	var earlier pollState
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &earlier) == nil && earlier.InstanceID != "" {
 		return a.pollReport(ctx, conn, ReportStatusInput{
-			Connection: in.Connection,
-			Code:       in.Code,
-			InstanceID: earlier.InstanceID,
-			Poll:       Poll{Since: earlier.Since},
+			Connection:  in.Connection,
+			Code:        in.Code,
+			InstanceID:  earlier.InstanceID,
+			Poll:        Poll{Since: earlier.Since},
+			Application: in.Application,
 		})
 	}
 	if in.SaveTo != "" { // a report that cannot be saved is not generated
@@ -64,7 +67,7 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 			return Report{}, err
 		}
 	}
-	instance, err := conn.service.GenerateReport(ctx, pbsm.ReportRequest{
+	instance, err := conn.serviceFor(in.Application).GenerateReport(ctx, pbsm.ReportRequest{
 		ReportCode: in.Code, ReportType: in.Type, ReportDefType: in.DefinitionType,
 		FilterCriteria: in.Filter, PlaceholderFilter: in.PlaceholderFilter,
 	})
@@ -90,7 +93,7 @@ func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Re
 }
 
 func (a *Activities) pollReport(ctx context.Context, conn *connection, in ReportStatusInput) (Report, error) {
-	instance, err := conn.service.ReportStatus(ctx, in.Code, in.InstanceID)
+	instance, err := conn.serviceFor(in.Application).ReportStatus(ctx, in.Code, in.InstanceID)
 	if err != nil {
 		return Report{}, a.classifyPoll(ctx, in.Since, err)
 	}

@@ -57,6 +57,7 @@ type PutFolderInput struct {
 	Marker string `json:"marker,omitempty"`
 	// WaitUntil is how long to wait for a folder that holds no files yet, or some that are not complete.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
+	Application
 }
 
 // ListSentFilesInput names the list of a folder's files that were sent.
@@ -87,7 +88,7 @@ func (a *Activities) PutFile(ctx context.Context, in PutFileInput) (TransferResu
 	}
 	t := a.newTransfer(ctx, conn, directionUpload, "")
 	return t.run(func(ctx context.Context) (transfer.Result, error) {
-		return a.mover(conn).UploadFile(ctx, &t.attempt, in.File, url)
+		return a.mover(conn, Application{}).UploadFile(ctx, &t.attempt, in.File, url)
 	})
 }
 
@@ -101,7 +102,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 	}
 	t := a.newTransfer(ctx, conn, directionDownload, in.Resume)
 	return t.run(func(ctx context.Context) (transfer.Result, error) {
-		result, err := a.mover(conn).DownloadFile(ctx, &t.attempt, url, in.SaveTo, stagingKey(ctx))
+		result, err := a.mover(conn, Application{}).DownloadFile(ctx, &t.attempt, url, in.SaveTo, stagingKey(ctx))
 		return result, unknownStore(ctx, err)
 	})
 }
@@ -123,11 +124,11 @@ func (a *Activities) PutFolder(ctx context.Context, in PutFolderInput) (Transfer
 	}
 	t := a.newTransfer(ctx, conn, directionUpload, "")
 	result, err := t.run(func(ctx context.Context) (transfer.Result, error) {
-		result, err := a.mover(conn).UploadFolder(ctx, &t.attempt, folder)
+		result, err := a.mover(conn, in.Application).UploadFolder(ctx, &t.attempt, folder)
 		return result, unknownStore(ctx, err)
 	})
 	if isInvalidInput(err) {
-		_ = a.mover(conn).Discard(ctx, t.attempt.State) // an error that lists problems has no room for the state
+		_ = a.mover(conn, Application{}).Discard(ctx, t.attempt.State) // an error that lists problems has no room for the state
 	}
 	var failed *temporal.ApplicationError
 	if errors.As(err, &failed) && failed.Type() == FileMissing && time.Now().Before(in.WaitUntil) {
@@ -150,7 +151,7 @@ func (a *Activities) ListSentFiles(ctx context.Context, in ListSentFilesInput) e
 	if err != nil {
 		return a.classifyPoll(ctx, in.Since, err)
 	}
-	sent, err := a.mover(conn).SentFiles(ctx, in.ListTo)
+	sent, err := a.mover(conn, Application{}).SentFiles(ctx, in.ListTo)
 	if err != nil {
 		return a.classifyPoll(ctx, in.Since, err)
 	}
@@ -180,20 +181,20 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 		return err
 	}
 	if in.Left == "" {
-		return classifyCall(ctx, a.mover(conn).DiscardStaging(ctx, in.SaveTo, stagingKey(ctx)))
+		return classifyCall(ctx, a.mover(conn, Application{}).DiscardStaging(ctx, in.SaveTo, stagingKey(ctx)))
 	}
 	state, err := conn.openState(in.Left)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}
-	return classifyCall(ctx, a.mover(conn).Discard(ctx, state))
+	return classifyCall(ctx, a.mover(conn, Application{}).Discard(ctx, state))
 }
 
-func (a *Activities) mover(conn *connection) *transfer.Mover {
+func (a *Activities) mover(conn *connection, app Application) *transfer.Mover {
 	return &transfer.Mover{
 		Stores:      a.stores,
 		Objects:     conn.objects,
-		Service:     conn.service,
+		Service:     conn.serviceFor(app),
 		Pace:        conn.folderPace,
 		MaxFileSize: conn.config.MaxFileSize,
 		Parallel:    int(conn.config.Transfer.Parallel),

@@ -100,13 +100,13 @@ func TestBatchRun_refuses(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"nothing given":         {nil, []string{"connection: is missing", "code: is missing", "as_of_date: is missing"}},
-		"group without members": {[]string{"--group"}, []string{"batches: is missing"}},
-		"bad params":            {[]string{"--param", "x", "--param", "A=1", "--param", "A=2"}, []string{`"x" is not KEY=VALUE`, "A is given twice"}},
-		"deadline in the past":  {[]string{"--deadline", "2020-01-01T00:00:00Z"}, []string{"is in the past"}},
-		"no deadline":           {[]string{"--deadline", "soon"}, []string{"--deadline", "soon"}},
-		"unknown flag":          {[]string{"--as-off", "x"}, []string{"unknown flag: --as-off", "--help"}},
-		"unknown output":        {[]string{"-o", "xml"}, []string{"neither text nor json"}},
+		"nothing given":        {nil, []string{"connection: is missing", "code: is missing", "as_of_date: is missing"}},
+		"bad params of tasks":  {[]string{"--task-param", "A=1", "--task-param", "T:=1"}, []string{`"A=1" is not TASK:KEY=VALUE`, `"T:=1" is not`}},
+		"bad params":           {[]string{"--param", "x", "--param", "A=1", "--param", "A=2"}, []string{`"x" is not KEY=VALUE`, "A is given twice"}},
+		"deadline in the past": {[]string{"--deadline", "2020-01-01T00:00:00Z"}, []string{"is in the past"}},
+		"no deadline":          {[]string{"--deadline", "soon"}, []string{"--deadline", "soon"}},
+		"unknown flag":         {[]string{"--as-off", "x"}, []string{"unknown flag: --as-off", "--help"}},
+		"unknown output":       {[]string{"-o", "xml"}, []string{"neither text nor json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := clitest.Invoke(t, newRoot, append([]string{"batch", "run"}, test.args...)...)
@@ -393,4 +393,20 @@ func arguments(line string) []string {
 		all[i] = strings.Trim(all[i], `"'`)
 	}
 	return all
+}
+
+// Batches of a group that are not listed run for another day, unless the configuration says that the tenant takes one
+// date for the whole group.
+func TestPipelineCheck_undatedGroups(t *testing.T) {
+	file := clitest.WriteFile(t, "x.yaml", "name: x\nsteps:\n  - id: a\n    group: {code: G, batches: [{code: M}]}\n  - id: b\n    group: {code: H}\n")
+	config := clitest.WriteFile(t, "pbsm.yaml", "connections: {old: {base_url: x}, new: {group_date: true}}\n")
+	for name, args := range map[string][]string{"no connection": nil, "an old tenant": {"-c", "old", "--config", config}} {
+		got := clitest.Invoke(t, newRoot, append([]string{"pipeline", "check", file}, args...)...)
+		require.Zero(t, got.Code, "%s: %s", name, got.Stderr)
+		assert.Contains(t, got.Stdout, "warning: step a: batches of the group G that are not listed run for the service's own day, in UTC", name)
+		assert.Contains(t, got.Stdout, "warning: step b: no batch of the group H would get the as-of date", name)
+	}
+	got := clitest.Invoke(t, newRoot, "pipeline", "check", file, "-c", "new", "--config", config)
+	require.Zero(t, got.Code, got.Stderr)
+	assert.NotContains(t, got.Stdout, "warning:")
 }

@@ -160,7 +160,7 @@ func (b *batchRun) logSubmission(ctx workflow.Context, s *submission) {
 func (s *submission) sent() *Sent {
 	switch in := s.input.(type) {
 	case activities.RunInput:
-		return &Sent{Code: in.Code, RunID: in.RunID}
+		return &Sent{Code: in.Code, RunID: in.RunID, ServiceID: in.ServiceID}
 	case activities.TriggerBatchInput:
 		sent := &Sent{
 			Code:          in.Code,
@@ -169,6 +169,9 @@ func (s *submission) sent() *Sent {
 			IncludedTasks: in.IncludedTasks,
 			ExcludedTasks: in.ExcludedTasks,
 			HeldTasks:     in.HeldTasks,
+			TaskParams:    in.TaskParams,
+			GroupDate:     in.GroupDate,
+			ServiceID:     in.ServiceID,
 		}
 		for _, member := range in.Batches {
 			sent.Batches = append(sent.Batches, audit.SentBatch(member))

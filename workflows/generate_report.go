@@ -39,6 +39,7 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 		Filter:            in.Filter,
 		PlaceholderFilter: in.PlaceholderFilter,
 		SaveTo:            in.SaveTo,
+		Application:       in.application(),
 	}, &report)
 	if err != nil {
 		return result, err
@@ -62,12 +63,17 @@ func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (Genera
 	return result, err
 }
 
+func (in GenerateReportInput) application() activities.Application {
+	return activities.Application{ServiceID: in.ServiceID, AppID: in.AppID}
+}
+
 // reportStatus polls the report again, which returns a fresh link.
 func (r *simpleRun) reportStatus(ctx workflow.Context, in GenerateReportInput, instanceID string) (report activities.Report, err error) {
 	return report, r.do(ctx, pollOptions, "get a new link to report "+in.Code+", instance "+instanceID, act.ReportStatus, activities.ReportStatusInput{
-		Connection: in.Connection,
-		Code:       in.Code,
-		InstanceID: instanceID,
-		Poll:       activities.Poll{Since: workflow.Now(ctx)},
+		Connection:  in.Connection,
+		Code:        in.Code,
+		InstanceID:  instanceID,
+		Poll:        activities.Poll{Since: workflow.Now(ctx)},
+		Application: in.application(),
 	}, &report)
 }

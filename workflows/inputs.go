@@ -45,9 +45,13 @@ type RunBatchInput struct {
 	Key string `json:"key,omitempty"`
 	// Params are run-time parameters, of a group for each of its batches.
 	Params map[string]string `json:"params,omitempty"`
-	// Batches are the batches of a group to which parameters are passed. A group needs them: the service
-	// accepts the as-of date only for each batch.
+	// Batches are the batches of a group to which parameters are passed. All are needed, unless the tenant takes
+	// one as-of date for the whole group: without it, a batch that is not listed runs for the service's own day.
 	Batches []GroupBatch `json:"batches,omitempty"`
+	// TaskParams are run-time parameters of single tasks of a batch, by task code, where the tenant takes them.
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
+	// ServiceID is the service that the batch belongs to. Default: the connection's.
+	ServiceID string `json:"service_id,omitempty"`
 	// IncludedTasks, ExcludedTasks and HeldTasks limit a batch to some of its tasks, where the release of the
 	// service supports that.
 	IncludedTasks []string `json:"included_tasks,omitempty"`
@@ -77,6 +81,8 @@ type RunBatchInput struct {
 type GroupBatch struct {
 	Code   string            `json:"code"`
 	Params map[string]string `json:"params,omitempty"`
+	// TaskParams are those of its tasks, by task code.
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 }
 
 // GenerateReportInput generates a report and downloads it to a store.
@@ -93,6 +99,9 @@ type GenerateReportInput struct {
 	PlaceholderFilter string `json:"placeholder_filter,omitempty"`
 	// SaveTo is "store/path" of the worker's configuration.
 	SaveTo string `json:"save_to"`
+	// ServiceID and AppID are the service and the application that have the report. Default: the connection's.
+	ServiceID string `json:"service_id,omitempty"`
+	AppID     string `json:"app_id,omitempty"`
 	// Expect is what the saved file must hold.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
@@ -115,6 +124,8 @@ type UploadFileInput struct {
 	// MimeType is Text/CSV, Text/plain or DAT. Default: by the extension of Name.
 	MimeType string `json:"mime_type,omitempty"`
 	Prefix   string `json:"prefix,omitempty"`
+	// ServiceID is the service that scans the file. Default: the connection's.
+	ServiceID string `json:"service_id,omitempty"`
 	// WaitUntil is how long to wait for a file that is not there yet, or not complete: the service accepts none
 	// of fewer than 2 bytes. Zero: not at all.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
@@ -158,8 +169,10 @@ const (
 type MigrateInput struct {
 	Connection string `json:"connection"`
 	// Direction is "export" or "import".
-	Direction string    `json:"direction"`
-	Code      string    `json:"code"`
+	Direction string `json:"direction"`
+	Code      string `json:"code"`
+	// ServiceID is the service that has the definition. Default: the connection's.
+	ServiceID string    `json:"service_id,omitempty"`
 	Deadline  time.Time `json:"deadline,omitzero"`
 
 	malformed error

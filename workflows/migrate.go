@@ -31,7 +31,11 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 	if in.Direction == Import {
 		trigger, status = act.ImportMigration, act.ImportStatus
 	}
-	migration := activities.MigrationInput{Connection: in.Connection, Code: in.Code}
+	migration := activities.MigrationInput{
+		Connection:  in.Connection,
+		Code:        in.Code,
+		Application: activities.Application{ServiceID: in.ServiceID},
+	}
 	var current activities.Migration
 	err := r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &current)
 	if err == nil && !current.Done && !current.Failed {

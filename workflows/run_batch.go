@@ -307,7 +307,12 @@ func (b *batchRun) commandResult(message string) CommandResult {
 func (b *batchRun) runCode() pbsm.StatusCode { return pbsm.StatusCode(b.last.Code) }
 
 func (b *batchRun) ref() activities.RunInput {
-	return activities.RunInput{Connection: b.in.Connection, Code: b.in.Code, RunID: b.result.RunID}
+	return activities.RunInput{
+		Connection:  b.in.Connection,
+		Code:        b.in.Code,
+		RunID:       b.result.RunID,
+		Application: activities.Application{ServiceID: b.in.ServiceID},
+	}
 }
 
 // triggerInput is the input of the trigger. The as-of date is a parameter that Params may override.
@@ -319,6 +324,8 @@ func (in RunBatchInput) triggerInput() activities.TriggerBatchInput {
 		IncludedTasks: in.IncludedTasks,
 		ExcludedTasks: in.ExcludedTasks,
 		HeldTasks:     in.HeldTasks,
+		TaskParams:    in.TaskParams,
+		Application:   activities.Application{ServiceID: in.ServiceID},
 	}
 	params := map[string]string{pipeline.ParamAsOf: in.AsOfDate}
 	maps.Copy(params, in.Params)
@@ -326,10 +333,13 @@ func (in RunBatchInput) triggerInput() activities.TriggerBatchInput {
 		call.Params = params
 		return call
 	}
+	call.GroupDate = params[pipeline.ParamAsOf]
 	for _, member := range in.Batches {
 		own := maps.Clone(params)
 		maps.Copy(own, member.Params)
-		call.Batches = append(call.Batches, activities.BatchParams{Code: member.Code, Params: own})
+		call.Batches = append(call.Batches, activities.BatchParams{
+			Code: member.Code, Params: own, TaskParams: member.TaskParams,
+		})
 	}
 	return call
 }

@@ -27,6 +27,8 @@ func batchInput(s pipeline.Step) RunBatchInput {
 		IncludedTasks: b.IncludedTasks,
 		ExcludedTasks: b.ExcludedTasks,
 		HeldTasks:     b.HeldTasks,
+		TaskParams:    b.TaskParams,
+		ServiceID:     b.ServiceID,
 	}
 }
 
@@ -38,9 +40,10 @@ func groupInput(s pipeline.Step) RunBatchInput {
 		Key:          g.Key,
 		Restarts:     g.Restarts,
 		RestartDelay: durationText(g.RestartDelay),
+		ServiceID:    g.ServiceID,
 	}
 	for _, member := range g.Batches {
-		in.Batches = append(in.Batches, GroupBatch{Code: member.Code, Params: member.Params})
+		in.Batches = append(in.Batches, GroupBatch(member))
 	}
 	return in
 }

@@ -18,11 +18,12 @@ type migrationKind struct {
 func (migrationKind) summary(s pipeline.Step) string { return cmp.Or(s.Export, s.Import).Code }
 
 func (k migrationKind) work(s activeStep) any {
-	step := s.planned().Step
+	m := cmp.Or(s.planned().Step.Export, s.planned().Step.Import)
 	return MigrateInput{
 		Connection: s.closeInput().Connection,
 		Direction:  k.direction,
-		Code:       cmp.Or(step.Export, step.Import).Code,
+		Code:       m.Code,
+		ServiceID:  m.ServiceID,
 		Deadline:   s.ends(),
 	}
 }

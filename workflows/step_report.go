@@ -26,6 +26,8 @@ func (reportKind) work(s activeStep) any {
 		PlaceholderFilter: r.PlaceholderFilter,
 		SaveTo:            r.SaveTo,
 		Expect:            expected(r.Expect),
+		ServiceID:         r.ServiceID,
+		AppID:             r.AppID,
 		Deadline:          s.ends(),
 	}
 }

@@ -27,6 +27,7 @@ func (uploadKind) work(s activeStep) any {
 		Name:       u.Name,
 		MimeType:   u.MimeType,
 		Prefix:     u.Prefix,
+		ServiceID:  u.ServiceID,
 		WaitUntil:  s.planned().WaitUntil,
 		StableFor:  durationText(u.StableFor),
 		Marker:     u.Marker,

@@ -97,7 +97,11 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	if par.Scan {
 		var scan activities.Scan
 		if err := r.do(ctx, callOptions, "scan "+result.Name, act.ScanFile,
-			activities.ScanFileInput{Connection: in.Connection, FileID: result.FileID}, &scan); err != nil {
+			activities.ScanFileInput{
+				Connection:  in.Connection,
+				FileID:      result.FileID,
+				Application: activities.Application{ServiceID: in.ServiceID},
+			}, &scan); err != nil {
 			return result, err
 		}
 		result.Scan = scan.Status

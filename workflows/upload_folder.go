@@ -34,6 +34,8 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 		ListTo:     listTo,
 		Marker:     in.Marker,
 		WaitUntil:  in.WaitUntil,
+
+		Application: activities.Application{ServiceID: in.ServiceID},
 	}, &uploaded)
 	if err != nil {
 		r.drop(ctx, in.Connection, unfinishedIn(err))

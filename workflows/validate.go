@@ -56,6 +56,12 @@ func (p *problems) params(params map[string]string, key string) {
 	}
 }
 
+func (p *problems) optionalCode(path, value string) {
+	if value != "" {
+		p.idPart(path, value)
+	}
+}
+
 func (p *problems) expect(e *Expect) {
 	if e == nil {
 		return
@@ -103,15 +109,14 @@ func (in RunBatchInput) Validate() error {
 	if in.Key != "" {
 		p.idPart("key", in.Key)
 	}
-	if in.Group && len(in.Batches) == 0 && in.RunID == "" {
-		p.Add("batches", "is missing: the service takes the as-of date of a group per batch, so name the group's batches")
-	}
 	if !in.Group && len(in.Batches) > 0 {
 		p.Add("batches", "is for a group: set group, or leave batches out")
 	}
 	for i, b := range in.Batches {
 		p.idPart(fmt.Sprintf("batches[%d].code", i), b.Code)
 	}
+	p.Want(!in.Group || len(in.TaskParams) == 0, "task_params", "is for a batch; a group has those of its batches")
+	p.optionalCode("service_id", in.ServiceID)
 	if in.Group && len(in.IncludedTasks)+len(in.ExcludedTasks)+len(in.HeldTasks) > 0 {
 		p.Add("", "included_tasks, excluded_tasks and held_tasks are for a batch, not for a group")
 	}
@@ -151,6 +156,8 @@ func (in GenerateReportInput) Validate() error {
 	p.idPart("connection", in.Connection)
 	p.idPart("code", in.Code)
 	p.ref("save_to", in.SaveTo)
+	p.optionalCode("service_id", in.ServiceID)
+	p.optionalCode("app_id", in.AppID)
 	p.expect(in.Expect)
 	return p.err()
 }
@@ -178,6 +185,7 @@ func (in UploadFileInput) Validate() error {
 	if _, err := in.stableFor(); err != nil {
 		p.Addf("stable_for", "%q is not a duration such as 30s", in.StableFor)
 	}
+	p.optionalCode("service_id", in.ServiceID)
 	p.expect(in.Expect)
 	return p.err()
 }
@@ -200,5 +208,6 @@ func (in MigrateInput) Validate() error {
 	p.idPart("connection", in.Connection)
 	p.Want(in.Direction == Export || in.Direction == Import, "direction", "%q is neither %q nor %q", in.Direction, Export, Import)
 	p.idPart("code", in.Code)
+	p.optionalCode("service_id", in.ServiceID)
 	return p.err()
 }

@@ -95,12 +95,18 @@ type Sent struct {
 	IncludedTasks []string          `json:"included_tasks,omitempty"`
 	ExcludedTasks []string          `json:"excluded_tasks,omitempty"`
 	HeldTasks     []string          `json:"held_tasks,omitempty"`
+	// TaskParams are by task code. GroupDate is that of a group's batches that are not listed.
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
+	GroupDate  string                       `json:"group_date,omitempty"`
+	// ServiceID is set where it is not the connection's.
+	ServiceID string `json:"service_id,omitempty"`
 }
 
 // SentBatch is a batch of a group, with its parameters.
 type SentBatch struct {
-	Code   string            `json:"code"`
-	Params map[string]string `json:"params,omitempty"`
+	Code       string                       `json:"code"`
+	Params     map[string]string            `json:"params,omitempty"`
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 }
 
 // Task is a task of a run with the service's code (chapter 10, table 10-1) and text.

@@ -71,6 +71,9 @@ type Connection struct {
 	Username string `koanf:"username" jsonschema:"required,format=text"`
 	// Password is the password of that user.
 	Password Secret `koanf:"password" jsonschema:"required"`
+	// TokenScope is what a token is requested for. Without offline_access the service gives no refresh token, and each
+	// renewal is a login. urn:opc:resource:expiry=SECONDS, as in newer guides, asks for a token that lives so long.
+	TokenScope string `koanf:"token_scope" jsonschema:"format=text"`
 
 	// CAFile is a file of certificates in PEM form that are trusted in addition to the system's. It is needed
 	// only if a private authority signed the service's certificate.
@@ -98,6 +101,17 @@ type Connection struct {
 	// DynamicParams is how the parameters of a batch are sent: as JSON, or as a string that contains JSON, as
 	// older releases expect it.
 	DynamicParams string `koanf:"dynamic_params" jsonschema:"enum=json,enum=string"`
+	// TaskLists is how the included, excluded and held tasks of a batch are sent: as one string, separated by commas,
+	// or as an array. No page of the service's documentation shows an array.
+	TaskLists string `koanf:"task_lists" jsonschema:"enum=string,enum=array"`
+	// StatusTasks is the same for the tasks that a status is limited to.
+	StatusTasks string `koanf:"status_tasks" jsonschema:"enum=string,enum=array"`
+	// TaskParams says for which triggers the tenant takes parameters of single tasks (taskRuntimeParams): none,
+	// batches (from 25C on), or members: also for those of a group. A step that has some is refused otherwise.
+	TaskParams string `koanf:"task_params" jsonschema:"enum=none,enum=batches,enum=members"`
+	// GroupDate says that the tenant takes the as-of date for a whole batch group, from 26D on. Elsewhere the
+	// members that a step does not list run for the service's own day, in UTC.
+	GroupDate bool `koanf:"group_date"`
 	// UploadBody is how a file is announced before its upload: as an object, or as an array of one object, as
 	// some releases expect it.
 	UploadBody string `koanf:"upload_body" jsonschema:"enum=object,enum=array"`
@@ -108,10 +122,19 @@ type Connection struct {
 	// ReportStatusBody is the body of a request for a report's status: none, or the empty JSON object, which
 	// some gateways insist on.
 	ReportStatusBody string `koanf:"report_status_body" jsonschema:"enum=none,enum=object"`
+	// ReportHeaders is how the headers of a request for a report's status are spelled: reportcode and
+	// reportInstanceID, or reportCode and reportInstanceId, as in 26D. Only some gateways tell them apart.
+	ReportHeaders string `koanf:"report_headers" jsonschema:"enum=reportcode,enum=reportCode"`
+	// ServiceIDOnExport sends ofs_service_id with exports and imports too, as 26D lists it.
+	ServiceIDOnExport bool `koanf:"service_id_on_export"`
+	// DeleteMethod is the method of the calls that delete files: the documentation's text says DELETE, its examples
+	// say POST.
+	DeleteMethod string `koanf:"delete_method" jsonschema:"enum=POST,enum=DELETE"`
 	// ReportDefType is sent as reportDefType when a report does not specify one.
 	ReportDefType string `koanf:"report_def_type" jsonschema:"format=text"`
-	// ScanAfterUpload asks the service to scan each file after its upload, which releases from 24C on may
-	// require.
+	// ScanAfterUpload asks the service to scan each file after its upload. That is the last step of an upload in the
+	// service's file guide since 22.12.01; its API guide does not mention it. Turn it off for a tenant that has no
+	// such call (HTTP 404).
 	ScanAfterUpload bool `koanf:"scan_after_upload"`
 	// ExtraHeaders are sent with every call to the service, for gateways that require them.
 	ExtraHeaders map[string]string `koanf:"extra_headers" jsonschema_extras:"keys=header"`

@@ -53,7 +53,15 @@ connections:
     report_def_type: X
     max_file_size: 1000000
     transfer: {parallel: 8, part_size: 33554432, bandwidth: 10000000}
-    scan_after_upload: true
+    scan_after_upload: false
+    token_scope: urn:opc:idm:__myscopes__ urn:opc:resource:expiry=9153600
+    task_lists: array
+    status_tasks: string
+    task_params: members
+    group_date: true
+    report_headers: reportCode
+    service_id_on_export: true
+    delete_method: DELETE
     extra_headers: {X-Gateway-Key: abc}
 stores:
   inbox: {url: "file:///data/inbox", unfinished: ["*.lock"], ignored: ["README*"]}
@@ -111,7 +119,7 @@ func TestLoad_complete(t *testing.T) {
 	assert.Equal(t, canary, c.ClientSecret.Expose())
 	assert.Equal(t, canary, c.Password.Expose(), "without the line break")
 	assert.Equal(t, []string{"objectstorage.*.example.com"}, c.PARHosts)
-	assert.True(t, c.ScanAfterUpload)
+	assert.False(t, c.ScanAfterUpload)
 	assert.Equal(t, Transfer{Parallel: 8, PartSize: 32 << 20, Threshold: 100 << 20, Bandwidth: 10_000_000}, c.Transfer, "the default stays")
 	assert.Equal(t, pbsm.Config{
 		BaseURL: "https://host.example.com/tenant", TokenURL: "https://iam.example.com/oauth2/v1/token",
@@ -120,6 +128,9 @@ func TestLoad_complete(t *testing.T) {
 		CAFile: filepath.Join(dir, "outcert.pem"), Insecure: true, Timeout: 90 * time.Second,
 		DynamicParams: pbsm.DynamicParamsString, UploadBody: pbsm.UploadBodyArray, ExportStatusPath: "/Public/status", ImportStatusPath: "/other/status",
 		ReportStatusBody: pbsm.ReportStatusBodyObject, ReportDefType: "X", MaxFileSize: 1000000,
+		TokenScope: "urn:opc:idm:__myscopes__ urn:opc:resource:expiry=9153600",
+		TaskLists:  pbsm.TaskListsArray, StatusTasks: pbsm.TaskListsString, TaskParams: pbsm.TaskParamsMembers, GroupDate: true,
+		ReportHeaders: pbsm.ReportHeadersCamel, ServiceIDOnExport: true, DeleteMethod: "DELETE",
 		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
@@ -140,6 +151,10 @@ func TestLoad_defaults(t *testing.T) {
 	c := cfg.Connections["prod"]
 	assert.Equal(t, []any{"WS001", "en-US", "PBSMCS", time.Minute, int64(9_999_999_999_999), "json", "object", "/public/status", "/public/status", "none", "V", false},
 		[]any{c.WorkspaceID, c.Locale, c.AppID, c.Timeout, c.MaxFileSize, c.DynamicParams, c.UploadBody, c.ExportStatusPath, c.ImportStatusPath, c.ReportStatusBody, c.ReportDefType, c.Insecure})
+	assert.True(t, c.ScanAfterUpload)
+	assert.Equal(t, []string{"string", "array", "none", "reportcode", "POST", "urn:opc:idm:__myscopes__ offline_access"},
+		[]string{c.TaskLists, c.StatusTasks, c.TaskParams, c.ReportHeaders, c.DeleteMethod, c.TokenScope})
+	assert.False(t, c.GroupDate || c.ServiceIDOnExport)
 	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Definitions: AnyDefinition, Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
 		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute},

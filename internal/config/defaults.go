@@ -66,19 +66,26 @@ func withDefaults(connection any) any {
 	if !ok && connection != nil {
 		return connection
 	}
-	filled := map[string]any{
+	filled := map[string]any{ //nolint:gosec // a scope is no secret
 		"workspace_id":       "WS001",
 		"locale":             "en-US",
 		"app_id":             "PBSMCS",
 		"timeout":            "60s",
 		"par_hosts":          []any{"objectstorage.*.oraclecloud.com"},
 		"max_file_size":      int64(maxFileSize),
+		"token_scope":        "urn:opc:idm:__myscopes__ offline_access",
 		"dynamic_params":     "json",
+		"task_lists":         "string",
+		"status_tasks":       "array",
+		"task_params":        "none",
 		"upload_body":        "object",
 		"export_status_path": "/public/status",
 		"import_status_path": "/public/status",
 		"report_status_body": "none",
+		"report_headers":     "reportcode",
+		"delete_method":      "POST",
 		"report_def_type":    "V",
+		"scan_after_upload":  true,
 	}
 	maps.Copy(filled, given)
 	return filled

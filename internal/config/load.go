@@ -89,6 +89,13 @@ func ConnectionNames(path string, env []string) []string {
 	return slices.Sorted(maps.Keys(l.section(l.k.Raw(), "connections")))
 }
 
+// TakesGroupDate reports whether a connection's tenant takes one as-of date for a whole batch group. Like
+// ConnectionNames it reads nothing else, and is false if the configuration cannot be read.
+func TakesGroupDate(path string, env []string, connection string) bool {
+	l, err := open(path, env)
+	return err == nil && l.k.Bool("connections."+connection+".group_date")
+}
+
 // loader reads the file and the variables that override it.
 type loader struct {
 	problem.List

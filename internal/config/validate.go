@@ -113,6 +113,7 @@ func (v *checker) connection(key string, c *Connection) {
 		"app_id":          c.AppID,
 		"client_id":       c.ClientID,
 		"username":        c.Username,
+		"token_scope":     c.TokenScope,
 		"report_def_type": c.ReportDefType,
 	} {
 		v.check(key+"."+name, httpx.CheckHeaderValue(value))
@@ -138,6 +139,11 @@ func (v *checker) connection(key string, c *Connection) {
 		v.check(fmt.Sprintf("%s.par_hosts.%d", key, i), parstore.CheckHostPattern(pattern))
 	}
 	v.oneOf(key+".dynamic_params", c.DynamicParams, "json", "string")
+	v.oneOf(key+".task_lists", c.TaskLists, "string", "array")
+	v.oneOf(key+".status_tasks", c.StatusTasks, "string", "array")
+	v.oneOf(key+".task_params", c.TaskParams, "none", "batches", "members")
+	v.oneOf(key+".report_headers", c.ReportHeaders, "reportcode", "reportCode")
+	v.oneOf(key+".delete_method", c.DeleteMethod, "POST", "DELETE")
 	v.oneOf(key+".report_status_body", c.ReportStatusBody, "none", "object")
 	v.oneOf(key+".upload_body", c.UploadBody, "object", "array")
 	for name, path := range map[string]string{"export": c.ExportStatusPath, "import": c.ImportStatusPath} {

@@ -239,6 +239,20 @@ var (
 	bare = func(ctx context.Context, c *Client) (any, error) {
 		return c.Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch, IncludedTasks: []string{"t1"}, ExcludedTasks: []string{"t2"}, HeldTasks: []string{"t3", "t4"}})
 	}
+	taskParams = func(ctx context.Context, c *Client) (any, error) {
+		return c.Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch, TaskParams: map[string]map[string]string{"TASK1": {"PARAM": "7"}}})
+	}
+	memberTaskParams = func(ctx context.Context, c *Client) (any, error) {
+		return c.Trigger(ctx, TriggerRequest{Code: "BG001", Type: BatchGroup, Batches: []BatchParams{
+			{BatchName: "B1", TaskParams: map[string]map[string]string{"TASK1": {"PARAM": "7"}}},
+		}})
+	}
+	datedGroup = func(ctx context.Context, c *Client) (any, error) {
+		return c.Trigger(ctx, TriggerRequest{Code: "BG001", Type: BatchGroup, AsOf: "2026-10-31"})
+	}
+	otherService = func(ctx context.Context, c *Client) (any, error) {
+		return c.For(Application{ServiceID: "OFS_FTP"}).Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch})
+	}
 	status = func(ctx context.Context, c *Client) (any, error) {
 		return c.Status(ctx, "BatchTEST1_2022-05-31_1653994545003_1")
 	}
@@ -328,8 +342,28 @@ func TestClient_calls(t *testing.T) {
 		"trigger, parameters as a string": {call: trigger, change: func(c *Config) { c.DynamicParams = DynamicParamsString },
 			send:  "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","dynamicParamList":"{\"batchParams\":{\"$FICMISDATE$\":\"2026-10-31\"}}"}`,
 			reply: `{"statusCode":0,"batchRunId":77}`, want: Run{ID: "77"}},
-		"trigger, tasks and no parameters": {call: bare, send: "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","excludedTasks":["t2"],"heldTasks":["t3","t4"],"includedTasks":["t1"]}`,
+		"trigger, tasks and no parameters": {call: bare, send: "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","excludedTasks":"t2","heldTasks":"t3,t4","includedTasks":"t1"}`,
 			status: 202, reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"trigger, tasks in arrays": {call: bare, change: func(c *Config) { c.TaskLists = TaskListsArray },
+			send:  "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","excludedTasks":["t2"],"heldTasks":["t3","t4"],"includedTasks":["t1"]}`,
+			reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"trigger, parameters of tasks": {call: taskParams, change: func(c *Config) { c.TaskParams = TaskParamsBatches },
+			send:  "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","dynamicParamList":{"batchParams":{},"taskRuntimeParams":{"TASK1":{"PARAM":"7"}}}}`,
+			reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"trigger of a group, parameters of tasks": {call: memberTaskParams, change: func(c *Config) { c.TaskParams = TaskParamsMembers },
+			send:  "POST " + ext + `trigger {"batchName":"BG001","batchType":"group","dynamicParamList":[{"batchName":"B1","batchParams":{},"taskRuntimeParams":{"TASK1":{"PARAM":"7"}}}]}`,
+			reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"trigger of a group with a date": {call: datedGroup, change: func(c *Config) { c.GroupDate = true },
+			send:  "POST " + ext + `trigger {"$FICMISDATE$":"2026-10-31","batchName":"BG001","batchType":"group"}`,
+			reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"trigger for another service": {call: otherService, send: "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest"}`,
+			header: map[string]string{"ofs_service_id": "OFS_FTP"}, reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"export with a service id": {call: export, change: func(c *Config) { c.ServiceIDOnExport = true }, send: "POST " + base + "/public/migrate/export/M1 ",
+			header: service, reply: sampleMigrationTriggered,
+			want: Migration{State: MigrationTriggered, StatusCode: "TRIGGERED_SUCCESS", Status: "SUCCESS", Message: "Object Migration Triggered"}},
+		"status of two tasks, in a string": {call: groupStatus, change: func(c *Config) { c.StatusTasks = TaskListsString },
+			send:  "POST " + ext + `status {"batchRunId":"AbTestBG001_2023-01-27_1674798339245_1","tasks":"t1,t5"}`,
+			reply: `{"batchStatusCode":"2"}`, want: RunStatus{RunID: "AbTestBG001_2023-01-27_1674798339245_1", Code: CodeOngoing}},
 		"trigger of a group": {call: group, send: "POST " + ext + `trigger {"batchName":"BG001","batchType":"group","dynamicParamList":[{"batchName":"MIS_BATCH001","batchParams":{"$FICMISDATE$":"2022-10-23"}},{"batchName":"MIS_BATCH002","batchParams":{"$FICMISDATE$":"2022-10-28"}}]}`,
 			header: service, reply: sampleTrigger,
 			want: Run{ID: "B2001_2022-05-20_1653041947296_1", Summary: "Object triggered successfully with Run Id: B2001_2022-05-20_1653041947296_1", Details: "Object triggered successfully."}},
@@ -595,6 +629,12 @@ func TestClient_invalidRequests(t *testing.T) {
 		"upload, too large": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateUploadPAR(ctx, UploadRequest{FileName: strings.Repeat("a", 256), FileSize: 10_000_000_000_000})
 		}, []string{"at most 255 characters", "at most 9999999999999 bytes"}},
+		"parameters of tasks":            {taskParams, []string{"set task_params of the connection to batches"}},
+		"parameters of a member's tasks": {memberTaskParams, []string{"set task_params of the connection to members"}},
+		"a group that gets no date":      {datedGroup, []string{"list its batches, or set group_date of the connection"}},
+		"a task with a comma": {func(ctx context.Context, c *Client) (any, error) {
+			return c.Trigger(ctx, TriggerRequest{Code: "B", Type: Batch, HeldTasks: []string{"a,b"}})
+		}, []string{`code "a,b" contains a comma`}},
 		"list": {func(ctx context.Context, c *Client) (any, error) { return c.ListFiles(ctx, "a\x00") }, []string{"stripe must not contain control"}},
 		"download": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateDownloadPARByName(ctx, DownloadRequest{Prefix: " "})

@@ -1,5 +1,5 @@
 // Package pbsm is a typed client of the REST APIs of Oracle Financial Services
-// Profitability and Balance Sheet Management Cloud Service, release 24.03.01.
+// Profitability and Balance Sheet Management Cloud Service: release 24.03.01, and what releases up to 26D added to it.
 //
 // Each method is one call of the document; the files follow its chapters. The client is lenient when it decodes, strict
 // in what it sends, and strict about what counts as a success: HTTP 2xx and a body that says so. Anything else is an
@@ -56,6 +56,34 @@ const (
 	ReportStatusBodyObject ReportStatusBody = "object" // an empty JSON object, for gateways that insist on a body
 )
 
+// TaskLists is how a list of task codes is sent.
+type TaskLists string
+
+// Forms of a list of task codes.
+const (
+	TaskListsString TaskLists = "string" // one string, separated by commas
+	TaskListsArray  TaskLists = "array"
+)
+
+// TaskParams says which triggers may have parameters of single tasks.
+type TaskParams string
+
+// Triggers with parameters of tasks.
+const (
+	TaskParamsNone    TaskParams = "none"
+	TaskParamsBatches TaskParams = "batches"
+	TaskParamsMembers TaskParams = "members" // the members of a group as well
+)
+
+// ReportHeaders is how the headers of the report status call are spelled.
+type ReportHeaders string
+
+// Spellings of the headers of the report status call. A gateway may compare them; HTTP does not.
+const (
+	ReportHeadersLower ReportHeaders = "reportcode" // reportcode and reportInstanceID
+	ReportHeadersCamel ReportHeaders = "reportCode" // reportCode and reportInstanceId, as in 26D
+)
+
 // Config is a connection to one tenant. internal/config has the defaults, and checks all of it.
 type Config struct {
 	BaseURL     string // https://HOST/TENANT
@@ -71,20 +99,28 @@ type Config struct {
 	ClientSecret string
 	Username     string
 	Password     string
+	TokenScope   string // separated by spaces
 
 	CAFile   string // certificates in PEM form, trusted in addition to the system's
 	Insecure bool   // certificates are not verified
 
 	Timeout time.Duration // of one exchange
 
-	DynamicParams    DynamicParamsFormat
-	UploadBody       UploadBody
-	ExportStatusPath string // /public/status; the document has /Public/status
-	ImportStatusPath string // /public/status, as in the document
-	ReportStatusBody ReportStatusBody
-	ReportDefType    string            // of a report without its own
-	MaxFileSize      int64             // bytes
-	ExtraHeaders     map[string]string // sent with every call but that for a token, spelled as given
+	DynamicParams     DynamicParamsFormat
+	TaskLists         TaskLists  // of a trigger
+	StatusTasks       TaskLists  // of a status
+	TaskParams        TaskParams // the trigger of another one is refused before it is sent
+	GroupDate         bool       // a group takes the as-of date for all its members
+	UploadBody        UploadBody
+	ExportStatusPath  string // /public/status; the document has /Public/status
+	ImportStatusPath  string // /public/status, as in the document
+	ReportStatusBody  ReportStatusBody
+	ReportHeaders     ReportHeaders
+	ServiceIDOnExport bool              // exports and imports, and their status, are sent ofs_service_id
+	DeleteMethod      string            // POST or DELETE
+	ReportDefType     string            // of a report without its own
+	MaxFileSize       int64             // bytes
+	ExtraHeaders      map[string]string // sent with every call but that for a token, spelled as given
 
 	Observe func(context.Context, Exchange) // called after every exchange; may be nil
 }
@@ -176,6 +212,21 @@ func New(cfg Config) (*Client, error) {
 		single: single,
 		tokens: newTokens(cfg, &http.Client{Transport: observed{single.Transport, cfg}, CheckRedirect: sameHostGET}),
 	}, nil
+}
+
+// Application is one of the services and applications behind a connection.
+type Application struct {
+	ServiceID string // ofs_service_id
+	AppID     string // of reports
+}
+
+// For returns the same client, with the same token, for another application. What is empty stays as it is.
+func (c *Client) For(app Application) *Client {
+	other := *c
+	other.cfg.ServiceID = cmp.Or(app.ServiceID, c.cfg.ServiceID)
+	other.cfg.AppID = cmp.Or(app.AppID, c.cfg.AppID)
+	other.cfg.ServiceIDOnExport = c.cfg.ServiceIDOnExport || app.ServiceID != ""
+	return &other
 }
 
 // Format shows the connection without its secrets under every verb.

@@ -139,7 +139,7 @@ func (s *service) config() Config {
 		TenantID: "aaitestdev1001-prd", ServiceID: "PBSM", RemoteUser: "cneadmin", AppID: "PBSMCS",
 		ClientID: "aaitestdev1001-prd_APPID", ClientSecret: testSecret, Username: "cneadmin", Password: testPassword,
 		CAFile: s.caFile, Timeout: 5 * time.Second, WorkspaceID: "WS001", Locale: "en-US", MaxFileSize: 10_000_000_000_000 - 1,
-		DynamicParams: DynamicParamsJSON, ExportStatusPath: "/public/status", ImportStatusPath: "/public/status", ReportStatusBody: ReportStatusBodyNone, ReportDefType: "V",
+		DynamicParams: DynamicParamsJSON, StatusTasks: TaskListsArray, TokenScope: "urn:opc:idm:__myscopes__ offline_access", DeleteMethod: "POST", ExportStatusPath: "/public/status", ImportStatusPath: "/public/status", ReportStatusBody: ReportStatusBodyNone, ReportDefType: "V",
 	}
 }
 

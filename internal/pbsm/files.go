@@ -149,14 +149,16 @@ func (a *response) uploadPAR() (UploadPAR, error) {
 	return UploadPAR{PAR: par, FileID: p.FileID.id(), CreateDate: a.text(string(p.CreateDate))}, nil
 }
 
-// ScanFile requests the scan that sibling services, from 24C on, document as a step after an upload. The source
-// document does not have it, so nothing proves a success: any 2xx counts that is empty, or JSON which does not
-// report a failure. It returns the service's text for the status, which may be empty.
+// ScanFile requests the scan that is the last step of an upload in the service's file guide, since 22.12.01. Its API
+// guide does not have it, and no page shows its response, so nothing proves a success: any 2xx counts that is empty, or
+// JSON which does not report a failure. It returns the service's text for the status, which may be empty.
+// Source: File Upload and Download, Step 4.
 func (c *Client) ScanFile(ctx context.Context, fileID string) (status string, err error) {
 	segment, err := pathSegment("file id", fileID)
 	r := call{
 		name: "scan", subject: "of file " + fileID,
 		method: http.MethodPut, path: "/utils-service/v1/file/scan/" + segment, header: c.service(),
+		notFound: "whether the tenant has this call; if not, set scan_after_upload of the connection to false",
 	}
 	return ask(ctx, c, r, (*response).scan, err)
 }

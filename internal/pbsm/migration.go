@@ -83,6 +83,9 @@ func (c *Client) migration(
 ) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
 	r.path, r.ifInvalid = root+"/"+string(d)+"/"+segment, "check the migration's code"
+	if c.cfg.ServiceIDOnExport {
+		r.header = c.service()
+	}
 	return ask(ctx, c, r, func(a *response) (Migration, error) { return judge(a, d) }, err)
 }
 

@@ -70,8 +70,11 @@ func (c *Client) ReportStatus(ctx context.Context, reportCode, instanceID string
 		method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgenstatus", header: c.service(),
 		ifInvalid: "the service does not have this instance of the report, or no longer: generate it again",
 	}
-	r.header["reportcode"] = reportCode
-	r.header["reportInstanceID"] = instanceID
+	code, instance := "reportcode", "reportInstanceID"
+	if c.cfg.ReportHeaders == ReportHeadersCamel {
+		code, instance = "reportCode", "reportInstanceId"
+	}
+	r.header[code], r.header[instance] = reportCode, instanceID
 	if c.cfg.ReportStatusBody == ReportStatusBodyObject {
 		r.body = struct{}{}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -30,6 +31,11 @@ type TriggerRequest struct {
 	Type    ObjectType
 	Params  map[string]string // of a batch
 	Batches []BatchParams     // of a group: the parameters of its batches
+	// TaskParams are the parameters of single tasks of a batch, which override its own. Source: 25C, Batch Execution API.
+	TaskParams map[string]map[string]string
+	// AsOf is the date of a group's members that have none, as yyyy-mm-dd. It is sent if Config.GroupDate says that the
+	// tenant takes it. Source: what is new in 26D.
+	AsOf string
 
 	// Task codes; later releases and sibling services accept them.
 	IncludedTasks []string
@@ -39,8 +45,9 @@ type TriggerRequest struct {
 
 // BatchParams are the parameters of one batch of a group.
 type BatchParams struct {
-	BatchName string
-	Params    map[string]string
+	BatchName  string
+	Params     map[string]string
+	TaskParams map[string]map[string]string // of its tasks
 }
 
 // Run is the response to a trigger, an interrupt, a rerun or a restart. From then on the run to follow is ID,
@@ -75,7 +82,7 @@ func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
 	r.once = true
 	body, err := c.triggerBody(req)
 	r.body = body
-	return ask(ctx, c, r, (*response).submitted, append(req.problems(), err)...)
+	return ask(ctx, c, r, (*response).submitted, append(req.problems(), c.cfg.missing(req), err)...)
 }
 
 // Rerun runs the batch of a run again from its first task. Like a trigger it must not be repeated unless the error says
@@ -103,7 +110,7 @@ func (c *Client) Status(ctx context.Context, runID string, tasks ...string) (Run
 	r.runID = runID
 	body := map[string]any{"batchRunId": runID}
 	if len(tasks) > 0 {
-		body["tasks"] = tasks
+		body["tasks"] = c.cfg.StatusTasks.of(tasks)
 	}
 	r.body = body
 	return ask(ctx, c, r, (*response).runStatus, append(checkTasks("tasks", tasks), checkHeaderValue("run id", runID))...)
@@ -138,8 +145,11 @@ func (req TriggerRequest) problems() []error {
 		if len(req.Batches) > 0 {
 			add("a batch has parameters of its own, not those of a group's batches")
 		}
+		if req.AsOf != "" {
+			add("a batch has its date among its parameters")
+		}
 	case BatchGroup:
-		if len(req.Params) > 0 {
+		if len(req.Params)+len(req.TaskParams) > 0 {
 			add("a batch group has the parameters of its batches, and none of its own")
 		}
 	default:
@@ -155,6 +165,11 @@ func (req TriggerRequest) problems() []error {
 		}
 		named[b.BatchName] = true
 		problems = append(problems, checkParams("parameter of batch "+b.BatchName, b.Params)...)
+		problems = append(problems, checkTaskParams("parameters of batch "+b.BatchName, b.TaskParams)...)
+	}
+	problems = append(problems, checkTaskParams("parameters", req.TaskParams)...)
+	if req.AsOf != "" {
+		problems = append(problems, checkParams("the group's", map[string]string{misDate: req.AsOf})...)
 	}
 	problems = append(problems, checkTasks("included tasks", req.IncludedTasks)...)
 	problems = append(problems, checkTasks("excluded tasks", req.ExcludedTasks)...)
@@ -177,10 +192,46 @@ func checkParams(what string, params map[string]string) []error {
 	return problems
 }
 
+func checkTaskParams(what string, tasks map[string]map[string]string) []error {
+	var problems []error
+	for _, task := range slices.Sorted(maps.Keys(tasks)) {
+		problems = append(problems, checkHeaderValue(what+": task", task))
+		problems = append(problems, checkParams(what+": parameter of task "+task, tasks[task])...)
+	}
+	return problems
+}
+
+// missing is what the request needs and the tenant, by its settings, does not take.
+func (c Config) missing(req TriggerRequest) error {
+	ofMembers := slices.ContainsFunc(req.Batches, func(b BatchParams) bool { return len(b.TaskParams) > 0 })
+	switch {
+	case req.Type == BatchGroup && len(req.Batches) == 0 && req.AsOf != "" && !c.GroupDate:
+		return errors.New("no batch of the group would get the as-of date: list its batches, or set group_date of the " +
+			"connection if the tenant takes one date for the whole group")
+	case ofMembers && c.TaskParams != TaskParamsMembers:
+		return errors.New("it has parameters of tasks: set task_params of the connection to members if the tenant takes " +
+			"them for the batches of a group")
+	case len(req.TaskParams) > 0 && c.TaskParams != TaskParamsMembers && c.TaskParams != TaskParamsBatches:
+		return errors.New("it has parameters of tasks: set task_params of the connection to batches if the tenant takes them")
+	}
+	return nil
+}
+
+// of is a list of task codes as it is sent.
+func (form TaskLists) of(tasks []string) any {
+	if form == TaskListsArray {
+		return tasks
+	}
+	return strings.Join(tasks, ",")
+}
+
 func checkTasks(what string, tasks []string) []error {
 	var problems []error
 	for i, task := range tasks {
 		problems = append(problems, checkHeaderValue(fmt.Sprintf("%s: code %d", what, i+1), task))
+		if strings.Contains(task, ",") {
+			problems = append(problems, fmt.Errorf("%s: code %q contains a comma, which separates codes", what, task))
+		}
 	}
 	return problems
 }
@@ -193,8 +244,11 @@ func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
 		"heldTasks":     req.HeldTasks,
 	} {
 		if len(tasks) > 0 {
-			body[name] = tasks
+			body[name] = c.cfg.TaskLists.of(tasks)
 		}
+	}
+	if req.AsOf != "" && c.cfg.GroupDate {
+		body[misDate] = req.AsOf
 	}
 	params := req.dynamicParams()
 	if params == nil {
@@ -213,21 +267,30 @@ func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
 
 // dynamicParams is an object for a batch, an array for a group, nil for no parameters.
 func (req TriggerRequest) dynamicParams() any {
-	if len(req.Params) > 0 {
-		return map[string]any{"batchParams": req.Params}
+	if len(req.Params)+len(req.TaskParams) > 0 {
+		return runtimeParams(req.Params, req.TaskParams)
 	}
 	var list []any
 	for _, b := range req.Batches {
-		params := b.Params
-		if params == nil {
-			params = map[string]string{}
-		}
-		list = append(list, map[string]any{"batchName": b.BatchName, "batchParams": params})
+		params := runtimeParams(b.Params, b.TaskParams)
+		params["batchName"] = b.BatchName
+		list = append(list, params)
 	}
 	if list == nil {
 		return nil
 	}
 	return list
+}
+
+func runtimeParams(params map[string]string, tasks map[string]map[string]string) map[string]any {
+	if params == nil {
+		params = map[string]string{}
+	}
+	body := map[string]any{"batchParams": params}
+	if len(tasks) > 0 {
+		body["taskRuntimeParams"] = tasks
+	}
+	return body
 }
 
 type runBody struct {

@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	scopes         = "urn:opc:idm:__myscopes__ offline_access"
 	maxEarly       = time.Minute
 	secretsToWatch = 8
 )
@@ -65,7 +64,7 @@ type flight struct {
 func newTokens(cfg Config, client *http.Client) *tokens {
 	return &tokens{
 		conf: oauth2.Config{
-			ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: []string{scopes},
+			ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret, Scopes: strings.Fields(cfg.TokenScope),
 			// Auto-detection would send a refused password twice.
 			Endpoint: oauth2.Endpoint{TokenURL: cfg.TokenURL, AuthStyle: oauth2.AuthStyleInHeader},
 		},

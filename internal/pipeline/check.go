@@ -145,6 +145,20 @@ func (c checker) code(key, code string) bool {
 	return c.want(code != "", key, "is missing") && c.form(key, code)
 }
 
+func (c checker) optionalCode(key, code string) {
+	if code != "" {
+		c.form(key, code)
+	}
+}
+
+func (c checker) taskParams(key string, tasks map[string]map[string]string) {
+	for _, task := range slices.Sorted(maps.Keys(tasks)) {
+		at := problem.Join(key, task)
+		c.form(at, task)
+		c.paramNames(at, tasks[task])
+	}
+}
+
 func (c checker) form(key, code string) bool {
 	err := CheckCode(code)
 	return err == nil || c.want(false, key, "%s", err)
@@ -170,14 +184,18 @@ func (c checker) restarts(restarts int, delay Duration) {
 }
 
 func (c checker) params(key string, params map[string]string) {
+	c.paramNames(key, params)
+	_, err := ParseDate(params[ParamAsOf])
+	c.want(err == nil, key+"."+ParamAsOf, "%q is not a date; give it as yyyy-mm-dd", params[ParamAsOf])
+}
+
+func (c checker) paramNames(key string, params map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		at := key + "." + name
 		trimmed := name == strings.TrimSpace(name) && !strings.ContainsAny(name, "\n\t")
 		c.want(name != "" && isPlain(name) && trimmed && !strings.Contains(name, "{{"), at, "%q is not a parameter name", name)
 		c.plain(at, params[name])
 	}
-	_, err := ParseDate(params[ParamAsOf])
-	c.want(err == nil, key+"."+ParamAsOf, "%q is not a date; give it as yyyy-mm-dd", params[ParamAsOf])
 }
 
 // save ensures that no two steps save to the same file.

@@ -20,6 +20,8 @@ const KindBatch Kind = "batch"
 //	  included_tasks: [TASK1, TASK2]
 //	  excluded_tasks: [TASK3]
 //	  held_tasks: [TASK4]
+//	  task_params: {TASK1: {PARAM: "7"}}
+//	  service_id: OFS_FTP
 type Batch struct {
 	// Code is the batch's code.
 	Code string `json:"code" jsonschema:"format=code"`
@@ -40,6 +42,11 @@ type Batch struct {
 	ExcludedTasks []string `json:"excluded_tasks,omitempty" jsonschema:"format=code"`
 	// HeldTasks are tasks that wait until an operator releases them in the service.
 	HeldTasks []string `json:"held_tasks,omitempty" jsonschema:"format=code"`
+	// TaskParams are run-time parameters of single tasks, by the task's code. The connection's task_params says
+	// whether the tenant takes them.
+	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
+	// ServiceID is the service that the batch belongs to, if it is not that of the connection.
+	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
 }
 
 func (b *Batch) traits() Traits { return Traits{Deadline: b.Deadline} }
@@ -53,6 +60,8 @@ func (b *Batch) check(c checker) {
 	c.run(b.Code, b.Key)
 	c.restarts(b.Restarts, b.RestartDelay)
 	c.params("params", b.Params)
+	c.taskParams("task_params", b.TaskParams)
+	c.optionalCode("service_id", b.ServiceID)
 
 	for key, tasks := range map[string][]string{
 		"included_tasks": b.IncludedTasks,

@@ -8,7 +8,7 @@ const (
 
 // Migration exports or imports the migration definition with this code.
 //
-//	export: {code: MIG001, deadline: 2h}
+//	export: {code: MIG001, deadline: 2h, service_id: OFS_FTP}
 //
 // The other way:
 //
@@ -19,10 +19,15 @@ type Migration struct {
 	// Deadline is when the step ends as failed if it is still running or waiting for an operator. The
 	// migration in the service is not interrupted.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+	// ServiceID is the service that has the definition, if it is not that of the connection.
+	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
 }
 
 func (m *Migration) traits() Traits { return Traits{Deadline: m.Deadline} }
 
 func (*Migration) setDefaults(rendering) {}
 
-func (m *Migration) check(c checker) { c.code("code", m.Code) }
+func (m *Migration) check(c checker) {
+	c.code("code", m.Code)
+	c.optionalCode("service_id", m.ServiceID)
+}

@@ -23,6 +23,8 @@ const KindReport Kind = "report"
 //	  save_to: "reports/{{.AsOfDate}}/profitability.csv"
 //	  expect: {min_rows: 1}
 //	  deadline: 2h
+//	  service_id: OFS_FTP
+//	  app_id: FTPCS
 type Report struct {
 	// Code is the report's code.
 	Code string `json:"code" jsonschema:"format=code"`
@@ -40,6 +42,10 @@ type Report struct {
 	Expect *verify.Expect `json:"expect,omitempty"`
 	// Deadline is when the step ends as failed if it is still running or waiting for an operator.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+	// ServiceID is the service that has the report, if it is not that of the connection.
+	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
+	// AppID is the application that has the report, if it is not that of the connection.
+	AppID string `json:"app_id,omitempty" jsonschema:"format=code"`
 }
 
 func (r *Report) traits() Traits {
@@ -49,6 +55,8 @@ func (r *Report) traits() Traits {
 func (r *Report) setDefaults(rendering) { r.Type = cmp.Or(r.Type, "CSV") }
 
 func (r *Report) check(c checker) {
+	c.optionalCode("service_id", r.ServiceID)
+	c.optionalCode("app_id", r.AppID)
 	c.code("code", r.Code)
 	c.want(codePattern.MatchString(r.Type), "type", "%q is not a type; use for example CSV", r.Type)
 	c.want(r.DefType == "" || codePattern.MatchString(r.DefType), "def_type",

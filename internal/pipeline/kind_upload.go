@@ -23,6 +23,7 @@ const KindUpload Kind = "upload"
 //	  expect: {manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"}
 //	  mime_type: Text/CSV
 //	  prefix: ledgers
+//	  service_id: OFS_FTP
 //
 // A folder:
 //
@@ -54,6 +55,8 @@ type Upload struct {
 	MimeType string `json:"mime_type,omitempty" jsonschema:"format=type"`
 	// Prefix is the folder of the file in the service.
 	Prefix string `json:"prefix,omitempty" jsonschema:"format=prefix"`
+	// ServiceID is the service that scans the file, if it is not that of the connection.
+	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
 }
 
 // OnMissing is what happens to an upload whose file did not arrive.
@@ -102,6 +105,7 @@ func (u *Upload) check(c checker) {
 	c.want(slices.Contains([]OnMissing{"", WaitForOperator, SkipStep, FailStep}, u.OnMissing), "on_missing",
 		"%q is not one of %s, %s, %s", u.OnMissing, WaitForOperator, SkipStep, FailStep)
 	c.prefix("prefix", u.Prefix)
+	c.optionalCode("service_id", u.ServiceID)
 	c.want(u.MimeType == "" || mimePattern.MatchString(u.MimeType), "mime_type",
 		"%q is not one of the types that the service takes: Text/CSV, Text/plain, DAT", u.MimeType)
 }

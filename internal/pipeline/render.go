@@ -153,6 +153,11 @@ func eachString(v reflect.Value, path string, replace func(path, text string) st
 			eachString(v.Index(i), fmt.Sprintf("%s[%d]", path, i), replace)
 		}
 	case reflect.Map:
+		if nested, ok := v.Interface().(map[string]map[string]string); ok {
+			for _, key := range slices.Sorted(maps.Keys(nested)) {
+				eachString(reflect.ValueOf(nested[key]), problem.Join(path, key), replace)
+			}
+		}
 		if texts, ok := v.Interface().(map[string]string); ok {
 			for _, key := range slices.Sorted(maps.Keys(texts)) {
 				texts[key] = replace(problem.Join(path, key), texts[key])

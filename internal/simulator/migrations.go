@@ -59,6 +59,9 @@ func subjectCode(_ *Simulator, c *call) { c.entry.Subject = c.r.PathValue("code"
 
 func migrate(kind string) func(*Simulator, *call) *response {
 	return func(s *Simulator, c *call) *response {
+		if kind == exportKind && s.quirks.has(ServiceIDOnExport) && c.r.Header.Get("ofs_service_id") != s.opts.ServiceID {
+			return migrationAnswer(400, "Input validation failed", "INVALID_INPUT", "FAILED")
+		}
 		s.migrations.mu.Lock()
 		defer s.migrations.mu.Unlock()
 		m := s.migrations.byCode[c.entry.Subject]

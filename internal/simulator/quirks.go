@@ -14,6 +14,7 @@ type Quirks []Quirk
 
 const (
 	RefreshRotates     Quirk = "refresh-rotates"
+	NoRefreshToken     Quirk = "no-refresh-token"
 	FlatAnswer         Quirk = "flat-answer"
 	ArrayBody          Quirk = "array-body"
 	CountLies          Quirk = "count-lies"
@@ -25,6 +26,8 @@ const (
 	UpperStatusPath    Quirk = "upper-status-path"
 	LowerStatusPath    Quirk = "lower-status-path"
 	Progress200        Quirk = "progress-200"
+	ServiceIDOnExport  Quirk = "service-id-on-export"
+	ReportHeadersCamel Quirk = "report-headers-camel"
 	ReportIDNumber     Quirk = "report-id-number"
 	ReportIDRequest    Quirk = "report-id-request"
 	ReportIDReport     Quirk = "report-id-report"
@@ -33,6 +36,10 @@ const (
 	CompletedFailed    Quirk = "completed-failed"
 	StatusWantsBody    Quirk = "status-wants-body"
 	ParamsAsString     Quirk = "params-as-string"
+	TaskArrays         Quirk = "task-arrays"
+	StatusTasksString  Quirk = "status-tasks-string"
+	TaskParamsBatches  Quirk = "task-params-batches"
+	TaskParamsMembers  Quirk = "task-params-members"
 	GroupLevelDate     Quirk = "group-level-date"
 	CodesAsNumbers     Quirk = "codes-as-numbers"
 	TextNoise          Quirk = "text-noise"
@@ -58,17 +65,20 @@ func AllQuirks() []QuirkInfo {
 	const sibling = "documents of sibling services and other releases"
 	return []QuirkInfo{
 		{RefreshRotates, "a refresh returns a new refresh token and invalidates the old one", "IAM: refresh tokens may rotate"},
+		{NoRefreshToken, "the scope offline_access is refused", "IFRS9 24C and CFE 26D, Generate Access Token: a scope without it"},
 		{FlatAnswer, "the response to an upload request is flat, not in payload", "chapter 3, Table 3-2 against the response sample"},
 		{ArrayBody, "the upload request must be an array of one object", "chapter 3, Request JSON Sample against the curl command"},
 		{CountLies, "count in the file list is wrong", "chapter 3, Viewing List of Uploaded Files: count is not defined"},
 		{NameCapitalised, "the file list capitalises the first letter of names", "chapter 3: idcs_log1.txt is listed as Idcs_log3.txt"},
 		{ISODates, "the file list has dates like 2023-01-31T09:14:16", "chapter 3: two formats in its samples"},
 		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, text elsewhere"},
-		{ScanRequired, "a file is listed and readable only after the scan call", sibling + ", 24C and later"},
+		{ScanRequired, "a file is listed and readable only after the scan call", "FTP 24C, Step 4: whether it must be scanned is not said"},
 		{CreatedStatuses, "requests that create something return 201, those that start something 202", "chapter 1, Table 1-2"},
 		{UpperStatusPath, "migration status is served only under /Public", "chapter 6, End Point Details"},
 		{LowerStatusPath, "migration status is served only under /public", "chapter 7, End Point Details"},
 		{Progress200, "a migration in progress returns HTTP 200", "chapters 6 and 7 give no sample of it"},
+		{ServiceIDOnExport, "an export is refused without ofs_service_id", "26D, End Point Details of export"},
+		{ReportHeadersCamel, "a gateway passes the report status call only with reportCode and reportInstanceId; from the start, not later", "26D, 4.2.1"},
 		{ReportIDNumber, "report instance ids are numbers", "chapter 9: reportInstanceID is an Integer in the headers, a String in the response"},
 		{ReportIDRequest, "the id is always requestInstanceId", "chapter 9, last two samples"},
 		{ReportIDReport, "the id is always reportInstanceId", "chapter 9, samples of FAIL and COMPLETE"},
@@ -77,7 +87,11 @@ func AllQuirks() []QuirkInfo {
 		{CompletedFailed, "statuses are COMPLETED and FAILED", "chapter 9, list of statuses against the samples"},
 		{StatusWantsBody, "the report status call is refused without a JSON body", "some gateways refuse a POST without one"},
 		{ParamsAsString, "dynamicParamList must be a JSON-encoded string", sibling},
-		{GroupLevelDate, "a group accepts an entry under its own code in dynamicParamList, for all its batches", "release 26D"},
+		{TaskArrays, "excludedTasks, heldTasks and includedTasks must be arrays, not strings", "no page shows an array; a tenant may differ"},
+		{StatusTasksString, "tasks of a status request must be a string", "chapter 10: List of Task Codes, without a sample"},
+		{TaskParamsBatches, "a batch takes taskRuntimeParams beside batchParams", "25C, Batch Execution API"},
+		{TaskParamsMembers, "the members of a group take taskRuntimeParams too", "IFRS9 23C, Batch Group Execution API"},
+		{GroupLevelDate, "a group takes $FICMISDATE$ beside batchName, for members without a date", "readiness 26D; before, it is ignored"},
 		{CodesAsNumbers, "all scheduler codes are numbers", "chapter 10: Table 10-1 against the samples"},
 		{TextNoise, "the scheduler's status texts are misleading; the codes are right", "chapter 10: the texts are not listed"},
 		{UnknownCode, "every third status of an ongoing run has batchStatusCode 7", "chapter 10: the list of codes may grow"},

@@ -88,6 +88,9 @@ func (s *Simulator) generateReport(c *call) *response {
 }
 
 func (s *Simulator) reportStatus(c *call) *response {
+	if s.quirks.has(ReportHeadersCamel) && !(spelled(c.r, "reportCode") && spelled(c.r, "reportInstanceId")) {
+		return htmlResponse(400)
+	}
 	if s.quirks.has(StatusWantsBody) && !firstByteIs(c.body, '{') {
 		return reportError(400, "The body is missing.")
 	}

@@ -37,13 +37,16 @@ func terminal(code int) bool { return code <= 0 || code == codeAborted }
 
 // Run is a run as the simulator knows it. Times are real; Duration is simulated.
 type Run struct {
-	ID       string
-	Code     string
-	Kind     string // rest or group
-	Parent   string
-	Of       string // the run that this one reruns or restarts, under a new id
-	AsOf     string
-	Params   map[string]string
+	ID     string
+	Code   string
+	Kind   string // rest or group
+	Parent string
+	Of     string // the run that this one reruns or restarts, under a new id
+	AsOf   string
+	Params map[string]string
+
+	TaskParams map[string]map[string]string // by task code
+
 	Status   int
 	Text     string
 	Tasks    []RunTask
@@ -70,6 +73,7 @@ type run struct {
 	asOf           string
 	order          order
 	params         map[string]string
+	taskParams     map[string]map[string]string
 	lineage        *lineage
 	starts, polls  int
 
@@ -315,7 +319,7 @@ func (r *run) public(c *clock) Run {
 		until = c.Sim()
 	}
 	out := Run{
-		ID: r.id, Code: r.code, Kind: r.kind, Parent: r.parent, Of: r.of, AsOf: r.asOf, Params: maps.Clone(r.params),
+		ID: r.id, Code: r.code, Kind: r.kind, Parent: r.parent, Of: r.of, AsOf: r.asOf, Params: maps.Clone(r.params), TaskParams: r.taskParams,
 		Status: r.status(), Starts: r.starts, Polls: r.polls, Created: c.Real(r.created),
 	}
 	out.Text = statusText(out.Status)

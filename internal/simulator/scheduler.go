@@ -48,11 +48,13 @@ func newScheduler(c Catalog, clock *clock, quirks *quirkSet) *scheduler {
 // order is what a trigger requests.
 type order struct {
 	code, kind               string
-	params                   map[string]map[string]string // by batch code
+	params                   map[string]map[string]string            // by batch code
+	tasks                    map[string]map[string]map[string]string // parameters by batch code and task
+	date                     string                                  // of a group's members that have none
 	included, excluded, held []string
 }
 
-func (o order) asOf(code string) string { return o.params[code][misDate] }
+func (o order) asOf(code string) string { return cmp.Or(o.params[code][misDate], o.date) }
 
 // create registers the run of an order, not started. of is the run that it reruns or restarts, or nil.
 func (s *scheduler) create(o order, of *run) *run {
@@ -83,11 +85,11 @@ func (s *scheduler) create(o order, of *run) *run {
 // newRun registers a run under a new id, CODE_yyyy-mm-dd_epochmillis_n; n distinguishes runs that were triggered in the
 // same millisecond.
 func (s *scheduler) newRun(o order, code string, of *run, now time.Time) *run {
-	r := &run{code: code, order: o, asOf: o.asOf(code), params: o.params[code], created: now, starts: 1, lineage: &lineage{map[string]int{}}}
+	r := &run{code: code, order: o, asOf: o.asOf(code), params: o.params[code], taskParams: o.tasks[code], created: now, starts: 1, lineage: &lineage{map[string]int{}}}
 	if of != nil {
 		r.of, r.lineage = of.id, of.lineage
 	}
-	if r.asOf == "" && o.kind == kindGroup {
+	if r.asOf == "" && o.kind == kindGroup && code == o.code {
 		for _, batch := range s.groups[o.code].Batches {
 			if r.asOf == "" {
 				r.asOf = o.asOf(batch)
@@ -229,22 +231,46 @@ type triggerRequest struct {
 	BatchName        string          `json:"batchName"`
 	BatchType        string          `json:"batchType"`
 	DynamicParamList json.RawMessage `json:"dynamicParamList"`
-	IncludedTasks    []string        `json:"includedTasks"`
-	ExcludedTasks    []string        `json:"excludedTasks"`
-	HeldTasks        []string        `json:"heldTasks"`
+	GroupDate        string          `json:"$FICMISDATE$"`
+	IncludedTasks    taskList        `json:"includedTasks"`
+	ExcludedTasks    taskList        `json:"excludedTasks"`
+	HeldTasks        taskList        `json:"heldTasks"`
 }
 
 type runRequest struct {
 	BatchName  string   `json:"batchName"`
 	BatchRunID string   `json:"batchRunId"`
-	Tasks      []string `json:"tasks"`
+	Tasks      taskList `json:"tasks"`
 }
+
+// taskList is a list of codes in either form: an array, or one string with commas.
+type taskList struct {
+	codes []string
+	array bool
+}
+
+func (l *taskList) UnmarshalJSON(text []byte) error {
+	if l.array = firstByteIs(text, '['); l.array {
+		return json.Unmarshal(text, &l.codes)
+	}
+	var joined string
+	if err := json.Unmarshal(text, &joined); err != nil || joined == "" {
+		return err
+	}
+	for code := range strings.SplitSeq(joined, ",") {
+		l.codes = append(l.codes, strings.TrimSpace(code))
+	}
+	return nil
+}
+
+// wrongForm reports whether the codes are not in the form that the tenant takes.
+func (l taskList) wrongForm(arrays bool) bool { return l.codes != nil && l.array != arrays }
 
 func subjectTrigger(_ *Simulator, c *call) {
 	var t triggerRequest
 	_ = decodeStrict(c.body, &t)
 	c.entry.Subject = t.BatchName
-	c.entry.AsOf = datePattern.FindString(string(t.DynamicParamList))
+	c.entry.AsOf = cmp.Or(datePattern.FindString(string(t.DynamicParamList)), t.GroupDate)
 }
 
 func subjectRun(_ *Simulator, c *call) {
@@ -277,7 +303,20 @@ func (s *scheduler) order(body []byte) (order, *refusal) {
 	if err := decodeStrict(body, &t); err != nil || t.BatchName == "" {
 		return order{}, &refusal{codeBadArguments, "Invalid arguments passed in request"}
 	}
-	o := order{code: t.BatchName, kind: t.BatchType, included: t.IncludedTasks, excluded: t.ExcludedTasks, held: t.HeldTasks}
+	arrays := s.quirks.has(TaskArrays)
+	if t.IncludedTasks.wrongForm(arrays) || t.ExcludedTasks.wrongForm(arrays) || t.HeldTasks.wrongForm(arrays) {
+		return order{}, &refusal{codeBadArguments, "includedTasks, excludedTasks and heldTasks have the wrong type"}
+	}
+	o := order{
+		code: t.BatchName, kind: t.BatchType,
+		included: t.IncludedTasks.codes, excluded: t.ExcludedTasks.codes, held: t.HeldTasks.codes,
+	}
+	if t.BatchType == kindGroup && s.quirks.has(GroupLevelDate) {
+		if _, err := time.Parse(time.DateOnly, t.GroupDate); t.GroupDate != "" && err != nil {
+			return order{}, &refusal{codeBadArguments, misDate + " must be yyyy-mm-dd"}
+		}
+		o.date = t.GroupDate
+	}
 	var batches []string
 	switch t.BatchType {
 	case kindBatch:
@@ -313,7 +352,7 @@ func (s *scheduler) order(body []byte) (order, *refusal) {
 // params reads dynamicParamList: an object for a batch, an array for a group, either of them as JSON in a string if the
 // quirk is active. It returns what is wrong with it.
 func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wrong string) {
-	o.params = map[string]map[string]string{}
+	o.params, o.tasks = map[string]map[string]string{}, map[string]map[string]map[string]string{}
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""
 	}
@@ -327,6 +366,8 @@ func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wro
 	type entry struct {
 		BatchName   string            `json:"batchName"`
 		BatchParams map[string]string `json:"batchParams"`
+
+		TaskRuntimeParams map[string]map[string]string `json:"taskRuntimeParams"`
 	}
 	list := make([]entry, 1)
 	if o.kind == kindBatch {
@@ -344,17 +385,13 @@ func (s *scheduler) params(o *order, batches []string, raw json.RawMessage) (wro
 			}
 		}
 		switch {
-		case slices.Contains(batches, e.BatchName):
-			o.params[e.BatchName] = e.BatchParams
-		case e.BatchName == o.code && s.quirks.has(GroupLevelDate):
-			for _, b := range append([]string{o.code}, batches...) {
-				if o.params[b] == nil {
-					o.params[b] = e.BatchParams
-				}
-			}
-		default:
+		case !slices.Contains(batches, e.BatchName):
 			return "Unknown batch in dynamicParamList: " + e.BatchName
+		case len(e.TaskRuntimeParams) > 0 && !s.quirks.has(TaskParamsMembers) &&
+			(o.kind == kindGroup || !s.quirks.has(TaskParamsBatches)):
+			return "Unknown attribute taskRuntimeParams"
 		}
+		o.params[e.BatchName], o.tasks[e.BatchName] = e.BatchParams, e.TaskRuntimeParams
 	}
 	return ""
 }
@@ -385,13 +422,16 @@ func (s *Simulator) runStatus(c *call) *response {
 	if refusal != nil {
 		return refusal
 	}
-	tasks := []fields{}
+	if req.Tasks.wrongForm(!s.quirks.has(StatusTasksString)) {
+		return s.refuse(codeBadArguments, "tasks has the wrong type")
+	}
+	only, tasks := req.Tasks.codes, []fields{}
 	for _, t := range r.tasks {
-		if len(req.Tasks) == 0 || slices.Contains(req.Tasks, t.Code) {
+		if len(only) == 0 || slices.Contains(only, t.Code) {
 			tasks = append(tasks, fields{"taskCode": t.Code, "taskStatus": s.text(t.code), "statusCode": s.code(t.code)})
 		}
 	}
-	if len(req.Tasks) > 0 && len(tasks) == 0 {
+	if len(only) > 0 && len(tasks) == 0 {
 		return s.refuse(codeNoObject, "Object does not exist")
 	}
 	code := r.status()

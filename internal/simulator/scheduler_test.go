@@ -221,14 +221,20 @@ func TestTrigger_refusals(t *testing.T) {
 		{"a batch is no group", `{"batchName":"PBSM_QUICK","batchType":"group"}`, nil, "-3"},
 		{"a group is no batch", `{"batchName":"PBSM_PROFIT_GRP","batchType":"rest"}`, nil, "-3"},
 		{"no tasks", `{"batchName":"PBSM_EMPTY","batchType":"rest"}`, nil, "-6"},
-		{"all excluded", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":["T1_LOAD","T2_CALCULATE","T3_PUBLISH"]}`, nil, "-6"},
+		{"all excluded", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":"T1_LOAD,T2_CALCULATE,T3_PUBLISH"}`, nil, "-6"},
 		{"unknown task", `{"batchName":"PBSM_QUICK","batchType":"rest","heldTasks":["T9"]}`, nil, "-4"},
 		{"date", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":{"batchParams":{"$FICMISDATE$":"31-10-2026"}}}`, nil, "-4"},
 		{"array for a batch", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":[` + date + `]}`, nil, "-4"},
 		{"object for a group", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","dynamicParamList":` + date + `}`, nil, "-4"},
 		{"array for a group", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","dynamicParamList":[{"batchName":"PBSM_CUST_PROFIT","batchParams":{"$FICMISDATE$":"2026-10-31"}}]}`, nil, "0"},
 		{"batch outside the group", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","dynamicParamList":[{"batchName":"PBSM_QUICK","batchParams":{}}]}`, nil, "-4"},
-		{"date at the group's level", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","dynamicParamList":[{"batchName":"PBSM_PROFIT_GRP","batchParams":{"$FICMISDATE$":"2026-10-31"}}]}`, []Quirk{GroupLevelDate}, "0"},
+		{"tasks in an array", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":["T1_LOAD"]}`, nil, "-4"},
+		{"tasks in a string", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":"T1_LOAD"}`, []Quirk{TaskArrays}, "-4"},
+		{"tasks in an array, as it must be", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":["T1_LOAD"]}`, []Quirk{TaskArrays}, "0"},
+		{"no tasks", `{"batchName":"PBSM_QUICK","batchType":"rest","excludedTasks":"","heldTasks":""}`, nil, "0"},
+		{"parameters of a task", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":{"batchParams":{},"taskRuntimeParams":{"T1_LOAD":{"A":"7"}}}}`, nil, "-4"},
+		{"parameters of a task, taken", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":{"batchParams":{},"taskRuntimeParams":{"T1_LOAD":{"A":"7"}}}}`, []Quirk{TaskParamsBatches}, "0"},
+		{"a group's date is none", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","$FICMISDATE$":"31/10/2026"}`, []Quirk{GroupLevelDate}, "-4"},
 		{"string unasked for", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":"{}"}`, nil, "-4"},
 		{"string", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":"{\"batchParams\":{\"$FICMISDATE$\":\"2026-10-31\"}}"}`, []Quirk{ParamsAsString}, "0"},
 		{"object where a string is wanted", `{"batchName":"PBSM_QUICK","batchType":"rest","dynamicParamList":` + date + `}`, []Quirk{ParamsAsString}, "-4"},
@@ -255,15 +261,46 @@ func TestTrigger_includedExcludedHeldTasks(t *testing.T) {
 	trigger := func(extra string) string {
 		return h.scheduler("trigger", `{"batchName":"PBSM_QUICK","batchType":"rest",`+extra+`}`).text("batchRunId")
 	}
-	excluded := trigger(`"excludedTasks":["T2_CALCULATE"]`)
-	included := trigger(`"includedTasks":["T3_PUBLISH"]`)
-	held := trigger(`"heldTasks":["T1_LOAD"]`)
+	excluded := trigger(`"excludedTasks":"T2_CALCULATE"`)
+	included := trigger(`"includedTasks":"T3_PUBLISH"`)
+	held := trigger(`"heldTasks":"T1_LOAD"`)
 	h.Advance(time.Hour)
 	require.Equal(t, "0: 0 4 0", h.codes(excluded))
 	require.Equal(t, "0: 4 4 0", h.codes(included))
 	require.Equal(t, "5: 5 1 1", h.codes(held))
 	a := h.scheduler("status", `{"batchRunId":"`+excluded+`","tasks":["T2_CALCULATE"]}`)
 	require.Len(t, a.json["taskStatusList"], 1)
+}
+
+// A group's date reaches the members that have none of their own, on a tenant that takes it; elsewhere they run for
+// today.
+func TestTrigger_groupDate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		quirks []Quirk
+		want   []string
+	}{
+		"taken":   {[]Quirk{GroupLevelDate}, []string{"2026-10-30", "2026-09-30", "2026-10-30"}},
+		"ignored": {nil, []string{"2026-09-30", "2026-09-30", "2026-10-31"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, quirks(tt.quirks...))
+			a := h.scheduler("trigger", `{"batchName":"PBSM_PROFIT_GRP","batchType":"group","$FICMISDATE$":"2026-10-30",
+				"dynamicParamList":[{"batchName":"PBSM_CUST_PROFIT","batchParams":{"$FICMISDATE$":"2026-09-30"}}]}`)
+			require.Equal(t, "0", a.text("statusCode"), string(a.body))
+			var dates []string
+			for _, run := range h.Runs() {
+				dates = append(dates, run.AsOf)
+			}
+			require.Equal(t, tt.want, dates)
+		})
+	}
+}
+
+func TestStatus_tasksAsString(t *testing.T) {
+	h := start(t, quirks(StatusTasksString))
+	id := h.trigger("PBSM_QUICK")
+	require.Len(t, h.scheduler("status", `{"batchRunId":"`+id+`","tasks":"T1_LOAD,T2_CALCULATE"}`).json["taskStatusList"], 2)
+	require.Equal(t, "-4", h.scheduler("status", `{"batchRunId":"`+id+`","tasks":["T1_LOAD"]}`).text("statusCode"))
 }
 
 func TestRun_refusals(t *testing.T) {

@@ -168,8 +168,12 @@ func (s *Simulator) listen(opts Options) error {
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
 	}
+	ln = tls.NewListener(ln, s.server.TLSConfig)
+	if slices.Contains(opts.Quirks, ReportHeadersCamel) {
+		ln, s.server.ConnContext = spellingListener{ln}, withSpelling
+	}
 	go func() {
-		if err := s.server.ServeTLS(ln, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			opts.Logger.Error("simulator stopped serving", "error", err)
 		}
 	}()

@@ -88,7 +88,7 @@ func newBench(t *testing.T, o harness.Options) *bench {
 		BaseURL: b.Sim.BaseURL(), TokenURL: b.Sim.TokenURL(), TenantID: sim.Tenant, ServiceID: sim.ServiceID, WorkspaceID: sim.WorkspaceID,
 		RemoteUser: sim.RemoteUser, Locale: "en-US", AppID: sim.AppID, ClientID: sim.ClientID, ClientSecret: sim.ClientSecret,
 		Username: sim.Username, Password: sim.Password, CAFile: b.Sim.CAFile(), Timeout: time.Minute, MaxFileSize: 1 << 40,
-		DynamicParams: pbsm.DynamicParamsJSON, ExportStatusPath: "/public/status", ImportStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
+		DynamicParams: pbsm.DynamicParamsJSON, TokenScope: "urn:opc:idm:__myscopes__ offline_access", ExportStatusPath: "/public/status", ImportStatusPath: "/public/status", ReportStatusBody: pbsm.ReportStatusBodyNone, ReportDefType: "V",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(b.Inbox); _ = os.RemoveAll(b.Reports) })

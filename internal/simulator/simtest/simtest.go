@@ -20,11 +20,11 @@ func Start(t testing.TB, o simulator.Options) *simulator.Simulator {
 	return sim
 }
 
-// Service is a client of the simulated service, with its credentials.
-func Service(t testing.TB, sim *simulator.Simulator) *pbsm.Client {
+// Service is a client of the simulated service, with its credentials; change changes its settings.
+func Service(t testing.TB, sim *simulator.Simulator, change ...func(*pbsm.Config)) *pbsm.Client {
 	t.Helper()
 	o := sim.Options()
-	service, err := pbsm.New(pbsm.Config{
+	cfg := pbsm.Config{
 		BaseURL:          sim.BaseURL(),
 		TokenURL:         sim.TokenURL(),
 		TenantID:         o.Tenant,
@@ -40,13 +40,20 @@ func Service(t testing.TB, sim *simulator.Simulator) *pbsm.Client {
 		CAFile:           sim.CAFile(),
 		Timeout:          10 * time.Second,
 		MaxFileSize:      1 << 40,
+		TokenScope:       "urn:opc:idm:__myscopes__ offline_access",
+		StatusTasks:      pbsm.TaskListsArray,
 		DynamicParams:    pbsm.DynamicParamsJSON,
 		UploadBody:       pbsm.UploadBodyObject,
 		ExportStatusPath: "/public/status",
 		ImportStatusPath: "/public/status",
 		ReportStatusBody: pbsm.ReportStatusBodyNone,
 		ReportDefType:    "V",
-	})
+		DeleteMethod:     "POST",
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	service, err := pbsm.New(cfg)
 	require.NoError(t, err)
 	return service
 }

@@ -67,7 +67,7 @@ var chapterRows = []row{
 }
 
 // noCalls are the methods of pbsm.Client that make no call.
-var noCalls = []string{"Format", "LoginRefused"}
+var noCalls = []string{"For", "Format", "LoginRefused"}
 
 // Makes every REST call of the document through its activity in a real workflow, over HTTPS with a private CA. The
 // client and the activities have their own tests of each call; this one shows that the parts fit together.

@@ -24,7 +24,7 @@ func New(f *cli.Factory) *cobra.Command {
 
 func newMigration(f *cli.Factory, direction, verb string) *cobra.Command {
 	in := workflows.MigrateInput{Direction: direction}
-	return cli.StartCommand(f, &cobra.Command{
+	cmd := cli.StartCommand(f, &cobra.Command{
 		Use:   direction + " CODE --connection C",
 		Short: verb + " a migration definition, and wait for the end",
 		Long: `A migration runs once at a time: the same command follows the one that runs. One
@@ -35,4 +35,6 @@ that the service had completed before counts as done, and the result says so.`,
 		in.Code = args[0]
 		return nil
 	})
+	cmd.Flags().StringVar(&in.ServiceID, "service-id", "", "the `service` that has the definition (default the connection's)")
+	return cmd
 }

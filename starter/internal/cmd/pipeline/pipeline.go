@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -32,8 +33,9 @@ func newCheck(f *cli.Factory) *cobra.Command {
 		Use:   "check FILE",
 		Short: "Report every problem of a definition, or show its plan",
 		Long: `Report every problem of a definition with its line, or show its plan: the steps,
-what they need, and with --as-of their values for that date. Nothing is
-contacted.`,
+what they need, and with --as-of their values for that date. With --connection
+it also knows, from the configuration, whether the tenant takes one date for a
+whole batch group; otherwise it warns. Nothing is contacted.`,
 		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
 		Args:    cli.OneArg("file"),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
@@ -65,7 +67,25 @@ func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
 	if err != nil {
 		return err
 	}
-	return f.Show(map[string]any{"valid": true, "as_of_date": asOf, "pipeline": p}, lines...)
+	document := map[string]any{"valid": true, "as_of_date": asOf, "pipeline": p}
+	if warnings := undatedGroups(f, p, vars.Connection); len(warnings) > 0 {
+		document["warnings"] = warnings
+		lines = append(lines, "")
+		for _, warning := range warnings {
+			lines = append(lines, "warning: "+warning)
+		}
+	}
+	return f.Show(document, lines...)
+}
+
+// undatedGroups warns of batches that may run for another day. Without the configuration, nobody knows what the tenant
+// takes.
+func undatedGroups(f *cli.Factory, p *pipeline.Pipeline, connection string) []string {
+	if config.TakesGroupDate(f.Config, os.Environ(), connection) {
+		return nil
+	}
+	problems, warnings := p.UndatedGroups()
+	return append(problems, warnings...)
 }
 
 // planLines shows a pipeline: an overview, then the values of each step.
