@@ -25,6 +25,8 @@ type PendingActivity struct {
 	Since time.Time `json:"since,omitzero"`
 	// Paused: an operator paused it in Temporal.
 	Paused bool `json:"paused,omitempty"`
+	// Sending: a submission has been sent, or is about to be.
+	Sending bool `json:"sending,omitempty"`
 	// Moved are the bytes that a transfer has moved so far.
 	Moved int64 `json:"moved,omitempty"`
 	// Last is what the last attempt came to, and At when.
@@ -72,11 +74,12 @@ func NewPendingActivity(
 	var state struct {
 		transfer.Progress
 		pollState
+		SubmissionHeartbeat
 	}
 	if details := p.GetHeartbeatDetails(); details != nil {
 		_ = payloads.FromPayloads(details, &state) // what cannot be opened says nothing
 	}
-	found.Moved = state.Done
+	found.Moved, found.Sending = state.Done, state.Phase == PhaseSending || state.Phase == PhaseAnswered
 	scheduled := p.GetState() == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED && p.GetScheduledTime() != nil
 	heard := p.GetLastHeartbeatTime().AsTime()
 	beats := p.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED && state.Done+state.Total > 0

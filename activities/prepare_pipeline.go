@@ -47,6 +47,8 @@ type Plan struct {
 	Params map[string]string `json:"params,omitempty"`
 	// Deadline is that of the close. Zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA name of the zone in which the pipeline's times are meant; empty: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 	// Audit is the "store/path" of the audit file; empty: no audit file.
 	Audit string     `json:"audit,omitempty"`
 	Steps []PlanStep `json:"steps"`
@@ -68,6 +70,14 @@ type Definition struct {
 
 // SentAlong is where a definition came from that is in the input of its close.
 const SentAlong = "sent along with the start"
+
+// Location is the time zone in which the pipeline's times are meant.
+func (p Plan) Location() (*time.Location, error) {
+	if p.TimeZone == "" {
+		return time.UTC, nil
+	}
+	return pipeline.LoadZone(p.TimeZone)
+}
 
 // PlanStep is a step of a plan.
 type PlanStep struct {
@@ -123,7 +133,7 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 		errs = append(errs, err)
 		return at
 	}
-	plan := &Plan{Name: p.Name, Key: p.Key(), Params: p.Values(), Deadline: moment(p.Deadline), Audit: p.Audit}
+	plan := &Plan{Name: p.Name, Key: p.Key(), Params: p.Values(), Deadline: moment(p.Deadline), TimeZone: p.TimeZone, Audit: p.Audit}
 	for _, s := range p.Steps {
 		traits := s.Traits()
 		plan.Steps = append(plan.Steps, PlanStep{

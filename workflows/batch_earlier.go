@@ -28,7 +28,7 @@ func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.Earlie
 	}
 	if !run.ended {
 		b.result.RunID = run.runID
-		status, err := b.pollOnce(ctx, b.in.Deadline)
+		status, err := b.pollOnce(ctx, b.deadline)
 		code := pbsm.StatusCode(status.Code)
 		switch {
 		case err != nil && refusalCode(err) != string(pbsm.CodeNoObject):

@@ -92,7 +92,7 @@ func (b *batchRun) earlierSubmission(ctx workflow.Context, found resolvedConnect
 		return *found.earlier, nil
 	}
 	var earlier activities.EarlierSubmission
-	err := b.caller.execute(ctx, callOptions, b.in.Deadline, "find an earlier start", act.EarlierSubmission, b.earlierStarts()).Get(ctx, &earlier)
+	err := b.caller.execute(ctx, callOptions, b.deadline, "find an earlier start", act.EarlierSubmission, b.earlierStarts()).Get(ctx, &earlier)
 	return earlier, err
 }
 
@@ -102,7 +102,7 @@ func (b *batchRun) isOngoing(ctx workflow.Context, runID string) bool {
 		return false
 	}
 	b.result.RunID = runID
-	status, err := b.pollOnce(ctx, b.in.Deadline)
+	status, err := b.pollOnce(ctx, b.deadline)
 	return err == nil && !pbsm.StatusCode(status.Code).Terminal()
 }
 
@@ -114,7 +114,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		switch {
 		case ctx.Err() != nil:
 			return "", ctx.Err() // else it would count as a submission of unknown outcome
-		case b.pastDeadline(ctx):
+		case b.deadline.passed(ctx):
 			s.command.refuse("the deadline passed")
 			b.reporter.stage(func(status *snapshot) { status.submitting = false }) // the operator said so
 			return "", b.unsubmitted(s, "")
@@ -125,7 +125,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		}
 		b.logSubmission(ctx, s)
 		var run activities.Run
-		err := b.caller.execute(ctx, submitOptions, b.in.Deadline, s.name+" "+b.in.Code, s.activity, s.input).Get(ctx, &run)
+		err := b.caller.execute(ctx, submitOptions, b.deadline, s.name+" "+b.in.Code, s.activity, s.input).Get(ctx, &run)
 		switch {
 		case err == nil:
 			return "", b.accepted(ctx, s, run)
@@ -135,7 +135,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 			}
 		case temporal.IsCanceledError(err):
 			return "", err
-		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed: // it was paused, perhaps after it was sent
+		case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
 			s.command.refuse("%s", reason(err))
 			return "", b.abandoned(s, err)
 		default:
@@ -181,18 +181,16 @@ func (s *submission) sent() *Sent {
 	return nil
 }
 
-// pastDeadline reports whether the deadline has passed. A submission checks it first: options gives even an
-// activity past its deadline one second, enough to submit.
-func (b *batchRun) pastDeadline(ctx workflow.Context) bool {
-	return !b.in.Deadline.IsZero() && !workflow.Now(ctx).Before(b.in.Deadline)
-}
-
 func (b *batchRun) unsubmitted(s *submission, last string) error {
 	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent%s", s.name, last)}
 }
 
-// abandoned ends the batch after a submission that was ended while Temporal had it paused or retried it.
+// abandoned ends the batch after a submission that was ended while Temporal had it paused, or retried it.
 func (b *batchRun) abandoned(s *submission, err error) error {
+	if passed := (*deadlineError)(nil); errors.As(err, &passed) && passed.unsent {
+		b.reporter.stage(func(status *snapshot) { status.submitting = false })
+		return b.unsubmitted(s, lastTried(err))
+	}
 	summary := reason(err) + lastTried(err) + "; check on the service's screens whether the " + s.name + " was carried out"
 	return &batchEnd{state: Failed, errorType: errorType(err), summary: summary}
 }
@@ -215,10 +213,7 @@ func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refu
 	s.command.refuse("%s", reason(err))
 	b.reporter.stage(func(status *snapshot) { status.submitting = false })
 	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))
-	switch {
-	case deadlineHit(err):
-		return "", b.unsubmitted(s, lastTried(err))
-	case s.name == "trigger":
+	if s.name == "trigger" {
 		return "", &batchEnd{state: Failed, errorType: BatchFailed, summary: refusal}
 	}
 	b.reporter.log(ctx, LogEntry{Event: audit.Call, What: refusal})
@@ -288,7 +283,7 @@ func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause err
 // tookEffect reports whether a restart of unknown outcome shows in the status. The run had failed before,
 // so it was restarted if it is still going or has succeeded.
 func (b *batchRun) tookEffect(ctx workflow.Context) bool {
-	status, err := b.pollOnce(ctx, b.in.Deadline)
+	status, err := b.pollOnce(ctx, b.deadline)
 	code := pbsm.StatusCode(status.Code)
 	return err == nil && (!code.Terminal() || code == pbsm.CodeSuccess)
 }
@@ -301,7 +296,7 @@ func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, e
 	}
 	before := b.result.RunID
 	b.result.RunID = c.RunID
-	if _, err := b.pollOnce(ctx, b.in.Deadline); err != nil {
+	if _, err := b.pollOnce(ctx, b.deadline); err != nil {
 		b.result.RunID = before
 		b.commands.refuse(ctx, c, failure(Refused, fmt.Sprintf("run %q cannot be adopted: %s", c.RunID, reason(err))))
 		return false, nil

@@ -32,7 +32,7 @@ func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 		status, interrupt, err := b.pollOrCommand(ctx)
 		switch {
 		case interrupt != nil:
-			if status, err = b.interrupt(ctx, interrupt, b.in.Deadline); err != nil {
+			if status, err = b.interrupt(ctx, interrupt, b.deadline); err != nil {
 				return runEnd{}, err
 			}
 			if status == nil {
@@ -42,7 +42,9 @@ func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 		case ctx.Err() != nil:
 			return runEnd{}, err
 		case deadlineHit(err):
-			return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still be going" + lastTried(err)}
+			if status = b.lastLook(ctx); status == nil {
+				return runEnd{}, &batchEnd{state: Failed, errorType: DeadlinePassed, summary: "the deadline passed; the run may still be going" + lastTried(err)}
+			}
 		case errorType(err) == GivenUp:
 			return runEnd{}, err
 		default:
@@ -64,7 +66,7 @@ func (b *batchRun) watch(ctx workflow.Context) (runEnd, error) {
 func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus, *command, error) {
 	polling, stop := workflow.WithCancel(ctx)
 	defer stop()
-	change := b.poll(polling, b.in.Deadline)
+	change := b.poll(polling, b.deadline)
 	for !change.IsReady() {
 		if err := workflow.Await(ctx, func() bool { return change.IsReady() || b.commands.waiting() }); err != nil {
 			return nil, nil, err
@@ -79,19 +81,28 @@ func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus,
 }
 
 // poll waits for a status that differs from the latest one.
-func (b *batchRun) poll(ctx workflow.Context, deadline time.Time) workflow.Future {
+func (b *batchRun) poll(ctx workflow.Context, until *deadline) workflow.Future {
 	known := ""
 	if b.last.RunID != "" {
 		known = b.last.Fingerprint()
 	}
-	return b.caller.execute(ctx, pollOptions, deadline, "poll "+b.result.RunID, act.BatchStatus,
+	return b.caller.execute(ctx, pollOptions, until, "poll "+b.result.RunID, act.BatchStatus,
 		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: b.since, Known: known}})
 }
 
+// lastLook is the status of a run that has ended since the last poll, or nil.
+func (b *batchRun) lastLook(ctx workflow.Context) *activities.BatchStatus {
+	status, err := b.pollOnce(ctx, within(ctx, lastLook))
+	if err != nil || !pbsm.StatusCode(status.Code).Terminal() {
+		return nil
+	}
+	return &status
+}
+
 // pollOnce reads the status, whatever it is.
-func (b *batchRun) pollOnce(ctx workflow.Context, deadline time.Time) (activities.BatchStatus, error) {
+func (b *batchRun) pollOnce(ctx workflow.Context, until *deadline) (activities.BatchStatus, error) {
 	var status activities.BatchStatus
-	err := b.caller.execute(ctx, callOptions, deadline, "status of "+b.result.RunID, act.BatchStatus,
+	err := b.caller.execute(ctx, callOptions, until, "status of "+b.result.RunID, act.BatchStatus,
 		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: workflow.Now(ctx)}}).Get(ctx, &status)
 	return status, err
 }
@@ -110,7 +121,7 @@ func (b *batchRun) record(ctx workflow.Context, status activities.BatchStatus) e
 			s.Question = &Question{
 				Why:      "the service holds the run, or a task of it: release it on the service's screens",
 				Choices:  interruptChoices,
-				Deadline: b.in.Deadline,
+				Deadline: b.deadline.moment(),
 			}
 		case len(b.interrupts) > 0:
 			s.State = Interrupting
@@ -130,9 +141,9 @@ func (b *batchRun) stopped(status activities.BatchStatus) runEnd {
 
 // interrupt asks the service to stop the run; the caller polls until it has stopped. For a run that had
 // already ended it returns the status.
-func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Time) (*activities.BatchStatus, error) {
+func (b *batchRun) interrupt(ctx workflow.Context, c *command, until *deadline) (*activities.BatchStatus, error) {
 	var answer activities.Run
-	err := b.caller.execute(ctx, commandOptions, deadline, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, &answer)
+	err := b.caller.execute(ctx, commandOptions, until, "interrupt "+b.result.RunID, act.InterruptBatch, b.ref()).Get(ctx, &answer)
 	switch {
 	case err == nil:
 		entry := c.entry("interrupt sent for " + b.result.RunID)
@@ -148,7 +159,7 @@ func (b *batchRun) interrupt(ctx workflow.Context, c *command, deadline time.Tim
 	}
 	b.reporter.log(ctx, c.refusal("interrupt", err))
 	if refusalCode(err) == string(pbsm.CodeNotOngoing) {
-		if status, pollErr := b.pollOnce(ctx, deadline); pollErr == nil && pbsm.StatusCode(status.Code).Terminal() {
+		if status, pollErr := b.pollOnce(ctx, until); pollErr == nil && pbsm.StatusCode(status.Code).Terminal() {
 			c.reply(b.commandResult(fmt.Sprintf("%s had ended as %s", b.result.RunID, status.Text)))
 			return &status, nil
 		}
@@ -190,23 +201,23 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	b.choices = nil
 	switch {
 	case b.result.RunID == "":
-		return cancelled("cancelled before a run id was known: check on the service's screens whether a run started")
+		return b.cancelled("no run id is known yet: check on the service's screens whether a run started")
 	case b.reporter.status().submitting:
 		if err := b.findOutcome(ctx); err != nil {
 			return err
 		}
 	case b.runCode().Terminal():
-		return cancelled("cancelled; %s had ended", b.result.RunID)
+		return b.cancelled("%s had ended", b.result.RunID)
 	}
 	status, err := b.interrupt(ctx, nil, noDeadline)
 	if err != nil {
-		return cancelled("cancelled; %s could not be interrupted and may still run: %s", b.result.RunID, reason(err))
+		return b.cancelled("%s could not be interrupted and may still run: %s", b.result.RunID, reason(err))
 	}
 	for {
 		if status == nil {
 			status = new(activities.BatchStatus)
 			if err := b.poll(ctx, noDeadline).Get(ctx, status); err != nil {
-				return cancelled("cancelled; %s", b.unavailableText(err))
+				return b.cancelled("%s", b.unavailableText(err))
 			}
 		}
 		if err := b.record(ctx, *status); err != nil {
@@ -221,18 +232,18 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 		return b.succeeded()
 	}
 	b.logFailedRun(ctx)
-	return cancelled("cancelled; %s", b.failureText())
+	return b.cancelled("%s", b.failureText())
 }
 
 // findOutcome polls the run to find out whether a submission of unknown outcome was carried out. A restart
 // continues under the same run id; a rerun gets another, which only the service's screens show.
 func (b *batchRun) findOutcome(ctx workflow.Context) error {
-	status, err := b.pollOnce(ctx, workflow.Now(ctx).Add(cancelTimeout))
+	status, err := b.pollOnce(ctx, within(ctx, cancelTimeout))
 	switch {
 	case err != nil:
-		return cancelled("cancelled; it is not known whether %s was started again: check on the service's screens (%s)", b.result.RunID, reason(err))
+		return b.cancelled("it is not known whether %s was started again: check on the service's screens (%s)", b.result.RunID, reason(err))
 	case pbsm.StatusCode(status.Code).Terminal():
-		return cancelled("cancelled; %s has ended, but it is not known whether it was started again under another run id: check on the service's screens",
+		return b.cancelled("%s has ended, but it is not known whether it was started again under another run id: check on the service's screens",
 			b.result.RunID)
 	}
 	b.last = status
@@ -240,8 +251,9 @@ func (b *batchRun) findOutcome(ctx workflow.Context) error {
 	return nil
 }
 
-func cancelled(format string, args ...any) error {
-	return &batchEnd{state: Cancelled, summary: fmt.Sprintf(format, args...)}
+// cancelled is the end of a cancelled workflow, with what became of its run.
+func (b *batchRun) cancelled(format string, args ...any) error {
+	return &batchEnd{state: Cancelled, summary: b.reporter.cancellation() + "; " + fmt.Sprintf(format, args...)}
 }
 
 func (b *batchRun) unavailableText(cause error) string {

@@ -45,8 +45,7 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 	local.Summary = "find an earlier start"
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, local), "EarlierClose", in).Get(ctx, &found)
 	if err != nil && ctx.Err() == nil { // an activity waits until Temporal's list of workflows is up to date
-		activity := options(ctx, callOptions, c.plan.Deadline, "find an earlier start")
-		err = workflow.ExecuteActivity(activity, act.EarlierClose, in).Get(ctx, &found)
+		err = c.caller.execute(ctx, callOptions, c.reporter.deadline, "find an earlier start", act.EarlierClose, in).Get(ctx, &found)
 	}
 	if err != nil || len(found.Result) == 0 {
 		return err

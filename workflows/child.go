@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -19,8 +18,9 @@ type childRun struct {
 	id                      string
 	workflow, input, result any
 	summary                 string
-	deadline                time.Time
-	once                    bool // not again after a success
+	caller                  caller    // executes the wait for one that was started elsewhere
+	deadline                *deadline // of that wait
+	once                    bool      // not again after a success
 	// joined gets each status of a workflow that was started elsewhere and has the id, the last time with its
 	// result. Its error ends the wait.
 	joined func(Status) error
@@ -35,7 +35,7 @@ func runOrAttachBatch(ctx workflow.Context, in RunBatchInput) (result RunBatchRe
 		input:    in,
 		result:   &result,
 		summary:  fmt.Sprintf("%s for %s", in.Code, in.AsOfDate),
-		deadline: in.Deadline,
+		deadline: &deadline{at: in.Deadline},
 		joined:   in.joinable,
 	})
 	return result, err
@@ -90,8 +90,7 @@ func (c childRun) await(ctx workflow.Context) error {
 	in := activities.AwaitWorkflowInput{WorkflowID: c.id, StatusQuery: StatusQuery, Poll: activities.Poll{Since: workflow.Now(ctx)}}
 	for {
 		var found activities.AwaitedWorkflow
-		activity := options(ctx, pollOptions, c.deadline, "await "+c.id)
-		if err := workflow.ExecuteActivity(activity, act.AwaitWorkflow, in).Get(ctx, &found); err != nil {
+		if err := c.caller.execute(ctx, pollOptions, c.deadline, "await "+c.id, act.AwaitWorkflow, in).Get(ctx, &found); err != nil {
 			return err
 		}
 		if err := c.join(found); err != nil {

@@ -80,6 +80,8 @@ type commandInbox struct {
 	queue []*command
 	// applies says why a command cannot be taken now, or nil.
 	applies func(*command) error
+	// immediate are the commands that take effect at once, whatever the workflow is doing.
+	immediate map[string]func(workflow.Context, *command)
 	// answers takes a command at once, without the queue; nil: none.
 	answers func(workflow.Context, *command) bool
 	log     func(workflow.Context, LogEntry)
@@ -87,6 +89,7 @@ type commandInbox struct {
 
 func openCommandInbox(ctx workflow.Context, r *statusReporter, applies func(*command) error) (*commandInbox, error) {
 	inbox := &commandInbox{applies: applies, log: r.log}
+	inbox.immediate = map[string]func(workflow.Context, *command){CancelCommand: r.cancelBy, ExtendCommand: r.extend}
 	for _, spec := range Commands() {
 		inbox.receive(ctx, spec.Name, spec.Description())
 		err := workflow.SetUpdateHandlerWithOptions(ctx, spec.Name,
@@ -130,11 +133,18 @@ func (i *commandInbox) receive(ctx workflow.Context, name, description string) {
 // put queues a command, or refuses it.
 func (i *commandInbox) put(ctx workflow.Context, c *command) {
 	err := c.Validate()
-	if err == nil {
+	immediate := i.immediate[c.name]
+	if err == nil && immediate == nil {
 		err = i.applies(c)
 	}
 	if err != nil {
 		i.refuse(ctx, c, err)
+		return
+	}
+	if immediate != nil {
+		if immediate(ctx, c); c.err != nil {
+			i.refuse(ctx, c, c.err)
+		}
 		return
 	}
 	if i.answers != nil && i.answers(ctx, c) {
@@ -185,9 +195,9 @@ func refuseUnknownSignals(ctx workflow.Context, r *statusReporter, instead strin
 func (i *commandInbox) waiting() bool { return len(i.queue) > 0 }
 
 // Next waits for a command that applies. It returns nil when the deadline passes first.
-func (i *commandInbox) Next(ctx workflow.Context, deadline time.Time, summary string) (*command, error) {
+func (i *commandInbox) Next(ctx workflow.Context, until *deadline, summary string) (*command, error) {
 	for {
-		arrived, err := awaitUntil(ctx, deadline, summary, i.waiting)
+		arrived, err := until.await(ctx, summary, i.waiting)
 		if err != nil || !arrived {
 			return nil, err
 		}
@@ -213,7 +223,7 @@ func (i *commandInbox) take(ctx workflow.Context) *command {
 
 // close refuses what is still queued, and lets the update handlers answer before the workflow ends.
 func (i *commandInbox) close(ctx workflow.Context, why string) {
-	i.applies = func(*command) error { return failure(Refused, why) }
+	i.applies, i.immediate = func(*command) error { return failure(Refused, why) }, nil
 	i.take(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
@@ -229,16 +239,4 @@ func notApplicable(c *command, choices []string, situation string) error {
 		what = strings.Join(choices, ", ")
 	}
 	return failure(Refused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
-}
-
-// awaitUntil waits for a condition until the deadline, or forever when that is zero. It reports whether the
-// condition came true.
-func awaitUntil(ctx workflow.Context, deadline time.Time, summary string, condition func() bool) (bool, error) {
-	if deadline.IsZero() {
-		return true, workflow.Await(ctx, condition)
-	}
-	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-		Timeout:      deadline.Sub(workflow.Now(ctx)),
-		TimerOptions: workflow.TimerOptions{Summary: summary},
-	}, condition)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
@@ -23,6 +24,9 @@ const (
 	SkipCommand      = "skip"
 	DoneCommand      = "done"
 	AgainCommand     = "again"
+	StartCommand     = "start"
+	ExtendCommand    = "extend"
+	CancelCommand    = "cancel"
 )
 
 // Choices of decide.
@@ -48,6 +52,9 @@ type Command struct {
 	Choice string `json:"choice,omitempty"`
 	// RunID goes with the choice "adopt", and with the command "done" for a batch.
 	RunID string `json:"run_id,omitempty"`
+	// Until goes with the command "extend": a time of day ("06:30") in the pipeline's time zone (UTC where there is no
+	// pipeline), a duration from now on ("90m"), or a point in time ("2026-11-01T06:30:00-05:00").
+	Until string `json:"until,omitempty"`
 	// From and Only are the steps of the command "again": those that run again with everything that needs them,
 	// and those that run again alone.
 	From []string `json:"from,omitempty"`
@@ -72,6 +79,10 @@ func (c Command) problems() (p problems) {
 			p.realText(text.path, text.value)
 		}
 	}
+	if c.Until != "" {
+		_, err := c.until(time.Unix(0, 0), time.UTC)
+		p.Check("until", err)
+	}
 	return p
 }
 
@@ -93,69 +104,105 @@ type CommandSpec struct {
 	Name string
 	// Help says in a sentence what the command does; Details is what else an operator should know.
 	Help, Details string
-	// CloseOnly marks a command that a batch never takes.
-	CloseOnly bool
+	// Nouns are the starter's nouns of the workflows that take it.
+	Nouns []string
 	// HasChoice marks a command that needs a Choice, and a RunID with Adopt.
 	HasChoice bool
 	// HasRunID marks a command that takes a RunID, and HasSteps one that takes From and Only in place of Step.
 	HasRunID, HasSteps bool
+	// HasUntil marks a command that needs Until.
+	HasUntil bool
 }
+
+// Kinds of workflows that take a command, as the starter's nouns for them.
+var (
+	closeOnly     = []string{CloseKind}
+	closeAndBatch = []string{CloseKind, BatchKind}
+	closeAndFile  = []string{CloseKind, FileNoun}
+	everyKind     = []string{CloseKind, BatchKind, FileNoun, ReportNoun, MigrateNoun}
+)
+
+// TakenBy reports whether the workflows of a noun of the starter take the command.
+func (c CommandSpec) TakenBy(noun string) bool { return slices.Contains(c.Nouns, noun) }
 
 // Commands lists every command. Signals, updates, Nexus and the starter take their commands from it.
 func Commands() []CommandSpec {
 	return []CommandSpec{
 		{
 			Name:    InterruptCommand,
+			Nouns:   closeAndBatch,
 			Help:    "Stop the run; it can be restarted or rerun afterwards",
 			Details: "The command returns when the service says that the run has stopped.",
 		},
 		{
-			Name: RestartCommand,
-			Help: "Continue a failed or interrupted run from its failed task",
+			Name:  RestartCommand,
+			Nouns: closeAndBatch,
+			Help:  "Continue a failed or interrupted run from its failed task",
 		},
 		{
-			Name: RerunCommand,
-			Help: "Run a failed or interrupted run again from its first task",
+			Name:  RerunCommand,
+			Nouns: closeAndBatch,
+			Help:  "Run a failed or interrupted run again from its first task",
 		},
 		{
 			Name:      DecideCommand,
+			Nouns:     everyKind,
 			Help:      "Answer a question",
 			HasChoice: true,
 		},
 		{
-			Name:      ApproveCommand,
-			Help:      "Approve a step that waits for approval",
-			Details:   "Whoever started the close cannot approve its steps.",
-			CloseOnly: true,
+			Name:    ApproveCommand,
+			Help:    "Approve a step that waits for approval",
+			Details: "Whoever started the close cannot approve its steps.",
+			Nouns:   closeOnly,
 		},
 		{
-			Name:      HoldCommand,
-			Help:      "Hold a step that has not begun",
-			CloseOnly: true,
+			Name:  HoldCommand,
+			Help:  "Hold a step that has not begun",
+			Nouns: closeOnly,
 		},
 		{
-			Name:      ReleaseCommand,
-			Help:      "Let a held step begin",
-			CloseOnly: true,
+			Name:  ReleaseCommand,
+			Help:  "Let a held step begin",
+			Nouns: closeOnly,
 		},
 		{
-			Name:      SkipCommand,
-			Help:      "Go on without a step that has not begun",
-			CloseOnly: true,
+			Name:  SkipCommand,
+			Help:  "Continue without a step that has not begun",
+			Nouns: closeOnly,
 		},
 		{
-			Name:      DoneCommand,
-			Help:      "Take a step as done outside: one that has not begun, or has failed",
-			Details:   "A batch needs its run id, which the service must call a success.",
-			CloseOnly: true,
-			HasRunID:  true,
+			Name:     DoneCommand,
+			Help:     "Take a step as done outside: one that has not begun, or has failed",
+			Details:  "A batch needs its run id, which the service must call a success.",
+			Nouns:    closeOnly,
+			HasRunID: true,
 		},
 		{
-			Name:      AgainCommand,
-			Help:      "Run steps again that have ended",
-			Details:   "The batches among them are submitted again.",
-			CloseOnly: true,
-			HasSteps:  true,
+			Name:     AgainCommand,
+			Help:     "Run steps again that have ended",
+			Details:  "The batches among them are submitted again.",
+			Nouns:    closeOnly,
+			HasSteps: true,
+		},
+		{
+			Name:    StartCommand,
+			Help:    "Do not wait for a file any longer: continue with what is there",
+			Details: "It waits neither for the file's marker nor until the file is stable.",
+			Nouns:   closeAndFile,
+		},
+		{
+			Name:     ExtendCommand,
+			Help:     "Move the deadline",
+			Details:  "Without a step: of the close, and of the steps without one of their own.",
+			Nouns:    everyKind,
+			HasUntil: true,
+		},
+		{
+			Name:    CancelCommand,
+			Help:    "Cancel the workflow; its run is interrupted",
+			Details: "A run that has ended is not touched.",
+			Nouns:   everyKind,
 		},
 	}
 }
@@ -175,6 +222,9 @@ func (c CommandSpec) Description() string {
 	}
 	if c.HasChoice {
 		text += "The choices are " + strings.Join(ChoiceNames(), ", ") + ` (adopt needs run_id). `
+	}
+	if c.HasUntil {
+		input += `, "until": "06:30"`
 	}
 	if c.HasRunID {
 		input += `, "run_id": "of a batch"`

@@ -15,7 +15,7 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
+	ctx, r, err := newSimpleRun(ctx, in.initialStatus(), noLookups)
 	if err != nil {
 		return FileResult{}, err
 	}
@@ -24,7 +24,7 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 }
 
 func (in DownloadFileInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Name + in.FileID, State: Running, Summary: "about to be downloaded"}
+	return Status{Connection: in.Connection, Subject: in.Name + in.FileID, Deadline: in.Deadline, State: Running, Summary: "about to be downloaded"}
 }
 
 func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {

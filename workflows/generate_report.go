@@ -16,7 +16,7 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 	if err := in.Validate(); err != nil {
 		return GenerateReportResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
+	ctx, r, err := newSimpleRun(ctx, in.initialStatus(), noLookups)
 	if err != nil {
 		return GenerateReportResult{}, err
 	}
@@ -25,7 +25,7 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 }
 
 func (in GenerateReportInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Code, State: Running, Summary: "about to be generated"}
+	return Status{Connection: in.Connection, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be generated"}
 }
 
 func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {

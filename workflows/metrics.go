@@ -102,9 +102,9 @@ func endEarly(ctx workflow.Context, connection string, err error) error {
 // ended. A workflow that failed with DeadlinePassed is overdue even if it ended just before the deadline:
 // it does not wait for a poll that would come after it.
 func recordDeadline(handler client.MetricsHandler, now time.Time, s snapshot) {
-	overdue := now.Sub(s.deadline)
+	overdue := now.Sub(s.Deadline)
 	switch {
-	case s.deadline.IsZero():
+	case s.Deadline.IsZero():
 	case overdue > 0 || s.failure == DeadlinePassed:
 		handler.Timer(overdueMetric).Record(max(overdue, 0))
 	case s.State.Success():

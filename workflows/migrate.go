@@ -14,7 +14,7 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 	if err := in.Validate(); err != nil {
 		return MigrateResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, noLookups)
+	ctx, r, err := newSimpleRun(ctx, in.initialStatus(), noLookups)
 	if err != nil {
 		return MigrateResult{}, err
 	}
@@ -23,7 +23,7 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 }
 
 func (in MigrateInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Code, State: Running, Summary: "about to be started"}
+	return Status{Connection: in.Connection, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be started"}
 }
 
 func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {

@@ -29,7 +29,7 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 	if id := KeyedCloseWorkflowID(in.Connection, plan.Name, in.AsOfDate, plan.Key); workflow.GetInfo(ctx).WorkflowExecution.ID != id {
 		return in.delegate(ctx, plan.Name, id)
 	}
-	c, err := newCloseRun(ctx, in, plan)
+	ctx, c, err := newCloseRun(ctx, in, plan)
 	if err != nil {
 		return NightlyCloseResult{}, err
 	}
@@ -57,7 +57,7 @@ func (in NightlyCloseInput) prepare(ctx workflow.Context) (plan activities.Plan,
 	if err != nil {
 		return plan, err
 	}
-	activity := options(ctx, callOptions, noDeadline, "read and check the pipeline")
+	activity := options(ctx, callOptions, "read and check the pipeline")
 	err = workflow.ExecuteActivity(activity, act.PreparePipeline, activities.PreparePipelineInput{
 		Connection: in.Connection,
 		Name:       in.Pipeline,
@@ -99,6 +99,7 @@ type closeRun struct {
 	in       NightlyCloseInput
 	plan     activities.Plan
 	reporter *statusReporter
+	caller   caller
 	commands *commandInbox
 	steps    []*step
 	active   int // steps that have not ended
@@ -106,7 +107,7 @@ type closeRun struct {
 	earlier  map[string]StepResult // those of an earlier start, by step
 }
 
-func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (*closeRun, error) {
+func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (workflow.Context, *closeRun, error) {
 	c := &closeRun{in: in, plan: plan}
 	initial := Status{
 		Connection: in.Connection,
@@ -114,6 +115,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		Subject:    plan.Name + prefixed("/", plan.Key),
 		Params:     plan.Params,
 		StartedBy:  in.StartedBy,
+		Deadline:   plan.Deadline,
 	}
 	byID := map[string]*step{}
 	for i, p := range plan.Steps {
@@ -125,6 +127,9 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 			Kind:  string(p.Kind),
 			Needs: p.Step.Needs,
 			State: Pending,
+
+			Deadline:  s.deadline.moment(),
+			WaitUntil: p.WaitUntil,
 		})
 	}
 	for _, s := range c.steps {
@@ -135,8 +140,12 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 	initial.Summary = closeSummary(initial)
 
 	var err error
-	if c.reporter, err = newStatusReporter(ctx, initial, plan.Deadline); err != nil {
-		return nil, err
+	if ctx, c.reporter, err = newStatusReporter(ctx, initial); err != nil {
+		return ctx, nil, err
+	}
+	c.caller.supervisor = superviseUntilEnd(ctx, 0, c.reporter)
+	if c.reporter.zone, err = plan.Location(); err != nil {
+		return ctx, nil, err
 	}
 	c.reporter.notifyOn(plan.NotifyOn, false)
 	err = errors.Join(
@@ -144,11 +153,14 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		workflow.SetQueryHandler(ctx, InputQuery, func() (NightlyCloseInput, error) { return in, nil }),
 	)
 	if err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
 	c.watchCancellation(ctx)
-	c.commands, err = openCommandInbox(ctx, c.reporter, c.applies)
-	return c, err
+	if c.commands, err = openCommandInbox(ctx, c.reporter, c.applies); err != nil {
+		return ctx, nil, err
+	}
+	c.commands.immediate[ExtendCommand] = c.extend
+	return ctx, c, nil
 }
 
 // runSteps runs every step to its end, also when the close is cancelled: then they end as cancelled.
@@ -225,7 +237,7 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 	}
 	switch {
 	case ctx.Err() != nil && len(failed) > 0:
-		result.State, summary = Cancelled, "cancelled: "+strings.Join(failed, ", ")
+		result.State, summary = Cancelled, c.reporter.cancellation()+": "+strings.Join(failed, ", ")
 	case len(failed) > 0:
 		result.State, summary, errorType = Failed, strings.Join(failed, ", "), c.errorType()
 	}

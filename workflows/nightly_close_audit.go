@@ -33,7 +33,7 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 	})
 	var written activities.AuditWritten
 	if err == nil {
-		activity := options(ctx, callOptions, workflow.Now(ctx).Add(auditTimeout), "write "+file)
+		activity := options(ctx, timed(callOptions, auditTimeout), "write "+file)
 		in := activities.WriteAuditInput{File: file, Sized: record}
 		err = workflow.ExecuteActivity(activity, act.WriteAudit, in).Get(ctx, &written)
 	}
@@ -111,10 +111,12 @@ func (s *step) auditQuestion(ctx workflow.Context) {
 	s.asked, s.answered = now, nil
 }
 
-// watchCancellation logs that the close is cancelled.
+// watchCancellation logs that the close is cancelled, if no command did it.
 func (c *closeRun) watchCancellation(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		ctx.Done().Receive(ctx, nil)
+		if ctx.Done().Receive(ctx, nil); c.reporter.cancelled != nil {
+			return
+		}
 		c.log(ctx, LogEntry{Event: audit.Cancelled, What: "cancelled through Temporal, which does not say by whom: " +
 			"the event WorkflowExecutionCancelRequested of the history has the client's identity"})
 	})

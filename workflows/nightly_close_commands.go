@@ -20,6 +20,25 @@ func (c *closeRun) applies(cmd *command) error {
 	return err
 }
 
+// extend moves the deadline of a step, or that of the close with those of the steps that have none of their own.
+func (c *closeRun) extend(ctx workflow.Context, cmd *command) {
+	if cmd.Step != "" {
+		s, err := c.target(cmd)
+		if err != nil {
+			cmd.refuse("%s", reason(err))
+			return
+		}
+		s.extend(ctx, cmd)
+		return
+	}
+	c.reporter.extend(ctx, cmd)
+	for _, s := range c.steps {
+		if cmd.err == nil && !s.ownDeadline && !s.result.State.Done() {
+			s.moveTo(ctx, cmd, c.reporter.deadline.moment())
+		}
+	}
+}
+
 // target is the step that a command names, or the only one that it can mean.
 func (c *closeRun) target(cmd *command) (*step, error) {
 	if cmd.Step != "" {

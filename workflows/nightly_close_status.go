@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -41,6 +42,10 @@ func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 		workflow.GetLogger(ctx).Error("could not publish the status", "error", err)
 	}
 }
+
+func (c *closeRun) zone() *time.Location { return c.reporter.zone }
+
+func (c *closeRun) calls() caller { return c.caller }
 
 func (c *closeRun) log(ctx workflow.Context, entry LogEntry) { c.reporter.log(ctx, entry) }
 

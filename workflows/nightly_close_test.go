@@ -282,8 +282,8 @@ func TestNightlyClose_isAtRiskUntilTheStepEnds(t *testing.T) {
 	require.NoError(t, fake.env.GetWorkflowError())
 	seen = append(seen, queryStatus(t, fake.env).AtRisk)
 	require.Equal(t, []string{
-		"at risk: step ledger has not ended, and its deadline is 2026-11-01T02:01:00Z", "",
-		"at risk: step allocate has not ended, and its deadline is 2026-11-01T03:10:00Z", "",
+		"at risk: step ledger has not ended, and its deadline is 2026-11-01 02:01 UTC", "",
+		"at risk: step allocate has not ended, and its deadline is 2026-11-01 03:10 UTC", "",
 	}, seen)
 }
 

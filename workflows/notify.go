@@ -165,7 +165,7 @@ func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Messag
 	m.At, m.WorkflowType = workflow.Now(ctx), about.Type
 	m.Connection, m.Subject, m.AsOfDate, m.RunID = about.Connection, about.Subject, about.AsOfDate, about.RunID
 	var result activities.NotifyResult
-	err := workflow.ExecuteActivity(options(ctx, notifyOptions, m.At.Add(timeout), "notify: "+m.Event), act.Notify, m).Get(ctx, &result)
+	err := workflow.ExecuteActivity(options(ctx, timed(notifyOptions, timeout), "notify: "+m.Event), act.Notify, m).Get(ctx, &result)
 	problem := strings.Join(result.Undelivered, "; ")
 	if err != nil {
 		problem = reason(err)

@@ -11,8 +11,8 @@ import (
 // before the next attempt, as every poll's does; these intervals apply otherwise.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 
-// The profiles of the activities: timeouts and retries, side by side. Schedule-to-close is the deadline
-// of the work.
+// The profiles of the activities: timeouts and retries, side by side. The supervisor ends them at the deadline of the
+// work, which can be moved; schedule-to-close is for what nobody moves.
 var (
 	// callOptions: one exchange, safe to repeat.
 	callOptions = workflow.ActivityOptions{
@@ -30,6 +30,12 @@ var (
 	pollOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
+	}
+	// listedOptions: polls that end after listedWithin.
+	listedOptions = workflow.ActivityOptions{
+		StartToCloseTimeout:    90 * time.Second,
+		ScheduleToCloseTimeout: listedWithin,
+		RetryPolicy:            retryPolicy,
 	}
 	// submitOptions: a call that must happen at most once. It is retried only if it was certainly not
 	// processed; the heartbeat reveals a worker that died while the request was on its way.
@@ -60,13 +66,14 @@ var (
 	}
 )
 
-var noDeadline time.Time
-
-// options returns the context of one activity: the profile, the deadline, and a summary for the UI.
-func options(ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string) workflow.Context {
+// options returns the context of one activity: the profile, and a summary for the UI.
+func options(ctx workflow.Context, profile workflow.ActivityOptions, summary string) workflow.Context {
 	profile.Summary = summary
-	if !deadline.IsZero() {
-		profile.ScheduleToCloseTimeout = max(deadline.Sub(workflow.Now(ctx)), time.Second)
-	}
 	return workflow.WithActivityOptions(ctx, profile)
+}
+
+// timed is a profile that ends after a time.
+func timed(profile workflow.ActivityOptions, limit time.Duration) workflow.ActivityOptions {
+	profile.ScheduleToCloseTimeout = limit
+	return profile
 }

@@ -37,7 +37,7 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		ended(err)
 		return result, err
 	}
-	b, err := newBatchRun(ctx, in)
+	ctx, b, err := newBatchRun(ctx, in)
 	if err != nil {
 		return RunBatchResult{}, err
 	}
@@ -49,6 +49,7 @@ type batchRun struct {
 	in       RunBatchInput
 	basis    basis.Basis
 	reporter *statusReporter
+	deadline *deadline
 	caller   caller
 	commands *commandInbox
 	result   RunBatchResult
@@ -59,7 +60,7 @@ type batchRun struct {
 	interrupts []*command             // to be answered once the run has stopped
 }
 
-func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
+func newBatchRun(ctx workflow.Context, in RunBatchInput) (workflow.Context, *batchRun, error) {
 	b := &batchRun{in: in, basis: in.basis()}
 	b.result = RunBatchResult{
 		WorkflowID: in.WorkflowID(),
@@ -70,7 +71,7 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 		Basis:      b.basis,
 	}
 	var err error
-	b.reporter, err = newStatusReporter(ctx, Status{
+	ctx, b.reporter, err = newStatusReporter(ctx, Status{
 		Connection: in.Connection,
 		AsOfDate:   in.AsOfDate,
 		Subject:    in.Code,
@@ -78,19 +79,21 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (*batchRun, error) {
 		Basis:      b.basis,
 		State:      Pending,
 		Summary:    "about to be triggered",
-	}, in.Deadline)
+		Deadline:   in.Deadline,
+	})
 	if err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
+	b.deadline = b.reporter.deadline
 	err = workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (RunBatchResult, error) { return b.result, nil })
 	if err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
 	b.commands, err = openCommandInbox(ctx, b.reporter, b.applies)
 	if err == nil {
 		b.commands.answers = func(ctx workflow.Context, c *command) bool { return b.caller.supervisor.answer(ctx, c) }
 	}
-	return b, err
+	return ctx, b, err
 }
 
 func (b *batchRun) applies(c *command) error {
@@ -101,7 +104,7 @@ func (b *batchRun) applies(c *command) error {
 
 // run executes the batch and ends the workflow, also when it is cancelled.
 func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
-	b.reporter.warnBeforeDeadline(ctx, b.in.Deadline)
+	b.reporter.warnBeforeDeadline(ctx)
 	err := b.execute(ctx)
 	var end *batchEnd
 	if ctx.Err() != nil && !errors.As(err, &end) {
@@ -217,13 +220,13 @@ func (b *batchRun) ask(ctx workflow.Context, why string, choices ...string) (*co
 	b.choices = choices
 	err := b.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary = Waiting, why
-		s.Question = &Question{Why: why, Choices: choices, Deadline: b.in.Deadline}
+		s.Question = &Question{Why: why, Choices: choices, Deadline: b.deadline.moment()}
 	})
 	if err != nil {
 		return nil, err
 	}
 	since := b.reporter.status().Question.Since
-	c, err := b.commands.Next(ctx, b.in.Deadline, "the operator's answer")
+	c, err := b.commands.Next(ctx, b.deadline, "the operator's answer")
 	if c != nil {
 		c.asked = since
 	}

@@ -440,7 +440,7 @@ func TestRunBatch_nothingStartedIsRecordedAfterTheDeadline(t *testing.T) {
 	overdue := input
 	overdue.Deadline = start.Add(-time.Minute)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		b, err := newBatchRun(ctx, overdue)
+		ctx, b, err := newBatchRun(ctx, overdue)
 		if err != nil {
 			return err
 		}
@@ -513,7 +513,7 @@ func TestBatchRun_failedTasks(t *testing.T) {
 	}}))
 	env := newEnv(t)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		b, err := newBatchRun(ctx, input)
+		ctx, b, err := newBatchRun(ctx, input)
 		if err != nil {
 			return err
 		}
@@ -708,7 +708,7 @@ func TestRunBatch_asksAndSubmitsNothingWhenCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env := newEnv(t)
 			env.ExecuteWorkflow(func(ctx workflow.Context) error {
-				b, err := newBatchRun(ctx, input)
+				ctx, b, err := newBatchRun(ctx, input)
 				if err != nil {
 					return err
 				}

@@ -102,20 +102,20 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 		return ScheduledCloseResult{}, err
 	}
 	var night activities.PlannedNight
-	err = workflow.ExecuteActivity(options(ctx, callOptions, noDeadline, "read the calendar"), act.PlanNight,
+	err = workflow.ExecuteActivity(options(ctx, callOptions, "read the calendar"), act.PlanNight,
 		activities.PlanNightInput{Connection: in.Connection, Rule: in.rule(), ScheduledAt: scheduled}).Get(ctx, &night)
 	if err != nil {
 		ended(err)
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
 	result := in.planned(scheduled, night)
-	reporter, err := newStatusReporter(ctx, Status{
+	ctx, reporter, err := newStatusReporter(ctx, Status{
 		Connection: in.Connection,
 		AsOfDate:   night.AsOfDate,
 		Subject:    in.Pipeline,
 		State:      result.State,
 		Summary:    result.Summary,
-	}, noDeadline)
+	})
 	if err != nil {
 		return result, err
 	}

@@ -15,32 +15,35 @@ type simpleRun struct {
 	*statusReporter
 	caller
 	commands *commandInbox
-	deadline time.Time
 	started  time.Time
 	file     *activities.FileInfo // found along with the connection, if it was looked up
+	waiting  *deadline            // until when a file is awaited; nil while none is
+	startBy  *command             // wants no more waiting
 }
 
 // noLookups is for a workflow that needs nothing but its connection.
 var noLookups activities.Lookups
 
-func newSimpleRun(ctx workflow.Context, initial Status, deadline time.Time, lookups activities.Lookups) (*simpleRun, error) {
-	reporter, err := newStatusReporter(ctx, initial, deadline)
+// newSimpleRun begins a workflow. The returned context is that of a workflow which can be cancelled by a command.
+func newSimpleRun(ctx workflow.Context, initial Status, lookups activities.Lookups) (workflow.Context, *simpleRun, error) {
+	ctx, reporter, err := newStatusReporter(ctx, initial)
 	if err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
-	r := &simpleRun{statusReporter: reporter, deadline: deadline, started: workflow.Now(ctx)}
+	r := &simpleRun{statusReporter: reporter, started: workflow.Now(ctx)}
 	if r.commands, err = openCommandInbox(ctx, reporter, r.applies); err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
+	r.commands.immediate[StartCommand] = r.startNow
 	found, err := resolveConnection(ctx, initial.Connection, lookups)
 	r.caller, r.file = found.caller, found.file
 	r.supervisor = superviseUntilEnd(ctx, found.askAfter, reporter)
 	r.commands.answers = r.supervisor.answer
 	r.notifyOn(found.notifyOn, startedByClose(ctx))
 	if err != nil {
-		return nil, r.end(ctx, "", err)
+		return ctx, nil, r.end(ctx, "", err)
 	}
-	return r, nil
+	return ctx, r, nil
 }
 
 func (r *simpleRun) applies(c *command) error {
@@ -55,12 +58,12 @@ func (r *simpleRun) do(ctx workflow.Context, profile workflow.ActivityOptions, s
 }
 
 func (r *simpleRun) doUntil(
-	ctx workflow.Context, deadline time.Time, profile workflow.ActivityOptions, summary string, activity, input, result any,
+	ctx workflow.Context, until *deadline, profile workflow.ActivityOptions, summary string, activity, input, result any,
 ) error {
 	if err := r.update(ctx, func(s *snapshot) { s.Summary = summary }); err != nil {
 		return err
 	}
-	return r.execute(ctx, profile, deadline, summary, activity, input).Get(ctx, result)
+	return r.execute(ctx, profile, until, summary, activity, input).Get(ctx, result)
 }
 
 // end publishes how the workflow ended, and returns its error. One that finished before its
@@ -69,7 +72,7 @@ func (r *simpleRun) end(ctx workflow.Context, summary string, err error) error {
 	state := Succeeded
 	switch {
 	case ctx.Err() != nil && err != nil:
-		state, summary = Cancelled, "cancelled"
+		state, summary = Cancelled, r.cancellation()
 	case deadlineHit(err):
 		state = Failed
 		err = failure(DeadlinePassed, "the deadline passed during: "+r.status().Summary+lastTried(err))

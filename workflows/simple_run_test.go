@@ -11,7 +11,7 @@ import (
 func TestSimpleRun_succeededBeforeTheCancellation(t *testing.T) {
 	env := newEnv(t)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
-		r, err := newSimpleRun(ctx, Status{Connection: "prod", Subject: "reports/gl.csv", Summary: "about to be downloaded"}, noDeadline, noLookups)
+		ctx, r, err := newSimpleRun(ctx, Status{Connection: "prod", Subject: "reports/gl.csv", Summary: "about to be downloaded"}, noLookups)
 		if err != nil {
 			return err
 		}

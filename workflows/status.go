@@ -51,6 +51,10 @@ type Status struct {
 	StartedBy string    `json:"started_by,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`
+	// Deadline is when the work ends as failed. Zero: never. The command extend moves it.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// WaitUntil is until when a file is awaited that is not there yet, or not complete.
+	WaitUntil time.Time `json:"wait_until,omitzero"`
 	// AtRisk is set while the work is unfinished and its deadline will probably be missed, or has passed.
 	AtRisk string `json:"at_risk,omitempty"`
 	// Question is set while the workflow waits for the operator; of a close, it is that of the first step
@@ -80,6 +84,9 @@ type StepStatus struct {
 	// Result identifies what the step came to, and BasedOn names the results that it was based on.
 	Result  string `json:"result,omitempty"`
 	BasedOn string `json:"based_on,omitempty"`
+	// Deadline and WaitUntil are those of the step, of one without a deadline of its own that of the close.
+	Deadline  time.Time `json:"deadline,omitzero"`
+	WaitUntil time.Time `json:"wait_until,omitzero"`
 	// KeptFrom is when the step ended, if that was in an earlier start of the close.
 	KeptFrom time.Time `json:"kept_from,omitzero"`
 	// Question is set while this step waits for the operator.

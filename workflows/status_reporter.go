@@ -1,10 +1,12 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 )
 
@@ -16,8 +18,6 @@ type snapshot struct {
 	submitting bool
 	// failure is the type of the error with which the workflow failed.
 	failure string
-	// deadline is the agreed end of the work. Zero: there is none.
-	deadline time.Time
 }
 
 // observer acts on a published change of a workflow.
@@ -33,19 +33,31 @@ type statusReporter struct {
 	observers []observer
 	notifier  *notifier
 	parent    *parentSignal
+	deadline  *deadline
+	zone      *time.Location // in which the times of commands are meant
+	cancel    func()         // cancels the workflow
+	cancelled *command       // by which it was cancelled; nil: through Temporal, or not at all
 
 	beforeQuestion snapshot // that of the supervisor
 }
 
 // newStatusReporter sets the handler of the status query. The initial state is published with the first
-// update, so that a workflow which fails to start adds no event to the history.
-func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time) (*statusReporter, error) {
+// update, so that a workflow which fails to start adds no event to the history. The returned context is that of a
+// workflow which can be cancelled by a command.
+func newStatusReporter(ctx workflow.Context, initial Status) (workflow.Context, *statusReporter, error) {
 	info := workflow.GetInfo(ctx)
 	initial.Type, initial.StartedAt = info.WorkflowType.Name, info.WorkflowStartTime
 	if initial.State == "" {
 		initial.State = Running
 	}
-	r := &statusReporter{current: snapshot{Status: initial, deadline: deadline}, notifier: &notifier{}}
+	ctx, cancel := workflow.WithCancel(ctx)
+	r := &statusReporter{
+		current:  snapshot{Status: initial},
+		notifier: &notifier{},
+		deadline: &deadline{at: initial.Deadline},
+		zone:     time.UTC,
+		cancel:   cancel,
+	}
 	r.notifier.log = r.log
 	r.observers = []observer{newMetricsObserver(), newSearchAttributes(ctx)}
 	if startedByClose(ctx) {
@@ -55,7 +67,7 @@ func newStatusReporter(ctx workflow.Context, initial Status, deadline time.Time)
 	r.observers = append(r.observers, r.notifier)
 
 	r.showDetails(ctx)
-	return r, workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return r.current.Status, nil },
+	return ctx, r, workflow.SetQueryHandlerWithOptions(ctx, StatusQuery, func() (Status, error) { return r.current.Status, nil },
 		workflow.QueryHandlerOptions{Description: "The status: state, run, tasks or steps, and the question to the operator."})
 }
 
@@ -133,6 +145,56 @@ func (r *statusReporter) warnAtRisk(ctx workflow.Context, warning string) {
 	r.log(ctx, LogEntry{What: warning})
 	countAtRisk(ctx, r.current.Connection)
 	r.notifier.send(ctx, r.current, notify.Message{Event: notify.AtRisk, What: warning}, notifyTimeout)
+}
+
+// warnBeforeDeadline warns unless a close started the workflow: a close warns about its steps itself.
+func (r *statusReporter) warnBeforeDeadline(ctx workflow.Context) {
+	if startedByClose(ctx) {
+		return
+	}
+	r.deadline.warn(ctx, r.current.Subject, func(warning string) {
+		if r.current.State.Done() {
+			return
+		}
+		if warning != "" {
+			r.warnAtRisk(ctx, warning)
+		}
+		_ = r.update(ctx, func(s *snapshot) { s.AtRisk = warning })
+	})
+}
+
+// extend moves the deadline of the workflow, and answers the command.
+func (r *statusReporter) extend(ctx workflow.Context, c *command) {
+	what := c.move(ctx, r.deadline, r.zone)
+	if what == "" {
+		return
+	}
+	_ = r.update(ctx, func(s *snapshot) {
+		s.Deadline = r.deadline.moment()
+		if s.Question != nil {
+			s.Question.Deadline = s.Deadline
+		}
+	})
+	r.log(ctx, c.entry(what))
+	c.reply(CommandResult{State: r.current.State, RunID: r.current.RunID, Message: what})
+}
+
+// cancelBy cancels the workflow by a command, and answers it.
+func (r *statusReporter) cancelBy(ctx workflow.Context, c *command) {
+	entry := c.entry(CancelCommand)
+	entry.Event = audit.Cancelled
+	r.log(ctx, entry)
+	c.reply(CommandResult{State: r.current.State, RunID: r.current.RunID, Message: "is being cancelled"})
+	r.cancelled = c
+	r.cancel()
+}
+
+// cancellation says that the workflow was cancelled, and by whom if that is known.
+func (r *statusReporter) cancellation() string {
+	if r.cancelled == nil {
+		return "cancelled"
+	}
+	return fmt.Sprintf("cancelled by %s (%s)", r.cancelled.By, r.cancelled.Why)
 }
 
 // flush waits until the last signal to the close and the last notification are delivered, also in a

@@ -22,6 +22,10 @@ type closeOfStep interface {
 	log(ctx workflow.Context, entry LogEntry)
 	warnAtRisk(ctx workflow.Context, warning string)
 	record(e audit.Event)
+	// zone is the time zone of the pipeline.
+	zone() *time.Location
+	// calls executes activities.
+	calls() caller
 	// earlierResult is the result of a step in an earlier start of the close.
 	earlierResult(id string) (StepResult, bool)
 }
@@ -35,7 +39,9 @@ type step struct {
 	close    closeOfStep
 	index    int // in the plan, and so in the status
 	needs    []*step
-	deadline time.Time // its own, or else the close's
+	deadline *deadline
+
+	ownDeadline bool // it does not move with that of the close
 
 	result   StepResult
 	detail   string
@@ -68,11 +74,11 @@ func newStep(c *closeRun, index int, plan activities.PlanStep) *step {
 		kind:     stepKindOf(plan.Kind),
 		close:    c,
 		index:    index,
-		deadline: plan.Deadline,
+		deadline: &deadline{at: plan.Deadline},
 		result:   StepResult{ID: plan.Step.ID, Kind: string(plan.Kind), State: Pending},
 	}
-	if s.deadline.IsZero() {
-		s.deadline = c.plan.Deadline
+	if s.ownDeadline = !plan.Deadline.IsZero(); !s.ownDeadline {
+		s.deadline.at = c.plan.Deadline
 	}
 	if plan.Step.Hold {
 		s.held = &command{name: HoldCommand, Command: Command{By: "the pipeline", Why: "hold: true"}}
@@ -141,8 +147,10 @@ func (s *step) execute(ctx workflow.Context) {
 	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step), Work: s.result.Basis.Work()})
 	working, stop := workflow.WithCancel(ctx)
 	defer stop()
-	warnBeforeDeadline(working, s.deadline, "step "+s.Step.ID, func(warning string) {
-		s.close.warnAtRisk(ctx, warning)
+	s.deadline.warn(working, "step "+s.Step.ID, func(warning string) {
+		if warning != "" {
+			s.close.warnAtRisk(ctx, warning)
+		}
 		s.atRisk = warning
 		s.close.publish(ctx, s)
 	})
@@ -250,9 +258,9 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 // ask asks the operator a question: nil if the deadline passed or the close is cancelled.
 func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command {
 	s.choices, s.answer = choices, nil
-	s.question = &Question{Why: why, Choices: choices, Deadline: s.deadline}
+	s.question = &Question{Why: why, Choices: choices, Deadline: s.deadline.moment()}
 	s.set(ctx, Waiting, why)
-	_, _ = awaitUntil(ctx, s.deadline, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil || s.reopening })
+	_, _ = s.deadline.await(ctx, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil || s.reopening })
 	s.choices, s.question = nil, nil
 	if s.answer != nil {
 		s.close.log(ctx, s.answer.entry(s.Step.ID+": "+s.answer.choice()))
@@ -306,6 +314,7 @@ func (s *step) record(e audit.Event) {
 func (s *step) describe(line *StepStatus) {
 	line.State, line.Detail, line.Question = s.result.State, s.detail, s.question
 	line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
+	line.Deadline, line.WaitUntil = s.deadline.moment(), s.WaitUntil
 	line.Result, line.BasedOn, line.KeptFrom = s.result.Result, s.result.Basis.String(), s.result.KeptFrom
 }
 
@@ -315,7 +324,11 @@ func (s *step) planned() activities.PlanStep { return s.PlanStep }
 
 func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
 
-func (s *step) ends() time.Time { return s.deadline }
+func (s *step) ends() time.Time { return s.deadline.moment() }
+
+func (s *step) call(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input any) workflow.Future {
+	return s.close.calls().execute(ctx, profile, s.deadline, summary, activity, input)
+}
 
 func (s *step) runsAgain() string { return s.again }
 
@@ -329,6 +342,7 @@ func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 		input:    child.input,
 		result:   child.result,
 		summary:  cmp.Or(child.summary, s.kind.summary(s.Step)),
+		caller:   s.close.calls(),
 		deadline: s.deadline,
 		joined:   func(running Status) error { return s.join(ctx, child, running) },
 	})
@@ -362,8 +376,7 @@ func (s *step) join(ctx workflow.Context, child stepChild, running Status) error
 // forward sends a command to the step's workflow and returns its answer.
 func (s *step) forward(ctx workflow.Context, cmd *command) {
 	var answer CommandResult
-	activity := options(ctx, callOptions, s.deadline, cmd.choice()+" "+s.Step.ID)
-	err := workflow.ExecuteActivity(activity, act.SendCommand, activities.SendCommandInput{
+	err := s.call(ctx, callOptions, cmd.choice()+" "+s.Step.ID, act.SendCommand, activities.SendCommandInput{
 		WorkflowID: s.result.WorkflowID,
 		Update:     cmd.name,
 		Command:    cmd.Command,

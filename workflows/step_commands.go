@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -12,7 +13,7 @@ import (
 // refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
 // that workflow knows what applies.
 func (s *step) refuses(cmd *command) error {
-	if s.following && !closeOnly(cmd.name) || s.answersWorkflow(cmd) {
+	if s.following && takenByBatch(cmd.name) || s.answersWorkflow(cmd) || cmd.name == ExtendCommand && !s.result.State.Done() {
 		return nil
 	}
 	if cmd.name == DoneCommand && s.isBatch() && cmd.RunID == "" && slices.Contains(s.applicable(), DoneCommand) {
@@ -26,9 +27,9 @@ func (s *step) answersWorkflow(cmd *command) bool {
 	return s.reporting && !s.following && s.question != nil && slices.Contains(s.question.Choices, cmd.choice())
 }
 
-// closeOnly reports whether a command is never for the workflow of a step.
-func closeOnly(name string) bool {
-	return slices.ContainsFunc(Commands(), func(c CommandSpec) bool { return c.Name == name && c.CloseOnly })
+// takenByBatch reports whether a command is for the workflow of a batch.
+func takenByBatch(name string) bool {
+	return slices.ContainsFunc(Commands(), func(c CommandSpec) bool { return c.Name == name && c.TakenBy(BatchKind) })
 }
 
 // applicable are the commands that the step takes itself.
@@ -38,6 +39,8 @@ func (s *step) applicable() []string {
 		return []string{ReleaseCommand, SkipCommand, DoneCommand}
 	case s.result.State == Pending:
 		return []string{HoldCommand, SkipCommand, DoneCommand}
+	case s.awaitsFile():
+		return []string{StartCommand, InterruptCommand}
 	case s.working != nil && (s.question == nil || s.reporting && !s.following):
 		return []string{InterruptCommand}
 	}
@@ -73,10 +76,42 @@ func (s *step) take(ctx workflow.Context, cmd *command) {
 	switch {
 	case own != nil:
 		own(ctx, cmd)
-	case s.following || s.answersWorkflow(cmd):
+	case s.following || s.answersWorkflow(cmd) || cmd.name == StartCommand:
 		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, cmd) })
 	default:
 		s.answer, s.choices = cmd, nil // a second answer no longer applies
+	}
+}
+
+// awaitsFile reports whether the step's workflow may be waiting for a file. Only that workflow knows whether the file
+// has arrived.
+func (s *step) awaitsFile() bool {
+	return s.working != nil && s.reporting && s.question == nil && !s.WaitUntil.IsZero()
+}
+
+// extend moves the deadline of the step.
+func (s *step) extend(ctx workflow.Context, cmd *command) {
+	moved := &deadline{at: s.deadline.moment()}
+	what := cmd.move(ctx, moved, s.close.zone())
+	if what == "" {
+		return
+	}
+	s.ownDeadline = true
+	s.moveTo(ctx, cmd, moved.at)
+	s.acknowledge(ctx, cmd, what)
+}
+
+// moveTo moves the deadline of the step, and of its workflow. One that was started elsewhere keeps its own.
+func (s *step) moveTo(ctx workflow.Context, cmd *command, until time.Time) {
+	s.deadline.at = until
+	if s.question != nil {
+		s.question.Deadline = until
+	}
+	s.close.publish(ctx, s)
+	if s.reporting && !s.joined {
+		passedOn := &command{name: cmd.name, Command: cmd.Command}
+		passedOn.Until, passedOn.Step = until.Format(time.RFC3339Nano), ""
+		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, passedOn) })
 	}
 }
 
@@ -123,7 +158,7 @@ func (s *step) await(ctx workflow.Context) (early *command, err error) {
 	err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() })
 	for err == nil && !decided() && s.held != nil && s.needsPassed() {
 		why := "held by " + s.held.By + ": " + s.held.Why
-		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline}
+		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline.moment()}
 		s.set(ctx, Waiting, why)
 		if err = workflow.Await(ctx, func() bool { return decided() || s.held == nil }); err != nil {
 			s.question = nil

@@ -56,6 +56,8 @@ type activeStep interface {
 	resultsNeeded() []basis.Need
 	// runChild runs the step's workflow, or attaches to the one that runs already.
 	runChild(ctx workflow.Context, child stepChild) error
+	// call executes an activity until the step's deadline.
+	call(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input any) workflow.Future
 	// ask asks the operator a question: nil if the deadline passed or the close is cancelled.
 	ask(ctx workflow.Context, why string, choices ...string) *command
 }

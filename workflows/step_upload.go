@@ -79,7 +79,7 @@ func (k uploadKind) awaitLate(ctx workflow.Context, s activeStep, failed error) 
 	if errorType(failed) != activities.FileMissing || in.File == "" {
 		return ""
 	}
-	err := workflow.ExecuteActivity(options(ctx, pollOptions, s.ends(), "wait for "+in.File+", which is late"), act.StatFile, in).Get(ctx, nil)
+	err := s.call(ctx, pollOptions, "wait for "+in.File+", which is late", act.StatFile, in).Get(ctx, nil)
 	if err != nil {
 		return ""
 	}
@@ -94,8 +94,7 @@ func (uploadKind) sourceChange(ctx workflow.Context, s activeStep, earlier StepR
 	}
 	var change string
 	u := s.planned().Step.Upload
-	activity := options(ctx, transferOptions, s.ends(), "compare "+u.File+" with what was sent")
-	err := workflow.ExecuteActivity(activity, act.SourceChange, activities.SourceChangeInput{
+	err := s.call(ctx, transferOptions, "compare "+u.File+" with what was sent", act.SourceChange, activities.SourceChangeInput{
 		File:     u.File,
 		Marker:   u.Marker,
 		SHA256:   was.SHA256,

@@ -14,30 +14,31 @@ import (
 const (
 	// lookAgain is how often an activity is looked at while its question is open: it may recover without ending.
 	lookAgain = 5 * time.Minute
-	// beforeDeadline is how long before the deadline an activity is looked at. Afterwards Temporal no longer knows what
-	// the last attempt came to, and does not end an activity that is paused.
-	beforeDeadline = time.Second
-	// deadlineGrace is how long after the deadline an activity is cancelled that Temporal has not ended.
-	deadlineGrace = 3 * time.Second
+	// slack is how much too early a look may be for its question to be asked.
+	slack = 3 * time.Second
 )
 
 // supervisor looks after the activities that a workflow awaits: Temporal repeats them without end, and the workflow
 // sees nothing of it. One that makes no progress for askAfter becomes a question to the operator, which is withdrawn
-// when the activity progresses again. One that is paused is ended at its deadline, which Temporal would not do.
+// when the activity progresses again. At its deadline an activity is cancelled; a timeout of Temporal's could not be
+// moved, would not end an activity that is paused, and would not wait for the answer to a submission on its way.
 //
 // One timer serves all activities, and runs on when they end: it costs a workflow one event, and an activity that ends
 // within askAfter none.
 type supervisor struct {
 	askAfter time.Duration // 0: it never asks
 	reporter *statusReporter
+	workflow workflow.Context
 	awaited  []*awaited
 	started  int
 }
 
-// superviseUntilEnd begins the supervision of a workflow's activities.
+// superviseUntilEnd begins the supervision of a workflow's activities, also of those that it executes once it is
+// cancelled; then it asks nothing.
 func superviseUntilEnd(ctx workflow.Context, askAfter time.Duration, reporter *statusReporter) *supervisor {
-	s := &supervisor{askAfter: askAfter, reporter: reporter}
-	workflow.Go(ctx, s.run)
+	s := &supervisor{askAfter: askAfter, reporter: reporter, workflow: ctx}
+	uncancelled, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(uncancelled, s.run)
 	return s
 }
 
@@ -48,35 +49,35 @@ type awaited struct {
 	id         string
 	summary    string
 	started    time.Time
-	deadline   time.Time // zero: it has none
+	deadline   *deadline
 	cancel     func()
 
-	due         time.Time // the next look; zero: none
-	dueDeadline time.Time // the look before the deadline; zero: none
-	troubled    time.Time // since when it makes no progress
-	last        activities.PendingActivity
-	question    *Question
-	ended       error // with which the supervisor ended it
+	due      time.Time // the next look; zero: none
+	troubled time.Time // since when it makes no progress
+	last     activities.PendingActivity
+	question *Question
+	ended    error // with which the supervisor ended it
+	unsent   bool  // of a submission that was ended: it had certainly not been sent
 }
 
-// execute starts an activity under supervision. nil supervises nothing.
-func (s *supervisor) execute(ctx workflow.Context, activity, input any, summary string, deadline time.Time) *awaited {
+// execute starts an activity under supervision, unless its deadline has passed. nil supervises nothing.
+func (s *supervisor) execute(ctx workflow.Context, activity, input any, summary string, until *deadline) *awaited {
 	ctx, cancel := workflow.WithCancel(ctx)
-	a := &awaited{supervisor: s, summary: summary, started: workflow.Now(ctx), deadline: deadline, cancel: cancel}
+	a := &awaited{supervisor: s, summary: summary, started: workflow.Now(ctx), deadline: until, cancel: cancel}
 	if s == nil {
 		a.Future = workflow.ExecuteActivity(ctx, activity, input)
+		return a
+	}
+	if until.passed(ctx) {
+		settled, settle := workflow.NewFuture(ctx)
+		settle.SetError(temporal.NewCanceledError())
+		a.Future, a.ended, a.unsent = settled, deadlinePassed(), true
 		return a
 	}
 	s.started++
 	a.id = fmt.Sprint("call-", s.started)
 	if s.askAfter > 0 {
 		a.due = a.started.Add(s.askAfter)
-	}
-	if !deadline.IsZero() {
-		a.dueDeadline = deadline.Add(-beforeDeadline)
-		if !a.dueDeadline.After(a.started) {
-			a.dueDeadline = a.started.Add(deadlineGrace)
-		}
 	}
 	options := workflow.GetActivityOptions(ctx)
 	options.ActivityID = a.id
@@ -102,7 +103,7 @@ func (a *awaited) Get(ctx workflow.Context, result any) error {
 	if errorType(err) == GivenUp {
 		return err
 	}
-	return &deadlineError{error: err, last: a.lastTried(err)}
+	return &deadlineError{error: err, last: a.lastTried(err), unsent: a.ended != nil && a.unsent}
 }
 
 // withUnfinished adds what a transfer left to the error with which it was ended.
@@ -116,7 +117,8 @@ func withUnfinished(ended error, unfinished activities.SealedTransfer) error {
 // deadlineError is the error of an activity that ended because of its deadline.
 type deadlineError struct {
 	error
-	last string // what was last tried; empty if it is not known
+	last   string // what was last tried; empty if it is not known
+	unsent bool   // of a submission: it has certainly not been sent
 }
 
 func (e *deadlineError) Unwrap() error { return e.error }
@@ -138,13 +140,14 @@ func (a *awaited) lastTried(err error) string {
 
 // next is when to look at an activity; false: never.
 func (a *awaited) next() (time.Time, bool) {
+	at := a.deadline.moment()
 	switch {
 	case a.IsReady() || a.ended != nil:
 		return time.Time{}, false
-	case a.due.IsZero() || !a.dueDeadline.IsZero() && a.dueDeadline.Before(a.due):
-		return a.dueDeadline, !a.dueDeadline.IsZero()
+	case at.IsZero() || !a.due.IsZero() && a.due.Before(at):
+		at = a.due
 	}
-	return a.due, true
+	return at, !at.IsZero()
 }
 
 // next is when to look at the first of the activities; false: never.
@@ -157,25 +160,33 @@ func (s *supervisor) next() (first time.Time, found bool) {
 	return first, found
 }
 
-// run looks at the activities when they are due, until the workflow is cancelled.
+// run looks at the activities when they are due.
 func (s *supervisor) run(ctx workflow.Context) {
 	for {
-		var at time.Time
-		err := workflow.Await(ctx, func() (found bool) {
-			at, found = s.next()
-			return found
-		})
-		if err != nil {
-			break
+		at, found := s.next()
+		sooner := func() bool {
+			first, ok := s.next()
+			return ok && (!found || first.Before(at)) || s.mustBeQuiet()
 		}
-		wait := max(at.Sub(workflow.Now(ctx)), 0)
-		timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: "look after the activities"})
-		if timer.Get(ctx, nil) != nil {
-			break
+		changed, err := (&deadline{at: at}).await(ctx, "look after the activities", sooner)
+		switch {
+		case err != nil:
+			return
+		case s.mustBeQuiet():
+			s.beQuiet(ctx)
+		case !changed:
+			s.look(ctx)
 		}
-		s.look(ctx)
 	}
-	for _, a := range s.awaited { // a cancelled workflow asks nothing
+}
+
+// mustBeQuiet reports whether the workflow has been cancelled: it asks nothing any more.
+func (s *supervisor) mustBeQuiet() bool { return s.askAfter > 0 && s.workflow.Err() != nil }
+
+func (s *supervisor) beQuiet(ctx workflow.Context) {
+	s.askAfter = 0
+	for _, a := range s.awaited {
+		a.due = time.Time{}
 		s.withdraw(ctx, a)
 	}
 }
@@ -210,14 +221,19 @@ func (s *supervisor) look(ctx workflow.Context) {
 			continue
 		}
 		i := slices.IndexFunc(pending, func(p activities.PendingActivity) bool { return p.ID == a.id })
+		a.unsent = i >= 0 && !pending[i].Sending
 		if i >= 0 {
 			s.judge(ctx, a, pending[i])
-		} else { // Temporal did not answer, or the activity has just ended
+		} else if s.askAfter > 0 { // Temporal did not answer, or the activity has just ended
 			a.due = workflow.Now(ctx).Add(lookAgain)
 		}
-		s.endAtDeadline(ctx, a)
+		if a.deadline.passed(ctx) {
+			s.end(a, deadlinePassed())
+		}
 	}
 }
+
+func deadlinePassed() error { return failure(DeadlinePassed, "the deadline passed") }
 
 // judge asks the operator about an activity that has made no progress for too long, or withdraws the question.
 func (s *supervisor) judge(ctx workflow.Context, a *awaited, found activities.PendingActivity) {
@@ -240,7 +256,7 @@ func (s *supervisor) judge(ctx workflow.Context, a *awaited, found activities.Pe
 		since = a.troubled // a transfer that has moved nothing since the last look
 	}
 	a.troubled, a.due = since, since.Add(s.askAfter)
-	if !a.due.After(now.Add(deadlineGrace)) {
+	if !a.due.After(now.Add(slack)) {
 		a.due = now.Add(min(s.askAfter, lookAgain))
 		s.ask(ctx, a)
 	}
@@ -258,7 +274,7 @@ func (s *supervisor) ask(ctx workflow.Context, a *awaited) {
 		Why: fmt.Sprintf("%s: since %s it %s. It continues automatically once the cause is fixed; to end it as failed, give it up",
 			a.summary, clock(a.troubled), a.last.Trouble),
 		Choices:  []string{giveUpChoice},
-		Deadline: a.deadline,
+		Deadline: a.deadline.moment(),
 	}
 	s.reporter.raise(ctx, a.question)
 }
@@ -272,18 +288,6 @@ func (s *supervisor) withdraw(ctx workflow.Context, a *awaited) {
 	a.question = nil
 	if a.ended == nil {
 		s.reporter.log(ctx, LogEntry{What: a.summary + ": the question was withdrawn"})
-	}
-}
-
-// endAtDeadline cancels an activity that Temporal does not end at its deadline, because it is paused.
-func (s *supervisor) endAtDeadline(ctx workflow.Context, a *awaited) {
-	now := workflow.Now(ctx)
-	if a.dueDeadline.IsZero() || now.Before(a.dueDeadline) {
-		return
-	}
-	a.dueDeadline = now.Add(beforeDeadline + deadlineGrace)
-	if a.last.Paused || now.After(a.deadline) {
-		s.end(a, failure(DeadlinePassed, "the deadline passed"))
 	}
 }
 

@@ -191,7 +191,7 @@ func TestSupervisor_endsAtTheDeadlineWhatIsPaused(t *testing.T) {
 			env.ExecuteWorkflow(c.workflow, c.input)
 			require.Equal(t, DeadlinePassed, errorType(env.GetWorkflowError()))
 			require.Contains(t, queryStatus(t, env).Summary, c.want)
-			require.WithinDuration(t, deadline, env.Now(), 2*time.Second)
+			require.WithinDuration(t, deadline, env.Now(), lastLook+2*time.Second)
 		})
 	}
 }

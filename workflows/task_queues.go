@@ -40,14 +40,17 @@ type caller struct {
 	supervisor *supervisor
 }
 
-// execute starts an activity. The summary is for the Temporal UI.
+// execute starts an activity, which ends at the deadline. The summary is for the Temporal UI.
 func (c caller) execute(
-	ctx workflow.Context, profile workflow.ActivityOptions, deadline time.Time, summary string, activity, input any,
+	ctx workflow.Context, profile workflow.ActivityOptions, until *deadline, summary string, activity, input any,
 ) workflow.Future {
 	if activities.NeedsConnection(input) {
 		profile.TaskQueue = c.queue
 	}
-	return c.supervisor.execute(options(ctx, profile, deadline, summary), activity, input, summary, deadline)
+	if at := until.moment(); c.supervisor == nil && !at.IsZero() {
+		profile = timed(profile, max(at.Sub(workflow.Now(ctx)), time.Second))
+	}
+	return c.supervisor.execute(options(ctx, profile, summary), activity, input, summary, until)
 }
 
 // resolvedConnection is what a workflow learns of its connection before its first activity.

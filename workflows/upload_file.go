@@ -20,7 +20,7 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 	if err := in.Validate(); err != nil {
 		return FileResult{}, endEarly(ctx, in.Connection, err)
 	}
-	r, err := newSimpleRun(ctx, in.initialStatus(), in.Deadline, in.lookups(ctx))
+	ctx, r, err := newSimpleRun(ctx, in.initialStatus(), in.lookups(ctx))
 	if err != nil {
 		return FileResult{}, err
 	}
@@ -33,7 +33,7 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 }
 
 func (in UploadFileInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.File, State: Running, Summary: "about to be uploaded"}
+	return Status{Connection: in.Connection, Subject: in.File, Deadline: in.Deadline, State: Running, Summary: "about to be uploaded"}
 }
 
 func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
@@ -114,7 +114,7 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 // confirmListed waits until the service lists the file, which proves that it is not only in the object store.
 func (r *simpleRun) confirmListed(ctx workflow.Context, connection, fileID string, scanned bool) error {
 	now := workflow.Now(ctx)
-	err := r.doUntil(ctx, now.Add(listedWithin), pollOptions, "wait until the service lists file id "+fileID, act.ListFiles,
+	err := r.do(ctx, listedOptions, "wait until the service lists file id "+fileID, act.ListFiles,
 		activities.ListFilesInput{Connection: connection, FileID: fileID, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
 		return failure(StepFailed, fmt.Sprintf("file id %s was uploaded, but the service did not list it within %s: %s%s",
@@ -164,17 +164,41 @@ func (r *simpleRun) awaitFile(ctx workflow.Context, in UploadFileInput, minSize 
 		MinSize:   minSize,
 		Poll:      activities.Poll{Since: r.started},
 	}
-	if in.WaitUntil.After(r.started) {
+	until := r.deadline
+	if in.WaitUntil.After(r.started) && r.startBy == nil {
 		stat.Wait = true
-		until := in.WaitUntil
-		if !r.deadline.IsZero() && r.deadline.Before(until) {
-			until = r.deadline
-		}
-		err = r.doUntil(ctx, until, pollOptions, "wait for "+in.File, act.StatFile, stat, &file)
+		err = r.doWaiting(ctx, in.WaitUntil, "wait for "+in.File, act.StatFile, stat, &file)
 		if !deadlineHit(err) {
 			return file, err
 		}
-		stat.Last = true
+		stat.Last, until = true, within(ctx, lastLook)
 	}
-	return file, r.do(ctx, callOptions, "find "+in.File, act.StatFile, stat, &file)
+	if r.startBy != nil {
+		stat.Marker, stat.StableFor = "", 0
+	}
+	return file, r.doUntil(ctx, until, callOptions, "find "+in.File, act.StatFile, stat, &file)
+}
+
+// doWaiting executes an activity that waits for a file. It ends as if its deadline had passed when the operator wants
+// no more waiting.
+func (r *simpleRun) doWaiting(ctx workflow.Context, until time.Time, summary string, activity, input, result any) error {
+	r.waiting = &deadline{at: until, outer: r.deadline}
+	r.stage(func(s *snapshot) { s.WaitUntil = until })
+	err := r.doUntil(ctx, r.waiting, pollOptions, summary, activity, input, result)
+	r.waiting = nil
+	r.stage(func(s *snapshot) { s.WaitUntil = time.Time{} })
+	return err
+}
+
+// startNow ends the waiting for a file, as the operator wants.
+func (r *simpleRun) startNow(ctx workflow.Context, c *command) {
+	status := r.status()
+	if r.waiting == nil {
+		c.refuse("%s waits for no file that could be left out: %s", status.Subject, status.Summary)
+		return
+	}
+	r.startBy = c
+	r.waiting.at = workflow.Now(ctx)
+	r.log(ctx, c.entry("no more waiting for "+status.Subject))
+	c.reply(CommandResult{State: status.State, Message: status.Subject + " is taken as it is now"})
 }

@@ -21,7 +21,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	if in.Marker != "" {
 		marker := in
 		marker.File, marker.Marker = in.Marker, ""
-		if _, err := r.awaitFile(ctx, marker, 0); err != nil {
+		if _, err := r.awaitFile(ctx, marker, 0); err != nil && r.startBy == nil {
 			return result, err
 		}
 	}
@@ -47,7 +47,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 		result.Note = "left out: " + strings.Join(uploaded.LeftOut, ", ")
 	}
 	now := workflow.Now(ctx)
-	err = r.doUntil(ctx, now.Add(listedWithin), pollOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
+	err = r.do(ctx, listedOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
 		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)
 	if deadlineHit(err) {
 		err = failure(StepFailed, fmt.Sprintf("the files of %s were uploaded, but the service did not list all of them within %s: compare its file screen with %s. "+

@@ -13,13 +13,19 @@ const (
 	ScheduledCloseType = "ScheduledClose"
 )
 
+// The starter's nouns of the workflows whose ids have no form.
+const (
+	FileNoun    = "file"
+	ReportNoun  = "report"
+	MigrateNoun = "migrate"
+)
+
 // WorkflowType describes a workflow of this package.
 type WorkflowType struct {
 	Name string
 	// Noun is the starter's noun for it.
 	Noun string
-	// TakesCommands marks a workflow that asks questions, and takes commands. Only a close and a batch take any but the
-	// answer to a question.
+	// TakesCommands marks a workflow that asks questions, and takes commands: those of its noun.
 	TakesCommands bool
 
 	newResult func() any
@@ -31,13 +37,13 @@ type WorkflowType struct {
 // workflows refer to it themselves.
 func WorkflowTypes() []WorkflowType {
 	return []WorkflowType{
-		{NightlyCloseType, "close", true, result[NightlyCloseResult], NightlyClose},
-		{RunBatchType, "batch", true, result[RunBatchResult], RunBatch},
-		{GenerateReportType, "report", true, result[GenerateReportResult], GenerateReport},
-		{UploadFileType, "file", true, result[FileResult], UploadFile},
-		{DownloadFileType, "file", true, result[FileResult], DownloadFile},
-		{MigrateType, "migrate", true, result[MigrateResult], Migrate},
-		{ScheduledCloseType, "schedule", false, result[ScheduledCloseResult], ScheduledClose},
+		{NightlyCloseType, CloseKind, true, result[NightlyCloseResult], NightlyClose},
+		{RunBatchType, BatchKind, true, result[RunBatchResult], RunBatch},
+		{GenerateReportType, ReportNoun, true, result[GenerateReportResult], GenerateReport},
+		{UploadFileType, FileNoun, true, result[FileResult], UploadFile},
+		{DownloadFileType, FileNoun, true, result[FileResult], DownloadFile},
+		{MigrateType, MigrateNoun, true, result[MigrateResult], Migrate},
+		{ScheduledCloseType, ScheduleKind, false, result[ScheduledCloseResult], ScheduledClose},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -59,9 +60,22 @@ func (c *Temporal) DescribeTaskQueue(_ context.Context, queue string, _ enumspb.
 	return response, nil
 }
 
-func (c *Temporal) CancelWorkflow(context.Context, string, string) error {
-	c.OnCancel()
-	return nil
+func (c *Temporal) UpdateWorkflow(context.Context, sdk.UpdateWorkflowOptions) (sdk.WorkflowUpdateHandle, error) {
+	return nil, c.QueryError
+}
+
+func (c *Temporal) WorkflowService() workflowservice.WorkflowServiceClient { return service{onCancel: c.OnCancel} }
+
+type service struct {
+	workflowservice.WorkflowServiceClient
+	onCancel func()
+}
+
+func (s service) RequestCancelWorkflowExecution(
+	context.Context, *workflowservice.RequestCancelWorkflowExecutionRequest, ...grpc.CallOption,
+) (*workflowservice.RequestCancelWorkflowExecutionResponse, error) {
+	s.onCancel()
+	return &workflowservice.RequestCancelWorkflowExecutionResponse{}, nil
 }
 
 func (c *Temporal) QueryWorkflow(context.Context, string, string, string, ...any) (converter.EncodedValue, error) {

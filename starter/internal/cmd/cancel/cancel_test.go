@@ -15,6 +15,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
+// sent is who cancels, and why.
+var sent = workflows.Command{By: "alice", Why: "the wrong date"}
+
 // session has a simulated Temporal, and keeps its output.
 func session(temporal sdk.Client) (s *client.Session, stdout, stderr *bytes.Buffer) {
 	f, stdout, stderr := clitest.Recorder()
@@ -25,7 +28,7 @@ func TestCancel_refusesAForeignWorkflow(t *testing.T) {
 	temporal := clitest.NewTemporal("MonthEnd", "pbsm")
 	temporal.OnCancel = func() { t.Error("it was cancelled") }
 	s, _, _ := session(temporal)
-	p := cli.AsProblem(run(t.Context(), s, "id", true))
+	p := cli.AsProblem(run(t.Context(), s, "id", options{command: sent, detach: true}))
 	assert.Equal(t, cli.ExitUsage, p.Code)
 	assert.Contains(t, p.Message, "MonthEnd workflow, which pbsmflow does not manage")
 }
@@ -34,7 +37,7 @@ func TestCancel_withoutWaiting(t *testing.T) {
 	temporal := clitest.NewTemporal(workflows.RunBatchType, "pbsm")
 	temporal.OnCancel = func() {}
 	s, stdout, stderr := session(temporal)
-	require.NoError(t, run(t.Context(), s, "id", true))
+	require.NoError(t, run(t.Context(), s, "id", options{command: sent, detach: true}))
 	assert.Equal(t, "id\n", stdout.String())
 	assert.Contains(t, stderr.String(), "The cancellation was sent")
 	assert.NotContains(t, stderr.String(), "already")
@@ -42,7 +45,7 @@ func TestCancel_withoutWaiting(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	temporal.OnCancel = stop // Ctrl-C, immediately
 	s, _, _ = session(temporal)
-	p := cli.AsProblem(run(ctx, s, "id", false))
+	p := cli.AsProblem(run(ctx, s, "id", options{command: sent}))
 	assert.Equal(t, cli.ExitInterrupted, p.Code)
 	assert.Contains(t, p.Message, "the cancellation was sent")
 	assert.NotContains(t, p.Next[0], "cancel")

@@ -16,23 +16,20 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// All makes the commands below a noun, close or batch: status, cancel, and those that it takes. The one that names
-// several steps is the noun's own.
+// All makes the commands below a noun: status, and those that its workflows take. The one that names several steps is
+// the noun's own.
 func All(f *cli.Factory, noun string) []*cobra.Command {
-	commands := []*cobra.Command{status.New(f, noun), cancel.New(f, noun)}
+	commands := []*cobra.Command{status.New(f, noun)}
 	for _, spec := range workflows.Commands() {
-		if !spec.HasSteps && (!spec.CloseOnly || noun == workflows.CloseKind) {
+		switch {
+		case spec.HasSteps || !spec.TakenBy(noun):
+		case spec.Name == workflows.CancelCommand:
+			commands = append(commands, cancel.New(f, noun))
+		default:
 			commands = append(commands, newCommand(f, noun, spec))
 		}
 	}
 	return commands
-}
-
-// Decide makes the command that answers the question of any other workflow.
-func Decide(f *cli.Factory, noun string) *cobra.Command {
-	specs := workflows.Commands()
-	i := slices.IndexFunc(specs, func(s workflows.CommandSpec) bool { return s.Name == workflows.DecideCommand })
-	return newCommand(f, noun, specs[i])
 }
 
 type options struct {
@@ -59,6 +56,10 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 	flags.StringVarP(&o.command.Why, "reason", "r", "", "`why`; it is kept in the result (required)")
 	if noun == workflows.CloseKind {
 		flags.StringVar(&o.command.Step, "step", "", "the `step` that is meant, where several could be")
+	}
+	if spec.HasUntil {
+		flags.StringVar(&o.command.Until, "until", "", "the new deadline, a `time`: 06:30, 90m (required)")
+		_ = cmd.MarkFlagRequired("until")
 	}
 	if spec.HasRunID {
 		flags.StringVar(&o.command.RunID, "run-id", "", "the `run` of a batch, which the service must call a success")
@@ -99,12 +100,17 @@ func example(f *cli.Factory, noun, name string) string {
 		workflows.ReleaseCommand:   {"allocate", `--reason "the rates are right"`},
 		workflows.SkipCommand:      {"risk-report", `--reason "not needed tonight"`},
 		workflows.DoneCommand:      {"ledger", `--reason "sent by hand"`},
+		workflows.StartCommand:     {"ledger", `--reason "nothing more comes tonight"`},
+		workflows.ExtendCommand:    {"allocate", `--until 06:30 --reason "the regulator agreed"`},
 	}[name]
 	if noun == workflows.CloseKind {
 		return f.Examples(fmt.Sprintf("close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags))
 	}
 	if noun != workflows.BatchKind {
-		return f.Examples(noun + ` decide ID --choice give_up --reason "not needed tonight"`)
+		if name == workflows.DecideCommand {
+			e.flags = `--choice give_up --reason "not needed tonight"`
+		}
+		return f.Examples(noun + " " + name + " ID " + e.flags)
 	}
 	if name == workflows.DecideCommand {
 		e.flags = `--choice retry --reason "repaired on the service's screens"`

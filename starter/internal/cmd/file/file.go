@@ -21,7 +21,7 @@ func New(f *cli.Factory) *cobra.Command {
 			"file list --connection prod",
 			"file download -c prod --file-id 5025 --save-to reports/gl.csv",
 		),
-	}, newUpload(f), newList(f), newDownload(f), command.Decide(f, "file"))
+	}, append([]*cobra.Command{newUpload(f), newList(f), newDownload(f)}, command.All(f, workflows.FileNoun)...)...)
 }
 
 func newUpload(f *cli.Factory) *cobra.Command {

@@ -18,8 +18,8 @@ func New(f *cli.Factory) *cobra.Command {
 		Use:     "migrate",
 		Short:   "Export or import a migration definition",
 		Example: f.Examples("migrate export MIG_EXPORT1 --connection prod"),
-	}, newMigration(f, workflows.Export, "Export"), newMigration(f, workflows.Import, "Import"),
-		command.Decide(f, "migrate"))
+	}, append([]*cobra.Command{newMigration(f, workflows.Export, "Export"), newMigration(f, workflows.Import, "Import")},
+		command.All(f, workflows.MigrateNoun)...)...)
 }
 
 func newMigration(f *cli.Factory, direction, verb string) *cobra.Command {

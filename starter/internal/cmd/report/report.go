@@ -23,7 +23,7 @@ wrote.`,
 		Example: f.Examples("report --connection prod --code RPT001 --save-to reports/profit.csv"),
 		Args:    cli.NoArgs,
 	}, &in, &in.Connection, &in.Deadline, nil)
-	cmd.AddCommand(command.Decide(f, "report"))
+	cmd.AddCommand(command.All(f, workflows.ReportNoun)...)
 	flags := cmd.Flags()
 	flags.StringVar(&in.Code, "code", "", "the report `code` of the Report Details page")
 	flags.StringVar(&in.Type, "type", "CSV", "the file `format`")
