@@ -75,10 +75,6 @@ func outcomeUnknown() (activities.Run, error) {
 	return activities.Run{}, temporal.NewNonRetryableApplicationError("the response was lost", activities.OutcomeUnknown, nil, activities.Refusal{})
 }
 
-func notSent() (activities.Run, error) {
-	return activities.Run{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
-}
-
 func refusedWith(code string) func() (activities.Run, error) {
 	return func() (activities.Run, error) {
 		return activities.Run{}, temporal.NewNonRetryableApplicationError("refused with "+code, activities.Refused, nil, activities.Refusal{Code: code})
@@ -258,9 +254,9 @@ func TestRunBatch(t *testing.T) {
 		},
 		{
 			name:      "a restart cannot be sent before the deadline; the command is refused",
-			service:   fakeService{restart: notSent, ends: []stretch{{"-1", minute}}},
+			service:   fakeService{restart: unavailable, ends: []stretch{{"-1", minute}}},
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
-			commands:  []timedCommand{{after: time.Hour, name: RestartCommand, refused: "no answer in time"}},
+			commands:  []timedCommand{{after: time.Hour, name: RestartCommand, refused: "the deadline passed"}},
 			state:     Failed,
 			errorType: DeadlinePassed,
 			calls:     map[string]int{"trigger": 1, "restart": 1},

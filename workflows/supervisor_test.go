@@ -195,3 +195,29 @@ func TestSupervisor_endsAtTheDeadlineWhatIsPaused(t *testing.T) {
 		})
 	}
 }
+
+// The deadline passes while the trigger is repeated, for it could not be sent.
+func TestSupervisor_endsASubmissionAtTheDeadline(t *testing.T) {
+	for name, c := range map[string]struct {
+		sending bool
+		want    string
+	}{
+		"never sent":   {false, "the deadline passed before the trigger was sent; last: " + down},
+		"perhaps sent": {true, "the deadline passed; last: " + down + "; check on the service's screens whether the trigger was carried out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env, _ := supervised(t, func(time.Time) activities.PendingActivity {
+				return activities.PendingActivity{Sending: c.sending, Last: down}
+			})
+			service := fakeService{env: env, triggers: []func() (activities.Run, error){unavailable}}
+			service.register()
+			in := input
+			in.Deadline = start.Add(time.Hour)
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+			require.Equal(t, DeadlinePassed, errorType(env.GetWorkflowError()))
+			require.Equal(t, c.want, queryStatus(t, env).Summary)
+			require.WithinDuration(t, in.Deadline, env.Now(), time.Second)
+		})
+	}
+}

@@ -169,6 +169,20 @@ var scenarios = []scenario{
 			e.Until("it is late", func() bool { status, _ := e.Status(run.GetID()); return status.AtRisk != "" })
 			return e.release(run)
 		}},
+	{name: "RunBatch-extended", batch: held, ends: "succeeded", what: "the deadline is moved, twice",
+		run: func(e *env) client.WorkflowRun {
+			run := e.awaitQuestion(e.batch(workflows.RunBatchInput{Deadline: time.Now().Add(20 * time.Second)}))
+			e.command(run, workflows.ExtendCommand, workflows.Command{Until: "2h"})
+			e.command(run, workflows.ExtendCommand, workflows.Command{Until: "1h"})
+			return e.release(run)
+		}},
+	{name: "RunBatch-cancelled-by-command", batch: hangs, ends: "cancelled",
+		what: "the command cancel interrupts the run, and says who sent it",
+		run: func(e *env) client.WorkflowRun {
+			run := e.awaitRunning(e.batch())
+			e.command(run, workflows.CancelCommand, workflows.Command{})
+			return run
+		}},
 	{name: "RunBatch-cancelled", batch: hangs, ends: "cancelled",
 		what: "the workflow is cancelled; it interrupts the run and waits until it has stopped",
 		run:  func(e *env) client.WorkflowRun { return e.cancel(e.awaitRunning(e.batch())) }},
@@ -409,6 +423,23 @@ var scenarios = []scenario{
 			e.release(batch)
 			return run
 		}},
+	{name: "NightlyClose-extended", batch: held, ends: "succeeded",
+		what: "the deadlines of the close and of a step are moved while a batch runs",
+		run: func(e *env) client.WorkflowRun {
+			run := e.awaitQuestion(e.close(e.batchStep()))
+			e.command(run, workflows.ExtendCommand, workflows.Command{Until: "2h"})
+			e.command(run, workflows.ExtendCommand, workflows.Command{Step: "allocate", Until: "3h"})
+			e.release(e.ownBatch(harness.AsOf))
+			return run
+		}},
+	{name: "NightlyClose-cancelled-by-command", batch: hangs, ends: "cancelled",
+		what: "the command cancel cancels the close and its batch",
+		run: func(e *env) client.WorkflowRun {
+			run := e.close(e.batchStep())
+			e.awaitRunning(e.ownBatch(harness.AsOf))
+			e.command(run, workflows.CancelCommand, workflows.Command{})
+			return run
+		}},
 	{name: "NightlyClose-cancelled", batch: hangs, ends: "cancelled",
 		what: "the close is cancelled; it interrupts the run, and the steps that need it never begin",
 		run: func(e *env) client.WorkflowRun {
@@ -472,6 +503,14 @@ var scenarios = []scenario{
 		what: "the upload waits for the file, which does not arrive",
 		run: func(e *env) client.WorkflowRun {
 			return e.upload(workflows.UploadFileInput{WaitUntil: time.Now().Add(3 * time.Second)})
+		}},
+	{name: "UploadFile-started-now", ends: "failed FileMissing",
+		what: "the operator does not want to wait for the file any longer",
+		run: func(e *env) client.WorkflowRun {
+			run := e.upload(workflows.UploadFileInput{WaitUntil: time.Now().Add(time.Hour)})
+			e.Until("it waits", func() bool { status, _ := e.Status(run.GetID()); return !status.WaitUntil.IsZero() })
+			e.command(run, workflows.StartCommand, workflows.Command{})
+			return run
 		}},
 	{name: "UploadFile-par-expired", ends: "succeeded",
 		what: "the pre-authenticated URL has expired; the upload asks for a new one",

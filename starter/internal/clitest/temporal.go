@@ -64,7 +64,9 @@ func (c *Temporal) UpdateWorkflow(context.Context, sdk.UpdateWorkflowOptions) (s
 	return nil, c.QueryError
 }
 
-func (c *Temporal) WorkflowService() workflowservice.WorkflowServiceClient { return service{onCancel: c.OnCancel} }
+func (c *Temporal) WorkflowService() workflowservice.WorkflowServiceClient {
+	return service{onCancel: c.OnCancel}
+}
 
 type service struct {
 	workflowservice.WorkflowServiceClient
