@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 )
@@ -50,7 +53,7 @@ func unavailable() (activities.Run, error) {
 var allCommands = []struct {
 	name, choice string
 }{
-	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ApproveCommand, ""},
+	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ExtendCommand, ""}, {CancelCommand, ""}, {ApproveCommand, ""},
 	{DecideCommand, Adopt}, {DecideCommand, NothingStarted}, {DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, Again}, {DecideCommand, Keep}, {DecideCommand, GiveUp},
 }
 
@@ -71,24 +74,111 @@ func TestCommands_matchTheTableInDocs(t *testing.T) {
 		table.WriteString("\n")
 	}
 	fmt.Fprintf(&table, "| ended |%s\n", strings.Repeat(" refused |", len(allCommands)))
+	compareWithDocs(t, table.String(), "<!-- table -->\n", "<!-- end of table -->")
+}
 
-	const path, from, to = "../docs/commands.md", "<!-- table -->\n", "<!-- end of table -->"
+// compareWithDocs compares a table with that in docs/commands.md between two marks, or writes it.
+func compareWithDocs(t *testing.T, table, from, to string) {
+	t.Helper()
+	const path = "../docs/commands.md"
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	before, rest, _ := strings.Cut(string(text), from)
 	documented, after, _ := strings.Cut(rest, to)
 	if *updateDocs {
-		require.NoError(t, os.WriteFile(path, []byte(before+from+table.String()+to+after), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(before+from+table+to+after), 0o644))
 		return
 	}
-	require.Equal(t, documented, table.String(), "docs/commands.md says otherwise: go test ./workflows -run TestCommands_match -update")
+	require.Equal(t, documented, table, "docs/commands.md says otherwise: go test ./workflows -run TestCommands -update")
+}
+
+// steps are the situations of a step of a close, one hour after the start.
+var steps = []struct {
+	name   string
+	steps  []activities.PlanStep // the last one is meant
+	failed int                   // uploads that fail
+}{
+	{name: "waits for what it needs", steps: []activities.PlanStep{batchStep("slow"), batchStep("step", "slow")}},
+	{name: "is held", steps: []activities.PlanStep{heldStep(batchStep("step"))}},
+	{name: "a batch runs", steps: []activities.PlanStep{batchStep("step")}},
+	{name: "an upload waits for its file", steps: []activities.PlanStep{awaitingStep(uploadStep("step"))}},
+	{name: "a transfer, a report or a migration runs", steps: []activities.PlanStep{uploadStep("step")}},
+	{name: "waits after a failure", steps: []activities.PlanStep{uploadStep("step")}, failed: 1},
+	{name: "waits for approval", steps: []activities.PlanStep{approveStep("step")}},
+	{name: "has succeeded", steps: []activities.PlanStep{batchStep("slow"), uploadStep("step")}},
+}
+
+func awaitingStep(s activities.PlanStep) activities.PlanStep {
+	s.WaitUntil = start.Add(8 * time.Hour)
+	return s
+}
+
+var stepCommands = []struct {
+	name, choice string
+}{
+	{HoldCommand, ""}, {ReleaseCommand, ""}, {SkipCommand, ""}, {DoneCommand, ""}, {StartCommand, ""}, {ExtendCommand, ""},
+	{InterruptCommand, ""}, {RestartCommand, ""}, {RerunCommand, ""}, {ApproveCommand, ""},
+	{DecideCommand, Retry}, {DecideCommand, Skip}, {DecideCommand, GiveUp}, {AgainCommand, ""},
+}
+
+// The test sends each command to a step in each state, and compares the result with the table in docs/commands.md.
+func TestCommands_forStepsMatchTheTableInDocs(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| a step |")
+	for _, c := range stepCommands {
+		fmt.Fprintf(&table, " %s |", strings.TrimSpace(c.name+" "+c.choice))
+	}
+	table.WriteString("\n|---|" + strings.Repeat("---|", len(stepCommands)) + "\n")
+	for _, s := range steps {
+		fmt.Fprintf(&table, "| %s |", s.name)
+		for _, c := range stepCommands {
+			fmt.Fprintf(&table, " %s |", stepAnswer(t, s.steps, s.failed, strings.HasPrefix(s.name, "a transfer"), c.name, c.choice))
+		}
+		table.WriteString("\n")
+	}
+	compareWithDocs(t, table.String(), "<!-- steps -->\n", "<!-- end of steps -->")
+}
+
+// stepAnswer is what becomes of a command to the last step: yes, refused, or passed on to the step's workflow.
+func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, slowUpload bool, name, choice string) string {
+	t.Helper()
+	fake := fakeSteps{env: newEnv(t), plan: plan(planned...), uploads: failed, sha256: "aaaa"}
+	fake.batch = func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+		return RunBatchResult{RunID: in.Code + "_1", State: Succeeded}, workflow.Sleep(ctx, 8*time.Hour)
+	}
+	if slowUpload || !planned[len(planned)-1].WaitUntil.IsZero() {
+		fake.uploading = 8 * time.Hour
+	}
+	fake.register()
+	answer := "refused"
+	fake.env.RegisterActivityWithOptions(func(context.Context, activities.SendCommandInput) (json.RawMessage, error) {
+		answer = "passed on"
+		return json.RawMessage("{}"), nil
+	}, activityName("SendCommand"))
+	fake.env.RegisterDelayedCallback(func() {
+		command := Command{By: "bob", Why: "checked", Choice: choice, Until: "7h", RunID: "step_1", Step: "step"}
+		if name == AgainCommand {
+			command = Command{By: "bob", Why: "checked", Only: []string{"step"}}
+		}
+		fake.env.UpdateWorkflow(name, "update", &testsuite.TestUpdateCallback{
+			OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) {
+				if err == nil && answer == "refused" {
+					answer = "yes"
+				}
+			},
+		}, command)
+	}, time.Hour)
+	fake.env.RegisterDelayedCallback(func() { fake.env.CancelWorkflow() }, 2*time.Hour)
+	fake.execute("alice")
+	require.True(t, fake.env.IsWorkflowCompleted())
+	return answer
 }
 
 // accepts sends a command one hour after the start, as a signal and as an update, which must agree, and
 // reports whether it was accepted.
 func accepts(t *testing.T, service fakeService, change func(*RunBatchInput), before []timedCommand, name, choice string) bool {
 	t.Helper()
-	command := Command{By: "alice", Why: "checked", Choice: choice, RunID: runID}
+	command := Command{By: "alice", Why: "checked", Choice: choice, RunID: runID, Until: "7h"}
 	start := func() (*testsuite.TestWorkflowEnvironment, RunBatchInput) {
 		env := newEnv(t)
 		s := service

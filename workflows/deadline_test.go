@@ -15,7 +15,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-func extendTo(until string) Command { return Command{By: "ann", Why: "the rates came late", Until: until} }
+func extendTo(until string) Command {
+	return Command{By: "ann", Why: "the rates came late", Until: until}
+}
 
 func TestRunBatch_deadlineMoves(t *testing.T) {
 	for _, c := range []struct {
@@ -130,7 +132,9 @@ func TestRunBatch_isAtRiskUntilTheDeadlineMoves(t *testing.T) {
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	env.ExecuteWorkflow(RunBatch, in)
 	require.NoError(t, env.GetWorkflowError())
-	risk := func(deadline string) string { return "at risk: ALLOC has not ended, and its deadline is 2026-11-01 " + deadline }
+	risk := func(deadline string) string {
+		return "at risk: ALLOC has not ended, and its deadline is 2026-11-01 " + deadline
+	}
 	require.Equal(t, []string{"", risk("03:00 UTC"), "", ""}, seen)
 	require.Equal(t, start.Add(110*time.Minute+4*time.Hour), queryStatus(t, env).Deadline)
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,16 +27,17 @@ import (
 
 // fakeSteps stands in for the workflows of the steps; NightlyClose itself is real.
 type fakeSteps struct {
-	env     *testsuite.TestWorkflowEnvironment
-	plan    activities.Plan
-	uploads int // that fail before one succeeds
-	batch   func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
-	batches []RunBatchInput
-	running int             // uploads at the same time, at most
-	arrives time.Duration   // when a late file does
-	sha256  string          // of every file
-	sent    []string        // the files that were uploaded
-	earlier json.RawMessage // the result of an earlier start
+	env       *testsuite.TestWorkflowEnvironment
+	plan      activities.Plan
+	uploads   int // that fail before one succeeds
+	batch     func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
+	batches   []RunBatchInput
+	running   int             // uploads at the same time, at most
+	uploading time.Duration   // of an upload; default a minute
+	arrives   time.Duration   // when a late file does
+	sha256    string          // of every file
+	sent      []string        // the files that were uploaded
+	earlier   json.RawMessage // the result of an earlier start
 }
 
 func (f *fakeSteps) register() {
@@ -62,7 +64,7 @@ func (f *fakeSteps) register() {
 	f.env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 		at++
 		f.running = max(f.running, at)
-		err := workflow.Sleep(ctx, time.Minute)
+		err := workflow.Sleep(ctx, cmp.Or(f.uploading, time.Minute))
 		at--
 		if f.uploads > 0 {
 			f.uploads--

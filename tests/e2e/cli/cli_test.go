@@ -148,7 +148,7 @@ func TestStarter_close(t *testing.T) {
 		document := s.JSON(1, "close", "status", id, "--follow")
 		require.Equal(t, 1.0, document["exit_code"])
 		s.Want(3, s.close()...) // a close that failed may be started again
-		s.Want(0, "close", "cancel", id)
+		s.Want(0, "close", "cancel", id, "--reason", "the wrong date")
 		require.Contains(t, s.JSON(4, "close", "status", id), "result", "the result has the end of each step")
 		s.Want(3, s.close()...)
 		require.Contains(t, s.Want(0, "close", "decide", id, "--reason", "checked", "--choice", "skip").Stdout, "ledger is skipped; what needs it can start")
@@ -207,7 +207,7 @@ func TestStarter_batch(t *testing.T) {
 		s.Want(4, "batch", "status", id)
 		s.Want(0, s.batch(harness.HangBatch, "--detach")...)
 		s.Until("the batch is running", func() bool { status, _ := s.Status(id); return status.RunID != "" && status.State == workflows.Running })
-		s.Want(0, "batch", "cancel", id)
+		s.Want(0, "batch", "cancel", id, "--reason", "the wrong date")
 		s.Want(4, "batch", "status", id)
 		require.Len(t, s.Calls("interrupt", harness.Processed), 2, "cancelling interrupts the run")
 	})
@@ -369,7 +369,7 @@ func TestStarter_completion(t *testing.T) {
 	require.NotContains(t, completed("batch", "cancel", ""), run.GetID())
 	require.Equal(t, "sign-off", completed("close", "approve", run.GetID(), "--step", "s")[0])
 	s.Want(0, "schedule", "delete", schedule)
-	s.Want(0, "cancel", run.GetID())
+	s.Want(0, "cancel", run.GetID(), "--reason", "the wrong date")
 	s.Until("what has ended is not offered to commands", func() bool {
 		return !slices.Contains(completed("close", "approve", ""), run.GetID())
 	})
