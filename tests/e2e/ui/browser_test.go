@@ -183,7 +183,35 @@ func TestUI_runsAClose(t *testing.T) {
 	b.shot("close-details-at-the-end")
 	b.details(batch, "succeeded")
 	b.shot("batch-details-at-the-end")
+	again(b, e, in)
 	b.open("/workflows")
 	b.until("the list", `find("a", "`+in.WorkflowID()+`")`)
 	b.shot("list")
+}
+
+// again runs a step of the close again that has succeeded, with the JSON of docs/corrections.md.
+func again(b *browser, e *harness.Env, in workflows.NightlyCloseInput) {
+	_, blocks := harness.Page(b.t, "../../../docs/corrections.md")
+	i := slices.IndexFunc(blocks, func(b harness.Block) bool { return strings.Contains(b.Text, `"again":`) })
+	input := strings.NewReplacer(`"prod"`, `"`+e.Connection+`"`).Replace(blocks[i].Text)
+	var started workflows.NightlyCloseInput
+	require.NoError(b.t, json.Unmarshal([]byte(input), &started))
+	require.Equal(b.t, in.WorkflowID(), started.WorkflowID())
+	triggered := len(e.Calls("trigger"))
+	b.open("/workflows/start-workflow?" + url.Values{"workflowId": {in.WorkflowID()}, "taskQueue": {workflows.TaskQueue}, "workflowType": {workflows.NightlyCloseType}}.Encode())
+	b.until("a worker", `find("*", "Task Queue is Active")`)
+	b.fill(".cm-content", strings.TrimSpace(input))
+	b.shot("again")
+	b.click("[data-testid=start-workflow-button]", "")
+	e.Until("the batch is submitted again", func() bool { return len(e.Calls("trigger")) > triggered })
+	require.NoError(b.t, e.Await(e.Temporal.GetWorkflow(b.t.Context(), in.WorkflowID(), ""), nil))
+	status, _ := e.Status(in.WorkflowID())
+	kept := map[string]bool{}
+	for _, s := range status.Steps {
+		kept[s.ID] = !s.KeptFrom.IsZero()
+	}
+	require.True(b.t, kept["ledger"], "%v", kept)
+	require.False(b.t, kept["allocate"], "%v", kept)
+	b.details(in.WorkflowID(), "again from allocate")
+	b.shot("again-at-the-end")
 }
