@@ -71,14 +71,6 @@ type Definition struct {
 // SentAlong is where a definition came from that is in the input of its close.
 const SentAlong = "sent along with the start"
 
-// Location is the time zone in which the pipeline's times are meant.
-func (p Plan) Location() (*time.Location, error) {
-	if p.TimeZone == "" {
-		return time.UTC, nil
-	}
-	return pipeline.LoadZone(p.TimeZone)
-}
-
 // PlanStep is a step of a plan.
 type PlanStep struct {
 	Step      pipeline.Step `json:"step"`

@@ -56,8 +56,9 @@ func TestHelp_showsCommandsAsConfigured(t *testing.T) {
 	assert.Contains(t, got.Stderr, "Did you mean: "+program+" close interrupt")
 }
 
-// No text of a program has a command in it that would be printed in another way than the configuration says.
-func TestTexts_haveNoBareCommands(t *testing.T) {
+// No text of a program has a command in it that would be printed in another way than the configuration says, nor the
+// layout of a time that operators would read in another zone, or without one.
+func TestTexts_haveNoBareCommandsOrTimes(t *testing.T) {
 	bare := bareCommand()
 	literals := 0
 	for _, folder := range []string{"../activities", "../internal", "../starter", "../worker", "../workflows"} {
@@ -73,6 +74,9 @@ func TestTexts_haveNoBareCommands(t *testing.T) {
 					literals++
 					text, err := strconv.Unquote(literal.Value)
 					require.NoError(t, err)
+					if !strings.HasPrefix(path, "../internal/") || strings.HasPrefix(path, "../internal/notify/") {
+						assert.NotContains(t, text, "15:04", "%s: write it with internal/clock", files.Position(literal.Pos()))
+					}
 					assert.NotRegexp(t, bare, text, "%s: write Starter(...)", files.Position(literal.Pos()))
 				}
 				return true

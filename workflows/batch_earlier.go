@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -88,5 +89,5 @@ func (b *batchRun) keep(ctx workflow.Context, run earlierRun) error {
 	b.reporter.stage(func(s *snapshot) {
 		s.RunID, s.StatusCode, s.Tasks, s.Batches = run.runID, run.StatusCode, run.Tasks, run.Batches
 	})
-	return &batchEnd{state: Succeeded, summary: fmt.Sprintf("kept from %s: %s", clock(b.result.KeptFrom), run.runID)}
+	return &batchEnd{state: Succeeded, summary: fmt.Sprintf("kept from %s: %s", clock.In(b.in.TimeZone).Text(b.result.KeptFrom), run.runID)}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -15,7 +14,7 @@ import (
 )
 
 // notPartOfTheWork are the fields of an input that do not change what the work comes to.
-var notPartOfTheWork = []string{"deadline", "wait_until", "stable_for", "marker"}
+var notPartOfTheWork = []string{"deadline", "wait_until", "stable_for", "marker", "time_zone"}
 
 // basis is what a batch is based on: what is submitted, and the results that its close names.
 func (in RunBatchInput) basis() basis.Basis {
@@ -100,7 +99,7 @@ func (s *step) keepUnlessChanged(ctx workflow.Context, earlier StepResult) bool 
 	}
 	if len(changes) > 0 {
 		s.close.log(ctx, LogEntry{What: fmt.Sprintf("%s: the result of %s no longer holds: %s",
-			s.Step.ID, clock(earlier.EndedAt), strings.Join(changes, "; "))})
+			s.Step.ID, s.times().Text(earlier.EndedAt), strings.Join(changes, "; "))})
 		return false
 	}
 	s.takeOver(ctx, earlier)
@@ -112,7 +111,7 @@ func (s *step) takeOver(ctx workflow.Context, earlier StepResult) {
 	earlier.Basis = s.result.Basis
 	earlier.KeptFrom = cmp.Or(earlier.KeptFrom, earlier.EndedAt)
 	s.result = earlier
-	detail := "kept from " + clock(earlier.KeptFrom)
+	detail := "kept from " + s.times().Text(earlier.KeptFrom)
 	if earlier.State == Succeeded {
 		detail += prefixed(": ", s.kind.outcome(earlier))
 	}
@@ -126,9 +125,3 @@ func (s *step) takeOver(ctx workflow.Context, earlier StepResult) {
 		BasedOn: earlier.Basis.String(),
 	})
 }
-
-// moment is a time as a part of what identifies a result.
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
-
-// clock is a moment as it is written for people.
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

@@ -89,7 +89,7 @@ func TestNightlyClose_startedAgain(t *testing.T) {
 				require.Equal(t, !ran, !s.KeptFrom.IsZero(), s.ID)
 				if !ran {
 					require.Equal(t, first.Steps[i].EndedAt.UTC(), s.KeptFrom.UTC())
-					require.Contains(t, queryStatus(t, fake.env).Steps[i].Detail, "kept from 2026-11-01 ")
+					require.Contains(t, queryStatus(t, fake.env).Steps[i].Detail, "kept from Sun 2026-11-01 ")
 				}
 			}
 			for _, b := range fake.batches {
@@ -145,7 +145,7 @@ func TestNightlyClose_joinsARunningBatch(t *testing.T) {
 			fake.env.RegisterDelayedCallback(func() {
 				status := queryStatus(t, fake.env)
 				require.Equal(t, Waiting, status.State)
-				require.Contains(t, status.Log[0].What, "joined batch/prod/allocate/2026-10-31, started by carol at 2026-11-01 ")
+				require.Contains(t, status.Log[0].What, "joined batch/prod/allocate/2026-10-31, started by carol on Sun 2026-11-01 ")
 			}, time.Hour)
 			fake.env.RegisterDelayedCallback(func() {
 				if c.state == Waiting {

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // childRun is a workflow to run as a child under a given id.
@@ -49,12 +50,12 @@ func (in RunBatchInput) joinable(running Status) error {
 	}
 	return failure(OtherBasis, fmt.Sprintf("%s is running already, %s, but it is based on something else: %s. "+
 		"Wait until it has ended, then retry; or give this one a key of its own, so that both run",
-		in.WorkflowID(), startedBy(running), strings.Join(changes, "; ")))
+		in.WorkflowID(), startedBy(running, clock.In(in.TimeZone)), strings.Join(changes, "; ")))
 }
 
-// startedBy says who started a workflow, and when.
-func startedBy(s Status) string {
-	return "started" + prefixed(" by ", s.StartedBy) + " at " + clock(s.StartedAt)
+// startedBy says who started a workflow, and when, by the clock of who reads it.
+func startedBy(s Status, times clock.Clock) string {
+	return "started" + prefixed(" by ", s.StartedBy) + " on " + times.Text(s.StartedAt)
 }
 
 // runOrAttach runs a workflow as a child. If another workflow has the id, it awaits that one's result until the

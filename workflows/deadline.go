@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -70,9 +71,9 @@ func (d *deadline) await(ctx workflow.Context, summary string, condition func() 
 
 // move moves a deadline to where the command wants it, and says so. It refuses the command where that is not possible,
 // and returns nothing.
-func (c *command) move(ctx workflow.Context, d *deadline, zone *time.Location) string {
+func (c *command) move(ctx workflow.Context, d *deadline, times clock.Clock) string {
 	now := workflow.Now(ctx)
-	until, err := c.until(now, zone)
+	until, err := c.until(now, times.Zone())
 	switch {
 	case c.Until == "":
 		c.refuse("until is missing: a time of day such as 06:30, or a duration from now on such as 90m")
@@ -81,15 +82,15 @@ func (c *command) move(ctx workflow.Context, d *deadline, zone *time.Location) s
 		c.refuse("until: %v", err)
 		return ""
 	case !until.After(now):
-		c.refuse("until: %s has passed", clock(until))
+		c.refuse("until: %s has passed", times.Text(until))
 		return ""
 	}
 	before := "none"
 	if !d.moment().IsZero() {
-		before = clock(d.moment())
+		before = times.Text(d.moment())
 	}
 	d.at = until
-	return fmt.Sprintf("the deadline is %s now, before it was %s", clock(until), before)
+	return fmt.Sprintf("the deadline is %s now, before it was %s", times.Text(until), before)
 }
 
 // until reads the moment to which extend moves a deadline: a point in time, or what a deadline of a pipeline can be,
@@ -107,7 +108,7 @@ const atRiskBefore = 30 * time.Minute
 
 // warn calls warn if the work is unfinished shortly before the deadline, and again with an empty warning if the deadline
 // is moved afterwards. It ends with ctx.
-func (d *deadline) warn(ctx workflow.Context, what string, warn func(warning string)) {
+func (d *deadline) warn(ctx workflow.Context, times clock.Clock, what string, warn func(warning string)) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			at := d.moment()
@@ -124,7 +125,7 @@ func (d *deadline) warn(ctx workflow.Context, what string, warn func(warning str
 			if inTime {
 				continue
 			}
-			warn(fmt.Sprintf("at risk: %s has not ended, and its deadline is %s", what, clock(at)))
+			warn(fmt.Sprintf("at risk: %s has not ended, and its deadline is %s", what, times.Text(at)))
 			if workflow.Await(ctx, moved) != nil {
 				return
 			}

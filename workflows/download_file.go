@@ -24,7 +24,7 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 }
 
 func (in DownloadFileInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Name + in.FileID, Deadline: in.Deadline, State: Running, Summary: "about to be downloaded"}
+	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Name + in.FileID, Deadline: in.Deadline, State: Running, Summary: "about to be downloaded"}
 }
 
 func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {

@@ -25,7 +25,7 @@ func GenerateReport(ctx workflow.Context, in GenerateReportInput) (GenerateRepor
 }
 
 func (in GenerateReportInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be generated"}
+	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be generated"}
 }
 
 func (r *simpleRun) report(ctx workflow.Context, in GenerateReportInput) (GenerateReportResult, error) {

@@ -73,6 +73,8 @@ type RunBatchInput struct {
 	Needs []basis.Need `json:"needs,omitempty"`
 	// StartedBy is the operator or system that starts it.
 	StartedBy string `json:"started_by,omitempty"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 
 	malformed error
 }
@@ -105,6 +107,8 @@ type GenerateReportInput struct {
 	// Expect is what the saved file must hold.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 
 	malformed error
 }
@@ -138,6 +142,8 @@ type UploadFileInput struct {
 	// Expect is what the file must hold before it is uploaded.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 
 	malformed error
 }
@@ -155,6 +161,8 @@ type DownloadFileInput struct {
 	// Expect is what the saved file must hold.
 	Expect   *Expect   `json:"expect,omitempty"`
 	Deadline time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 
 	malformed error
 }
@@ -174,6 +182,8 @@ type MigrateInput struct {
 	// ServiceID is the service that has the definition. Default: the connection's.
 	ServiceID string    `json:"service_id,omitempty"`
 	Deadline  time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 
 	malformed error
 }

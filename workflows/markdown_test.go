@@ -13,9 +13,9 @@ func TestMarkdown_saysHowToAnswer(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC)
 	question := &Question{Why: "R_1 ended\nas Failure", Choices: []string{"restart", "decide adopt"}, Since: since, Deadline: since.Add(3 * time.Hour)}
-	batch := Status{State: Waiting, Subject: "ALLOC", Summary: question.Why, Question: question}.Markdown()
+	batch := Status{State: Waiting, TimeZone: "America/New_York", Subject: "ALLOC", Summary: question.Why, Question: question}.Markdown()
 	require.Equal(t, "**waiting** ALLOC\n\n"+
-		"**Question to the operator**, since 02:14 UTC, until Sun 2026-11-01 05:14 +00:00:\n\n"+
+		"**Question to the operator**, since Sat 2026-10-31 22:14 EDT, until Sun 2026-11-01 01:14 EDT:\n\n"+
 		"R_1 ended as Failure\n\n"+
 		"Answer with *More Actions, Send a Signal*:\n\n"+
 		"| signal | input |\n|---|---|\n"+
@@ -30,6 +30,16 @@ func TestMarkdown_saysHowToAnswer(t *testing.T) {
 	require.Contains(t, status, "**Question to the operator about b**:\n\nAre the books good")
 	require.Contains(t, status, "| `approve` | `{\"by\": \"you\", \"why\": \"\", \"step\": \"b\"}` |")
 	require.NotContains(t, status, "a: R_1", "the same question twice")
+}
+
+// The day is written where it changes.
+func TestMarkdown_logHasDaysAndZones(t *testing.T) {
+	t.Parallel()
+	at := func(hour int) LogEntry {
+		return LogEntry{At: time.Date(2026, 11, 1, hour, 14, 5, 0, time.UTC), What: "restart"}
+	}
+	text := Status{TimeZone: "America/New_York", Log: []LogEntry{at(2), at(3), at(5)}}.Markdown()
+	require.Contains(t, text, "- Sat 2026-10-31 22:14:05 EDT restart\n- 23:14:05 EDT restart\n- Sun 2026-11-01 01:14:05 EDT restart\n")
 }
 
 // A link that a file's name or an operator's reason holds is shown, and leads nowhere.

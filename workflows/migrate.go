@@ -23,7 +23,7 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 }
 
 func (in MigrateInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be started"}
+	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Code, Deadline: in.Deadline, State: Running, Summary: "about to be started"}
 }
 
 func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {

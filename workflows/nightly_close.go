@@ -112,6 +112,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 	initial := Status{
 		Connection: in.Connection,
 		AsOfDate:   in.AsOfDate,
+		TimeZone:   plan.TimeZone,
 		Subject:    plan.Name + prefixed("/", plan.Key),
 		Params:     plan.Params,
 		StartedBy:  in.StartedBy,
@@ -144,9 +145,6 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		return ctx, nil, err
 	}
 	c.caller.supervisor = superviseUntilEnd(ctx, 0, c.reporter)
-	if c.reporter.zone, err = plan.Location(); err != nil {
-		return ctx, nil, err
-	}
 	c.reporter.notifyOn(plan.NotifyOn, false)
 	err = errors.Join(
 		workflow.SetQueryHandler(ctx, activities.ResultQuery, func() (NightlyCloseResult, error) { return c.result().fitting(), nil }),
@@ -209,6 +207,7 @@ func (c *closeRun) result() NightlyCloseResult {
 		AsOfDate:   c.in.AsOfDate,
 		Key:        c.plan.Key,
 		Params:     c.plan.Params,
+		TimeZone:   c.plan.TimeZone,
 		State:      status.State,
 		StartedAt:  status.StartedAt,
 	}

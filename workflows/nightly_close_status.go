@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -14,6 +13,8 @@ import (
 var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }
+
+func (c *closeRun) timeZone() string { return c.plan.TimeZone }
 
 func (c *closeRun) earlierResult(id string) (StepResult, bool) {
 	earlier, ok := c.earlier[id]
@@ -42,8 +43,6 @@ func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 		workflow.GetLogger(ctx).Error("could not publish the status", "error", err)
 	}
 }
-
-func (c *closeRun) zone() *time.Location { return c.reporter.zone }
 
 func (c *closeRun) calls() caller { return c.caller }
 

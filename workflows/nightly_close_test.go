@@ -284,8 +284,8 @@ func TestNightlyClose_isAtRiskUntilTheStepEnds(t *testing.T) {
 	require.NoError(t, fake.env.GetWorkflowError())
 	seen = append(seen, queryStatus(t, fake.env).AtRisk)
 	require.Equal(t, []string{
-		"at risk: step ledger has not ended, and its deadline is 2026-11-01 02:01 UTC", "",
-		"at risk: step allocate has not ended, and its deadline is 2026-11-01 03:10 UTC", "",
+		"at risk: step ledger has not ended, and its deadline is Sun 2026-11-01 02:01 UTC", "",
+		"at risk: step allocate has not ended, and its deadline is Sun 2026-11-01 03:10 UTC", "",
 	}, seen)
 }
 

@@ -164,6 +164,7 @@ func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Messag
 	defer stop()
 	m.At, m.WorkflowType = workflow.Now(ctx), about.Type
 	m.Connection, m.Subject, m.AsOfDate, m.RunID = about.Connection, about.Subject, about.AsOfDate, about.RunID
+	m.TimeZone = about.TimeZone
 	var result activities.NotifyResult
 	err := workflow.ExecuteActivity(options(ctx, timed(notifyOptions, timeout), "notify: "+m.Event), act.Notify, m).Get(ctx, &result)
 	problem := strings.Join(result.Undelivered, "; ")

@@ -30,7 +30,9 @@ type RunBatchResult struct {
 	Code       string `json:"code"`
 	Group      bool   `json:"group,omitempty"`
 	AsOfDate   string `json:"as_of_date"`
-	State      State  `json:"state"`
+	// TimeZone is the IANA zone in which operators read the times; empty is UTC.
+	TimeZone string `json:"time_zone,omitempty"`
+	State    State  `json:"state"`
 	// RunID is the latest run id that the service returned; RunIDs are all of them, oldest first.
 	RunID  string   `json:"run_id,omitempty"`
 	RunIDs []string `json:"run_ids,omitempty"`
@@ -174,13 +176,15 @@ type NightlyCloseResult struct {
 	Pipeline   string `json:"pipeline"`
 	AsOfDate   string `json:"as_of_date"`
 	// Key tells the close from others for the same date, and Params are the pipeline's parameters.
-	Key       string            `json:"key,omitempty"`
-	Params    map[string]string `json:"params,omitempty"`
-	State     State             `json:"state"`
-	StartedAt time.Time         `json:"started_at"`
-	EndedAt   time.Time         `json:"ended_at"`
-	Steps     []StepResult      `json:"steps"`
-	Log       []LogEntry        `json:"log,omitempty"`
+	Key    string            `json:"key,omitempty"`
+	Params map[string]string `json:"params,omitempty"`
+	// TimeZone is the IANA zone in which operators read the times; empty is UTC.
+	TimeZone  string       `json:"time_zone,omitempty"`
+	State     State        `json:"state"`
+	StartedAt time.Time    `json:"started_at"`
+	EndedAt   time.Time    `json:"ended_at"`
+	Steps     []StepResult `json:"steps"`
+	Log       []LogEntry   `json:"log,omitempty"`
 	// Audit is the audit file, where the pipeline has one.
 	Audit *AuditResult `json:"audit,omitempty"`
 }

@@ -68,12 +68,14 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (workflow.Context, *bat
 		Code:       in.Code,
 		Group:      in.Group,
 		AsOfDate:   in.AsOfDate,
+		TimeZone:   in.TimeZone,
 		Basis:      b.basis,
 	}
 	var err error
 	ctx, b.reporter, err = newStatusReporter(ctx, Status{
 		Connection: in.Connection,
 		AsOfDate:   in.AsOfDate,
+		TimeZone:   in.TimeZone,
 		Subject:    in.Code,
 		StartedBy:  in.StartedBy,
 		Basis:      b.basis,

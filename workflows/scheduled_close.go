@@ -97,7 +97,7 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	case err != nil:
 		return ScheduledCloseResult{}, in.endUnplanned(ctx, err)
 	}
-	ended, err := reportStub(ctx, Status{Connection: in.Connection, Subject: in.Pipeline, State: Pending, Summary: "reading the calendar"})
+	ended, err := reportStub(ctx, Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Pipeline, State: Pending, Summary: "reading the calendar"})
 	if err != nil {
 		return ScheduledCloseResult{}, err
 	}
@@ -112,6 +112,7 @@ func ScheduledClose(ctx workflow.Context, in ScheduledCloseInput) (ScheduledClos
 	ctx, reporter, err := newStatusReporter(ctx, Status{
 		Connection: in.Connection,
 		AsOfDate:   night.AsOfDate,
+		TimeZone:   in.TimeZone,
 		Subject:    in.Pipeline,
 		State:      result.State,
 		Summary:    result.Summary,
@@ -195,6 +196,7 @@ func (in ScheduledCloseInput) endUnplanned(ctx workflow.Context, err error) erro
 	_ = n.changed(ctx, snapshot{}, snapshot{Status: Status{
 		Type:       ScheduledCloseType,
 		Connection: in.Connection,
+		TimeZone:   in.TimeZone,
 		Subject:    in.Pipeline,
 		State:      Failed,
 		Summary:    "the night could not be planned: " + reason(err),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/basis"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // State is the state of a workflow or a step.
@@ -40,6 +41,8 @@ type Status struct {
 	Type       string `json:"type"`
 	Connection string `json:"connection"`
 	AsOfDate   string `json:"as_of_date,omitempty"`
+	// TimeZone is the IANA zone in which operators read the times of the workflow: the pipeline's; empty is UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 	// Subject is what the workflow is about: a pipeline, a batch code, a report code, a file.
 	// A close with a key has it behind the pipeline: nightly-close/scenario-7.
 	Subject string `json:"subject"`
@@ -106,6 +109,9 @@ type Question struct {
 	// Deadline is when the workflow stops waiting. Zero: it does not.
 	Deadline time.Time `json:"deadline,omitzero"`
 }
+
+// times writes times as the operators of the workflow read them.
+func (s Status) times() clock.Clock { return clock.In(s.TimeZone) }
 
 // AwaitsApproval reports whether every open question is for an approval.
 func (s Status) AwaitsApproval() bool {

@@ -3,6 +3,9 @@ package workflows
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // Markdown is the status as the Temporal UI shows it, in a narrow column.
@@ -19,26 +22,29 @@ func (s Status) Markdown() string {
 		fmt.Fprintf(&b, "\nRun `%s`\n", s.RunID)
 	}
 	for _, q := range s.questions() {
-		q.markdown(&b)
+		q.markdown(&b, s.times())
 	}
 	s.tables(&b)
 	if len(s.Log) > 0 {
-		b.WriteString("\nWhat happened (UTC):\n\n")
+		b.WriteString("\nWhat happened:\n\n")
 	}
+	var before time.Time
 	for _, e := range s.Log {
-		fmt.Fprintf(&b, "- %s %s\n", e.At.UTC().Format("15:04:05"), plain(e.What+prefixed(", by ", e.By)+prefixed(": ", e.Why)))
+		at := s.times().ExactAt(before, e.At)
+		before = e.At
+		fmt.Fprintf(&b, "- %s %s\n", at, plain(e.What+prefixed(", by ", e.By)+prefixed(": ", e.Why)))
 	}
 	return b.String()
 }
 
 // markdown is a question, and how to answer it in the signal dialog of the UI.
-func (q stepQuestion) markdown(b *strings.Builder) {
+func (q stepQuestion) markdown(b *strings.Builder, times clock.Clock) {
 	b.WriteString("\n**Question to the operator" + prefixed(" about ", q.step) + "**")
 	if !q.Since.IsZero() {
-		b.WriteString(", since " + q.Since.UTC().Format("15:04 MST"))
+		b.WriteString(", since " + times.Text(q.Since))
 	}
 	if !q.Deadline.IsZero() {
-		b.WriteString(", until " + q.Deadline.Format("Mon 2006-01-02 15:04 -07:00"))
+		b.WriteString(", until " + times.Text(q.Deadline))
 	}
 	fmt.Fprintf(b, ":\n\n%s\n\nAnswer with *More Actions, Send a Signal*:\n\n| signal | input |\n|---|---|\n", plain(q.Why))
 	for _, choice := range q.Choices {

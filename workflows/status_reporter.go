@@ -34,9 +34,8 @@ type statusReporter struct {
 	notifier  *notifier
 	parent    *parentSignal
 	deadline  *deadline
-	zone      *time.Location // in which the times of commands are meant
-	cancel    func()         // cancels the workflow
-	cancelled *command       // by which it was cancelled; nil: through Temporal, or not at all
+	cancel    func()   // cancels the workflow
+	cancelled *command // by which it was cancelled; nil: through Temporal, or not at all
 
 	beforeQuestion snapshot // that of the supervisor
 }
@@ -55,7 +54,6 @@ func newStatusReporter(ctx workflow.Context, initial Status) (workflow.Context, 
 		current:  snapshot{Status: initial},
 		notifier: &notifier{},
 		deadline: &deadline{at: initial.Deadline},
-		zone:     time.UTC,
 		cancel:   cancel,
 	}
 	r.notifier.log = r.log
@@ -152,7 +150,7 @@ func (r *statusReporter) warnBeforeDeadline(ctx workflow.Context) {
 	if startedByClose(ctx) {
 		return
 	}
-	r.deadline.warn(ctx, r.current.Subject, func(warning string) {
+	r.deadline.warn(ctx, r.current.times(), r.current.Subject, func(warning string) {
 		if r.current.State.Done() {
 			return
 		}
@@ -165,7 +163,7 @@ func (r *statusReporter) warnBeforeDeadline(ctx workflow.Context) {
 
 // extend moves the deadline of the workflow, and answers the command.
 func (r *statusReporter) extend(ctx workflow.Context, c *command) {
-	what := c.move(ctx, r.deadline, r.zone)
+	what := c.move(ctx, r.deadline, r.current.times())
 	if what == "" {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // closeOfStep is what a step sees of its close.
@@ -22,12 +23,12 @@ type closeOfStep interface {
 	log(ctx workflow.Context, entry LogEntry)
 	warnAtRisk(ctx workflow.Context, warning string)
 	record(e audit.Event)
-	// zone is the time zone of the pipeline.
-	zone() *time.Location
 	// calls executes activities.
 	calls() caller
 	// earlierResult is the result of a step in an earlier start of the close.
 	earlierResult(id string) (StepResult, bool)
+	// timeZone is that of the pipeline.
+	timeZone() string
 }
 
 // step is a step of a close, of whatever kind: it waits for what it needs, makes attempts, and asks the
@@ -132,6 +133,9 @@ func (s *step) needsPassed() bool {
 	return true
 }
 
+// times writes times as the operators of the close read them.
+func (s *step) times() clock.Clock { return clock.In(s.close.timeZone()) }
+
 // passed reports whether what needs the step can start.
 func (s *step) passed() bool {
 	return slices.Contains([]State{Succeeded, Skipped, MarkedDone}, s.result.State)
@@ -147,7 +151,7 @@ func (s *step) execute(ctx workflow.Context) {
 	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step), Work: s.result.Basis.Work()})
 	working, stop := workflow.WithCancel(ctx)
 	defer stop()
-	s.deadline.warn(working, "step "+s.Step.ID, func(warning string) {
+	s.deadline.warn(working, s.times(), "step "+s.Step.ID, func(warning string) {
 		if warning != "" {
 			s.close.warnAtRisk(ctx, warning)
 		}
@@ -195,7 +199,7 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 		return false
 	}
 	if err == nil {
-		s.result.Result = s.kind.identity(s.result)
+		s.result.Result = s.kind.identity(s, s.result)
 		state, detail := Succeeded, s.kind.outcome(s.result)
 		if s.markedBy != nil {
 			state, detail = MarkedDone, detail+", run outside, as "+s.markedBy.By+" says: "+s.markedBy.Why
@@ -330,6 +334,8 @@ func (s *step) call(ctx workflow.Context, profile workflow.ActivityOptions, summ
 	return s.close.calls().execute(ctx, profile, s.deadline, summary, activity, input)
 }
 
+func (s *step) timeZone() string { return s.close.timeZone() }
+
 func (s *step) runsAgain() string { return s.again }
 
 func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
@@ -354,7 +360,7 @@ func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 func (s *step) join(ctx workflow.Context, child stepChild, running Status) error {
 	if !s.joined {
 		s.joined = true
-		what := fmt.Sprintf("joined %s, %s", s.result.WorkflowID, startedBy(running))
+		what := fmt.Sprintf("joined %s, %s", s.result.WorkflowID, startedBy(running, s.times()))
 		s.close.log(ctx, LogEntry{What: s.Step.ID + ": " + what})
 		s.record(audit.Event{At: workflow.Now(ctx), Event: audit.StepJoined, What: what})
 	}
@@ -367,7 +373,7 @@ func (s *step) join(ctx workflow.Context, child stepChild, running Status) error
 		return nil
 	}
 	s.question = running.Question
-	s.set(ctx, running.State, fmt.Sprintf("%s (%s elsewhere)", running.Summary, startedBy(running)))
+	s.set(ctx, running.State, fmt.Sprintf("%s (%s elsewhere)", running.Summary, startedBy(running, s.times())))
 	return nil
 }
 

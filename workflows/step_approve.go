@@ -29,8 +29,8 @@ func (approveKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 
 func (approveKind) work(s activeStep) any { return s.planned().Step.Approve }
 
-func (approveKind) identity(r StepResult) string {
-	return "approved by " + r.Approval.By + " at " + moment(r.Approval.At)
+func (approveKind) identity(s activeStep, r StepResult) string {
+	return "approved by " + r.Approval.By + " on " + s.times().Exact(r.Approval.At)
 }
 
 func (approveKind) outcome(r StepResult) string { return "approved by " + r.Approval.By }

@@ -51,6 +51,7 @@ func groupInput(s pipeline.Step) RunBatchInput {
 func (k batchKind) input(s activeStep) RunBatchInput {
 	in, c := k.definition(s.planned().Step), s.closeInput()
 	in.Connection, in.AsOfDate, in.StartedBy, in.Deadline = c.Connection, c.AsOfDate, c.StartedBy, s.ends()
+	in.TimeZone = s.timeZone()
 	in.Needs, in.Again, in.RunID = s.resultsNeeded(), s.runsAgain(), s.outsideRun()
 	return in
 }
@@ -83,7 +84,7 @@ func (k batchKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 func (k batchKind) work(s activeStep) any { return k.input(s).triggerInput() }
 
 // identity is the run, which is another one once it was restarted or rerun.
-func (batchKind) identity(r StepResult) string {
+func (batchKind) identity(_ activeStep, r StepResult) string {
 	text := "run " + r.Batch.RunID
 	if n := r.Batch.Restarts; n > 0 {
 		text += fmt.Sprintf(", restarted %d times", n)

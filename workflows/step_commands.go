@@ -92,7 +92,7 @@ func (s *step) awaitsFile() bool {
 // extend moves the deadline of the step.
 func (s *step) extend(ctx workflow.Context, cmd *command) {
 	moved := &deadline{at: s.deadline.moment()}
-	what := cmd.move(ctx, moved, s.close.zone())
+	what := cmd.move(ctx, moved, s.times())
 	if what == "" {
 		return
 	}
@@ -187,7 +187,7 @@ func (s *step) markDone(ctx workflow.Context, cmd *command) bool {
 	if s.isBatch() {
 		return false
 	}
-	s.result.Result = "marked as done by " + cmd.By + " at " + moment(workflow.Now(ctx))
+	s.result.Result = "marked as done by " + cmd.By + " on " + s.times().Exact(workflow.Now(ctx))
 	s.end(ctx, MarkedDone, "marked as done by "+cmd.By+": "+cmd.Why)
 	return true
 }

@@ -26,6 +26,7 @@ func (downloadKind) work(s activeStep) any {
 		SaveTo:     d.SaveTo,
 		Expect:     expected(d.Expect),
 		Deadline:   s.ends(),
+		TimeZone:   s.timeZone(),
 	}
 }
 
@@ -42,7 +43,9 @@ func (k downloadKind) run(ctx workflow.Context, s activeStep, result *StepResult
 	return err
 }
 
-func (downloadKind) identity(r StepResult) string { return basis.FileResult(r.Download.SHA256) }
+func (downloadKind) identity(_ activeStep, r StepResult) string {
+	return basis.FileResult(r.Download.SHA256)
+}
 
 func (downloadKind) outcome(r StepResult) string {
 	return fmt.Sprintf("%s, %s", r.Download.File, r.Download.rows())

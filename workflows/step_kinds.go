@@ -9,6 +9,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -23,7 +24,7 @@ type stepKind interface {
 	// work is what the step does: the input of its workflow. A step that did the same before may be kept.
 	work(s activeStep) any
 	// identity identifies the result of a step that succeeded.
-	identity(r StepResult) string
+	identity(s activeStep, r StepResult) string
 	// outcome says in one line what a step that succeeded did.
 	outcome(r StepResult) string
 	// events are what the last attempt adds to the audit file. One without a time happened now.
@@ -46,6 +47,9 @@ var stepKinds = map[pipeline.Kind]stepKind{
 type activeStep interface {
 	planned() activities.PlanStep
 	closeInput() NightlyCloseInput
+	// timeZone is that of the pipeline, and times writes times in it.
+	timeZone() string
+	times() clock.Clock
 	// ends is the step's deadline. Zero: it has none.
 	ends() time.Time
 	// runsAgain is why the step runs again although it succeeded before, or empty.
@@ -134,6 +138,6 @@ func (unknownKind) run(_ workflow.Context, s activeStep, _ *StepResult) error {
 
 func (unknownKind) work(s activeStep) any { return s.planned().Step }
 
-func (unknownKind) identity(StepResult) string { return "" }
+func (unknownKind) identity(activeStep, StepResult) string { return "" }
 
 func (unknownKind) outcome(StepResult) string { return "" }

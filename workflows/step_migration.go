@@ -25,6 +25,7 @@ func (k migrationKind) work(s activeStep) any {
 		Code:       m.Code,
 		ServiceID:  m.ServiceID,
 		Deadline:   s.ends(),
+		TimeZone:   s.timeZone(),
 	}
 }
 
@@ -41,8 +42,8 @@ func (k migrationKind) run(ctx workflow.Context, s activeStep, result *StepResul
 	return err
 }
 
-func (migrationKind) identity(r StepResult) string {
-	return r.Migration.Code + " at " + moment(r.Migration.EndedAt)
+func (migrationKind) identity(s activeStep, r StepResult) string {
+	return r.Migration.Code + " on " + s.times().Exact(r.Migration.EndedAt)
 }
 
 func (migrationKind) outcome(r StepResult) string { return r.Migration.Message }

@@ -29,6 +29,7 @@ func (reportKind) work(s activeStep) any {
 		ServiceID:         r.ServiceID,
 		AppID:             r.AppID,
 		Deadline:          s.ends(),
+		TimeZone:          s.timeZone(),
 	}
 }
 
@@ -45,7 +46,9 @@ func (k reportKind) run(ctx workflow.Context, s activeStep, result *StepResult) 
 	return err
 }
 
-func (reportKind) identity(r StepResult) string { return basis.FileResult(r.Report.File.SHA256) }
+func (reportKind) identity(_ activeStep, r StepResult) string {
+	return basis.FileResult(r.Report.File.SHA256)
+}
 
 func (reportKind) outcome(r StepResult) string {
 	return fmt.Sprintf("%s, %s", r.Report.File.File, r.Report.File.rows())

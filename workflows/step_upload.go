@@ -33,6 +33,7 @@ func (uploadKind) work(s activeStep) any {
 		Marker:     u.Marker,
 		Expect:     expected(u.Expect),
 		Deadline:   s.ends(),
+		TimeZone:   s.timeZone(),
 	}
 }
 
@@ -103,7 +104,9 @@ func (uploadKind) sourceChange(ctx workflow.Context, s activeStep, earlier StepR
 	return change, err
 }
 
-func (uploadKind) identity(r StepResult) string { return basis.FileResult(r.Upload.SHA256) }
+func (uploadKind) identity(_ activeStep, r StepResult) string {
+	return basis.FileResult(r.Upload.SHA256)
+}
 
 func (uploadKind) outcome(r StepResult) string {
 	if r.Upload.Files > 0 {

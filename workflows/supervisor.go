@@ -133,7 +133,7 @@ func (a *awaited) lastTried(err error) string {
 	}
 	text := a.last.Last
 	if !a.last.At.IsZero() {
-		text += " at " + a.last.At.UTC().Format("15:04:05 MST")
+		text += " on " + a.supervisor.reporter.current.times().Exact(a.last.At)
 	}
 	return text
 }
@@ -272,7 +272,7 @@ func (s *supervisor) ask(ctx workflow.Context, a *awaited) {
 	}
 	a.question = &Question{
 		Why: fmt.Sprintf("%s: since %s it %s. It continues automatically once the cause is fixed; to end it as failed, give it up",
-			a.summary, clock(a.troubled), a.last.Trouble),
+			a.summary, s.reporter.current.times().Text(a.troubled), a.last.Trouble),
 		Choices:  []string{giveUpChoice},
 		Deadline: a.deadline.moment(),
 	}

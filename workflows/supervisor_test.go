@@ -83,7 +83,7 @@ func TestSupervisor_asksAboutAPollThatFailsAndWithdraws(t *testing.T) {
 	require.Equal(t, Running, before.State)
 	require.Equal(t, Waiting, asked.State)
 	require.Equal(t, []string{"decide give_up"}, asked.Question.Choices)
-	require.Contains(t, asked.Question.Why, "wait for the export of MIG1: since "+clock(from)+" it is being retried: "+down)
+	require.Contains(t, asked.Question.Why, "wait for the export of MIG1: since "+Status{}.times().Text(from)+" it is being retried: "+down)
 	require.Equal(t, Running, recovered.State)
 	require.Nil(t, recovered.Question)
 	require.Equal(t, "wait for the export of MIG1", recovered.Summary)
@@ -173,7 +173,7 @@ func TestSupervisor_endsAtTheDeadlineWhatIsPaused(t *testing.T) {
 		id, want        string
 	}{
 		"a report": {GenerateReport, GenerateReportInput{Connection: "prod", Code: "RPT001", SaveTo: "reports/a.csv", Deadline: deadline}, "report",
-			"the deadline passed during: generate RPT001; last: " + down + " at " + paused.At.UTC().Format("15:04:05 MST")},
+			"the deadline passed during: generate RPT001; last: " + down + " on " + Status{}.times().Exact(paused.At)},
 		"a batch": {RunBatch, RunBatchInput{Connection: "prod", Code: "ALLOC", AsOfDate: "2026-10-31", Deadline: deadline}, input.WorkflowID(),
 			"the deadline passed; the run may still be going; last: " + down},
 	} {

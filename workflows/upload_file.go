@@ -33,7 +33,7 @@ func UploadFile(ctx workflow.Context, in UploadFileInput) (FileResult, error) {
 }
 
 func (in UploadFileInput) initialStatus() Status {
-	return Status{Connection: in.Connection, Subject: in.File, Deadline: in.Deadline, State: Running, Summary: "about to be uploaded"}
+	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.File, Deadline: in.Deadline, State: Running, Summary: "about to be uploaded"}
 }
 
 func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult, error) {

@@ -36,6 +36,14 @@ func (p *problems) ref(path, value string) {
 	p.Check(path, err)
 }
 
+// zone wants an IANA name, or nothing.
+func (p *problems) zone(name string) {
+	if name != "" {
+		_, err := pipeline.LoadZone(name)
+		p.Check("time_zone", err)
+	}
+}
+
 // idPart wants the form of a code, as a pipeline does: ids consist of them.
 func (p *problems) idPart(path, value string) {
 	if p.Require(path, value) {
@@ -104,6 +112,7 @@ func (in RunBatchInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
 	p.idPart("code", in.Code)
 	p.date(in.AsOfDate)
 	if in.Key != "" {
@@ -154,6 +163,7 @@ func (in GenerateReportInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
 	p.idPart("code", in.Code)
 	p.ref("save_to", in.SaveTo)
 	p.optionalCode("service_id", in.ServiceID)
@@ -167,6 +177,7 @@ func (in UploadFileInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
 	p.ref("file", strings.TrimSuffix(in.File, "/"))
 	if in.ListTo != "" {
 		p.ref("list_to", in.ListTo)
@@ -195,6 +206,7 @@ func (in DownloadFileInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
 	p.Want((in.FileID == "") != (in.Name == ""), "", "exactly one of file_id and name must be given")
 	p.ref("save_to", in.SaveTo)
 	p.expect(in.Expect)
@@ -206,6 +218,7 @@ func (in MigrateInput) Validate() error {
 	var p problems
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
 	p.Want(in.Direction == Export || in.Direction == Import, "direction", "%q is neither %q nor %q", in.Direction, Export, Import)
 	p.idPart("code", in.Code)
 	p.optionalCode("service_id", in.ServiceID)

@@ -98,3 +98,18 @@ func EndState(result any) State {
 func (r *NightlyCloseResult) endState() State   { return r.State }
 func (r *RunBatchResult) endState() State       { return r.State }
 func (r *ScheduledCloseResult) endState() State { return r.State }
+
+// TimeZoneOf returns the IANA zone in which operators read the times of a result; empty is UTC.
+func TimeZoneOf(result any) string {
+	switch r := result.(type) {
+	case *NightlyCloseResult:
+		return r.TimeZone
+	case *RunBatchResult:
+		return r.TimeZone
+	case *ScheduledCloseResult:
+		if r.Close != nil {
+			return r.Close.TimeZone
+		}
+	}
+	return ""
+}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // Message says what happened, to what, and what an operator can do about it. A webhook receives it as JSON.
@@ -29,6 +31,8 @@ type Message struct {
 	What string `json:"what"`
 	// Deadline is when the question expires.
 	Deadline time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which operators read times; empty is UTC.
+	TimeZone string `json:"time_zone,omitempty"`
 	// Commands answer the question, as they are typed. A workflow leaves out the name of the program: how operators
 	// call that, the configuration of the worker says which sends the message.
 	Commands []string `json:"commands,omitempty"`
@@ -68,7 +72,7 @@ func (m Message) facts() []string {
 		lines = append(lines, "Run "+m.RunID)
 	}
 	if !m.Deadline.IsZero() {
-		lines = append(lines, "Until "+m.Deadline.Format("Mon 2006-01-02 15:04 -07:00"))
+		lines = append(lines, "Until "+clock.In(m.TimeZone).Text(m.Deadline))
 	}
 	return lines
 }

@@ -27,13 +27,13 @@ var question = Message{
 	ID: "run/7", Event: Waiting, At: time.Date(2026, 11, 1, 2, 14, 0, 0, time.UTC), WorkflowID: "close/prod/nightly-close/2026-10-31",
 	Connection: "prod", Subject: "nightly-close", AsOfDate: "2026-10-31", Step: "allocate", What: "ALLOC_1 ended <!channel> as Failure",
 	Deadline: time.Date(2026, 11, 1, 5, 0, 0, 0, time.FixedZone("", -5*3600)),
-	Commands: []string{`starter close decide X --choice retry`}, Link: "https://temporal.bank.example/x",
+	TimeZone: "America/New_York", Commands: []string{`starter close decide X --choice retry`}, Link: "https://temporal.bank.example/x",
 }
 
 func TestMessage_text(t *testing.T) {
 	require.Equal(t, "nightly-close 2026-10-31 on prod: allocate waits for an operator", question.Title())
 	require.Equal(t, `ALLOC_1 ended <!channel> as Failure
-Until Sun 2026-11-01 05:00 -05:00
+Until Sun 2026-11-01 05:00 EST
 
 starter close decide X --choice retry
 
@@ -122,7 +122,7 @@ func TestSend_body(t *testing.T) {
 			var got struct{ Text string }
 			require.NoError(t, json.Unmarshal([]byte(body), &got))
 			require.Equal(t, "*nightly-close 2026-10-31 on prod: allocate waits for an operator*\n```\nALLOC_1 ended &lt;!channel&gt; as Failure\n"+
-				"Until Sun 2026-11-01 05:00 -05:00\n\nstarter close decide X --choice retry\n```\n"+question.Link, got.Text, "the service's text mentions nobody")
+				"Until Sun 2026-11-01 05:00 EST\n\nstarter close decide X --choice retry\n```\n"+question.Link, got.Text, "the service's text mentions nobody")
 		},
 		"teams": func(t *testing.T, body string) {
 			card := teamsCard(t, body)

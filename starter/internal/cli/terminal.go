@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
@@ -83,13 +84,13 @@ func (t *Terminal) Note(format string, args ...any) {
 }
 
 // PrintStamped writes changes with their times, as a log has them.
-func (t *Terminal) PrintStamped(changes []view.Change) {
+func (t *Terminal) PrintStamped(times clock.Clock, changes []view.Change) {
 	for _, change := range changes {
 		at := change.At
 		if at.IsZero() {
 			at = time.Now()
 		}
-		t.Print(at.Local().Format("2006-01-02 15:04:05") + "  " + change.Text)
+		t.Print(times.Exact(at) + "  " + change.Text)
 	}
 }
 

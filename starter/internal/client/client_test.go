@@ -150,8 +150,8 @@ func TestAlreadyDone_asJSON(t *testing.T) {
 }
 
 func TestAnnounce_alreadyDone(t *testing.T) {
-	s, stdout, _ := session(nil)
-	s.Announce(workflows.Execution{ID: "id"})
+	s, stdout, _ := session(clitest.NewTemporal(workflows.NightlyCloseType, "pbsm"))
+	s.Announce(t.Context(), workflows.Execution{ID: "id"})
 	assert.Contains(t, stdout.String(), "id was already done")
 }
 

@@ -19,16 +19,11 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/workflows"
-)
-
-// DateTime and Clock are how the starter prints times.
-const (
-	DateTime = "Mon 2006-01-02 15:04:05"
-	Clock    = "15:04:05"
 )
 
 // Session is a connection to Temporal.
@@ -134,6 +129,12 @@ func (s *Session) Status(ctx context.Context, id string) (workflows.Status, erro
 	return workflows.StatusOf(ctx, s.Temporal, id)
 }
 
+// TimesOf writes times as the operators of a workflow read them, in UTC where no worker says how.
+func (s *Session) TimesOf(ctx context.Context, id string) clock.Clock {
+	status, _ := s.Status(ctx, id)
+	return clock.In(status.TimeZone)
+}
+
 // NotFound reports whether Temporal does not know a workflow, a schedule or a deployment.
 func NotFound(err error) bool {
 	var missing *serviceerror.NotFound
@@ -150,7 +151,7 @@ func (s *Session) HasEnded(ctx context.Context, id string) error {
 	if how != "" {
 		how = ": " + how
 	}
-	return cli.Usage("it has ended (%s, %s)%s", StatusText(run.Status), run.EndedAt.Local().Format(DateTime), how).Of(id).
+	return cli.Usage("it has ended (%s, %s)%s", StatusText(run.Status), s.TimesOf(ctx, id).Text(run.EndedAt), how).Of(id).
 		Then("See how it ended: " + s.Starter("status "+id))
 }
 

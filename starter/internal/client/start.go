@@ -12,6 +12,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
@@ -66,16 +67,16 @@ func (s *Session) Start(ctx context.Context, in workflows.Input, o cli.StartOpti
 }
 
 // Announce prints what a start started or found, before it is followed.
-func (s *Session) Announce(run workflows.Execution) {
+func (s *Session) Announce(ctx context.Context, run workflows.Execution) {
 	if s.JSON() {
 		return
 	}
 	how := "started"
 	switch {
 	case run.AlreadyDone(): // the demo's, in a folder where it ran before
-		how = "was already done, on " + run.EndedAt.Local().Format(DateTime)
+		how = "was already done, on " + s.TimesOf(ctx, run.ID).Text(run.EndedAt)
 	case !run.Started:
-		how = "has been running since " + run.StartedAt.Local().Format("Mon 15:04:05") + "; following it"
+		how = "has been running since " + s.TimesOf(ctx, run.ID).Text(run.StartedAt) + "; following it"
 	}
 	s.Print(run.ID + " " + how)
 	s.PrintLink(run.ID)
@@ -114,12 +115,12 @@ func (s *Session) Detached(ctx context.Context, run workflows.Execution, note st
 }
 
 // StartNote says what a start found instead of starting a workflow.
-func StartNote(run workflows.Execution) string {
+func (s *Session) StartNote(ctx context.Context, run workflows.Execution) string {
 	switch {
 	case run.AlreadyDone():
-		return "It was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again."
+		return "It was already done, on " + s.TimesOf(ctx, run.ID).Text(run.EndedAt) + ". It is not run again."
 	case !run.Started:
-		return "It was running already, since " + run.StartedAt.Local().Format("Mon 15:04:05") + "."
+		return "It was running already, since " + s.TimesOf(ctx, run.ID).Text(run.StartedAt) + "."
 	}
 	return ""
 }
@@ -141,7 +142,8 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 		s.PrintJSON(json.RawMessage(`{"already_done":true,` + string(document[1:]))) // no result is an empty object
 		return nil
 	}
-	s.Print(run.ID + " was already done, on " + run.EndedAt.Local().Format(DateTime) + ". It is not run again.")
+	ended := clock.In(workflows.TimeZoneOf(result)).Text(run.EndedAt)
+	s.Print(run.ID + " was already done, on " + ended + ". It is not run again.")
 	s.Print(s.Style.Result(result, s.Width())...)
 	if _, ok := in.(workflows.NightlyCloseInput); ok {
 		s.Print("", "To run some of its steps again: "+s.Starter("close again "+run.ID+` --from STEP --reason "..."`))

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
@@ -75,7 +76,7 @@ func (p Polls) String() string {
 		return fmt.Sprintf("no worker%s has polled the task queue %q recently", p.version(), p.queue)
 	}
 	return fmt.Sprintf("a worker%s last polled the task queue %q at %s, %s ago",
-		p.version(), p.queue, p.last.Local().Format(Clock), p.now.Sub(p.last).Round(time.Second))
+		p.version(), p.queue, clock.UTC.ExactAt(p.now, p.last), p.now.Sub(p.last).Round(time.Second))
 }
 
 func (p Polls) version() string {
@@ -149,7 +150,7 @@ func (s *Session) servedOf(ctx context.Context, connections []string) (served []
 // workflow.
 func (s *Session) StatusUnknown(ctx context.Context, run workflows.Execution, cause error) error {
 	p := &cli.Problem{Code: cli.ExitUnreachable, ID: run.ID, Next: []string{"Try again: " + s.Starter("status "+run.ID)}}
-	known := "it has been running since " + run.StartedAt.Local().Format(DateTime)
+	known := "it has been running since " + clock.UTC.Text(run.StartedAt)
 	if state := run.LastState(); state != "" {
 		known += ", and its last known state is " + string(state)
 	}

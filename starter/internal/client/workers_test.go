@@ -21,14 +21,14 @@ import (
 
 // Temporal remembers a poll for minutes, and a worker that lives polls once a minute.
 func TestPolls_idle(t *testing.T) {
-	now := time.Date(2026, 10, 31, 22, 0, 0, 0, time.Local)
+	now := time.Date(2026, 10, 31, 22, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
 		last time.Time
 		idle bool
 		text string
 	}{
 		{time.Time{}, true, `no worker has polled the task queue "pbsm" recently`},
-		{now.Add(-3 * time.Minute), true, `a worker last polled the task queue "pbsm" at 21:57:00, 3m0s ago`},
+		{now.Add(-3 * time.Minute), true, `a worker last polled the task queue "pbsm" at 21:57:00 UTC, 3m0s ago`},
 		{now.Add(-16 * time.Second), false, "16s ago"},
 		{now.Add(-61 * time.Second), false, "1m1s ago"},
 	} {

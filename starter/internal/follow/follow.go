@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -32,12 +33,12 @@ func Start(ctx context.Context, s *client.Session, in workflows.Input, o cli.Sta
 	case err != nil:
 		return err
 	case o.Detach: // scripts take the id from it, also where there is nothing to start
-		s.Detached(ctx, run, client.StartNote(run))
+		s.Detached(ctx, run, s.StartNote(ctx, run))
 		return nil
 	case run.AlreadyDone():
 		return s.AlreadyDone(ctx, run, in)
 	}
-	s.Announce(run)
+	s.Announce(ctx, run)
 	return Run(ctx, s, run, o.Wait)
 }
 
@@ -194,7 +195,7 @@ func (p *progress) update(latest view.Snapshot) {
 	case p.session.JSON():
 		p.notes(latest)
 	case p.screen == nil:
-		p.session.PrintStamped(view.Changes(p.before, latest))
+		p.session.PrintStamped(clock.In(latest.Status.TimeZone), view.Changes(p.before, latest))
 	}
 	p.before = latest
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -71,7 +72,7 @@ func (w *watch) poll(ctx context.Context) {
 // explain says why there was no answer. The workflow itself is not affected.
 func (w *watch) explain(ctx context.Context, err error) []string {
 	workers, unreachable := w.PollsOf(ctx, w.run)
-	since := w.answered.Format(client.Clock)
+	since := clock.In(w.last.Status.TimeZone).ExactAt(time.Now(), w.answered)
 	var notReady *serviceerror.WorkflowNotReady
 	switch {
 	case ctx.Err() != nil:

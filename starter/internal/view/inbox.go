@@ -90,7 +90,7 @@ func (s Style) Inbox(entries []Entry, now time.Time, width int) []string {
 			waits = Duration(now.Sub(w.Since))
 		}
 		if !w.Deadline.IsZero() {
-			until = w.Deadline.Local().Format("Mon 15:04")
+			until = w.times.TextAt(now, w.Deadline)
 		}
 		rows = append(rows, []string{s.glyph(workflows.Waiting), waits, until, w.Connection, s.paint(bold, w.what()), w.AsOfDate, w.Why})
 	}

@@ -5,27 +5,28 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
 const dayLayout = "Mon 2006-01-02"
 
-// Nights is a table of nights: when each begins, here and in UTC, and its as-of date. Dates without a close are
+// Nights is a table of nights: when each begins, and its as-of date. Dates without a close are
 // listed too.
 func (s Style) Nights(verdicts []calendar.Verdict, width int) []string {
-	rows := [][]string{{"NIGHT", "STARTS", "UTC", "AS OF", ""}}
+	rows := [][]string{{"NIGHT", "STARTS", "AS OF", ""}}
 	for _, v := range verdicts {
 		date := v.Date.Format(dayLayout)
 		if v.Night == nil {
-			rows = append(rows, []string{s.paint(faint, date), "-", "-", "-", s.paint(faint, "no close: "+v.Why)})
+			rows = append(rows, []string{s.paint(faint, date), "-", "-", s.paint(faint, "no close: "+v.Why)})
 			continue
 		}
 		n := v.Night
 		rows = append(rows, []string{
-			date, n.Start.Format("15:04 MST"), n.Start.UTC().Format("Mon 2006-01-02 15:04"), n.AsOf.Format(dayLayout), s.paint(yellow, n.Note),
+			date, clock.Of(n.Start.Location()).TextAt(n.Start, n.Start), n.AsOf.Format(dayLayout), s.paint(yellow, n.Note),
 		})
 	}
-	return Table([]Column{{}, {}, {}, {}, {}}, rows, width)
+	return Table([]Column{{}, {}, {}, {}}, rows, width)
 }
 
 // Night is a night in JSON, or a date without a close.
@@ -74,7 +75,7 @@ type Schedule struct {
 func (schedule *Schedule) SetNext(v calendar.Verdict) {
 	next := NewNight(v)
 	schedule.Next = &next
-	schedule.NextText = v.Night.Start.Format("Mon 2006-01-02 15:04 MST") + ", as of " + v.Night.AsOf.Format(dayLayout)
+	schedule.NextText = clock.Of(v.Night.Start.Location()).Text(v.Night.Start) + ", as of " + v.Night.AsOf.Format(dayLayout)
 }
 
 func (schedule Schedule) next() string {

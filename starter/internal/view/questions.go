@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -14,6 +15,8 @@ type Question struct {
 	Since    time.Time `json:"since,omitzero"`
 	Deadline time.Time `json:"deadline,omitzero"`
 	Commands []string  `json:"commands"`
+
+	times clock.Clock
 }
 
 // Questions are those of a workflow that waits: one for each waiting step, or its own.
@@ -31,7 +34,7 @@ func Questions(s Snapshot) []Question {
 }
 
 func newQuestion(subject string, q workflows.Question, s Snapshot, step string) Question {
-	question := Question{Subject: subject, Why: oneLine(q.Why), Since: q.Since, Deadline: q.Deadline}
+	question := Question{Subject: subject, Why: oneLine(q.Why), Since: q.Since, Deadline: q.Deadline, times: clock.In(s.Status.TimeZone)}
 	for _, choice := range q.Choices {
 		question.Commands = append(question.Commands, s.Starter.Command(workflows.CommandLine(s.Status.Type, s.ID, step, choice)))
 	}
@@ -39,10 +42,10 @@ func newQuestion(subject string, q workflows.Question, s Snapshot, step string) 
 }
 
 // question shows a question with its commands, each on a line of its own, so that it can be copied.
-func (s Style) question(q Question, width int) []string {
+func (s Style) question(q Question, now time.Time, width int) []string {
 	head := fmt.Sprintf("%s %s waits for an operator", s.glyph(workflows.Waiting), q.Subject)
 	if !q.Deadline.IsZero() {
-		head += ", until " + q.Deadline.Local().Format("Mon 15:04 MST")
+		head += ", until " + q.times.TextAt(now, q.Deadline)
 	}
 	return append([]string{s.paint(bold, head)}, q.body(width)...)
 }

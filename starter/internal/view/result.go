@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -41,6 +42,7 @@ func (s Style) heading(state workflows.State, what string, started, ended time.T
 }
 
 func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string {
+	times := clock.In(r.TimeZone)
 	lines := []string{
 		s.heading(r.State, fmt.Sprintf("%s for %s on %s", r.Pipeline, r.AsOfDate, r.Connection), r.StartedAt, r.EndedAt), "",
 	}
@@ -50,12 +52,12 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 		if !step.StartedAt.IsZero() && !step.EndedAt.IsZero() {
 			took = Duration(step.EndedAt.Sub(step.StartedAt))
 		}
-		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step)})
+		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step, times)})
 	}
 	table := Table(stepColumns, rows, width)
 	lines = append(lines, table...)
 	lines = append(lines, s.cutErrors(r.Steps, table, width)...)
-	lines = append(lines, s.notable(r.Log, width)...)
+	lines = append(lines, s.notable(r.Log, times, width)...)
 	return append(lines, auditLines(r.Audit)...)
 }
 
@@ -83,15 +85,15 @@ func auditLines(a *workflows.AuditResult) []string {
 }
 
 // stepOutcome is what a step came to, and when, if an earlier start of the close did it.
-func stepOutcome(step workflows.StepResult) string {
+func stepOutcome(step workflows.StepResult, times clock.Clock) string {
 	text := stepWork(step)
 	if !step.KeptFrom.IsZero() {
-		return keptFrom(step.KeptFrom) + suffix(": ", text)
+		return keptFrom(step.KeptFrom, times) + suffix(": ", text)
 	}
 	return text
 }
 
-func keptFrom(t time.Time) string { return "kept from " + t.Local().Format("2006-01-02 15:04:05") }
+func keptFrom(t time.Time, times clock.Clock) string { return "kept from " + times.Text(t) }
 
 func stepWork(step workflows.StepResult) string {
 	switch {
@@ -127,6 +129,7 @@ func batchOutcome(r *workflows.RunBatchResult) string {
 }
 
 func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
+	times := clock.In(r.TimeZone)
 	lines := []string{
 		s.heading(r.State, fmt.Sprintf("%s for %s on %s", r.Code, r.AsOfDate, r.Connection), r.TriggeredAt, r.EndedAt),
 	}
@@ -134,26 +137,29 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 		lines = append(lines, "  "+batchOutcome(r))
 	}
 	if !r.KeptFrom.IsZero() {
-		lines = append(lines, "  "+keptFrom(r.KeptFrom)+`: it is not run again. To run it again, add: --again "reason"`)
+		lines = append(lines, "  "+keptFrom(r.KeptFrom, times)+`: it is not run again. To run it again, add: --again "reason"`)
 	}
 	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
-	return append(lines, s.notable(r.Log, width)...)
+	return append(lines, s.notable(r.Log, times, width)...)
 }
 
 // notable shows what operators did, and what they were not notified of.
-func (s Style) notable(log []workflows.LogEntry, width int) []string {
+func (s Style) notable(log []workflows.LogEntry, times clock.Clock, width int) []string {
 	return s.log(slices.DeleteFunc(slices.Clone(log), func(e workflows.LogEntry) bool {
 		return e.By == "" && !strings.HasPrefix(e.What, workflows.NotDelivered)
-	}), width)
+	}), times, width)
 }
 
-func (s Style) log(log []workflows.LogEntry, width int) []string {
+// log has the date where it changes.
+func (s Style) log(log []workflows.LogEntry, times clock.Clock, width int) []string {
 	var lines []string
+	var before time.Time
 	for _, e := range log {
 		if len(lines) == 0 {
 			lines = append(lines, "")
 		}
-		lines = append(lines, Hang("  "+e.At.Local().Format("15:04:05")+"  ", logLine(e), width)...)
+		lines = append(lines, Hang("  "+times.ExactAt(before, e.At)+"  ", logLine(e), width)...)
+		before = e.At
 	}
 	return lines
 }

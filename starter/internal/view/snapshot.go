@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -47,7 +48,7 @@ func (s Style) Snapshot(j Snapshot, width int) []string {
 	lines := append(s.head(j, width), s.notes(j, width)...)
 	lines = append(lines, "")
 	lines = append(lines, s.body(j, width, len(j.Status.Steps))...)
-	lines = append(lines, s.log(j.Status.Log, width)...)
+	lines = append(lines, s.log(j.Status.Log, clock.In(j.Status.TimeZone), width)...)
 	return append(lines, s.Questions(j, width)...)
 }
 
@@ -101,7 +102,7 @@ func (s Style) Questions(j Snapshot, width int) []string {
 	var lines []string
 	for _, q := range Questions(j) {
 		lines = append(lines, "")
-		lines = append(lines, s.question(q, width)...)
+		lines = append(lines, s.question(q, j.Now, width)...)
 	}
 	return lines
 }

@@ -50,13 +50,13 @@ func (s shell) batchID(code string) string {
 	return workflows.BatchWorkflowID(s.Connection, code, harness.AsOf, "")
 }
 
-// Whatever the starter prints of a close that waits can be pasted where people are.
-func TestStarter_printsCommandsAsConfigured(t *testing.T) {
+// Whatever the starter prints of a close that waits can be pasted where people are, and has the times of its pipeline.
+func TestStarter_printsCommandsAndTimes(t *testing.T) {
 	t.Parallel()
 	const program = "kubectl exec deploy/worker -- starter"
 	e := harness.New(t, harness.Options{Settings: map[string]string{"worker.starter": program}})
 	s := shell{e}
-	e.Write(e.Pipelines, "night.yaml", nightYAML)
+	e.Write(e.Pipelines, "night.yaml", "time_zone: Asia/Kolkata\ndeadline: 9h\n"+nightYAML)
 	id := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
 	outputs := []harness.Result{
 		s.Want(3, s.close()...), s.Want(3, "inbox"), s.Want(3, "inbox", "--output", "json"), s.Want(3, "status", id),
@@ -65,14 +65,23 @@ func TestStarter_printsCommandsAsConfigured(t *testing.T) {
 		s.Want(2, "close", "interrupt", id, "--reason", "a test"), s.Want(2, "status", "close/none"),
 	}
 	printed := regexp.MustCompile(`.*\bstarter (batch|close|status|inbox|--help).*`)
-	found := 0
+	found, times := 0, 0
 	for _, output := range outputs {
+		for _, time := range regexp.MustCompile(`\d\d:\d\d.{0,7}`).FindAllString(withoutJSONTimes(output.Stdout+output.Stderr), -1) {
+			times++
+			require.Regexp(t, `^\d\d:\d\d(:\d\d)? IST`, time, "%s", output)
+		}
 		for _, line := range printed.FindAllString(output.Stdout+output.Stderr, -1) {
 			found++
 			require.Equal(t, strings.Count(line, "starter "), strings.Count(line, program+" "), line)
 		}
 	}
 	require.Greater(t, found, 10)
+	require.Greater(t, times, 4)
+}
+
+func withoutJSONTimes(text string) string {
+	return regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`).ReplaceAllString(text, "")
 }
 
 func TestStarter_close(t *testing.T) {

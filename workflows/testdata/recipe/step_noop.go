@@ -15,6 +15,6 @@ func (noopKind) run(workflow.Context, activeStep, *StepResult) error { return ni
 
 func (noopKind) work(s activeStep) any { return s.planned().Step.Noop }
 
-func (noopKind) identity(StepResult) string { return "" }
+func (noopKind) identity(activeStep, StepResult) string { return "" }
 
 func (noopKind) outcome(StepResult) string { return "did nothing" }

@@ -34,7 +34,7 @@ func (d *demonstration) close(ctx context.Context, s *client.Session) error {
 	if err != nil {
 		return err
 	}
-	s.Announce(run)
+	s.Announce(ctx, run)
 	result := &workflows.NightlyCloseResult{}
 	if err := follow.Until(ctx, s, run, false, result); err != nil {
 		return err

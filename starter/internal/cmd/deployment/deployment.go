@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	sdk "go.temporal.io/sdk/client"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
@@ -134,7 +135,7 @@ func list(ctx context.Context, s *client.Session, name string) error {
 		v := newVersion(summary, described.Info.RoutingConfig)
 		v.Idle = v.needed() && idle(ctx, s, handle, v.BuildID)
 		versions = append(versions, v)
-		rows = append(rows, []string{v.BuildID, v.Created.Local().Format("2006-01-02 15:04"), v.text()})
+		rows = append(rows, []string{v.BuildID, clock.UTC.Text(v.Created), v.text()})
 	}
 	return s.Show(map[string]any{"deployment": name, "versions": versions},
 		view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
@@ -57,7 +58,7 @@ func (d *doctor) connection(ctx context.Context, name string, conn config.Connec
 	}
 	text := "as " + conn.Username
 	if !login.ExpiresAt.IsZero() {
-		text += ", token valid until " + login.ExpiresAt.Local().Format("15:04:05")
+		text += ", token valid until " + clock.UTC.Text(login.ExpiresAt)
 	}
 	if login.Refreshable {
 		text += ", can be refreshed"

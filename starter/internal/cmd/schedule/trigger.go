@@ -10,6 +10,7 @@ import (
 	sdk "go.temporal.io/sdk/client"
 
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -69,12 +70,14 @@ func (s existing) expect(ctx context.Context, asOf string, shown *nights) (strin
 	if err != nil && !client.NotFound(err) {
 		return "", err
 	}
+	times := clock.In(shown.Rule.TimeZone)
 	switch run.Status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		shown.AlreadyDone = true
-		return fmt.Sprintf("starts nothing: %s was already done, on %s; it is not run again", asOf, run.EndedAt.Local().Format(client.DateTime)), nil
+		ended := times.Text(run.EndedAt)
+		return fmt.Sprintf("starts nothing: %s was already done, on %s; it is not run again", asOf, ended), nil
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return fmt.Sprintf("starts nothing: %s has been running since %s", asOf, run.StartedAt.Local().Format(client.DateTime)), nil
+		return fmt.Sprintf("starts nothing: %s has been running since %s", asOf, times.Text(run.StartedAt)), nil
 	}
 	return "starts the close for " + asOf, nil
 }

@@ -40,7 +40,7 @@ cannot be read here.`,
 				s.ShowResult(result)
 				return nil
 			case keepFollowing:
-				s.Announce(run)
+				s.Announce(ctx, run)
 				return follow.Run(ctx, s, run, wait)
 			}
 			return follow.Once(ctx, s, run)
