@@ -134,6 +134,9 @@ type EarlierSubmission struct {
 	RunID string `json:"run_id,omitempty"`
 	// Status is Temporal's name for how that start ended.
 	Status string `json:"status,omitempty"`
+	// StartedAt and EndedAt are those of that start.
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// Result is the workflow's, also if it failed or was terminated. It is empty if it could not be read.
 	Result json.RawMessage `json:"result,omitempty"`
 }
@@ -196,7 +199,12 @@ func (a *Activities) describeSubmission(ctx context.Context, start *commonpb.Wor
 		return EarlierSubmission{}, err
 	}
 	info := described.GetWorkflowExecutionInfo()
-	found := EarlierSubmission{WorkflowRunID: start.GetRunId(), Status: info.GetStatus().String()}
+	found := EarlierSubmission{
+		WorkflowRunID: start.GetRunId(),
+		Status:        info.GetStatus().String(),
+		StartedAt:     info.GetStartTime().AsTime(),
+		EndedAt:       info.GetCloseTime().AsTime(),
+	}
 	if value, ok := info.GetSearchAttributes().GetIndexedFields()[attribute]; ok {
 		err = converter.GetDefaultDataConverter().FromPayload(value, &found.RunID)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 )
 
@@ -64,7 +65,7 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 		b.reporter.stage(func(s *snapshot) { s.RunID, s.submitting = runID, true })
 		cause := failure(activities.OutcomeUnknown,
 			fmt.Sprintf("an earlier start of this batch ended (%s) while the outcome of its submission was unknown", earlier.Status))
-		return b.resolveOutcome(ctx, b.trigger(), cause)
+		return b.resolveOutcome(ctx, b.trigger(), cause, b.between(earlier.StartedAt, earlier.EndedAt))
 	case runID != "":
 		earlier.RunID = runID
 		return b.continueEarlier(ctx, earlier)
@@ -130,7 +131,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 		case err == nil:
 			return "", b.accepted(ctx, s, run)
 		case isOutcomeUnknown(err):
-			if s, err = b.resolveOutcome(ctx, s, err); err != nil {
+			if s, err = b.resolveOutcome(ctx, s, err, b.between(s.since, workflow.Now(ctx))); err != nil {
 				return "", err
 			}
 		case temporal.IsCanceledError(err):
@@ -191,7 +192,7 @@ func (b *batchRun) abandoned(s *submission, err error) error {
 		b.reporter.stage(func(status *snapshot) { status.submitting = false })
 		return b.unsubmitted(s, lastTried(err))
 	}
-	summary := reason(err) + lastTried(err) + "; check on the service's screens whether the " + s.name + " was carried out"
+	summary := reason(err) + lastTried(err) + "; check on the service's screen " + runsScreen + " whether the " + s.name + " was carried out"
 	return &batchEnd{state: Failed, errorType: errorType(err), summary: summary}
 }
 
@@ -250,9 +251,11 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 
 // resolveOutcome finds out whether a submission of unknown outcome was carried out: a restart shows in
 // the status, for anything else the operator has to check. Nothing is submitted again before the
-// operator confirms that nothing started. It returns what to submit, or nil once there is a run to poll.
-func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error) (*submission, error) {
-	why := reason(cause) + ". Check on the service's screens whether a run started"
+// operator confirms that nothing started. It returns what to submit, or nil once there is a run to poll. sent is when
+// the submission was sent.
+func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error, sent string) (*submission, error) {
+	why := fmt.Sprintf("%s. It was sent %s: look on the service's screen %s for a run of %s for %s that began then. Adopt it, "+
+		"or decide %s if there is certainly none", reason(cause), sent, runsScreen, b.in.Code, b.in.AsOfDate, NothingStarted)
 	b.reporter.log(ctx, LogEntry{Event: audit.OutcomeUnknown, What: reason(cause), Since: s.since})
 	for {
 		if s.name == "restart" && b.tookEffect(ctx) {
@@ -278,6 +281,21 @@ func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause err
 		}
 		s = again
 	}
+}
+
+// runsScreen is the screen of the service that lists the runs of batches; no call does.
+const runsScreen = "Monitor Batch"
+
+// between says when something happened of which only the earliest and the latest time are known.
+func (b *batchRun) between(first, last time.Time) string {
+	if first.IsZero() {
+		return "at a time that is not known"
+	}
+	times := clock.In(b.in.TimeZone)
+	if from, to := times.Text(first), times.Text(last); from != to {
+		return "between " + from + " and " + to
+	}
+	return "on " + times.Text(first)
 }
 
 // tookEffect reports whether a restart of unknown outcome shows in the status. The run had failed before,

@@ -201,7 +201,7 @@ func (b *batchRun) cancelRun(ctx workflow.Context) error {
 	b.choices = nil
 	switch {
 	case b.result.RunID == "":
-		return b.cancelled("no run id is known yet: check on the service's screens whether a run started")
+		return b.cancelled("no run id is known yet: check on the service's screen %s whether a run started", runsScreen)
 	case b.reporter.status().submitting:
 		if err := b.findOutcome(ctx); err != nil {
 			return err
@@ -241,10 +241,11 @@ func (b *batchRun) findOutcome(ctx workflow.Context) error {
 	status, err := b.pollOnce(ctx, within(ctx, cancelTimeout))
 	switch {
 	case err != nil:
-		return b.cancelled("it is not known whether %s was started again: check on the service's screens (%s)", b.result.RunID, reason(err))
+		return b.cancelled("it is not known whether %s was started again: check on the service's screen %s (%s)",
+			b.result.RunID, runsScreen, reason(err))
 	case pbsm.StatusCode(status.Code).Terminal():
-		return b.cancelled("%s has ended, but it is not known whether it was started again under another run id: check on the service's screens",
-			b.result.RunID)
+		return b.cancelled("%s has ended, but it is not known whether it was started again under another run id: "+
+			"check on the service's screen %s", b.result.RunID, runsScreen)
 	}
 	b.last = status
 	b.reporter.stage(func(s *snapshot) { s.submitting = false })

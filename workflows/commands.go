@@ -242,7 +242,7 @@ type ChoiceSpec struct{ Name, Help string }
 func Choices() []ChoiceSpec {
 	return []ChoiceSpec{
 		{Adopt, "it did start a run: follow the one given as run id"},
-		{NothingStarted, "no run exists on the service's screens: submit again"},
+		{NothingStarted, "Monitor Batch at the service has no such run: submit again"},
 		{Retry, "poll again, or do the failed step again"},
 		{Skip, "continue without the failed step"},
 		{Again, "submit the batch again, on what is there now"},

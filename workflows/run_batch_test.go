@@ -423,6 +423,28 @@ func TestRunBatch(t *testing.T) {
 	}
 }
 
+// Whoever answers has to know for which run to look, where, and from when on.
+func TestRunBatch_outcomeUnknownSaysWhatToLookFor(t *testing.T) {
+	env := newEnv(t)
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){outcomeUnknown}}
+	service.register()
+	in := input
+	in.TimeZone = "America/New_York"
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.RegisterDelayedCallback(func() {
+		require.Equal(t, "the response was lost. It was sent on Sat 2026-10-31 21:00 EDT: look on the service's screen Monitor Batch "+
+			"for a run of ALLOC for 2026-10-31 that began then. Adopt it, or decide nothing_started if there is certainly none",
+			queryStatus(t, env).Question.Why)
+		env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "a test", Choice: GiveUp})
+	}, time.Hour)
+	env.ExecuteWorkflow(RunBatch, in)
+	require.Equal(t, GivenUp, kindOf(env.GetWorkflowError()))
+
+	b := &batchRun{in: in}
+	require.Equal(t, "between Sat 2026-10-31 21:00 EDT and Sun 2026-11-01 00:30 EDT", b.between(start, start.Add(210*time.Minute)))
+	require.Equal(t, "at a time that is not known", b.between(time.Time{}, time.Time{}))
+}
+
 // The operator may answer just before the deadline, while no worker is running. That nothing had started is
 // known then, although it is too late to submit again.
 func TestRunBatch_nothingStartedIsRecordedAfterTheDeadline(t *testing.T) {
@@ -539,7 +561,7 @@ func TestRunBatch_cancelledWithUnknownOutcome(t *testing.T) {
 		{"a restart that took effect is interrupted", RestartCommand, statusRefused, nil, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 1, "cancelled; " + runID + " ended as Interrupted"},
 		{"the status of a restart is refused", RestartCommand, statusRefused, statusRefused, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
 		{"a restart during an outage", RestartCommand, statusRefused, outage, []stretch{{"-1", time.Minute}, {"0", 9 * time.Hour}}, 0, "it is not known whether " + runID + " was started again"},
-		{"a rerun, whose run id is not known", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: check on the service's screens"},
+		{"a rerun, whose run id is not known", RerunCommand, nil, nil, []stretch{{"-1", time.Minute}}, 0, "under another run id: check on the service's screen Monitor Batch"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := newEnv(t)

@@ -74,7 +74,7 @@ func (f *Factory) advise(p *Problem, workflowType string, failed *temporal.Appli
 	switch {
 	case p.Code == ExitUsage || errorType == activities.FileMissing: // the message says it all
 	case errorType == workflows.DeadlinePassed:
-		add("The run may still be running: check the service's own screens before you start it again.")
+		add("The run may still be running: check the service's screen Monitor Batch before you start it again.")
 		if r, ok := p.Result.(*workflows.RunBatchResult); ok && r.RunID != "" {
 			add("To follow that run: " + f.Starter("batch run ... --run-id "+r.RunID))
 		}

@@ -67,9 +67,9 @@ func TestStarter_printsCommandsAndTimes(t *testing.T) {
 	printed := regexp.MustCompile(`.*\bstarter (batch|close|status|inbox|--help).*`)
 	found, times := 0, 0
 	for _, output := range outputs {
-		for _, time := range regexp.MustCompile(`\d\d:\d\d.{0,7}`).FindAllString(withoutJSONTimes(output.Stdout+output.Stderr), -1) {
+		for _, time := range regexp.MustCompile(`\d\d:\d\d.{0,14}`).FindAllString(withoutJSONTimes(output.Stdout+output.Stderr), -1) {
 			times++
-			require.Regexp(t, `^\d\d:\d\d(:\d\d)? IST`, time, "%s", output)
+			require.Regexp(t, `^\d\d:\d\d(:\d\d)? (IST|UTC  night)`, time, "the zone is known once the pipeline is read: %s", output)
 		}
 		for _, line := range printed.FindAllString(output.Stdout+output.Stderr, -1) {
 			found++

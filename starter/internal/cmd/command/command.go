@@ -13,6 +13,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/cancel"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/status"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -36,6 +37,7 @@ type options struct {
 	id      string
 	spec    workflows.CommandSpec
 	command workflows.Command
+	yes     bool // submit again without confirmation
 }
 
 func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.Command {
@@ -68,6 +70,7 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 		choices := workflows.ChoiceNames()
 		flags.StringVar(&o.command.Choice, "choice", "", "the `choice`: "+strings.Join(choices, ", "))
 		flags.StringVar(&o.command.RunID, "run-id", "", "the `run` to adopt")
+		flags.BoolVar(&o.yes, "yes", false, "do not ask before nothing_started submits again")
 		_ = cmd.RegisterFlagCompletionFunc("choice", cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp))
 	}
 	return cmd
@@ -133,6 +136,11 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 		}
 	}
 	return client.With(ctx, f, func(s *client.Session) error {
+		if o.command.Choice == workflows.NothingStarted && !o.yes {
+			if err := confirmNothingStarted(ctx, s, o); err != nil {
+				return err
+			}
+		}
 		result, err := s.SendCommand(ctx, o.id, o.spec.Name, o.command)
 		if err != nil {
 			return err
@@ -140,6 +148,19 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 		return s.Show(document{WorkflowID: o.id, CommandResult: result},
 			o.id+": "+result.Message, "Follow it: "+f.Starter("status "+o.id+" --follow"))
 	})
+}
+
+// confirmNothingStarted shows the question once more, and has the operator confirm that there is no run. Where no
+// question can be had, the workflow decides whether the answer applies.
+func confirmNothingStarted(ctx context.Context, s *client.Session, o options) error {
+	status, _ := s.Status(ctx, o.id)
+	open := view.Questions(view.Snapshot{ID: o.id, Status: status})
+	for _, q := range open {
+		if o.command.Step == "" || o.command.Step == q.Subject {
+			s.Note("%s: %s", q.Subject, q.Why)
+		}
+	}
+	return s.Confirm("It is submitted again: a run that exists would run twice. Is there certainly no run?")
 }
 
 func checkChoice(ctx context.Context, f *cli.Factory, o options) error {
