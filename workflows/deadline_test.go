@@ -33,7 +33,7 @@ func TestRunBatch_deadlineMoves(t *testing.T) {
 			name: "later", deadline: time.Hour, runs: 2 * time.Hour,
 			commands: []timedCommand{{after: 50 * time.Minute, name: ExtendCommand, Command: extendTo("100m")}},
 			state:    Succeeded, took: 2 * time.Hour,
-			log: "the deadline is 2026-11-01 03:30 UTC now, before it was 2026-11-01 02:00 UTC",
+			log: "the deadline is Sun 2026-11-01 03:30 UTC now, before it was Sun 2026-11-01 02:00 UTC",
 		},
 		{
 			name: "to a time of day", deadline: time.Hour, runs: 2 * time.Hour,
@@ -48,14 +48,14 @@ func TestRunBatch_deadlineMoves(t *testing.T) {
 		{
 			name: "one that had none", runs: 4 * time.Hour,
 			commands: []timedCommand{{after: time.Hour, name: ExtendCommand, Command: extendTo("2026-11-01T04:00:00+01:00")}},
-			state:    Failed, took: 2 * time.Hour, log: "the deadline is 2026-11-01 03:00 UTC now, before it was none",
+			state:    Failed, took: 2 * time.Hour, log: "the deadline is Sun 2026-11-01 03:00 UTC now, before it was none",
 		},
 		{
 			name: "what is no moment is refused", deadline: time.Hour, runs: 10 * time.Minute,
 			commands: []timedCommand{
 				{after: time.Minute, name: ExtendCommand, Command: extendTo(""), refused: "until is missing"},
 				{after: time.Minute, name: ExtendCommand, Command: extendTo("soon"), refused: `until: "soon" is neither a time of day`},
-				{after: time.Minute, name: ExtendCommand, Command: extendTo("2026-11-01T00:00:00Z"), refused: "until: 2026-11-01 00:00 UTC has passed"},
+				{after: time.Minute, name: ExtendCommand, Command: extendTo("2026-11-01T00:00:00Z"), refused: "until: Sun 2026-11-01 00:00 UTC has passed"},
 			},
 			state: Succeeded, took: 10 * time.Minute,
 		},

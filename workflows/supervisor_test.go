@@ -203,7 +203,7 @@ func TestSupervisor_endsASubmissionAtTheDeadline(t *testing.T) {
 		want    string
 	}{
 		"never sent":   {false, "the deadline passed before the trigger was sent; last: " + down},
-		"perhaps sent": {true, "the deadline passed; last: " + down + "; check on the service's screens whether the trigger was carried out"},
+		"perhaps sent": {true, "the deadline passed; last: " + down + "; check on the service's screen Monitor Batch whether the trigger was carried out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			env, _ := supervised(t, func(time.Time) activities.PendingActivity {
