@@ -133,7 +133,7 @@ func TestRunBatch_isAtRiskUntilTheDeadlineMoves(t *testing.T) {
 	env.ExecuteWorkflow(RunBatch, in)
 	require.NoError(t, env.GetWorkflowError())
 	risk := func(deadline string) string {
-		return "at risk: ALLOC has not ended, and its deadline is 2026-11-01 " + deadline
+		return "at risk: ALLOC has not ended, and its deadline is Sun 2026-11-01 " + deadline
 	}
 	require.Equal(t, []string{"", risk("03:00 UTC"), "", ""}, seen)
 	require.Equal(t, start.Add(110*time.Minute+4*time.Hour), queryStatus(t, env).Deadline)
