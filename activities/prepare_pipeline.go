@@ -73,10 +73,14 @@ const SentAlong = "sent along with the start"
 
 // PlanStep is a step of a plan.
 type PlanStep struct {
-	Step      pipeline.Step `json:"step"`
-	Kind      pipeline.Kind `json:"kind"`
-	Deadline  time.Time     `json:"deadline,omitzero"`
-	WaitUntil time.Time     `json:"wait_until,omitzero"`
+	Step pipeline.Step `json:"step"`
+	Kind pipeline.Kind `json:"kind"`
+	// Of is the id in the definition, of a step that is one of several; AtOnce of them run at the same time, 0 means
+	// all.
+	Of        string    `json:"of,omitempty"`
+	AtOnce    int       `json:"at_once,omitempty"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	WaitUntil time.Time `json:"wait_until,omitzero"`
 }
 
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
@@ -94,7 +98,7 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	case problem != "":
 		problems = append(problems, problem)
 	}
-	rendered, err := prepare(text, in)
+	rendered, err := a.prepare(text, in)
 	if err != nil {
 		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
@@ -126,11 +130,13 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 		return at
 	}
 	plan := &Plan{Name: p.Name, Key: p.Key(), Params: p.Values(), Deadline: moment(p.Deadline), TimeZone: p.TimeZone, Audit: p.Audit}
-	for _, s := range p.Steps {
-		traits := s.Traits()
+	for i, s := range p.Steps {
+		traits, from := s.Traits(), p.Expansion(i)
 		plan.Steps = append(plan.Steps, PlanStep{
 			Step:      s,
 			Kind:      s.Kind(),
+			Of:        from.Of,
+			AtOnce:    from.AtOnce,
 			Deadline:  moment(traits.Deadline),
 			WaitUntil: moment(traits.WaitUntil),
 		})
@@ -179,12 +185,12 @@ func (a *Activities) unknownStores(p *pipeline.Pipeline) (problems []string) {
 	return problems
 }
 
-func prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
+func (a *Activities) prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
 	date, err := pipeline.ParseDate(in.AsOfDate)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := pipeline.Parse(text)
+	parsed, err := pipeline.ParseIn(text, os.DirFS(a.pipelines))
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,8 @@ type Command struct {
 	By string `json:"by"`
 	// Why is the reason, which is kept in the result. Required.
 	Why string `json:"why"`
-	// Step names the step of a close; it may be omitted when only one can be meant.
+	// Step names the step of a close, or by its id in the pipeline all that come from one with each; it may be omitted
+	// when only one can be meant.
 	Step string `json:"step,omitempty"`
 	// Choice is the choice of a decide: one of the constants above.
 	Choice string `json:"choice,omitempty"`

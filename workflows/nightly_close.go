@@ -118,13 +118,15 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		StartedBy:  in.StartedBy,
 		Deadline:   plan.Deadline,
 	}
-	byID := map[string]*step{}
+	byID, siblings := map[string]*step{}, map[string][]*step{}
 	for i, p := range plan.Steps {
 		s := newStep(c, i, p)
 		c.steps = append(c.steps, s)
 		byID[p.Step.ID] = s
+		siblings[p.Of] = append(siblings[p.Of], s)
 		initial.Steps = append(initial.Steps, StepStatus{
 			ID:    p.Step.ID,
+			Of:    p.Of,
 			Kind:  string(p.Kind),
 			Needs: p.Step.Needs,
 			State: Pending,
@@ -137,6 +139,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		for _, id := range s.Step.Needs {
 			s.needs = append(s.needs, byID[id])
 		}
+		s.siblings = siblings[s.Of]
 	}
 	initial.Summary = closeSummary(initial)
 

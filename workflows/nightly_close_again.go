@@ -23,7 +23,7 @@ func (a AgainInput) Chosen(steps []StepStatus) ([]string, error) {
 	var p problems
 	check := func(field string, named []string) {
 		for _, id := range named {
-			known := slices.ContainsFunc(steps, func(s StepStatus) bool { return s.ID == id })
+			known := slices.ContainsFunc(steps, func(s StepStatus) bool { return s.isNamed(id) })
 			p.Want(known, "again."+field, "there is no step %q; the steps are %s", id, idsOf(steps))
 		}
 	}
@@ -32,11 +32,11 @@ func (a AgainInput) Chosen(steps []StepStatus) ([]string, error) {
 	all := len(a.From)+len(a.Only) == 0
 	var chosen, from []string
 	for _, s := range steps { // a step comes after what it needs
-		below := all || slices.Contains(a.From, s.ID) || slices.ContainsFunc(s.Needs, func(id string) bool { return slices.Contains(from, id) })
+		below := all || slices.ContainsFunc(a.From, s.isNamed) || slices.ContainsFunc(s.Needs, func(id string) bool { return slices.Contains(from, id) })
 		if below {
 			from = append(from, s.ID)
 		}
-		if below || slices.Contains(a.Only, s.ID) {
+		if below || slices.ContainsFunc(a.Only, s.isNamed) {
 			chosen = append(chosen, s.ID)
 		}
 	}
@@ -91,7 +91,7 @@ func (c *closeRun) refusesAgain(cmd *command) error {
 		return failure(Refused, reason(err))
 	}
 	for _, s := range touched {
-		named := slices.Contains(slices.Concat(cmd.From, cmd.Only), s.Step.ID)
+		named := slices.ContainsFunc(slices.Concat(cmd.From, cmd.Only), s.isNamed)
 		switch {
 		case s.result.State.Done() || s.asksItself():
 		case s.working != nil:
@@ -143,6 +143,7 @@ func (s *step) asksItself() bool { return s.question != nil && !s.reporting && s
 
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {
+	s.begun = false
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
 	s.again, s.failure, s.markedBy, s.early, s.answer, s.question = why, "", nil, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)

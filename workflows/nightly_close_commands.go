@@ -13,9 +13,9 @@ func (c *closeRun) applies(cmd *command) error {
 	if cmd.name == AgainCommand {
 		return c.refusesAgain(cmd)
 	}
-	s, err := c.target(cmd)
+	targets, err := c.targets(cmd)
 	if err == nil && cmd.name == ApproveCommand {
-		err = mayApprove(c.in, s.Step.ID, cmd)
+		err = mayApprove(c.in, targets[0].Step.ID, cmd)
 	}
 	return err
 }
@@ -23,12 +23,12 @@ func (c *closeRun) applies(cmd *command) error {
 // extend moves the deadline of a step, or that of the close with those of the steps that have none of their own.
 func (c *closeRun) extend(ctx workflow.Context, cmd *command) {
 	if cmd.Step != "" {
-		s, err := c.target(cmd)
+		targets, err := c.targets(cmd)
 		if err != nil {
 			cmd.refuse("%s", reason(err))
 			return
 		}
-		s.extend(ctx, cmd)
+		handTo(ctx, cmd, targets, (*step).extend)
 		return
 	}
 	c.reporter.extend(ctx, cmd)
@@ -39,19 +39,24 @@ func (c *closeRun) extend(ctx workflow.Context, cmd *command) {
 	}
 }
 
-// target is the step that a command names, or the only one that it can mean.
-func (c *closeRun) target(cmd *command) (*step, error) {
+// targets are the steps that a command names, or the only one that it can mean. Of several that come from one step of
+// the pipeline, they are those that take it now.
+func (c *closeRun) targets(cmd *command) ([]*step, error) {
 	if cmd.Step != "" {
-		named := c.stepsWhere(func(s *step) bool { return s.Step.ID == cmd.Step })
+		named := c.stepsWhere(func(s *step) bool { return s.isNamed(cmd.Step) })
 		if len(named) == 0 {
 			return nil, failure(Refused, fmt.Sprintf("there is no step %q; the steps are %s", cmd.Step, stepIDs(c.steps)))
 		}
-		return named[0], named[0].refuses(cmd)
+		taking := slices.DeleteFunc(slices.Clone(named), func(s *step) bool { return s.refuses(cmd) != nil })
+		if len(taking) == 0 {
+			return nil, named[0].refuses(cmd)
+		}
+		return taking, nil
 	}
 	found := c.stepsWhere(func(s *step) bool { return s.refuses(cmd) == nil })
 	switch len(found) {
 	case 1:
-		return found[0], nil
+		return found, nil
 	case 0:
 		if meant := c.stepsWhere(func(s *step) bool { return slices.Contains(s.applicable(), cmd.choice()) }); len(meant) == 1 {
 			return nil, meant[0].refuses(cmd)
@@ -92,13 +97,44 @@ func (c *closeRun) dispatchCommands(ctx workflow.Context) {
 			c.runAgain(ctx, cmd)
 			continue
 		}
-		s, err := c.target(cmd)
+		targets, err := c.targets(cmd)
 		if err != nil {
 			c.commands.refuse(ctx, cmd, err)
 			continue
 		}
-		s.take(ctx, cmd)
+		handTo(ctx, cmd, targets, (*step).take)
 	}
+}
+
+// handTo hands a command to a step, or to several, each of which answers for itself.
+func handTo(ctx workflow.Context, cmd *command, targets []*step, do func(*step, workflow.Context, *command)) {
+	if len(targets) == 1 {
+		do(targets[0], ctx, cmd)
+		return
+	}
+	var each []*command
+	for _, s := range targets {
+		own := &command{name: cmd.name, Command: cmd.Command}
+		own.Step = s.Step.ID
+		each = append(each, own)
+		do(s, ctx, own)
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		_ = workflow.Await(ctx, func() bool { return !slices.ContainsFunc(each, func(own *command) bool { return !own.done }) })
+		var answers, refusals []string
+		for _, own := range each {
+			if own.err != nil {
+				refusals = append(refusals, own.Step+": "+reason(own.err))
+			} else if own.done {
+				answers = append(answers, own.answer.Message)
+			}
+		}
+		if len(answers) == 0 {
+			cmd.refuse("%s", strings.Join(refusals, "; "))
+			return
+		}
+		cmd.reply(CommandResult{State: Running, Message: strings.Join(append(answers, refusals...), "; ")})
+	})
 }
 
 // receiveReports takes in the status of the batches' workflows.

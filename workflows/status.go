@@ -77,7 +77,9 @@ type Status struct {
 
 // StepStatus is the status of a step of a close.
 type StepStatus struct {
-	ID    string   `json:"id"`
+	ID string `json:"id"`
+	// Of is the id in the pipeline, of a step that is one of several there.
+	Of    string   `json:"of,omitempty"`
 	Kind  string   `json:"kind"`
 	Needs []string `json:"needs,omitempty"`
 	State State    `json:"state"`
@@ -97,6 +99,9 @@ type StepStatus struct {
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }
+
+// isNamed reports whether a name stands for the step: its id, or that of all with which it comes from one step.
+func (s StepStatus) isNamed(name string) bool { return name == s.ID || name == s.Of && name != "" }
 
 // Question is what the operator is asked, and until when.
 type Question struct {

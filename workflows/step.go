@@ -40,6 +40,7 @@ type step struct {
 	close    closeOfStep
 	index    int // in the plan, and so in the status
 	needs    []*step
+	siblings []*step // that come from the same step of the definition, itself included
 	deadline *deadline
 
 	ownDeadline bool // it does not move with that of the close
@@ -54,6 +55,7 @@ type step struct {
 	failure  string    // the type of the error with which it failed
 	atRisk   string    // the warning, until it ends
 
+	begun         bool     // it waits for no other step any more
 	held          *command // holds it before it begins
 	early         *command // decides about it before it begins
 	markedBy      *command // says that it was done outside
@@ -98,6 +100,7 @@ func (s *step) run(ctx workflow.Context) {
 
 func (s *step) runOnce(ctx workflow.Context) {
 	early, err := s.await(ctx)
+	s.begun = true
 	switch {
 	case err != nil:
 		s.end(ctx, Cancelled, "cancelled before it started")
@@ -113,6 +116,21 @@ func (s *step) runOnce(ctx workflow.Context) {
 	default:
 		s.execute(ctx)
 	}
+}
+
+// hasRoom reports whether the step may begin beside those with which it comes from one step of the definition. One
+// that waits for an operator keeps none from beginning.
+func (s *step) hasRoom() bool {
+	if s.AtOnce == 0 {
+		return true
+	}
+	running := 0
+	for _, other := range s.siblings {
+		if other.begun && !other.result.State.Done() && other.question == nil {
+			running++
+		}
+	}
+	return running < s.AtOnce
 }
 
 func (s *step) needsEnded() bool {

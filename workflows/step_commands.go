@@ -10,6 +10,9 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
+// isNamed reports whether a name stands for the step; see [StepStatus].
+func (s *step) isNamed(name string) bool { return StepStatus{ID: s.Step.ID, Of: s.Of}.isNamed(name) }
+
 // refuses says why the step does not take a command now, or nil. While the step's workflow takes commands,
 // that workflow knows what applies.
 func (s *step) refuses(cmd *command) error {
@@ -155,7 +158,7 @@ func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {
 // decides about the step before that.
 func (s *step) await(ctx workflow.Context) (early *command, err error) {
 	decided := func() bool { return s.early != nil }
-	err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() })
+	err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() && s.hasRoom() })
 	for err == nil && !decided() && s.held != nil && s.needsPassed() {
 		why := "held by " + s.held.By + ": " + s.held.Why
 		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline.moment()}

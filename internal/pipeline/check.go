@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,42 +31,47 @@ func (p *Pipeline) checkStructure(found *problem.List) {
 	found.Check("deadline", checkTime(p.Deadline))
 	p.checkParams(found)
 	found.Want(len(p.Steps) > 0, "steps", "a pipeline needs at least one step")
-	p.checkIDs(found)
-	p.checkNeeds(found)
 	for i, step := range p.Steps {
+		found.Want(validID(step.ID), stepPath(i)+".id", "%q is not an id; use %s", step.ID, idForm)
+		step.checkEach(found, stepPath(i))
 		step.checkStructure(found, stepPath(i))
 	}
 }
 
-func (p *Pipeline) checkIDs(found *problem.List) {
+// checkIDs wants different ids, also of the steps that come from one with each: its own id stands for all of them.
+func (q *Pipeline) checkIDs(found *problem.List, steps []Step) {
 	first := map[string]int{}
-	for i, step := range p.Steps {
-		path := stepPath(i) + ".id"
-		other, taken := first[step.ID]
-		if found.Want(validID(step.ID), path, "%q is not an id; use %s", step.ID, idForm) &&
-			found.Want(!taken, path, "the id %s is already used by step %d", step.ID, other+1) {
-			first[step.ID] = i
+	check := func(id string, origin int, of Expansion) {
+		path := stepPath(origin) + ".id"
+		other, taken := first[id]
+		if !taken {
+			first[id] = origin
 		}
+		reported := slices.ContainsFunc(*found, func(one problem.Problem) bool { return one.Path == path })
+		if !reported && !found.Touches(stepPath(origin)+".each") &&
+			found.Want(validID(id), path, "%q is not an id; use %s%s", id, idForm, of.note()) {
+			found.Want(!taken, path, "the id %s is already used by step %d%s", id, other+1, of.note())
+		}
+	}
+	for i, step := range steps {
+		if len(step.Each) > 0 {
+			check(step.ID, i, Expansion{})
+		}
+	}
+	for i, step := range q.Steps {
+		check(step.ID, q.expansions[i].origin, q.expansions[i])
 	}
 }
 
-func (p *Pipeline) checkNeeds(found *problem.List) {
-	byID, index := map[string]Step{}, map[string]int{}
-	for i, step := range p.Steps {
-		byID[step.ID], index[step.ID] = step, i
-	}
-	for i, step := range p.Steps {
-		for j, need := range step.Needs {
-			path := fmt.Sprintf("%s.needs[%d]", stepPath(i), j)
-			_, known := byID[need]
-			found.Want(known, path, "there is no step %q", need)
-			found.Want(!slices.Contains(step.Needs[:j], need), path, "%s is named twice", need)
-		}
+func (q *Pipeline) checkCycles(found *problem.List) {
+	byID, origin := map[string]Step{}, map[string]int{}
+	for i, step := range q.Steps {
+		byID[step.ID], origin[step.ID] = step, q.expansions[i].origin
 	}
 	done := map[string]bool{}
-	for _, step := range p.Steps {
+	for _, step := range q.Steps {
 		if cycle := findCycle(byID, step.ID, nil, done); cycle != nil {
-			found.Addf(stepPath(index[cycle[0]])+".needs", "the steps form a cycle: %s", strings.Join(cycle, " needs "))
+			found.Addf(stepPath(origin[cycle[0]])+".needs", "the steps form a cycle: %s", strings.Join(cycle, " needs "))
 		}
 	}
 }
@@ -93,11 +97,7 @@ func findCycle(byID map[string]Step, id string, path []string, done map[string]b
 func (s Step) checkStructure(found *problem.List, path string) {
 	kind, a := s.action()
 	if a == nil {
-		var kinds []string
-		for _, kind := range Kinds() {
-			kinds = append(kinds, string(kind))
-		}
-		found.Addf(path, "must have exactly one of %s", strings.Join(kinds, ", "))
+		found.Addf(path, "must have exactly one of %s", kindNames())
 		return
 	}
 	path = problem.Join(path, string(kind))
@@ -113,10 +113,13 @@ func (p *Pipeline) checkValues(found *problem.List) {
 		if a == nil {
 			continue
 		}
-		c := all
-		c.step, c.path = step.ID, problem.Join(stepPath(i), string(kind))
+		c, before := all, len(*found)
+		c.step, c.path = step.ID, problem.Join(stepPath(p.expansions[i].origin), string(kind))
 		c.expect("expect", a.traits().Expect)
 		a.check(c)
+		for k := before; k < len(*found); k++ {
+			(*found)[k].Message += p.expansions[i].note()
+		}
 	}
 	if p.Audit != "" && all.ref("audit", p.Audit) {
 		other, taken := all.saved[p.Audit]
@@ -124,7 +127,8 @@ func (p *Pipeline) checkValues(found *problem.List) {
 	}
 }
 
-// checker checks the rendered keys of one step. Keys are relative to those of its kind.
+// checker checks the rendered keys of one step. Of steps that come from one with each, the first that has a problem
+// with a key reports it. Keys are relative to those of its kind.
 type checker struct {
 	found      *problem.List
 	step, path string            // the step's id, and the path of its kind: steps[3].upload
@@ -172,7 +176,7 @@ func (c checker) run(code, key string) {
 	}
 	name := code + "/" + key
 	if other, ok := c.runs[name]; ok {
-		c.found.Addf(c.path, "runs %s, as step %s does: give each its own key if the close runs it twice on purpose", code, other)
+		c.want(false, "", "runs %s, as step %s does: give each its own key if the close runs it twice on purpose", code, other)
 		return
 	}
 	c.runs[name] = c.step
@@ -204,7 +208,7 @@ func (c checker) save(key, ref string) {
 		return
 	}
 	if other, ok := c.saved[ref]; ok {
-		c.found.Addf(c.at(key), "step %s already saves to %s", other, ref)
+		c.want(false, key, "step %s already saves to %s", other, ref)
 		return
 	}
 	c.saved[ref] = c.step

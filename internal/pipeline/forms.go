@@ -80,6 +80,8 @@ var Forms = map[string]Form{
 	"code":        {codePattern.String(), codeForm, false},
 	"file-name":   {remotePattern.String(), fileNameForm, false},
 	"value":       {valuePattern.String(), valueForm, true},
+	"step":        {idPattern.String(), "the id of a step", false},
+	"part":        {`\.(yaml|yml|json)$`, "a file of the definition's folder", true},
 	"param":       {paramNamePattern.String(), paramNameForm, true},
 	"number":      {digits.String(), "digits, at most 19", false},
 	"prefix":      {prefixPattern.String(), prefixForm, false},

@@ -49,11 +49,11 @@ type Batch struct {
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
 }
 
-func (b *Batch) traits() Traits { return Traits{Deadline: b.Deadline} }
+func (b *Batch) traits() Traits { return Traits{Deadline: b.Deadline, Runs: b.Code, Key: b.Key} }
 
 func (b *Batch) setDefaults(r rendering) {
 	b.Params = withDate(b.Params, r.asOf)
-	b.Key = joinKeys(r.key, b.Key)
+	b.Key = joinKeys(r.runKey, b.Key)
 }
 
 func (b *Batch) check(c checker) {

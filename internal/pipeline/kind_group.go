@@ -48,10 +48,10 @@ type GroupMember struct {
 	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 }
 
-func (g *Group) traits() Traits { return Traits{Deadline: g.Deadline} }
+func (g *Group) traits() Traits { return Traits{Deadline: g.Deadline, Runs: g.Code, Key: g.Key} }
 
 func (g *Group) setDefaults(r rendering) {
-	g.Key = joinKeys(r.key, g.Key)
+	g.Key = joinKeys(r.runKey, g.Key)
 	for i := range g.Batches {
 		g.Batches[i].Params = withDate(g.Batches[i].Params, r.asOf)
 	}

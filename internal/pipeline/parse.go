@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"reflect"
 	"regexp"
@@ -21,24 +22,38 @@ import (
 
 const maxDefinition = 1 << 20 // bytes; a whole definition must fit into one message to the server
 
-// Parse reads a definition, YAML or JSON, and validates it. An unknown key is a problem, too. The error is
-// of type [problem.List] and names every problem with its line.
-func Parse(text []byte) (*Pipeline, error) {
-	root, err := parseYAML(text)
-	if err != nil {
-		return nil, err
+// Parse reads a definition, YAML or JSON, that includes no files; see [ParseIn].
+func Parse(text []byte) (*Pipeline, error) { return ParseIn(text, nil) }
+
+// ParseIn reads a definition, YAML or JSON, and the files of the folder that it includes, and validates it. An unknown
+// key is a problem, too. The error is of type [problem.List] and names every problem with its line, and with the file
+// if that is an included one.
+//
+// The result has no includes and defaults any more: what they say is in its steps.
+func ParseIn(text []byte, folder fs.FS) (*Pipeline, error) {
+	s := source{folder: folder, files: map[*yaml.Node]string{}}
+	root := s.compose(text, "")
+	if root == nil {
+		return nil, s.found
 	}
-	p := &Pipeline{lines: map[string]int{}}
-	d := decoder{lines: p.lines}
+	s.include(root)
+	s.applyDefaults(root)
+
+	p := &Pipeline{places: map[string]position{}}
+	d := decoder{places: p.places, files: s.files}
 	d.decode(root, reflect.ValueOf(p).Elem(), "")
+	p.included, p.Include, p.Defaults = p.Include, nil, Defaults{}
 
 	// A value that could not even be decoded is reported once.
 	found := slices.DeleteFunc(p.check(), func(one problem.Problem) bool { return d.found.Touches(one.Path) })
-	if err := p.reported(append(found, d.found...)); err != nil {
+	if err := p.reported(slices.Concat(found, d.found, s.found)); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
+
+// Included are the files that the definition includes.
+func (p *Pipeline) Included() []string { return p.included }
 
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxDefinition {
@@ -94,14 +109,30 @@ func refused(format string, args ...any) (found problem.List) {
 // decoder fills Go values from YAML nodes. Unlike the library's own decoding it knows the path of every
 // value, and continues after a problem.
 type decoder struct {
-	found problem.List
-	lines map[string]int
+	found  problem.List
+	places map[string]position
+	files  map[*yaml.Node]string
+}
+
+// position is where something was written.
+type position struct {
+	file         string // empty for the definition itself
+	line, column int
+}
+
+func (d *decoder) position(node *yaml.Node) position {
+	return position{d.files[node], node.Line, node.Column}
+}
+
+// nodeReader is a type whose YAML is not what its fields suggest.
+type nodeReader interface {
+	read(d *decoder, node *yaml.Node, path string)
 }
 
 func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
-	d.lines[path] = node.Line
-	if node.Kind == yaml.AliasNode {
-		d.problem(node, path, "aliases (*%s) are not supported; write the value out", node.Value)
+	d.places[path] = d.position(node)
+	if reader, ok := into.Addr().Interface().(nodeReader); ok {
+		reader.read(d, node, path)
 		return
 	}
 	if unmarshaler, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
@@ -200,7 +231,11 @@ func (d *decoder) scalar(node *yaml.Node, path, want string) (string, bool) {
 }
 
 func (d *decoder) problem(node *yaml.Node, path, format string, args ...any) {
-	d.found = append(d.found, problem.Problem{Path: path, Line: node.Line, Message: fmt.Sprintf(format, args...)})
+	at := d.position(node)
+	if _, known := d.places[path]; !known {
+		d.places[path] = at
+	}
+	d.found = append(d.found, problem.Problem{Path: path, File: at.file, Line: at.line, Message: fmt.Sprintf(format, args...)})
 }
 
 func describe(node *yaml.Node) string {

@@ -27,7 +27,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -75,11 +74,19 @@ type Pipeline struct {
 	Audit string `json:"audit,omitempty" jsonschema:"format=store/path"`
 	// Params are values that a close is started with, by their names.
 	Params map[string]Param `json:"params,omitempty" jsonschema_extras:"keys=param"`
+	// Include are files of the definition's folder whose params, defaults and steps are added. A file whose name begins
+	// with "_" is no pipeline itself.
+	Include []string `json:"include,omitempty" jsonschema:"format=part"`
+	// Defaults are keys that the steps of a kind have unless they give them themselves.
+	Defaults Defaults `json:"defaults,omitzero"`
 	// Steps are what the close does, 1 to 1000.
 	Steps []Step `json:"steps" jsonschema:"minItems=1,maxItems=1000"`
 
-	lines    map[string]int // structural path -> line, if it came from a text
-	rendered rendering      // what it was rendered for, if it was
+	places   map[string]position // structural path -> where it is, if it came from a text
+	included []string            // the files that were included
+
+	rendered   rendering   // what it was rendered for, if it was
+	expansions []Expansion // of the steps, then
 }
 
 // Location is the time zone in which the pipeline's times are meant.
@@ -110,16 +117,4 @@ func LoadZone(name string) (*time.Location, error) {
 		return nil, fmt.Errorf("unknown time zone %q; use an IANA name such as America/New_York", name)
 	}
 	return loc, nil
-}
-
-func (p *Pipeline) clone() (*Pipeline, error) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	var q Pipeline
-	if err := json.Unmarshal(text, &q); err != nil {
-		return nil, err
-	}
-	return &q, nil
 }

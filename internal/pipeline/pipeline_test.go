@@ -57,11 +57,11 @@ func TestRender_resultSurvivesJSON(t *testing.T) {
 	require.NoError(t, err)
 	var back Pipeline
 	require.NoError(t, json.Unmarshal(text, &back))
-	rendered.rendered = rendering{}
+	rendered.rendered, rendered.expansions = rendering{}, nil
 	assert.Equal(t, rendered, &back)
 	again, err := Parse(text)
 	require.NoError(t, err, "the JSON of a pipeline is a definition")
-	again.lines = nil
+	again.places = nil
 	assert.Equal(t, rendered, again)
 }
 
@@ -176,10 +176,10 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 			[]string{"line 3: steps.a.batch.cod: unknown key; known here: code, deadline"}},
 		"key twice": {"- {id: a, batch: {code: B, code: C}}",
 			[]string{"steps.a.batch.code: the key is given twice"}},
-		"alias": {"- {id: &x a, batch: {code: *x}}",
-			[]string{"steps.a.batch.code: aliases (*x) are not supported"}},
-		"merge": {"- {id: a, batch: {<<: {code: B}}}",
-			[]string{"steps.a.batch.<<: unknown key", "code: is missing"}},
+		"alias of itself": {"- {id: a, needs: &n [*n], export: {code: 1}}",
+			[]string{"line 3: *n is a part of itself", "steps.a.needs[0]: must be a text, not a list"}},
+		"merge": {"- {id: a, batch: {<<: 7, code: B}}",
+			[]string{`line 3: << must be keys and values or a list of them, not "7"`}},
 		"part of a number": {"- " + deep + "restarts: 2.5}}",
 			[]string{`steps.s.batch.restarts: must be a whole number, not "2.5"`}},
 		"not a number": {"- " + deep + "restarts: many}}",
@@ -309,7 +309,7 @@ steps:
 `))
 	assert.EqualError(t, err, strings.Join([]string{
 		`line 1: name: "Bad Name" is not a name; use ` + idForm,
-		`line 2: owner: unknown key; known here: audit, calendar, deadline, name, params, steps, time_zone`,
+		`line 2: owner: unknown key; known here: audit, calendar, deadline, defaults, include, name, params, steps, time_zone`,
 		`line 5: steps.up.upload.wait_until: "soon" is neither a time of day like "05:00" nor a duration like "90m"`,
 		`line 5: steps.up.upload.file: template: unknown value .Night; known: .AsOf, .AsOfDate, .Connection, .Key, .Pipeline`,
 		`line 7: steps.run.needs[0]: there is no step "upp"`,
@@ -439,7 +439,7 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, err)
 		again, err := Parse(written)
 		require.NoError(t, err, "%s", written)
-		p.lines, again.lines = nil, nil
+		p.places, again.places = nil, nil
 		rewritten, err := json.Marshal(again)
 		require.NoError(t, err)
 		require.JSONEq(t, string(written), string(rewritten))

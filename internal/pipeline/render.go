@@ -24,6 +24,8 @@ type rendering struct {
 	pipeline   string
 	params     map[string]string // of every parameter
 	key        string            // of the close
+	each       map[string]string // of the step
+	runKey     string            // of what the step runs, without its own
 	keyGiven   bool              // rather than made from params
 	unsure     []string          // parameters whose values are only samples
 }
@@ -35,6 +37,9 @@ func (r rendering) values() map[string]any {
 	}
 	if len(r.params) > 0 {
 		values["Params"] = r.params
+	}
+	if len(r.each) > 0 {
+		values["Each"] = r.each
 	}
 	return values
 }
@@ -76,7 +81,7 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	if err := p.reported(found); err != nil {
 		return nil, err
 	}
-	q.rendered, q.Params = r, nil
+	q.rendered, q.Params, q.places = r, nil, nil
 	return q, nil
 }
 
@@ -88,49 +93,72 @@ func (p *Pipeline) Values() map[string]string { return p.rendered.params }
 
 // render collects every problem of the definition, of its templates, and of the values that they give.
 func (p *Pipeline) render(found *problem.List, r rendering) *Pipeline {
-	if len(p.Steps) > maxSteps {
-		found.Addf("steps", "there are %d steps; at most %d are allowed", len(p.Steps), maxSteps)
+	if n := p.count(); n > maxSteps {
+		found.Addf("steps", "there are %d steps; at most %d are allowed", n, maxSteps)
 		return p
 	}
 	p.checkStructure(found)
-	q, err := p.clone()
+	r.pipeline = p.Name
+	q := *p
+	var err error
+	q.Steps, q.expansions, err = p.expand()
 	if err != nil {
 		found.Check("", err)
 		return p
 	}
-	r.pipeline = p.Name
 	var unsure problem.List
-	fill := func(path, text string) string {
-		if r.isUnsure(text) {
-			unsure.Add(path, text)
-		}
-		result, err := r.expand(path, text)
-		found.Check(path, err)
-		return result
-	}
 	for i := range q.Steps {
-		saves, path := q.Steps[i].Traits(), problem.Join(stepPath(i), string(q.Steps[i].Kind()))
-		p.checkSaved(found, problem.Join(path, "save_to"), saves.SaveTo, r)
-		p.checkSaved(found, problem.Join(path, "list_to"), saves.ListTo, r)
-		eachString(reflect.ValueOf(&q.Steps[i]).Elem(), stepPath(i), fill)
-		if _, a := q.Steps[i].action(); a != nil {
-			a.setDefaults(r)
-		}
+		unsure = append(unsure, r.forStep(q.expansions[i], q.Steps[i]).fillStep(found, p, &q.Steps[i], q.expansions[i])...)
 	}
+	q.checkIDs(found, p.Steps)
+	q.resolveNeeds(found)
+	q.checkCycles(found)
 	p.checkSaved(found, "audit", q.Audit, r)
-	if q.Audit = fill("audit", q.Audit); q.Audit == "" {
+	q.Audit, err = r.expand("audit", q.Audit)
+	if found.Check("audit", err) && q.Audit == "" {
 		q.Audit = q.besideFirstSaved("audit_" + strings.Join(nonEmpty(p.Name, r.connection, r.asOf.String(), r.key), "_") + ".jsonl")
 	}
 	certain := len(*found)
 	q.checkValues(found)
 	for i, step := range q.Steps {
-		found.Want(r.key == "" || step.ID != r.key, stepPath(i)+".id",
+		found.Want(r.key == "" || step.ID != r.key, stepPath(q.expansions[i].origin)+".id",
 			"%s is also the key of this close, and so the workflow of the step would have the id of a close", step.ID)
 	}
 	*found = append((*found)[:certain], slices.DeleteFunc((*found)[certain:], func(one problem.Problem) bool {
 		return unsure.Covers(one.Path)
 	})...)
-	return q
+	return &q
+}
+
+// forStep is the rendering of one step.
+func (r rendering) forStep(e Expansion, step Step) rendering {
+	r.each = e.Each
+	r.runKey = joinKeys(r.key, e.eachKey(step.Traits().Runs, step.Traits().Key))
+	return r
+}
+
+// fillStep fills in the templates of a step, and its defaults. It returns the paths of what is only a sample.
+func (r rendering) fillStep(found *problem.List, p *Pipeline, step *Step, e Expansion) (unsure problem.List) {
+	path := stepPath(e.origin)
+	saves, keys := step.Traits(), problem.Join(path, string(step.Kind()))
+	p.checkSaved(found, problem.Join(keys, "save_to"), saves.SaveTo, r)
+	p.checkSaved(found, problem.Join(keys, "list_to"), saves.ListTo, r)
+	id := step.ID // has no templates
+	eachString(reflect.ValueOf(step).Elem(), path, func(path, text string) string {
+		if r.isUnsure(text) {
+			unsure.Add(path, text)
+		}
+		result, err := r.expand(path, text)
+		if err != nil && !found.Touches(path) {
+			found.Addf(path, "%v%s", err, e.note())
+		}
+		return result
+	})
+	step.ID = id
+	if _, a := step.action(); a != nil {
+		a.setDefaults(r)
+	}
+	return unsure
 }
 
 func nonEmpty(texts ...string) []string {

@@ -13,8 +13,14 @@ type Step struct {
 	// ID is the step's name, unique in the pipeline.
 	ID string `json:"id" jsonschema:"format=id"`
 	// Needs are the ids of the steps that must be done before this one starts. Without any, it starts
-	// at once.
-	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems=true,format=id"`
+	// at once. The id of a step with each stands for all that come from it.
+	Needs []string `json:"needs,omitempty" jsonschema:"uniqueItems=true,format=step"`
+	// Each makes one step for each value, and for each combination of values. Their ids are the id and the values:
+	// alloc-us. Templates read a value as .Each.NAME.
+	Each map[string][]string `json:"each,omitempty" jsonschema_extras:"keys=param,values=value"`
+	// AtOnce is how many of the steps that come from Each run at the same time. Those that wait for an operator do not
+	// count. Default: all of them.
+	AtOnce int `json:"at_once,omitempty" jsonschema:"minimum=0"`
 	// Description says in a few words what the step is for.
 	Description string `json:"description,omitempty"`
 	// Hold keeps the step from beginning until an operator releases it.
@@ -64,6 +70,8 @@ type Traits struct {
 	ListTo string
 	// Files are the files of stores that it reads; some may be empty.
 	Files []string
+	// Runs is the code that it runs in the service, and Key what tells it from other runs of that code.
+	Runs, Key string
 	// Expect is what its file must contain.
 	Expect *verify.Expect
 }
@@ -122,6 +130,14 @@ func Kinds() (all []Kind) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+func kindNames() string {
+	var names []string
+	for _, kind := range Kinds() {
+		names = append(names, string(kind))
+	}
+	return strings.Join(names, ", ")
 }
 
 func kindsOf(step reflect.Type) (found []kindField) {

@@ -12,6 +12,7 @@ import (
 // Problem is one mistake, and where it is.
 type Problem struct {
 	Path    string // the key, such as steps.allocate.batch.code; empty for the input as a whole
+	File    string // of the input that Line is in; empty for the input itself
 	Line    int    // in the text of the input; 0 when unknown
 	Message string
 }
@@ -23,6 +24,9 @@ func (p Problem) String() string {
 	}
 	if p.Line > 0 {
 		text = fmt.Sprintf("line %d: %s", p.Line, text)
+	}
+	if p.File != "" {
+		text = p.File + ": " + text
 	}
 	return text
 }
@@ -77,10 +81,10 @@ func (l List) Touches(path string) bool {
 	return l.Covers(path) || slices.ContainsFunc(l, func(p Problem) bool { return Within(p.Path, path) })
 }
 
-// Sort orders the problems by line, then by path.
+// Sort orders the problems by file and line, then by path.
 func (l List) Sort() {
 	slices.SortStableFunc(l, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path))
 	})
 }
 

@@ -187,9 +187,20 @@ const languagePipeline = `name: forecast
 params:
   scenario: {description: which one, one_of: [1, base], default: 1}
   restated: {pattern: "[0-9]*", default: 0}
+x-note: {anything: [here]}
+defaults:
+  batch: {restarts: 2, params: {$RUNSK$: 1}}
+  report: {type: CSV}
 steps:
   - id: allocate
+    each: {entity: [US, UK], book: [1, 2]}
+    at_once: 2
     batch: {code: PBSM_ALLOC}
+  - id: after
+    needs: ["allocate-1-us", "allocate-{{.Params.scenario}}-uk"]
+    approve: {message: good}
+  - id: report
+    report: {code: RPT001, save_to: "reports/r{{.Key}}.csv"}
 `
 
 // Each kind of problem, made by one replacement in a valid document, is refused by both.
@@ -231,6 +242,13 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"param with both", "one_of: [1, base]", "pattern: x, one_of: [1, base]"},
 			{"bad name of a param", "scenario: {", "Scenario: {"},
 			{"bad value of a param", "[1, base]", "[1, a b]"},
+			{"unknown kind in defaults", "report: {type", "reports: {type"},
+			{"unknown key in defaults", "{type: CSV", "{types: CSV"},
+			{"bad value in defaults", "restarts: 2", "restarts: often"},
+			{"each with a bad name", "entity: [", "Entity: ["},
+			{"each with a bad value", "[US, UK]", "[US, U K]"},
+			{"each of no list", "entity: [US, UK]", "entity: US"},
+			{"at_once that is negative", "at_once: 2", "at_once: -2"},
 		}},
 		{"pbsm", validConfiguration, configurationCheckers(t), [][3]string{
 			{"unknown section", "worker:", "workers: {}\nworker:"},

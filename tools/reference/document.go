@@ -151,7 +151,9 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 	case "array":
 		return "a list of: " + b.value(path, name, s.Items)
 	case "object":
-		if name, ok := s.Extras["values"].(string); ok {
+		if name, ok := s.Extras["values"].(string); ok && s.AdditionalProperties.Type == "array" {
+			return "names, each with a list of " + b.value(path, name, &jsonschema.Schema{Type: "string", Format: name})
+		} else if ok {
 			return "keys, each with a " + b.value(path, name, &jsonschema.Schema{Type: "string", Format: name})
 		}
 		return "keys and values"

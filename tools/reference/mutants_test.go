@@ -21,6 +21,8 @@ func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 		{`\.time_zone`, `= .*`, "whether the zone exists"},
 		{`.*(min|max)_rows`, `= (zero|large number)`, "one is more than the other: a schema cannot compare values"},
 		{`.*delimiter`, `= large number`, "the length of a number"},
+		{`\.steps\[\]\.(each|at_once)(\.\w+)?(\[\])?`, `.*`, "whether there are as many steps, with the ids that others need"},
+		{`\.params`, `= no keys|- key`, "whether the parameters are there that templates read"},
 		{`\.params\..*`, `.*`, "whether the default is one of the values, and whether a pattern is a regular expression"},
 		{`.*batches`, `\+ the first again`, "a batch is listed twice: a schema compares whole items"},
 	})

@@ -108,6 +108,8 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[config.Secret]():
 		return &jsonschema.Schema{Ref: "#/$defs/" + secretName}
+	case reflect.TypeFor[pipeline.Defaults]():
+		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[time.Duration](), reflect.TypeFor[pipeline.Duration]():
 		return &jsonschema.Schema{Type: "string", Format: durationFormat}
 	}
@@ -168,8 +170,26 @@ func (l language) publish(root *jsonschema.Schema, defaults map[string]any) ([]b
 			}
 		}
 	}
+	if l.written {
+		addDefaults(root)
+	}
 	text, err := json.MarshalIndent(root, "", "  ")
 	return append(text, '\n'), errors.Join(append(problems, err)...)
+}
+
+// addDefaults allows what is not in the Go types of a pipeline: defaults, which have the keys of the kinds but require
+// none of them, and keys that begin with x-.
+func addDefaults(root *jsonschema.Schema) {
+	defaults, _ := root.Properties.Get("defaults")
+	defaults.AdditionalProperties, defaults.Properties = jsonschema.FalseSchema, jsonschema.NewProperties()
+	for _, kind := range pipeline.Kinds() {
+		name := pipeline.KindTypes()[kind].Name()
+		keys := *root.Definitions[name]
+		keys.Required, keys.OneOf = nil, nil
+		root.Definitions[name+"Defaults"] = &keys
+		defaults.Properties.Set(string(kind), &jsonschema.Schema{Ref: "#/$defs/" + name + "Defaults"})
+	}
+	root.PatternProperties = map[string]*jsonschema.Schema{"^x-": jsonschema.TrueSchema}
 }
 
 // notEmpty forbids empty values of required secrets and objects.
@@ -183,6 +203,14 @@ func notEmpty(s *jsonschema.Schema) {
 	}
 }
 
+// valuesOf is the schema of the texts in a map, or in a map of lists.
+func valuesOf(s *jsonschema.Schema) *jsonschema.Schema {
+	if s.AdditionalProperties.Type == "array" {
+		return s.AdditionalProperties.Items
+	}
+	return s.AdditionalProperties
+}
+
 func (l language) finish(s *jsonschema.Schema, templates bool) error {
 	extra := func(name string) (string, bool) { text, ok := s.Extras[name].(string); return text, ok }
 	if name, ok := extra("keys"); ok {
@@ -193,7 +221,7 @@ func (l language) finish(s *jsonschema.Schema, templates bool) error {
 		s.PropertyNames = &jsonschema.Schema{Pattern: f.pattern}
 	}
 	if name, ok := extra("values"); ok {
-		s.AdditionalProperties.Format = name
+		valuesOf(s).Format = name
 	}
 	if key, ok := extra("date"); ok {
 		s.Properties = jsonschema.NewProperties()

@@ -45,7 +45,7 @@ func CloseInput(in workflows.NightlyCloseInput, name string) (workflows.NightlyC
 	if err != nil {
 		return in, cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
+	p, err := parse(name, text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
 	if err != nil {
 		return in, err
 	}
@@ -55,8 +55,8 @@ func CloseInput(in workflows.NightlyCloseInput, name string) (workflows.NightlyC
 }
 
 // parse parses a definition and renders it for a date; without one it only parses.
-func parse(text []byte, asOf string, vars pipeline.Vars) (*pipeline.Pipeline, error) {
-	p, err := pipeline.Parse(text)
+func parse(file string, text []byte, asOf string, vars pipeline.Vars) (*pipeline.Pipeline, error) {
+	p, err := pipeline.ParseIn(text, os.DirFS(filepath.Dir(file)))
 	if err != nil || asOf == "" {
 		return p, err
 	}
@@ -68,8 +68,15 @@ func parse(text []byte, asOf string, vars pipeline.Vars) (*pipeline.Pipeline, er
 	return p.Render(date, vars)
 }
 
-// definition is a JSON object as it is, and YAML as a string.
+// definition is a JSON object as it is, and YAML as a string. What includes files is sent with what they hold.
 func definition(file string, text []byte) (json.RawMessage, error) {
+	p, err := pipeline.ParseIn(text, os.DirFS(filepath.Dir(file)))
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Included()) > 0 {
+		return json.Marshal(p)
+	}
 	if filepath.Ext(file) == ".json" && json.Valid(text) {
 		return text, nil
 	}

@@ -57,7 +57,7 @@ func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
 	if err != nil {
 		return cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(text, asOf, vars)
+	p, err := parse(file, text, asOf, vars)
 	if err != nil {
 		problem := cli.AsProblem(err)
 		problem.Message = file + ": " + problem.Message

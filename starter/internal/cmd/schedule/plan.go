@@ -63,7 +63,7 @@ func fromPipeline(f *cli.Factory, folder string, in *workflows.ScheduledCloseInp
 		if err != nil {
 			return fmt.Errorf("the pipeline: %w", err)
 		}
-		p, err := pipeline.Parse(text)
+		p, err := pipeline.ParseIn(text, os.DirFS(folder))
 		if err != nil {
 			return fmt.Errorf("%s has problems; see %s", file, f.Starter("pipeline check "+file))
 		}
