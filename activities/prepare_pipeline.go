@@ -77,10 +77,12 @@ type PlanStep struct {
 	Kind pipeline.Kind `json:"kind"`
 	// Of is the id in the definition, of a step that is one of several; AtOnce of them run at the same time, 0 means
 	// all.
-	Of        string    `json:"of,omitempty"`
-	AtOnce    int       `json:"at_once,omitempty"`
-	Deadline  time.Time `json:"deadline,omitzero"`
-	WaitUntil time.Time `json:"wait_until,omitzero"`
+	Of     string `json:"of,omitempty"`
+	AtOnce int    `json:"at_once,omitempty"`
+	// NotTonight is why the step does not run for the as-of date; no other step needs it then.
+	NotTonight string    `json:"not_tonight,omitempty"`
+	Deadline   time.Time `json:"deadline,omitzero"`
+	WaitUntil  time.Time `json:"wait_until,omitzero"`
 }
 
 // PreparePipeline parses, validates and renders a pipeline. The error has all problems, including unknown
@@ -109,7 +111,7 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	if problems = append(problems, a.unknownStores(rendered)...); len(problems) > 0 {
 		return nil, InvalidInputError(problems...)
 	}
-	plan, err := newPlan(rendered, in.StartedAt)
+	plan, err := NewPlan(rendered, in.StartedAt)
 	if err == nil {
 		plan.NotifyOn = a.channels.Events(in.Connection)
 		plan.Definition = Definition{From: from, SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}
@@ -118,7 +120,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	return plan, err
 }
 
-func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
+// NewPlan is the plan of a rendered pipeline for a close that started then.
+func NewPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	location, err := p.Location()
 	if err != nil {
 		return nil, err
@@ -133,12 +136,13 @@ func newPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	for i, s := range p.Steps {
 		traits, from := s.Traits(), p.Expansion(i)
 		plan.Steps = append(plan.Steps, PlanStep{
-			Step:      s,
-			Kind:      s.Kind(),
-			Of:        from.Of,
-			AtOnce:    from.AtOnce,
-			Deadline:  moment(traits.Deadline),
-			WaitUntil: moment(traits.WaitUntil),
+			Step:       s,
+			Kind:       s.Kind(),
+			Of:         from.Of,
+			AtOnce:     from.AtOnce,
+			NotTonight: from.NotTonight,
+			Deadline:   moment(traits.Deadline),
+			WaitUntil:  moment(traits.WaitUntil),
 		})
 	}
 	return plan, errors.Join(errs...)
@@ -194,7 +198,7 @@ func (a *Activities) prepare(text []byte, in PreparePipelineInput) (*pipeline.Pi
 	if err != nil {
 		return nil, err
 	}
-	return parsed.Render(date, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
+	return parsed.Render(date, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key, Calendars: a.calendars})
 }
 
 // pipelineText is the text of a definition, and where it came from.

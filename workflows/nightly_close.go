@@ -229,11 +229,14 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 		switch said := s.Step.ID + " " + string(s.result.State); {
 		case !s.passed():
 			failed = append(failed, said)
-		case s.result.State != Succeeded:
+		case s.result.State != Succeeded && s.result.State != NotTonight:
 			exceptions = append(exceptions, said)
 		}
 	}
 	summary, errorType := "every step is done", ""
+	if n := countIn(NotTonight, c.reporter.status().Steps); n > 0 {
+		summary = fmt.Sprintf("every step of this night is done, %d not tonight", n)
+	}
 	if len(exceptions) > 0 {
 		result.State, summary = SucceededWithExceptions, "done with exceptions: "+strings.Join(exceptions, ", ")
 	}

@@ -59,11 +59,25 @@ func closeSummary(s Status) string {
 	var active []string
 	for _, step := range s.Steps {
 		switch {
+		case step.State == NotTonight:
 		case step.State.Done():
 			done++
 		case step.State != Pending:
 			active = append(active, step.ID+" "+string(step.State))
 		}
 	}
-	return fmt.Sprintf("%d of %d steps done", done, len(s.Steps)) + prefixed("; ", strings.Join(active, ", "))
+	notTonight := countIn(NotTonight, s.Steps)
+	if notTonight > 0 {
+		active = append(active, fmt.Sprintf("%d not tonight", notTonight))
+	}
+	return fmt.Sprintf("%d of %d steps done", done, len(s.Steps)-notTonight) + prefixed("; ", strings.Join(active, ", "))
+}
+
+func countIn(state State, steps []StepStatus) (n int) {
+	for _, step := range steps {
+		if step.State == state {
+			n++
+		}
+	}
+	return n
 }

@@ -23,6 +23,8 @@ const (
 	Cancelled    State = "cancelled"
 	Skipped      State = "skipped"
 	NotRun       State = "not_run"
+	// NotTonight is the state of a step that does not run for the as-of date.
+	NotTonight State = "not_tonight"
 	// MarkedDone is the end of a step that was done outside, as an operator says.
 	MarkedDone State = "marked_done"
 	// SucceededWithExceptions is the end of a close of which a step was skipped, or marked as done.
@@ -132,7 +134,7 @@ func (s Status) AwaitsApproval() bool {
 // Done reports whether the state is an end.
 func (s State) Done() bool {
 	switch s {
-	case Succeeded, SucceededWithExceptions, Failed, Interrupted, Cancelled, Skipped, MarkedDone, NotRun:
+	case Succeeded, SucceededWithExceptions, Failed, Interrupted, Cancelled, Skipped, MarkedDone, NotRun, NotTonight:
 		return true
 	}
 	return false

@@ -99,6 +99,10 @@ func (s *step) run(ctx workflow.Context) {
 }
 
 func (s *step) runOnce(ctx workflow.Context) {
+	if s.NotTonight != "" {
+		s.end(ctx, NotTonight, s.NotTonight)
+		return
+	}
 	early, err := s.await(ctx)
 	s.begun = true
 	switch {
@@ -156,7 +160,7 @@ func (s *step) times() clock.Clock { return clock.In(s.close.timeZone()) }
 
 // passed reports whether what needs the step can start.
 func (s *step) passed() bool {
-	return slices.Contains([]State{Succeeded, Skipped, MarkedDone}, s.result.State)
+	return slices.Contains([]State{Succeeded, Skipped, MarkedDone, NotTonight}, s.result.State)
 }
 
 // execute makes attempts until one of them, or the operator, ends the step.

@@ -10,6 +10,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
+	"github.com/pbsmflow/pbsmflow/internal/wallclock"
 )
 
 // problems collects the mistakes of an input.
@@ -39,7 +40,7 @@ func (p *problems) ref(path, value string) {
 // zone wants an IANA name, or nothing.
 func (p *problems) zone(name string) {
 	if name != "" {
-		_, err := pipeline.LoadZone(name)
+		_, err := wallclock.LoadZone(name)
 		p.Check("time_zone", err)
 	}
 }

@@ -6,6 +6,7 @@
 package calendar
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -197,6 +198,17 @@ func Known(own map[string]Data) (Calendars, error) {
 		known[name] = c
 	}
 	return known, found.Err()
+}
+
+// Named is a calendar by its name. nil knows the built-in ones.
+func (known Calendars) Named(name string) (*Calendar, error) {
+	if known == nil {
+		known, _ = Known(nil)
+	}
+	if known[name] == nil {
+		return nil, fmt.Errorf("calendar %q is not known; known: %s", name, known.names())
+	}
+	return known[name], nil
 }
 
 func builtInNames() []string { return slices.Sorted(maps.Keys(builtIn)) }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/internal/wallclock"
 )
 
 // Night is a night on which a close runs.
@@ -140,7 +140,7 @@ func (p *Plan) start(day time.Time) time.Time {
 	if about.Format("15:04") == p.clock {
 		return about
 	}
-	start, _ := pipeline.ResolveDeadline(about.Add(-12*time.Hour), p.clock, p.location)
+	start, _ := wallclock.Resolve(about.Add(-12*time.Hour), p.clock, p.location)
 	return start.In(p.location)
 }
 
@@ -148,8 +148,8 @@ func (p *Plan) clockNote(start time.Time) string {
 	if shown := start.Format("15:04"); shown != p.clock {
 		return fmt.Sprintf("the clocks skip %s; starts at %s", p.clock, shown)
 	}
-	first, _ := pipeline.ResolveDeadline(start.Add(-12*time.Hour), p.clock, p.location)
-	next, _ := pipeline.ResolveDeadline(start, p.clock, p.location)
+	first, _ := wallclock.Resolve(start.Add(-12*time.Hour), p.clock, p.location)
+	next, _ := wallclock.Resolve(start, p.clock, p.location)
 	switch {
 	case first.Before(start):
 		return fmt.Sprintf("the clocks show %s twice; starts at the second", p.clock)

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
+	"github.com/pbsmflow/pbsmflow/internal/wallclock"
 )
 
 // Rule says when a close runs and for which date, in the texts that an operator writes.
@@ -114,7 +114,7 @@ func (p *Plan) setZone(name string, found *problem.List) {
 		return
 	}
 	var err error
-	p.location, err = pipeline.LoadZone(name)
+	p.location, err = wallclock.LoadZone(name)
 	found.Check("", err)
 }
 

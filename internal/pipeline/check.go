@@ -7,6 +7,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
+	"github.com/pbsmflow/pbsmflow/internal/wallclock"
 )
 
 // sampleDate stands in for an as-of date where there is none yet.
@@ -28,11 +29,12 @@ func (p *Pipeline) checkStructure(found *problem.List) {
 	found.Want(p.Calendar == "" || validID(p.Calendar), "calendar", "%q is not a name; use %s", p.Calendar, idForm)
 	_, err := p.Location()
 	found.Check("time_zone", err)
-	found.Check("deadline", checkTime(p.Deadline))
+	found.Check("deadline", wallclock.Check(p.Deadline))
 	p.checkParams(found)
 	found.Want(len(p.Steps) > 0, "steps", "a pipeline needs at least one step")
 	for i, step := range p.Steps {
 		found.Want(validID(step.ID), stepPath(i)+".id", "%q is not an id; use %s", step.ID, idForm)
+		p.checkWhen(found, step, stepPath(i)+".when")
 		step.checkEach(found, stepPath(i))
 		step.checkStructure(found, stepPath(i))
 	}
@@ -101,8 +103,8 @@ func (s Step) checkStructure(found *problem.List, path string) {
 		return
 	}
 	path = problem.Join(path, string(kind))
-	found.Check(path+".deadline", checkTime(a.traits().Deadline))
-	found.Check(path+".wait_until", checkTime(a.traits().WaitUntil))
+	found.Check(path+".deadline", wallclock.Check(a.traits().Deadline))
+	found.Check(path+".wait_until", wallclock.Check(a.traits().WaitUntil))
 }
 
 // checkValues checks what the templates gave. A value whose template failed has its problem already.
@@ -114,6 +116,9 @@ func (p *Pipeline) checkValues(found *problem.List) {
 			continue
 		}
 		c, before := all, len(*found)
+		if from := p.expansions[i]; from.NotTonight != "" || from.conditional && !p.chosen { // another may run in its place
+			c.runs, c.saved = map[string]string{}, map[string]string{}
+		}
 		c.step, c.path = step.ID, problem.Join(stepPath(p.expansions[i].origin), string(kind))
 		c.expect("expect", a.traits().Expect)
 		a.check(c)

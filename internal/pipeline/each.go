@@ -21,7 +21,11 @@ type Expansion struct {
 	// AtOnce is how many of the steps with the same Of may run at once; 0: all of them.
 	AtOnce int
 
-	origin int // the number in the definition
+	// NotTonight is why the step does not run for the date; empty if it does.
+	NotTonight string
+
+	origin      int  // the number in the definition
+	conditional bool // it has when
 }
 
 // Expansion is what became of the step with this number, once the pipeline is rendered.
@@ -166,6 +170,7 @@ func (q *Pipeline) resolveNeeds(found *problem.List) {
 		q.Steps[i].Needs = needs
 		total += len(needs)
 	}
+	q.bypass()
 	found.Want(total <= maxNeeds, "steps", "the steps have %d needs in all, and at most %d are allowed: "+
 		"put an approve step, or another one, between steps that have each", total, maxNeeds)
 }

@@ -27,14 +27,13 @@
 package pipeline
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
+
+	"github.com/pbsmflow/pbsmflow/internal/wallclock"
 )
 
 // Names are the pipelines in a folder, in order.
@@ -87,6 +86,7 @@ type Pipeline struct {
 
 	rendered   rendering   // what it was rendered for, if it was
 	expansions []Expansion // of the steps, then
+	chosen     bool        // it is known which steps run
 }
 
 // Location is the time zone in which the pipeline's times are meant.
@@ -94,27 +94,10 @@ func (p *Pipeline) Location() (*time.Location, error) {
 	if p.TimeZone == "" {
 		return time.UTC, nil
 	}
-	return LoadZone(p.TimeZone)
+	return wallclock.LoadZone(p.TimeZone)
 }
 
-// meant are the zones that the abbreviations which tzdata knows could stand for.
-var meant = map[string]string{
-	"EST": "America/New_York, which has summer time, or America/Panama, which has none",
-	"MST": "America/Denver, which has summer time, or America/Phoenix, which has none",
-	"HST": "Pacific/Honolulu",
-}
-
-// LoadZone loads a time zone by its IANA name.
-func LoadZone(name string) (*time.Location, error) {
-	if zones, ok := meant[name]; ok {
-		return nil, fmt.Errorf("time zone %q is an abbreviation, with the same clock all year; use %s", name, zones)
-	}
-	loc, err := time.LoadLocation(name)
-	switch {
-	case name == "Local":
-		return nil, errors.New(`time zone "Local" may differ between workers; use an IANA name such as America/New_York`)
-	case err != nil:
-		return nil, fmt.Errorf("unknown time zone %q; use an IANA name such as America/New_York", name)
-	}
-	return loc, nil
+// ResolveDeadline turns a deadline into a moment; see [wallclock.Resolve].
+func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
+	return wallclock.Resolve(startedAt, text, loc)
 }

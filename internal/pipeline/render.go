@@ -7,14 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Vars are the values for templates beside the as-of date.
 type Vars struct {
-	Connection string            // the connection's name
-	Params     map[string]string // the parameters that the start gives
-	Key        string            // the key that the start gives to the close; empty: see [Pipeline.CloseKey]
+	Connection string             // the connection's name
+	Params     map[string]string  // the parameters that the start gives
+	Calendars  calendar.Calendars // nil: the built-in ones
+	Key        string             // the key that the start gives to the close; empty: see [Pipeline.CloseKey]
 }
 
 // rendering is what a definition is rendered for.
@@ -22,12 +24,14 @@ type rendering struct {
 	asOf       Date
 	connection string
 	pipeline   string
-	params     map[string]string // of every parameter
-	key        string            // of the close
-	each       map[string]string // of the step
-	runKey     string            // of what the step runs, without its own
-	keyGiven   bool              // rather than made from params
-	unsure     []string          // parameters whose values are only samples
+	params     map[string]string  // of every parameter
+	key        string             // of the close
+	each       map[string]string  // of the step
+	runKey     string             // of what the step runs, without its own
+	keyGiven   bool               // rather than made from params
+	choose     bool               // leave out the steps that do not run for the date
+	calendar   *calendar.Calendar // nil: the pipeline names none
+	unsure     []string           // parameters whose values are only samples
 }
 
 // values are what templates see.
@@ -74,6 +78,7 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	}
 	r := rendering{asOf: asOf, connection: vars.Connection, params: p.values(&found, vars.Params)}
 	r.key = p.CloseKey(r.params)
+	r.choose, r.calendar = true, p.calendarFor(&found, vars.Calendars)
 	if vars.Key != "" && found.Check("key", CheckKey(vars.Key)) {
 		r.key, r.keyGiven = vars.Key, true
 	}
@@ -81,7 +86,7 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	if err := p.reported(found); err != nil {
 		return nil, err
 	}
-	q.rendered, q.Params, q.places = r, nil, nil
+	q.rendered, q.Params, q.places, q.chosen = r, nil, nil, false
 	return q, nil
 }
 
@@ -106,6 +111,8 @@ func (p *Pipeline) render(found *problem.List, r rendering) *Pipeline {
 		found.Check("", err)
 		return p
 	}
+	q.chosen = r.choose
+	q.chooseSteps(r)
 	var unsure problem.List
 	for i := range q.Steps {
 		unsure = append(unsure, r.forStep(q.expansions[i], q.Steps[i]).fillStep(found, p, &q.Steps[i], q.expansions[i])...)

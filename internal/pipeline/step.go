@@ -21,6 +21,9 @@ type Step struct {
 	// AtOnce is how many of the steps that come from Each run at the same time. Those that wait for an operator do not
 	// count. Default: all of them.
 	AtOnce int `json:"at_once,omitempty" jsonschema:"minimum=0"`
+	// When are the as-of dates for which the step runs, by the pipeline's calendar. For others it counts as done for the
+	// steps that need it.
+	When When `json:"when,omitzero"`
 	// Description says in a few words what the step is for.
 	Description string `json:"description,omitempty"`
 	// Hold keeps the step from beginning until an operator releases it.

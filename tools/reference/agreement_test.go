@@ -200,6 +200,7 @@ steps:
     needs: ["allocate-1-us", "allocate-{{.Params.scenario}}-uk"]
     approve: {message: good}
   - id: report
+    when: [month-end, fri, {not: year-end}]
     report: {code: RPT001, save_to: "reports/r{{.Key}}.csv"}
 `
 
@@ -242,6 +243,11 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"param with both", "one_of: [1, base]", "pattern: x, one_of: [1, base]"},
 			{"bad name of a param", "scenario: {", "Scenario: {"},
 			{"bad value of a param", "[1, base]", "[1, a b]"},
+			{"unknown word", "month-end, fri", "monthend, fri"},
+			{"unknown key of when", "{not: year-end}", "{no: year-end}"},
+			{"unknown word in not", "{not: year-end}", "{not: [year-ends]}"},
+			{"nothing in when", "[month-end, fri, {not: year-end}]", "[]"},
+			{"when of no words", "[month-end, fri, {not: year-end}]", "{}"},
 			{"unknown kind in defaults", "report: {type", "reports: {type"},
 			{"unknown key in defaults", "{type: CSV", "{types: CSV"},
 			{"bad value in defaults", "restarts: 2", "restarts: often"},

@@ -147,6 +147,9 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 		}
 		return "the keys of [" + title + "](#" + anchor(title) + ")"
 	}
+	if len(s.AnyOf) > 0 {
+		return "[days](#steps-that-do-not-run-every-night)"
+	}
 	switch s.Type {
 	case "array":
 		return "a list of: " + b.value(path, name, s.Items)

@@ -76,7 +76,7 @@ func stepExamples(t *testing.T) []stepExample {
 func kinds() []string {
 	keys := pipelines().keys(reflect.TypeFor[pipeline.Step]())
 	return slices.DeleteFunc(slices.Collect(maps.Values(keys)), func(key string) bool {
-		return slices.Contains([]string{"id", "needs", "description", "hold", "each", "at_once"}, key)
+		return slices.Contains([]string{"id", "needs", "description", "hold", "each", "at_once", "when"}, key)
 	})
 }
 

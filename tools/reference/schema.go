@@ -14,6 +14,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
@@ -108,12 +109,36 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[config.Secret]():
 		return &jsonschema.Schema{Ref: "#/$defs/" + secretName}
+	case reflect.TypeFor[pipeline.When]():
+		return whenSchema()
 	case reflect.TypeFor[pipeline.Defaults]():
 		return &jsonschema.Schema{Type: "object"}
 	case reflect.TypeFor[time.Duration](), reflect.TypeFor[pipeline.Duration]():
 		return &jsonschema.Schema{Type: "string", Format: durationFormat}
 	}
 	return nil
+}
+
+// whenSchema is a word for days, a list of them, {not: ...}, or a list with {not: ...} in it.
+func whenSchema() *jsonschema.Schema {
+	one := uint64(1)
+	word := &jsonschema.Schema{Type: "string", Pattern: calendar.DaysPattern, Extras: map[string]any{
+		"patternErrorMessage": "Must be one of " + calendar.DaysForm,
+	}}
+	list := func(items *jsonschema.Schema) *jsonschema.Schema {
+		return &jsonschema.Schema{Type: "array", Items: items, MinItems: &one}
+	}
+	words := &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, list(word)}}
+	keys := &jsonschema.Schema{
+		Type:                 "object",
+		MinProperties:        &one,
+		AdditionalProperties: jsonschema.FalseSchema,
+		Properties:           jsonschema.NewProperties(),
+	}
+	keys.Properties.Set("on", words)
+	keys.Properties.Set("not", words)
+	wordOrNot := &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, keys}}
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{word, list(wordOrNot), keys}}
 }
 
 func secretSchema(*comments) *jsonschema.Schema {

@@ -44,6 +44,7 @@ var appearances = map[workflows.State]appearance{
 	workflows.Skipped:                 {"»", "~", faint},
 	workflows.MarkedDone:              {"»", "~", yellow},
 	workflows.NotRun:                  {"–", "-", faint},
+	workflows.NotTonight:              {"–", "-", faint},
 }
 
 func (s Style) glyph(state workflows.State) string {

@@ -41,7 +41,7 @@ has a key: close/prod/nightly-close/2026-10-31/scenario-7.`,
 			return err
 		}
 		in.StartedBy = by
-		in, err = pipeline.CloseInput(in, name)
+		in, err = pipeline.CloseInput(f, in, name)
 		return err
 	})
 	flags := cmd.Flags()

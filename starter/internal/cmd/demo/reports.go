@@ -22,7 +22,7 @@ import (
 
 // close runs the close as starter close does, then checks its reports.
 func (d *demonstration) close(ctx context.Context, s *client.Session) error {
-	in, err := cmdpipeline.CloseInput(workflows.NightlyCloseInput{
+	in, err := cmdpipeline.CloseInput(d.Factory, workflows.NightlyCloseInput{
 		Connection: connection,
 		AsOfDate:   d.asOf,
 		StartedBy:  cli.Operator(),

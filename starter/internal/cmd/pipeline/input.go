@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -34,7 +36,7 @@ func (p *ParamFlags) Values() (params map[string]string, key string, err error) 
 
 // CloseInput completes the input of a close. name is that of a pipeline, or a file where it is one or has the
 // ending of one. A file is checked here, for its as-of date, before anything starts.
-func CloseInput(in workflows.NightlyCloseInput, name string) (workflows.NightlyCloseInput, error) {
+func CloseInput(f *cli.Factory, in workflows.NightlyCloseInput, name string) (workflows.NightlyCloseInput, error) {
 	info, err := os.Stat(name)
 	isFile := err == nil && info.Mode().IsRegular()
 	if !isFile && !slices.Contains(pipeline.Endings, filepath.Ext(name)) {
@@ -45,7 +47,11 @@ func CloseInput(in workflows.NightlyCloseInput, name string) (workflows.NightlyC
 	if err != nil {
 		return in, cli.Usage("the pipeline: %v", err)
 	}
-	p, err := parse(name, text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key})
+	known, err := calendars(f)
+	if err != nil {
+		return in, err
+	}
+	p, err := parse(name, text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key, Calendars: known})
 	if err != nil {
 		return in, err
 	}
@@ -66,6 +72,15 @@ func parse(file string, text []byte, asOf string, vars pipeline.Vars) (*pipeline
 	}
 	vars.Connection = cmp.Or(vars.Connection, "connection")
 	return p.Render(date, vars)
+}
+
+// calendars are those of the configuration here, or only the built-in ones without one.
+func calendars(f *cli.Factory) (calendar.Calendars, error) {
+	known, err := config.LoadSchedules(f.Config, os.Environ())
+	if err != nil {
+		return nil, cli.Usage("%v", err)
+	}
+	return known.Calendars, nil
 }
 
 // definition is a JSON object as it is, and YAML as a string. What includes files is sent with what they hold.

@@ -23,7 +23,7 @@ func New(f *cli.Factory) *cobra.Command {
 		Use:     "pipeline",
 		Short:   "Check pipeline definitions",
 		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
-	}, newCheck(f))
+	}, newCheck(f), newNights(f))
 }
 
 func newCheck(f *cli.Factory) *cobra.Command {
@@ -43,6 +43,9 @@ whole batch group; otherwise it warns. Nothing is contacted.`,
 			if vars.Params, vars.Key, err = params.Values(); err != nil {
 				return err
 			}
+			if vars.Calendars, err = calendars(f); err != nil {
+				return err
+			}
 			return check(f, args[0], asOf, vars)
 		},
 	}
@@ -59,9 +62,7 @@ func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
 	}
 	p, err := parse(file, text, asOf, vars)
 	if err != nil {
-		problem := cli.AsProblem(err)
-		problem.Message = file + ": " + problem.Message
-		return problem
+		return of(file, err)
 	}
 	lines, err := planLines(p, asOf, f.Width())
 	if err != nil {

@@ -1,24 +1,28 @@
-package pipeline
+// Package wallclock resolves times of day, as the clocks of a time zone show them. It is pure: it never asks what time it
+// is.
+package wallclock
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
+	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
 )
 
 var clockTime = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
-// ResolveDeadline turns a deadline into a moment.
+// Resolve turns a deadline into a moment.
 //
 // "HH:MM" is the next such time on the clocks of loc after startedAt: at 22:00, "05:00" is tomorrow
 // morning. If the clocks are put forward and skip the time, it is the moment of the change; if they are put
 // back and show it twice, it is the first one after startedAt. A duration such as "90m" counts from
 // startedAt. The empty text is no deadline: the zero time.
-func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
+func Resolve(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if err := checkTime(text); err != nil {
+	if err := Check(text); err != nil {
 		return time.Time{}, err
 	}
 	if !clockTime.MatchString(text) {
@@ -62,8 +66,8 @@ func moments(wall time.Time, loc *time.Location) []time.Time {
 	return found
 }
 
-// checkTime checks a time of day or a duration; none is fine.
-func checkTime(text string) error {
+// Check checks a time of day or a duration; none is fine.
+func Check(text string) error {
 	if text == "" || clockTime.MatchString(text) {
 		return nil
 	}
@@ -75,4 +79,26 @@ func checkTime(text string) error {
 		return fmt.Errorf("%q is not positive", text)
 	}
 	return nil
+}
+
+// meant are the zones that the abbreviations which tzdata knows could stand for.
+var meant = map[string]string{
+	"EST": "America/New_York, which has summer time, or America/Panama, which has none",
+	"MST": "America/Denver, which has summer time, or America/Phoenix, which has none",
+	"HST": "Pacific/Honolulu",
+}
+
+// LoadZone loads a time zone by its IANA name.
+func LoadZone(name string) (*time.Location, error) {
+	if zones, ok := meant[name]; ok {
+		return nil, fmt.Errorf("time zone %q is an abbreviation, with the same clock all year; use %s", name, zones)
+	}
+	loc, err := time.LoadLocation(name)
+	switch {
+	case name == "Local":
+		return nil, errors.New(`time zone "Local" may differ between workers; use an IANA name such as America/New_York`)
+	case err != nil:
+		return nil, fmt.Errorf("unknown time zone %q; use an IANA name such as America/New_York", name)
+	}
+	return loc, nil
 }
