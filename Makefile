@@ -22,7 +22,7 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -l
 # Not deploy/devserver, for which the linters read all of Temporal's server: make lint LINTED=deploy/devserver
 LINTED   := . tests tools
 
-.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse analyse-beside unit test e2e histories chaos demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse check-beside unit test e2e histories chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -104,14 +104,14 @@ containers:
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
 
-# The analysers take only what the end-to-end tests leave of the processor, because those measure time.
-test: build cluster s3server unit
-	@$(MAKE) --no-print-directory --jobs=2 analyse-beside e2e
+# The quick checks take only what the end-to-end tests leave of the processor: those mostly wait, and measure time.
+test: build cluster s3server
+	@$(MAKE) --no-print-directory --jobs=2 check-beside e2e
 	cd deploy/devserver && go test -vet=off -count=1 ./...
 	@$(MAKE) --no-print-directory demo-ci
 
-analyse-beside:
-	@nice -n 19 $(MAKE) --no-print-directory analyse
+check-beside:
+	@nice -n 19 $(MAKE) --no-print-directory unit analyse
 
 demo: build
 	$(BIN)/starter demo --pipelines deploy/pipelines
