@@ -75,3 +75,17 @@ func TestStampQuestions_sameQuestionKeepsItsTime(t *testing.T) {
 	require.Equal(t, later, at(later, "R_1 ended", s))
 	require.Equal(t, first, step.Since)
 }
+
+func TestMarkdown_hasDeadlinesFromTheStart(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC)
+	text := Status{State: Running, TimeZone: "America/New_York", Deadline: at, Steps: []StepStatus{
+		{ID: "ledger", Kind: "upload", State: Running, Detail: "inbox/gl.csv", Deadline: at, WaitUntil: at.Add(-time.Hour)},
+		{ID: "allocate", Kind: "batch", State: Pending, Deadline: at.Add(time.Hour)},
+		{ID: "rates", Kind: "upload", State: Succeeded, Detail: "file id 7", Deadline: at.Add(time.Hour), WaitUntil: at},
+	}}.Markdown()
+	require.Contains(t, text, "\ndeadline Sat 2026-10-31 22:00 EDT\n")
+	require.Contains(t, text, "| ledger | upload | running | inbox/gl.csv (waits for its file until Sat 2026-10-31 21:00 EDT) |\n")
+	require.Contains(t, text, "| allocate | batch | pending |  (deadline Sat 2026-10-31 23:00 EDT) |\n")
+	require.Contains(t, text, "| rates | upload | succeeded | file id 7 |\n")
+}

@@ -15,6 +15,9 @@ func (s Status) Markdown() string {
 	if s.Question == nil || s.Question.Why != s.Summary {
 		fmt.Fprintf(&b, "\n%s\n", plain(s.Summary))
 	}
+	if times := s.untilText(s.Deadline, s.WaitUntil); times != "" && !s.State.Done() {
+		fmt.Fprintf(&b, "\n%s\n", times)
+	}
 	if s.AtRisk != "" {
 		fmt.Fprintf(&b, "\n**%s**\n", plain(s.AtRisk))
 	}
@@ -62,12 +65,38 @@ func (q stepQuestion) markdown(b *strings.Builder, times clock.Clock) {
 	}
 }
 
+// untilText is a deadline, and until when a file is awaited.
+func (s Status) untilText(deadline, waitUntil time.Time) string {
+	var parts []string
+	if !waitUntil.IsZero() {
+		parts = append(parts, "waits for its file until "+s.times().Text(waitUntil))
+	}
+	if !deadline.IsZero() {
+		parts = append(parts, "deadline "+s.times().Text(deadline))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// stepUntil are the times of an unfinished step that are not those of its close.
+func (s Status) stepUntil(step StepStatus) string {
+	switch {
+	case step.State.Done():
+		return ""
+	case step.Deadline.Equal(s.Deadline):
+		step.Deadline = time.Time{}
+	}
+	if text := s.untilText(step.Deadline, step.WaitUntil); text != "" {
+		return "(" + text + ")"
+	}
+	return ""
+}
+
 func (s Status) tables(b *strings.Builder) {
 	if len(s.Steps) > 0 {
 		b.WriteString("\n| step | kind | state | what |\n|---|---|---|---|\n")
 	}
 	for _, step := range s.Steps {
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, plain(step.Detail))
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, plain(step.Detail)+prefixed(" ", s.stepUntil(step)))
 	}
 	if len(s.Tasks)+len(s.Batches) > 0 {
 		b.WriteString("\n| task | status | code |\n|---|---|---|\n")

@@ -68,7 +68,27 @@ func (s Style) head(j Snapshot, width int) []string {
 	if t, ok := j.Transfers[j.ID]; ok {
 		lines = append(lines, Clip("  "+s.transfer(t), width))
 	}
+	if times := j.times(j.Status.Deadline, j.Status.WaitUntil); times != "" && !j.Status.State.Done() {
+		lines = append(lines, Clip("  "+times, width))
+	}
 	return lines
+}
+
+// times are the deadline of what has not ended, and until when a file is awaited.
+func (j Snapshot) times(deadline, waitUntil time.Time) string {
+	var parts []string
+	zone := clock.In(j.Status.TimeZone)
+	if waitUntil.After(j.Now) {
+		parts = append(parts, "waits for its file until "+zone.TextAt(j.Now, waitUntil))
+	}
+	switch {
+	case deadline.IsZero():
+	case deadline.After(j.Now):
+		parts = append(parts, "deadline "+zone.TextAt(j.Now, deadline)+", in "+Duration(deadline.Sub(j.Now)))
+	default:
+		parts = append(parts, "its deadline has passed, it was "+zone.TextAt(j.Now, deadline))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (j Snapshot) end() time.Time {
@@ -133,7 +153,7 @@ func (s Style) steps(j Snapshot, width, room int) []string {
 		step := *line.step
 		rows = append(rows, []string{
 			"  " + s.glyph(step.State) + " " + step.ID,
-			s.paint(faint, step.Kind), stepDuration(step, j.Now), s.stepDetail(j, step),
+			s.paint(faint, step.Kind), stepDuration(step, j.Now), s.stepDetail(j, step) + suffix("  ", j.stepTimes(step)),
 		})
 	}
 	return Table(stepColumns, rows, width)
@@ -217,6 +237,23 @@ func (s Style) stepDetail(j Snapshot, step workflows.StepStatus) string {
 		return oneLine(child.Summary)
 	}
 	return fmt.Sprintf("%s %s%s", s.bar(ended, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
+}
+
+// stepTimes are the times of a step that are not those of the close: "file until 01:30 EDT, by 05:00 EDT".
+func (j Snapshot) stepTimes(step workflows.StepStatus) string {
+	var parts []string
+	zone := clock.In(j.Status.TimeZone)
+	_, moving := j.Transfers[step.WorkflowID]
+	if step.WaitUntil.After(j.Now) && !moving {
+		parts = append(parts, "file until "+zone.TextAt(j.Now, step.WaitUntil))
+	}
+	if !step.Deadline.IsZero() && !step.Deadline.Equal(j.Status.Deadline) {
+		parts = append(parts, "by "+zone.TextAt(j.Now, step.Deadline))
+	}
+	if step.State.Done() {
+		return ""
+	}
+	return strings.Join(parts, ", ")
 }
 
 func suffix(before, text string) string {

@@ -28,18 +28,19 @@ const closeID = "close/prod/nightly-close/2026-10-31"
 
 func runningClose() Snapshot {
 	task := func(code, status string) workflows.Task { return workflows.Task{Code: code, StatusCode: status} }
-	return Snapshot{
+	j := Snapshot{
 		ID:  closeID,
 		Now: now,
 		Status: workflows.Status{
 			Type: workflows.NightlyCloseType, Connection: "prod", AsOfDate: "2026-10-31", Subject: "nightly-close",
 			State: workflows.Running, Summary: "2 of 7 steps done; allocate running, extra running", StartedAt: start,
+			TimeZone: "America/New_York", Deadline: start.Add(3 * time.Hour),
 			Steps: []workflows.StepStatus{
 				{ID: "ledger", Kind: "upload", State: workflows.Succeeded, Detail: "file id 5025, 250000 rows", StartedAt: start, EndedAt: start.Add(62 * time.Second)},
 				{ID: "instruments", Kind: "upload", State: workflows.Succeeded, Detail: "file id 5026, 50000 rows", StartedAt: start, EndedAt: start.Add(31 * time.Second)},
 				{ID: "extra", Kind: "upload", State: workflows.Running, WorkflowID: "extra", Detail: "inbox/extra.csv", StartedAt: start},
 				{ID: "allocate", Kind: "batch", State: workflows.Running, WorkflowID: "alloc", Needs: []string{"ledger", "instruments"}, Detail: "PBSM_ALLOC", StartedAt: start.Add(time.Minute)},
-				{ID: "profit", Kind: "group", State: workflows.Running, WorkflowID: "profit", Needs: []string{"allocate"}, StartedAt: start.Add(time.Minute)},
+				{ID: "profit", Kind: "group", State: workflows.Running, WorkflowID: "profit", Needs: []string{"allocate"}, StartedAt: start.Add(time.Minute), Deadline: start.Add(2 * time.Hour)},
 				{ID: "profitability", Kind: "report", State: workflows.Pending, Needs: []string{"profit"}},
 				{ID: "balance-sheet", Kind: "report", State: workflows.Pending, Needs: []string{"allocate", "extra"}},
 			},
@@ -53,10 +54,18 @@ func runningClose() Snapshot {
 		},
 		Transfers: map[string]Transfer{"extra": {Done: 12_400_000, Total: 40_000_000}},
 	}
+	for i := range j.Status.Steps {
+		if s := &j.Status.Steps[i]; s.Deadline.IsZero() {
+			s.Deadline = j.Status.Deadline
+		}
+	}
+	return j
 }
 
 func waitingClose() Snapshot {
 	j := runningClose()
+	delete(j.Transfers, "extra")
+	j.Status.Steps[2].WaitUntil = start.Add(time.Hour)
 	why := "PBSM_ALLOC_7_1 ended as Failure at ALLOCATE"
 	w := &workflows.Question{Why: why, Choices: []string{"restart", "decide adopt"}}
 	j.Status.State, j.Status.Summary, j.Status.Question = workflows.Waiting, "2 of 7 steps done; allocate waiting", w
@@ -268,6 +277,7 @@ func TestQuestions_haveCommandsToCopy(t *testing.T) {
 			`starter close restart close/prod/nightly-close/2026-10-31 --step allocate --reason "..."`,
 			`starter close decide close/prod/nightly-close/2026-10-31 --step allocate --choice adopt --run-id RUN_ID --reason "..."`,
 		},
+		times: clock.In("America/New_York"),
 	}}, Questions(waitingClose()))
 	assert.Equal(t, []string{`starter batch interrupt batch/prod/PBSM_PROFIT_GRP/2026-10-31 --reason "..."`}, Questions(waitingBatch())[0].Commands)
 	assert.Empty(t, Questions(runningClose()))
