@@ -150,7 +150,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 func (b *batchRun) logSubmission(ctx workflow.Context, s *submission) {
 	s.since = workflow.Now(ctx)
 	entry := s.command.entry(s.name + " submitted")
-	entry.Event, entry.Sent = audit.Submitted, s.sent()
+	entry.Event, entry.Since, entry.Sent = audit.Submitted, time.Time{}, s.sent()
 	if s.name == "trigger" && entry.Why == "" {
 		entry.Why = b.in.Again
 	}
@@ -200,7 +200,7 @@ func (b *batchRun) abandoned(s *submission, err error) error {
 func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.Run) error {
 	b.count(s)
 	entry := s.command.entry(s.name + " accepted as " + run.RunID)
-	entry.Event, entry.Sender = audit.Call, run.Sender
+	entry.Event, entry.Since, entry.Sender = audit.Call, time.Time{}, run.Sender
 	b.reporter.log(ctx, entry)
 	b.last = activities.BatchStatus{}
 	err := b.adopt(ctx, run.RunID, "")

@@ -188,7 +188,10 @@ func (c *closeRun) end(ctx workflow.Context) (NightlyCloseResult, error) {
 	result := c.sumUp(ctx)
 	summary := c.reporter.status().Summary
 	c.commands.close(ctx, "the close has ended: "+summary)
-	result.Audit = c.writeAudit(ctx, result)
+	if c.plan.Audit != "" {
+		result.Audit = c.writeAudit(ctx, result)
+		_ = c.reporter.update(ctx, func(s *snapshot) { s.Audit, s.auditPending = result.Audit, false })
+	}
 	c.reporter.flush(ctx)
 	result.Log = c.reporter.status().Log
 	result = result.fitting()
@@ -248,6 +251,7 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 	}
 	_ = c.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary, s.Question, s.failure = result.State, summary, nil, errorType
+		s.auditPending = c.plan.Audit != ""
 	})
 	return result
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
-// auditTimeout is how long the end of a close waits for a store that does not accept its audit file.
+// auditTimeout is how long the end of a close, and the message about it, wait for a store that does not accept the
+// audit file. The state is published before.
 const auditTimeout = 15 * time.Minute
 
 // closeAudit collects what the steps of a close did.
@@ -23,9 +24,6 @@ func (a *closeAudit) add(e audit.Event) { a.steps = append(a.steps, e) }
 // written does not change how the close ended; the result says so.
 func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *AuditResult {
 	file := c.plan.Audit
-	if file == "" {
-		return nil
-	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	record, err := audit.Size(audit.Record{
 		Execution: workflow.GetInfo(ctx).WorkflowExecution.RunID,
@@ -43,7 +41,7 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 		return &AuditResult{File: file, Note: note}
 	}
 	c.reporter.log(ctx, LogEntry{
-		What: fmt.Sprintf("audit file %s, %d lines, SHA-256 %s", written.File, written.Lines, written.SHA256) +
+		What: fmt.Sprintf("audit file %s, %d lines, seal %s", written.File, written.Lines, written.SHA256) +
 			prefixed("; ", written.Unsound),
 	})
 	return &AuditResult{File: written.File, Lines: written.Lines, SHA256: written.SHA256, Note: written.Unsound}
@@ -63,6 +61,7 @@ func (c *closeRun) auditEvents(ctx workflow.Context, result NightlyCloseResult) 
 		DefinitionFrom:   c.plan.Definition.From,
 		DefinitionSHA256: c.plan.Definition.SHA256,
 		AsOfDate:         result.AsOfDate,
+		Params:           c.plan.Params,
 		Sender:           c.plan.PreparedBy,
 	}}
 	for _, e := range status.Log {

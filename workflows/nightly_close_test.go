@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -458,6 +460,12 @@ func TestNightlyClose_audit(t *testing.T) {
 				}
 				return activities.AuditWritten{File: in.File, Seal: audit.Seal{Lines: 9, SHA256: "abc"}}, nil
 			}, activityName("WriteAudit"))
+			fake.plan.NotifyOn = notify.Events()
+			channels := new(fakeChannels).register(fake.env)
+			memo := map[string]any{}
+			fake.env.OnUpsertMemo(mock.Anything).Run(func(args mock.Arguments) {
+				maps.Copy(memo, args.Get(0).(map[string]any))
+			}).Return(nil)
 			answered := 0
 			for i, s := range c.commands {
 				sendAt(t, fake.env, fmt.Sprint(i), s, &answered)
@@ -469,15 +477,21 @@ func TestNightlyClose_audit(t *testing.T) {
 			status := queryStatus(t, fake.env)
 			require.Equal(t, c.state, status.State)
 			require.Equal(t, "reports/audit.jsonl", written.File)
+			require.Equal(t, status.Summary, memo[SummaryMemo])
+			require.Equal(t, status.Audit, memo[AuditMemo])
+			last := channels.messages[len(channels.messages)-1]
+			require.Equal(t, endEvents[c.state], last.Event)
+			require.Equal(t, []string{"reports/audit.jsonl", status.Audit.SHA256}, []string{last.AuditFile, last.Seal})
+			require.Equal(t, c.broken, last.Seal == "")
 			require.NotEmpty(t, written.Record.Execution)
 			requireEvents(t, written.Record.Events, c.want)
 			started := written.Record.Events[0]
 			require.Equal(t, []any{activities.SentAlong, "3d9b", fake.plan.PreparedBy}, []any{started.DefinitionFrom, started.DefinitionSHA256, started.Sender})
-			last := status.Log[len(status.Log)-1].What
+			entry := status.Log[len(status.Log)-1].What
 			if c.broken {
-				require.Contains(t, last, "the audit file could not be written: no such host")
+				require.Contains(t, entry, "the audit file could not be written: no such host")
 			} else {
-				require.Equal(t, "audit file reports/audit.jsonl, 9 lines, SHA-256 abc", last)
+				require.Equal(t, "audit file reports/audit.jsonl, 9 lines, seal abc", entry)
 			}
 			if c.state == Succeeded && !c.broken {
 				var result NightlyCloseResult

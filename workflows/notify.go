@@ -70,7 +70,7 @@ func (n *notifier) notifyChanges(ctx workflow.Context) {
 			n.notifyQuestion(ctx, key, n.questionMessage(ctx, q))
 		}
 	}
-	if n.latest.State.Done() && !n.ended {
+	if n.latest.State.Done() && !n.latest.auditPending && !n.ended {
 		n.ended = true
 		n.notifyEnd(ctx)
 	}
@@ -139,6 +139,9 @@ var endEvents = map[State]string{
 
 func (n *notifier) notifyEnd(ctx workflow.Context) {
 	m := notify.Message{Event: endEvents[n.latest.State], What: n.latest.Summary}
+	if a := n.latest.Audit; a != nil {
+		m.AuditFile, m.Seal = a.File, a.SHA256
+	}
 	if !n.wants(m.Event) {
 		return
 	}

@@ -19,8 +19,13 @@ var (
 // unknown. A later start of the same batch reads it, however the earlier one ended.
 const unknownOutcome = "?"
 
-// SummaryMemo is the memo field that says in one line how a close ended.
-const SummaryMemo = "summary"
+// Memo fields of a close that has ended.
+const (
+	// SummaryMemo says in one line how it ended.
+	SummaryMemo = "summary"
+	// AuditMemo is its AuditResult: a copy of the seal that who can write the audit file cannot change.
+	AuditMemo = "audit"
+)
 
 // SearchAttributes names the search attributes that a namespace needs, all of type Keyword.
 func SearchAttributes() []string {
@@ -69,7 +74,7 @@ func startAttributes(in any) temporal.SearchAttributes {
 }
 
 // searchAttributes is the observer that makes a workflow findable, and leaves the memo that says how a
-// close ended.
+// close ended, and with which seal.
 type searchAttributes struct {
 	known map[string]string
 }
@@ -84,11 +89,8 @@ func newSearchAttributes(ctx workflow.Context) *searchAttributes {
 }
 
 func (o *searchAttributes) changed(ctx workflow.Context, before, after snapshot) error {
-	isClose := after.Type == NightlyCloseType || after.Type == ScheduledCloseType
-	if isClose && after.State.Done() && after.State != before.State {
-		if err := workflow.UpsertMemo(ctx, map[string]any{SummaryMemo: after.Summary}); err != nil {
-			return err
-		}
+	if err := leaveMemo(ctx, before, after); err != nil {
+		return err
 	}
 	var updates []temporal.SearchAttributeUpdate
 	for _, a := range attributesOf(after) {
@@ -101,4 +103,19 @@ func (o *searchAttributes) changed(ctx workflow.Context, before, after snapshot)
 		return nil
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+}
+
+func leaveMemo(ctx workflow.Context, before, after snapshot) error {
+	memo := map[string]any{}
+	isClose := after.Type == NightlyCloseType || after.Type == ScheduledCloseType
+	if isClose && after.State.Done() && after.State != before.State {
+		memo[SummaryMemo] = after.Summary
+	}
+	if after.Audit != nil && before.Audit == nil {
+		memo[AuditMemo] = after.Audit
+	}
+	if len(memo) == 0 {
+		return nil
+	}
+	return workflow.UpsertMemo(ctx, memo)
 }

@@ -75,6 +75,8 @@ type Status struct {
 	// Steps are those of a close, in the order of the pipeline.
 	Steps []StepStatus `json:"steps,omitempty"`
 	Log   []LogEntry   `json:"log,omitempty"`
+	// Audit is the audit file of a close that has ended.
+	Audit *AuditResult `json:"audit,omitempty"`
 }
 
 // StepStatus is the status of a step of a close.

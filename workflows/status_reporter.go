@@ -18,6 +18,8 @@ type snapshot struct {
 	submitting bool
 	// failure is the type of the error with which the workflow failed.
 	failure string
+	// auditPending is set once the work has ended, until its audit file is written: the message about the end has the seal.
+	auditPending bool
 }
 
 // observer acts on a published change of a workflow.

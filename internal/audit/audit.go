@@ -64,6 +64,8 @@ type Event struct {
 	DefinitionFrom   string `json:"definition_from,omitempty"`
 	DefinitionSHA256 string `json:"definition_sha256,omitempty"`
 	AsOfDate         string `json:"as_of_date,omitempty"`
+	// Params are the values of the pipeline's parameters.
+	Params map[string]string `json:"params,omitempty"`
 
 	// Work is what a step is to do: its rendered definition.
 	Work map[string]string `json:"work,omitempty"`

@@ -33,6 +33,10 @@ type Message struct {
 	Deadline time.Time `json:"deadline,omitzero"`
 	// TimeZone is the IANA zone in which operators read times; empty is UTC.
 	TimeZone string `json:"time_zone,omitempty"`
+	// AuditFile is the "store/path" of the audit file of a close that ended, and Seal the hash of its last line. Seal is
+	// empty if the file could not be written.
+	AuditFile string `json:"audit_file,omitempty"`
+	Seal      string `json:"seal,omitempty"`
 	// Commands answer the question, as they are typed. A workflow leaves out the name of the program: how operators
 	// call that, the configuration of the worker says which sends the message.
 	Commands []string `json:"commands,omitempty"`
@@ -73,6 +77,12 @@ func (m Message) facts() []string {
 	}
 	if !m.Deadline.IsZero() {
 		lines = append(lines, "Until "+clock.In(m.TimeZone).Text(m.Deadline))
+	}
+	switch {
+	case m.Seal != "":
+		lines = append(lines, "Audit file "+m.AuditFile+", seal "+m.Seal)
+	case m.AuditFile != "":
+		lines = append(lines, "The audit file "+m.AuditFile+" could not be written")
 	}
 	return lines
 }

@@ -41,6 +41,10 @@ https://temporal.bank.example/x`, question.Text())
 	ended := Message{Event: Succeeded, Subject: "ALLOC", AsOfDate: "2026-10-31", What: "succeeded", RunID: "ALLOC_1"}
 	require.Equal(t, "ALLOC 2026-10-31 succeeded", ended.Title())
 	require.Equal(t, "succeeded\nRun ALLOC_1", ended.Text())
+	ended.AuditFile, ended.Seal = "reports/audit.jsonl", "5f70"
+	require.Contains(t, ended.Text(), "\nAudit file reports/audit.jsonl, seal 5f70")
+	ended.Seal = ""
+	require.Contains(t, ended.Text(), "\nThe audit file reports/audit.jsonl could not be written")
 }
 
 func FuzzMessage_text(f *testing.F) {
