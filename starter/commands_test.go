@@ -260,7 +260,7 @@ func TestFlags_refuseEmptyValues(t *testing.T) {
 	answer := []string{"close", "decide", "close/prod/nightly-close/2026-10-31", "--choice", "skip"}
 	for flag, args := range map[string][]string{
 		"run-id": run, "again": run, "key": run, "include-task": run, "exclude-task": run, "hold-task": run, "step": answer,
-		"seal":   {"audit", "verify", "audit.jsonl"},
+		"seal": {"audit", "verify", "audit.jsonl"},
 	} {
 		got := clitest.Invoke(t, newRoot, append(slices.Clone(args), "--"+flag, "")...)
 		assert.Equal(t, cli.ExitUsage, got.Code, flag)
