@@ -10,7 +10,7 @@ import (
 // A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
 // run_batch.go for a batch; command_inbox.go and nightly_close_commands.go only deliver it.
 
-// Names of the commands of RunBatch and NightlyClose. Each is a signal and an update of that name.
+// Names of the commands. Each is a signal and an update of that name, of the workflows that the table of Commands names.
 // A signal suits the Temporal UI and other workflows; an update returns when the service confirmed
 // the effect, and is refused with the reason when the command does not apply.
 const (
@@ -208,7 +208,7 @@ func Commands() []CommandSpec {
 	}
 }
 
-// CommandNames lists the names of the commands.
+// CommandNames lists the names of the commands, of whatever workflow.
 func CommandNames() []string { return names(Commands(), func(c CommandSpec) string { return c.Name }) }
 
 // Description is the help for the signal dialog of the Temporal UI, with the input to type.

@@ -137,6 +137,7 @@ func TestNotify_channelsUnavailable(t *testing.T) {
 	require.LessOrEqual(t, env.Now().Sub(result.EndedAt), lastNotifyTimeout)
 	log := queryStatus(t, env).Log
 	require.Equal(t, "not every notification was delivered (succeeded): chat: it answered 503", log[len(log)-1].What)
+	require.Equal(t, log[len(log)-1].What, result.Log[len(result.Log)-1].What, "the batch is over when it is known")
 }
 
 // A mail server that puts a new sender off for five minutes does not make a close lose its last message.

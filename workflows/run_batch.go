@@ -133,6 +133,10 @@ func (b *batchRun) run(ctx workflow.Context) (RunBatchResult, error) {
 	}
 	b.commands.close(ctx, ended)
 	b.reporter.flush(ctx)
+	b.result.Log = b.reporter.status().Log // also what came of the last notification
+	if end != nil && err == nil {
+		err = b.outcome(*end)
+	}
 	return b.result, err
 }
 
@@ -272,8 +276,7 @@ type batchEnd struct {
 
 func (e *batchEnd) Error() string { return e.summary }
 
-// end publishes the end, and returns the error with which the workflow ends. A batch that succeeded is a
-// success even if the workflow was cancelled meanwhile.
+// end publishes the end.
 func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	b.choices = nil
 	b.result.State = e.state
@@ -286,12 +289,15 @@ func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	}
 	b.reporter.log(ctx, entry)
 	b.result.Log = b.reporter.status().Log
-	err := b.reporter.update(ctx, func(s *snapshot) {
+	return b.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary, s.Question, s.failure = e.state, e.summary, nil, e.errorType
 	})
+}
+
+// outcome is the error with which the workflow ends. A batch that succeeded is a success even if the workflow was
+// cancelled meanwhile.
+func (b *batchRun) outcome(e batchEnd) error {
 	switch {
-	case err != nil:
-		return err
 	case e.state == Cancelled:
 		return temporal.NewCanceledError(b.result)
 	case e.errorType != "":

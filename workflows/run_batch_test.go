@@ -468,7 +468,10 @@ func TestRunBatch_nothingStartedIsRecordedAfterTheDeadline(t *testing.T) {
 		_, err = b.submit(ctx, &submission{name: "trigger"})
 		var end *batchEnd
 		require.ErrorAs(t, err, &end)
-		return b.end(ctx, *end)
+		if err := b.end(ctx, *end); err != nil {
+			return err
+		}
+		return b.outcome(*end)
 	})
 	require.Equal(t, DeadlinePassed, kindOf(env.GetWorkflowError()))
 	require.Empty(t, recorded, "a later start must not ask the operator again")
