@@ -238,12 +238,18 @@ func (a *Activities) EarlierClose(ctx context.Context, in EarlierCloseInput) (Ea
 		if err != nil {
 			return EarlierClose{}, err
 		}
-		var some struct{ Steps []json.RawMessage }
-		if json.Unmarshal(result, &some) == nil && len(some.Steps) > 0 {
+		if beganAny(result) {
 			return EarlierClose{WorkflowRunID: start.GetRunId(), Result: result}, nil
 		}
 	}
 	return EarlierClose{}, nil
+}
+
+// beganAny reports whether the result of a close has a step that began.
+func beganAny(result json.RawMessage) bool {
+	var some struct{ Steps []struct{ State string } }
+	err := json.Unmarshal(result, &some)
+	return err == nil && slices.ContainsFunc(some.Steps, func(s struct{ State string }) bool { return s.State != "pending" })
 }
 
 // resultOf is the result of a workflow that has ended: what it returned, the details with which it failed or was

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/mock"
@@ -69,4 +70,14 @@ func TestAwaitWorkflow_deleted(t *testing.T) {
 	require.True(t, failed.NonRetryable(), "%v", failed)
 	require.Equal(t, Refused, failed.Type())
 	require.Contains(t, failed.Message(), id+" was deleted from Temporal")
+}
+
+// A start that was terminated before it began a step hides nothing.
+func TestBeganAny(t *testing.T) {
+	for result, want := range map[string]bool{
+		``: false, `{"steps":7}`: false, `{"steps":[]}`: false, `{"steps":[{"state":"pending"}]}`: false,
+		`{"steps":[{"state":"running"},{"state":"pending"}]}`: true,
+	} {
+		require.Equal(t, want, beganAny(json.RawMessage(result)), result)
+	}
 }

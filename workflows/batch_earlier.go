@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -42,14 +43,27 @@ func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.Earlie
 		}
 		run.ended = code == pbsm.CodeSuccess
 	}
-	if run.ended && b.in.Again != "" {
+	changes := b.basis.Changes(run.Basis, run.TriggeredAt)
+	switch {
+	case run.ended && b.in.Again != "" && run.TriggeredAt.IsZero():
+		changes = append(changes, "when it was triggered is not known, so it may be the one that was to run again")
+	case run.ended && b.in.Again != "" && run.TriggeredAt.Before(b.againSince(ctx)):
 		b.result.RunID = ""
 		return b.trigger(), nil
 	}
-	if changes := b.basis.Changes(run.Basis, run.TriggeredAt); len(changes) > 0 {
+	if len(changes) > 0 {
 		return b.askAboutStale(ctx, run, changes)
 	}
 	return nil, b.keep(ctx, run)
+}
+
+// againSince is when it was said that the batch is to run again. That holds for the runs from before: the one that it
+// has led to is not repeated when the batch is retried.
+func (b *batchRun) againSince(ctx workflow.Context) time.Time {
+	if b.in.AgainSince.IsZero() {
+		return workflow.GetInfo(ctx).WorkflowStartTime
+	}
+	return b.in.AgainSince
 }
 
 // askAboutStale asks the operator about a run that was based on something else: it must not stand for this batch in
@@ -81,6 +95,7 @@ func (b *batchRun) askAboutStale(ctx workflow.Context, run earlierRun, changes [
 // keep takes over the result of an earlier start, or adopts its run where there is no result.
 func (b *batchRun) keep(ctx workflow.Context, run earlierRun) error {
 	if run.RunID == "" || !run.ended || run.State != Succeeded {
+		b.result.TriggeredAt = run.TriggeredAt
 		return b.adopt(ctx, run.runID, "adopted from an earlier start")
 	}
 	own := b.result

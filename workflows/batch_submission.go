@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,14 +64,25 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 	case unknown && !b.isOngoing(ctx, runID):
 		b.result.RunID = runID
 		b.reporter.stage(func(s *snapshot) { s.RunID, s.submitting = runID, true })
-		cause := failure(activities.OutcomeUnknown,
-			fmt.Sprintf("an earlier start of this batch ended (%s) while the outcome of its submission was unknown", earlier.Status))
-		return b.resolveOutcome(ctx, b.trigger(), cause, b.between(earlier.StartedAt, earlier.EndedAt))
+		return b.resolveOutcome(ctx, b.trigger(), b.earlierUnknown(earlier), b.between(earlier.StartedAt, earlier.EndedAt))
 	case runID != "":
 		earlier.RunID = runID
 		return b.continueEarlier(ctx, earlier)
 	}
 	return b.trigger(), nil
+}
+
+// earlierUnknown says that the outcome of an earlier start's submission is unknown, and what that was based on if it
+// was something else. Until the outcome is known, the result has that basis.
+func (b *batchRun) earlierUnknown(earlier activities.EarlierSubmission) error {
+	var was RunBatchResult
+	_ = json.Unmarshal(earlier.Result, &was) // without a result, the basis is not known
+	b.result.Basis, b.result.TriggeredAt = was.Basis, was.TriggeredAt
+	why := fmt.Sprintf("an earlier start of this batch ended (%s) while the outcome of its submission was unknown", earlier.Status)
+	if changes := b.basis.Changes(was.Basis, was.TriggeredAt); len(changes) > 0 {
+		why += "; it was based on something else: " + strings.Join(changes, "; ")
+	}
+	return failure(activities.OutcomeUnknown, why)
 }
 
 func (b *batchRun) earlierStarts() activities.EarlierSubmissionInput {
@@ -121,15 +133,19 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 			return "", b.unsubmitted(s, "")
 		}
 		b.reporter.stage(func(status *snapshot) { status.submitting = true })
+		b.submits(ctx, s)
 		if err := b.enter(ctx, Running, s.name+" is on its way", interruptChoices...); err != nil {
 			return "", err
 		}
 		b.logSubmission(ctx, s)
 		var run activities.Run
 		err := b.caller.execute(ctx, submitOptions, b.deadline, s.name+" "+b.in.Code, s.activity, s.input).Get(ctx, &run)
+		last := lastSubmissionHeartbeat(err)
 		switch {
 		case err == nil:
 			return "", b.accepted(ctx, s, run)
+		case last.Run != nil: // the worker died before it could say so
+			return "", b.accepted(ctx, s, *last.Run)
 		case isOutcomeUnknown(err):
 			if s, err = b.resolveOutcome(ctx, s, err, b.between(s.since, workflow.Now(ctx))); err != nil {
 				return "", err
@@ -182,6 +198,14 @@ func (s *submission) sent() *Sent {
 	return nil
 }
 
+// submits notes what the submission that follows is based on, and when it could begin.
+func (b *batchRun) submits(ctx workflow.Context, s *submission) {
+	b.result.Basis = b.basis
+	if s.name == "trigger" && b.result.TriggeredAt.IsZero() {
+		b.result.TriggeredAt = workflow.Now(ctx)
+	}
+}
+
 func (b *batchRun) unsubmitted(s *submission, last string) error {
 	return &batchEnd{state: Failed, errorType: DeadlinePassed, summary: fmt.Sprintf("the deadline passed before the %s was sent%s", s.name, last)}
 }
@@ -215,6 +239,7 @@ func (b *batchRun) refused(ctx workflow.Context, s *submission, err error) (refu
 	b.reporter.stage(func(status *snapshot) { status.submitting = false })
 	refusal = fmt.Sprintf("the %s was refused: %s", s.name, reason(err))
 	if s.name == "trigger" {
+		b.result.TriggeredAt = time.Time{}
 		return "", &batchEnd{state: Failed, errorType: BatchFailed, summary: refusal}
 	}
 	b.reporter.log(ctx, LogEntry{Event: audit.Call, What: refusal})
@@ -230,16 +255,14 @@ func (b *batchRun) count(s *submission) {
 	}
 }
 
-// adopt makes a run the one that is polled.
+// adopt makes a run the one that is polled. When it was triggered is known only of a run that this start, or an
+// earlier one, has submitted: the time at which it was adopted says nothing about what was there when it began.
 func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
-	b.result.RunID = runID
+	b.result.RunID, b.result.Basis = runID, b.basis
 	if !slices.Contains(b.result.RunIDs, runID) {
 		b.result.RunIDs = append(b.result.RunIDs, runID)
 	}
 	b.since = workflow.Now(ctx)
-	if b.result.TriggeredAt.IsZero() {
-		b.result.TriggeredAt = b.since
-	}
 	if how != "" {
 		b.reporter.log(ctx, LogEntry{What: runID + " " + how})
 	}
@@ -327,10 +350,18 @@ func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, e
 // isOutcomeUnknown reports whether a submission may have been carried out: the activity says so, or
 // it timed out with "sending" as its last heartbeat.
 func isOutcomeUnknown(err error) bool {
+	return errorType(err) == activities.OutcomeUnknown || lastSubmissionHeartbeat(err).Phase == activities.PhaseSending
+}
+
+// lastSubmissionHeartbeat is the last heartbeat of a submission that timed out. One that cannot be read may have been
+// sent.
+func lastSubmissionHeartbeat(err error) (last activities.SubmissionHeartbeat) {
 	var timeout *temporal.TimeoutError
-	if !errors.As(err, &timeout) {
-		return errorType(err) == activities.OutcomeUnknown
+	if !errors.As(err, &timeout) || !timeout.HasLastHeartbeatDetails() {
+		return last
 	}
-	var last activities.SubmissionHeartbeat
-	return timeout.HasLastHeartbeatDetails() && (timeout.LastHeartbeatDetails(&last) != nil || last.Phase == activities.PhaseSending)
+	if timeout.LastHeartbeatDetails(&last) != nil || last.Phase == activities.PhaseAnswered && last.Run == nil {
+		return activities.SubmissionHeartbeat{Phase: activities.PhaseSending}
+	}
+	return last
 }

@@ -87,23 +87,58 @@ func (s *step) wasKept(ctx workflow.Context) bool {
 }
 
 func (s *step) keepUnlessChanged(ctx workflow.Context, earlier StepResult) bool {
-	changes := s.result.Basis.Changes(earlier.Basis, earlier.StartedAt)
-	if checker, ok := s.kind.(sourceChecker); ok && len(changes) == 0 {
-		change, err := checker.sourceChange(ctx, s, earlier)
-		if err != nil {
-			change = "it is not known whether the file has changed: " + reason(err)
-		}
-		if change != "" {
-			changes = append(changes, change)
-		}
-	}
-	if len(changes) > 0 {
+	if changes := s.changes(ctx, earlier, earlier); len(changes) > 0 {
 		s.close.log(ctx, LogEntry{What: fmt.Sprintf("%s: the result of %s no longer holds: %s",
 			s.Step.ID, s.times().Text(earlier.EndedAt), strings.Join(changes, "; "))})
 		return false
 	}
 	s.takeOver(ctx, earlier)
 	return true
+}
+
+// changes are what has changed since a result, of which the basis is that of an earlier one.
+func (s *step) changes(ctx workflow.Context, earlier, result StepResult) []string {
+	changes := s.result.Basis.Changes(earlier.Basis, earlier.StartedAt)
+	if checker, ok := s.kind.(sourceChecker); ok && len(changes) == 0 {
+		if change := s.compare(ctx, checker, result); change != "" {
+			changes = append(changes, change)
+		}
+	}
+	return changes
+}
+
+// outdated reports whether the workflow that the step has joined, which an earlier start of the close left running, was
+// for something else. A batch knows that itself.
+func (s *step) outdated(ctx workflow.Context) bool {
+	if !s.joined || s.isBatch() {
+		return false
+	}
+	earlier, _ := s.close.earlierResult(s.Step.ID)
+	changes := []string{"it is to run again: " + s.again}
+	if s.again == "" {
+		changes = s.changes(ctx, earlier, s.result)
+	}
+	if len(changes) > 0 {
+		s.close.log(ctx, LogEntry{What: fmt.Sprintf("%s: the result of %s, which an earlier start of the close left running, does not hold: %s",
+			s.Step.ID, s.result.WorkflowID, strings.Join(changes, "; "))})
+	}
+	return len(changes) > 0
+}
+
+// compare says what has changed at the source of an earlier result. The step counts as running meanwhile: a command
+// for one that has not begun would come too late.
+func (s *step) compare(ctx workflow.Context, checker sourceChecker, earlier StepResult) string {
+	comparing, stop := workflow.WithCancel(ctx)
+	defer stop()
+	before := s.working
+	s.working, s.interruptedBy = stop, nil
+	s.set(ctx, Running, "is compared with what was sent before")
+	change, err := checker.sourceChange(comparing, s, earlier)
+	s.working = before
+	if err != nil {
+		return "it is not known whether the file has changed: " + reason(err)
+	}
+	return change
 }
 
 // takeOver makes the result of an earlier start that of the step.

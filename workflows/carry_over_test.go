@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/basis"
 )
 
 // runs is a batch that succeeds as the run of an id, as RunBatch would say it.
@@ -217,6 +218,97 @@ func TestRunBatch_earlierRunBasedOnSomethingElse(t *testing.T) {
 			require.Equal(t, runID, result.RunID)
 			require.Equal(t, c.kept, !result.KeptFrom.IsZero())
 			require.Equal(t, input.basis(), result.Basis)
+		})
+	}
+}
+
+// A close that was terminated leaves its uploads running. The next start takes their results only if they still hold.
+func TestNightlyClose_joinsTheUploadOfAnEarlierStart(t *testing.T) {
+	steps := plan(uploadStep("ledger"))
+	ofEarlier := func(basis basis.Basis) json.RawMessage {
+		text, err := json.Marshal(NightlyCloseResult{Steps: []StepResult{{ID: "ledger", Kind: "upload", State: Running, StartedAt: start, Basis: basis}}})
+		require.NoError(t, err)
+		return text
+	}
+	probe := &fakeSteps{env: newEnv(t), plan: steps, sha256: "aaaa"}
+	probe.register()
+	probe.execute("alice")
+	var first NightlyCloseResult
+	require.NoError(t, json.Unmarshal(resultOf(t, probe.env), &first))
+	same := first.Steps[0].Basis
+	for name, c := range map[string]struct {
+		basis basis.Basis
+		now   string // the SHA-256 of the file
+		sent  int
+	}{
+		"the same":               {same, "aaaa", 0},
+		"the file was replaced":  {same, "bbbb", 1},
+		"the step was changed":   {basis.Basis{Definition: []basis.Setting{{Name: "file", Value: "inbox/other"}}}, "aaaa", 1},
+		"nobody knows its basis": {basis.Basis{}, "aaaa", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := &fakeSteps{env: newEnv(t), plan: steps, sha256: c.now, earlier: ofEarlier(c.basis)}
+			fake.register()
+			left, err := json.Marshal(FileResult{File: "inbox/ledger", FileID: "6", SHA256: "aaaa"})
+			require.NoError(t, err)
+			fake.env.RegisterActivityWithOptions(func(context.Context, activities.AwaitWorkflowInput) (activities.AwaitedWorkflow, error) {
+				return activities.AwaitedWorkflow{Result: left}, nil
+			}, activityName("AwaitWorkflow"))
+			fake.env.OnWorkflow(UploadFileType, mock.Anything, mock.Anything).Return(FileResult{}, &temporal.ChildWorkflowExecutionAlreadyStartedError{}).Once()
+			sent := 0
+			fake.env.OnWorkflow(UploadFileType, mock.Anything, mock.Anything).Return(func(workflow.Context, UploadFileInput) (FileResult, error) {
+				sent++
+				return FileResult{File: "inbox/ledger", FileID: "7", SHA256: c.now}, nil
+			})
+			fake.execute("alice")
+			require.NoError(t, fake.env.GetWorkflowError())
+			require.Equal(t, c.sent, sent)
+			var result NightlyCloseResult
+			require.NoError(t, json.Unmarshal(resultOf(t, fake.env), &result))
+			require.Equal(t, "SHA-256 "+c.now, result.Steps[0].Result)
+		})
+	}
+}
+
+// A command for a step that has not begun comes too late while its file is compared: it would be lost.
+func TestNightlyClose_commandsWhileAFileIsCompared(t *testing.T) {
+	for name, c := range map[string]struct {
+		command string
+		refused bool
+		state   State
+	}{
+		"skip":      {SkipCommand, true, Succeeded},
+		"hold":      {HoldCommand, true, Succeeded},
+		"interrupt": {InterruptCommand, false, Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := &fakeSteps{env: newEnv(t), plan: plan(uploadStep("ledger")), sha256: "aaaa"}
+			first.register()
+			first.execute("alice")
+			fake := &fakeSteps{env: newEnv(t), plan: plan(uploadStep("ledger")), sha256: "aaaa", earlier: resultOf(t, first.env)}
+			fake.compares = func() error {
+				fake.env.SignalWorkflow(c.command, Command{By: "ann", Why: "not tonight", Step: "ledger"})
+				if c.refused {
+					return nil
+				}
+				return temporal.NewCanceledError()
+			}
+			fake.register()
+			var giveUp func()
+			giveUp = func() {
+				if queryStatus(t, fake.env).State != Waiting {
+					fake.env.RegisterDelayedCallback(giveUp, time.Hour)
+					return
+				}
+				fake.env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "seen", Choice: GiveUp})
+			}
+			if !c.refused {
+				fake.env.RegisterDelayedCallback(giveUp, time.Hour)
+			}
+			fake.execute("alice")
+			require.Len(t, refusedEntries(t, fake.env), map[bool]int{true: 1, false: 0}[c.refused])
+			require.Empty(t, fake.sent)
+			require.Equal(t, c.state, queryStatus(t, fake.env).Steps[0].State)
 		})
 	}
 }

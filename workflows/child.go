@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -110,13 +111,19 @@ func (c childRun) join(found activities.AwaitedWorkflow) error {
 	if c.joined == nil {
 		return nil
 	}
+	var status struct {
+		Status
+		TriggeredAt time.Time `json:"triggered_at"` // of a result: its run may be older than the workflow
+	}
 	text := found.Status
 	if len(text) == 0 {
 		text = found.Result // has the basis as well
 	}
-	var status Status
 	if err := json.Unmarshal(text, &status); err != nil {
 		return fmt.Errorf("the status of %s: %w", c.id, err)
 	}
-	return c.joined(status)
+	if len(found.Status) == 0 {
+		status.StartedAt = status.TriggeredAt
+	}
+	return c.joined(status.Status)
 }

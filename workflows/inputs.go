@@ -68,6 +68,8 @@ type RunBatchInput struct {
 	RunID string `json:"run_id,omitempty"`
 	// Again is the reason to run a batch that already succeeded for this date.
 	Again string `json:"again,omitempty"`
+	// AgainSince is when that was said; it does not hold for a run that was triggered later. Default: the start.
+	AgainSince time.Time `json:"again_since,omitzero"`
 	// Needs are the results that the batch is based on. A close names those of its steps; a batch that succeeded
 	// with other ones is not taken over without the operator.
 	Needs []basis.Need `json:"needs,omitempty"`

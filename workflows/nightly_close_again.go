@@ -69,7 +69,7 @@ func (c *closeRun) markAgain(ctx workflow.Context) error {
 	}
 	for _, s := range c.steps {
 		if slices.Contains(chosen, s.Step.ID) {
-			s.again = c.in.Again.Reason
+			s.again, s.againSince = c.in.Again.Reason, workflow.Now(ctx)
 		} else {
 			s.keepAnyway = len(c.in.Again.Only) > 0
 		}
@@ -124,15 +124,18 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 	}
 	c.log(ctx, cmd.entry(cmd.again().String()))
 	for _, s := range touched {
-		switch again := slices.Contains(chosen, s.Step.ID); {
-		case s.asksItself():
+		again := slices.Contains(chosen, s.Step.ID)
+		asks, done := s.asksItself(), s.result.State.Done()
+		if again {
+			s.again, s.againSince = cmd.Why, workflow.Now(ctx)
+		}
+		switch {
+		case asks:
 			s.reopening = true
 			s.reopen(ctx, cmd.Why)
-		case again && s.result.State.Done():
+		case again && done:
 			s.reopen(ctx, cmd.Why)
 			c.launch(ctx, s)
-		case again:
-			s.again = cmd.Why
 		}
 	}
 	cmd.reply(CommandResult{State: Running, Message: strings.Join(chosen, ", ") + " run again"})
@@ -145,6 +148,6 @@ func (s *step) asksItself() bool { return s.question != nil && !s.reporting && s
 func (s *step) reopen(ctx workflow.Context, why string) {
 	s.begun = false
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
-	s.again, s.failure, s.markedBy, s.early, s.answer, s.question = why, "", nil, nil, nil, nil
+	s.failure, s.markedBy, s.early, s.answer, s.question = "", nil, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)
 }

@@ -40,6 +40,7 @@ type fakeSteps struct {
 	sha256    string          // of every file
 	sent      []string        // the files that were uploaded
 	earlier   json.RawMessage // the result of an earlier start
+	compares  func() error    // while a file is compared
 }
 
 func (f *fakeSteps) register() {
@@ -57,6 +58,11 @@ func (f *fakeSteps) register() {
 			temporal.ApplicationErrorOptions{NextRetryDelay: 30 * time.Minute, Category: temporal.ApplicationErrorCategoryBenign})
 	}, activityName("StatFile"))
 	f.env.RegisterActivityWithOptions(func(_ context.Context, in activities.SourceChangeInput) (string, error) {
+		if f.compares != nil {
+			if err := f.compares(); err != nil {
+				return "", err
+			}
+		}
 		if in.SHA256 == f.sha256 {
 			return "", nil
 		}

@@ -37,14 +37,15 @@ type RunBatchResult struct {
 	RunID  string   `json:"run_id,omitempty"`
 	RunIDs []string `json:"run_ids,omitempty"`
 	// StatusCode and Status are those of the run, not of the call that returned them.
-	StatusCode  string      `json:"status_code,omitempty"`
-	Status      string      `json:"status,omitempty"`
-	Tasks       []Task      `json:"tasks,omitempty"`
-	Batches     []MemberRun `json:"batches,omitempty"`
-	Restarts    int         `json:"restarts,omitempty"`
-	Reruns      int         `json:"reruns,omitempty"`
-	TriggeredAt time.Time   `json:"triggered_at,omitzero"`
-	EndedAt     time.Time   `json:"ended_at,omitzero"`
+	StatusCode string      `json:"status_code,omitempty"`
+	Status     string      `json:"status,omitempty"`
+	Tasks      []Task      `json:"tasks,omitempty"`
+	Batches    []MemberRun `json:"batches,omitempty"`
+	Restarts   int         `json:"restarts,omitempty"`
+	Reruns     int         `json:"reruns,omitempty"`
+	// TriggeredAt is when the trigger of the run was about to be sent. It is zero for a run that an operator named.
+	TriggeredAt time.Time `json:"triggered_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
 	// Basis is what was submitted, and the results of other steps that it was based on.
 	Basis basis.Basis `json:"basis,omitzero"`
 	// KeptFrom is when the run ended, if an earlier start of the batch submitted it.

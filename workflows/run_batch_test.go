@@ -762,3 +762,113 @@ func TestRunBatch_cancelledAfterItsRunEnded(t *testing.T) {
 	require.Equal(t, Succeeded, result.State)
 	require.Equal(t, "0", result.StatusCode)
 }
+
+// The worker had the answer, and died before it could return it.
+func TestRunBatch_takesTheAnswerFromTheLastHeartbeat(t *testing.T) {
+	env := newEnv(t)
+	answered := func() (activities.Run, error) {
+		return activities.Run{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil,
+			activities.SubmissionHeartbeat{Phase: activities.PhaseAnswered, Run: &activities.Run{RunID: runID}})
+	}
+	s := &fakeService{env: env, triggers: []func() (activities.Run, error){answered}, ends: []stretch{{"0", time.Minute}}}
+	s.register()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 1, s.calls["trigger"])
+	require.Equal(t, runID, outcome(t, env, nil).RunID)
+}
+
+// Otherwise a run that was adopted would count as one that began after what was there by then.
+func TestRunBatch_adoptedRunKeepsItsTriggerTime(t *testing.T) {
+	text, err := json.Marshal(RunBatchResult{RunID: runID, Basis: input.basis(), TriggeredAt: start.Add(-time.Hour)})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		earlier activities.EarlierSubmission
+		named   string
+		want    time.Time
+	}{
+		"triggered":                {activities.EarlierSubmission{}, "", start},
+		"of an earlier start":      {activities.EarlierSubmission{RunID: runID, Status: "Terminated", Result: text}, "", start.Add(-time.Hour)},
+		"named by an operator":     {activities.EarlierSubmission{}, runID, time.Time{}},
+		"adopted, its start known": {activities.EarlierSubmission{RunID: "?", Status: "Terminated", Result: text}, "", start.Add(-time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			s := &fakeService{env: env, started: env.Now(), triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", 5 * time.Hour}}, earlier: c.earlier}
+			s.register()
+			in := input
+			in.RunID = c.named
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.RegisterDelayedCallback(func() {
+				if c.earlier.RunID == "?" {
+					env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "seen", Choice: Adopt, RunID: runID})
+				}
+			}, time.Hour)
+			env.ExecuteWorkflow(RunBatch, in)
+			require.NoError(t, env.GetWorkflowError())
+			require.WithinDuration(t, c.want, outcome(t, env, nil).TriggeredAt, time.Minute)
+		})
+	}
+}
+
+// The command again holds for the runs from before. A retry of the step must not submit the batch once more.
+func TestRunBatch_againHoldsForOlderRuns(t *testing.T) {
+	said := start.Add(-2 * time.Hour)
+	for name, c := range map[string]struct {
+		triggered time.Time
+		since     time.Time
+		triggers  int
+		question  string
+	}{
+		"before it":                {said.Add(-time.Hour), said, 1, ""},
+		"because of it":            {said.Add(time.Minute), said, 0, ""},
+		"this start is the word":   {said.Add(time.Minute), time.Time{}, 1, ""},
+		"nobody knows when it was": {time.Time{}, said, 0, "when it was triggered is not known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(RunBatchResult{RunID: runID, RunIDs: []string{runID}, State: Succeeded, Basis: input.basis(), TriggeredAt: c.triggered})
+			require.NoError(t, err)
+			env := newEnv(t)
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"0", time.Minute}},
+				earlier: activities.EarlierSubmission{RunID: runID, Status: "Completed", Result: text}}
+			s.register()
+			in := input
+			in.Again, in.AgainSince = "new rates", c.since
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.RegisterDelayedCallback(func() {
+				if c.question != "" {
+					require.Contains(t, queryStatus(t, env).Question.Why, c.question)
+					env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "seen", Choice: Keep})
+				}
+			}, time.Hour)
+			env.ExecuteWorkflow(RunBatch, in)
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, c.triggers, s.calls["trigger"])
+		})
+	}
+}
+
+// Whoever adopts the run of an earlier start must know that it was based on something else.
+func TestRunBatch_earlierUnknownOutcomeOfAnotherBasis(t *testing.T) {
+	other := input
+	other.Params = map[string]string{"$RUNSK$": "2"}
+	text, err := json.Marshal(RunBatchResult{Basis: other.basis(), TriggeredAt: start.Add(-time.Hour)})
+	require.NoError(t, err)
+	env := newEnv(t)
+	s := &fakeService{env: env, started: env.Now(), ends: []stretch{{"0", 5 * time.Hour}}, earlier: activities.EarlierSubmission{RunID: "?", Status: "Terminated", Result: text}}
+	s.register()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	env.RegisterDelayedCallback(func() {
+		require.Contains(t, queryStatus(t, env).Question.Why, `it was based on something else: params.$RUNSK$ was "2", and is not set`)
+		answer, err := env.QueryWorkflow(activities.ResultQuery)
+		require.NoError(t, err)
+		var soFar RunBatchResult
+		require.NoError(t, answer.Get(&soFar))
+		require.Equal(t, other.basis(), soFar.Basis, "the next start must learn what is on its way")
+		env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "seen", Choice: Adopt, RunID: runID})
+	}, time.Hour)
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, input.basis(), outcome(t, env, nil).Basis)
+}

@@ -62,8 +62,9 @@ type step struct {
 	interruptedBy *command
 	working       func() // cancels the attempt; nil without one
 	again         string // why it runs again although it succeeded before
-	keepAnyway    bool   // an earlier result is kept, whatever has changed
-	reopening     bool   // its attempt ends, and it runs once more
+	againSince    time.Time
+	keepAnyway    bool // an earlier result is kept, whatever has changed
+	reopening     bool // its attempt ends, and it runs once more
 
 	joined     bool // its workflow was started elsewhere
 	reporting  bool // its workflow reports its status, and takes the answer to its question
@@ -180,12 +181,20 @@ func (s *step) execute(ctx workflow.Context) {
 		s.atRisk = warning
 		s.close.publish(ctx, s)
 	})
-	for {
-		err := s.attempt(ctx)
-		if again := s.settle(ctx, err); !again {
-			return
-		}
+	err := s.interruptedError() // while it was compared with an earlier result
+	if err == nil {
+		err = s.attempt(ctx)
 	}
+	for s.settle(ctx, err) {
+		err = s.attempt(ctx)
+	}
+}
+
+func (s *step) interruptedError() error {
+	if s.interruptedBy == nil {
+		return nil
+	}
+	return failure(StepFailed, "interrupted by "+s.interruptedBy.By+": "+s.interruptedBy.Why)
 }
 
 // attempt does once what the step is about, and records what came of it.
@@ -195,10 +204,15 @@ func (s *step) attempt(ctx workflow.Context) error {
 	working, stop := workflow.WithCancel(ctx)
 	s.working, s.interruptedBy = stop, nil
 	err := s.kind.run(working, s, &s.result)
+	for err == nil && s.outdated(working) {
+		if err = s.interruptedError(); err == nil {
+			err = s.kind.run(working, s, &s.result)
+		}
+	}
 	s.working = nil
 	stop()
-	if by := s.interruptedBy; by != nil && temporal.IsCanceledError(err) && ctx.Err() == nil {
-		err = failure(StepFailed, "interrupted by "+by.By+": "+by.Why)
+	if s.interruptedBy != nil && temporal.IsCanceledError(err) && ctx.Err() == nil {
+		err = s.interruptedError()
 	}
 	if s.reopening {
 		return nil
@@ -358,7 +372,7 @@ func (s *step) call(ctx workflow.Context, profile workflow.ActivityOptions, summ
 
 func (s *step) timeZone() string { return s.close.timeZone() }
 
-func (s *step) runsAgain() string { return s.again }
+func (s *step) runsAgain() (why string, since time.Time) { return s.again, s.againSince }
 
 func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
 
@@ -391,7 +405,7 @@ func (s *step) join(ctx workflow.Context, child stepChild, running Status) error
 			return err
 		}
 	}
-	if running.State.Done() {
+	if running.State.Done() || running.State == "" { // the result of another workflow than a batch has none
 		return nil
 	}
 	s.question = running.Question

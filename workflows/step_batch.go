@@ -52,7 +52,8 @@ func (k batchKind) input(s activeStep) RunBatchInput {
 	in, c := k.definition(s.planned().Step), s.closeInput()
 	in.Connection, in.AsOfDate, in.StartedBy, in.Deadline = c.Connection, c.AsOfDate, c.StartedBy, s.ends()
 	in.TimeZone = s.timeZone()
-	in.Needs, in.Again, in.RunID = s.resultsNeeded(), s.runsAgain(), s.outsideRun()
+	in.Needs, in.RunID = s.resultsNeeded(), s.outsideRun()
+	in.Again, in.AgainSince = s.runsAgain()
 	return in
 }
 

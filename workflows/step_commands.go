@@ -158,16 +158,19 @@ func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {
 // decides about the step before that.
 func (s *step) await(ctx workflow.Context) (early *command, err error) {
 	decided := func() bool { return s.early != nil }
-	err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() && s.hasRoom() })
-	for err == nil && !decided() && s.held != nil && s.needsPassed() {
+	for {
+		err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() && s.hasRoom() }) // what it needs may have run again
+		if err != nil || decided() || s.held == nil || !s.needsPassed() {
+			return s.early, err
+		}
 		why := "held by " + s.held.By + ": " + s.held.Why
 		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline.moment()}
 		s.set(ctx, Waiting, why)
 		if err = workflow.Await(ctx, func() bool { return decided() || s.held == nil }); err != nil {
 			s.question = nil
+			return s.early, err
 		}
 	}
-	return s.early, err
 }
 
 // applyEarly ends the step as the operator decided before it began. It reports whether the step has ended; a batch

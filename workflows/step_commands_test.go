@@ -115,6 +115,15 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 				{after: 2 * time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", Only: []string{"ledger"}}},
 			},
 			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 3 * time.Hour,
+			batches: map[string]RunBatchInput{"allocate": {}}, // the command was about the ledger only
+		},
+		{
+			name: "released while what it needs runs again", steps: []activities.PlanStep{uploadStep("ledger"), heldStep(batchStep("allocate", "ledger"))},
+			commands: []timedCommand{
+				{after: time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", From: []string{"ledger"}}},
+				{after: time.Hour + 10*time.Second, name: ReleaseCommand, Command: Command{Step: "allocate"}},
+			},
+			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 2 * time.Hour,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -52,8 +52,8 @@ type activeStep interface {
 	times() clock.Clock
 	// ends is the step's deadline. Zero: it has none.
 	ends() time.Time
-	// runsAgain is why the step runs again although it succeeded before, or empty.
-	runsAgain() string
+	// runsAgain is why the step runs again although it succeeded before, or empty, and when that was said.
+	runsAgain() (why string, since time.Time)
 	// outsideRun is the run of a batch that was run outside, or empty.
 	outsideRun() string
 	// resultsNeeded are the results of the steps above.

@@ -85,7 +85,7 @@ func join(name, key string) string {
 
 // Changes lists in plain words how b differs from what earlier work, which began at a time, was based on; nothing
 // when the earlier result can stand for b. A result that the earlier work did not name is no change if it was there
-// before that work began.
+// before that work began. A zero time means that nobody knows when that was.
 func (b Basis) Changes(earlier Basis, began time.Time) []string {
 	if !earlier.Known() {
 		return []string{"what it was based on is not known"}
@@ -100,7 +100,9 @@ func (b Basis) Changes(earlier Basis, began time.Time) []string {
 		switch {
 		case named && was.Result != n.Result:
 			changes = append(changes, fmt.Sprintf("%s was %s, and is %s", n.Step, short(was.Result), short(n.Result)))
-		case !named && !began.IsZero() && n.At.After(began):
+		case !named && began.IsZero():
+			changes = append(changes, fmt.Sprintf("whether %s (%s) was there already is not known", n.Step, short(n.Result)))
+		case !named && n.At.After(began):
 			changes = append(changes, fmt.Sprintf("%s (%s) was not there yet", n.Step, short(n.Result)))
 		}
 	}

@@ -50,4 +50,6 @@ func TestBasis_Changes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.now.Changes(c.earlier, began)) })
 	}
+	require.Equal(t, []string{"whether ledger (SHA-256 abababababab…) was there already is not known"},
+		of("1", ledger("ab", early)).Changes(of("1"), time.Time{}))
 }
