@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/calendar"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
@@ -66,6 +67,8 @@ type Definition struct {
 	// SHA256 is that of the text: of the file's bytes, of the YAML that was sent, or of a JSON object as Temporal keeps
 	// it, without blanks.
 	SHA256 string `json:"sha256"`
+	// Includes are the SHA-256 of the files that it includes, by name.
+	Includes map[string]string `json:"includes,omitempty"`
 }
 
 // SentAlong is where a definition came from that is in the input of its close.
@@ -100,7 +103,8 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	case problem != "":
 		problems = append(problems, problem)
 	}
-	rendered, err := a.prepare(text, in)
+	folder := hashingFolder{os.DirFS(a.pipelines), map[string]string{}}
+	rendered, err := prepare(text, in, folder, a.calendars)
 	if err != nil {
 		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
@@ -114,7 +118,7 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	plan, err := NewPlan(rendered, in.StartedAt)
 	if err == nil {
 		plan.NotifyOn = a.channels.Events(in.Connection)
-		plan.Definition = Definition{From: from, SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}
+		plan.Definition = Definition{From: from, SHA256: fmt.Sprintf("%x", sha256.Sum256(text)), Includes: folder.sums}
 		plan.PreparedBy = a.sender(in.Connection)
 	}
 	return plan, err
@@ -189,16 +193,33 @@ func (a *Activities) unknownStores(p *pipeline.Pipeline) (problems []string) {
 	return problems
 }
 
-func (a *Activities) prepare(text []byte, in PreparePipelineInput) (*pipeline.Pipeline, error) {
+// hashingFolder notes the SHA-256 of each file that is read whole: what a definition includes.
+type hashingFolder struct {
+	fs.FS
+	sums map[string]string
+}
+
+// ReadFile implements [fs.ReadFileFS].
+func (f hashingFolder) ReadFile(name string) ([]byte, error) {
+	text, err := fs.ReadFile(f.FS, name)
+	if err == nil {
+		f.sums[name] = fmt.Sprintf("%x", sha256.Sum256(text))
+	}
+	return text, err
+}
+
+func prepare(
+	text []byte, in PreparePipelineInput, folder fs.FS, calendars calendar.Calendars,
+) (*pipeline.Pipeline, error) {
 	date, err := pipeline.ParseDate(in.AsOfDate)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := pipeline.ParseIn(text, os.DirFS(a.pipelines))
+	parsed, err := pipeline.ParseIn(text, folder)
 	if err != nil {
 		return nil, err
 	}
-	return parsed.Render(date, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key, Calendars: a.calendars})
+	return parsed.Render(date, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key, Calendars: calendars})
 }
 
 // pipelineText is the text of a definition, and where it came from.

@@ -113,6 +113,14 @@ func TestPreparePipeline_definitionAndOutages(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, SentAlong, plan.Definition.From)
 
+		part := []byte("params: {}\n")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "_part.yaml"), part, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "parts.yml"),
+			[]byte("name: parts\ninclude: [_part.yaml]\nsteps:\n- {id: gl, upload: {file: inbox/gl.csv}}\n"), 0o600))
+		plan, err = prepare(t, a, PreparePipelineInput{Name: "parts"})
+		require.NoError(t, err)
+		require.Equal(t, map[string]string{"_part.yaml": fmt.Sprintf("%x", sha256.Sum256(part))}, plan.Definition.Includes)
+
 		a.definitions = config.FolderDefinitions
 		_, err = prepare(t, a, PreparePipelineInput{Definition: upload("inbox/gl.csv")})
 		failed := applicationError(t, err)

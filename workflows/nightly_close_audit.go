@@ -52,17 +52,18 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 func (c *closeRun) auditEvents(ctx workflow.Context, result NightlyCloseResult) []audit.Event {
 	status := c.reporter.status()
 	events := []audit.Event{{
-		At:               result.StartedAt,
-		Event:            audit.CloseStarted,
-		By:               c.in.StartedBy,
-		WorkflowID:       workflow.GetInfo(ctx).WorkflowExecution.ID,
-		Connection:       result.Connection,
-		Pipeline:         result.Pipeline,
-		DefinitionFrom:   c.plan.Definition.From,
-		DefinitionSHA256: c.plan.Definition.SHA256,
-		AsOfDate:         result.AsOfDate,
-		Params:           c.plan.Params,
-		Sender:           c.plan.PreparedBy,
+		At:                 result.StartedAt,
+		Event:              audit.CloseStarted,
+		By:                 c.in.StartedBy,
+		WorkflowID:         workflow.GetInfo(ctx).WorkflowExecution.ID,
+		Connection:         result.Connection,
+		Pipeline:           result.Pipeline,
+		DefinitionFrom:     c.plan.Definition.From,
+		DefinitionSHA256:   c.plan.Definition.SHA256,
+		DefinitionIncludes: c.plan.Definition.Includes,
+		AsOfDate:           result.AsOfDate,
+		Params:             c.plan.Params,
+		Sender:             c.plan.PreparedBy,
 	}}
 	for _, e := range status.Log {
 		events = append(events, auditedEntry(e))

@@ -64,6 +64,8 @@ type Event struct {
 	DefinitionFrom   string `json:"definition_from,omitempty"`
 	DefinitionSHA256 string `json:"definition_sha256,omitempty"`
 	AsOfDate         string `json:"as_of_date,omitempty"`
+	// DefinitionIncludes are the SHA-256 of the files that the definition includes, by name.
+	DefinitionIncludes map[string]string `json:"definition_includes,omitempty"`
 	// Params are the values of the pipeline's parameters.
 	Params map[string]string `json:"params,omitempty"`
 
