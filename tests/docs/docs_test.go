@@ -79,7 +79,7 @@ func TestPages_inputsAreValid(t *testing.T) {
 
 	_, blocks = harness.Page(t, "../../docs/commands.md")
 	commands := harness.InLanguage(blocks, "json")
-	require.Len(t, commands, 2)
+	require.Len(t, commands, 3)
 	for _, b := range commands {
 		decodeInput(t, new(workflows.Command), b.Text)
 	}
