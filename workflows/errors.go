@@ -15,7 +15,7 @@ import (
 const (
 	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = activities.InvalidInput
-	// BatchFailed: the service refused the trigger. Details: RunBatchResult.
+	// BatchFailed: the service refused the trigger, or the run failed and nobody is asked about it. Details: RunBatchResult.
 	BatchFailed = "BatchFailed"
 	// GivenUp: an operator ended it as failed. Details of a batch: RunBatchResult.
 	GivenUp = "GivenUp"

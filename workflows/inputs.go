@@ -61,6 +61,9 @@ type RunBatchInput struct {
 	Restarts int `json:"restarts,omitempty"`
 	// RestartDelay is the pause before such a restart, as a Go duration ("90s"). Default 30s.
 	RestartDelay string `json:"restart_delay,omitempty"`
+	// EndOnFailure ends the workflow when the run fails after the last restart, without asking the operator. What an
+	// operator interrupted, and an unknown outcome, is asked about nevertheless.
+	EndOnFailure bool `json:"end_on_failure,omitempty"`
 	// Deadline ends the workflow, whether it waits for the run or for an answer. The run itself is not
 	// interrupted. Zero: none.
 	Deadline time.Time `json:"deadline,omitzero"`

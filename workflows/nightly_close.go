@@ -125,8 +125,11 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		byID[p.Step.ID] = s
 		siblings[p.Of] = append(siblings[p.Of], s)
 		initial.Steps = append(initial.Steps, StepStatus{
-			ID:    p.Step.ID,
-			Of:    p.Of,
+			ID: p.Step.ID,
+			Of: p.Of,
+
+			Description: p.Step.Description,
+
 			Kind:  string(p.Kind),
 			Needs: p.Step.Needs,
 			State: Pending,

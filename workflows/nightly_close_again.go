@@ -146,7 +146,7 @@ func (s *step) asksItself() bool { return s.question != nil && !s.reporting && s
 
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {
-	s.begun = false
+	s.begun, s.retries = false, 0
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
 	s.failure, s.markedBy, s.early, s.answer, s.question = "", nil, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)

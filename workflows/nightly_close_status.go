@@ -30,7 +30,7 @@ func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 		for _, s := range c.steps {
 			if q := s.question; q != nil && status.Question == nil {
 				status.State = Waiting
-				status.Question = &Question{Why: s.Step.ID + ": " + q.Why, Choices: q.Choices, Deadline: q.Deadline}
+				status.Question = &Question{Why: status.Steps[s.index].Name() + ": " + q.Why, Choices: q.Choices, Deadline: q.Deadline}
 			}
 			if s.atRisk != "" {
 				atRisk = append(atRisk, s.atRisk)

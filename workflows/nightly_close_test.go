@@ -108,8 +108,8 @@ func uploadStep(id string) activities.PlanStep {
 	return activities.PlanStep{Kind: pipeline.KindUpload, Step: pipeline.Step{ID: id, Upload: &pipeline.Upload{File: "inbox/" + id}}}
 }
 
-func without(s activities.PlanStep, missing pipeline.OnMissing) activities.PlanStep {
-	s.Step.Upload.OnMissing = missing
+func without(s activities.PlanStep, missing pipeline.OnFailure) activities.PlanStep {
+	s.Step.Upload.OnFailure = missing
 	return s
 }
 

@@ -79,6 +79,7 @@ func (n *notifier) notifyChanges(ctx workflow.Context) {
 // stepQuestion is a question about a step, or about the workflow itself where step is empty.
 type stepQuestion struct {
 	step string
+	name string // of the step, with what it is for
 	*Question
 }
 
@@ -87,17 +88,20 @@ func (s Status) questions() []stepQuestion {
 	var all []stepQuestion
 	for _, step := range s.Steps {
 		if step.Question != nil {
-			all = append(all, stepQuestion{step.ID, step.Question})
+			all = append(all, stepQuestion{step.ID, step.Name(), step.Question})
 		}
 	}
 	if len(all) == 0 && s.Question != nil {
-		all = append(all, stepQuestion{"", s.Question})
+		all = append(all, stepQuestion{"", "", s.Question})
 	}
 	return all
 }
 
 func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.Message {
 	m := notify.Message{Event: notify.Waiting, Step: q.step, What: q.Why, Deadline: q.Deadline}
+	if q.name != q.step {
+		m.What = q.name + ": " + q.Why
+	}
 	for _, choice := range q.Choices {
 		m.Commands = append(m.Commands, CommandLine(n.latest.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
 	}

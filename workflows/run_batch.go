@@ -175,7 +175,11 @@ func (b *batchRun) execute(ctx workflow.Context) error {
 // the input allows, or else a command of the operator.
 func (b *batchRun) afterFailure(ctx workflow.Context, ended runEnd) (*submission, error) {
 	why := b.failureText()
-	if ended.interrupted || ended.code() == pbsm.CodeInterrupted || b.result.Restarts >= b.in.Restarts {
+	interrupted := ended.interrupted || ended.code() == pbsm.CodeInterrupted
+	switch last := b.result.Restarts >= b.in.Restarts; {
+	case last && b.in.EndOnFailure && !interrupted:
+		return nil, &batchEnd{state: Failed, errorType: BatchFailed, summary: why}
+	case last, interrupted:
 		return b.askAboutRun(ctx, why)
 	}
 	delay, _ := b.in.restartDelay()

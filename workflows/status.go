@@ -83,10 +83,12 @@ type Status struct {
 type StepStatus struct {
 	ID string `json:"id"`
 	// Of is the id in the pipeline, of a step that is one of several there.
-	Of    string   `json:"of,omitempty"`
-	Kind  string   `json:"kind"`
-	Needs []string `json:"needs,omitempty"`
-	State State    `json:"state"`
+	Of string `json:"of,omitempty"`
+	// Description is what the pipeline says that the step is for.
+	Description string   `json:"description,omitempty"`
+	Kind        string   `json:"kind"`
+	Needs       []string `json:"needs,omitempty"`
+	State       State    `json:"state"`
 	// WorkflowID is the step's own workflow, which answers the same query with more detail.
 	WorkflowID string `json:"workflow_id,omitempty"`
 	Detail     string `json:"detail,omitempty"`
@@ -102,6 +104,14 @@ type StepStatus struct {
 	Question  *Question `json:"question,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+}
+
+// Name is the step's id, and what it is for in brackets.
+func (s StepStatus) Name() string {
+	if s.Description == "" {
+		return s.ID
+	}
+	return s.ID + " (" + s.Description + ")"
 }
 
 // isNamed reports whether a name stands for the step: its id, or that of all with which it comes from one step.

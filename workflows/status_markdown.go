@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func (s Status) Markdown() string {
 
 // markdown is a question, and how to answer it in the signal dialog of the UI.
 func (q stepQuestion) markdown(b *strings.Builder, times clock.Clock) {
-	b.WriteString("\n**Question to the operator" + prefixed(" about ", q.step) + "**")
+	b.WriteString("\n**Question to the operator" + prefixed(" about ", plain(q.name)) + "**")
 	if !q.Since.IsZero() {
 		b.WriteString(", since " + times.Text(q.Since))
 	}
@@ -96,7 +97,8 @@ func (s Status) tables(b *strings.Builder) {
 		b.WriteString("\n| step | kind | state | what |\n|---|---|---|---|\n")
 	}
 	for _, step := range s.Steps {
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, plain(step.Detail)+prefixed(" ", s.stepUntil(step)))
+		what := plain(cmp.Or(step.Detail, step.Description)) + prefixed(" ", s.stepUntil(step))
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", step.ID, step.Kind, step.State, what)
 	}
 	if len(s.Tasks)+len(s.Batches) > 0 {
 		b.WriteString("\n| task | status | code |\n|---|---|---|\n")

@@ -55,6 +55,7 @@ type step struct {
 	failure  string    // the type of the error with which it failed
 	atRisk   string    // the warning, until it ends
 
+	retries       int      // attempts that were repeated as the pipeline says
 	begun         bool     // it waits for no other step any more
 	held          *command // holds it before it begins
 	early         *command // decides about it before it begins
@@ -171,7 +172,11 @@ func (s *step) execute(ctx workflow.Context) {
 		return
 	}
 	s.result.StartedAt = workflow.Now(ctx)
-	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: s.kind.summary(s.Step), Work: s.result.Basis.Work()})
+	what := s.kind.summary(s.Step)
+	if d := s.Step.Description; d != "" && d != what {
+		what = d + ": " + what
+	}
+	s.record(audit.Event{At: s.result.StartedAt, Event: audit.StepStarted, What: what, Work: s.result.Basis.Work()})
 	working, stop := workflow.WithCancel(ctx)
 	defer stop()
 	s.deadline.warn(working, s.times(), "step "+s.Step.ID, func(warning string) {
@@ -200,7 +205,7 @@ func (s *step) interruptedError() error {
 // attempt does once what the step is about, and records what came of it.
 func (s *step) attempt(ctx workflow.Context) error {
 	s.result.WorkflowID = s.kind.workflowID(ctx, s)
-	s.set(ctx, Running, s.kind.summary(s.Step))
+	s.set(ctx, Running, s.summary())
 	working, stop := workflow.WithCancel(ctx)
 	s.working, s.interruptedBy = stop, nil
 	err := s.kind.run(working, s, &s.result)
@@ -251,13 +256,12 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	switch {
 	case ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
-	case errorType(err) == GivenUp, errorType(err) == DeadlinePassed:
-		s.fail(ctx, errorType(err), why)
-	case explained != nil && explained.end != "":
-		s.failure, s.result.Error = errorType(err), reason(err)
-		s.end(ctx, explained.end, why)
+	case errorType(err) == GivenUp:
+		s.fail(ctx, GivenUp, why)
+	case s.interruptedBy == nil && s.mayRetry(err):
+		return s.retry(ctx, err, why)
 	default:
-		return s.askAboutFailure(ctx, err, why)
+		return s.endOrAsk(ctx, err, why)
 	}
 	return false
 }
@@ -317,6 +321,9 @@ var effects = map[string]string{
 	DecideCommand + " " + Skip:   "is skipped; what needs it can start",
 	DecideCommand + " " + GiveUp: "is given up; what needs it is not run, and the close ends as failed",
 }
+
+// summary says in one line what the step does: the pipeline's words, or else its kind's.
+func (s *step) summary() string { return cmp.Or(s.Step.Description, s.kind.summary(s.Step)) }
 
 func (s *step) set(ctx workflow.Context, state State, detail string) {
 	s.result.State, s.detail = state, detail
@@ -383,7 +390,7 @@ func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 		workflow: child.workflow,
 		input:    child.input,
 		result:   child.result,
-		summary:  cmp.Or(child.summary, s.kind.summary(s.Step)),
+		summary:  cmp.Or(s.Step.Description, child.summary, s.summary()),
 		caller:   s.close.calls(),
 		deadline: s.deadline,
 		joined:   func(running Status) error { return s.join(ctx, child, running) },

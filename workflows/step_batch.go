@@ -54,6 +54,7 @@ func (k batchKind) input(s activeStep) RunBatchInput {
 	in.TimeZone = s.timeZone()
 	in.Needs, in.RunID = s.resultsNeeded(), s.outsideRun()
 	in.Again, in.AgainSince = s.runsAgain()
+	in.EndOnFailure = endsOnFailure(s.planned().Step)
 	return in
 }
 

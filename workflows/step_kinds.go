@@ -78,7 +78,6 @@ type stepChild struct {
 type stepError struct {
 	error
 	why string // what an operator should read of it
-	end State  // how the step ends; empty: the operator decides
 }
 
 func (e *stepError) Unwrap() error { return e.error }

@@ -47,20 +47,6 @@ func (k uploadKind) run(ctx workflow.Context, s activeStep, result *StepResult) 
 	if err == nil {
 		result.Upload = &file
 	}
-	if errorType(err) == activities.FileMissing {
-		return missingFile(err, s.planned().Step.Upload.OnMissing)
-	}
-	return err
-}
-
-// missingFile ends the step, unless the operator decides.
-func missingFile(err error, onMissing pipeline.OnMissing) error {
-	switch onMissing {
-	case pipeline.SkipStep:
-		return &stepError{error: err, why: "skipped, as the pipeline says: " + reason(err), end: Skipped}
-	case pipeline.FailStep:
-		return &stepError{error: err, why: reason(err), end: Failed}
-	}
 	return err
 }
 

@@ -121,6 +121,7 @@ func (p *Pipeline) checkValues(found *problem.List) {
 		}
 		c.step, c.path = step.ID, problem.Join(stepPath(p.expansions[i].origin), string(kind))
 		c.expect("expect", a.traits().Expect)
+		c.failing(a.traits())
 		a.check(c)
 		for k := before; k < len(*found); k++ {
 			(*found)[k].Message += p.expansions[i].note()

@@ -15,6 +15,7 @@ const KindBatch Kind = "batch"
 //	  params: {$FICMISDATE$: "{{.AsOfDate}}", $RUNSK$: "1"}
 //	  restarts: 2
 //	  restart_delay: 1m
+//	  on_failure: fail
 //	  deadline: "05:00"
 //	  key: second
 //	  included_tasks: [TASK1, TASK2]
@@ -47,9 +48,13 @@ type Batch struct {
 	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 	// ServiceID is the service that the batch belongs to, if it is not that of the connection.
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
+
+	Failing
 }
 
-func (b *Batch) traits() Traits { return Traits{Deadline: b.Deadline, Runs: b.Code, Key: b.Key} }
+func (b *Batch) traits() Traits {
+	return Traits{OnFailure: b.OnFailure, Deadline: b.Deadline, Runs: b.Code, Key: b.Key}
+}
 
 func (b *Batch) setDefaults(r rendering) {
 	b.Params = withDate(b.Params, r.asOf)

@@ -17,6 +17,9 @@ const KindDownload Kind = "download"
 //	  prefix: ledgers
 //	  stripe: default
 //	  expect: {rows: 100, totals: {BALANCE: "1234567.89"}}
+//	  on_failure: skip
+//	  retries: 2
+//	  retry_delay: 1m
 //	  deadline: 2h
 //
 // By its id, which stands for one file where a name may stand for several:
@@ -37,10 +40,13 @@ type Download struct {
 	Expect *verify.Expect `json:"expect,omitempty"`
 	// Deadline is when the step ends as failed if it is still running or waiting for an operator.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
+
+	Failing
+	Retrying
 }
 
 func (d *Download) traits() Traits {
-	return Traits{Deadline: d.Deadline, SaveTo: d.SaveTo, Expect: d.Expect}
+	return Traits{OnFailure: d.OnFailure, Retries: d.Retries, RetryDelay: d.RetryDelay, Deadline: d.Deadline, SaveTo: d.SaveTo, Expect: d.Expect}
 }
 
 func (d *Download) setDefaults(rendering) { d.Stripe = cmp.Or(d.Stripe, "default") }

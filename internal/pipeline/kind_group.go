@@ -16,6 +16,7 @@ const KindGroup Kind = "group"
 //	    - {code: PBSM_PROD_PROFIT, params: {$RUNSK$: "1"}, task_params: {TASK1: {PARAM: "7"}}}
 //	  restarts: 1
 //	  restart_delay: 5m
+//	  on_failure: fail
 //	  deadline: "06:00"
 //	  key: second
 //	  service_id: OFS_FTP
@@ -35,6 +36,8 @@ type Group struct {
 	Key string `json:"key,omitempty" jsonschema:"format=code"`
 	// ServiceID is the service that the group belongs to, if it is not that of the connection.
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
+
+	Failing
 }
 
 // GroupMember is one batch of a group, with its parameters.
@@ -48,7 +51,9 @@ type GroupMember struct {
 	TaskParams map[string]map[string]string `json:"task_params,omitempty"`
 }
 
-func (g *Group) traits() Traits { return Traits{Deadline: g.Deadline, Runs: g.Code, Key: g.Key} }
+func (g *Group) traits() Traits {
+	return Traits{OnFailure: g.OnFailure, Deadline: g.Deadline, Runs: g.Code, Key: g.Key}
+}
 
 func (g *Group) setDefaults(r rendering) {
 	g.Key = joinKeys(r.runKey, g.Key)

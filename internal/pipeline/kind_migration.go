@@ -8,7 +8,7 @@ const (
 
 // Migration exports or imports the migration definition with this code.
 //
-//	export: {code: MIG001, deadline: 2h, service_id: OFS_FTP}
+//	export: {code: MIG001, retries: 2, retry_delay: 1m, on_failure: skip, deadline: 2h, service_id: OFS_FTP}
 //
 // The other way:
 //
@@ -21,9 +21,14 @@ type Migration struct {
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
 	// ServiceID is the service that has the definition, if it is not that of the connection.
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
+
+	Failing
+	Retrying
 }
 
-func (m *Migration) traits() Traits { return Traits{Deadline: m.Deadline} }
+func (m *Migration) traits() Traits {
+	return Traits{OnFailure: m.OnFailure, Retries: m.Retries, RetryDelay: m.RetryDelay, Deadline: m.Deadline}
+}
 
 func (*Migration) setDefaults(rendering) {}
 

@@ -22,6 +22,9 @@ const KindReport Kind = "report"
 //	  placeholder_filter: "ORG_UNIT_ID = 1001"
 //	  save_to: "reports/{{.AsOfDate}}/profitability.csv"
 //	  expect: {min_rows: 1}
+//	  on_failure: skip
+//	  retries: 2
+//	  retry_delay: 1m
 //	  deadline: 2h
 //	  service_id: OFS_FTP
 //	  app_id: FTPCS
@@ -46,10 +49,13 @@ type Report struct {
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
 	// AppID is the application that has the report, if it is not that of the connection.
 	AppID string `json:"app_id,omitempty" jsonschema:"format=code"`
+
+	Failing
+	Retrying
 }
 
 func (r *Report) traits() Traits {
-	return Traits{Deadline: r.Deadline, SaveTo: r.SaveTo, Expect: r.Expect}
+	return Traits{OnFailure: r.OnFailure, Retries: r.Retries, RetryDelay: r.RetryDelay, Deadline: r.Deadline, SaveTo: r.SaveTo, Expect: r.Expect}
 }
 
 func (r *Report) setDefaults(rendering) { r.Type = cmp.Or(r.Type, "CSV") }

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -19,7 +18,9 @@ const KindUpload Kind = "upload"
 //	  wait_until: "01:30"
 //	  stable_for: 30s
 //	  marker: "inbox/gl_{{.AsOfDate}}.done"
-//	  on_missing: skip
+//	  on_failure: skip
+//	  retries: 1
+//	  retry_delay: 5m
 //	  expect: {manifest: "inbox/gl_{{.AsOfDate}}.manifest.json"}
 //	  mime_type: Text/CSV
 //	  prefix: ledgers
@@ -46,9 +47,6 @@ type Upload struct {
 	// Marker is a file whose presence says that File is complete; the manifest of Expect can serve as one.
 	// A marker inside the folder is not uploaded.
 	Marker string `json:"marker,omitempty" jsonschema:"format=store/path"`
-	// OnMissing is what happens if the file does not arrive, or is never complete: an operator decides,
-	// the close continues without it, or the step fails.
-	OnMissing OnMissing `json:"on_missing,omitempty" jsonschema:"enum=wait_for_operator,enum=skip,enum=fail,default=wait_for_operator"`
 	// Expect is what the file must contain; it is checked before the upload.
 	Expect *verify.Expect `json:"expect,omitempty"`
 	// MimeType is sent with the file: Text/CSV, Text/plain or DAT. Default: by the extension of its name.
@@ -57,16 +55,10 @@ type Upload struct {
 	Prefix string `json:"prefix,omitempty" jsonschema:"format=prefix"`
 	// ServiceID is the service that scans the file, if it is not that of the connection.
 	ServiceID string `json:"service_id,omitempty" jsonschema:"format=code"`
+
+	Failing
+	Retrying
 }
-
-// OnMissing is what happens to an upload whose file did not arrive.
-type OnMissing string
-
-const (
-	WaitForOperator OnMissing = "wait_for_operator" // the default: an operator decides
-	SkipStep        OnMissing = "skip"              // the close continues without the file
-	FailStep        OnMissing = "fail"              // the step fails, and what needs it does not run
-)
 
 // IsFolder reports whether File is a folder.
 func (u *Upload) IsFolder() bool { return strings.HasSuffix(u.File, "/") }
@@ -76,10 +68,13 @@ func SentList(folder string) string { return strings.TrimSuffix(folder, "/") + "
 
 func (u *Upload) traits() Traits {
 	return Traits{
-		WaitUntil: u.WaitUntil,
-		Files:     []string{strings.TrimSuffix(u.File, "/"), u.Marker},
-		ListTo:    u.ListTo,
-		Expect:    u.Expect,
+		OnFailure:  u.OnFailure,
+		Retries:    u.Retries,
+		RetryDelay: u.RetryDelay,
+		WaitUntil:  u.WaitUntil,
+		Files:      []string{strings.TrimSuffix(u.File, "/"), u.Marker},
+		ListTo:     u.ListTo,
+		Expect:     u.Expect,
 	}
 }
 
@@ -102,8 +97,6 @@ func (u *Upload) check(c checker) {
 	if u.Marker != "" {
 		c.ref("marker", u.Marker)
 	}
-	c.want(slices.Contains([]OnMissing{"", WaitForOperator, SkipStep, FailStep}, u.OnMissing), "on_missing",
-		"%q is not one of %s, %s, %s", u.OnMissing, WaitForOperator, SkipStep, FailStep)
 	c.prefix("prefix", u.Prefix)
 	c.optionalCode("service_id", u.ServiceID)
 	c.want(u.MimeType == "" || mimePattern.MatchString(u.MimeType), "mime_type",

@@ -186,10 +186,10 @@ func (d *decoder) decode(node *yaml.Node, into reflect.Value, path string) {
 }
 
 func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) {
-	fields := map[string]int{}
-	for i := range into.NumField() {
-		if key := keyOf(into.Type().Field(i)); key != "" {
-			fields[key] = i
+	fields := map[string][]int{}
+	for _, field := range reflect.VisibleFields(into.Type()) {
+		if key := keyOf(field); key != "" {
+			fields[key] = field.Index
 		}
 	}
 	index, ok := fields[key.Value]
@@ -198,7 +198,7 @@ func (d *decoder) field(key, value *yaml.Node, into reflect.Value, path string) 
 		d.problem(key, problem.Join(path, key.Value), "unknown key; known here: %s", known)
 		return
 	}
-	d.decode(value, into.Field(index), problem.Join(path, key.Value))
+	d.decode(value, into.FieldByIndex(index), problem.Join(path, key.Value))
 }
 
 func (d *decoder) mapping(node *yaml.Node, path string, each func(key, value *yaml.Node)) {

@@ -76,7 +76,7 @@ steps:
       prefix: night/
       stable_for: 30s
       marker: "inbox/gl_{{.AsOfDate}}.done"
-      on_missing: skip
+      on_failure: skip
       expect: {manifest: "inbox/gl_{{.AsOfDate}}.json", bytes: 5000000000, rows: 0, totals: {BALANCE: "123.45"}, delimiter: ";"}
   - {id: ask, approve: {message: "Start {{.Pipeline}} on {{.Connection}}?", deadline: 90m}}
   - id: batch
@@ -100,7 +100,7 @@ func TestRender_fillsInValuesAndDefaults(t *testing.T) {
 	assert.Equal(t, "gl_2026-03-15.dat", s[0].Upload.Name)
 	assert.Equal(t, Duration(30*time.Second), s[0].Upload.StableFor)
 	assert.Equal(t, "inbox/gl_2026-03-15.done", s[0].Upload.Marker)
-	assert.Equal(t, SkipStep, s[0].Upload.OnMissing)
+	assert.Equal(t, SkipStep, s[0].Upload.OnFailure)
 	assert.Equal(t, "inbox/gl_2026-03-15.json", s[0].Upload.Expect.Manifest)
 	assert.EqualValues(t, 5_000_000_000, *s[0].Upload.Expect.Bytes)
 	assert.EqualValues(t, 0, *s[0].Upload.Expect.Rows)
@@ -160,8 +160,8 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 			[]string{"b.upload.list_to: step a already saves to out/l"}},
 		"two slashes": {`- {id: a, upload: {file: inbox/x//}}`,
 			[]string{"points outside its store or to a hidden file"}},
-		"arrival": {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_missing: later}}`,
-			[]string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a file of a store`, `a.upload.on_missing: "later" is not one of wait_for_operator, skip, fail`}},
+		"arrival": {`- {id: a, upload: {file: inbox/x, stable_for: -1s, marker: x, on_failure: later}}`,
+			[]string{"a.upload.stable_for: must not be negative", `a.upload.marker: "x" is not a file of a store`, `a.upload.on_failure: "later" is not one of wait_for_operator, skip, fail`}},
 		"expects": {`- {id: a, upload: {file: inbox/x, expect: {rows: -1, sha256: abc, manifest: ../x, totals: {A: 1e5}}}}`,
 			[]string{"a.upload.expect.rows: must not be negative", `a.upload.expect.sha256: "abc" is not`, `a.upload.expect.totals.A: "1e5" is not a decimal`, "a.upload.expect.manifest: "}},
 		"expects nothing": {`- {id: a, download: {file: x, save_to: out/x, expect: {}}}`,

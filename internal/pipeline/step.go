@@ -67,6 +67,10 @@ type Traits struct {
 	// Deadline is when the step ends as failed; WaitUntil is how long it waits for its file. [ResolveDeadline]
 	// reads both.
 	Deadline, WaitUntil string
+	// OnFailure, Retries and RetryDelay say what happens when it fails.
+	OnFailure  OnFailure
+	Retries    int
+	RetryDelay Duration
 	// SaveTo is the file of a store that the step saves.
 	SaveTo string
 	// ListTo is the list that it saves of several files.

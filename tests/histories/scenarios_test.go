@@ -301,12 +301,12 @@ var scenarios = []scenario{
 	{name: "NightlyClose-missing-skipped", ends: "succeeded",
 		what: "a file is missing, and the pipeline says to skip it",
 		run: func(e *env) client.WorkflowRun {
-			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: skip}\n")
+			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_failure: skip}\n")
 		}},
 	{name: "NightlyClose-missing-failed", ends: "failed CloseFailed",
 		what: "a file is missing, and the pipeline says to fail",
 		run: func(e *env) client.WorkflowRun {
-			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
+			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_failure: fail}\n")
 		}},
 	{name: "NightlyClose-retried", ends: "succeeded",
 		what: "a file is missing; an operator retries the step too early, and the question ends when the file arrives",
@@ -577,7 +577,7 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun { return e.scheduled(holidayNight, e.batchStep()) }},
 	{name: "ScheduledClose-failed", ends: "failed CloseFailed", what: "the close fails",
 		run: func(e *env) client.WorkflowRun {
-			return e.scheduled(businessNight, "  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_missing: fail}\n")
+			return e.scheduled(businessNight, "  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_failure: fail}\n")
 		}},
 	{name: "ScheduledClose-attached", batch: held, ends: "succeeded",
 		what: "the close is already running; its result is awaited",

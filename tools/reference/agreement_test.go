@@ -174,7 +174,7 @@ audit: reports/audit.jsonl
 deadline: "07:00"
 steps:
   - id: ledger
-    upload: {file: "inbox/gl_{{.AsOfDate}}.csv", wait_until: "01:30", on_missing: skip, expect: {rows: 1}}
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv", wait_until: "01:30", on_failure: skip, expect: {rows: 1}}
   - id: allocate
     needs: [ledger]
     batch: {code: PBSM_ALLOC, params: {$FICMISDATE$: 2026-10-31}, restarts: 2, restart_delay: 1m}
@@ -225,7 +225,7 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"wrong type of a number", "restarts: 2", "restarts: often"},
 			{"not a whole number", "restarts: 2", "restarts: 2.5"},
 			{"number out of range", "restarts: 2", "restarts: 101"},
-			{"wrong value", "on_missing: skip", "on_missing: ignore"},
+			{"wrong value", "on_failure: skip", "on_failure: ignore"},
 			{"bad time", `"01:30"`, `"25:30"`},
 			{"bad duration", "restart_delay: 1m", "restart_delay: soon"},
 			{"duration without a unit", "restart_delay: 1m", "restart_delay: 60"},
@@ -320,10 +320,13 @@ func TestSchemas_haveTheDefaultsOfPipelines(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, map[string]any{
-		"Report.type": p.Steps[0].Report.Type, "Download.stripe": p.Steps[1].Download.Stripe,
-		"Upload.on_missing": string(pipeline.WaitForOperator), "verify.Expect.delimiter": ",",
-	}, defaults)
+	want := map[string]any{
+		"Report.type": p.Steps[0].Report.Type, "Download.stripe": p.Steps[1].Download.Stripe, "verify.Expect.delimiter": ",",
+	}
+	for _, keys := range pipeline.KindTypes() {
+		want[keys.Name()+".on_failure"] = string(pipeline.WaitForOperator)
+	}
+	require.Equal(t, want, defaults)
 }
 
 // replacements replace every value, one at a time. Disagreements show their names.

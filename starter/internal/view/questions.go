@@ -24,7 +24,7 @@ func Questions(s Snapshot) []Question {
 	var questions []Question
 	for _, step := range s.Status.Steps {
 		if step.Question != nil {
-			questions = append(questions, newQuestion(step.ID, *step.Question, s, step.ID))
+			questions = append(questions, newQuestion(step.Name(), *step.Question, s, step.ID))
 		}
 	}
 	if len(questions) == 0 && s.Status.Question != nil {

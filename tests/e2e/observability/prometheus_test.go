@@ -22,7 +22,7 @@ const (
 	failingPipeline = `name: broken
 steps:
   - id: ledger
-    upload: {file: inbox/nowhere.csv, on_missing: fail}
+    upload: {file: inbox/nowhere.csv, on_failure: fail}
 `
 	tonightPipeline = `name: tonight
 steps:

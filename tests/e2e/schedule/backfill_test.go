@@ -68,7 +68,7 @@ func priorityOf(e *harness.Env, id string) string {
 func TestBackfill_runsBesideItsSchedule(t *testing.T) {
 	t.Parallel()
 	s := newScheduler(t)
-	s.Write(s.Pipelines, "night.yaml", strings.Replace(scheduledYAML, "upload: {file: \"inbox/gl_{{.AsOfDate}}.csv\", on_missing: fail}", "approve: {message: Are the books good}", 1))
+	s.Write(s.Pipelines, "night.yaml", strings.Replace(scheduledYAML, "upload: {file: \"inbox/gl_{{.AsOfDate}}.csv\", on_failure: fail}", "approve: {message: Are the books good}", 1))
 	id := workflows.ScheduleID(s.Connection, "night")
 	s.Want(0, "schedule", "create", "-c", s.Connection, "-p", "night", "--at", "22:00")
 	backfill := s.JSON(0, "schedule", "backfill", id, "--from", "2025-11-24", "--to", "2025-11-26")

@@ -26,7 +26,7 @@ calendar: my-bank
 time_zone: America/New_York
 steps:
   - id: ledger
-    upload: {file: "inbox/gl_{{.AsOfDate}}.csv", on_missing: fail}
+    upload: {file: "inbox/gl_{{.AsOfDate}}.csv", on_failure: fail}
   - id: quick
     needs: [ledger]
     batch: {code: PBSM_QUICK}

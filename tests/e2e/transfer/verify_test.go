@@ -28,7 +28,7 @@ steps:
       marker: inbox/gl.done
       expect: {manifest: inbox/gl.manifest.json, bytes: 57}
   - id: absent
-    upload: {file: inbox/absent.csv, on_missing: skip}
+    upload: {file: inbox/absent.csv, on_failure: skip}
   - id: report
     needs: [ledger, absent]
     report: {code: RPT002, save_to: "reports/{{.AsOfDate}}/report.csv", expect: {min_rows: 1, max_rows: 2}}
