@@ -259,7 +259,7 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	case errorType(err) == GivenUp:
 		s.fail(ctx, GivenUp, why)
 	case s.interruptedBy == nil && s.mayRetry(err):
-		return s.retry(ctx, err, why)
+		return s.retry(ctx, why)
 	default:
 		return s.endOrAsk(ctx, err, why)
 	}

@@ -21,7 +21,7 @@ func (s *step) mayRetry(err error) bool {
 }
 
 // retry waits before another attempt. It reports whether to make it: not if the deadline passes before.
-func (s *step) retry(ctx workflow.Context, err error, why string) (again bool) {
+func (s *step) retry(ctx workflow.Context, why string) (again bool) {
 	t := s.Step.Traits()
 	delay := cmp.Or(time.Duration(t.RetryDelay), defaultRetryDelay)
 	s.retries++

@@ -41,7 +41,7 @@ func (p *Pipeline) checkStructure(found *problem.List) {
 }
 
 // checkIDs wants different ids, also of the steps that come from one with each: its own id stands for all of them.
-func (q *Pipeline) checkIDs(found *problem.List, steps []Step) {
+func (p *Pipeline) checkIDs(found *problem.List, steps []Step) {
 	first := map[string]int{}
 	check := func(id string, origin int, of Expansion) {
 		path := stepPath(origin) + ".id"
@@ -60,18 +60,18 @@ func (q *Pipeline) checkIDs(found *problem.List, steps []Step) {
 			check(step.ID, i, Expansion{})
 		}
 	}
-	for i, step := range q.Steps {
-		check(step.ID, q.expansions[i].origin, q.expansions[i])
+	for i, step := range p.Steps {
+		check(step.ID, p.expansions[i].origin, p.expansions[i])
 	}
 }
 
-func (q *Pipeline) checkCycles(found *problem.List) {
+func (p *Pipeline) checkCycles(found *problem.List) {
 	byID, origin := map[string]Step{}, map[string]int{}
-	for i, step := range q.Steps {
-		byID[step.ID], origin[step.ID] = step, q.expansions[i].origin
+	for i, step := range p.Steps {
+		byID[step.ID], origin[step.ID] = step, p.expansions[i].origin
 	}
 	done := map[string]bool{}
-	for _, step := range q.Steps {
+	for _, step := range p.Steps {
 		if cycle := findCycle(byID, step.ID, nil, done); cycle != nil {
 			found.Addf(stepPath(origin[cycle[0]])+".needs", "the steps form a cycle: %s", strings.Join(cycle, " needs "))
 		}

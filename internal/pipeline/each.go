@@ -143,23 +143,23 @@ func (e Expansion) note() string {
 const maxNeeds = 10_000
 
 // resolveNeeds replaces a need of a step that has each by all that come from it, and checks what is needed.
-func (q *Pipeline) resolveNeeds(found *problem.List) {
+func (p *Pipeline) resolveNeeds(found *problem.List) {
 	members, total := map[string][]string{}, 0
-	for i, step := range q.Steps {
+	for i, step := range p.Steps {
 		members[step.ID] = []string{step.ID}
-		if of := q.expansions[i].Of; of != "" {
+		if of := p.expansions[i].Of; of != "" {
 			members[of] = append(members[of], step.ID)
 		}
 	}
-	for i := range q.Steps {
+	for i := range p.Steps {
 		var needs []string
-		for j, need := range q.Steps[i].Needs {
+		for j, need := range p.Steps[i].Needs {
 			need = strings.ToLower(need) // a template may put a value in it
-			path := fmt.Sprintf("%s.needs[%d]", stepPath(q.expansions[i].origin), j)
+			path := fmt.Sprintf("%s.needs[%d]", stepPath(p.expansions[i].origin), j)
 			if found.Touches(path) {
 				continue
 			}
-			found.Want(len(members[need]) > 0, path, "there is no step %q%s", need, q.expansions[i].note())
+			found.Want(len(members[need]) > 0, path, "there is no step %q%s", need, p.expansions[i].note())
 			for _, id := range members[need] {
 				if found.Touches(path) || !found.Want(!slices.Contains(needs, id), path, "%s is named twice", need) {
 					break
@@ -167,10 +167,10 @@ func (q *Pipeline) resolveNeeds(found *problem.List) {
 				needs = append(needs, id)
 			}
 		}
-		q.Steps[i].Needs = needs
+		p.Steps[i].Needs = needs
 		total += len(needs)
 	}
-	q.bypass()
+	p.bypass()
 	found.Want(total <= maxNeeds, "steps", "the steps have %d needs in all, and at most %d are allowed: "+
 		"put an approve step, or another one, between steps that have each", total, maxNeeds)
 }

@@ -131,7 +131,7 @@ func (p *Pipeline) calendarFor(found *problem.List, known calendar.Calendars) *c
 
 // has reports whether a step runs for a date.
 func (w When) has(c *calendar.Calendar, date time.Time) bool {
-	any := func(words []string) bool {
+	matches := func(words []string) bool {
 		for _, word := range words {
 			if days, err := calendar.ParseDays(word); err == nil && (c != nil || !days.NeedsCalendar()) && days.Has(c, date) {
 				return true
@@ -139,24 +139,24 @@ func (w When) has(c *calendar.Calendar, date time.Time) bool {
 		}
 		return false
 	}
-	return (len(w.On) == 0 || any(w.On)) && !any(w.Not)
+	return (len(w.On) == 0 || matches(w.On)) && !matches(w.Not)
 }
 
 // chooseSteps notes which steps do not run for the date. Without a date none is left out.
-func (q *Pipeline) chooseSteps(r rendering) {
-	for i, s := range q.Steps {
-		q.expansions[i].conditional = !s.When.IsZero()
+func (p *Pipeline) chooseSteps(r rendering) {
+	for i, s := range p.Steps {
+		p.expansions[i].conditional = !s.When.IsZero()
 		if r.choose && !s.When.has(r.calendar, r.asOf.day) {
-			q.expansions[i].NotTonight = fmt.Sprintf("it is for %s, and %s is not", s.When, r.asOf.day.Format("Mon 2006-01-02"))
+			p.expansions[i].NotTonight = fmt.Sprintf("it is for %s, and %s is not", s.When, r.asOf.day.Format("Mon 2006-01-02"))
 		}
-		q.Steps[i].When = When{}
+		p.Steps[i].When = When{}
 	}
 }
 
 // bypass replaces a need of a step that does not run by what that one needs.
-func (q *Pipeline) bypass() {
+func (p *Pipeline) bypass() {
 	index := map[string]int{}
-	for i, s := range q.Steps {
+	for i, s := range p.Steps {
 		index[s.ID] = i
 	}
 	var real func(needs []string, seen map[string]bool) []string
@@ -165,21 +165,21 @@ func (q *Pipeline) bypass() {
 			i, known := index[id]
 			switch {
 			case !known || seen[id]:
-			case q.expansions[i].NotTonight == "":
+			case p.expansions[i].NotTonight == "":
 				seen[id] = true
 				all = append(all, id)
 			default:
 				seen[id] = true
-				all = append(all, real(q.Steps[i].Needs, seen)...)
+				all = append(all, real(p.Steps[i].Needs, seen)...)
 			}
 		}
 		return all
 	}
-	resolved := make([][]string, len(q.Steps))
-	for i, s := range q.Steps {
+	resolved := make([][]string, len(p.Steps))
+	for i, s := range p.Steps {
 		resolved[i] = real(s.Needs, map[string]bool{})
 	}
-	for i := range q.Steps {
-		q.Steps[i].Needs = resolved[i]
+	for i := range p.Steps {
+		p.Steps[i].Needs = resolved[i]
 	}
 }
