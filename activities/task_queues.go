@@ -51,6 +51,8 @@ type ResolvedConnection struct {
 	NotifyOn []string `json:"notify_on,omitempty"`
 	// AskAfter is how long an activity may fail until that becomes a question. 0: it never does.
 	AskAfter time.Duration `json:"ask_after,omitempty"`
+	// NoGroupDate says that the tenant takes no as-of date for a whole batch group, as far as this worker knows.
+	NoGroupDate bool `json:"no_group_date,omitempty"`
 	// Earlier and File answer the lookups. Without an answer, the workflow executes EarlierSubmission or
 	// StatFile, which waits, or says what is wrong.
 	Earlier *EarlierSubmission `json:"earlier,omitempty"`
@@ -70,6 +72,9 @@ func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnection
 	resolved := ResolvedConnection{NotifyOn: a.channels.Events(in.Connection), AskAfter: a.askAfter}
 	if err != nil {
 		return resolved, err
+	}
+	if conn, ok := a.connections[in.Connection]; ok {
+		resolved.NoGroupDate = !conn.config.GroupDate
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()

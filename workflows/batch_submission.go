@@ -55,6 +55,11 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 		}
 		return nil, b.adopt(ctx, b.in.RunID, "adopted")
 	}
+	if b.in.Group && len(b.in.Batches) == 0 && found.undated {
+		problem := "batches is missing: the tenant takes the as-of date of a group per batch, so list the group's batches, " +
+			"or set group_date of the connection if it takes one date for the whole group"
+		return nil, failure(InvalidInput, problem, []string{problem})
+	}
 	earlier, err := b.earlierSubmission(ctx, found)
 	if err != nil {
 		return nil, err

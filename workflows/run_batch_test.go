@@ -872,3 +872,20 @@ func TestRunBatch_earlierUnknownOutcomeOfAnotherBasis(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, input.basis(), outcome(t, env, nil).Basis)
 }
+
+// The service would run a group without batches for its own day.
+func TestRunBatch_groupWithoutADateIsRefused(t *testing.T) {
+	env := newEnv(t)
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){accepted}}
+	service.register()
+	env.RegisterActivityWithOptions(func(context.Context, activities.ResolveConnectionInput) (activities.ResolvedConnection, error) {
+		return activities.ResolvedConnection{NoGroupDate: true}, nil
+	}, replaced("ResolveConnection"))
+	in := input
+	in.Group = true
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+	env.ExecuteWorkflow(RunBatch, in)
+	require.Equal(t, InvalidInput, errorType(env.GetWorkflowError()))
+	require.ErrorContains(t, env.GetWorkflowError(), "list the group's batches")
+	require.Zero(t, service.calls["trigger"])
+}

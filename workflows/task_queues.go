@@ -58,6 +58,7 @@ type resolvedConnection struct {
 	caller   caller
 	notifyOn []string
 	askAfter time.Duration
+	undated  bool // a group gets no as-of date but those of its batches
 	earlier  *activities.EarlierSubmission
 	file     *activities.FileInfo
 }
@@ -77,7 +78,7 @@ func resolveConnection(ctx workflow.Context, connection string, lookups activiti
 	var found activities.ResolvedConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, resolveOptions), "ResolveConnection",
 		activities.ResolveConnectionInput{Connection: connection, TaskQueue: r.caller.queue, Lookups: lookups}).Get(ctx, &found)
-	r.notifyOn, r.askAfter = found.NotifyOn, found.AskAfter
+	r.notifyOn, r.askAfter, r.undated = found.NotifyOn, found.AskAfter, found.NoGroupDate
 	r.earlier, r.file = found.Earlier, found.File
 	return r, err
 }
