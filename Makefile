@@ -107,11 +107,11 @@ chaos: build
 # The quick checks take only what the end-to-end tests leave of the processor: those mostly wait, and measure time.
 test: build cluster s3server
 	@$(MAKE) --no-print-directory --jobs=2 check-beside e2e
-	cd deploy/devserver && go test -vet=off -count=1 ./...
 	@$(MAKE) --no-print-directory demo-ci
 
 check-beside:
 	@nice -n 19 $(MAKE) --no-print-directory unit analyse
+	cd deploy/devserver && nice -n 19 go test -vet=off -count=1 ./...
 
 demo: build
 	$(BIN)/starter demo --pipelines deploy/pipelines

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	nightsByDefault = 16
+	nightsByDefault = 10
 	nightsAtOnce    = 48
 	speed           = 60 // simulated seconds in a second
 )

@@ -125,7 +125,7 @@ func TestSecrets_leaveNoTrace(t *testing.T) {
 		found := map[string]bool{}
 		for name, text := range traces(t, e, server) {
 			_, at := newSieve([]string{secret}).find(text)
-			found[filepath.Base(name)] = at >= 0
+			found[filepath.Base(name)] = found[filepath.Base(name)] || at >= 0 // several runs have the id
 		}
 		require.True(t, found["planted.json"], "secret %d is found in the history", i)
 		require.True(t, found["temporal.db"] || found["temporal.db-wal"], "secret %d is found in the database", i)
