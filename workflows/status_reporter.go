@@ -91,7 +91,7 @@ func (r *statusReporter) update(ctx workflow.Context, change func(*snapshot)) er
 	return r.publish(ctx)
 }
 
-// raise asks a question while the workflow goes on.
+// raise asks a question while the workflow continues.
 func (r *statusReporter) raise(ctx workflow.Context, q *Question) {
 	r.beforeQuestion = r.current
 	r.log(ctx, LogEntry{What: q.Why})

@@ -207,7 +207,7 @@ func (s *Simulator) wrongHeaders(route *route, h http.Header) string {
 	return "Invalid request headers or request headers missing: " + strings.Join(wrong, ", ")
 }
 
-// faultBefore applies what happens before the request is processed. It returns the response, nil to go on.
+// faultBefore applies what happens before the request is processed. It returns the response, nil to continue.
 func (s *Simulator) faultBefore(c *call) *response {
 	f := c.fault
 	if f == nil {
