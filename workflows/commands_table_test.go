@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"os"
 	"strings"
 	"testing"
@@ -155,7 +156,10 @@ func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, slowUpl
 		answer = "passed on"
 		return json.RawMessage("{}"), nil
 	}, activityName("SendCommand"))
+	var listed []string
 	fake.env.RegisterDelayedCallback(func() {
+		shown := queryStatus(t, fake.env).Steps
+		listed = shown[len(shown)-1].Commands
 		command := Command{By: "bob", Why: "checked", Choice: choice, Until: "7h", RunID: "step_1", Step: "step"}
 		if name == AgainCommand {
 			command = Command{By: "bob", Why: "checked", Only: []string{"step"}}
@@ -171,6 +175,12 @@ func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, slowUpl
 	fake.env.RegisterDelayedCallback(func() { fake.env.CancelWorkflow() }, 2*time.Hour)
 	fake.execute("alice")
 	require.True(t, fake.env.IsWorkflowCompleted())
+	whole := strings.TrimSpace(name + " " + choice)
+	if slices.Contains(listed, whole) {
+		require.NotEqual(t, "refused", answer, "the status lists %s", whole)
+	} else {
+		require.NotEqual(t, "yes", answer, "the status does not list %s, only %s", whole, listed)
+	}
 	return answer
 }
 

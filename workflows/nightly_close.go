@@ -124,19 +124,15 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 		c.steps = append(c.steps, s)
 		byID[p.Step.ID] = s
 		siblings[p.Of] = append(siblings[p.Of], s)
-		initial.Steps = append(initial.Steps, StepStatus{
-			ID: p.Step.ID,
-			Of: p.Of,
-
+		line := StepStatus{
+			ID:          p.Step.ID,
+			Of:          p.Of,
 			Description: p.Step.Description,
-
-			Kind:  string(p.Kind),
-			Needs: p.Step.Needs,
-			State: Pending,
-
-			Deadline:  s.deadline.moment(),
-			WaitUntil: p.WaitUntil,
-		})
+			Kind:        string(p.Kind),
+			Needs:       p.Step.Needs,
+		}
+		s.describe(&line)
+		initial.Steps = append(initial.Steps, line)
 	}
 	for _, s := range c.steps {
 		for _, id := range s.Step.Needs {

@@ -101,7 +101,9 @@ type StepStatus struct {
 	// KeptFrom is when the step ended, if that was in an earlier start of the close.
 	KeptFrom time.Time `json:"kept_from,omitzero"`
 	// Question is set while this step waits for the operator.
-	Question  *Question `json:"question,omitempty"`
+	Question *Question `json:"question,omitempty"`
+	// Commands are those that apply to the step now, as the choices of a question.
+	Commands  []string  `json:"commands,omitempty"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 }

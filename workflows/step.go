@@ -205,9 +205,9 @@ func (s *step) interruptedError() error {
 // attempt does once what the step is about, and records what came of it.
 func (s *step) attempt(ctx workflow.Context) error {
 	s.result.WorkflowID = s.kind.workflowID(ctx, s)
-	s.set(ctx, Running, s.summary())
 	working, stop := workflow.WithCancel(ctx)
 	s.working, s.interruptedBy = stop, nil
+	s.set(ctx, Running, s.summary())
 	err := s.kind.run(working, s, &s.result)
 	for err == nil && s.outdated(working) {
 		if err = s.interruptedError(); err == nil {
@@ -363,6 +363,7 @@ func (s *step) describe(line *StepStatus) {
 	line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
 	line.Deadline, line.WaitUntil = s.deadline.moment(), s.WaitUntil
 	line.Result, line.BasedOn, line.KeptFrom = s.result.Result, s.result.Basis.String(), s.result.KeptFrom
+	line.Commands = s.commandsNow()
 }
 
 // The methods below are what a kind sees of the step.

@@ -50,6 +50,29 @@ func (s *step) applicable() []string {
 	return s.choices
 }
 
+// commandsNow are all commands that apply to the step: its own, those of its workflow, and those of every step.
+func (s *step) commandsNow() []string {
+	ended := s.result.State.Done()
+	var commands []string
+	if !ended {
+		commands = slices.Clone(s.applicable())
+	}
+	switch {
+	case s.question != nil:
+		commands = append(commands, s.question.Choices...)
+	case s.following && !ended:
+		commands = append(commands, InterruptCommand)
+	}
+	if !ended {
+		commands = append(commands, ExtendCommand)
+	}
+	if ended && s.result.State != NotTonight || s.asksItself() {
+		commands = append(commands, AgainCommand)
+	}
+	slices.Sort(commands)
+	return slices.Compact(commands)
+}
+
 // ownCommand is how the step itself carries out a command, nil for those that answer a question or are for the step's
 // workflow.
 func (s *step) ownCommand(name string) func(workflow.Context, *command) {
