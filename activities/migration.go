@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -27,9 +28,13 @@ type Migration struct {
 	// Failed: it has failed.
 	Failed bool `json:"failed,omitempty"`
 	// AlreadyComplete: it was complete before this call.
-	AlreadyComplete bool   `json:"already_complete,omitempty"`
-	Status          string `json:"status,omitempty"`
-	StatusCode      string `json:"status_code"`
+	AlreadyComplete bool `json:"already_complete,omitempty"`
+	// Saved: it is a copy that nobody has run.
+	Saved bool `json:"saved,omitempty"`
+	// AlreadyCopied: the copy had been made before this call.
+	AlreadyCopied bool   `json:"already_copied,omitempty"`
+	Status        string `json:"status,omitempty"`
+	StatusCode    string `json:"status_code"`
 	// Message is the field errorMessage, which has success texts too.
 	Message string `json:"message,omitempty"`
 	// Sender is the worker that made the call.
@@ -44,6 +49,53 @@ func (a *Activities) ExportMigration(ctx context.Context, in MigrationInput) (Mi
 // ImportMigration starts an import. It is safe to repeat: the service says when one is in progress or complete.
 func (a *Activities) ImportMigration(ctx context.Context, in MigrationInput) (Migration, error) {
 	return a.migrate(ctx, in, (*pbsm.Client).ImportMigration)
+}
+
+// CopyMigrationInput copies a migration under a new code. Source: 24C, Re-Export API; 24D, Re-Import API.
+type CopyMigrationInput struct {
+	MigrationInput
+	// CopyOf is the code of the source, which was run with success.
+	CopyOf string `json:"copy_of"`
+	// Overwrite says that an import may replace what exists.
+	Overwrite bool `json:"overwrite,omitempty"`
+}
+
+// CopyExport copies an export. See copyMigration.
+func (a *Activities) CopyExport(ctx context.Context, in CopyMigrationInput) (Migration, error) {
+	return a.copyMigration(ctx, in, (*pbsm.Client).ExportStatus, func(service *pbsm.Client) (pbsm.Migration, error) {
+		return service.CopyExport(ctx, in.CopyOf, in.Code)
+	})
+}
+
+// CopyImport copies an import. See copyMigration.
+func (a *Activities) CopyImport(ctx context.Context, in CopyMigrationInput) (Migration, error) {
+	return a.copyMigration(ctx, in, (*pbsm.Client).ImportStatus, func(service *pbsm.Client) (pbsm.Migration, error) {
+		return service.CopyImport(ctx, in.CopyOf, in.Code, in.Overwrite)
+	})
+}
+
+// copyMigration makes a copy, and does not run it. The service refuses a repeated copy, as its code exists then: so a
+// refusal is followed by a look at the status of the new code. If the service knows it, the copy was made before.
+func (a *Activities) copyMigration(
+	ctx context.Context, in CopyMigrationInput, status migrationCall, do func(*pbsm.Client) (pbsm.Migration, error),
+) (Migration, error) {
+	conn, err := a.connection(in.Connection)
+	if err != nil {
+		return Migration{}, err
+	}
+	service := conn.serviceFor(in.Application)
+	m, err := do(service)
+	var refused *pbsm.Error
+	if errors.As(err, &refused) && pbsm.MigrationCode(refused.Code) == pbsm.MigrationCodeInvalidInput {
+		earlier, unknown := status(service, ctx, in.Code)
+		if unknown != nil {
+			return Migration{}, classifyCall(ctx, err)
+		}
+		copied := conn.newMigration(earlier)
+		copied.AlreadyCopied = true
+		return copied, nil
+	}
+	return conn.newMigration(m), classifyCall(ctx, err)
 }
 
 // ExportStatus returns once an export has ended.
@@ -89,6 +141,7 @@ func (c *connection) newMigration(m pbsm.Migration) Migration {
 	return Migration{
 		Done:            m.State == pbsm.MigrationDone,
 		Failed:          m.State == pbsm.MigrationFailed,
+		Saved:           m.State == pbsm.MigrationSaved,
 		AlreadyComplete: m.AlreadyComplete,
 		Status:          m.Status,
 		StatusCode:      m.StatusCode,

@@ -24,7 +24,8 @@ func NeedsConnection(input any) bool {
 	switch input.(type) {
 	case TriggerBatchInput, RunInput, BatchStatusInput, GenerateReportInput, ReportStatusInput, MigrationInput, MigrationStatusInput,
 		CreateUploadPARInput, ScanFileInput, ListFilesInput, ListSentFilesInput, CreateDownloadPARByNameInput, CreateDownloadPARByIDInput,
-		PutFileInput, PutFolderInput, GetFileInput, DropTransferInput:
+		DeleteFilesInput, DeleteNamedInput, FindFilesInput, FilesGoneInput, SentBeforeInput, AsOfDateInput, ExportManifestInput,
+		PublishedReportPARInput, CopyMigrationInput, PutFileInput, PutFolderInput, GetFileInput, DropTransferInput:
 		return true
 	}
 	return false

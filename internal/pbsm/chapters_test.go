@@ -122,6 +122,13 @@ httpResponseContentDisposition=ATTACHMENT%3B%20filename%3DIcds_log3.txt"}}`
   "downloadLink": "https://objectstorage.example.com/p/x/n/y"
 }`
 
+	sampleDeleted = `{"payload":"File Deleted Successfully"}`
+	// After the sample of 26B, 7.1.2, whose date cannot tell the day from the month.
+	sampleManifest = `{"payload":{"batchRunId":"Data_Extraction_1_2000-01-01_1","taskId":"Task1","executedBy":"U","rowsLoaded":"1",
+		"fileDetails":[{"fileName":"https://h/p/secret/n/x/b/y/o/R/Task1/x_1_20260619.xml.gz","fileSize":"247"}],
+		"asOfDate":"01-02-2000","dateFormat":"MM-dd-yyyy HH:mm:ss UTC","parUrlExpiryTime":"07-07-2026 10:14:04",
+		"statusCode":"SUCCESS","statusName":"Success"},"status":"Success"}`
+
 	sampleTrigger = `{
   "severity": "info",
   "summary": "Object triggered successfully with Run Id:
@@ -239,6 +246,24 @@ var (
 	bare = func(ctx context.Context, c *Client) (any, error) {
 		return c.Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch, IncludedTasks: []string{"t1"}, ExcludedTasks: []string{"t2"}, HeldTasks: []string{"t3", "t4"}})
 	}
+	deleteID    = func(ctx context.Context, c *Client) (any, error) { return c.DeleteFile(ctx, "9916") }
+	deleteName  = func(ctx context.Context, c *Client) (any, error) { return c.DeleteFileByName(ctx, "a.txt", "in/x") }
+	deleteNames = func(ctx context.Context, c *Client) (any, error) {
+		return c.DeleteFilesByName(ctx, []string{"a.txt", "b.txt"})
+	}
+	deletePrefix = func(ctx context.Context, c *Client) (any, error) { return c.DeleteFilesByPrefix(ctx, "in") }
+	asOf         = func(ctx context.Context, c *Client) (any, error) { return c.AsOfDate(ctx, Preference{App: "FTP"}) }
+	setAsOf      = func(ctx context.Context, c *Client) (any, error) {
+		return nil, c.SetAsOfDate(ctx, Preference{App: "FTP", UserID: "ann"}, "2026-12-31")
+	}
+	manifest = func(ctx context.Context, c *Client) (any, error) {
+		return c.ExportManifest(ctx, ManifestRequest{Code: "EXP", RunID: "Data_Extraction_1_2000-01-01_1", AsOfDate: "2000-01-02"})
+	}
+	copyExport = func(ctx context.Context, c *Client) (any, error) { return c.CopyExport(ctx, "OLD", "NEW_1") }
+	copyImport = func(ctx context.Context, c *Client) (any, error) { return c.CopyImport(ctx, "OLD", "NEW_1", true) }
+	published  = func(ctx context.Context, c *Client) (any, error) {
+		return c.PublishedReportPAR(ctx, "n1", "BIP/BIP_Report")
+	}
 	taskParams = func(ctx context.Context, c *Client) (any, error) {
 		return c.Trigger(ctx, TriggerRequest{Code: "B2001", Type: Batch, TaskParams: map[string]map[string]string{"TASK1": {"PARAM": "7"}}})
 	}
@@ -344,6 +369,34 @@ func TestClient_calls(t *testing.T) {
 			reply: `{"statusCode":0,"batchRunId":77}`, want: Run{ID: "77"}},
 		"trigger, tasks and no parameters": {call: bare, send: "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","excludedTasks":"t2","heldTasks":"t3,t4","includedTasks":"t1"}`,
 			status: 202, reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
+		"delete by id": {call: deleteID, send: "POST " + base + "/utils-service/v1/file/deletefile/9916 ", reply: sampleDeleted, want: "File Deleted Successfully"},
+		"delete by id, with DELETE": {call: deleteID, change: func(c *Config) { c.DeleteMethod = "DELETE" },
+			send: "DELETE " + base + "/utils-service/v1/file/deletefile/9916 ", reply: sampleDeleted, want: "File Deleted Successfully"},
+		"delete by name":   {call: deleteName, send: "POST " + base + "/utils-service/v1/file/deletefilename/a.txt?prefix=in%2Fx ", reply: sampleDeleted, want: "File Deleted Successfully"},
+		"delete by names":  {call: deleteNames, send: "POST " + base + `/utils-service/v1/file/deletefilenames ["a.txt","b.txt"]`, reply: sampleDeleted, want: "File Deleted Successfully"},
+		"delete by prefix": {call: deletePrefix, send: "POST " + base + "/utils-service/v1/file/deleteprefix/in ", reply: `{"payload":"Files Deleted Successfully"}`, want: "Files Deleted Successfully"},
+		"as-of date": {call: asOf, send: "GET " + base + "/public/preferences/asofdate?appName=FTP&userId=cneadmin ", header: service,
+			reply: `{"as-of-date":"2026-12-31"}`, want: "2026-12-31"},
+		"set as-of date": {call: setAsOf, send: "POST " + base + `/public/preferences/asofdate {"appName":"FTP","as-of-date":"2026-12-31","userId":"ann"}`, header: service,
+			reply: `{"errorMessage":"","statusCode":"UPDATE_SUCCESS","status":"SUCCESS"}`, want: nil},
+		"export manifest": {call: manifest, send: "GET " + base + "/dataextractor/getDataExportManifestFile?batchRunId=Data_Extraction_1_2000-01-01_1&code=EXP ", header: service,
+			reply: sampleManifest, want: Manifest{
+				Ready: true, RunID: "Data_Extraction_1_2000-01-01_1", TaskID: "Task1", Status: "SUCCESS", AsOfDate: "2000-01-02", Rows: "1",
+				Files:   []ExportedFile{{Name: "x_1_20260619.xml.gz", Size: "247", PAR: par(t, "https://h/p/secret/n/x/b/y/o/R/Task1/x_1_20260619.xml.gz")}},
+				Expires: time.Date(2026, 7, 7, 10, 14, 4, 0, time.UTC),
+			}},
+		"copy of an export": {call: copyExport, send: "POST " + base + `/public/migrate/export/copyoutline {"existingMigrationCode":"OLD","newMigrationCode":"NEW_1"}`, header: service,
+			reply: `{"errorMessage":"","statusCode":"EXPORT_OUTLINE_SAVED","status":"SUCCESS","migrationCode":"NEW_1"}`,
+			want:  Migration{State: MigrationSaved, StatusCode: "EXPORT_OUTLINE_SAVED", Status: "SUCCESS"}},
+		"copy of an import": {call: copyImport, send: "POST " + base + `/public/migrate/import/copyoutline {"existingMigrationCode":"OLD","newMigrationCode":"NEW_1","overWriteOptions":"Y"}`, header: service,
+			reply: `{"errorMessage":"","statusCode":"IMPORT_OUTLINE_SAVED","status":"SUCCESS","migrationCode":"NEW_1"}`,
+			want:  Migration{State: MigrationSaved, StatusCode: "IMPORT_OUTLINE_SAVED", Status: "SUCCESS"}},
+		"export status, saved": {call: exportS, send: "GET " + base + "/public/status/export/M1 ", reply: `{"errorMessage":"","statusCode":"STATUS_FETCHED","status":"Saved"}`,
+			want: Migration{State: MigrationSaved, StatusCode: "STATUS_FETCHED", Status: "SAVED"}},
+		"export status, of a sibling": {call: exportS, send: "GET " + base + "/public/status/export/M1 ", reply: `{"errorMessage":"","statusCode":"STATUS_FETCHED","status":"Success"}`,
+			want: Migration{State: MigrationDone, StatusCode: "STATUS_FETCHED", Status: "SUCCESS"}},
+		"published report": {call: published, send: "POST " + base + `/analytics/v1/parUrlgenerator {"name":"n1","objectName":"BIP/BIP_Report"}`,
+			reply: `{"id":"7","url":"https://h/p/x","status":"Success"}`, want: par(t, "https://h/p/x")},
 		"trigger, tasks in arrays": {call: bare, change: func(c *Config) { c.TaskLists = TaskListsArray },
 			send:  "POST " + ext + `trigger {"batchName":"B2001","batchType":"rest","excludedTasks":["t2"],"heldTasks":["t3","t4"],"includedTasks":["t1"]}`,
 			reply: `{"statusCode":"0","batchRunId":"x"}`, want: Run{ID: "x"}},
@@ -432,6 +485,31 @@ func TestClient_responses(t *testing.T) {
 	}
 	page := `<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head></html>`
 	rows := map[string]row{
+		// Deletion: the list of files is the proof
+		"delete: another text":     unknown(deleteID, 200, `{"payload":"In Progress"}`, ""),
+		"delete: a failure at 200": unknown(deleteID, 200, `{"payload":{"status":"failed","errorMessage":"x"}}`, ""),
+		"delete: empty":            unknown(deleteID, 200, ``, ""),
+		"delete: 404":              refused(deleteID, 404, `{"message":"no such file"}`, ""),
+		"delete: 405":              refused(deleteID, 405, `{}`, ""),
+		// Data export: only a finished one of the same run and date
+		"manifest: of a sibling's mock":    {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "Extraction_1_", "Extraction_2_"), temporary: final},
+		"manifest: day and month swapped":  {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "MM-dd", "dd-MM"), temporary: final},
+		"manifest: unknown form of dates":  {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "MM-dd-yyyy", "DDD-YYYY"), temporary: final},
+		"manifest: no form of dates":       {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "dateFormat", "x"), temporary: final},
+		"manifest: expiry in another form": {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "07-07-2026", "2026/07/07"), temporary: final},
+		"manifest: ISO date":               ok(manifest, 200, strings.ReplaceAll(strings.ReplaceAll(sampleManifest, "SUCCESS", "ONGOING"), "01-02-2000", "2000-01-02"), Manifest{RunID: "Data_Extraction_1_2000-01-01_1", TaskID: "Task1", Status: "ONGOING", Rows: "1"}),
+		"manifest: failed":                 ok(manifest, 200, strings.ReplaceAll(sampleManifest, "SUCCESS", "FAILED"), Manifest{Failed: true, RunID: "Data_Extraction_1_2000-01-01_1", TaskID: "Task1", Status: "FAILED", Rows: "1"}),
+		"manifest: 403":                    {call: manifest, status: 403, reply: `{}`, notProcessed: true, temporary: final},
+		// As-of date
+		"as-of date: none":           unknown(asOf, 200, `{}`, ""),
+		"as-of date: another form":   unknown(asOf, 200, `{"as-of-date":"31.12.2026"}`, ""),
+		"set as-of date: refused":    refused(setAsOf, 400, sampleMigrationInvalid, "INVALID_INPUT"),
+		"set as-of date: 500":        unknown(setAsOf, 500, sampleMigrationInternal, "INTERNAL_ERROR"),
+		"published report: failed":   unknown(published, 200, `{"status":"Failed"}`, ""),
+		"copy: the code exists":      refused(copyExport, 400, sampleMigrationInvalid, "INVALID_INPUT"),
+		"copy: in progress":          {call: copyExport, status: 400, reply: sampleExportInProgress, code: "EXPORT_INPROGRESS", notProcessed: true, temporary: temporary},
+		"copy: not saved":            unknown(copyExport, 500, `{"errorMessage":"x","statusCode":"OUTLINE_SAVE_FAILED","status":"FAILED"}`, "OUTLINE_SAVE_FAILED"),
+		"copy: only a plain success": unknown(copyExport, 200, sampleMigrationStatus, "SUCCESS"),
 		// Chapter 3
 		"upload: 200 without a URL":         unknown(upload, 200, `{"payload":{"fileId":1,"status":"success"}}`, ""),
 		"upload: 200 without an id":         unknown(upload, 200, `{"payload":{"uploadURL":"https://h/p/x","status":"success"}}`, ""),
@@ -629,6 +707,21 @@ func TestClient_invalidRequests(t *testing.T) {
 		"upload, too large": {func(ctx context.Context, c *Client) (any, error) {
 			return c.CreateUploadPAR(ctx, UploadRequest{FileName: strings.Repeat("a", 256), FileSize: 10_000_000_000_000})
 		}, []string{"at most 255 characters", "at most 9999999999999 bytes"}},
+		"delete":            {func(ctx context.Context, c *Client) (any, error) { return c.DeleteFile(ctx, "") }, []string{"file id is missing"}},
+		"delete everything": {func(ctx context.Context, c *Client) (any, error) { return c.DeleteFilesByPrefix(ctx, "") }, []string{"prefix is missing"}},
+		"delete folders":    {func(ctx context.Context, c *Client) (any, error) { return c.DeleteFilesByPrefix(ctx, "a/b") }, []string{`prefix "a/b" cannot be part of a path`}},
+		"delete nothing":    {func(ctx context.Context, c *Client) (any, error) { return c.DeleteFilesByName(ctx, nil) }, []string{"there are no file names"}},
+		"delete odd names": {func(ctx context.Context, c *Client) (any, error) { return c.DeleteFilesByName(ctx, []string{"a b"}) },
+			[]string{`"a b" is not the name of a file`}},
+		"as-of date": {func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.SetAsOfDate(ctx, Preference{}, "31.12.2026")
+		},
+			[]string{"application is missing", `"31.12.2026" is not a date`}},
+		"copy": {func(ctx context.Context, c *Client) (any, error) { return c.CopyExport(ctx, "", "a b") },
+			[]string{"code of the source is missing", `the new code "a b" must be 3 to 30`}},
+		"manifest": {func(ctx context.Context, c *Client) (any, error) {
+			return c.ExportManifest(ctx, ManifestRequest{AsOfDate: "x"})
+		}, []string{"code of the export is missing", "run id is missing", `"x" is not a date`}},
 		"parameters of tasks":            {taskParams, []string{"set task_params of the connection to batches"}},
 		"parameters of a member's tasks": {memberTaskParams, []string{"set task_params of the connection to members"}},
 		"a group that gets no date":      {datedGroup, []string{"list its batches, or set group_date of the connection"}},

@@ -275,7 +275,8 @@ type call struct {
 	runID         string            // the run that the request is about
 	maxResponse   int               // in bytes; maxBody when 0
 	ifInvalid     string            // what to do when the service finds the input invalid
-	notFound      string            // what to check at 404; base_url and the name or id when empty
+	ifUnknown     string            // what to do when nobody knows whether the service acted on a submission
+	notFound      string            // what to check at 404 and 405; base_url and the name or id when empty
 	address       string            // the setting with the address; base_url when empty
 }
 

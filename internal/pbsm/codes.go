@@ -78,6 +78,9 @@ const (
 	MigrationCodeExportInProgress      MigrationCode = "EXPORT_INPROGRESS"
 	MigrationCodeImportAlreadyComplete MigrationCode = "IMPORT_ALREADY_COMPLETE"
 	MigrationCodeImportInProgress      MigrationCode = "IMPORT_INPROGRESS"
+	MigrationCodeExportSaved           MigrationCode = "EXPORT_OUTLINE_SAVED" // a copy, since 24C
+	MigrationCodeImportSaved           MigrationCode = "IMPORT_OUTLINE_SAVED" // a copy, since 24D
+	MigrationCodeFetched               MigrationCode = "STATUS_FETCHED"       // of sibling services
 )
 
 // httpTexts are the HTTP statuses that the document lists, in its meaning where that differs from the standard's.

@@ -93,7 +93,7 @@ func (r call) transportError(err error, connected bool) *Error {
 		e.Temporary = false
 		e.Advice = "check ca_file: the server's certificate is not trusted or not for this host"
 	case connected && r.once:
-		e.Advice = adviceUnknown
+		e.Advice = cmp.Or(r.ifUnknown, adviceUnknown)
 	case !connected && !errors.Is(err, context.Canceled):
 		e.Advice = "check " + cmp.Or(r.address, "base_url") + ", DNS, proxy and firewall if this lasts"
 	}
@@ -156,7 +156,7 @@ func (a *response) asError(cause error) *Error {
 
 func advice(e *Error, r call) string {
 	if r.once && !e.NotProcessed {
-		return adviceUnknown
+		return cmp.Or(r.ifUnknown, adviceUnknown)
 	}
 	switch StatusCode(e.Code) {
 	case CodeNoObject:
@@ -180,7 +180,7 @@ func advice(e *Error, r call) string {
 		return "map remote_user to the function BATCH_EXEC"
 	case e.HTTPStatus == http.StatusForbidden:
 		return "check the roles of remote_user"
-	case e.HTTPStatus == http.StatusNotFound && r.notFound != "":
+	case (e.HTTPStatus == http.StatusNotFound || e.HTTPStatus == http.StatusMethodNotAllowed) && r.notFound != "":
 		return "check " + r.notFound
 	case e.HTTPStatus == http.StatusNotFound || e.HTTPStatus/100 == 3:
 		return "check base_url and the name or id"

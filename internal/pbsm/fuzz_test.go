@@ -78,6 +78,69 @@ func FuzzScan(f *testing.F) {
 	}, `{"status":"success","message":"clean"}`)
 }
 
+func FuzzDeleted(f *testing.F) {
+	fuzzResponse(f, call{name: "delete", once: true}, func(t *testing.T, a *response) error {
+		got, err := a.deleted()
+		fit(t, got)
+		if err == nil && !a.ok() {
+			t.Fatalf("deleted at HTTP %d", a.status)
+		}
+		return err
+	}, sampleDeleted)
+}
+
+func FuzzManifest(f *testing.F) {
+	fuzzResponse(f, call{name: "export manifest"}, func(t *testing.T, a *response) error {
+		got, err := a.manifest(ManifestRequest{RunID: "Data_Extraction_1_2000-01-01_1"})
+		if err == nil && got.Ready && (!a.ok() || len(got.Files) == 0 || got.AsOfDate == "") {
+			t.Fatalf("ready at HTTP %d: %+v", a.status, got)
+		}
+		fit(t, got.Status+got.TaskID+got.Rows)
+		for _, file := range got.Files {
+			if !fileNamePattern.MatchString(file.Name) {
+				t.Fatalf("%q is no name for a file", file.Name)
+			}
+		}
+		return err
+	}, sampleManifest)
+}
+
+func FuzzPreference(f *testing.F) {
+	fuzzResponse(f, call{name: "as-of date"}, func(t *testing.T, a *response) error {
+		date, err := a.asOfDate()
+		if err == nil && checkDate(date) != nil {
+			t.Fatalf("date %q", date)
+		}
+		if _, set := a.preferenceSet(); set == nil && !a.ok() {
+			t.Fatalf("set at HTTP %d", a.status)
+		}
+		return err
+	}, `{"as-of-date":"2026-12-31"}`)
+}
+
+func FuzzCopied(f *testing.F) {
+	fuzzMigration(f, (*response).copied, `{"errorMessage":"","statusCode":"EXPORT_OUTLINE_SAVED","status":"SUCCESS","migrationCode":"N"}`, sampleExportInProgress)
+}
+
+func FuzzPublishedReport(f *testing.F) {
+	fuzzResponse(f, call{name: "published report"}, func(t *testing.T, a *response) error {
+		got, err := a.publishedReport()
+		if err == nil && (!a.ok() || got.url == nil) {
+			t.Fatalf("a URL at HTTP %d", a.status)
+		}
+		return err
+	}, `{"id":"7","url":"https://h/p/x","status":"Success"}`)
+}
+
+func FuzzGoLayout(f *testing.F) {
+	f.Add("MM-dd-yyyy HH:mm:ss UTC", "06-19-2026 12:14:04")
+	f.Add("yyyy-MM-dd'T'HH:mm:ss", "2026-06-19T12:14:04")
+	f.Fuzz(func(_ *testing.T, pattern, value string) {
+		_, _ = manifestTime(value, pattern)
+		_, _ = manifestDate(value, pattern)
+	})
+}
+
 func FuzzFiles(f *testing.F) {
 	fuzzResponse(f, call{name: "file list"}, func(t *testing.T, a *response) error {
 		got, err := a.files()

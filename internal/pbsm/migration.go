@@ -2,7 +2,9 @@ package pbsm
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -15,6 +17,7 @@ const (
 	MigrationInProgress MigrationState = "in progress"
 	MigrationDone       MigrationState = "done"
 	MigrationFailed     MigrationState = "failed"
+	MigrationSaved      MigrationState = "saved" // a copy that nobody has run: neither running nor failed
 )
 
 // Migration is what the service reports about an export or an import.
@@ -28,6 +31,65 @@ type Migration struct {
 
 // failedCall are the codes with which FAILED is about the call, not about the migration.
 var failedCall = map[MigrationCode]bool{MigrationCodeInvalidInput: true, MigrationCodeInternalError: true, "": true}
+
+// copiedCode is the form of the code of a copy. Source: DFCS 25A, Copy Export Definition.
+var copiedCode = regexp.MustCompile(`^[A-Za-z0-9_-]{3,30}$`)
+
+// IsCopiedCode reports whether a copy can have this code.
+func IsCopiedCode(code string) bool { return copiedCode.MatchString(code) }
+
+// CopyExport saves the definition of a successful export under a new code, and does not run it. The service refuses it
+// if the new code exists: a repeated copy is refused, and the status of the new code tells whether it was made.
+// Source: 24C, Re-Export API; 26D, its response.
+func (c *Client) CopyExport(ctx context.Context, existing, code string) (Migration, error) {
+	return c.copyOutline(ctx, exporting, map[string]string{"existingMigrationCode": existing, "newMigrationCode": code})
+}
+
+// CopyImport saves the definition of a successful import under a new code, like CopyExport. overwrite says whether the
+// import may replace what exists. Source: 24D, Re-Import API; 26D, its response.
+func (c *Client) CopyImport(ctx context.Context, existing, code string, overwrite bool) (Migration, error) {
+	option := "N"
+	if overwrite {
+		option = "Y"
+	}
+	return c.copyOutline(ctx, importing, map[string]string{
+		"existingMigrationCode": existing, "newMigrationCode": code, "overWriteOptions": option,
+	})
+}
+
+func (c *Client) copyOutline(ctx context.Context, d direction, body map[string]string) (Migration, error) {
+	existing, code := body["existingMigrationCode"], body["newMigrationCode"]
+	r := call{
+		name: "copy of " + string(d), subject: strings.TrimSpace(existing + " as " + code),
+		method: http.MethodPost, path: "/public/migrate/" + string(d) + "/copyoutline", header: c.service(), body: body,
+		ifInvalid: "the source must have been run with success, and the new code must not exist",
+	}
+	var form error
+	if !IsCopiedCode(code) {
+		form = fmt.Errorf("the new code %q must be 3 to 30 letters, digits, hyphens and underscores", oneLine(code, 80))
+	}
+	judge := func(a *response) (Migration, error) { return a.copied(d) }
+	return ask(ctx, c, r, judge, checkHeaderValue("code of the source", existing), form)
+}
+
+// copied judges a copy by its own code: of the states of a migration, only saved is one of it.
+func (a *response) copied(d direction) (Migration, error) {
+	m, err := a.migration(d)
+	if err != nil {
+		return m, err
+	}
+	saved := map[direction]MigrationCode{exporting: MigrationCodeExportSaved, importing: MigrationCodeImportSaved}[d]
+	switch {
+	case m.State == MigrationInProgress:
+		e := a.fail("the source is being exported or imported: it cannot be copied yet")
+		e.NotProcessed, e.Temporary = true, true
+		return Migration{}, e
+	case a.ok() && m.Status == "SUCCESS" && MigrationCode(m.StatusCode) == saved:
+		m.State = MigrationSaved
+		return m, nil
+	}
+	return Migration{}, a.fail("the definition was not copied")
+}
 
 type direction string
 
@@ -111,7 +173,9 @@ func (a *response) migrationStatus(d direction) (Migration, error) {
 		return m, err
 	}
 	switch code := MigrationCode(m.StatusCode); {
-	case m.Status == "SUCCESS" && code == MigrationCodeSuccess && a.ok():
+	case m.Status == "SAVED" && (a.ok() || a.status == http.StatusBadRequest):
+		m.State = MigrationSaved
+	case m.Status == "SUCCESS" && (code == MigrationCodeSuccess || code == MigrationCodeFetched) && a.ok():
 		m.State = MigrationDone
 	case m.Status == "SUCCESS" && code == MigrationCodeTriggered && a.ok():
 		m.State = MigrationTriggered
@@ -146,7 +210,7 @@ func (a *response) migration(d direction) (Migration, error) {
 	switch {
 	case m.StatusCode == prefix+"_ALREADY_COMPLETE":
 		m.State, m.AlreadyComplete = MigrationDone, true
-	case m.StatusCode == prefix+"_INPROGRESS" || m.Status == "INPROGRESS":
+	case m.StatusCode == prefix+"_INPROGRESS" || m.Status == "INPROGRESS" || m.Status == "IN PROCESS":
 		m.State = MigrationInProgress
 	}
 	return m, nil

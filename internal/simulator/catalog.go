@@ -32,6 +32,9 @@ type Catalog struct {
 	Groups     []Group     `yaml:"groups"`
 	Reports    []Report    `yaml:"reports"`
 	Migrations []Migration `yaml:"migrations"`
+
+	DataExports []DataExport      `yaml:"data_exports"`
+	Published   map[string]string `yaml:"published"` // what BI Publisher delivered, by the object's name
 }
 
 // Batch is a batch with its tasks.
@@ -146,6 +149,11 @@ func (c Catalog) check() error {
 		outcome("report", r.Code, r.Outcome)
 		if r.Kind != Profitability && r.Kind != BalanceSheet {
 			problem("report %s: unknown kind %q", r.Code, r.Kind)
+		}
+	}
+	for _, d := range c.DataExports {
+		if code("data export ", d.Code); !seen["batch "+d.Batch] || d.Files < 1 {
+			problem("data export %s: no batch %q, or no files", d.Code, d.Batch)
 		}
 	}
 	for _, m := range c.Migrations {

@@ -31,6 +31,7 @@ type File struct {
 	Received int64 // bytes in the object store; -1 if none
 	Arrived  bool  // as many bytes as declared are there, so the service shows the file
 	Scanned  bool
+	Deleted  time.Time // simulated time from which it is not listed; zero if it was not deleted
 	Created  time.Time // simulated time
 
 	object string
@@ -92,6 +93,9 @@ func (f File) received(store *objectStore) File {
 
 // visible reports whether the service shows the file.
 func (s *Simulator) visible(f File) bool {
+	if !f.Deleted.IsZero() && !s.clock.Sim().Before(f.Deleted) {
+		return false
+	}
 	return f.Arrived && (f.Scanned || !s.quirks.has(ScanRequired))
 }
 
@@ -179,6 +183,9 @@ func (s *Simulator) fileID(f File) any {
 }
 
 func (s *Simulator) scanFile(c *call) *response {
+	if s.quirks.has(NoScan) {
+		return jsonResponse(404, fields{"status": "failed", "errorMessage": "The resource does not exist."})
+	}
 	f, refusal := s.fileByID(c)
 	if refusal != nil {
 		return refusal
@@ -187,6 +194,9 @@ func (s *Simulator) scanFile(c *call) *response {
 		return utilsError(400, "The file has not been uploaded.")
 	}
 	s.files.scan(f.ID)
+	if s.quirks.has(ScanEmpty) {
+		return &response{status: 200, header: http.Header{}}
+	}
 	return jsonResponse(200, fields{"payload": fields{"fileId": s.fileID(f), "status": "success"}})
 }
 

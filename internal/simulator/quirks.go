@@ -22,6 +22,19 @@ const (
 	ISODates           Quirk = "iso-dates"
 	FileIDAsString     Quirk = "file-id-as-string"
 	ScanRequired       Quirk = "scan-required"
+	ScanEmpty          Quirk = "scan-empty"
+	NoScan             Quirk = "no-scan"
+	DeleteMethodDelete Quirk = "delete-method-delete"
+	DeleteUnknown200   Quirk = "delete-unknown-200"
+	DeleteLater        Quirk = "delete-later"
+	DeletePrefixBegins Quirk = "delete-prefix-begins"
+	AsOfDateKept       Quirk = "as-of-date-kept"
+	ManifestOtherRun   Quirk = "manifest-other-run"
+	ManifestOtherDate  Quirk = "manifest-other-date"
+	ManifestDayFirst   Quirk = "manifest-day-first"
+	ManifestBareNames  Quirk = "manifest-bare-names"
+	StatusFetched      Quirk = "status-fetched"
+	CopyNotInStatus    Quirk = "copy-not-in-status"
 	CreatedStatuses    Quirk = "created-statuses"
 	UpperStatusPath    Quirk = "upper-status-path"
 	LowerStatusPath    Quirk = "lower-status-path"
@@ -73,6 +86,19 @@ func AllQuirks() []QuirkInfo {
 		{ISODates, "the file list has dates like 2023-01-31T09:14:16", "chapter 3: two formats in its samples"},
 		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, text elsewhere"},
 		{ScanRequired, "a file is listed and readable only after the scan call", "FTP 24C, Step 4: whether it must be scanned is not said"},
+		{ScanEmpty, "the scan answers nothing", "FTP 24C, Step 4: the script looks only at cURL's exit code"},
+		{NoScan, "there is no scan", "the public API guide has no such call"},
+		{DeleteMethodDelete, "files are deleted with DELETE, not POST", "ALM 24C and CFE 26D, Delete (DELETE) API, against their cURL lines"},
+		{DeleteUnknown200, "deleting an unknown file succeeds", "no page gives the answer for an unknown id"},
+		{DeleteLater, "a deleted file is listed for another 30 s", "no page says whether a delete is immediate"},
+		{DeletePrefixBegins, "deleting a prefix deletes every prefix that begins so", "IFRS9 24C, Delete Files Using Prefix Value, does not say"},
+		{AsOfDateKept, "setting the as-of date answers success and changes nothing", "26B, chapter 6: nothing proves the change but reading it"},
+		{ManifestOtherRun, "the manifest is of another run", "ALM 26A, 4.10.2.4: its sample answers another run than the one asked for"},
+		{ManifestOtherDate, "the manifest has another as-of date", "26B, 7.1.2: the sample cannot tell the day from the month"},
+		{ManifestDayFirst, "the manifest's dates are dd/MM/yyyy, without a zone", "26B, 7.1.2: dateFormat is a pattern"},
+		{ManifestBareNames, "the manifest has names of files instead of URLs", "ALM 26A, 4.10.2.4"},
+		{StatusFetched, "the status of a migration is STATUS_FETCHED with Success, Failed, In Process or Saved", "DFCS and AFCS since 23D"},
+		{CopyNotInStatus, "the status of a copy that nobody has run is unknown", "24C, Re-Export API: not said"},
 		{CreatedStatuses, "requests that create something return 201, those that start something 202", "chapter 1, Table 1-2"},
 		{UpperStatusPath, "migration status is served only under /Public", "chapter 6, End Point Details"},
 		{LowerStatusPath, "migration status is served only under /public", "chapter 7, End Point Details"},

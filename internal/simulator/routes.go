@@ -58,6 +58,23 @@ func routes(tenant string) []route {
 		route{call: "download-by-name", method: "GET", path: utils + "/file/download", subject: subjectFileName, handle: (*Simulator).downloadByName},
 		route{call: "download-by-id", method: "GET", path: utils + "/file/downloadfile/{id}", subject: subjectFileID, handle: (*Simulator).downloadByID},
 	)
+	const deleted = "File Deleted Successfully"
+	for _, method := range []string{http.MethodPost, http.MethodDelete} { // 24B, chapter 8
+		add(route{fail: utilsError, headers: user},
+			route{call: "delete-by-id", method: method, path: utils + "/file/deletefile/{id}", subject: subjectFileID, handle: deletion((*Simulator).fileToDelete, deleted)},
+			route{call: "delete-by-name", method: method, path: utils + "/file/deletefilename/{name}", subject: subjectDeletion, handle: deletion((*Simulator).filesNamed, deleted)},
+			route{call: "delete-by-names", method: method, path: utils + "/file/deletefilenames", handle: deletion((*Simulator).filesInList, deleted)},
+			route{call: "delete-by-prefix", method: method, path: utils + "/file/deleteprefix/{prefix}", subject: subjectDeletion, handle: deletion((*Simulator).filesOfPrefix, "Files Deleted Successfully")},
+		)
+	}
+	add(route{fail: migrationError, headers: service},
+		route{call: "as-of-date", method: "GET", path: "/public/preferences/asofdate", handle: (*Simulator).readAsOfDate},                                            // 26B, chapter 6
+		route{call: "set-as-of-date", method: "POST", path: "/public/preferences/asofdate", handle: (*Simulator).setAsOfDate},                                        // 26B, chapter 6
+		route{call: "export-manifest", method: "GET", path: "/dataextractor/getDataExportManifestFile", subject: subjectExport, handle: (*Simulator).exportManifest}, // 26B, chapter 7
+		route{call: "copy-export", method: "POST", path: "/public/migrate/export/copyoutline", subject: subjectCopy, handle: copyOutline(exportKind)},                // 24C
+		route{call: "copy-import", method: "POST", path: "/public/migrate/import/copyoutline", subject: subjectCopy, handle: copyOutline(importKind)},                // 24D
+		route{call: "published-report", method: "POST", path: "/analytics/v1/parUrlgenerator", headers: user, handle: (*Simulator).publishedReport},                  // 25D, 3.1
+	)
 	for _, kind := range []string{exportKind, importKind} { // chapters 4 to 7
 		add(route{fail: migrationError, headers: user},
 			route{call: kind, method: "POST", path: "/public/migrate/" + kind + "/{code}", subject: subjectCode, handle: migrate(kind)},

@@ -89,6 +89,9 @@ type Simulator struct {
 	reports    *reports
 	migrations *migrations
 	scheduler  *scheduler
+
+	preferences *preferences
+	exports     *dataExports
 }
 
 // Start listens and serves until Close. An error lists all problems of the options.
@@ -160,6 +163,8 @@ func (s *Simulator) listen(opts Options) error {
 	s.files = newFiles()
 	s.reports = newReports(opts.Catalog)
 	s.migrations = newMigrations(opts.Catalog)
+	s.preferences = &preferences{date: map[string]string{}}
+	s.exports = newDataExports(opts.Catalog)
 	s.scheduler = newScheduler(opts.Catalog, s.clock, s.quirks)
 	s.server = &http.Server{
 		Handler:           s.handler(),
