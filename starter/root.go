@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/asofdate"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/audit"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/batch"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/cancel"
@@ -12,6 +13,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/demo"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/deployment"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/doctor"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/exportdata"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/file"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/inbox"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/migrate"
@@ -54,7 +56,8 @@ func newRoot(f *cli.Factory) *cobra.Command {
 		),
 	})
 	addGroup(root, "run", "Run and follow:",
-		close.New(f), batch.New(f), report.New(f), file.New(f), migrate.New(f), schedule.New(f))
+		close.New(f), batch.New(f), report.New(f), file.New(f), migrate.New(f),
+		asofdate.New(f), exportdata.New(f), schedule.New(f))
 	addGroup(root, "operate", "See and answer:",
 		inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f))
 	addGroup(root, "set-up", "Set up and check:",

@@ -120,7 +120,7 @@ var (
 	closeOnly     = []string{CloseKind}
 	closeAndBatch = []string{CloseKind, BatchKind}
 	closeAndFile  = []string{CloseKind, FileNoun}
-	everyKind     = []string{CloseKind, BatchKind, FileNoun, ReportNoun, MigrateNoun}
+	everyKind     = []string{CloseKind, BatchKind, FileNoun, ReportNoun, MigrateNoun, AsOfDateNoun, ExportDataNoun}
 )
 
 // TakenBy reports whether the workflows of a noun of the starter take the command.

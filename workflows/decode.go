@@ -82,6 +82,30 @@ func (in *MigrateInput) UnmarshalJSON(text []byte) error {
 }
 
 // UnmarshalJSON keeps what does not fit for Validate.
+func (in *DeleteFilesInput) UnmarshalJSON(text []byte) error {
+	type plain DeleteFilesInput
+	*in = DeleteFilesInput{}
+	in.malformed = decodeStrictly(text, (*plain)(in))
+	return nil
+}
+
+// UnmarshalJSON keeps what does not fit for Validate.
+func (in *SetAsOfDateInput) UnmarshalJSON(text []byte) error {
+	type plain SetAsOfDateInput
+	*in = SetAsOfDateInput{}
+	in.malformed = decodeStrictly(text, (*plain)(in))
+	return nil
+}
+
+// UnmarshalJSON keeps what does not fit for Validate.
+func (in *ExportDataInput) UnmarshalJSON(text []byte) error {
+	type plain ExportDataInput
+	*in = ExportDataInput{}
+	in.malformed = decodeStrictly(text, (*plain)(in))
+	return nil
+}
+
+// UnmarshalJSON keeps what does not fit for Validate.
 func (in *ScheduledCloseInput) UnmarshalJSON(text []byte) error {
 	type plain ScheduledCloseInput
 	*in = ScheduledCloseInput{}

@@ -1,7 +1,9 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -24,11 +26,11 @@ func DownloadFile(ctx workflow.Context, in DownloadFileInput) (FileResult, error
 }
 
 func (in DownloadFileInput) initialStatus() Status {
-	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Name + in.FileID, Deadline: in.Deadline, State: Running, Summary: "about to be downloaded"}
+	return Status{Connection: in.Connection, TimeZone: in.TimeZone, Subject: in.Name + in.FileID + in.Object, Deadline: in.Deadline, State: Running, Summary: "about to be downloaded"}
 }
 
 func (r *simpleRun) download(ctx workflow.Context, in DownloadFileInput) (FileResult, error) {
-	result := FileResult{Connection: in.Connection, File: in.SaveTo, Name: in.Name, FileID: in.FileID, StartedAt: r.started}
+	result := FileResult{Connection: in.Connection, File: in.SaveTo, Name: cmp.Or(in.Name, in.Object), FileID: in.FileID, StartedAt: r.started}
 	err := r.transfer(ctx, in.Connection, func(_ error, unfinished activities.SealedTransfer) error {
 		par, err := r.downloadPAR(ctx, in)
 		if err != nil {
@@ -46,6 +48,11 @@ func (r *simpleRun) downloadPAR(ctx workflow.Context, in DownloadFileInput) (par
 	if in.FileID != "" {
 		return par, r.do(ctx, callOptions, "get a URL to download file id "+in.FileID, act.CreateDownloadPARByID,
 			activities.CreateDownloadPARByIDInput{Connection: in.Connection, FileID: in.FileID}, &par)
+	}
+	if in.Object != "" {
+		name := strings.ReplaceAll(workflow.GetInfo(ctx).WorkflowExecution.ID, "/", "_")
+		return par, r.do(ctx, callOptions, "get a URL to download "+in.Object, act.PublishedReportPAR,
+			activities.PublishedReportPARInput{Connection: in.Connection, Object: in.Object, Name: name}, &par)
 	}
 	stripe := in.Stripe
 	if stripe == "" {

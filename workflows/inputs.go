@@ -158,6 +158,8 @@ type DownloadFileInput struct {
 	Connection string `json:"connection"`
 	FileID     string `json:"file_id,omitempty"`
 	Name       string `json:"name,omitempty"`
+	// Object is what BI Publisher delivered a report to, such as BIP/BIP_Report, instead of a file.
+	Object string `json:"object,omitempty"`
 	// Stripe and Prefix belong to Name. Default stripe: "default".
 	Stripe string `json:"stripe,omitempty"`
 	Prefix string `json:"prefix,omitempty"`
@@ -184,7 +186,74 @@ type MigrateInput struct {
 	// Direction is "export" or "import".
 	Direction string `json:"direction"`
 	Code      string `json:"code"`
+	// CopyOf is the code of a definition that was run with success. It is copied as Code before that is run, as the
+	// service runs a definition only once. A copy that was made before is used.
+	CopyOf string `json:"copy_of,omitempty"`
+	// Overwrite says that the import of a copy may replace what exists.
+	Overwrite bool `json:"overwrite,omitempty"`
 	// ServiceID is the service that has the definition. Default: the connection's.
+	ServiceID string    `json:"service_id,omitempty"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
+
+	malformed error
+}
+
+// DeleteFilesInput deletes files of the service. Exactly one of FileIDs, Names, Prefix with Everything, and SentUntil says
+// which.
+type DeleteFilesInput struct {
+	Connection string `json:"connection"`
+	// FileIDs are ids: the only thing that identifies a file.
+	FileIDs []string `json:"file_ids,omitempty"`
+	// Names are file names, each of one listed file. Prefix is their folder at the service.
+	Names  []string `json:"names,omitempty"`
+	Prefix string   `json:"prefix,omitempty"`
+	// Everything deletes all files of Prefix. Whether the service takes that for one folder, or for every name that
+	// begins so, its documentation does not say.
+	Everything bool `json:"everything,omitempty"`
+	// SentUntil deletes what earlier closes sent, up to this as-of date, yyyy-mm-dd. Audit is the audit file of the close
+	// for AsOfDate, "store/path": those of the earlier ones have their date instead.
+	SentUntil string    `json:"sent_until,omitempty"`
+	Audit     string    `json:"audit,omitempty"`
+	AsOfDate  string    `json:"as_of_date,omitempty"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
+
+	malformed error
+}
+
+// SetAsOfDateInput sets the as-of date of a user's preferences for an application, and reads it back.
+type SetAsOfDateInput struct {
+	Connection string `json:"connection"`
+	// App is the application's name, such as FTP.
+	App string `json:"app"`
+	// User is whose preference it is. Default: the connection's remote_user.
+	User string `json:"user,omitempty"`
+	// AsOfDate is yyyy-mm-dd.
+	AsOfDate string `json:"as_of_date"`
+	// ServiceID is the service of the application. Default: the connection's.
+	ServiceID string    `json:"service_id,omitempty"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
+	TimeZone string `json:"time_zone,omitempty"`
+
+	malformed error
+}
+
+// ExportDataInput saves the files of one run of a data export.
+type ExportDataInput struct {
+	Connection string `json:"connection"`
+	// Code is the export's code: the tooltip over its name in the Data Export summary.
+	Code string `json:"code"`
+	// RunID is the run whose files are saved.
+	RunID string `json:"run_id"`
+	// AsOfDate is the date that the manifest must have, yyyy-mm-dd. Default: any.
+	AsOfDate string `json:"as_of_date,omitempty"`
+	// SaveTo is a folder, "store/path/", that ends with a "/".
+	SaveTo string `json:"save_to"`
+	// ServiceID is the service that has the export. Default: the connection's.
 	ServiceID string    `json:"service_id,omitempty"`
 	Deadline  time.Time `json:"deadline,omitzero"`
 	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.

@@ -36,8 +36,12 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		Code:        in.Code,
 		Application: activities.Application{ServiceID: in.ServiceID},
 	}
+	copied, err := r.copyMigration(ctx, in, migration)
+	if err != nil {
+		return MigrateResult{}, err
+	}
 	var current activities.Migration
-	err := r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &current)
+	err = r.do(ctx, callOptions, in.Direction+" "+in.Code, trigger, migration, &current)
 	if err == nil && !current.Done && !current.Failed {
 		err = r.do(ctx, pollOptions, "wait for the "+in.Direction+" of "+in.Code, status,
 			activities.MigrationStatusInput{MigrationInput: migration, Poll: activities.Poll{Since: workflow.Now(ctx)}}, &current)
@@ -53,8 +57,31 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		StatusCode:      current.StatusCode,
 		Message:         current.Message,
 		AlreadyComplete: current.AlreadyComplete,
+		CopyOf:          in.CopyOf,
+		Copied:          copied,
 		StartedAt:       r.started,
 		EndedAt:         workflow.Now(ctx),
 		Sender:          current.Sender,
 	}, err
+}
+
+// copyMigration copies a definition under the code of the input, and says whether it did that now. It does not run it.
+func (r *simpleRun) copyMigration(ctx workflow.Context, in MigrateInput, migration activities.MigrationInput) (string, error) {
+	if in.CopyOf == "" {
+		return "", nil
+	}
+	call := act.CopyExport
+	if in.Direction == Import {
+		call = act.CopyImport
+	}
+	var copied activities.Migration
+	err := r.do(ctx, callOptions, "copy "+in.CopyOf+" as "+in.Code, call, activities.CopyMigrationInput{
+		MigrationInput: migration,
+		CopyOf:         in.CopyOf,
+		Overwrite:      in.Overwrite,
+	}, &copied)
+	if copied.AlreadyCopied {
+		return "before", err
+	}
+	return "now", err
 }

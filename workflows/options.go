@@ -57,6 +57,13 @@ var (
 		StartToCloseTimeout: 40 * time.Second,
 		RetryPolicy:         retryPolicy,
 	}
+	// deleteOptions: many deletions, one after the other, each with a heartbeat; or many small files to be read.
+	deleteOptions = workflow.ActivityOptions{
+		StartToCloseTimeout: 6 * time.Hour,
+		HeartbeatTimeout:    5 * time.Minute,
+		WaitForCancellation: true,
+		RetryPolicy:         retryPolicy,
+	}
 	// transferOptions: a file's bytes. A transfer heartbeats its progress every two seconds.
 	transferOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 24 * time.Hour,

@@ -139,9 +139,12 @@ type MigrateResult struct {
 	// Message is the service's text, which it returns as errorMessage even for a success.
 	Message string `json:"message,omitempty"`
 	// AlreadyComplete: the service had completed it before, and refused to repeat it.
-	AlreadyComplete bool      `json:"already_complete,omitempty"`
-	StartedAt       time.Time `json:"started_at"`
-	EndedAt         time.Time `json:"ended_at"`
+	AlreadyComplete bool `json:"already_complete,omitempty"`
+	// CopyOf is the code that was copied, and Copied says whether that was done now, or had been before.
+	CopyOf    string    `json:"copy_of,omitempty"`
+	Copied    string    `json:"copied,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
 	// Sender is the worker that made the call.
 	Sender Sender `json:"sender,omitzero"`
 }
@@ -168,6 +171,9 @@ type StepResult struct {
 	Download  *FileResult           `json:"download,omitempty"`
 	Report    *GenerateReportResult `json:"report,omitempty"`
 	Migration *MigrateResult        `json:"migration,omitempty"`
+	Deleted   *DeleteFilesResult    `json:"deleted,omitempty"`
+	AsOfDate  *SetAsOfDateResult    `json:"as_of_date,omitempty"`
+	Export    *ExportDataResult     `json:"export,omitempty"`
 }
 
 // NightlyCloseResult says how a close ended. Beyond 1 MB it omits the tasks, members and logs of its
@@ -199,4 +205,56 @@ type AuditResult struct {
 	SHA256 string `json:"sha256,omitempty"`
 	// Note says why the record is in another file than the pipeline says, or in none.
 	Note string `json:"note,omitempty"`
+}
+
+// DeleteFilesResult says which files were deleted.
+type DeleteFilesResult struct {
+	Connection string `json:"connection"`
+	// FileIDs are the ids that were deleted; AlreadyGone those that the service did not list any more.
+	FileIDs     []string `json:"file_ids,omitempty"`
+	AlreadyGone []string `json:"already_gone,omitempty"`
+	// Audits is the number of audit files that named the files.
+	Audits    int       `json:"audits,omitempty"`
+	Note      string    `json:"note,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+}
+
+func (r DeleteFilesResult) summary() string {
+	text := fmt.Sprintf("%d files deleted", len(r.FileIDs))
+	if n := len(r.AlreadyGone); n > 0 {
+		text += fmt.Sprintf(", %d were gone before", n)
+	}
+	if r.Note != "" {
+		text += "; " + r.Note
+	}
+	return text
+}
+
+// SetAsOfDateResult says which date a user's preference has, as the service read it back.
+type SetAsOfDateResult struct {
+	Connection string `json:"connection"`
+	App        string `json:"app"`
+	// User is empty for the connection's remote_user.
+	User      string    `json:"user,omitempty"`
+	AsOfDate  string    `json:"as_of_date"`
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+}
+
+// ExportDataResult says which files of a data export were saved.
+type ExportDataResult struct {
+	Connection string `json:"connection"`
+	Code       string `json:"code"`
+	RunID      string `json:"run_id"`
+	AsOfDate   string `json:"as_of_date"`
+	// Rows is the number of rows of the whole run, as the service writes it.
+	Rows      string       `json:"rows,omitempty"`
+	Files     []FileResult `json:"files,omitempty"`
+	StartedAt time.Time    `json:"started_at"`
+	EndedAt   time.Time    `json:"ended_at"`
+}
+
+func (r ExportDataResult) summary() string {
+	return fmt.Sprintf("%d files of run %s, %s rows", len(r.Files), r.RunID, r.Rows)
 }

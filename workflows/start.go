@@ -16,7 +16,7 @@ import (
 )
 
 // Input is the input of a workflow that Start starts: NightlyCloseInput, RunBatchInput, GenerateReportInput,
-// UploadFileInput, DownloadFileInput or MigrateInput.
+// UploadFileInput, DownloadFileInput, MigrateInput, DeleteFilesInput, SetAsOfDateInput or ExportDataInput.
 type Input interface {
 	// Validate names every problem that shows without contacting anything.
 	Validate() error
@@ -109,7 +109,7 @@ func (in UploadFileInput) spec() startSpec {
 func (in DownloadFileInput) spec() startSpec {
 	return startSpec{
 		workflowType: DownloadFileType,
-		id:           uniqueID(time.Now(), "download", in.Connection, cmp.Or(in.FileID, in.Name)),
+		id:           uniqueID(time.Now(), "download", in.Connection, cmp.Or(in.FileID, in.Name, path.Base(in.Object))),
 		connection:   in.Connection,
 		summary:      "download to " + in.SaveTo,
 		attributes:   startAttributes(in),
@@ -124,6 +124,46 @@ func (in MigrateInput) spec() startSpec {
 		summary:      in.Direction + " " + in.Code,
 		attributes:   startAttributes(in),
 		reuse:        enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}
+}
+
+// WorkflowID is the id of this preference: it is set by one at a time.
+func (in SetAsOfDateInput) WorkflowID() string {
+	parts := []string{"as-of-date", in.Connection, in.App}
+	if in.User != "" {
+		parts = append(parts, in.User)
+	}
+	return strings.Join(parts, "/")
+}
+
+func (in SetAsOfDateInput) spec() startSpec {
+	return startSpec{
+		workflowType: SetAsOfDateType,
+		id:           in.WorkflowID(),
+		connection:   in.Connection,
+		summary:      "as-of date of " + in.App + ": " + in.AsOfDate,
+		attributes:   startAttributes(in),
+		reuse:        enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+	}
+}
+
+func (in DeleteFilesInput) spec() startSpec {
+	return startSpec{
+		workflowType: DeleteFilesType,
+		id:           uniqueID(time.Now(), "delete", in.Connection, "files"),
+		connection:   in.Connection,
+		summary:      "delete " + in.subject(),
+		attributes:   startAttributes(in),
+	}
+}
+
+func (in ExportDataInput) spec() startSpec {
+	return startSpec{
+		workflowType: ExportDataType,
+		id:           uniqueID(time.Now(), "export-data", in.Connection, in.Code),
+		connection:   in.Connection,
+		summary:      fmt.Sprintf("files of %s, run %s, to %s", in.Code, in.RunID, in.SaveTo),
+		attributes:   startAttributes(in),
 	}
 }
 

@@ -384,6 +384,23 @@ func (s *step) runsAgain() (why string, since time.Time) { return s.again, s.aga
 
 func (s *step) resultsNeeded() []basis.Need { return s.result.Basis.Needs }
 
+// resultOf looks at each step above once: their paths can be many.
+func (s *step) resultOf(id string) (StepResult, bool) {
+	seen, next := map[*step]bool{}, slices.Clone(s.needs)
+	for len(next) > 0 {
+		needed := next[0]
+		next = next[1:]
+		if needed.Step.ID == id {
+			return needed.result, true
+		}
+		if !seen[needed] {
+			seen[needed] = true
+			next = append(next, needed.needs...)
+		}
+	}
+	return StepResult{}, false
+}
+
 func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 	s.reporting, s.following, s.joined, s.lastReport = true, child.takesCommands, false, 0
 	err := runOrAttach(ctx, childRun{

@@ -21,6 +21,7 @@ func (downloadKind) work(s activeStep) any {
 		Connection: s.closeInput().Connection,
 		FileID:     d.FileID,
 		Name:       d.File,
+		Object:     d.Object,
 		Stripe:     d.Stripe,
 		Prefix:     d.Prefix,
 		SaveTo:     d.SaveTo,

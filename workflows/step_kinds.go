@@ -41,6 +41,10 @@ var stepKinds = map[pipeline.Kind]stepKind{
 	pipeline.KindExport:   migrationKind{direction: Export},
 	pipeline.KindImport:   migrationKind{direction: Import},
 	pipeline.KindApprove:  approveKind{},
+
+	pipeline.KindDelete:     deleteKind{},
+	pipeline.KindAsOfDate:   asOfDateKind{},
+	pipeline.KindExportData: exportDataKind{},
 }
 
 // activeStep is what a kind sees of the step that it runs.
@@ -58,6 +62,8 @@ type activeStep interface {
 	outsideRun() string
 	// resultsNeeded are the results of the steps above.
 	resultsNeeded() []basis.Need
+	// resultOf is the result of a step above.
+	resultOf(id string) (StepResult, bool)
 	// runChild runs the step's workflow, or attaches to the one that runs already.
 	runChild(ctx workflow.Context, child stepChild) error
 	// call executes an activity until the step's deadline.

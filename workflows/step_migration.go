@@ -23,6 +23,8 @@ func (k migrationKind) work(s activeStep) any {
 		Connection: s.closeInput().Connection,
 		Direction:  k.direction,
 		Code:       m.Code,
+		CopyOf:     m.CopyOf,
+		Overwrite:  m.Overwrite,
 		ServiceID:  m.ServiceID,
 		Deadline:   s.ends(),
 		TimeZone:   s.timeZone(),

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
@@ -208,7 +210,7 @@ func (in DownloadFileInput) Validate() error {
 	p.decoded(in.malformed)
 	p.idPart("connection", in.Connection)
 	p.zone(in.TimeZone)
-	p.Want((in.FileID == "") != (in.Name == ""), "", "exactly one of file_id and name must be given")
+	p.Want(given(in.FileID != "", in.Name != "", in.Object != "") == 1, "", "exactly one of file_id, name and object must be given")
 	p.ref("save_to", in.SaveTo)
 	p.expect(in.Expect)
 	return p.err()
@@ -222,6 +224,78 @@ func (in MigrateInput) Validate() error {
 	p.zone(in.TimeZone)
 	p.Want(in.Direction == Export || in.Direction == Import, "direction", "%q is neither %q nor %q", in.Direction, Export, Import)
 	p.idPart("code", in.Code)
+	p.optionalCode("copy_of", in.CopyOf)
+	p.Want(in.CopyOf == "" || pbsm.IsCopiedCode(in.Code), "code", "%q cannot be the code of a copy: 3 to 30 letters, digits, hyphens and underscores", in.Code)
+	p.Want(!in.Overwrite || in.CopyOf != "" && in.Direction == Import, "overwrite", "is for the import of a copy")
+	p.optionalCode("service_id", in.ServiceID)
+	return p.err()
+}
+
+// given counts what is given.
+func given(conditions ...bool) (n int) {
+	for _, one := range conditions {
+		if one {
+			n++
+		}
+	}
+	return n
+}
+
+// Validate names every problem of the input that can be found without a worker.
+func (in DeleteFilesInput) Validate() error {
+	var p problems
+	p.decoded(in.malformed)
+	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
+	byPrefix := len(in.Names) == 0 && in.Prefix != ""
+	p.Want(given(len(in.FileIDs) > 0, len(in.Names) > 0, byPrefix, in.SentUntil != "") == 1, "",
+		"exactly one of file_ids, names, prefix and sent_until must be given")
+	p.Want(!byPrefix || in.Everything, "everything", "is missing: a prefix without names deletes all of its files")
+	p.Want(!in.Everything || byPrefix, "everything", "is for a prefix without names")
+	for i, id := range in.FileIDs {
+		p.Check(fmt.Sprintf("file_ids[%d]", i), httpx.CheckHeaderValue(id))
+	}
+	for i, name := range in.Names {
+		p.Check(fmt.Sprintf("names[%d]", i), httpx.CheckHeaderValue(name))
+	}
+	if in.SentUntil != "" {
+		p.date(in.AsOfDate)
+		_, err := pipeline.ParseDate(in.SentUntil)
+		p.Check("sent_until", err)
+		p.ref("audit", in.Audit)
+	}
+	return p.err()
+}
+
+// Validate names every problem of the input that can be found without a worker.
+func (in SetAsOfDateInput) Validate() error {
+	var p problems
+	p.decoded(in.malformed)
+	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
+	p.idPart("app", in.App)
+	if in.User != "" {
+		p.Check("user", httpx.CheckHeaderValue(in.User))
+	}
+	p.date(in.AsOfDate)
+	p.optionalCode("service_id", in.ServiceID)
+	return p.err()
+}
+
+// Validate names every problem of the input that can be found without a worker.
+func (in ExportDataInput) Validate() error {
+	var p problems
+	p.decoded(in.malformed)
+	p.idPart("connection", in.Connection)
+	p.zone(in.TimeZone)
+	p.idPart("code", in.Code)
+	p.Check("run_id", httpx.CheckHeaderValue(in.RunID))
+	if in.AsOfDate != "" {
+		p.date(in.AsOfDate)
+	}
+	if p.Want(strings.HasSuffix(in.SaveTo, "/"), "save_to", "%q is no folder: end it with a /", in.SaveTo) {
+		p.ref("save_to", in.SaveTo+"x")
+	}
 	p.optionalCode("service_id", in.ServiceID)
 	return p.err()
 }

@@ -10,6 +10,9 @@ const (
 	UploadFileType     = "UploadFile"
 	DownloadFileType   = "DownloadFile"
 	MigrateType        = "Migrate"
+	DeleteFilesType    = "DeleteFiles"
+	SetAsOfDateType    = "SetAsOfDate"
+	ExportDataType     = "ExportData"
 	ScheduledCloseType = "ScheduledClose"
 )
 
@@ -18,6 +21,9 @@ const (
 	FileNoun    = "file"
 	ReportNoun  = "report"
 	MigrateNoun = "migrate"
+
+	AsOfDateNoun   = "as-of-date"
+	ExportDataNoun = "export-data"
 )
 
 // WorkflowType describes a workflow of this package.
@@ -43,6 +49,9 @@ func WorkflowTypes() []WorkflowType {
 		{UploadFileType, FileNoun, true, result[FileResult], UploadFile},
 		{DownloadFileType, FileNoun, true, result[FileResult], DownloadFile},
 		{MigrateType, MigrateNoun, true, result[MigrateResult], Migrate},
+		{DeleteFilesType, FileNoun, true, result[DeleteFilesResult], DeleteFiles},
+		{SetAsOfDateType, AsOfDateNoun, true, result[SetAsOfDateResult], SetAsOfDate},
+		{ExportDataType, ExportDataNoun, true, result[ExportDataResult], ExportData},
 		{ScheduledCloseType, ScheduleKind, false, result[ScheduledCloseResult], ScheduledClose},
 	}
 }

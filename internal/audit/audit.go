@@ -41,6 +41,8 @@ const (
 	FileSaved      = "file_saved"
 	ReportSaved    = "report_saved"
 	Migrated       = "migrated"
+	FilesDeleted   = "files_deleted"
+	AsOfDateSet    = "as_of_date_set"
 	Noted          = "noted" // a warning, or what else was found
 	seal           = "seal"
 )

@@ -20,6 +20,8 @@ var (
 	remotePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 	prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$`)
 	mimePattern   = regexp.MustCompile(`^([Tt][Ee][Xx][Tt]/([Cc][Ss][Vv]|[Pp][Ll][Aa][Ii][Nn])|[Dd][Aa][Tt])$`) // see pbsm.UploadRequest
+	copiedPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{3,30}$`)                                                 // see pbsm.IsCopiedCode
+	daysPattern   = regexp.MustCompile(`^[1-9][0-9]{0,3}d$`)
 	digits        = regexp.MustCompile(`^[0-9]{1,19}$`)
 )
 
@@ -76,20 +78,22 @@ var Forms = map[string]Form{
 		"a file: the name of a store in pbsm.yaml, then the path in it, no part of which may be empty or start with a dot",
 		false,
 	},
-	"store/path/": {storePattern + segmentPattern + `+/?$`, "the same, or a folder, which ends with a /", false},
-	"code":        {codePattern.String(), codeForm, false},
-	"file-name":   {remotePattern.String(), fileNameForm, false},
-	"value":       {valuePattern.String(), valueForm, true},
-	"step":        {idPattern.String(), "the id of a step", false},
-	"part":        {`\.(yaml|yml|json)$`, "a file of the definition's folder", true},
-	"param":       {paramNamePattern.String(), paramNameForm, true},
-	"number":      {digits.String(), "digits, at most 19", false},
-	"prefix":      {prefixPattern.String(), prefixForm, false},
-	"type":        {mimePattern.String(), "Text/CSV, Text/plain or DAT", false},
-	"date":        {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd", false},
-	"decimal":     {`^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*$`, "a decimal such as 1234567.89", false},
-	"sha256":      {`^[0-9A-Fa-f]{64}$`, "64 hex digits", false},
-	"delimiter":   {`^[\t!#-~]$`, "one character such as ; or |", false},
+	"store/path/":  {storePattern + segmentPattern + `+/?$`, "the same, or a folder, which ends with a /", false},
+	"store/path//": {storePattern + segmentPattern + `*/$`, "a folder: the name of a store in pbsm.yaml, then the path in it, with a / at its end", false},
+	"days":         {daysPattern.String(), "a number of days such as 35d", false},
+	"code":         {codePattern.String(), codeForm, false},
+	"file-name":    {remotePattern.String(), fileNameForm, false},
+	"value":        {valuePattern.String(), valueForm, true},
+	"step":         {idPattern.String(), "the id of a step", false},
+	"part":         {`\.(yaml|yml|json)$`, "a file of the definition's folder", true},
+	"param":        {paramNamePattern.String(), paramNameForm, true},
+	"number":       {digits.String(), "digits, at most 19", false},
+	"prefix":       {prefixPattern.String(), prefixForm, false},
+	"type":         {mimePattern.String(), "Text/CSV, Text/plain or DAT", false},
+	"date":         {`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, "a date, yyyy-mm-dd", false},
+	"decimal":      {`^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*$`, "a decimal such as 1234567.89", false},
+	"sha256":       {`^[0-9A-Fa-f]{64}$`, "64 hex digits", false},
+	"delimiter":    {`^[\t!#-~]$`, "one character such as ; or |", false},
 }
 
 func validID(text string) bool { return idPattern.MatchString(text) }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/verify"
 )
@@ -9,7 +10,7 @@ import (
 // KindDownload is the kind of [Download].
 const KindDownload Kind = "download"
 
-// Download saves a file that is in the service: exactly one of File and FileID says which.
+// Download saves a file that is in the service: exactly one of File, FileID and Object says which.
 //
 //	download:
 //	  file: gl_copy.csv
@@ -25,11 +26,17 @@ const KindDownload Kind = "download"
 // By its id, which stands for one file where a name may stand for several:
 //
 //	download: {file_id: "9916", save_to: "reports/{{.AsOfDate}}/gl_copy.csv"}
+//
+// What BI Publisher delivered to an object:
+//
+//	download: {object: BIP/BIP_Report, save_to: "reports/{{.AsOfDate}}/bip.csv"}
 type Download struct {
 	// File is the name of the file in the service.
 	File string `json:"file,omitempty" jsonschema:"format=file-name,oneof_required=file"`
 	// FileID is the number of the file in the service.
 	FileID string `json:"file_id,omitempty" jsonschema:"format=number,oneof_required=file_id"`
+	// Object is the object that BI Publisher delivered a report to.
+	Object string `json:"object,omitempty" jsonschema:"minLength=1,oneof_required=object"`
 	// SaveTo is where the file is saved.
 	SaveTo string `json:"save_to" jsonschema:"format=store/path"`
 	// Prefix is the folder of the file in the service.
@@ -53,7 +60,9 @@ func (d *Download) setDefaults(rendering) { d.Stripe = cmp.Or(d.Stripe, "default
 
 func (d *Download) check(c checker) {
 	switch {
-	case !c.want((d.File == "") != (d.FileID == ""), "", "must have exactly one of file and file_id"):
+	case !c.want(one(d.File, d.FileID, d.Object), "", "must have exactly one of file, file_id and object"):
+	case d.Object != "":
+		c.want(isPlain(d.Object) && d.Object == strings.TrimSpace(d.Object), "object", "%q is not the name of an object", d.Object)
 	case d.File != "":
 		c.remoteName("file", d.File)
 	default:
@@ -62,4 +71,15 @@ func (d *Download) check(c checker) {
 	c.prefix("prefix", d.Prefix)
 	c.want(codePattern.MatchString(d.Stripe), "stripe", "%q is not a stripe name", d.Stripe)
 	c.save("save_to", d.SaveTo)
+}
+
+// one reports whether exactly one of the texts is given.
+func one(texts ...string) bool {
+	given := 0
+	for _, text := range texts {
+		if text != "" {
+			given++
+		}
+	}
+	return given == 1
 }

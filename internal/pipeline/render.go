@@ -120,10 +120,16 @@ func (p *Pipeline) render(found *problem.List, r rendering) *Pipeline {
 	q.checkIDs(found, p.Steps)
 	q.resolveNeeds(found)
 	q.checkCycles(found)
+	q.checkRunsOf(found)
 	p.checkSaved(found, "audit", q.Audit, r)
 	q.Audit, err = r.expand("audit", q.Audit)
 	if found.Check("audit", err) && q.Audit == "" {
 		q.Audit = q.besideFirstSaved("audit_" + strings.Join(nonEmpty(p.Name, r.connection, r.asOf.String(), r.key), "_") + ".jsonl")
+	}
+	for _, step := range q.Steps {
+		if step.Delete != nil && step.Delete.Record == "" {
+			step.Delete.Record = q.Audit
+		}
 	}
 	certain := len(*found)
 	q.checkValues(found)

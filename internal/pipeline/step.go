@@ -45,6 +45,12 @@ type Step struct {
 	Export *Migration `json:"export,omitempty" jsonschema:"oneof_required=export"`
 	// Import imports a migration definition.
 	Import *Migration `json:"import,omitempty" jsonschema:"oneof_required=import"`
+	// Delete deletes files of the service that earlier closes sent.
+	Delete *Delete `json:"delete,omitempty" jsonschema:"oneof_required=delete"`
+	// AsOfDate sets the as-of date of a user's preferences.
+	AsOfDate *AsOfDate `json:"as_of_date,omitempty" jsonschema:"oneof_required=as_of_date"`
+	// ExportData saves the files of a data export.
+	ExportData *ExportData `json:"export_data,omitempty" jsonschema:"oneof_required=export_data"`
 	// Approve waits for an operator's approval.
 	Approve *Approve `json:"approve,omitempty" jsonschema:"oneof_required=approve"`
 }

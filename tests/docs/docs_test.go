@@ -37,6 +37,9 @@ var inputs = map[string]func() any{
 	workflows.UploadFileType:     func() any { return new(workflows.UploadFileInput) },
 	workflows.DownloadFileType:   func() any { return new(workflows.DownloadFileInput) },
 	workflows.MigrateType:        func() any { return new(workflows.MigrateInput) },
+	workflows.DeleteFilesType:    func() any { return new(workflows.DeleteFilesInput) },
+	workflows.SetAsOfDateType:    func() any { return new(workflows.SetAsOfDateInput) },
+	workflows.ExportDataType:     func() any { return new(workflows.ExportDataInput) },
 }
 
 // decodeInput decodes strictly, and requires a valid input.

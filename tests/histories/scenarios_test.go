@@ -571,6 +571,48 @@ var scenarios = []scenario{
 	{name: "Migrate-failed", ends: "failed StepFailed", what: "the service cannot import it",
 		run: func(e *env) client.WorkflowRun { return e.migrate(workflows.Import, "MIG_IMPORT_FAIL") }},
 
+	{name: "Migrate-copy", ends: "succeeded", what: "a definition is copied, and the copy is exported",
+		run: func(e *env) client.WorkflowRun {
+			return e.start(workflows.MigrateInput{Connection: e.Connection, Direction: workflows.Export, Code: "MIG_COPY_HISTORY", CopyOf: "MIG_EXPORT_DONE"})
+		}},
+	{name: "DownloadFile-published", ends: "succeeded", what: "what BI Publisher delivered is saved",
+		run: func(e *env) client.WorkflowRun {
+			return e.download(workflows.DownloadFileInput{Object: "BIP/BIP_Report"})
+		}},
+	{name: "DeleteFiles-by-id", ends: "succeeded", what: "a file is deleted by its id",
+		run: func(e *env) client.WorkflowRun {
+			return e.start(workflows.DeleteFilesInput{Connection: e.Connection, FileIDs: []string{e.uploaded().FileID}})
+		}},
+	{name: "DeleteFiles-by-name", ends: "succeeded", what: "a file is deleted by its name",
+		run: func(e *env) client.WorkflowRun {
+			return e.start(workflows.DeleteFilesInput{Connection: e.Connection, Names: []string{e.uploaded().Name}})
+		}},
+	{name: "DeleteFiles-refused", ends: "failed Refused", what: "the service refuses",
+		run: func(e *env) client.WorkflowRun {
+			id := e.uploaded().FileID
+			e.Sim.Inject(simulator.Fault{Call: "delete-by-id", Match: id, Times: 1, Kind: simulator.FaultStatus, Status: 403})
+			return e.start(workflows.DeleteFilesInput{Connection: e.Connection, FileIDs: []string{id}})
+		}},
+	{name: "SetAsOfDate-succeeded", ends: "succeeded", what: "the date is set, and read back",
+		run: func(e *env) client.WorkflowRun {
+			return e.start(workflows.SetAsOfDateInput{Connection: e.Connection, App: "FTP", AsOfDate: harness.AsOf})
+		}},
+	{name: "ExportData-succeeded", ends: "succeeded", what: "the files of a run are saved",
+		run: func(e *env) client.WorkflowRun {
+			var batch workflows.RunBatchResult
+			require.NoError(e.t, e.Await(e.StartBatch(workflows.RunBatchInput{Code: "PBSM_EXPORT_DATA"}), &batch))
+			return e.start(workflows.ExportDataInput{
+				Connection: e.Connection, Code: "EXP_LEDGER", RunID: batch.RunID, AsOfDate: harness.AsOf, SaveTo: "reports/" + e.name + "/",
+			})
+		}},
+	{name: "NightlyClose-later-releases", ends: "succeeded", what: "a date is set, data is exported, old files are deleted",
+		run: func(e *env) client.WorkflowRun {
+			return e.close("  - {id: date, as_of_date: {app: FTP, user: " + e.Sim.Options().RemoteUser + "}}\n" +
+				"  - {id: export, batch: {code: PBSM_EXPORT_DATA, key: later}}\n" +
+				"  - {id: files, needs: [export], export_data: {code: EXP_LEDGER, run_of: export, save_to: reports/later/}}\n" +
+				"  - {id: tidy, delete: {older_than: 35d, record: \"reports/audit_later_{{.AsOfDate}}.jsonl\"}}\n")
+		}},
+
 	{name: "ScheduledClose-succeeded", ends: "succeeded", what: "the scheduled time has a close, which succeeds",
 		run: func(e *env) client.WorkflowRun { return e.scheduled(businessNight, e.batchStep()) }},
 	{name: "ScheduledClose-no-close", ends: "succeeded", what: "the scheduled time falls on a holiday",

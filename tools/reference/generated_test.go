@@ -56,6 +56,9 @@ func (e stepExample) document() string {
 	if e.kind == "expect" {
 		step = "    upload:\n      file: inbox/x.csv\n" + indent(e.text, "      ")
 	}
+	if e.kind == "export_data" {
+		step = "    needs: [export]\n" + step + "  - id: export\n    batch: {code: PBSM_EXPORT_DATA}\n"
+	}
 	return "name: example\nsteps:\n  - id: one\n" + step
 }
 

@@ -24,6 +24,11 @@ func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 		{`\.steps\[\]\.(each|at_once)(\.\w+)?(\[\])?`, `.*`, "whether there are as many steps, with the ids that others need"},
 		{`\.params`, `= no keys|- key`, "whether the parameters are there that templates read"},
 		{`\.params\..*`, `.*`, "whether the default is one of the values, and whether a pattern is a regular expression"},
+		{`.*(export|import)\.(code|copy_of|overwrite)`, `.*`, "the code of a copy is shorter, and overwrite is for a copy"},
+		{`.*delete\.record`, `.*`, "whether the pipeline has an audit file"},
+		{`.*as_of_date\.date`, `= date`, "whether the month has that day"},
+		{`.*needs`, `- key`, "whether the step whose run is wanted is needed"},
+		{`.*run_of`, `= .*`, "whether the step exists, runs a batch, and is needed"},
 		{`.*batches`, `\+ the first again`, "a batch is listed twice: a schema compares whole items"},
 	})
 }

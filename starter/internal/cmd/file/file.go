@@ -15,13 +15,13 @@ import (
 func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:   "file",
-		Short: "Upload, list and download files of the service",
+		Short: "Upload, list, download and delete files of the service",
 		Example: f.Examples(
 			"file upload inbox/gl_2026-10-31.csv --connection prod",
 			"file list --connection prod",
 			"file download -c prod --file-id 5025 --save-to reports/gl.csv",
 		),
-	}, append([]*cobra.Command{newUpload(f), newList(f), newDownload(f)}, command.All(f, workflows.FileNoun)...)...)
+	}, append([]*cobra.Command{newUpload(f), newList(f), newDownload(f), newDelete(f)}, command.All(f, workflows.FileNoun)...)...)
 }
 
 func newUpload(f *cli.Factory) *cobra.Command {
@@ -60,8 +60,38 @@ worker's configuration.`,
 	flags := cmd.Flags()
 	flags.StringVar(&in.FileID, "file-id", "", "the file's `id`; file list shows it")
 	flags.StringVar(&in.Name, "name", "", "the file's `name`, instead of its id")
+	flags.StringVar(&in.Object, "object", "", "the `object` that BI Publisher delivered a report to, instead of a file")
 	flags.StringVar(&in.Stripe, "stripe", "", "the `stripe` that the name belongs to (default default)")
 	flags.StringVar(&in.Prefix, "prefix", "", "the `prefix` that the name belongs to")
 	flags.StringVar(&in.SaveTo, "save-to", "", "where to save it, `STORE/PATH` of the worker's configuration")
+	return cmd
+}
+
+func newDelete(f *cli.Factory) *cobra.Command {
+	var in workflows.DeleteFilesInput
+	cmd := cli.StartCommand(f, &cobra.Command{
+		Use:   "delete [ID...] --connection C",
+		Short: "Delete files of the service",
+		Long: `Delete files of the service by their ids, which file list shows. Only an id
+stands for one file: a name may stand for several, and is refused then. It
+succeeds once the service lists none of them.
+
+With --prefix and --everything, and no names, it deletes all files of a prefix.
+Whether the service takes that for one folder, or for every name that begins so,
+its documentation does not say.`,
+		Example: f.Examples(
+			"file delete 5025 5026 -c prod",
+			"file delete --name gl.csv --prefix ledgers -c prod",
+			"file delete --prefix ledgers --everything -c prod",
+		),
+		Args: cobra.ArbitraryArgs,
+	}, &in, &in.Connection, &in.Deadline, func(args []string, _ string) error {
+		in.FileIDs = args
+		return nil
+	})
+	flags := cmd.Flags()
+	flags.StringSliceVar(&in.Names, "name", nil, "a file's `name`, repeatable, instead of its id")
+	flags.StringVar(&in.Prefix, "prefix", "", "the `prefix` that the names belong to")
+	flags.BoolVar(&in.Everything, "everything", false, "delete all files of the prefix")
 	return cmd
 }
