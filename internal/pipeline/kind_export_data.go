@@ -55,16 +55,16 @@ func (e *ExportData) check(c checker) {
 }
 
 // checkRunsOf checks the steps whose runs other steps refer to, once it is known which steps run.
-func (q *Pipeline) checkRunsOf(found *problem.List) {
+func (p *Pipeline) checkRunsOf(found *problem.List) {
 	index := map[string]int{}
-	for i, s := range q.Steps {
+	for i, s := range p.Steps {
 		index[s.ID] = i
 	}
-	for i, s := range q.Steps {
-		if s.ExportData == nil || q.expansions[i].NotTonight != "" {
+	for i, s := range p.Steps {
+		if s.ExportData == nil || p.expansions[i].NotTonight != "" {
 			continue
 		}
-		e, id := q.expansions[i], s.ExportData.RunOf
+		e, id := p.expansions[i], s.ExportData.RunOf
 		path := fmt.Sprintf("%s.%s.run_of", stepPath(e.origin), KindExportData)
 		of, known := index[id]
 		switch {
@@ -73,25 +73,25 @@ func (q *Pipeline) checkRunsOf(found *problem.List) {
 			found.Add(path, "is missing: the step whose run wrote the files")
 		case !known:
 			found.Addf(path, "there is no step %q%s", id, e.note())
-		case q.Steps[of].Batch == nil:
+		case p.Steps[of].Batch == nil:
 			found.Addf(path, "step %s runs no batch%s", id, e.note())
-		case q.expansions[of].NotTonight != "":
+		case p.expansions[of].NotTonight != "":
 			found.Addf(path, "step %s does not run for this date: give both steps the same when%s", id, e.note())
-		case !q.needs(index, i)[id]:
+		case !p.needs(index, i)[id]:
 			found.Addf(path, "step %s must be among those that this one needs%s", id, e.note())
 		}
 	}
 }
 
 // needs are the ids of all steps that a step needs, at whatever distance.
-func (q *Pipeline) needs(index map[string]int, step int) map[string]bool {
-	all, next := map[string]bool{}, slices.Clone(q.Steps[step].Needs)
+func (p *Pipeline) needs(index map[string]int, step int) map[string]bool {
+	all, next := map[string]bool{}, slices.Clone(p.Steps[step].Needs)
 	for len(next) > 0 {
 		id := next[0]
 		next = next[1:]
 		if i, known := index[id]; known && !all[id] {
 			all[id] = true
-			next = append(next, q.Steps[i].Needs...)
+			next = append(next, p.Steps[i].Needs...)
 		}
 	}
 	return all
