@@ -1,5 +1,5 @@
 // Package config reads pbsm.yaml: the connections to the service, the stores, the notification channels,
-// the calendars, the encryption keys and the worker's settings. The connection to Temporal is configured
+// the calendars, the encryption keys, the worker's settings and those of the operator's console. The connection to Temporal is configured
 // elsewhere, see internal/temporalclient.
 //
 // Every key can be overridden from the environment: PBSM_ and the key in upper case, with "__" between the
@@ -41,6 +41,10 @@ type Config struct {
 	Calendars map[string]calendar.Data `koanf:"calendars" jsonschema_extras:"keys=name"`
 	// Encryption encrypts what Temporal stores. Without keys nothing is encrypted. See docs/security.md.
 	Encryption Encryption `koanf:"encryption"`
+	// Commands says whose commands the workers believe. See docs/security.md.
+	Commands Commands `koanf:"commands"`
+	// Console are the settings of the operator's console, starter console.
+	Console Console `koanf:"console"`
 }
 
 // Connection is one tenant of the service and how to log in to it.

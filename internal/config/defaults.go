@@ -18,6 +18,7 @@ func defaults() Config {
 		Stores:        map[string]Store{},
 		Notifications: map[string]Channel{},
 		Calendars:     map[string]calendar.Data{},
+		Console:       consoleDefaults(),
 		Worker: Worker{
 			TaskQueue:       "pbsm",
 			Pipelines:       "pipelines",

@@ -26,7 +26,7 @@ import (
 
 const defaultPath = "pbsm.yaml"
 
-var sections = []string{"connections", "stores", "notifications", "worker", "calendars", "encryption"}
+var sections = []string{"connections", "stores", "notifications", "worker", "calendars", "encryption", "commands", "console"}
 
 // ErrNone says that there is neither a file nor a variable.
 var ErrNone = errors.New("there is no configuration: give --config FILE, set PBSM_CONFIG, or write ./" + defaultPath)
@@ -234,12 +234,12 @@ func (l *loader) keyOf(variable string) []string {
 	if !ok || len(key) < 2 || !slices.Contains(sections, key[0]) {
 		return nil
 	}
-	if key[0] == "worker" {
-		return key
-	}
 	section, named := key[0], 1
-	if section == "encryption" {
-		section, named = "encryption.keys", 2
+	switch section {
+	case "worker", "console":
+		return key
+	case "encryption", "commands":
+		section, named = section+".keys", 2
 	}
 	l.spell(variable, key, section, named)
 	if key[0] == "connections" && len(key) == 4 && key[2] == "extra_headers" {
@@ -277,7 +277,7 @@ func (l *loader) override() {
 		}
 		var value any = l.env[variable]
 		last := len(parts) - 1
-		if parts[0] != "worker" && last == 3 && (parts[last] == "file" || parts[last] == "env") {
+		if isSource(parts) {
 			value = map[string]any{parts[last]: value} // the source of a secret replaces whatever is in the file
 			parts = parts[:last]
 		}
@@ -292,6 +292,21 @@ func (l *loader) override() {
 			l.Addf(key, "%s cannot be applied", variable)
 		}
 	}
+}
+
+// isSource reports whether a key says where a secret comes from.
+func isSource(parts []string) bool {
+	last := len(parts) - 1
+	if parts[last] != "file" && parts[last] != "env" {
+		return false
+	}
+	switch parts[0] {
+	case "worker":
+		return false
+	case "console":
+		return parts[last-1] == "session_key" || parts[last-1] == "client_secret"
+	}
+	return last == 3
 }
 
 // decode decodes each entry on its own: for one wrong value the library would drop a whole connection, and
@@ -321,6 +336,8 @@ func (l *loader) decode() *Config {
 	cfg.Worker.TemporalUI = l.env["TEMPORAL_UI"]
 	l.calendars(&cfg, raw)
 	l.into(&cfg.Encryption, raw["encryption"], "encryption")
+	l.into(&cfg.Commands, raw["commands"], "commands")
+	l.into(&cfg.Console, raw["console"], "console")
 	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
 }

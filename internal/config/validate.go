@@ -61,6 +61,8 @@ func (v *checker) config(c *Config) {
 	})
 	v.calendars(c.Calendars)
 	v.encryption(&c.Encryption)
+	v.commands(&c.Commands)
+	v.console(&c.Console, slices.Sorted(maps.Keys(c.Connections)))
 	v.worker(&c.Worker)
 }
 
@@ -234,11 +236,7 @@ func (v *checker) worker(w *Worker) {
 		w.Pipelines = within(v.folder, w.Pipelines)
 	}
 	v.oneOf("worker.definitions", w.Definitions, AnyDefinition, FolderDefinitions)
-	_, port, err := net.SplitHostPort(w.Health)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port) //nolint:noctx // it asks no network
-	}
-	v.want(err == nil, "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
+	v.want(isListenAddress(w.Health), "worker.health", "must be an address such as :9090 or 127.0.0.1:9090")
 	v.want(w.TemporalUI == "" || isAddress(w.TemporalUI), "worker.temporal_ui",
 		"must be an address such as https://temporal.bank.example; without the key it is the variable TEMPORAL_UI")
 	if w.Starter != "" {
@@ -253,6 +251,14 @@ func (v *checker) worker(w *Worker) {
 	v.want(w.Poll.Ratio > 0 && w.Poll.Ratio <= 1, "worker.poll.ratio", "must be more than 0 and at most 1")
 	v.want(w.Poll.Min > 0, "worker.poll.min", "must be more than 0")
 	v.want(w.Poll.Max >= w.Poll.Min, "worker.poll.max", "must be at least worker.poll.min")
+}
+
+func isListenAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port) //nolint:noctx // it asks no network
+	}
+	return err == nil
 }
 
 func isAddress(text string) bool {

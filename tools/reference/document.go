@@ -29,6 +29,7 @@ type book struct {
 	defaults map[string]any
 	Sections []section
 	seen     map[string]int // definition -> its section, if one section serves all occurrences
+	lists    []string       // the paths of lists of keys, which no variable can override
 }
 
 // book returns a document with a section for each set of keys below the root, in the order of the fields.
@@ -73,6 +74,9 @@ func (b *book) add(path, last, name string, s *jsonschema.Schema) {
 		b.Sections[at].Keys = append(b.Sections[at].Keys, b.key(keyPath, name, property, slices.Contains(s.Required, name)))
 		switch target := definition(property); {
 		case target == "" || target == secretName:
+		case property.Type == "array":
+			b.lists = append(b.lists, keyPath)
+			more = append(more, below{keyPath, name, target})
 		case property.Type == "object":
 			more = append(more, below{keyPath + "." + placeholder, name, target})
 		default:
@@ -119,7 +123,8 @@ func literal(value any) string {
 // variable returns the environment variable that overrides a key; only pbsm.yaml has them.
 func (b *book) variable(path string, s *jsonschema.Schema) string {
 	target := definition(s)
-	if b.written || target != "" && target != secretName {
+	inList := slices.ContainsFunc(b.lists, func(list string) bool { return strings.HasPrefix(path, list+".") })
+	if b.written || inList || target != "" && target != secretName {
 		return ""
 	}
 	name := "PBSM_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
@@ -134,8 +139,10 @@ func (b *book) value(path, name string, s *jsonschema.Schema) string {
 	switch {
 	case target == secretName:
 		return "a [secret](#secrets)"
-	case target != "" && s.Type == "array":
+	case target != "" && s.Type == "array" && b.written:
 		return "a list of [" + name + "](#" + anchor(name) + ")"
+	case target != "" && s.Type == "array":
+		return "a list, each with the keys of [" + path + "](#" + anchor(path) + ")"
 	case target != "" && s.Type == "object" && b.written:
 		return fmt.Sprintf("names, each with the keys of [%s](#%s)", name, anchor(name))
 	case target != "" && s.Type == "object":
