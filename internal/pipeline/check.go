@@ -16,9 +16,14 @@ var sampleDate, _ = ParseDate("2026-10-31")
 // check finds every problem of the definition. Templates are tried with a sample date; what only the values of
 // one date can break is found by Render.
 func (p *Pipeline) check() (found problem.List) {
-	values, unsure := p.sampleValues()
-	p.render(&found, rendering{asOf: sampleDate, connection: "connection", params: values, key: p.CloseKey(values), unsure: unsure})
+	p.render(&found, p.sample())
 	return found
+}
+
+// sample renders every step, whatever the date.
+func (p *Pipeline) sample() rendering {
+	values, unsure := p.sampleValues()
+	return rendering{asOf: sampleDate, connection: "connection", params: values, key: p.CloseKey(values), unsure: unsure}
 }
 
 const maxSteps = 1000 // a close with more would not fit into one workflow's history

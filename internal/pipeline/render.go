@@ -90,6 +90,14 @@ func (p *Pipeline) Render(asOf Date, vars Vars) (*Pipeline, error) {
 	return q, nil
 }
 
+// Sample is the definition with all of its steps, each of those with each, as for a sample date and with sample values:
+// what its texts are for a date only Render says.
+func (p *Pipeline) Sample() (*Pipeline, error) {
+	var found problem.List
+	q := p.render(&found, p.sample())
+	return q, p.reported(found)
+}
+
 // Key is the key of the close for which the pipeline was rendered.
 func (p *Pipeline) Key() string { return p.rendered.key }
 

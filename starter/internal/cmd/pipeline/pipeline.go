@@ -21,9 +21,9 @@ import (
 func New(f *cli.Factory) *cobra.Command {
 	return cli.Group(&cobra.Command{
 		Use:     "pipeline",
-		Short:   "Check pipeline definitions",
+		Short:   "Check and show pipeline definitions",
 		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
-	}, newCheck(f), newNights(f))
+	}, newCheck(f), newNights(f), newGraph(f))
 }
 
 func newCheck(f *cli.Factory) *cobra.Command {
