@@ -10,6 +10,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/cancel"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/close"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/codecserver"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/console"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/demo"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/deployment"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/doctor"
@@ -59,7 +60,7 @@ func newRoot(f *cli.Factory) *cobra.Command {
 		close.New(f), batch.New(f), report.New(f), file.New(f), migrate.New(f),
 		asofdate.New(f), exportdata.New(f), schedule.New(f))
 	addGroup(root, "operate", "See and answer:",
-		inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f))
+		console.New(f), inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f))
 	addGroup(root, "set-up", "Set up and check:",
 		doctor.New(f), pipeline.New(f), schema.New(f), notify.New(f), searchattributes.New(f),
 		deployment.New(f), codecserver.New(f), demo.New(f))

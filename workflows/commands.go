@@ -81,7 +81,7 @@ func (c Command) problems() (p problems) {
 		}
 	}
 	if c.Until != "" {
-		_, err := c.until(time.Unix(0, 0), time.UTC)
+		_, err := c.UntilAt(time.Unix(0, 0), time.UTC)
 		p.Check("until", err)
 	}
 	return p

@@ -73,7 +73,7 @@ func (d *deadline) await(ctx workflow.Context, summary string, condition func() 
 // and returns nothing.
 func (c *command) move(ctx workflow.Context, d *deadline, times clock.Clock) string {
 	now := workflow.Now(ctx)
-	until, err := c.until(now, times.Zone())
+	until, err := c.UntilAt(now, times.Zone())
 	switch {
 	case c.Until == "":
 		c.refuse("until is missing: a time of day such as 06:30, or a duration from now on such as 90m")
@@ -93,9 +93,9 @@ func (c *command) move(ctx workflow.Context, d *deadline, times clock.Clock) str
 	return fmt.Sprintf("the deadline is %s now, before it was %s", times.Text(until), before)
 }
 
-// until reads the moment to which extend moves a deadline: a point in time, or what a deadline of a pipeline can be,
+// UntilAt reads the moment to which extend moves a deadline: a point in time, or what a deadline of a pipeline can be,
 // counted from now. A close knows the time zone of its pipeline, and sends its workflows a point in time.
-func (c Command) until(now time.Time, zone *time.Location) (time.Time, error) {
+func (c Command) UntilAt(now time.Time, zone *time.Location) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, c.Until); err == nil {
 		return at, nil
 	}

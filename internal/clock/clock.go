@@ -63,6 +63,14 @@ func (c Clock) TextAt(now, t time.Time) string { return c.at(now, t, minute) }
 // ExactAt is Exact for a reader at a time, as TextAt.
 func (c Clock) ExactAt(now, t time.Time) string { return c.at(now, t, second) }
 
+// Axis is a time on an axis beside which the zone is named: "05:30", or "05:30:12".
+func (c Clock) Axis(t time.Time, seconds bool) string {
+	if seconds {
+		return c.local(t).Format("15:04:05")
+	}
+	return c.local(t).Format("15:04")
+}
+
 func (c Clock) at(now, t time.Time, layout string) string {
 	year, month, day := c.local(t).Date()
 	if y, m, d := c.local(now).Date(); y != year || m != month || d != day {

@@ -53,12 +53,12 @@ func ParsePublicKey(text string) (ed25519.PublicKey, error) {
 		der, err = block.Bytes, nil
 	}
 	if err != nil {
-		return nil, errors.New("must be the public key that `starter console key` prints, or its PEM file")
+		return nil, errors.New("must be the public key that the command \"console key\" prints, or its PEM file")
 	}
 	parsed, err := x509.ParsePKIXPublicKey(der)
 	key, ok := parsed.(ed25519.PublicKey)
 	if err != nil || !ok {
-		return nil, errors.New("is no Ed25519 public key; `starter console key` makes one")
+		return nil, errors.New("is no Ed25519 public key; the command \"console key\" makes one")
 	}
 	return key, nil
 }
@@ -67,12 +67,12 @@ func ParsePublicKey(text string) (ed25519.PublicKey, error) {
 func parsePrivateKey(text []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != privateBlock {
-		return nil, errors.New("must be a private key in PEM form; `starter console key` makes one")
+		return nil, errors.New("must be a private key in PEM form; the command \"console key\" makes one")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, ok := parsed.(ed25519.PrivateKey)
 	if err != nil || !ok {
-		return nil, errors.New("is no Ed25519 private key; `starter console key` makes one")
+		return nil, errors.New("is no Ed25519 private key, such as the command \"console key\" makes")
 	}
 	return key, nil
 }

@@ -80,7 +80,7 @@ func TestAwait_continuesWhileTemporalAnswers(t *testing.T) {
 
 func TestCommandProblem_temporalIsAway(t *testing.T) {
 	s, _, _ := session(nil)
-	p := cli.AsProblem(s.commandProblem(t.Context(), "id", workflows.InterruptCommand, serviceerror.NewCanceled("stream terminated")))
+	p := cli.AsProblem(s.CommandProblem(t.Context(), "id", workflows.InterruptCommand, serviceerror.NewCanceled("stream terminated")))
 	assert.Equal(t, cli.ExitUnreachable, p.Code)
 	assert.Contains(t, p.Message, "may be in effect")
 	assert.Contains(t, p.Next[0], "starter status id")
@@ -164,7 +164,7 @@ func TestCommandProblem_ofAWorkflowWithoutCommands(t *testing.T) {
 		workflows.RunBatchType:       "unknown update interrupt",
 	} {
 		s, _, _ := session(clitest.NewTemporal(workflowType, "pbsm"))
-		p := cli.AsProblem(s.commandProblem(t.Context(), "id", workflows.InterruptCommand, unknown))
+		p := cli.AsProblem(s.CommandProblem(t.Context(), "id", workflows.InterruptCommand, unknown))
 		assert.Equal(t, cli.ExitUsage, p.Code)
 		assert.Contains(t, p.Message, want)
 	}
@@ -204,7 +204,7 @@ func TestCommandProblem_saysHowTheWorkflowEnded(t *testing.T) {
 	} {
 		s, _, _ := session(server)
 		s.Payloads = converter.GetDefaultDataConverter()
-		p := cli.AsProblem(s.commandProblem(t.Context(), "id", workflows.DecideCommand, err))
+		p := cli.AsProblem(s.CommandProblem(t.Context(), "id", workflows.DecideCommand, err))
 		assert.Equal(t, cli.ExitUsage, p.Code)
 		assert.Contains(t, p.Message, "it has ended (canceled, ")
 		assert.Contains(t, p.Message, ": cancelled: ledger cancelled")

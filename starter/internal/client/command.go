@@ -28,7 +28,7 @@ func (s *Session) SendCommand(
 	defer note.Stop()
 	result, err := workflows.SendCommand(ctx, s.Temporal, id, name, command)
 	if err != nil {
-		return result, s.commandProblem(ctx, id, name, err)
+		return result, s.CommandProblem(ctx, id, name, err)
 	}
 	return result, nil
 }
@@ -36,8 +36,8 @@ func (s *Session) SendCommand(
 // endedFirst is the type of Temporal's error about an update whose workflow ended before it was answered.
 const endedFirst = "AcceptedUpdateCompletedWorkflow"
 
-// commandProblem says why a command had no effect, or that its effect is unknown.
-func (s *Session) commandProblem(ctx context.Context, id, name string, err error) error {
+// CommandProblem says why a command had no effect, or that its effect is unknown.
+func (s *Session) CommandProblem(ctx context.Context, id, name string, err error) error {
 	seeStatus := "See its status: " + s.Starter("status "+id)
 	var refused *temporal.ApplicationError
 	switch {

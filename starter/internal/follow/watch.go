@@ -62,11 +62,24 @@ func (w *watch) poll(ctx context.Context) {
 		next.Notes = w.explain(ctx, err)
 	} else {
 		w.answered = time.Now()
-		next.Status = status
-		d := w.details(ctx, status)
-		next.Children, next.Transfers, next.Notes = d.children, d.transfers, d.notes(status)
+		next = Look(ctx, w.Session, w.run, status)
 	}
 	w.last = next
+}
+
+// Look is a snapshot of a workflow whose status is known: with the statuses, the transfers and the troubles of
+// the steps that are running.
+func Look(ctx context.Context, s *client.Session, run workflows.Execution, status workflows.Status) view.Snapshot {
+	d := (&watch{Session: s, run: run}).details(ctx, status)
+	return view.Snapshot{
+		ID:        run.ID,
+		Now:       time.Now(),
+		Status:    status,
+		Children:  d.children,
+		Transfers: d.transfers,
+		Notes:     d.notes(status),
+		Starter:   s.Program,
+	}
 }
 
 // explain says why there was no answer. The workflow itself is not affected.

@@ -99,7 +99,7 @@ func confirm(s *client.Session, status workflows.Status, o againOptions) error {
 	if !s.JSON() {
 		var rows [][]string
 		for _, step := range status.Steps {
-			rows = append(rows, []string{"  " + step.ID, step.Kind, outlook(step, slices.Contains(chosen, step.ID), len(o.Only) > 0)})
+			rows = append(rows, []string{"  " + step.ID, step.Kind, view.Outlook(step, slices.Contains(chosen, step.ID), len(o.Only) > 0)})
 		}
 		s.Print(view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
 	}
@@ -107,25 +107,4 @@ func confirm(s *client.Session, status workflows.Status, o againOptions) error {
 		return nil
 	}
 	return s.Confirm("Run " + strings.Join(chosen, ", ") + " again?")
-}
-
-// outlook is what becomes of a step.
-func outlook(step workflows.StepStatus, chosen, only bool) string {
-	what := ""
-	if step.Result != "" {
-		what = ": " + step.Result
-	}
-	switch passed := step.State == workflows.Succeeded || step.State == workflows.Skipped || step.State == workflows.MarkedDone; {
-	case chosen && passed:
-		return "runs again, it was " + step.Detail
-	case chosen:
-		return "runs again"
-	case !step.State.Done():
-		return "continues"
-	case passed && (only || step.State == workflows.Succeeded):
-		return "kept" + what
-	case only:
-		return "not run: it has not succeeded, and only other steps run again"
-	}
-	return "runs: it has not succeeded"
 }

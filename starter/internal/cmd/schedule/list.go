@@ -40,7 +40,7 @@ func list(ctx context.Context, f *cli.Factory) error {
 		return cli.Usage("%v", err)
 	}
 	return client.With(ctx, f, func(s *client.Session) error {
-		found, err := schedules(ctx, s, known.Calendars)
+		found, err := List(ctx, s, known.Calendars)
 		switch {
 		case err != nil:
 			return err
@@ -55,7 +55,8 @@ func list(ctx context.Context, f *cli.Factory) error {
 	})
 }
 
-func schedules(ctx context.Context, s *client.Session, known calendar.Calendars) ([]view.Schedule, error) {
+// List describes the schedules of this program, with their next nights and last outcomes.
+func List(ctx context.Context, s *client.Session, known calendar.Calendars) ([]view.Schedule, error) {
 	found := []view.Schedule{}
 	iterator, err := s.Temporal.ScheduleClient().List(ctx, sdk.ScheduleListOptions{})
 	if err != nil {

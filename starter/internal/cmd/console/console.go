@@ -1,0 +1,109 @@
+// Package console has starter console.
+package console
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/proof"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/schedule"
+	"github.com/pbsmflow/pbsmflow/starter/internal/console"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// New makes the command.
+func New(f *cli.Factory) *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "console",
+		Short: "Serve the operators' page, with a button for each answer",
+		Long: `Serve the operators' page: the closes of tonight, what waits for somebody with a
+button for each answer, each close with its steps, and the nights before.
+
+Without a login it listens on the loopback only, and everybody who reaches it is
+the user that runs it. For a team set console.login (oidc, or proxy) and
+console.roles in the configuration. With console.signing_key it signs each
+command, so that the workers know who sent it.`,
+		Example: f.Examples("console", "console --listen 127.0.0.1:9000"),
+		Args:    cli.NoArgs,
+		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
+			return run(ctx, s, listen)
+		}),
+	}
+	cmd.Flags().StringVar(&listen, "listen", "", "the `address` to listen on (default: console.listen of the configuration)")
+	return cmd
+}
+
+func run(ctx context.Context, s *client.Session, listen string) error {
+	settings, err := config.LoadConsole(s.Config, os.Environ())
+	if err != nil {
+		return cli.Usage("%v", err)
+	}
+	if listen != "" {
+		settings.Listen = listen
+		if err := settings.CheckListen(); err != nil {
+			return cli.Usage("--listen: %v", err)
+		}
+	}
+	known, err := config.LoadSchedules(s.Config, os.Environ())
+	if err != nil {
+		return cli.Usage("%v", err)
+	}
+	o := console.Options{
+		Settings: settings,
+		Schedules: func(ctx context.Context) ([]view.Schedule, error) {
+			return schedule.List(ctx, s, known.Calendars)
+		},
+		Log: slog.New(slog.NewTextHandler(s.Stderr, nil)),
+	}
+	if o.Login, err = login(&o.Settings); err != nil {
+		return cli.Usage("%v", err)
+	}
+	if o.Sign, err = signer(settings.SigningKey); err != nil {
+		return cli.Usage("console.signing_key: %v", err)
+	}
+	s.Print("The console is at " + settings.Address() + " (Ctrl-C ends it)")
+	return console.New(s, o).Serve(ctx)
+}
+
+// login makes the login of the settings, which get the roles of the login none where they have none.
+func login(settings *config.Console) (console.Login, error) {
+	switch settings.Login.Kind {
+	case config.ProxyLogin:
+		return console.Proxy(settings.Login.Proxy)
+	case config.NoLogin:
+		if len(settings.Roles) == 0 {
+			settings.Roles = console.SystemRoles()
+		}
+		return console.SystemUser(cli.Operator()), nil
+	}
+	return nil, cli.Usage("console.login.kind %q is not built in", settings.Login.Kind)
+}
+
+func signer(file string) (console.Sign, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // without a key there is no signature
+	}
+	text, err := proof.ReadKeyFile(file)
+	if err != nil {
+		return nil, err
+	}
+	signs, err := proof.NewSigner(text)
+	if err != nil {
+		return nil, err
+	}
+	return func(p console.Person, workflowIDs []string, name string, c *workflows.Command) error {
+		_, err := signs.Sign(proof.Claims{
+			Who: p.Name, Groups: p.Groups, Audience: workflowIDs, Command: name, Step: c.Step, From: c.From, Only: c.Only,
+			Choice: c.Choice, RunID: c.RunID, Until: c.Until, Why: c.Why,
+		})
+		return err
+	}, nil
+}

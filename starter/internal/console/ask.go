@@ -1,0 +1,106 @@
+package console
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// ask is a question as the page shows it, with a button for each answer that the viewer may give.
+type ask struct {
+	ID     string // of the workflow
+	Link   string
+	Step   string
+	Key    string // unique on a page
+	Title  string
+	Of     string // the close that asks
+	Why    string
+	Facts  []string
+	Since  string
+	Until  string
+	Waits  string
+	Back   string
+	Button []button
+	// RunID: an answer wants a run id. Silent says why the viewer has no buttons.
+	RunID, Silent string
+	Tasks         []taskView
+}
+
+// ask makes the view of a question.
+func (c *Console) ask(p *page, q question) ask {
+	times := timesOf(q.entry)
+	subject, tasks := q.Status.Subject, q.Status.Tasks
+	if q.Step.ID != "" {
+		subject = q.Step.ID
+		if batch, ok := c.board.known(q.Step.WorkflowID); ok && batch.Status.Type == workflows.RunBatchType {
+			tasks = batch.Status.Tasks
+			subject = cmp.Or(batch.Status.Subject, subject)
+		}
+	}
+	a := ask{
+		ID:    q.ID,
+		Link:  "/w/" + q.ID,
+		Step:  q.Step.ID,
+		Key:   cmp.Or(q.Step.ID, "workflow"),
+		Title: cmp.Or(q.Step.Name(), q.Status.Subject),
+		Of:    q.Status.Subject + " · " + q.Status.Connection + " · " + q.Status.AsOfDate,
+		Why:   q.Why,
+		Since: times.TextAt(p.Now, q.Since),
+		Waits: spell(p.Now.Sub(q.Since)),
+		Back:  p.Path,
+		Tasks: taskViews(tasks),
+	}
+	if failed, _ := failedTask(tasks); failed != "" {
+		a.Title += " failed at " + failed
+	}
+	if q.Step.BasedOn != "" {
+		a.Facts = append(a.Facts, "based on "+q.Step.BasedOn)
+	}
+	if !q.Deadline.IsZero() {
+		a.Until = times.TextAt(p.Now, q.Deadline)
+	}
+	approval := slices.Contains(q.Choices, workflows.ApproveCommand)
+	for _, choice := range q.Choices {
+		command, _, _ := strings.Cut(choice, " ")
+		if approval {
+			command = workflows.ApproveCommand
+		}
+		if !p.Who.maySend(q.Status.Connection, command) {
+			a.Silent = "You may look, but not answer: that takes the role of an operator."
+			if approval {
+				a.Silent = "You may look, but not answer: that takes the role of an approver."
+			}
+			continue
+		}
+		b := wording(choice, subject, tasks)
+		if strings.HasSuffix(choice, workflows.Adopt) || choice == workflows.DoneCommand {
+			a.RunID = "Run id"
+		}
+		b.Main = b.Main && !slices.ContainsFunc(a.Button, func(other button) bool { return other.Main })
+		a.Button = append(a.Button, b)
+	}
+	return a
+}
+
+// known is a workflow of the board.
+func (b *board) known(id string) (entry, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e, ok := b.entries[id]
+	return e, ok
+}
+
+func (c *Console) inbox(p *page) error {
+	p.Title, p.Here = "Inbox", "inbox"
+	entries := c.visible(p.Who)
+	var asks []ask
+	for _, q := range questions(entries) {
+		asks = append(asks, c.ask(p, q))
+	}
+	return cmp.Or(
+		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("inbox", "inbox", asks),
+	)
+}

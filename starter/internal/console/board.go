@@ -1,0 +1,479 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const (
+	// listEvery is how often Temporal is asked which closes there are.
+	listEvery = 2 * time.Second
+	// tonightSince is how long an ended close stays on the first page.
+	tonightSince = 20 * time.Hour
+	// keepEnded is how many ended workflows' statuses are kept in memory.
+	keepEnded = 2000
+)
+
+// entry is a workflow as the board knows it. Entries are replaced, never changed.
+type entry struct {
+	ID     string
+	RunID  string // Temporal's
+	Type   string
+	Ended  time.Time // zero while it runs
+	Status workflows.Status
+	// Unknown says why the status is not known, or not the newest.
+	Unknown string
+}
+
+func (e entry) closing() bool { return e.Type == workflows.NightlyCloseType }
+
+// board is one picture of all workflows for all viewers, so that what Temporal and the workers are asked does not
+// grow with the viewers. Each running workflow is followed by a long poll of its history, which answers when
+// something happens; only then is its status queried.
+type board struct {
+	session *client.Session
+
+	mu        sync.Mutex
+	entries   map[string]entry    // by workflow id
+	following map[string]struct{} // by Temporal's run id
+	ended     map[string]workflows.Status
+	endedRuns []string // keys of ended, the oldest first
+	changed   chan struct{}
+	trouble   string // why Temporal does not answer
+	since     time.Time
+	idle      string // that no worker polls
+	loaded    bool
+
+	slots          chan struct{} // bounds the queries under way
+	queries, lists int64         // counted, for the metrics
+}
+
+func newBoard(s *client.Session) *board {
+	return &board{
+		session:   s,
+		entries:   map[string]entry{},
+		following: map[string]struct{}{},
+		ended:     map[string]workflows.Status{},
+		changed:   make(chan struct{}),
+		slots:     make(chan struct{}, follow.MaxAtOnce),
+	}
+}
+
+// run keeps the board current until ctx ends.
+func (b *board) run(ctx context.Context) {
+	for beat := 0; ctx.Err() == nil; beat++ {
+		b.list(ctx)
+		if beat%5 == 0 {
+			b.lookForWorkers(ctx)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(listEvery):
+		}
+	}
+}
+
+// changes is closed with the next change.
+func (b *board) changes() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+// update changes the board, and wakes those who wait for a change.
+func (b *board) update(change func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change()
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// all are the entries of the board, in no order.
+func (b *board) all() []entry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]entry, 0, len(b.entries))
+	for _, e := range b.entries {
+		list = append(list, e)
+	}
+	return list
+}
+
+// troubles are what is wrong with Temporal and the workers.
+func (b *board) troubles() (texts []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range []string{b.trouble, b.idle} {
+		if text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+func tonightQuery(now time.Time) string {
+	return fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime > '%s')",
+		workflows.NightlyCloseType, now.Add(-tonightSince).UTC().Format(time.RFC3339))
+}
+
+// list finds the closes of tonight, and whatever else waits for an operator.
+func (b *board) list(ctx context.Context) {
+	closes, err := b.find(ctx, tonightQuery(time.Now()))
+	var waiting []*workflowpb.WorkflowExecutionInfo
+	if err == nil {
+		waiting, err = b.find(ctx, workflows.WaitingQuery("", workflows.CommandTypes()...))
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			b.unreachable(err)
+		}
+		return
+	}
+	found := map[string]bool{}
+	for _, info := range slices.Concat(waiting, closes) { // a close that was started again is listed twice: the newest is first
+		id := info.GetExecution().GetWorkflowId()
+		if !found[id] {
+			found[id] = true
+			b.see(ctx, info)
+		}
+	}
+	b.forget(found)
+}
+
+func (b *board) find(ctx context.Context, query string) (found []*workflowpb.WorkflowExecutionInfo, err error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 500}
+	for {
+		b.count(&b.lists)
+		call, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+		page, err := b.session.Temporal.ListWorkflow(call, request)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.GetExecutions()...)
+		if len(page.GetNextPageToken()) == 0 {
+			return found, nil
+		}
+		request.NextPageToken = page.GetNextPageToken()
+	}
+}
+
+func (b *board) count(what *int64) {
+	b.mu.Lock()
+	*what++
+	b.mu.Unlock()
+}
+
+func (b *board) unreachable(err error) {
+	text := "Temporal does not answer: " + temporalclient.Reason(err)
+	b.mu.Lock()
+	known := b.trouble == text
+	b.mu.Unlock()
+	if !known {
+		b.update(func() {
+			if b.trouble == "" {
+				b.since = time.Now()
+			}
+			b.trouble = text
+		})
+	}
+}
+
+func (b *board) lookForWorkers(ctx context.Context) {
+	polls, err := b.session.Polls(ctx, b.session.TaskQueue)
+	if err != nil {
+		return // the list says why
+	}
+	text := ""
+	if polls.Idle() {
+		text = b.session.IdleText(polls)
+	}
+	b.mu.Lock()
+	known := b.idle == text
+	b.mu.Unlock()
+	if !known {
+		b.update(func() { b.idle = text })
+	}
+}
+
+// see takes in a workflow from the list: a running one is followed, an ended one is queried once.
+func (b *board) see(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) {
+	e := entry{
+		ID:    info.GetExecution().GetWorkflowId(),
+		RunID: info.GetExecution().GetRunId(),
+		Type:  info.GetType().GetName(),
+	}
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		e.Ended = info.GetCloseTime().AsTime()
+	}
+	b.mu.Lock()
+	known, seen := b.entries[e.ID]
+	_, followed := b.following[e.RunID]
+	start := !followed && (!seen || known.RunID != e.RunID || known.Status.Type == "" || known.Ended.IsZero() != e.Ended.IsZero())
+	if start {
+		b.following[e.RunID] = struct{}{}
+	}
+	b.mu.Unlock()
+	if start {
+		go b.follow(ctx, e)
+	}
+}
+
+// forget drops what is listed no longer.
+func (b *board) forget(listed map[string]bool) {
+	gone := func(e entry) bool {
+		_, followed := b.following[e.RunID]
+		return !listed[e.ID] && !followed
+	}
+	b.mu.Lock()
+	drop := b.trouble != "" || !b.loaded
+	for _, e := range b.entries {
+		drop = drop || gone(e)
+	}
+	b.mu.Unlock()
+	if !drop {
+		return
+	}
+	b.update(func() {
+		b.trouble, b.loaded = "", true
+		for id, e := range b.entries {
+			if gone(e) {
+				delete(b.entries, id)
+			}
+		}
+	})
+}
+
+// follow keeps the entry of a workflow current until it ends.
+func (b *board) follow(ctx context.Context, e entry) {
+	defer func() {
+		b.mu.Lock()
+		delete(b.following, e.RunID)
+		b.mu.Unlock()
+	}()
+	if !e.Ended.IsZero() {
+		e.Status, e.Unknown = b.statusOfEnded(ctx, e.ID, e.RunID)
+		b.put(e)
+		return
+	}
+	news := b.historyGrows(ctx, e)
+	for {
+		status, err := b.status(ctx, e.ID, e.RunID)
+		if err == nil {
+			e.Status, e.Unknown = status, ""
+		} else if ctx.Err() == nil {
+			e.Unknown = "its status is not known: " + temporalclient.Reason(err)
+		}
+		b.put(e)
+		if !b.await(ctx, news, err != nil) {
+			break
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if status, err := b.status(ctx, e.ID, e.RunID); err == nil && status.State.Done() {
+		e.Status = status
+	}
+	b.put(e) // the list says when it ended
+}
+
+// await waits for news of a workflow, and reports whether it is still running. Where its status is unknown it waits
+// for a moment only.
+func (b *board) await(ctx context.Context, news <-chan struct{}, unknown bool) bool {
+	var again <-chan time.Time
+	if unknown {
+		again = time.After(listEvery)
+	}
+	select {
+	case _, open := <-news:
+		return open
+	case <-again:
+		return ctx.Err() == nil
+	}
+}
+
+func (b *board) put(e entry) {
+	b.update(func() {
+		if known, ok := b.entries[e.ID]; ok && known.RunID != e.RunID && known.Status.StartedAt.After(e.Status.StartedAt) {
+			return // an earlier start of the same close
+		}
+		b.entries[e.ID] = e
+	})
+}
+
+// settle is how long a burst of events may last before the status is queried.
+const settle = 200 * time.Millisecond
+
+// historyGrows has a value whenever the history of a workflow has grown, and is closed when the workflow has ended.
+func (b *board) historyGrows(ctx context.Context, e entry) <-chan struct{} {
+	news := make(chan struct{}, 1)
+	go func() {
+		defer close(news)
+		request := &workflowservice.GetWorkflowExecutionHistoryRequest{
+			Namespace:       b.session.Namespace,
+			Execution:       &commonpb.WorkflowExecution{WorkflowId: e.ID, RunId: e.RunID},
+			WaitNewEvent:    true,
+			MaximumPageSize: 1000,
+		}
+		for ctx.Err() == nil {
+			page, err := b.session.Temporal.WorkflowService().GetWorkflowExecutionHistory(ctx, request)
+			switch {
+			case client.NotFound(err):
+				return
+			case err != nil:
+				pause(ctx, listEvery)
+				continue
+			}
+			request.NextPageToken = page.GetNextPageToken()
+			if len(page.GetHistory().GetEvents())+len(page.GetRawHistory()) > 0 {
+				pause(ctx, settle)
+				select {
+				case news <- struct{}{}:
+				default:
+				}
+			}
+			if len(request.NextPageToken) == 0 {
+				return // it has ended
+			}
+		}
+	}()
+	return news
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func (b *board) status(ctx context.Context, id, runID string) (status workflows.Status, err error) {
+	select {
+	case b.slots <- struct{}{}:
+		defer func() { <-b.slots }()
+	case <-ctx.Done():
+		return status, ctx.Err()
+	}
+	b.count(&b.queries)
+	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+	defer cancel()
+	answer, err := b.session.Temporal.QueryWorkflow(ctx, id, runID, workflows.StatusQuery)
+	if err == nil {
+		err = answer.Get(&status)
+	}
+	return status, err
+}
+
+// statusOfEnded is the status of a workflow that has ended, which is queried once.
+func (b *board) statusOfEnded(ctx context.Context, id, runID string) (workflows.Status, string) {
+	b.mu.Lock()
+	status, known := b.ended[runID]
+	b.mu.Unlock()
+	if known {
+		return status, ""
+	}
+	status, err := b.status(ctx, id, runID)
+	if err != nil {
+		return workflows.Status{}, "its status is not known: " + temporalclient.Reason(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended[runID] = status
+	b.endedRuns = append(b.endedRuns, runID)
+	if len(b.endedRuns) > keepEnded {
+		delete(b.ended, b.endedRuns[0])
+		b.endedRuns = b.endedRuns[1:]
+	}
+	return status, ""
+}
+
+// get is a workflow of the board; another one is looked up in Temporal.
+func (b *board) get(ctx context.Context, id string) (entry, error) {
+	b.mu.Lock()
+	e, ok := b.entries[id]
+	b.mu.Unlock()
+	if ok && e.Status.Type != "" {
+		return e, nil
+	}
+	run, err := b.describe(ctx, id)
+	if err != nil {
+		return entry{}, err
+	}
+	e = entry{ID: id, RunID: run.RunID, Type: run.Type, Ended: run.EndedAt}
+	if !run.Running() {
+		e.Status, e.Unknown = b.statusOfEnded(ctx, id, run.RunID)
+		return e, nil
+	}
+	if e.Status, err = b.status(ctx, id, run.RunID); err != nil {
+		e.Unknown = "its status is not known: " + b.session.StatusUnknown(ctx, run, err).Error()
+	}
+	return e, nil
+}
+
+// describe finds a workflow of this program in Temporal.
+func (b *board) describe(ctx context.Context, id string) (workflows.Execution, error) {
+	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+	defer cancel()
+	run, err := b.session.Describe(ctx, id)
+	if err == nil {
+		err = client.Known(run)
+	}
+	return run, err
+}
+
+// question is an open question, and the workflow that answers it.
+type question struct {
+	entry
+	Step workflows.StepStatus // the zero value for a workflow without steps
+	workflows.Question
+}
+
+// questions are those of all workflows, the most urgent first. That of a batch which its close asks is listed once.
+func questions(entries []entry) (list []question) {
+	asked := map[string]bool{}
+	for _, e := range entries {
+		for _, step := range e.Status.Steps {
+			if step.Question != nil {
+				asked[step.WorkflowID] = true
+				list = append(list, question{e, step, *step.Question})
+			}
+		}
+	}
+	for _, e := range entries {
+		if q := e.Status.Question; q != nil && len(e.Status.Steps) == 0 && !asked[e.ID] {
+			list = append(list, question{e, workflows.StepStatus{}, *q})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b question) int {
+		if a.Deadline.IsZero() != b.Deadline.IsZero() {
+			if a.Deadline.IsZero() {
+				return 1
+			}
+			return -1
+		}
+		if c := a.Deadline.Compare(b.Deadline); c != 0 {
+			return c
+		}
+		if c := a.Since.Compare(b.Since); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID+a.Step.ID, b.ID+b.Step.ID)
+	})
+	return list
+}

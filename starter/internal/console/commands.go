@@ -1,0 +1,253 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Sign proves who sends a command to the workflows with these ids: it sets the command's proof.
+type Sign func(p Person, workflowIDs []string, name string, c *workflows.Command) error
+
+// effectTimeout is how long a page waits for the effect of a command. The command itself has no such limit.
+const effectTimeout = 20 * time.Second
+
+// maxForm is the size of a form in bytes.
+const maxForm = 64 << 10
+
+// order is a command as a form has it.
+type order struct {
+	entry
+	Value     string // a choice of a status, such as "decide adopt"
+	Name      string // of the command
+	Command   workflows.Command
+	Back      string
+	Confirmed bool
+}
+
+func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who access) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		c.refuse(w, http.StatusBadRequest, "The form could not be read, so nothing was done: "+err.Error())
+		return
+	}
+	e, err := c.board.get(r.Context(), r.PathValue("id"))
+	if err != nil || !who.maySee(e) {
+		c.refusePage(w, errors.Join(err, errNotFound))
+		return
+	}
+	o := newOrder(e, r, who)
+	if !who.maySend(e.Status.Connection, o.needs()) {
+		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "why", "the role does not allow it")
+		c.refuse(w, http.StatusForbidden, fmt.Sprintf("Your role does not allow %s on %s, so nothing was done.", o.Name, e.Status.Connection))
+		return
+	}
+	if err := o.Command.Validate(); err != nil {
+		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(err)})
+		return
+	}
+	if wording(o.Value, "", nil).Dangerous && !o.Confirmed {
+		c.confirm(w, r, who, o)
+		return
+	}
+	text, err := c.send(r.Context(), who.Person, o)
+	result := outcome{OK: err == nil, Text: text}
+	if err != nil {
+		result.Text = "Nothing was done, or it is not known: " + sentence(err)
+		if p := (*cli.Problem)(nil); errors.As(err, &p) && p.Code == cli.ExitUsage {
+			result.Text = "Nothing was done. " + sentence(err)
+		}
+	}
+	c.Log.Info("a command", "command", o.Value, "workflow", e.ID, "step", o.Command.Step, "by", who.Name, "ok", err == nil, "answer", result.Text)
+	c.answer(w, r, o, result)
+}
+
+func newOrder(e entry, r *http.Request, who access) order {
+	o := order{entry: e, Value: r.PostFormValue("value"), Back: "/w/" + e.ID, Confirmed: r.PostFormValue("confirmed") == "yes"}
+	if back := r.PostFormValue("back"); back == "/" || back == "/inbox" {
+		o.Back = back
+	}
+	name, choice, _ := strings.Cut(o.Value, " ")
+	o.Name = name
+	o.Command = workflows.Command{By: who.Name, Why: strings.TrimSpace(r.PostFormValue("why")), Choice: choice}
+	step := r.PostFormValue("step")
+	switch {
+	case name == workflows.AgainCommand && step != "" && r.PostFormValue("only") == "yes":
+		o.Command.Only = []string{step}
+	case name == workflows.AgainCommand && step != "":
+		o.Command.From = []string{step}
+	case name != workflows.AgainCommand:
+		o.Command.Step = step
+	}
+	if choice == workflows.Adopt || name == workflows.DoneCommand {
+		o.Command.RunID = strings.TrimSpace(r.PostFormValue("run_id"))
+	}
+	if name == workflows.ExtendCommand {
+		o.Command.Until = strings.TrimSpace(r.PostFormValue("until"))
+	}
+	return o
+}
+
+// needs is the command whose right is needed: to refuse an approval takes that of approving.
+func (o order) needs() string {
+	for _, s := range o.Status.Steps {
+		if s.ID == o.Command.Step && s.Question != nil && slices.Contains(s.Question.Choices, workflows.ApproveCommand) {
+			return workflows.ApproveCommand
+		}
+	}
+	return o.Name
+}
+
+// audience are the workflows that take the command: the one that it is sent to, and those that it is forwarded to.
+func (o order) audience() []string {
+	ids := []string{o.ID}
+	for _, s := range o.Status.Steps {
+		named := o.Command.Step == "" || s.ID == o.Command.Step || s.Of == o.Command.Step
+		if named && s.WorkflowID != "" && !s.State.Done() {
+			ids = append(ids, s.WorkflowID)
+		}
+	}
+	return ids
+}
+
+// send sends a command, and says what came of it.
+func (c *Console) send(ctx context.Context, who Person, o order) (string, error) {
+	if o.Name == workflows.AgainCommand && o.Status.State.Done() {
+		return c.startAgain(ctx, who, o)
+	}
+	if !slices.Contains(workflows.CommandNames(), o.Name) {
+		return "", cli.Usage("there is no command %q", o.Name)
+	}
+	if o.Name == workflows.ExtendCommand {
+		if o.Command.Until == "" {
+			return "", cli.Usage("the new deadline is missing: a time such as 06:30, or 90m")
+		}
+		at, err := o.Command.UntilAt(time.Now(), clock.In(o.Status.TimeZone).Zone())
+		if err != nil {
+			return "", cli.Usage("until: %v", err)
+		}
+		o.Command.Until = at.Format(time.RFC3339)
+	}
+	if c.Sign != nil {
+		if err := c.Sign(who, o.audience(), o.Name, &o.Command); err != nil {
+			return "", err
+		}
+	}
+	// The command is sent to its end, also if the browser goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), effectTimeout)
+	defer cancel()
+	result, err := workflows.SendCommand(ctx, c.session.Temporal, o.ID, o.Name, o.Command)
+	if ctx.Err() != nil && err != nil {
+		return "Sent. The service has not confirmed it yet; this page shows when it has.", nil
+	}
+	if err != nil {
+		return "", c.session.CommandProblem(ctx, o.ID, o.Name, err)
+	}
+	if o.Command.Step != "" && !strings.HasPrefix(result.Message, o.Command.Step) {
+		result.Message = o.Command.Step + ": " + result.Message
+	}
+	return result.Message, nil
+}
+
+// startAgain starts a close again that has ended.
+func (c *Console) startAgain(ctx context.Context, who Person, o order) (string, error) {
+	in, err := workflows.InputOf(ctx, c.session.Temporal, o.ID)
+	if err != nil {
+		return "", fmt.Errorf("with what %s was started is not known: %w", o.ID, err)
+	}
+	in.StartedBy = who.Name
+	in.Again = &workflows.AgainInput{From: o.Command.From, Only: o.Command.Only, Reason: o.Command.Why}
+	run, err := workflows.Start(ctx, c.session.Temporal, in, workflows.StartOptions{
+		TaskQueue: c.session.TaskQueue, By: who.Name, With: "console",
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case !run.Started:
+		return "", cli.Usage("it is running already")
+	}
+	return "It is started again.", nil
+}
+
+// plan is what becomes of a step when a close runs again.
+type plan struct {
+	Step, What string
+	Again      bool
+}
+
+type confirmation struct {
+	order
+
+	Button   button
+	Effect   string
+	Plan     []plan
+	Question string
+}
+
+// confirm says what a dangerous command will do, and asks once more.
+func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o order) {
+	subject := o.Command.Step
+	if subject == "" {
+		subject = o.Status.Subject
+	}
+	v := confirmation{order: o, Button: wording(o.Value, subject, nil)}
+	v.Effect = v.Button.Effect
+	for _, s := range o.Status.Steps {
+		if s.ID == o.Command.Step && s.Question != nil {
+			v.Question = s.Question.Why
+		}
+	}
+	if v.Question == "" && o.Status.Question != nil {
+		v.Question = o.Status.Question.Why
+	}
+	if o.Name == workflows.AgainCommand {
+		in := workflows.AgainInput{From: o.Command.From, Only: o.Command.Only}
+		chosen, err := in.Chosen(o.Status.Steps)
+		if err != nil {
+			c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(err)})
+			return
+		}
+		v.Question = ""
+		for _, s := range o.Status.Steps {
+			again := slices.Contains(chosen, s.ID)
+			v.Plan = append(v.Plan, plan{s.ID, view.Outlook(s, again, len(in.Only) > 0), again})
+		}
+	}
+	p := page{Title: v.Button.Text, Who: who, Role: who.role(), Path: r.URL.Path, Now: time.Now()}
+	if err := p.add("confirm", "confirm", v); err != nil {
+		c.refusePage(w, err)
+		return
+	}
+	c.render(w, http.StatusOK, p)
+}
+
+// answer sends the browser to the page that the form came from, where it sees what came of its command.
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, o order, result outcome) {
+	if !result.OK && o.Command.Why != "" {
+		result.Text += fmt.Sprintf(" Your reason was: %q.", o.Command.Why)
+	}
+	leaveOutcome(w, result)
+	http.Redirect(w, r, o.Back, http.StatusSeeOther)
+}
+
+// sentence is an error as a sentence of a page, with what can be done.
+func sentence(err error) string {
+	text := err.Error()
+	if p := (*cli.Problem)(nil); errors.As(err, &p) && len(p.Problems) > 0 {
+		text = strings.Join(p.Problems, "; ")
+	}
+	text = strings.TrimRight(strings.ReplaceAll(text, "\n", "; "), ". ")
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

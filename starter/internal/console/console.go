@@ -1,0 +1,175 @@
+// Package console is the operators' page: what runs and waits tonight, each close, the questions and the buttons that
+// answer them. It is HTML from the server; a short script replaces fragments as they change, and every page works
+// without it.
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+)
+
+// Options are what the console needs besides its session.
+type Options struct {
+	Settings config.Console
+	Login    Login
+	// Sign proves who sends a command; nil where no key is configured.
+	Sign Sign
+	// Schedules lists the schedules with their next nights; nil for none.
+	Schedules func(context.Context) ([]view.Schedule, error)
+	Log       *slog.Logger
+}
+
+// Console serves the pages.
+type Console struct {
+	Options
+
+	session   *client.Session
+	board     *board
+	nights    *nights
+	looks     *lookers
+	schedules *schedules
+}
+
+// New makes a console. Run must run for it to know anything.
+func New(s *client.Session, o Options) *Console {
+	b := newBoard(s)
+	return &Console{
+		Options:   o,
+		session:   s,
+		board:     b,
+		nights:    newNights(b),
+		looks:     newLookers(b),
+		schedules: &schedules{find: o.Schedules},
+	}
+}
+
+// Run keeps the console's picture current until ctx ends.
+func (c *Console) Run(ctx context.Context) {
+	go c.schedules.run(ctx, c.board)
+	c.board.run(ctx)
+}
+
+//go:embed static
+var static embed.FS
+
+// Handler serves the pages, all behind the login but for its own and the style.
+func (c *Console) Handler() http.Handler {
+	files, _ := fs.Sub(static, "static") // the folder is embedded
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	c.Login.Routes(mux)
+	for pattern, page := range map[string]func(http.ResponseWriter, *http.Request, access){
+		"GET /{$}":                               c.servePage,
+		"GET /inbox":                             c.servePage,
+		"GET /w/{id...}":                         c.servePage,
+		"GET /nights/{connection}/{pipeline...}": c.servePage,
+		"GET /events":                            c.serveEvents,
+		"POST /w/{id...}":                        c.serveCommand,
+	} {
+		mux.HandleFunc(pattern, c.loggedIn(page))
+	}
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Log.Warn("refused a form of another site", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", r.RemoteAddr)
+		c.refuse(w, http.StatusForbidden, "This form came from another site, so nothing was done.")
+	}))
+	return secured(c.rightHost(protection.Handler(mux)))
+}
+
+// rightHost refuses requests for another host's name where there is no login: a page from elsewhere whose name was made
+// to lead to the loopback would be of the same origin.
+func (c *Console) rightHost(next http.Handler) http.Handler {
+	if c.Settings.Login.Kind != config.NoLogin {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		address, err := url.Parse(c.Settings.Address())
+		if !httpx.IsLoopback(host) && (err != nil || host != address.Hostname()) {
+			c.Log.Warn("refused a request for another host", "host", r.Host, "from", r.RemoteAddr)
+			c.refuse(w, http.StatusMisdirectedRequest, "This console has another address.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secured sets the headers of every answer. Nothing is loaded from elsewhere, and nothing in a page can run but the
+// script of the console.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "+
+			"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if strings.HasPrefix(r.URL.Path, "/static/") {
+			h.Set("Cache-Control", "max-age=300")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// loggedIn serves a page to somebody who is known, and sends everybody else to the login.
+func (c *Console) loggedIn(page func(http.ResponseWriter, *http.Request, access)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		person, ok := c.Login.Person(r)
+		switch path := c.Login.LoginPath(); {
+		case ok:
+			page(w, r, access{person, c.Settings.Roles})
+		case path == "":
+			c.Log.Warn("refused a request without a name", "path", r.URL.Path, "from", r.RemoteAddr)
+			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that says who you are.")
+		case r.Method == http.MethodGet && r.URL.Path != "/events":
+			http.Redirect(w, r, path+"?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		default:
+			c.refuse(w, http.StatusUnauthorized, "Your session has ended, so nothing was done. Log in again, and repeat it.")
+		}
+	}
+}
+
+func (c *Console) refuse(w http.ResponseWriter, code int, why string) {
+	c.render(w, code, page{Title: "Refused", Refusal: why})
+}
+
+// Serve serves the console at its address until ctx ends.
+func (c *Console) Serve(ctx context.Context) error {
+	server := &http.Server{
+		Addr:              c.Settings.Listen,
+		Handler:           c.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.ListenAndServe() }()
+	go c.Run(ctx)
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return server.Close() // pages that are open would hold it
+}

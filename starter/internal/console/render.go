@@ -1,0 +1,167 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+)
+
+//go:embed templates
+var sources embed.FS
+
+var templates = template.Must(template.New("").ParseFS(sources, "templates/*.html"))
+
+// page is a page of the console: a head, and fragments that are replaced as they change.
+type page struct {
+	Title     string
+	Who       access
+	Role      string
+	Zone      string
+	Path      string
+	Fragments []fragment
+	Refusal   string
+	Outcome   *outcome
+	Here      string // the tab
+	Now       time.Time
+}
+
+// fragment is a part of a page that is replaced when it changes.
+type fragment struct {
+	ID   string
+	HTML template.HTML
+}
+
+// outcome is what came of a command, shown on the next page.
+type outcome struct {
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// add renders a fragment with a template of the same name.
+func (p *page) add(id, name string, data any) error {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+		return err
+	}
+	p.Fragments = append(p.Fragments, fragment{id, template.HTML(b.String())}) //nolint:gosec // the template has escaped it
+	return nil
+}
+
+func (c *Console) render(w http.ResponseWriter, code int, p page) {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, "page", p); err != nil {
+		c.Log.Error("cannot show a page", "page", p.Title, "error", err)
+		http.Error(w, "The page cannot be shown; the console's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write(b.Bytes())
+}
+
+// errNotFound is the error of a page that does not exist, or that the viewer may not see.
+var errNotFound = errors.New("There is no such close, or it is not yours to see.") //nolint:staticcheck,revive // a sentence of a page
+
+// build makes the page of a path for a viewer.
+func (c *Console) build(ctx context.Context, path string, who access) (page, error) {
+	p := page{Who: who, Path: path, Now: time.Now(), Role: who.role()}
+	var err error
+	kind, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch kind {
+	case "":
+		err = c.tonight(ctx, &p)
+	case "inbox":
+		err = c.inbox(&p)
+	case "w":
+		err = c.workflow(ctx, &p, rest)
+	case "nights":
+		connection, pipeline, _ := strings.Cut(rest, "/")
+		err = c.nightsPage(ctx, &p, connection, pipeline)
+	default:
+		err = errNotFound
+	}
+	return p, err
+}
+
+func (c *Console) servePage(w http.ResponseWriter, r *http.Request, who access) {
+	p, err := c.build(r.Context(), r.URL.Path, who)
+	if err != nil {
+		c.refusePage(w, err)
+		return
+	}
+	p.Outcome = takeOutcome(w, r)
+	c.render(w, http.StatusOK, p)
+}
+
+func (c *Console) refusePage(w http.ResponseWriter, err error) {
+	code := http.StatusBadGateway
+	if errors.Is(err, errNotFound) || client.NotFound(err) {
+		code, err = http.StatusNotFound, errNotFound
+	}
+	c.refuse(w, code, err.Error())
+}
+
+// role is the most that somebody may do anywhere.
+func (a access) role() string {
+	most := ""
+	for _, role := range []string{config.Viewer, config.Operator, config.Approver} {
+		for _, r := range a.roles {
+			if r.Role == role && a.may(role, first(r.Connections)) {
+				most = role
+			}
+		}
+	}
+	return most
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+const outcomeCookie = "outcome"
+
+// leaveOutcome keeps what came of a command for the page that the browser is sent to, so that a reload of that page
+// sends nothing again.
+func leaveOutcome(w http.ResponseWriter, o outcome) {
+	value := "0"
+	if o.OK {
+		value = "1"
+	}
+	setOutcome(w, url.QueryEscape(value+o.Text), 60)
+}
+
+// setOutcome sets the cookie. It is no secret, and on the loopback there is no TLS.
+func setOutcome(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // see above
+		Name: outcomeCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+func takeOutcome(w http.ResponseWriter, r *http.Request) *outcome {
+	cookie, err := r.Cookie(outcomeCookie)
+	if err != nil {
+		return nil
+	}
+	setOutcome(w, "", -1)
+	text, err := url.QueryUnescape(cookie.Value)
+	if err != nil || text == "" {
+		return nil
+	}
+	return &outcome{text[0] == '1', text[1:]}
+}
+
+// timesOf writes the times of a workflow as its operators read them.
+func timesOf(e entry) clock.Clock { return clock.In(e.Status.TimeZone) }

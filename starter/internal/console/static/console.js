@@ -1,0 +1,60 @@
+// Replaces the fragments of a page as they change. Everything works without it, by reloading.
+"use strict";
+
+(() => {
+  const page = document.body.dataset.page;
+  if (!page || !window.EventSource || !document.querySelector("section.fragment[id]")) return;
+  const live = document.getElementById("live");
+
+  // What somebody is typing, what is open and where the focus is survive the replacement of a fragment.
+  const remember = (fragment) => {
+    const state = { values: new Map(), open: new Map(), focus: null };
+    for (const input of fragment.querySelectorAll("input[id]")) {
+      if (input.value !== input.defaultValue) state.values.set(input.id, input.value);
+    }
+    for (const details of fragment.querySelectorAll("details[id]")) state.open.set(details.id, details.open);
+    const active = document.activeElement;
+    if (active && fragment.contains(active)) {
+      state.focus = { id: active.id, form: active.form && active.form.id, value: active.value, summary: active.tagName === "SUMMARY" && active.parentElement.id };
+      if (active.id && active.selectionStart != null) state.focus.at = [active.selectionStart, active.selectionEnd];
+    }
+    return state;
+  };
+
+  const find = (focus) => {
+    if (focus.id) return document.getElementById(focus.id);
+    if (focus.summary) return document.querySelector(`#${CSS.escape(focus.summary)} > summary`);
+    const form = focus.form && document.getElementById(focus.form);
+    return form && form.querySelector(`button[value="${CSS.escape(focus.value)}"]`);
+  };
+
+  const restore = (state) => {
+    for (const [id, value] of state.values) {
+      const input = document.getElementById(id);
+      if (input) input.value = value;
+    }
+    for (const [id, open] of state.open) {
+      const details = document.getElementById(id);
+      if (details) details.open = open;
+    }
+    const element = state.focus && find(state.focus);
+    if (element) {
+      element.focus({ preventScroll: true });
+      if (state.focus.at) element.setSelectionRange(...state.focus.at);
+    }
+  };
+
+  const replace = ({ id, html }) => {
+    const fragment = document.getElementById(id);
+    if (!fragment) return;
+    const state = remember(fragment);
+    fragment.innerHTML = html;
+    restore(state);
+  };
+
+  const events = new EventSource("/events?page=" + encodeURIComponent(page));
+  events.onopen = () => { live.textContent = ""; };
+  events.onmessage = (event) => replace(JSON.parse(event.data));
+  events.onerror = () => { live.textContent = "not live: reload the page"; };
+  addEventListener("pagehide", () => events.close());
+})();

@@ -1,0 +1,154 @@
+package console
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// The timeline's units are those of its picture.
+const (
+	timelineLeft  = 170
+	timelineWidth = 1000
+	timelineRow   = 22
+	timelineTop   = 24
+)
+
+// timeline is a picture of when each step ran, waited, and will run.
+type timeline struct {
+	Width, Height int
+	Ticks         []tick
+	Rows          []timelineStep
+	Now, Deadline *tick
+	Zone          string
+}
+
+type tick struct {
+	X    int
+	Text string
+}
+
+type timelineStep struct {
+	ID, Label string
+	Y, TextY  int
+	Bars      []bar
+}
+
+type bar struct {
+	X, Y, Width int
+	// Class is was, usual, waited, or kept.
+	Class, Title string
+}
+
+const barHeight = 12
+
+// scale maps times to units.
+type scale struct{ from, to time.Time }
+
+func (s scale) x(t time.Time) int {
+	whole := s.to.Sub(s.from)
+	if whole <= 0 {
+		return timelineLeft
+	}
+	part := float64(t.Sub(s.from)) / float64(whole)
+	return timelineLeft + int(min(max(part, 0), 1)*(timelineWidth-timelineLeft-10))
+}
+
+func newTimeline(s workflows.Status, spans map[string]span, u usual, ends, now time.Time) timeline {
+	shown := scale{from: s.StartedAt, to: now}
+	if s.State.Done() {
+		shown.to = s.ChangedAt
+	}
+	extend := func(t time.Time) {
+		if t.After(shown.to) {
+			shown.to = t
+		}
+	}
+	extend(ends)
+	if !s.State.Done() && s.Deadline.Sub(shown.from) < 3*shown.to.Sub(shown.from)+time.Hour {
+		extend(s.Deadline)
+	}
+	shown.to = shown.to.Add(time.Second)
+	t := timeline{Width: timelineWidth, Zone: clock.In(s.TimeZone).Zone().String()}
+	for i, step := range s.Steps {
+		y := timelineTop + i*timelineRow
+		row := timelineStep{ID: step.ID, Label: clip(step.ID, 24), Y: y, TextY: y + barHeight - 1}
+		add := func(class string, from, to time.Time, title string) {
+			if from.IsZero() || !to.After(from) {
+				return
+			}
+			x := shown.x(from)
+			row.Bars = append(row.Bars, bar{x, y, max(shown.x(to)-x, 2), class, step.ID + ": " + title})
+		}
+		drawStep(step, s, spans[step.ID], u.steps[step.ID] > 0, now, add)
+		t.Rows = append(t.Rows, row)
+	}
+	t.Height = timelineTop + len(s.Steps)*timelineRow + 4
+	t.Ticks = ticks(shown, clock.In(s.TimeZone))
+	if !s.State.Done() {
+		t.Now = &tick{shown.x(now), "now"}
+	}
+	if !s.Deadline.IsZero() && !s.Deadline.After(shown.to) {
+		t.Deadline = &tick{shown.x(s.Deadline), "deadline"}
+	}
+	return t
+}
+
+// drawStep adds the bars of a step: when it ran, when it waited for an operator, and when it usually will.
+func drawStep(
+	step workflows.StepStatus, s workflows.Status, planned span, known bool, now time.Time,
+	add func(class string, from, to time.Time, title string),
+) {
+	end := step.EndedAt
+	if end.IsZero() {
+		end = now
+	}
+	switch {
+	case !step.KeptFrom.IsZero():
+		add("kept", s.StartedAt, s.StartedAt.Add(time.Second), "kept from an earlier start")
+	case !step.StartedAt.IsZero():
+		add("was", step.StartedAt, end, "ran "+spell(end.Sub(step.StartedAt)))
+	}
+	for _, l := range s.Log {
+		if strings.HasPrefix(l.What, step.ID+": ") && !l.Since.IsZero() {
+			add("waited", l.Since, l.At, "waited "+spell(l.At.Sub(l.Since))+" for an operator")
+		}
+	}
+	if step.Question != nil {
+		add("waited", step.Question.Since, now, "waits for you since "+spell(now.Sub(step.Question.Since)))
+	}
+	if !step.State.Done() && known {
+		from := planned.from
+		if from.Before(now) {
+			from = now
+		}
+		add("usual", from, planned.to, "usually until then")
+	}
+}
+
+// ticks are full hours, or what else fits.
+func ticks(s scale, times clock.Clock) (list []tick) {
+	whole := s.to.Sub(s.from)
+	step := time.Minute
+	for _, minutes := range []int{5, 10, 15, 30, 60, 120, 180, 360, 720, 1440} {
+		if whole/step > 10 {
+			step = time.Duration(minutes) * time.Minute
+		}
+	}
+	if whole < 2*time.Minute {
+		step = 10 * time.Second
+	}
+	for at := s.from.Truncate(step).Add(step); at.Before(s.to) && len(list) < 20; at = at.Add(step) {
+		list = append(list, tick{s.x(at), times.Axis(at, step < time.Minute)})
+	}
+	return list
+}
+
+func clip(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}

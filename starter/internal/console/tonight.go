@@ -1,0 +1,216 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// row is a close in the list of tonight.
+type row struct {
+	ID, Link           string
+	Look               look
+	Name, Of, AsOf     string
+	Line               string // what it does, in words
+	Ends, Deadline     string
+	Late               string
+	Questions          []ask
+	Wrong              string // what should be seen, such as that it is late
+	started            time.Time
+	order              int
+	forecast           time.Time
+	waitsSince, closed time.Time
+}
+
+type tonightHead struct {
+	Needed        bool
+	First, Second string
+}
+
+func (c *Console) tonight(ctx context.Context, p *page) error {
+	p.Title, p.Here = "Tonight", "tonight"
+	entries := c.visible(p.Who)
+	var rows []row
+	open := questions(entries)
+	for _, e := range entries {
+		if e.closing() {
+			rows = append(rows, c.row(ctx, p, e, open))
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(a.order-b.order, a.waitsSince.Compare(b.waitsSince), b.started.Compare(a.started), strings.Compare(a.ID, b.ID))
+	})
+	var other []ask // questions of what no close started
+	for _, q := range open {
+		if !q.closing() {
+			other = append(other, c.ask(p, q))
+		}
+	}
+	next := c.nextNights(p.Who)
+	return cmp.Or(
+		p.add("first-line", "first-line", headOf(rows, open, next, p.Now)),
+		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("closes", "closes", struct {
+			Rows   []row
+			Other  []ask
+			Loaded bool
+		}{rows, other, c.board.isLoaded()}),
+		p.add("next", "next", next),
+	)
+}
+
+// visible are the workflows that somebody may see.
+func (c *Console) visible(who access) []entry {
+	return slices.DeleteFunc(c.board.all(), func(e entry) bool {
+		return e.Status.Type != "" && !who.maySee(e) || e.Status.Type == "" && !who.may(config.Viewer, connectionOf(e.ID))
+	})
+}
+
+func connectionOf(id string) string {
+	parsed, _ := workflows.ParseID(id)
+	return parsed.Connection
+}
+
+func (b *board) isLoaded() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.loaded
+}
+
+// headOf says whether the reader is needed.
+func headOf(rows []row, open []question, next []nextNight, now time.Time) tonightHead {
+	var running, done, failed int
+	var soonest time.Time
+	for _, r := range rows {
+		switch {
+		case r.order == 1:
+			running++
+			if !r.forecast.IsZero() && (soonest.IsZero() || r.forecast.Before(soonest)) {
+				soonest = r.forecast
+			}
+		case r.Look.Class == "failed":
+			failed++
+		case r.order > 1:
+			done++
+		}
+	}
+	head := tonightHead{Needed: len(open) > 0}
+	switch len(open) {
+	case 0:
+		head.First = "Nothing waits for you."
+	default:
+		oldest := slices.MinFunc(open, func(a, b question) int { return a.Since.Compare(b.Since) })
+		verb := "wait"
+		if len(open) == 1 {
+			verb = "waits"
+		}
+		head.First = fmt.Sprintf("%s %s for you since %s.", counted(len(open), "question"), verb, timesOf(oldest.entry).TextAt(now, oldest.Since))
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{running, "running"}, {done, "done"}, {failed, "failed"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if !soonest.IsZero() {
+		parts = append(parts, "the next ends in about "+spell(soonest.Sub(now)))
+	}
+	if len(next) > 0 {
+		parts = append(parts, "next starts "+next[0].When)
+	}
+	head.Second = strings.Join(parts, " · ")
+	return head
+}
+
+func (c *Console) row(ctx context.Context, p *page, e entry, open []question) row {
+	s, times := e.Status, timesOf(e)
+	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), started: s.StartedAt, closed: e.Ended, Wrong: e.Unknown}
+	id, _ := workflows.ParseID(e.ID)
+	r.Name, r.Of, r.AsOf = cmp.Or(s.Subject, id.Name), id.Connection, cmp.Or(s.AsOfDate, id.AsOfDate)
+	if s.Type == "" {
+		r.order = 1
+		return r
+	}
+	u := c.nights.usual(ctx, s.Connection, id.Name)
+	_, ends := forecast(s, u, p.Now)
+	switch {
+	case s.State.Done():
+		r.order = 2
+		if r.Look.Class == "failed" {
+			r.order = 1
+		}
+		r.Line = r.Look.Word + " at " + times.TextAt(p.Now, s.ChangedAt) + ", " + spell(s.ChangedAt.Sub(s.StartedAt))
+		if u.whole > 0 && s.State.Success() {
+			r.Line += " (usually " + spell(u.whole) + ")"
+		}
+		if !s.State.Success() {
+			r.Wrong = s.Summary
+		}
+		return r
+	case s.State == workflows.Waiting:
+		for _, q := range open {
+			if q.ID == e.ID {
+				r.Questions = append(r.Questions, c.ask(p, q))
+				if r.waitsSince.IsZero() || q.Since.Before(r.waitsSince) {
+					r.waitsSince = q.Since
+				}
+			}
+		}
+		r.Line = "since " + times.TextAt(p.Now, r.waitsSince)
+	default:
+		r.order = 1
+		r.Line = s.Summary
+	}
+	r.forecast = ends
+	if !ends.IsZero() {
+		r.Ends = "ends about " + times.TextAt(p.Now, ends)
+	}
+	if !s.Deadline.IsZero() {
+		r.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
+	}
+	r.Late = lateness(s, ends, p.Now)
+	r.Wrong = cmp.Or(r.Wrong, s.AtRisk)
+	return r
+}
+
+// lateness says by how much a close will miss its deadline, or has missed it.
+func lateness(s workflows.Status, ends, now time.Time) string {
+	switch {
+	case s.Deadline.IsZero() || s.State.Done():
+		return ""
+	case s.Deadline.Before(now):
+		return "late by " + spell(now.Sub(s.Deadline))
+	case ends.After(s.Deadline):
+		return spell(ends.Sub(s.Deadline)) + " late"
+	}
+	return ""
+}
+
+// nextNight is the next start of a schedule.
+type nextNight struct{ ID, Name, When, Last string }
+
+func (c *Console) nextNights(who access) (next []nextNight) {
+	for _, s := range c.schedules.list() {
+		if !who.may(config.Viewer, s.Rule.Connection) {
+			continue
+		}
+		when := s.NextText
+		switch {
+		case s.Paused:
+			when = "paused: " + s.Note
+		case s.Unplanned != "":
+			when = s.Unplanned
+		}
+		next = append(next, nextNight{s.ID, strings.TrimPrefix(s.ID, workflows.ScheduleKind+"/"), when, s.Last})
+	}
+	return next
+}

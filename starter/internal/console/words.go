@@ -1,0 +1,194 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// look is how a state looks: a word, a shape and a colour, always the same.
+type look struct {
+	Word string
+	// Icon is a shape of the sprite, and Class the colour in the style sheet.
+	Icon, Class string
+}
+
+var looks = map[workflows.State]look{
+	workflows.Pending:                 {"to come", "circle", "pending"},
+	workflows.Running:                 {"running", "play", "running"},
+	workflows.Interrupting:            {"being interrupted", "play", "running"},
+	workflows.Waiting:                 {"waits for you", "hand", "waiting"},
+	workflows.Succeeded:               {"done", "tick", "done"},
+	workflows.SucceededWithExceptions: {"done with exceptions", "tick", "exceptions"},
+	workflows.Failed:                  {"failed", "cross", "failed"},
+	workflows.Interrupted:             {"interrupted", "cross", "failed"},
+	workflows.Cancelled:               {"cancelled", "cross", "failed"},
+	workflows.Skipped:                 {"skipped", "slash", "skipped"},
+	workflows.MarkedDone:              {"marked as done", "slash", "skipped"},
+	workflows.NotRun:                  {"not run", "slash", "skipped"},
+	workflows.NotTonight:              {"not tonight", "moon", "tonight"},
+}
+
+func lookOf(state workflows.State) look {
+	if l, ok := looks[state]; ok {
+		return l
+	}
+	return look{"not known", "circle", "pending"}
+}
+
+// lookOfStep tells what is kept and what is held from the rest.
+func lookOfStep(s workflows.StepStatus) look {
+	switch {
+	case s.State == workflows.Succeeded && !s.KeptFrom.IsZero():
+		return look{"kept", "tick-outline", "kept"}
+	case isHeld(s):
+		return look{"held", "lock", heldClass(s)}
+	}
+	return lookOf(s.State)
+}
+
+// heldClass is calm while nobody waits for the step.
+func heldClass(s workflows.StepStatus) string {
+	if s.State == workflows.Waiting {
+		return "waiting"
+	}
+	return "pending"
+}
+
+func isHeld(s workflows.StepStatus) bool {
+	for _, c := range s.Commands {
+		if c == workflows.ReleaseCommand {
+			return true
+		}
+	}
+	return false
+}
+
+// button is a command that the page offers: a verb with what it acts on, and what will happen.
+type button struct {
+	// Value is the choice of a status, such as "restart" or "decide adopt".
+	Value, Text, Effect string
+	// Dangerous commands are confirmed on a page of their own.
+	Dangerous bool
+	Main      bool
+}
+
+// failedTask is the first task of a batch that failed, and how many are done.
+func failedTask(tasks []workflows.Task) (failed string, done int) {
+	for _, t := range tasks {
+		switch code := pbsm.StatusCode(t.StatusCode); {
+		case code == pbsm.CodeSuccess:
+			done++
+		case failed == "" && code.Terminal() && code != pbsm.CodeExcluded:
+			failed = t.Code
+		}
+	}
+	return failed, done
+}
+
+// wording is what a command's button says. subject is what it acts on: a step, a batch, a close.
+func wording(value, subject string, tasks []workflows.Task) button {
+	b := button{Value: value}
+	failed, done := failedTask(tasks)
+	set := func(text, format string, args ...any) { b.Text, b.Effect = text, fmt.Sprintf(format, args...) }
+	switch value {
+	case workflows.RestartCommand:
+		if failed == "" {
+			set("Restart from the failed task", "%s continues from where it failed; tasks that are done stay done.", subject)
+		} else {
+			set("Restart from "+failed, "%s continues from %s; %s.", subject, failed, stayDone(done))
+		}
+		b.Main = true
+	case workflows.RerunCommand:
+		set("Rerun from the first task", "%s runs again from its first task, under the same run.", subject)
+	case workflows.InterruptCommand:
+		set("Interrupt", "%s is stopped. You are then asked what is next.", subject)
+	case workflows.ApproveCommand:
+		set("Approve", "What needs %s can start.", subject)
+		b.Main = true
+	case workflows.HoldCommand:
+		set("Hold", "%s does not begin before it is released.", subject)
+	case workflows.ReleaseCommand:
+		set("Release", "%s begins as soon as what it needs is done.", subject)
+		b.Main = true
+	case workflows.SkipCommand, workflows.DecideCommand + " " + workflows.Skip:
+		set("Skip this step", "The close continues without %s, and ends with an exception.", subject)
+	case workflows.DoneCommand:
+		set("Mark as done outside", "%s is taken as done; the close ends with an exception. A batch needs its run id.", subject)
+	case workflows.StartCommand:
+		set("Start now", "%s does not wait for its file any longer, and takes what is there.", subject)
+	case workflows.ExtendCommand:
+		set("Move the deadline", "%s may take until the time that you give.", subject)
+	case workflows.AgainCommand:
+		set("Run again from here", "%s runs again, and everything that needs it. You will see first what is kept.", subject)
+		b.Dangerous = true
+	case workflows.CancelCommand:
+		set("Stop the whole close", "What runs is interrupted, and nothing else starts.")
+		b.Dangerous = true
+	default:
+		b = decision(strings.TrimPrefix(value, workflows.DecideCommand+" "), subject, len(tasks) > 0)
+		b.Value = value
+	}
+	return b
+}
+
+func stayDone(done int) string {
+	switch done {
+	case 0:
+		return "no task was done before"
+	case 1:
+		return "1 task that is done stays done"
+	}
+	return fmt.Sprintf("%d tasks that are done stay done", done)
+}
+
+// decision is the wording of a choice of decide.
+func decision(choice, subject string, batch bool) button {
+	switch choice {
+	case workflows.Adopt:
+		return button{Text: "Follow the run", Effect: "The service did start a run: " + subject + " follows the one whose id you give."}
+	case workflows.NothingStarted:
+		return button{
+			Text: "Send it again: nothing had started", Dangerous: true,
+			Effect: "It is submitted once more. A run that exists after all would run twice: look at Monitor Batch first.",
+		}
+	case workflows.Retry:
+		if batch {
+			return button{Text: "Look again", Effect: "The service is asked once more how the run stands; use it after a repair on its screens."}
+		}
+		return button{Text: "Try again", Effect: subject + " is tried once more.", Main: true}
+	case workflows.Again:
+		return button{Text: "Run it again", Effect: subject + " is submitted again, on what is there now.", Dangerous: true}
+	case workflows.Keep:
+		return button{Text: "Keep the earlier result", Effect: subject + " keeps what it came to before, although what it is based on has changed."}
+	case workflows.GiveUp:
+		return button{Text: "Give up", Effect: subject + " ends as failed, and what needs it does not run."}
+	}
+	return button{Text: choice}
+}
+
+// for people: 1 h 12 min, 4 min 12 s, 31 s.
+func spell(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 10*time.Minute && d%time.Minute != 0:
+		return fmt.Sprintf("%d min %02d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%d h %02d min", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// counted is "1 close", "2 closes".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

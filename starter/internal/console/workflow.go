@@ -1,0 +1,341 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// workflowHead is the first line of a workflow's page.
+type workflowHead struct {
+	ID, Title, Of    string
+	Look             look
+	Line, Wrong      string
+	Ends, Deadline   string
+	Late             string
+	Nights, Temporal string // links
+	Params           []string
+	StartedBy        string
+	Notes            []string
+}
+
+// stepView is a step with everything that is known of it.
+type stepView struct {
+	ID, Key, Name, Kind string
+	Look                look
+	Line                string
+	Needs               string
+	Facts               []fact
+	Tasks               []taskView
+	Progress            *progress
+	Form                commandForm
+	Open                bool
+	Link, Temporal      string
+}
+
+// fact is a line of what is known: "based on", "ledger 5025, SHA-256 3d9b…".
+type fact struct{ Name, Value string }
+
+type taskView struct {
+	Code, Text string
+	Look       look
+	Member     bool // a batch of a group, whose tasks follow
+}
+
+// progress is how far a transfer is, in percent, or -1 where the total is unknown.
+type progress struct {
+	Percent int64
+	Text    string
+}
+
+// commandForm offers commands for a step, or for the whole workflow.
+type commandForm struct {
+	ID, Step, Key, Back string
+	Button              []button
+	Until, RunID        bool
+	Heading             string
+}
+
+type logView struct{ When, What, By, Why, Class string }
+
+// workflow makes the page of a close, or of any other workflow.
+func (c *Console) workflow(ctx context.Context, p *page, id string) error {
+	e, err := c.board.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !p.Who.maySee(e) && !(e.Status.Type == "" && p.Who.may("viewer", connectionOf(id))) {
+		return errNotFound
+	}
+	s := e.Status
+	p.Title = cmp.Or(s.Subject, id)
+	p.Zone = clock.In(s.TimeZone).Zone().String()
+	details := c.looks.details(ctx, id)
+	u := usual{}
+	parsed, ok := workflows.ParseID(id)
+	if ok && e.closing() {
+		u = c.nights.usual(ctx, s.Connection, parsed.Name)
+	}
+	spans, ends := forecast(s, u, p.Now)
+	var asks []ask
+	for _, q := range questions([]entry{e}) {
+		asks = append(asks, c.ask(p, q))
+	}
+	errs := []error{
+		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("head", "head", c.head(p, e, details, ends, parsed)),
+		p.add("questions", "questions", asks),
+	}
+	if len(s.Steps) > 0 {
+		errs = append(errs,
+			c.addGraph(p, s),
+			p.add("timeline", "timeline", newTimeline(s, spans, u, ends, p.Now)),
+			p.add("steps", "steps", c.steps(p, e, details, u)))
+	}
+	errs = append(errs,
+		p.add("tasks", "tasks", batchTasks(s)),
+		p.add("commands", "commands", c.wholeCommands(p, e)),
+		p.add("log", "log", logViews(s, p.Now)),
+		p.add("foot", "foot", c.foot(e)),
+	)
+	return cmp.Or(errs...)
+}
+
+func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time, parsed workflows.ID) workflowHead {
+	s, times := e.Status, timesOf(e)
+	h := workflowHead{
+		ID: e.ID, Title: cmp.Or(s.Subject, e.ID), Of: strings.Join(nonEmpty(s.Connection, s.AsOfDate), " · "),
+		Look: lookOf(s.State), Line: s.Summary, Wrong: s.AtRisk, StartedBy: s.StartedBy,
+		Temporal: c.session.Link(e.ID), Notes: details.Notes,
+	}
+	if e.closing() {
+		h.Nights = "/nights/" + s.Connection + "/" + parsed.Name
+	} else if e.Type != "" {
+		h.Of = strings.Join(nonEmpty(e.Type, h.Of), " · ")
+	}
+	if e.Unknown != "" {
+		h.Notes = append(h.Notes, e.Unknown)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
+		h.Params = append(h.Params, name+" "+s.Params[name])
+	}
+	if s.Type == "" {
+		return h
+	}
+	if s.State.Done() {
+		h.Ends = h.Look.Word + " at " + times.TextAt(p.Now, s.ChangedAt) + " after " + spell(s.ChangedAt.Sub(s.StartedAt))
+	} else if !ends.IsZero() {
+		h.Ends = "ends about " + times.TextAt(p.Now, ends)
+	}
+	if !s.Deadline.IsZero() {
+		h.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
+	}
+	h.Late = lateness(s, ends, p.Now)
+	return h
+}
+
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(t string) bool { return t == "" })
+}
+
+func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []stepView {
+	var list []stepView
+	for _, s := range e.Status.Steps {
+		list = append(list, c.step(p, e, s, details, u))
+	}
+	return list
+}
+
+func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u usual) stepView {
+	times := timesOf(e)
+	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s), Line: s.Detail}
+	add := func(name, value string) {
+		if value != "" {
+			v.Facts = append(v.Facts, fact{name, value})
+		}
+	}
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return times.TextAt(p.Now, t)
+	}
+	if len(s.Needs) > 0 {
+		v.Needs = "after " + strings.Join(s.Needs, ", ")
+		add("needs", strings.Join(s.Needs, ", "))
+	}
+	add("begun", at(s.StartedAt))
+	add("ended", at(s.EndedAt))
+	if !s.StartedAt.IsZero() && !s.EndedAt.IsZero() {
+		add("took", spell(s.EndedAt.Sub(s.StartedAt)))
+	}
+	if d := u.steps[s.ID]; d > 0 {
+		add("usually takes", spell(d))
+	}
+	add("kept from", at(s.KeptFrom))
+	if !s.State.Done() {
+		add("deadline", at(s.Deadline))
+		add("its file is awaited until", at(s.WaitUntil))
+	}
+	add("result", s.Result)
+	add("based on", s.BasedOn)
+	if child, ok := details.Children[s.WorkflowID]; ok && !s.State.Done() {
+		add("run", child.RunID)
+		v.Tasks = append(taskViews(child.Tasks), memberViews(child.Batches)...)
+		if child.State == workflows.Running && child.Summary != "" {
+			v.Line = child.Summary
+		}
+	}
+	if t, ok := details.Transfers[s.WorkflowID]; ok && !s.State.Done() {
+		v.Progress = newProgress(t)
+	}
+	if s.WorkflowID != "" {
+		v.Link, v.Temporal = "/w/"+s.WorkflowID, c.session.Link(s.WorkflowID)
+	}
+	v.Open = s.State == workflows.Waiting || s.State == workflows.Failed
+	v.Form = c.stepForm(p, e, s)
+	return v
+}
+
+func newProgress(t view.Transfer) *progress {
+	if t.Total <= 0 {
+		return &progress{-1, view.Bytes(t.Done)}
+	}
+	text := view.Bytes(t.Done) + " of " + view.Bytes(t.Total)
+	if t.Rate > 0 {
+		text += ", " + view.Bytes(t.Rate) + "/s"
+	}
+	if t.Remaining > 0 {
+		text += ", " + spell(t.Remaining) + " left"
+	}
+	return &progress{t.Done * 100 / t.Total, text}
+}
+
+// stepForm offers the commands that apply to a step beside the answers to its question.
+func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm {
+	f := commandForm{ID: e.ID, Step: s.ID, Key: "do-" + s.ID, Back: p.Path}
+	for _, value := range s.Commands {
+		command, _, _ := strings.Cut(value, " ")
+		answered := s.Question != nil && slices.Contains(s.Question.Choices, value)
+		if answered || !p.Who.maySend(e.Status.Connection, command) {
+			continue
+		}
+		f.Button = append(f.Button, wording(value, s.ID, nil))
+		f.Until = f.Until || value == workflows.ExtendCommand
+		f.RunID = f.RunID || value == workflows.DoneCommand && (s.Kind == "batch" || s.Kind == "group")
+	}
+	return f
+}
+
+// wholeCommands are those for the workflow as a whole.
+func (c *Console) wholeCommands(p *page, e entry) commandForm {
+	f := commandForm{ID: e.ID, Key: "do", Back: p.Path, Heading: "The whole"}
+	s := e.Status
+	t, _ := workflows.TypeByName(e.Type)
+	offer := func(command string) {
+		if t.TakesCommands && p.Who.maySend(s.Connection, command) {
+			b := wording(command, cmp.Or(s.Subject, e.ID), nil)
+			if command == workflows.AgainCommand {
+				b.Text = "Run everything again"
+			}
+			f.Button = append(f.Button, b)
+		}
+	}
+	if s.State.Done() {
+		if e.closing() {
+			offer(workflows.AgainCommand)
+		}
+		return f
+	}
+	if e.Type == workflows.RunBatchType && s.Question == nil {
+		offer(workflows.InterruptCommand)
+	}
+	offer(workflows.ExtendCommand)
+	offer(workflows.CancelCommand)
+	f.Until = len(f.Button) > 0
+	return f
+}
+
+func taskViews(tasks []workflows.Task) (list []taskView) {
+	for _, t := range tasks {
+		list = append(list, taskView{Code: t.Code, Text: codeText(t.StatusCode, t.Status), Look: lookOfCode(t.StatusCode)})
+	}
+	return list
+}
+
+func memberViews(members []workflows.MemberRun) (list []taskView) {
+	for _, m := range members {
+		list = append(list, taskView{m.RunID, codeText(m.StatusCode, m.Status), lookOfCode(m.StatusCode), true})
+		list = append(list, taskViews(m.Tasks)...)
+	}
+	return list
+}
+
+func batchTasks(s workflows.Status) []taskView {
+	return append(taskViews(s.Tasks), memberViews(s.Batches)...)
+}
+
+func codeText(code, text string) string {
+	text = cmp.Or(text, pbsm.StatusCode(code).Text())
+	if code == "" {
+		return text
+	}
+	return fmt.Sprintf("%s (%s)", text, code)
+}
+
+// lookOfCode is how a code of the service looks.
+func lookOfCode(code string) look {
+	switch c := pbsm.StatusCode(code); {
+	case c == pbsm.CodeSuccess:
+		return lookOf(workflows.Succeeded)
+	case c == pbsm.CodeExcluded:
+		return lookOf(workflows.NotTonight)
+	case c == pbsm.CodeOngoing:
+		return lookOf(workflows.Running)
+	case c == pbsm.CodeHeld:
+		return look{"held", "lock", "waiting"}
+	case c.Terminal():
+		return lookOf(workflows.Failed)
+	}
+	return lookOf(workflows.Pending)
+}
+
+func logViews(s workflows.Status, now time.Time) (list []logView) {
+	times := clock.In(s.TimeZone)
+	for _, l := range slices.Backward(s.Log) {
+		class := ""
+		if l.Event == "refused" {
+			class = "refused"
+		}
+		list = append(list, logView{times.ExactAt(now, l.At), l.What, l.By, l.Why, class})
+	}
+	return list
+}
+
+// foot is where an auditor and an engineer look further.
+func (c *Console) foot(e entry) []fact {
+	var facts []fact
+	if a := e.Status.Audit; a != nil {
+		facts = append(facts, fact{"audit file", a.File})
+		if a.SHA256 != "" {
+			facts = append(facts, fact{"sealed with", a.SHA256})
+		}
+		if a.Note != "" {
+			facts = append(facts, fact{"note", a.Note})
+		}
+		facts = append(facts, fact{"to verify it", c.session.Starter("audit verify " + a.File + " --seal " + cmp.Or(a.SHA256, "SHA256"))})
+	}
+	if b := e.Status.Basis.String(); b != "" {
+		facts = append(facts, fact{"based on", b})
+	}
+	return append(facts, fact{"workflow id", e.ID}, fact{"in a terminal", c.session.Starter("status " + e.ID + " --follow")})
+}
