@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -23,9 +24,9 @@ type ask struct {
 	Waits  string
 	Back   string
 	Button []button
-	// RunID: an answer wants a run id. Silent says why the viewer has no buttons.
-	RunID, Silent string
-	Tasks         []taskView
+	RunID  bool   // an answer wants a run id
+	Silent string // why the viewer has no buttons
+	Tasks  []taskView
 }
 
 // ask makes the view of a question.
@@ -75,13 +76,17 @@ func (c *Console) ask(p *page, q question) ask {
 			continue
 		}
 		b := wording(choice, subject, tasks)
-		if strings.HasSuffix(choice, workflows.Adopt) || choice == workflows.DoneCommand {
-			a.RunID = "Run id"
+		if strings.HasSuffix(choice, workflows.Adopt) || choice == workflows.DoneCommand && isBatch(q.Step) {
+			a.RunID = true
 		}
 		b.Main = b.Main && !slices.ContainsFunc(a.Button, func(other button) bool { return other.Main })
 		a.Button = append(a.Button, b)
 	}
 	return a
+}
+
+func isBatch(s workflows.StepStatus) bool {
+	return s.Kind == string(pipeline.KindBatch) || s.Kind == string(pipeline.KindGroup)
 }
 
 // known is a workflow of the board.

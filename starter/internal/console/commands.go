@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type order struct {
 	Value     string // a choice of a status, such as "decide adopt"
 	Name      string // of the command
 	Command   workflows.Command
+	Step      string
 	Back      string
 	Confirmed bool
 }
@@ -79,7 +81,8 @@ func newOrder(e entry, r *http.Request, who access) order {
 	name, choice, _ := strings.Cut(o.Value, " ")
 	o.Name = name
 	o.Command = workflows.Command{By: who.Name, Why: strings.TrimSpace(r.PostFormValue("why")), Choice: choice}
-	step := r.PostFormValue("step")
+	o.Step = r.PostFormValue("step")
+	step := o.Step
 	switch {
 	case name == workflows.AgainCommand && step != "" && r.PostFormValue("only") == "yes":
 		o.Command.Only = []string{step}
@@ -195,10 +198,7 @@ type confirmation struct {
 
 // confirm says what a dangerous command will do, and asks once more.
 func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o order) {
-	subject := o.Command.Step
-	if subject == "" {
-		subject = o.Status.Subject
-	}
+	subject := cmp.Or(o.Step, o.Status.Subject)
 	v := confirmation{order: o, Button: wording(o.Value, subject, nil)}
 	v.Effect = v.Button.Effect
 	for _, s := range o.Status.Steps {

@@ -11,7 +11,7 @@ import (
 func (c *Console) addGraph(p *page, s workflows.Status) error {
 	g := graph.Graph{Title: "The steps and what they need"}
 	for _, step := range s.Steps {
-		look := lookOfStep(step)
+		look := lookOfStep(step, p.Now)
 		g.Nodes = append(g.Nodes, graph.Node{
 			ID: step.ID, Label: step.ID, Note: look.Word, Class: look.Class, Title: step.Name() + ": " + step.Detail, Link: "#step-" + step.ID,
 		})

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,9 +40,11 @@ func lookOf(state workflows.State) look {
 	return look{"not known", "circle", "pending"}
 }
 
-// lookOfStep tells what is kept and what is held from the rest.
-func lookOfStep(s workflows.StepStatus) look {
+// lookOfStep knows also what is kept, what is held and what waits for its file.
+func lookOfStep(s workflows.StepStatus, now time.Time) look {
 	switch {
+	case s.State == workflows.Running && s.WaitUntil.After(now) && slices.Contains(s.Commands, workflows.StartCommand):
+		return look{"waits for its file", "clock", "running"}
 	case s.State == workflows.Succeeded && !s.KeptFrom.IsZero():
 		return look{"kept", "tick-outline", "kept"}
 	case isHeld(s):
@@ -59,12 +62,7 @@ func heldClass(s workflows.StepStatus) string {
 }
 
 func isHeld(s workflows.StepStatus) bool {
-	for _, c := range s.Commands {
-		if c == workflows.ReleaseCommand {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Commands, workflows.ReleaseCommand)
 }
 
 // button is a command that the page offers: a verb with what it acts on, and what will happen.
@@ -123,7 +121,7 @@ func wording(value, subject string, tasks []workflows.Task) button {
 	case workflows.ExtendCommand:
 		set("Move the deadline", "%s may take until the time that you give.", subject)
 	case workflows.AgainCommand:
-		set("Run again from here", "%s runs again, and everything that needs it. You will see first what is kept.", subject)
+		set("Run again from here", "%s runs again, and everything that needs it; you see first what is kept.", subject)
 		b.Dangerous = true
 	case workflows.CancelCommand:
 		set("Stop the whole close", "What runs is interrupted, and nothing else starts.")

@@ -157,7 +157,7 @@ func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []step
 
 func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u usual) stepView {
 	times := timesOf(e)
-	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s), Line: s.Detail}
+	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now), Line: s.Detail}
 	add := func(name, value string) {
 		if value != "" {
 			v.Facts = append(v.Facts, fact{name, value})
@@ -231,7 +231,7 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 		}
 		f.Button = append(f.Button, wording(value, s.ID, nil))
 		f.Until = f.Until || value == workflows.ExtendCommand
-		f.RunID = f.RunID || value == workflows.DoneCommand && (s.Kind == "batch" || s.Kind == "group")
+		f.RunID = f.RunID || value == workflows.DoneCommand && isBatch(s)
 	}
 	return f
 }

@@ -1,0 +1,216 @@
+package console
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+const closeID = "close/prod/nightly-close/2026-10-31"
+
+// newConsole is a console whose board has one close, which waits for an approval and for a decision about a file with
+// the name of an attacker.
+func newConsole(t *testing.T, login Login, roles ...config.Role) *Console {
+	t.Helper()
+	settings := config.Console{Listen: "127.0.0.1:8484", Login: config.Login{Kind: config.NoLogin}, Roles: roles}
+	if _, ok := login.(proxyLogin); ok {
+		settings.Login.Kind = config.ProxyLogin
+	}
+	c := New(&client.Session{Factory: &cli.Factory{}}, Options{Settings: settings, Login: login, Log: slog.New(slog.DiscardHandler)})
+	asked := &workflows.Question{Why: `"><script>alert(1)</script>`, Choices: []string{"decide retry"}, Since: ten}
+	c.board.entries[closeID] = entry{ID: closeID, Type: workflows.NightlyCloseType, Status: workflows.Status{
+		Type: workflows.NightlyCloseType, Connection: "prod", Subject: "nightly-close", State: workflows.Waiting, StartedAt: ten,
+		Steps: []workflows.StepStatus{
+			{ID: "ledger", State: workflows.Waiting, Question: asked, Description: "<img src=x onerror=alert(1)>", Commands: []string{"extend", "decide retry"}},
+			{ID: "sign-off", State: workflows.Waiting, Question: &workflows.Question{Why: "right?", Choices: []string{"approve", "decide give_up"}, Since: ten}},
+		},
+	}}
+	c.board.loaded = true
+	c.nights.of("prod", "nightly-close").at = time.Now()
+	c.looks.known[closeID] = &looker{stop: func() {}}
+	c.looks.known[closeID].snapshot.ID = closeID
+	return c
+}
+
+func get(t *testing.T, h http.Handler, path string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	t.Helper()
+	return send(h, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil), change...)
+}
+
+func post(t *testing.T, h http.Handler, path string, form url.Values, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return send(h, r, change...)
+}
+
+func send(h http.Handler, r *http.Request, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	r.Host, r.RemoteAddr = "127.0.0.1:8484", "127.0.0.1:5555"
+	for _, do := range change {
+		do(r)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestPages_showEverythingAsText(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	for _, path := range []string{"/", "/inbox", "/w/" + closeID} {
+		w := get(t, c.Handler(), path)
+		require.Equal(t, http.StatusOK, w.Code, path)
+		body := w.Body.String()
+		assert.Contains(t, body, "&lt;script&gt;alert(1)", path)
+		assert.NotContains(t, body, "<script>alert", path)
+		assert.NotContains(t, body, "<img", path)
+		assert.NotContains(t, body, "style=", "the policy allows no inline style")
+		assert.Contains(t, body, "Try again", path)
+		assert.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
+	}
+	assert.Equal(t, http.StatusNotFound, get(t, c.Handler(), "/nothing").Code)
+}
+
+func TestConsole_refusesOtherHostsAndSites(t *testing.T) {
+	h := newConsole(t, SystemUser("carol"), SystemRoles()...).Handler()
+	rebound := get(t, h, "/", func(r *http.Request) { r.Host = "evil.example:8484" })
+	assert.Equal(t, http.StatusMisdirectedRequest, rebound.Code)
+	form := url.Values{"value": {"decide retry"}, "step": {"ledger"}, "why": {"it came"}}
+	for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
+		w := post(t, h, "/w/"+closeID, form, func(r *http.Request) { r.Header.Set(header, value) })
+		assert.Equal(t, http.StatusForbidden, w.Code, header)
+	}
+}
+
+func TestCommand_needsARole(t *testing.T) {
+	from := config.Proxy{NameHeader: "X-Name", GroupsHeader: "X-Groups", From: []string{"127.0.0.1/32"}}
+	login, err := Proxy(from)
+	require.NoError(t, err)
+	c := newConsole(t, login,
+		config.Role{Group: "night", Role: config.Operator}, config.Role{Group: "audit", Role: config.Viewer},
+		config.Role{Group: "controllers", Role: config.Approver}, config.Role{Group: "elsewhere", Role: config.Operator, Connections: []string{"test"}})
+	as := func(groups string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("X-Name", "dave"); r.Header.Set("X-Groups", groups) }
+	}
+	for name, row := range map[string]struct {
+		groups      string
+		value, step string
+		page, post  int
+		button      bool
+	}{
+		"an operator decides":             {"night", "decide retry", "ledger", 200, http.StatusSeeOther, true},
+		"an operator approves":            {"night", "approve", "sign-off", 200, http.StatusForbidden, true},
+		"an operator refuses an approval": {"night", "decide give_up", "sign-off", 200, http.StatusForbidden, true},
+		"an approver decides":             {"controllers", "decide retry", "ledger", 200, http.StatusForbidden, false},
+		"a viewer decides":                {"audit", "decide retry", "ledger", 200, http.StatusForbidden, false},
+		"of another connection":           {"elsewhere", "decide retry", "ledger", http.StatusNotFound, http.StatusNotFound, false},
+		"of no group":                     {"", "decide retry", "ledger", http.StatusNotFound, http.StatusNotFound, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := get(t, c.Handler(), "/w/"+closeID, as(row.groups))
+			assert.Equal(t, row.page, page.Code)
+			assert.Equal(t, row.button, strings.Contains(page.Body.String(), "Try again"), "the button")
+			// Without a reason nothing is sent: what is refused for the role is refused before that.
+			w := post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {row.value}, "step": {row.step}}, as(row.groups))
+			assert.Equal(t, row.post, w.Code, w.Body)
+		})
+	}
+}
+
+func TestCommand_withoutAReasonIsRefused(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	for _, why := range []string{"", "  ", "...", "reason"} {
+		w := post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {"decide retry"}, "step": {"ledger"}, "why": {why}, "back": {"https://evil.example/"}})
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		assert.Equal(t, "/w/"+closeID, w.Header().Get("Location"), "never to another site")
+		next := get(t, c.Handler(), "/w/"+closeID, func(r *http.Request) { r.AddCookie(w.Result().Cookies()[0]) })
+		assert.Contains(t, next.Body.String(), "Nothing was done", "%q", why)
+	}
+}
+
+func TestCommand_dangerousIsConfirmed(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	for _, value := range []string{workflows.CancelCommand, "decide nothing_started", workflows.AgainCommand} {
+		w := post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {value}, "why": {"the wrong date was started"}})
+		require.Equal(t, http.StatusOK, w.Code, value)
+		assert.Contains(t, w.Body.String(), `name="confirmed" value="yes"`)
+		assert.Contains(t, w.Body.String(), "the wrong date was started", "what was typed is kept")
+	}
+}
+
+func TestProxy_believesOnlyTheProxy(t *testing.T) {
+	login, err := Proxy(config.Proxy{NameHeader: "X-Name", GroupsHeader: "X-Groups", From: []string{"10.1.0.0/16", "::1/128"}})
+	require.NoError(t, err)
+	person := func(from string, names ...string) (Person, bool) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = netip.MustParseAddrPort(from).String()
+		for _, name := range names {
+			r.Header.Add("X-Name", name)
+		}
+		r.Header.Set("X-Groups", "night, audit,")
+		return login.Person(r)
+	}
+	p, ok := person("10.1.2.3:4", " dave ")
+	require.True(t, ok)
+	assert.Equal(t, Person{"dave", []string{"night", "audit"}}, p)
+	_, ok = person("[::ffff:10.1.2.3]:4", "dave")
+	assert.True(t, ok, "the same address")
+	for _, from := range []string{"10.2.2.3:4", "127.0.0.1:4", "[::2]:4"} {
+		_, ok = person(from, "dave")
+		assert.False(t, ok, from)
+	}
+	_, ok = person("10.1.2.3:4", "dave", "mallory")
+	assert.False(t, ok, "one of two names is not the proxy's")
+	_, ok = person("10.1.2.3:4")
+	assert.False(t, ok)
+}
+
+// A page is sent what has changed, and no more.
+func TestEvents_sendWhatChanged(t *testing.T) {
+	known := map[string]string{}
+	p := page{Fragments: []fragment{{"a", "one"}, {"b", "two"}}}
+	w := httptest.NewRecorder()
+	require.True(t, sendChanges(w, known, p))
+	assert.Equal(t, 2, strings.Count(w.Body.String(), "data: "))
+	p.Fragments[1].HTML = "three"
+	w = httptest.NewRecorder()
+	require.True(t, sendChanges(w, known, p))
+	assert.Equal(t, "data: {\"html\":\"three\",\"id\":\"b\"}\n\n: still here\n\n", w.Body.String())
+}
+
+func TestTimeline_hasABarForEachStretch(t *testing.T) {
+	now := ten.Add(2 * time.Hour)
+	s := workflows.Status{State: workflows.Waiting, StartedAt: ten, Deadline: ten.Add(8 * time.Hour), Steps: []workflows.StepStatus{
+		ran("ledger", ten, 10*time.Minute),
+		{ID: "allocate", State: workflows.Waiting, StartedAt: ten.Add(10 * time.Minute), Question: &workflows.Question{Since: ten.Add(time.Hour)}},
+		{ID: "report", State: workflows.Pending, Needs: []string{"allocate"}},
+	}, Log: []workflows.LogEntry{{What: "allocate: restart", At: ten.Add(30 * time.Minute), Since: ten.Add(20 * time.Minute)}}}
+	u := usual{steps: map[string]time.Duration{"allocate": time.Hour, "report": time.Hour}}
+	spans, ends := forecast(s, u, now)
+	picture := newTimeline(s, spans, u, ends, now)
+	classes := func(i int) (list []string) {
+		for _, b := range picture.Rows[i].Bars {
+			list = append(list, b.Class)
+			assert.GreaterOrEqual(t, b.X, timelineLeft)
+			assert.LessOrEqual(t, b.X+b.Width, timelineWidth)
+		}
+		return list
+	}
+	assert.Equal(t, []string{"was"}, classes(0))
+	assert.Equal(t, []string{"was", "waited", "waited"}, classes(1))
+	assert.Equal(t, []string{"usual"}, classes(2))
+	require.NotNil(t, picture.Now)
+	assert.NotEmpty(t, picture.Ticks)
+}
