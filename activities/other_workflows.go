@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -209,7 +210,9 @@ func (a *Activities) describeSubmission(ctx context.Context, start *commonpb.Wor
 		err = converter.GetDefaultDataConverter().FromPayload(value, &found.RunID)
 	}
 	if err == nil && found.RunID != "" {
-		found.Result, err = a.resultOf(ctx, start)
+		if found.Result, err = a.resultOf(ctx, start); isUnreadable(err) {
+			err = nil // then nobody knows what the run was based on
+		}
 	}
 	return found, err
 }
@@ -225,35 +228,54 @@ type EarlierClose struct {
 	WorkflowRunID string `json:"workflow_run_id,omitempty"`
 	// Result is the workflow's, also if it failed or was terminated.
 	Result json.RawMessage `json:"result,omitempty"`
+	// Unreadable says why there is no result, although the start may have begun a step.
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
-// EarlierClose finds the latest earlier start of the same close that began any step.
+// EarlierClose finds the latest earlier start of the same close that began any step. It does not look behind one of
+// which nobody can tell: that may have replaced what the one before came to.
 func (a *Activities) EarlierClose(ctx context.Context, in EarlierCloseInput) (EarlierClose, error) {
 	starts, err := a.earlierStarts(ctx, in.WorkflowID)
 	if err != nil {
 		return EarlierClose{}, err
 	}
 	for _, start := range starts {
+		found := EarlierClose{WorkflowRunID: start.GetRunId()}
 		result, err := a.resultOf(ctx, start)
-		if err != nil {
+		began := err == nil && beganAny(result)
+		switch {
+		case isUnreadable(err):
+			found.Unreadable = err.Error()
+			return found, nil
+		case err != nil:
 			return EarlierClose{}, err
-		}
-		if beganAny(result) {
-			return EarlierClose{WorkflowRunID: start.GetRunId(), Result: result}, nil
+		case began:
+			found.Result = result
+			return found, nil
 		}
 	}
 	return EarlierClose{}, nil
 }
 
-// beganAny reports whether the result of a close has a step that began.
+// beganAny reports whether the result of a close has a step that began. What is not a result has none: a close that
+// ended before it ran has the problems of its input, or nothing.
 func beganAny(result json.RawMessage) bool {
 	var some struct{ Steps []struct{ State string } }
 	err := json.Unmarshal(result, &some)
 	return err == nil && slices.ContainsFunc(some.Steps, func(s struct{ State string }) bool { return s.State != "pending" })
 }
 
+// unreadableError is why the result of a workflow that has ended cannot be read here, although it may have one.
+type unreadableError struct{ error }
+
+func isUnreadable(err error) bool {
+	var unreadable unreadableError
+	return errors.As(err, &unreadable)
+}
+
 // resultOf is the result of a workflow that has ended: what it returned, the details with which it failed or was
-// cancelled, or the answer to ResultQuery of one that was terminated. It is empty if a worker can answer neither.
+// cancelled, or the answer to ResultQuery of one that was terminated. It is empty if the workflow ended before it could
+// have one.
 func (a *Activities) resultOf(ctx context.Context, start *commonpb.WorkflowExecution) (json.RawMessage, error) {
 	var result json.RawMessage
 	err := a.temporal.GetWorkflow(ctx, start.GetWorkflowId(), start.GetRunId()).Get(ctx, &result)
@@ -261,24 +283,53 @@ func (a *Activities) resultOf(ctx context.Context, start *commonpb.WorkflowExecu
 		ended     *temporal.WorkflowExecutionError
 		failed    *temporal.ApplicationError
 		cancelled *temporal.CanceledError
-		unable    *serviceerror.QueryFailed
 	)
 	switch {
 	case err == nil || !errors.As(err, &ended):
 		return result, err
 	case errors.As(ended, &failed):
-		return rawDetails(failed), nil
+		return detailsOf(failed)
 	case errors.As(ended, &cancelled):
-		return rawDetails(cancelled), nil
+		return detailsOf(cancelled)
 	}
-	answer, err := a.temporal.QueryWorkflow(ctx, start.GetWorkflowId(), start.GetRunId(), ResultQuery)
-	if errors.As(err, &unable) {
+	return a.resultSoFar(ctx, start)
+}
+
+// detailsOf are the details of an error, nil if it has none.
+func detailsOf(err interface {
+	HasDetails() bool
+	Details(...any) error
+}) (details json.RawMessage, unreadable error) {
+	if !err.HasDetails() {
 		return nil, nil
 	}
-	if err == nil {
-		err = answer.Get(&result)
+	if err := err.Details(&details); err != nil {
+		return nil, unreadableError{err}
 	}
-	return result, err
+	return details, nil
+}
+
+// resultSoFar is what a workflow that was terminated, or timed out, had come to.
+func (a *Activities) resultSoFar(ctx context.Context, start *commonpb.WorkflowExecution) (result json.RawMessage, err error) {
+	answer, err := a.temporal.QueryWorkflow(ctx, start.GetWorkflowId(), start.GetRunId(), ResultQuery)
+	var (
+		notBegun *serviceerror.WorkflowNotReady
+		unable   *serviceerror.QueryFailed
+	)
+	switch {
+	case errors.As(err, &notBegun): // no worker has ever had it
+		return nil, nil
+	case errors.As(err, &unable) && strings.Contains(unable.Message, "unknown queryType"): // it ended before it ran
+		return nil, nil
+	case errors.As(err, &unable):
+		return nil, unreadableError{err}
+	case err != nil:
+		return nil, err
+	}
+	if err := answer.Get(&result); err != nil {
+		return nil, unreadableError{err}
+	}
+	return result, nil
 }
 
 // SendCommandInput sends a command to the workflow of a step.

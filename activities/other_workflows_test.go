@@ -1,11 +1,14 @@
 package activities
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflow/v1"
@@ -14,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	sdk "go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // ended returns the error that a client gets from a workflow which fails with err.
@@ -79,5 +83,47 @@ func TestBeganAny(t *testing.T) {
 		`{"steps":[{"state":"running"},{"state":"pending"}]}`: true,
 	} {
 		require.Equal(t, want, beganAny(json.RawMessage(result)), result)
+	}
+}
+
+// A start of a close that did nothing hides nothing, and one of which nobody can tell what it did hides what was before.
+func TestEarlierClose(t *testing.T) {
+	const id = "close/prod/nightly/2026-10-31"
+	terminated := serviceerror.NewQueryFailed("unknown queryType result. KnownQueryTypes=[status]")
+	for name, c := range map[string]struct {
+		latest error // of the query to the latest start, which was terminated
+		want   EarlierClose
+	}{
+		"terminated before a worker had it":    {serviceerror.NewWorkflowNotReady("closed before WorkflowTaskStarted event"), EarlierClose{WorkflowRunID: "first", Result: json.RawMessage(`{"steps":[{"state":"succeeded"}]}`)}},
+		"terminated before it ran":             {terminated, EarlierClose{WorkflowRunID: "first", Result: json.RawMessage(`{"steps":[{"state":"succeeded"}]}`)}},
+		"a worker cannot tell what it came to": {serviceerror.NewQueryFailed("nondeterministic"), EarlierClose{WorkflowRunID: "second", Unreadable: "nondeterministic"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mocks.NewClient(t)
+			listed := &workflowservice.ListWorkflowExecutionsResponse{}
+			for i, run := range []string{"default-test-run-id", "second", "first"} {
+				listed.Executions = append(listed.Executions, &workflow.WorkflowExecutionInfo{
+					Execution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
+					StartTime: timestamppb.New(time.Unix(int64(100-i), 0)),
+				})
+			}
+			server.On("ListWorkflow", mock.Anything, mock.Anything).Return(listed, nil)
+			second, first := mocks.NewWorkflowRun(t), mocks.NewWorkflowRun(t)
+			second.On("Get", mock.Anything, mock.Anything).Return(ended(t, &temporal.TerminatedError{}))
+			server.On("GetWorkflow", mock.Anything, id, "second").Return(second)
+			server.On("QueryWorkflow", mock.Anything, id, "second", ResultQuery).Return(nil, c.latest)
+			if c.want.WorkflowRunID == "first" {
+				first.On("Get", mock.Anything, mock.Anything).Return(func(_ context.Context, result any) error {
+					return json.Unmarshal([]byte(`{"steps":[{"state":"succeeded"}]}`), result)
+				})
+				server.On("GetWorkflow", mock.Anything, id, "first").Return(first)
+			}
+			a := &Activities{temporal: server}
+			value, err := activityEnv(a).ExecuteActivity(a.EarlierClose, EarlierCloseInput{WorkflowID: id})
+			require.NoError(t, err)
+			var got EarlierClose
+			require.NoError(t, value.Get(&got))
+			require.Equal(t, c.want, got)
+		})
 	}
 }

@@ -46,12 +46,16 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 	if err != nil && ctx.Err() == nil { // an activity waits until Temporal's list of workflows is up to date
 		err = c.caller.execute(ctx, callOptions, c.reporter.deadline, "find an earlier start", act.EarlierClose, in).Get(ctx, &found)
 	}
-	if err != nil || len(found.Result) == 0 {
+	if err != nil || found.WorkflowRunID == "" {
 		return err
 	}
 	var result NightlyCloseResult
-	if err := json.Unmarshal(found.Result, &result); err != nil {
-		c.log(ctx, LogEntry{What: "the result of the earlier start cannot be read, so nothing is kept: " + err.Error()})
+	if err := json.Unmarshal(found.Result, &result); found.Unreadable == "" && err != nil {
+		found.Unreadable = err.Error()
+	}
+	if found.Unreadable != "" {
+		c.log(ctx, LogEntry{What: fmt.Sprintf("the result of the earlier start %s cannot be read, so nothing is kept: %s",
+			found.WorkflowRunID, found.Unreadable)})
 	}
 	c.earlier = map[string]StepResult{}
 	for _, s := range result.Steps {

@@ -102,14 +102,21 @@ func TestNightlyClose_startedAgain(t *testing.T) {
 	}
 }
 
-// A result of an earlier start that cannot be read holds nothing that could be kept.
+// A result of an earlier start that cannot be read holds nothing that could be kept, and the log says so.
 func TestNightlyClose_unreadableEarlierResult(t *testing.T) {
-	fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("ledger")), earlier: json.RawMessage(`{"steps": 7}`)}
-	fake.register()
-	fake.execute("alice")
-	require.NoError(t, fake.env.GetWorkflowError())
-	require.Equal(t, []string{"inbox/ledger"}, fake.sent)
-	require.Contains(t, queryStatus(t, fake.env).Log[0].What, "cannot be read, so nothing is kept")
+	for name, fake := range map[string]fakeSteps{
+		"no result":            {earlier: json.RawMessage(`{"steps": 7}`)},
+		"a worker cannot tell": {unreadable: "nondeterministic workflow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake.env, fake.plan = newEnv(t), plan(uploadStep("ledger"))
+			fake.register()
+			fake.execute("alice")
+			require.NoError(t, fake.env.GetWorkflowError())
+			require.Equal(t, []string{"inbox/ledger"}, fake.sent)
+			require.Contains(t, queryStatus(t, fake.env).Log[0].What, "the earlier start 8d1e cannot be read, so nothing is kept")
+		})
+	}
 }
 
 // Two closes share a batch: the second one joins it, and shows its question, but only if it is the same.
@@ -147,6 +154,8 @@ func TestNightlyClose_joinsARunningBatch(t *testing.T) {
 				status := queryStatus(t, fake.env)
 				require.Equal(t, Waiting, status.State)
 				require.Contains(t, status.Log[0].What, "joined batch/prod/allocate/2026-10-31, started by carol on Sun 2026-11-01 ")
+				require.Equal(t, Waiting, status.Steps[0].State, "it waits, wherever that is")
+				require.NotNil(t, status.Steps[0].Question)
 			}, time.Hour)
 			fake.env.RegisterDelayedCallback(func() {
 				if c.state == Waiting {
@@ -226,7 +235,7 @@ func TestRunBatch_earlierRunBasedOnSomethingElse(t *testing.T) {
 func TestNightlyClose_joinsTheUploadOfAnEarlierStart(t *testing.T) {
 	steps := plan(uploadStep("ledger"))
 	ofEarlier := func(basis basis.Basis) json.RawMessage {
-		text, err := json.Marshal(NightlyCloseResult{Steps: []StepResult{{ID: "ledger", Kind: "upload", State: Running, StartedAt: start, Basis: basis}}})
+		text, err := json.Marshal(NightlyCloseResult{Steps: []StepResult{{ID: "ledger", Kind: "upload", State: Running, StartedAt: start, StepOutcome: StepOutcome{Basis: basis}}}})
 		require.NoError(t, err)
 		return text
 	}

@@ -29,18 +29,19 @@ import (
 
 // fakeSteps stands in for the workflows of the steps; NightlyClose itself is real.
 type fakeSteps struct {
-	env       *testsuite.TestWorkflowEnvironment
-	plan      activities.Plan
-	uploads   int // that fail before one succeeds
-	batch     func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
-	batches   []RunBatchInput
-	running   int             // uploads at the same time, at most
-	uploading time.Duration   // of an upload; default a minute
-	arrives   time.Duration   // when a late file does
-	sha256    string          // of every file
-	sent      []string        // the files that were uploaded
-	earlier   json.RawMessage // the result of an earlier start
-	compares  func() error    // while a file is compared
+	env        *testsuite.TestWorkflowEnvironment
+	plan       activities.Plan
+	uploads    int // that fail before one succeeds
+	batch      func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error)
+	batches    []RunBatchInput
+	running    int             // uploads at the same time, at most
+	uploading  time.Duration   // of an upload; default a minute
+	arrives    time.Duration   // when a late file does
+	sha256     string          // of every file
+	sent       []string        // the files that were uploaded
+	unreadable string          // why the result of an earlier start cannot be read
+	earlier    json.RawMessage // the result of an earlier start
+	compares   func() error    // while a file is compared
 }
 
 func (f *fakeSteps) register() {
@@ -48,7 +49,10 @@ func (f *fakeSteps) register() {
 		return &f.plan, nil
 	}, activityName("PreparePipeline"))
 	f.env.RegisterActivityWithOptions(func(context.Context, activities.EarlierCloseInput) (activities.EarlierClose, error) {
-		return activities.EarlierClose{Result: f.earlier}, nil
+		if f.unreadable == "" && len(f.earlier) == 0 {
+			return activities.EarlierClose{}, nil
+		}
+		return activities.EarlierClose{WorkflowRunID: "8d1e", Result: f.earlier, Unreadable: f.unreadable}, nil
 	}, activityName("EarlierClose"))
 	f.env.RegisterActivityWithOptions(func(_ context.Context, in activities.StatFileInput) (activities.FileInfo, error) {
 		if f.arrives > 0 && f.env.Now().After(start.Add(f.arrives)) {
