@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -28,18 +29,25 @@ func TestCommandsPage_namesTheKeysOfJSON(t *testing.T) {
 			}
 		}
 	}
-	keys := func(of reflect.Type) (names []string) {
-		for field := range of.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			names = append(names, name)
-		}
-		return names
-	}
 	status := append([]string{"workflow_id"}, keys(reflect.TypeFor[workflows.Status]())...)
 	require.Equal(t, map[string][]string{
+		"close":             keys(reflect.TypeFor[view.CloseDocument]()),
+		"step of a close":   keys(reflect.TypeFor[view.CloseStep]()),
 		"status":            append(status, "questions", "notes"),
-		"result of a close": keys(reflect.TypeFor[workflows.NightlyCloseResult]()),
 		"result of a batch": keys(reflect.TypeFor[workflows.RunBatchResult]()),
 		"problem":           keys(reflect.TypeFor[cli.ProblemDocument]()),
 	}, documented)
+}
+
+// keys are those of the JSON of a struct, with what is embedded in it.
+func keys(of reflect.Type) (names []string) {
+	for field := range of.Fields() {
+		if field.Anonymous {
+			names = append(names, keys(field.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }

@@ -214,6 +214,8 @@ func (c *closeRun) result() NightlyCloseResult {
 		Params:     c.plan.Params,
 		TimeZone:   c.plan.TimeZone,
 		State:      status.State,
+		Summary:    status.Summary,
+		StartedBy:  c.in.StartedBy,
 		StartedAt:  status.StartedAt,
 	}
 	for _, s := range c.steps {
@@ -248,6 +250,7 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 	case len(failed) > 0:
 		result.State, summary, errorType = Failed, strings.Join(failed, ", "), c.errorType()
 	}
+	result.Summary = summary
 	_ = c.reporter.update(ctx, func(s *snapshot) {
 		s.State, s.Summary, s.Question, s.failure = result.State, summary, nil, errorType
 		s.auditPending = c.plan.Audit != ""

@@ -149,22 +149,27 @@ type MigrateResult struct {
 	Sender Sender `json:"sender,omitzero"`
 }
 
-// StepResult is how a step of a close ended; one of the pointers is set when it succeeded.
+// StepResult is how a step of a close ended.
 type StepResult struct {
 	ID         string    `json:"id"`
 	Kind       string    `json:"kind"`
 	State      State     `json:"state"`
 	WorkflowID string    `json:"workflow_id,omitempty"`
-	Error      string    `json:"error,omitempty"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	// Result identifies what a step that succeeded came to: the SHA-256 of a file, a run, an approval.
 	Result string `json:"result,omitempty"`
+	// KeptFrom is when the step ended, if that was in an earlier start of the close.
+	KeptFrom time.Time `json:"kept_from,omitzero"`
+	StepOutcome
+}
+
+// StepOutcome is what came of a step; one of the pointers is set when it succeeded.
+type StepOutcome struct {
+	Error string `json:"error,omitempty"`
 	// Basis is what the step did, and the results that it was based on. A later start of the close keeps the
 	// step as long as that holds.
-	Basis basis.Basis `json:"basis,omitzero"`
-	// KeptFrom is when the step ended, if that was in an earlier start of the close.
-	KeptFrom  time.Time             `json:"kept_from,omitzero"`
+	Basis     basis.Basis           `json:"basis,omitzero"`
 	Approval  *LogEntry             `json:"approval,omitempty"`
 	Batch     *RunBatchResult       `json:"batch,omitempty"`
 	Upload    *FileResult           `json:"upload,omitempty"`
@@ -186,8 +191,11 @@ type NightlyCloseResult struct {
 	Key    string            `json:"key,omitempty"`
 	Params map[string]string `json:"params,omitempty"`
 	// TimeZone is the IANA zone in which operators read the times; empty is UTC.
-	TimeZone  string       `json:"time_zone,omitempty"`
-	State     State        `json:"state"`
+	TimeZone string `json:"time_zone,omitempty"`
+	State    State  `json:"state"`
+	// Summary is one line for the operator, and StartedBy the operator or system that started the close.
+	Summary   string       `json:"summary,omitempty"`
+	StartedBy string       `json:"started_by,omitempty"`
 	StartedAt time.Time    `json:"started_at"`
 	EndedAt   time.Time    `json:"ended_at"`
 	Steps     []StepResult `json:"steps"`

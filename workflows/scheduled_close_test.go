@@ -94,7 +94,9 @@ func TestScheduledClose_failsWithItsClose(t *testing.T) {
 }
 
 func TestScheduledClose_cancelledWithTheResultOfItsClose(t *testing.T) {
-	cancelledClose := NightlyCloseResult{AsOfDate: "2026-10-30", State: Cancelled, Steps: []StepResult{{ID: "c", State: Cancelled, Error: "cancelled; c_1 had ended"}}}
+	cancelledClose := NightlyCloseResult{AsOfDate: "2026-10-30", State: Cancelled, Steps: []StepResult{
+		{ID: "c", State: Cancelled, StepOutcome: StepOutcome{Error: "cancelled; c_1 had ended"}},
+	}}
 	env, _ := scheduledEnv(t, activities.PlannedNight{Night: "2026-10-30", AsOfDate: "2026-10-30"}, nil)
 	env.OnWorkflow(NightlyCloseType, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ NightlyCloseInput) (NightlyCloseResult, error) {
 		_ = workflow.Sleep(ctx, time.Hour)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
 	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
@@ -33,6 +34,9 @@ const (
 
 // StatusQuery is the query that every workflow of this package answers with a Status.
 const StatusQuery = "status"
+
+// ResultQuery is the query that a close and a batch answer with their result so far.
+const ResultQuery = activities.ResultQuery
 
 // InputQuery is the query that a close answers with its NightlyCloseInput.
 const InputQuery = "input"

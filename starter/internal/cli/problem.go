@@ -11,6 +11,7 @@ import (
 
 	problems "github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -212,7 +213,7 @@ func (p *Problem) document() ProblemDocument {
 		Problems:   p.Problems,
 		Next:       p.Next,
 		WorkflowID: p.ID,
-		Result:     p.Result,
+		Result:     view.Document(p.Result),
 		ExitCode:   p.Code,
 	}
 }

@@ -129,6 +129,16 @@ func (s *Session) Status(ctx context.Context, id string) (workflows.Status, erro
 	return workflows.StatusOf(ctx, s.Temporal, id)
 }
 
+// ResultSoFar is what a running close has come to, as far as it answers within a short time.
+func (s *Session) ResultSoFar(ctx context.Context, id string) (result workflows.NightlyCloseResult) {
+	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+	defer cancel()
+	if answer, err := s.Temporal.QueryWorkflow(ctx, id, "", workflows.ResultQuery); err == nil {
+		_ = answer.Get(&result)
+	}
+	return result
+}
+
 // TimesOf writes times as the operators of a workflow read them, in UTC where no worker says how.
 func (s *Session) TimesOf(ctx context.Context, id string) clock.Clock {
 	status, _ := s.Status(ctx, id)

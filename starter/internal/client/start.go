@@ -18,6 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -135,7 +136,7 @@ func (s *Session) AlreadyDone(ctx context.Context, run workflows.Execution, in w
 		return s.End(run, err)
 	}
 	if s.JSON() {
-		document, err := json.Marshal(result)
+		document, err := json.Marshal(view.Document(result))
 		if err != nil {
 			return err
 		}
@@ -202,5 +203,5 @@ func (s *Session) End(run workflows.Execution, err error) error {
 
 // ShowResult prints the result of a workflow.
 func (s *Session) ShowResult(result any) {
-	_ = s.Show(result, s.Style.Result(result, s.Width())...)
+	_ = s.Show(view.Document(result), s.Style.Result(result, s.Width())...)
 }

@@ -82,7 +82,7 @@ func Until(ctx context.Context, s *client.Session, run workflows.Execution, wait
 			show.update(latest)
 			if latest.Status.State == workflows.Waiting && !wait {
 				show.clear()
-				return waits(s, latest)
+				return waits(ctx, s, latest)
 			}
 		case <-tick.C:
 			latest.Now = time.Now()
@@ -111,16 +111,19 @@ func notFollowed(ctx context.Context, s *client.Session, id string) error {
 		Then("Follow it again: "+s.Starter("status "+id+" --follow"), "Cancel it: "+s.Starter("cancel "+id))
 }
 
-// waitingDocument is what --output json prints of a workflow that runs, or waits for an operator.
-type waitingDocument struct {
+// statusDocument is what --output json prints of another workflow than a close that runs, or waits for an operator.
+type statusDocument struct {
 	WorkflowID string `json:"workflow_id"`
 	workflows.Status
 	Questions []view.Question `json:"questions,omitempty"`
 	Notes     []string        `json:"notes,omitempty"`
 }
 
-func newDocument(latest view.Snapshot) waitingDocument {
-	return waitingDocument{
+func newDocument(ctx context.Context, s *client.Session, latest view.Snapshot) any {
+	if latest.Status.Type == workflows.NightlyCloseType {
+		return view.RunningClose(latest, s.ResultSoFar(ctx, latest.ID))
+	}
+	return statusDocument{
 		WorkflowID: latest.ID,
 		Status:     latest.Status,
 		Questions:  view.Questions(latest),
@@ -129,7 +132,7 @@ func newDocument(latest view.Snapshot) waitingDocument {
 }
 
 // waits ends the following of a workflow that needs an operator. A log has most of the status already.
-func waits(s *client.Session, latest view.Snapshot) error {
+func waits(ctx context.Context, s *client.Session, latest view.Snapshot) error {
 	if !s.JSON() {
 		if s.Live {
 			s.Print(s.Style.Snapshot(latest, s.Width())...)
@@ -139,13 +142,11 @@ func waits(s *client.Session, latest view.Snapshot) error {
 		s.Print("", "Afterwards: "+s.Starter("status "+latest.ID+" --follow"))
 		s.PrintLink(latest.ID)
 	}
-	return &cli.Problem{
-		Code:     cli.ExitWaiting,
-		ID:       latest.ID,
-		Message:  "waits for an operator",
-		Shown:    !s.JSON(),
-		Document: newDocument(latest),
+	p := &cli.Problem{Code: cli.ExitWaiting, ID: latest.ID, Message: "waits for an operator", Shown: !s.JSON()}
+	if s.JSON() {
+		p.Document = newDocument(ctx, s, latest)
 	}
+	return p
 }
 
 // Once shows the status of a running workflow once.
@@ -156,12 +157,11 @@ func Once(ctx context.Context, s *client.Session, run workflows.Execution) error
 		return s.StatusUnknown(ctx, run, w.failed)
 	}
 	waiting := w.last.Status.State == workflows.Waiting
-	document := newDocument(w.last)
 	switch {
 	case s.JSON() && waiting:
-		return &cli.Problem{Code: cli.ExitWaiting, Document: document}
+		return &cli.Problem{Code: cli.ExitWaiting, Document: newDocument(ctx, s, w.last)}
 	case s.JSON():
-		s.PrintJSON(document)
+		s.PrintJSON(newDocument(ctx, s, w.last))
 		return nil
 	}
 	s.Print(s.Style.Snapshot(w.last, s.Width())...)

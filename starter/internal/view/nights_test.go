@@ -41,7 +41,9 @@ func TestResult_ofAScheduledClose(t *testing.T) {
 	assert.Equal(t, []string{"~ no close on Thu 2026-11-26: Thanksgiving Day"},
 		Style{}.Result(&workflows.ScheduledCloseResult{State: workflows.Skipped, Summary: "no close on Thu 2026-11-26: Thanksgiving Day"}, 0))
 	lines := Style{}.Result(&workflows.ScheduledCloseResult{State: workflows.Failed, Summary: "night of Wed 2026-11-25: ledger failed", Close: &workflows.NightlyCloseResult{
-		Pipeline: "nightly-close", AsOfDate: "2026-11-25", State: workflows.Failed, Steps: []workflows.StepResult{{ID: "ledger", Kind: "upload", State: workflows.Failed, Error: "it is missing"}},
+		Pipeline: "nightly-close", AsOfDate: "2026-11-25", State: workflows.Failed, Steps: []workflows.StepResult{
+			{ID: "ledger", Kind: "upload", State: workflows.Failed, StepOutcome: workflows.StepOutcome{Error: "it is missing"}},
+		},
 	}}, 0)
 	assert.Equal(t, "x night of Wed 2026-11-25: ledger failed", lines[0])
 	assert.Contains(t, strings.Join(lines, "\n"), "it is missing")

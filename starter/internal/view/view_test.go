@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,11 +173,11 @@ func TestResult(t *testing.T) {
 		Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31", State: workflows.Failed, StartedAt: start, EndedAt: now,
 		Steps: []workflows.StepResult{
 			{ID: "ledger", Kind: "upload", State: workflows.Succeeded, StartedAt: start, EndedAt: start.Add(time.Minute),
-				Upload: &workflows.FileResult{FileID: "5025", Bytes: 15_512_345, Rows: new(int64(250_000))}},
+				StepOutcome: workflows.StepOutcome{Upload: &workflows.FileResult{FileID: "5025", Bytes: 15_512_345, Rows: new(int64(250_000))}}},
 			{ID: "allocate", Kind: "batch", State: workflows.Succeeded, StartedAt: start, EndedAt: now,
-				Batch: &workflows.RunBatchResult{RunID: "PBSM_ALLOC_7_1", Status: "SUCCESSFUL", Restarts: 1, Reruns: 2}},
-			{ID: "profit", Kind: "group", State: workflows.Failed, Error: "the trigger\nwas refused", StartedAt: start, EndedAt: now},
-			{ID: "export", Kind: "export", State: workflows.Skipped, Migration: &workflows.MigrateResult{StatusCode: "SUCCESS"}},
+				StepOutcome: workflows.StepOutcome{Batch: &workflows.RunBatchResult{RunID: "PBSM_ALLOC_7_1", Status: "SUCCESSFUL", Restarts: 1, Reruns: 2}}},
+			{ID: "profit", Kind: "group", State: workflows.Failed, StepOutcome: workflows.StepOutcome{Error: "the trigger\nwas refused"}, StartedAt: start, EndedAt: now},
+			{ID: "export", Kind: "export", State: workflows.Skipped, StepOutcome: workflows.StepOutcome{Migration: &workflows.MigrateResult{StatusCode: "SUCCESS"}}},
 			{ID: "profitability", Kind: "report", State: workflows.NotRun},
 		},
 	}
@@ -191,8 +192,8 @@ func TestResult_showsErrorsInFull(t *testing.T) {
 	result := &workflows.NightlyCloseResult{
 		Pipeline: "nightly-close", Connection: "prod", AsOfDate: "2026-10-31", State: workflows.Failed,
 		Steps: []workflows.StepResult{
-			{ID: "ledger", Kind: "upload", State: workflows.Failed, Error: "it is missing"},
-			{ID: "extract", Kind: "report", State: workflows.Failed, Error: `given up: report NOPE: HTTP 400 (missing or invalid information): "The report code does not exist."`},
+			{ID: "ledger", Kind: "upload", State: workflows.Failed, StepOutcome: workflows.StepOutcome{Error: "it is missing"}},
+			{ID: "extract", Kind: "report", State: workflows.Failed, StepOutcome: workflows.StepOutcome{Error: `given up: report NOPE: HTTP 400 (missing or invalid information): "The report code does not exist."`}},
 		},
 		Log: []workflows.LogEntry{
 			{At: now, By: "ann", What: "extract: decide give_up", Why: "the controller was called at 2:13 and does not need it tonight"},
@@ -225,7 +226,7 @@ func TestResult_namesFiles(t *testing.T) {
 
 	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: new(int64(1200)), SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
 	assert.Equal(t, []string{"+ 12 files of inbox/extracts/  succeeded", "  4.0 MB, 1,200 rows", "  listed in reports/sent.jsonl, SHA-256 cd34"}, Style{}.Result(&folder, 80))
-	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{Upload: &folder}, clock.UTC))
+	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{StepOutcome: workflows.StepOutcome{Upload: &folder}}, clock.UTC))
 }
 
 func TestTransfer_showsTheRate(t *testing.T) {
@@ -268,6 +269,32 @@ func TestLive_showsWhatFollowsARunThatEnded(t *testing.T) {
 	child.StatusCode, child.Summary = "-1", "ended as Failure at ALLOCATE; restart 1 of 2 in 1m0s"
 	j.Children["alloc"] = child
 	assert.Contains(t, strings.Join(Style{}.Live(j, 120, 30), "\n"), "restart 1 of 2 in 1m0s")
+}
+
+// A batch or a group that waits for an operator is shown as waiting, whether its close has heard of it or not, and also
+// where another close has started it.
+func TestLive_showsThatABatchWaits(t *testing.T) {
+	for name, state := range map[string][2]workflows.State{ // of the step, and of the batch's workflow
+		"the close has heard of it":     {workflows.Waiting, workflows.Waiting},
+		"the close has not heard of it": {workflows.Running, workflows.Waiting},
+		"the workflow is not known":     {workflows.Waiting, ""},
+	} {
+		for _, id := range []string{"allocate", "profit"} {
+			t.Run(name+", "+id, func(t *testing.T) {
+				j := runningClose()
+				step := &j.Status.Steps[slices.IndexFunc(j.Status.Steps, func(s workflows.StepStatus) bool { return s.ID == id })]
+				child := j.Children[step.WorkflowID]
+				step.State, child.State = state[0], state[1]
+				step.Detail = "it failed (started by carol on Sun 2026-11-01 01:47 EDT elsewhere)"
+				j.Children[step.WorkflowID] = child
+				if child.State == "" {
+					delete(j.Children, step.WorkflowID)
+				}
+				lines := Style{}.Live(j, 120, 30)
+				assert.True(t, slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "  ! "+id) }), "%s", strings.Join(lines, "\n"))
+			})
+		}
+	}
 }
 
 func TestQuestions_haveCommandsToCopy(t *testing.T) {
