@@ -7,7 +7,7 @@
 # make reproducible  builds them again in another folder, and compares the bytes
 # make sbom          their bills of materials
 # make containers    a close in the containers of deploy/docker-compose.yaml; needs Docker with Compose
-# make chaos         200 nights with kills, losses and cuts; PBSMFLOW_SEED repeats a run
+# make chaos         300 nights with corrections, kills, losses and cuts; PBSMFLOW_SEED repeats a run
 # make bench         benchmarks, for two hours
 
 BIN      := bin
@@ -102,7 +102,7 @@ containers:
 	cd tests && go test -tags docker -count=1 -timeout 30m -run TestCompose_closeInContainers -v ./deploy
 
 chaos: build
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-200} go test -count=1 -timeout 40m -run TestChaos -v ./chaos
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-300} go test -count=1 -timeout 60m -run TestChaos -v ./chaos
 
 # The quick checks take only what the end-to-end tests leave of the processor: those mostly wait, and measure time.
 test: build cluster s3server

@@ -77,6 +77,8 @@ type Report struct {
 	Duration  time.Duration `yaml:"duration"`
 	Outcome   string        `yaml:"outcome"`
 	FailTimes int           `yaml:"fail_times"`
+	// Numbered ends the rows with one that names the instance, so that the bytes say which one they belong to.
+	Numbered bool `yaml:"numbered"`
 }
 
 // Migration is a migration definition. Its Kind is export or import.

@@ -14,7 +14,7 @@ type Entry struct {
 	Path      string // with query; PAR secrets are ***
 	Subject   string // batch code, run id, file id, report code, migration code or grant type
 	Name      string // the file's name, if the subject is a file
-	AsOf      string // $FICMISDATE$ of a trigger
+	AsOf      string // $FICMISDATE$ of a trigger; the date in a report's filter
 	Created   string // the run id, file id or report instance id that it created
 	Answered  string // the service's own code or status in the response
 	Status    int    // HTTP status; 0 if the connection was closed without a response

@@ -83,7 +83,7 @@ func (s *Simulator) generateReport(c *call) *response {
 	}
 	filter := strings.TrimSpace(*body.FilterCriteria + "\n" + body.PlaceholderFilter)
 	i := s.reports.start(report, filter, s.clock.Sim())
-	c.entry.Created = i.id
+	c.entry.AsOf, c.entry.Created = datePattern.FindString(filter), i.id
 	return s.reportAnswer(s.accepted(), i, "PENDING", "")
 }
 
@@ -156,7 +156,7 @@ func (s *Simulator) reportObject(i *instance) (string, error) {
 		return i.object, nil
 	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(writeReport(w, i.report, i.filter, s.opts.Seed)) }()
+	go func() { w.CloseWithError(writeReport(w, i, s.opts.Seed)) }()
 	seg, err := s.store.write(r)
 	if err != nil {
 		return "", err
@@ -170,13 +170,15 @@ func (s *Simulator) reportObject(i *instance) (string, error) {
 
 var datePattern = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
 
-// writeReport writes a header line and the report's rows. The same seed, report and filter yield the same bytes.
-func writeReport(w io.Writer, report Report, filter string, seed int64) error {
+// writeReport writes a header line and the report's rows. The same seed, report and filter yield the same bytes, unless
+// the report is numbered.
+func writeReport(w io.Writer, i *instance, seed int64) error {
+	report := i.report
 	hash := fnv.New64a()
-	_, _ = io.WriteString(hash, report.Code+"\x00"+filter)
+	_, _ = io.WriteString(hash, report.Code+"\x00"+i.filter)
 	rnd := rand.New(rand.NewPCG(uint64(seed), hash.Sum64()))
 	asOf := report.AsOf
-	if found := datePattern.FindString(filter); found != "" {
+	if found := datePattern.FindString(i.filter); found != "" {
 		asOf = found
 	}
 	columns, row := profitabilityColumns, profitabilityRow
@@ -190,6 +192,11 @@ func writeReport(w io.Writer, report Report, filter string, seed int64) error {
 	}
 	for n := range report.Rows {
 		if err := out.Write(row(rnd, n, asOf)); err != nil {
+			return err
+		}
+	}
+	if report.Numbered {
+		if err := out.Write(append([]string{asOf, i.id}, make([]string, len(columns)-2)...)); err != nil {
 			return err
 		}
 	}

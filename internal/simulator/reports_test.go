@@ -54,15 +54,19 @@ func TestReport_completes(t *testing.T) {
 }
 
 func TestReport_contentIsDeterministic(t *testing.T) {
+	report := Report{Code: "R", Kind: BalanceSheet, Rows: 10, AsOf: "2026-10-31"}
 	content := func(filter string, seed int64) string {
 		var out strings.Builder
-		require.NoError(t, writeReport(&out, Report{Code: "R", Kind: BalanceSheet, Rows: 10, AsOf: "2026-10-31"}, filter, seed))
+		require.NoError(t, writeReport(&out, &instance{report: report, id: "107", filter: filter}, seed))
 		return out.String()
 	}
 	require.Equal(t, content("", 1), content("", 1))
 	require.NotEqual(t, content("", 1), content("", 2))
 	require.NotEqual(t, content("", 1), content("A = 1", 1))
 	require.Contains(t, content("T.AS_OF_DATE = '2026-09-30'", 1), "\n2026-09-30,")
+	plain := content("", 1)
+	report.Numbered = true
+	require.Equal(t, plain+"2026-10-31,107,,,,,,,,,\n", content("", 1), "the last row names the instance")
 	require.Equal(t, []string{"-0.05", "12.30"}, []string{decimal(-5), decimal(1230)})
 }
 

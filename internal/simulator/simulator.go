@@ -258,6 +258,21 @@ func (s *Simulator) Object(fileID int64) (io.ReadCloser, error) {
 	return o.open(0, o.size), nil
 }
 
+// Report opens the bytes of a report instance and returns its filter. The caller closes them.
+func (s *Simulator) Report(instanceID string) (content io.ReadCloser, filter string, err error) {
+	s.reports.mu.Lock()
+	defer s.reports.mu.Unlock()
+	i, ok := s.reports.instances[instanceID]
+	if !ok {
+		return nil, "", fmt.Errorf("simulator: no report instance %s", instanceID)
+	}
+	o, ok := s.store.object(i.object)
+	if !ok {
+		return nil, "", fmt.Errorf("simulator: report instance %s is not complete", instanceID)
+	}
+	return o.open(0, o.size), i.filter, nil
+}
+
 // ExpireTokens expires all access tokens, and with logins also all refresh tokens.
 func (s *Simulator) ExpireTokens(logins bool) { s.iam.expire(logins) }
 

@@ -40,19 +40,110 @@ func (n *closeRun) check(ctx context.Context) {
 			return
 		}
 		v := verdict{closeRun: n, expectedBatch: p, starts: starts, runs: n.runs(p)}
-		v.unchecked = v.logged(hurriedOperator, "nothing had started")+v.logged(hurriedOperator, "given up") > 0 || n.stepDecision(one.step) != ""
-		v.checkTriggers()
+		v.unchecked = v.logged(hurriedOperator, "nothing had started")+v.logged(hurriedOperator, "given up") > 0 || n.decidedElsewise(one.step)
+		v.checkOverlap()
 		v.checkRestarts()
 		v.checkRuns()
 		v.checkResult()
 	}
 	n.checkFiles()
+	n.checkEvidence()
+}
+
+// checkEvidence holds what the close says against what the service received.
+func (n *closeRun) checkEvidence() {
+	e := n.gather()
+	found := slices.Concat(e.submittedTwice(), e.wrongReport(), e.keptStale(), e.begunWhileHeld())
+	for i, problem := range found {
+		if i == 0 {
+			problem += "\n" + e.String()
+		}
+		n.wrong("close %d, %s, round %d: %s", n.number, n.date, len(e.starts), problem)
+	}
+	n.figures.add("ends of a close", "compared with the evidence")
+}
+
+// gather collects what is known about the close from outside.
+func (n *closeRun) gather() evidence {
+	e := evidence{
+		plan: n.plan, claims: map[string]workflows.StepResult{}, versions: n.versions, words: n.saidAbout(n.closeID), starts: n.starts,
+	}
+	for _, s := range n.result.Steps {
+		e.claims[s.ID] = s
+	}
+	for _, r := range n.env.Sim.Runs() {
+		if r.AsOf == n.date {
+			e.runs = append(e.runs, r)
+		}
+	}
+	ids := map[string]bool{}
+	for _, r := range e.runs {
+		ids[r.ID] = true
+	}
+	arrived := map[string]time.Time{}
+	for _, call := range n.env.Sim.Journal() {
+		switch {
+		case call.Call == "trigger" && call.AsOf == n.date, call.Call == "restart" && ids[call.Subject], call.Call == "rerun" && ids[call.Subject]:
+			e.calls = append(e.calls, call)
+		case call.Call == "object-put" && call.Processed:
+			arrived[call.Subject] = call.Time
+		}
+	}
+	slices.SortStableFunc(e.calls, func(a, b simulator.Entry) int { return a.Time.Compare(b.Time) })
+	for _, f := range n.env.Sim.Files() {
+		if f.Name != n.ledgerFile() || !f.Arrived {
+			continue
+		}
+		text, err := n.receivedBytes(f.ID)
+		if err != nil {
+			n.wrong("close %d: file %d: %v", n.number, f.ID, err)
+		}
+		e.arrivals = append(e.arrivals, arrival{at: arrived[strconv.FormatInt(f.ID, 10)], text: text})
+	}
+	slices.SortStableFunc(e.arrivals, func(a, b arrival) int { return a.at.Compare(b.at) })
+	e.report = n.savedReport()
+	return e
+}
+
+func (n *closeRun) receivedBytes(fileID int64) (string, error) {
+	object, err := n.env.Sim.Object(fileID)
+	if err != nil {
+		return "", err
+	}
+	defer object.Close()
+	text, err := io.ReadAll(object)
+	return string(text), err
+}
+
+// savedReport finds out which report of the service has the bytes of the one in the store; nil if none has.
+func (n *closeRun) savedReport() *generated {
+	text, err := os.ReadFile(filepath.Join(n.env.Reports, n.date+".csv"))
+	if err != nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	_, rest, _ := strings.Cut(lines[len(lines)-1], ",")
+	instance, _, _ := strings.Cut(rest, ",") // the report is numbered
+	object, filter, err := n.env.Sim.Report(instance)
+	if err != nil {
+		return nil
+	}
+	defer object.Close()
+	if want, err := io.ReadAll(object); err != nil || string(want) != string(text) {
+		return nil
+	}
+	for _, call := range n.env.Sim.Journal() {
+		if call.Call == "report" && call.Created == instance && call.AsOf == n.date {
+			return &generated{at: call.Time, filter: filter}
+		}
+	}
+	return nil
 }
 
 func (v verdict) fail(format string, args ...any) {
 	var b strings.Builder
 	fmt.Fprintf(&b, format, args...)
-	fmt.Fprintf(&b, "\nclose %d, %s, %s; acts %v", v.number, v.date, v.code, v.acts)
+	fmt.Fprintf(&b, "\nclose %d, %s, %s; rounds %+v", v.number, v.date, v.code, v.rounds)
 	for _, s := range v.starts {
 		fmt.Fprintf(&b, "\nstart at %s, %s: %s %s, run %s", clock(s.started), s.state, s.status.State, s.status.Summary, s.status.RunID)
 		for _, e := range s.status.Log {
@@ -123,32 +214,25 @@ func (v verdict) loggedBetween(by, text string, from, to time.Time) int {
 	return count
 }
 
-// stepDecision returns how an operator ended a step of the close without its batch, or empty.
-func (n *closeRun) stepDecision(id string) string {
+// decidedElsewise reports whether a step ended by somebody's word rather than by its batch, or could have: then a run
+// may have been left behind.
+func (n *closeRun) decidedElsewise(id string) bool {
 	for _, s := range n.result.Steps {
-		if s.ID == id && (s.State == workflows.Skipped || strings.Contains(s.Error, "given up")) {
-			return s.Error
+		if s.ID == id && s.State != workflows.Succeeded {
+			return true
 		}
 	}
-	return ""
+	return slices.ContainsFunc(n.saidAbout(n.closeID), func(w word) bool {
+		leaves := slices.Contains([]string{workflows.SkipCommand, workflows.DoneCommand, workflows.ExtendCommand, "decide " + workflows.Skip}, w.choice)
+		return leaves && w.means(id) && !w.refused
+	})
 }
 
-// checkTriggers verifies that between two triggers, of which the first may have been carried out, there is a decision,
-// or a new start that found the earlier run ended without success.
-func (v verdict) checkTriggers() {
-	triggers := slices.DeleteFunc(v.submissions("trigger"), func(e simulator.Entry) bool { return !mayHaveRun(e) })
-	for i := 1; i < len(triggers); i++ {
-		before, now := triggers[i-1], triggers[i]
-		decided := v.loggedBetween("", "nothing had started; the trigger is submitted again", before.Time, now.Time) > 0
-		anew := slices.ContainsFunc(v.starts, func(s execution) bool { return s.started.After(before.Time) && s.started.Before(now.Time) }) && before.Processed
-		if !decided && !anew {
-			v.fail("triggered twice without a decision")
-		}
-		v.figures.add("second triggers", map[bool]string{true: "after decide nothing_started", false: "by a new start after a run without success"}[decided])
-	}
+// checkOverlap verifies that no run began while another one of the batch was going on.
+func (v verdict) checkOverlap() {
 	for i, run := range v.runs {
 		for _, earlier := range v.runs[:i] {
-			if !v.unchecked && (earlier.Ended.IsZero() || earlier.Ended.After(run.Created) || !failedRun(earlier)) {
+			if !v.unchecked && (earlier.Ended.IsZero() || earlier.Ended.After(run.Created)) {
 				v.fail("%s began while %s was running", run.ID, earlier.ID)
 			}
 		}
@@ -171,8 +255,11 @@ func (v verdict) checkRestarts() {
 		}
 	}
 	sentReruns, sentAll := 0, 0
-	for _, c := range v.commandsTo(v.workflowID) {
-		switch strings.TrimSpace(c.choice) {
+	for _, w := range v.saidAbout(v.closeID) {
+		if !w.means(v.step) { // a refusal may say that the outcome is unknown
+			continue
+		}
+		switch w.choice {
 		case workflows.RerunCommand, "decide nothing_started":
 			sentReruns++
 			sentAll++
@@ -195,7 +282,7 @@ func (v verdict) checkRuns() {
 				known = known || strings.Contains(e.What, run.ID)
 			}
 		}
-		given := v.logged("", "given up") > 0 || v.stepDecision(v.step) != ""
+		given := v.logged("", "given up") > 0 || v.decidedElsewise(v.step)
 		switch {
 		case !known && !v.unchecked && !given:
 			v.fail("no workflow follows %s", run.ID)
@@ -230,33 +317,37 @@ func (v verdict) checkResult() {
 	}
 }
 
-// checkEnd verifies that the close succeeded, or that an operator gave up.
+// checkEnd verifies that the close succeeded, or ended otherwise by somebody's word.
 func (n *closeRun) checkEnd() {
-	given := false
+	decided := false
 	for _, s := range n.result.Steps {
-		given = given || strings.Contains(s.Error, "given up")
 		switch s.State {
-		case workflows.Succeeded, workflows.Skipped:
+		case workflows.Succeeded, workflows.Skipped, workflows.MarkedDone:
 		case workflows.NotRun:
+			decided = true
 		case workflows.Failed:
-			if !strings.Contains(s.Error, "given up") {
+			decided = true
+			if !strings.Contains(s.Error, "given up") && !(strings.Contains(s.Error, "deadline") && n.movedDeadline()) {
 				n.wrong("close %d, %s: step %s failed without a decision: %s", n.number, n.date, s.ID, s.Error)
 			}
 		default:
 			n.wrong("close %d, %s: step %s ended as %s: %s", n.number, n.date, s.ID, s.State, s.Error)
 		}
 	}
-	switch {
-	case n.result.State == workflows.Succeeded:
-		n.figures.add("nights", "succeeded")
-	case n.result.State == workflows.Failed && given:
-		n.figures.add("nights", "given up by an operator")
+	switch state := n.result.State; {
+	case state == workflows.Succeeded, state == workflows.SucceededWithExceptions, state == workflows.Failed && decided:
+		n.figures.add("ends of a close, by state", string(state))
 	default:
-		n.wrong("close %d, %s, ended as %s", n.number, n.date, n.result.State)
+		n.wrong("close %d, %s, ended as %s", n.number, n.date, state)
 	}
 }
 
-// checkFiles verifies that uploads equal their files, and downloads what the service holds.
+// movedDeadline reports whether somebody has given the close a deadline.
+func (n *closeRun) movedDeadline() bool {
+	return slices.ContainsFunc(n.saidAbout(n.closeID), func(w word) bool { return w.choice == workflows.ExtendCommand && !w.refused })
+}
+
+// checkFiles verifies that uploads equal a file of the store, and reports what the service holds.
 func (n *closeRun) checkFiles() {
 	for _, s := range n.result.Steps {
 		if s.State != workflows.Succeeded {
@@ -277,26 +368,24 @@ func (n *closeRun) checkUpload(result workflows.FileResult) {
 		n.wrong("close %d: the file id: %v", n.number, err)
 		return
 	}
-	listed := slices.DeleteFunc(n.env.Sim.Files(), func(f simulator.File) bool { return f.ID != id || !f.Arrived || f.Name != "gl_"+n.date+".csv" })
-	object, err := n.env.Sim.Object(id)
-	if err != nil || len(listed) != 1 {
-		n.wrong("close %d: file %d is listed %d times: %v", n.number, id, len(listed), err)
-		return
-	}
-	defer object.Close()
-	got, err := io.ReadAll(object)
-	if err != nil || string(got) != n.ledger {
-		n.wrong("close %d: file %d is not what was uploaded (%v)", n.number, id, err)
+	listed := slices.DeleteFunc(n.env.Sim.Files(), func(f simulator.File) bool { return f.ID != id || !f.Arrived || f.Name != n.ledgerFile() })
+	got, err := n.receivedBytes(id)
+	whole := slices.ContainsFunc(n.versions, func(v fileVersion) bool { return v.text == got && digest(v.text) == result.SHA256 })
+	if err != nil || len(listed) != 1 || !whole {
+		n.wrong("close %d: file %d is listed %d times, or is not what was uploaded (%v)", n.number, id, len(listed), err)
 	}
 	n.figures.add("files", "uploads compared")
 }
 
 func (n *closeRun) checkReport(result workflows.FileResult) {
-	want := n.reports[n.variant]
 	got, err := os.ReadFile(filepath.Join(n.env.Reports, n.date+".csv"))
-	sum := sha256.Sum256([]byte(want))
-	if err != nil || string(got) != want || result.SHA256 != hex.EncodeToString(sum[:]) {
-		n.wrong("close %d: the report is not what the service holds (%v): %d bytes against %d, %+v", n.number, err, len(got), len(want), result)
+	if err != nil || n.savedReport() == nil || result.SHA256 != digest(string(got)) {
+		n.wrong("close %d: the report is not what the service holds (%v): %d bytes, %+v", n.number, err, len(got), result)
 	}
 	n.figures.add("files", "reports compared")
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }

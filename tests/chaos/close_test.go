@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -11,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -21,24 +26,43 @@ const closeTimeout = 9 * time.Minute
 type closeRun struct {
 	*world
 	plan
-	started time.Time
-	result  workflows.NightlyCloseResult
+	started  time.Time
+	starts   []closeStart
+	result   workflows.NightlyCloseResult
+	replaced sync.Mutex // guards what follows, and the file in the store
+	versions []fileVersion
 }
 
-// run runs a close to its end, starting it again after it was terminated. It reports whether the close has ended.
+// run runs a close through its rounds, each to its end. It reports whether the close has ended every time.
 func (n *closeRun) run(ctx context.Context) bool {
+	n.register(n.plan)
+	n.started = time.Now()
+	n.replaceFile()
+	for _, r := range n.rounds {
+		if !n.runRound(ctx, r) {
+			return false
+		}
+		n.check(ctx)
+	}
+	return true
+}
+
+// runRound runs a close to its end, starting it again after it was terminated.
+func (n *closeRun) runRound(ctx context.Context, r round) bool {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	n.register(n.plan)
-	n.env.Write(n.env.Inbox, "gl_"+n.date+".csv", n.ledger)
-	n.started = time.Now()
+	if r.replaceFile {
+		n.replaceFile()
+	}
+	var acts sync.WaitGroup
+	defer acts.Wait()
 	acting, over := context.WithCancel(ctx)
 	defer over()
-	for _, one := range n.acts {
-		go n.act(acting, one)
+	for _, one := range r.acts {
+		acts.Go(func() { n.act(acting, one) })
 	}
 	for ctx.Err() == nil {
-		n.start(ctx)
+		n.start(ctx, r)
 		if n.await(ctx) {
 			return true
 		}
@@ -49,15 +73,39 @@ func (n *closeRun) run(ctx context.Context) bool {
 	return false
 }
 
+// replaceFile puts another version of the file into the store, as a transfer program does.
+func (n *closeRun) replaceFile() {
+	n.replaced.Lock()
+	defer n.replaced.Unlock()
+	text := harness.Ledger(20 + n.number + len(n.versions))
+	n.env.Write(n.env.Inbox, "."+n.ledgerFile(), text)
+	if err := os.Rename(filepath.Join(n.env.Inbox, "."+n.ledgerFile()), filepath.Join(n.env.Inbox, n.ledgerFile())); err != nil {
+		n.wrong("close %d: %v", n.number, err)
+	}
+	n.versions = append(n.versions, fileVersion{from: time.Now(), text: text})
+	if len(n.versions) > 1 {
+		n.figures.add("corrections", "file replaced")
+	}
+}
+
 // start starts the close, or attaches to it. It retries while Temporal is down.
-func (n *closeRun) start(ctx context.Context) {
+func (n *closeRun) start(ctx context.Context, r round) {
+	n.starts = append(n.starts, closeStart{time.Now(), r})
+	heard := []func(error){n.say(n.closeID, word{by: startedBy, choice: startWord, steps: n.ids()})}
+	if r.again != nil {
+		steps, only := n.chosen(*r.again)
+		heard = append(heard, n.say(n.closeID, word{by: startedBy, choice: workflows.AgainCommand, steps: steps, only: only}))
+	}
 	for ctx.Err() == nil {
 		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
 		_, err := n.env.Temporal.ExecuteWorkflow(calling, client.StartWorkflowOptions{
 			ID: n.closeID, TaskQueue: n.env.TaskQueue, WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		}, workflows.NightlyCloseType, n.input)
+		}, workflows.NightlyCloseType, n.input(r))
 		cancel()
 		if err == nil {
+			for _, h := range heard {
+				h(nil)
+			}
 			return
 		}
 		sleep(ctx, 500*time.Millisecond)
@@ -112,7 +160,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func (n *closeRun) act(ctx context.Context, one act) {
 	sleep(ctx, one.after)
 	if ctx.Err() != nil {
-		return
+		return // the close has ended
 	}
 	random := rand.New(rand.NewPCG(one.seed, 0))
 	batch := n.batches[random.IntN(len(n.batches))]
@@ -138,6 +186,8 @@ func (n *closeRun) act(ctx context.Context, one act) {
 				n.figures.add("interrupted", "on the service's screens")
 			}
 		}
+	default:
+		n.correct(ctx, random, one.what)
 	}
 }
 
@@ -181,18 +231,15 @@ func (n *closeRun) burst(ctx context.Context, random *rand.Rand, careless bool) 
 		if one.choice == workflows.Adopt {
 			command.RunID = batch.code + "_2020-01-01_1_1"
 		}
-		id := batch.workflowID
+		id, means := batch.workflowID, []string{batch.step}
 		if random.IntN(2) == 0 {
-			id = n.closeID
+			id, means = n.closeID, n.ids()
 			if random.IntN(2) == 0 {
-				command.Step = batch.step
+				command.Step, means = batch.step, []string{batch.step}
 			}
 		}
-		for _, p := range n.batches { // a command to the close may reach any of its batches
-			if id == n.closeID || id == p.workflowID {
-				n.record(p.workflowID, newCommand(hurriedOperator, one.name+" "+one.choice))
-			}
-		}
+		// Nobody hears whether a signal took effect.
+		n.say(n.closeID, word{by: hurriedOperator, choice: strings.TrimSpace(one.name + " " + one.choice), steps: means})
 		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
 		if n.env.Temporal.SignalWorkflow(calling, id, "", one.name, command) == nil {
 			n.figures.add("signals at random", one.name+" "+one.choice)

@@ -12,7 +12,6 @@ import (
 
 const (
 	workersAtOnce = 3
-	betweenKills  = 8 * time.Second // at most
 	longestOutage = 4 * time.Second
 )
 
@@ -24,6 +23,8 @@ type monkey struct {
 	port    string
 	server  *harness.Server
 	workers []*harness.Worker
+
+	betweenKills time.Duration // at most
 }
 
 func (m *monkey) startServer() {
@@ -39,7 +40,7 @@ func (m *monkey) startServer() {
 func (m *monkey) work(ctx context.Context) {
 	m.env.Sim.Inject(backgroundFaults(m.random)...)
 	for ctx.Err() == nil {
-		m.pause(ctx, betweenKills)
+		m.pause(ctx, m.betweenKills)
 		switch m.random.IntN(14) {
 		case 0, 1:
 			m.killServer(ctx)
@@ -84,7 +85,7 @@ func (m *monkey) powerFailure(ctx context.Context) {
 		return count
 	}
 	before := submissions()
-	for timeout := time.After(betweenKills); ctx.Err() == nil && submissions() == before; {
+	for timeout := time.After(m.betweenKills); ctx.Err() == nil && submissions() == before; {
 		select {
 		case <-timeout:
 			return
@@ -115,8 +116,12 @@ func (m *monkey) pause(ctx context.Context, longest time.Duration) {
 }
 
 func newMonkey(w *world) *monkey {
+	between := 8 * time.Second
+	if w.quick {
+		between = 3 * time.Second
+	}
 	return &monkey{
-		world: w, random: rand.New(rand.NewPCG(uint64(w.seed), hash("monkey"))),
+		world: w, betweenKills: between, random: rand.New(rand.NewPCG(uint64(w.seed), hash("monkey"))),
 		db: filepath.Join(harness.Folder(w.t, "database"), "temporal.db"),
 	}
 }

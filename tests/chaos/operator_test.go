@@ -107,6 +107,8 @@ func (o *operator) answer(ctx context.Context, id, runID, kind string) {
 	q.random = rand.New(rand.NewPCG(uint64(o.seed), hash(fmt.Sprintf("%s %d", id, len(status.Log)))))
 	offered := func(choice string) bool { return slices.Contains(status.Question.Choices, choice) }
 	switch {
+	case offered("decide keep"):
+		o.decideStale(ctx, q, offered("decide again"))
 	case offered("decide nothing_started"):
 		o.decideUnknown(ctx, q)
 	case offered("decide adopt"):
@@ -147,12 +149,24 @@ func (o *operator) decideUnknown(ctx context.Context, q question) {
 	decision := workflows.Command{Choice: workflows.NothingStarted, Why: "the service has no other run"}
 	if runs := o.runs(q.expectedBatch); len(runs) > 0 {
 		latest := runs[len(runs)-1]
-		if !failedRun(latest) || latest.Starts > followed(starts, latest.ID) {
+		unended := latest.Ended.IsZero() || latest.Status == succeeded && latest.Ended.After(q.status.StartedAt)
+		if unended || latest.Starts > followed(starts, latest.ID) {
 			decision = workflows.Command{Choice: workflows.Adopt, RunID: latest.ID, Why: "it is on the service's screens"}
 		}
 	}
 	if o.send(ctx, q, workflows.DecideCommand, decision) {
 		o.figures.add("unknown outcomes resolved", submissionKind(q.waiting.Why)+": "+decision.Choice)
+	}
+}
+
+// decideStale decides about the run of an earlier start that was based on something else.
+func (o *operator) decideStale(ctx context.Context, q question, mayRunAgain bool) {
+	decision := workflows.Command{Choice: workflows.Keep, Why: "the difference does not matter"}
+	if mayRunAgain && q.random.IntN(3) > 0 {
+		decision = workflows.Command{Choice: workflows.Again, Why: "the figures have changed"}
+	}
+	if o.send(ctx, q, workflows.DecideCommand, decision) {
+		o.figures.add("stale runs", decision.Choice)
 	}
 }
 
@@ -214,12 +228,13 @@ func (o *operator) answerClose(ctx context.Context, id string, status workflows.
 			name, command.By, command.Why = workflows.ApproveCommand, secondOperator, "the figures are right"
 		case slices.Contains(step.Question.Choices, "decide skip"):
 			name, command.Choice = workflows.DecideCommand, workflows.Retry
+		case slices.Contains(step.Question.Choices, workflows.ReleaseCommand):
+			name = workflows.ReleaseCommand
 		default:
 			continue
 		}
-		if err := o.update(ctx, id, "", name, command); err == nil {
-			o.figures.add("commands", fmt.Sprintf("close: %s %s %s", step.Kind, name, command.Choice))
-		}
+		heard := o.say(id, word{by: command.By, choice: strings.TrimSpace(name + " " + command.Choice), steps: []string{step.ID}})
+		heard(o.update(ctx, id, "", name, command))
 	}
 }
 
@@ -231,7 +246,7 @@ func (o *operator) send(ctx context.Context, q question, name string, command wo
 		command.Why = "on duty"
 	}
 	choice := strings.TrimSpace(name + " " + command.Choice)
-	o.record(q.workflowID, newCommand(operatorName, choice))
+	heard := o.say(q.plan.closeID, word{by: operatorName, choice: choice, steps: []string{q.step}})
 	err := error(refusedFirst)
 	if q.random.IntN(3) == 0 {
 		command.Step = q.step
@@ -241,17 +256,8 @@ func (o *operator) send(ctx context.Context, q question, name string, command wo
 		command.Step = ""
 		err = o.update(ctx, q.workflowID, q.key+choice, name, command)
 	}
-	switch {
-	case err == nil:
-		o.figures.add("commands", choice)
-	case refused(err):
-		o.figures.add("commands refused", choice)
-	}
+	heard(err)
 	return err == nil
-}
-
-func newCommand(by, choice string) sentCommand {
-	return sentCommand{at: time.Now(), by: by, choice: choice}
 }
 
 var refusedFirst = temporal.NewApplicationError("not sent yet", workflows.Refused)
@@ -262,13 +268,13 @@ func refused(err error) bool {
 	return errors.As(err, &no)
 }
 
-func (o *operator) update(ctx context.Context, id, updateID, name string, command workflows.Command) error {
+func (w *world) update(ctx context.Context, id, updateID, name string, command workflows.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*temporalTimeout)
 	defer cancel()
 	if updateID != "" {
 		updateID = fmt.Sprintf("%x", hash(updateID))
 	}
-	handle, err := o.env.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	handle, err := w.env.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id, UpdateID: updateID, UpdateName: name, Args: []any{command}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 // A start that was terminated before it did anything hides nothing: the next one finds the run of the first.
 func TestRunBatch_adoptsDespiteAStartThatDidNothing(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	in := workflows.RunBatchInput{Code: "PBSM_SHORT"}
 	first := e.StartBatch(in)
@@ -34,6 +35,7 @@ func TestRunBatch_adoptsDespiteAStartThatDidNothing(t *testing.T) {
 
 // A close waits for a store that is unavailable for a moment.
 func TestUpload_waitsForTheStore(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{Server: harness.StartServer(t)})
 	e.Write(e.Pipelines, "away.yaml", "name: away\nsteps:\n  - id: ledger\n    upload: {file: inbox/gl.csv}\n")
 	require.NoError(t, os.RemoveAll(e.Inbox))

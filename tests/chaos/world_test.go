@@ -26,12 +26,12 @@ type world struct {
 	t       *testing.T
 	env     *harness.Env
 	seed    int64
-	reports []string // by variant, from before the faults
+	quick   bool // kill for a short while only
 	figures *figures
 
 	mu       sync.Mutex
 	expected map[string]expectedBatch // by workflow id
-	commands map[string][]sentCommand // by workflow id of the batch
+	words    map[string][]word        // by workflow id of the close
 	kills    []time.Time
 	problems []string // everything that was found wrong
 }
@@ -40,13 +40,6 @@ type world struct {
 type expectedBatch struct {
 	batchStep
 	plan plan
-}
-
-// sentCommand is a command that was sent to a batch, whether it arrived or not.
-type sentCommand struct {
-	at     time.Time
-	by     string
-	choice string
 }
 
 func (w *world) register(p plan) {
@@ -62,18 +55,6 @@ func (w *world) batch(workflowID string) (expectedBatch, bool) {
 	defer w.mu.Unlock()
 	p, ok := w.expected[workflowID]
 	return p, ok
-}
-
-func (w *world) record(workflowID string, one sentCommand) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.commands[workflowID] = append(w.commands[workflowID], one)
-}
-
-func (w *world) commandsTo(workflowID string) []sentCommand {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.commands[workflowID])
 }
 
 // wrong fails the test. All problems are shown again at its end, below the logs of the processes.
