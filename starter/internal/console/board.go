@@ -53,7 +53,8 @@ type board struct {
 	ended     map[string]workflows.Status
 	endedRuns []string // keys of ended, the oldest first
 	changed   chan struct{}
-	trouble   string // why Temporal does not answer
+	repeated  map[string][]string // by workflow id: what is repeated, and why
+	trouble   string              // why Temporal does not answer
 	since     time.Time
 	idle      string // that no worker polls
 	loaded    bool
@@ -68,6 +69,7 @@ func newBoard(s *client.Session) *board {
 		entries:   map[string]entry{},
 		following: map[string]struct{}{},
 		ended:     map[string]workflows.Status{},
+		repeated:  map[string][]string{},
 		changed:   make(chan struct{}),
 		slots:     make(chan struct{}, follow.MaxAtOnce),
 	}
@@ -75,6 +77,7 @@ func newBoard(s *client.Session) *board {
 
 // run keeps the board current until ctx ends.
 func (b *board) run(ctx context.Context) {
+	go b.lookForRepeats(ctx)
 	for beat := 0; ctx.Err() == nil; beat++ {
 		b.list(ctx)
 		if beat%5 == 0 {
@@ -211,6 +214,57 @@ func (b *board) lookForWorkers(ctx context.Context) {
 	}
 }
 
+const (
+	// repeatsEvery is how often it is looked what is repeated, and repeatPause the time between two workflows: with many
+	// of them a round takes longer, instead of loading Temporal.
+	repeatsEvery = 5 * time.Second
+	repeatPause  = 50 * time.Millisecond
+)
+
+// lookForRepeats keeps current what the running steps repeat, which adds nothing to their histories.
+func (b *board) lookForRepeats(ctx context.Context) {
+	for ctx.Err() == nil {
+		for _, e := range b.all() {
+			if e.Ended.IsZero() && !e.Status.State.Done() {
+				b.lookForRepeatsOf(ctx, e)
+			}
+		}
+		pause(ctx, repeatsEvery)
+	}
+}
+
+func (b *board) lookForRepeatsOf(ctx context.Context, e entry) {
+	look := func(name, id string) (texts []string) {
+		run, err := b.describe(ctx, id)
+		if err == nil {
+			if trouble := run.Trouble(b.session.Payloads, b.session.Failures); trouble != "" {
+				texts = append(texts, name+" "+trouble)
+			}
+		}
+		pause(ctx, repeatPause)
+		return texts
+	}
+	found := look(e.Status.Subject, e.ID)
+	for _, s := range e.Status.Steps {
+		if s.WorkflowID != "" && !s.State.Done() {
+			found = append(found, look(s.ID, s.WorkflowID)...)
+		}
+	}
+	b.mu.Lock()
+	known := slices.Equal(b.repeated[e.ID], found)
+	b.mu.Unlock()
+	if !known {
+		b.update(func() { b.repeated[e.ID] = found })
+	}
+}
+
+// repeats are what a workflow repeats, and why.
+func (b *board) repeats(id string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.repeated[id]
+}
+
 // see takes in a workflow from the list: a running one is followed, an ended one is queried once.
 func (b *board) see(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) {
 	e := entry{
@@ -254,6 +308,7 @@ func (b *board) forget(listed map[string]bool) {
 		for id, e := range b.entries {
 			if gone(e) {
 				delete(b.entries, id)
+				delete(b.repeated, id)
 			}
 		}
 	})

@@ -178,7 +178,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		r.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
 	}
 	r.Late = lateness(s, ends, p.Now)
-	r.Wrong = cmp.Or(r.Wrong, s.AtRisk)
+	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), c.board.repeats(e.ID)...), "; ")
 	return r
 }
 
