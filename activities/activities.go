@@ -47,6 +47,7 @@ type Activities struct {
 	temporal     client.Client
 	channels     *notify.Channels
 	temporalUI   string
+	console      config.Console
 	starter      config.Starter
 }
 
@@ -74,6 +75,7 @@ func New(
 		failures:    cfg.Encryption.Keyring().FailureConverter(),
 		temporal:    temporal,
 		temporalUI:  cfg.Worker.TemporalUI,
+		console:     cfg.Console,
 		starter:     cfg.Worker.Starter,
 	}
 	for name, c := range cfg.Connections {

@@ -51,7 +51,7 @@ func (a *Activities) Notify(ctx context.Context, m notify.Message) (NotifyResult
 	m.ID = info.WorkflowExecution.RunID + "/" + info.ActivityID
 	m.WorkflowID = info.WorkflowExecution.ID
 	m.Commands = a.commands(m.Commands)
-	m.Link = temporalclient.WorkflowURL(a.temporalUI, info.Namespace, m.WorkflowID)
+	m.Link = cmp.Or(a.console.WorkflowURL(m.WorkflowID), temporalclient.WorkflowURL(a.temporalUI, info.Namespace, m.WorkflowID))
 	marks := &deliveries{mark: func(ctx context.Context, of map[string]delivery) error {
 		return a.temporal.RecordActivityHeartbeat(ctx, info.TaskToken, of)
 	}, of: map[string]delivery{}}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
@@ -132,6 +133,15 @@ func (c Console) Address() string {
 	return "http://" + c.Listen
 }
 
+// WorkflowURL is the page of a workflow on the console, at its questions; empty where no url is set, as nobody else
+// reaches the loopback.
+func (c Console) WorkflowURL(id string) string {
+	if c.URL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(c.URL, "/") + (&url.URL{Path: "/w/" + id, Fragment: "questions"}).String()
+}
+
 // CheckListen refuses an address that is not of the loopback, for a login that believes everybody who can reach it.
 func (c Console) CheckListen() error {
 	if c.Login.Kind != NoLogin {
@@ -159,6 +169,7 @@ func LoadConsole(path string, env []string) (Console, error) {
 	l.into(&c, raw["console"], "console")
 	v := l.checker()
 	v.console(&c, slices.Sorted(maps.Keys(l.section(raw, "connections"))))
+	v.consoleSecrets(&c)
 	return c, l.err(v.List)
 }
 
@@ -201,6 +212,20 @@ func (v *checker) console(c *Console, connections []string) {
 	v.want(isListenAddress(c.Listen), "console.listen", "must be an address such as :8484 or 127.0.0.1:8484")
 	v.check("console.listen", c.CheckListen())
 	v.want(c.URL == "" || isAddress(c.URL), "console.url", "must be an address such as https://console.bank.example")
+	v.login("console.login", &c.Login, c.URL)
+	for i, role := range c.Roles {
+		key := fmt.Sprintf("console.roles.%d", i)
+		v.check(key+".group", httpx.CheckHeaderValue(role.Group))
+		v.oneOf(key+".role", role.Role, Viewer, Operator, Approver)
+		for j, name := range role.Connections {
+			v.want(slices.Contains(connections, name), fmt.Sprintf("%s.connections.%d", key, j),
+				"%q is not among the connections", name)
+		}
+	}
+}
+
+// consoleSecrets reads what only the console has: a worker whose configuration is the same file must not need it.
+func (v *checker) consoleSecrets(c *Console) {
 	if c.SigningKey != "" {
 		c.SigningKey = within(v.folder, c.SigningKey)
 		text, err := proof.ReadKeyFile(c.SigningKey)
@@ -213,15 +238,8 @@ func (v *checker) console(c *Console, connections []string) {
 		_, err := encryption.ParseKey(c.SessionKey.Expose())
 		v.check("console.session_key", err)
 	}
-	v.login("console.login", &c.Login, c.URL)
-	for i, role := range c.Roles {
-		key := fmt.Sprintf("console.roles.%d", i)
-		v.check(key+".group", httpx.CheckHeaderValue(role.Group))
-		v.oneOf(key+".role", role.Role, Viewer, Operator, Approver)
-		for j, name := range role.Connections {
-			v.want(slices.Contains(connections, name), fmt.Sprintf("%s.connections.%d", key, j),
-				"%q is not among the connections", name)
-		}
+	if secret := &c.Login.OIDC.ClientSecret; *secret != (Secret{}) {
+		_ = v.secret("console.login.oidc.client_secret", secret)
 	}
 }
 
@@ -235,9 +253,6 @@ func (v *checker) login(key string, l *Login, consoleURL string) {
 	for i, text := range l.Proxy.From {
 		_, err := netip.ParsePrefix(text)
 		v.want(err == nil, fmt.Sprintf("%s.proxy.from.%d", key, i), "must be addresses such as 10.1.2.0/24 or 10.1.2.3/32")
-	}
-	if l.OIDC.ClientSecret != (Secret{}) {
-		_ = v.secret(key+".oidc.client_secret", &l.OIDC.ClientSecret)
 	}
 	if l.Kind == ProxyLogin {
 		v.want(len(l.Proxy.From) > 0, key+".proxy.from", "is missing: whose headers would be believed?")

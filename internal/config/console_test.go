@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,17 +48,30 @@ func consoleFolder(t *testing.T, text string) string {
 
 func TestLoad_console(t *testing.T) {
 	path := consoleFolder(t, minimal+consoleSection)
-	cfg, err := Load(path, []string{
-		"SECRET=hush", "PBSM_CONSOLE__LOGIN__OIDC__CLIENT_SECRET__ENV=SECRET", "PBSM_CONSOLE__LISTEN=:9000",
-	})
+	env := []string{"SECRET=hush", "PBSM_CONSOLE__LOGIN__OIDC__CLIENT_SECRET__ENV=SECRET", "PBSM_CONSOLE__LISTEN=:9000"}
+	cfg, err := Load(path, env)
 	require.NoError(t, err)
 	require.Len(t, cfg.Commands.PublicKeys(), 2)
+	cfg.Console, err = LoadConsole(path, env)
+	require.NoError(t, err)
 	require.Equal(t, ":9000", cfg.Console.Listen)
 	require.Equal(t, filepath.Join(filepath.Dir(path), "console.key"), cfg.Console.SigningKey)
 	require.Equal(t, "hush", cfg.Console.Login.OIDC.ClientSecret.Expose())
 	require.Equal(t, "roles", cfg.Console.Login.OIDC.GroupsClaim)
 	require.Equal(t, "preferred_username", cfg.Console.Login.OIDC.NameClaim)
 	require.Equal(t, Role{Group: "ops", Role: Operator, Connections: []string{"prod"}}, cfg.Console.Roles[0])
+}
+
+// A worker with the same file needs neither the console's key nor its secrets.
+func TestLoad_withoutTheSecretsOfTheConsole(t *testing.T) {
+	path := consoleFolder(t, minimal+strings.Replace(consoleSection, "console.key", "elsewhere.key", 1))
+	cfg, err := Load(path, nil)
+	require.NoError(t, err)
+	require.Equal(t, "https://console.bank.example/w/close/prod/night/2026-10-31#questions", cfg.Console.WorkflowURL("close/prod/night/2026-10-31"))
+	require.Empty(t, Console{}.WorkflowURL("close/prod/night/2026-10-31"), "nobody else reaches the loopback")
+	_, err = LoadConsole(path, nil)
+	require.ErrorContains(t, err, "console.signing_key: open ")
+	require.ErrorContains(t, err, "console.login.oidc.client_secret")
 }
 
 // The console needs none of the workers' secrets.
@@ -97,7 +111,9 @@ func TestLoad_consoleProblems(t *testing.T) {
 		{"console: {roles: [{group: ops, role: viewer, connections: [test]}]}", "console.roles.0.connections.0: \"test\" is not among"},
 		{"console: {roles: [{group: ops, role: viewer, since: never}]}", "console.roles.0.since: unknown key"},
 	} {
-		_, err := Load(consoleFolder(t, minimal+c.section), nil)
-		require.ErrorContains(t, err, c.want, c.section)
+		path := consoleFolder(t, minimal+c.section)
+		_, err := Load(path, nil)
+		_, ofConsole := LoadConsole(path, nil)
+		require.ErrorContains(t, errors.Join(err, ofConsole), c.want, c.section)
 	}
 }

@@ -213,7 +213,7 @@ func teamsBody(m Message) any {
 		"body":    body,
 	}
 	if m.Link != "" {
-		card["actions"] = []any{map[string]any{"type": "Action.OpenUrl", "title": "Open in Temporal", "url": m.Link}}
+		card["actions"] = []any{map[string]any{"type": "Action.OpenUrl", "title": "Open", "url": m.Link}}
 	}
 	return map[string]any{"type": "message", "attachments": []any{
 		map[string]any{"contentType": "application/vnd.microsoft.card.adaptive", "content": card},

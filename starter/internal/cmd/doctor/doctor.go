@@ -205,7 +205,7 @@ func (d *doctor) notifications(cfg *config.Config) {
 		}
 		d.ok("channel "+name, "%s, receives %s on %s; to test it: %s", c.Kind, strings.Join(c.On, ", "), of, d.Starter("notify test "+name))
 	}
-	if cfg.Worker.TemporalUI == "" {
-		d.ok("links", "none in notifications: neither worker.temporal_ui nor TEMPORAL_UI is set")
+	if cfg.Console.URL == "" && cfg.Worker.TemporalUI == "" {
+		d.ok("links", "none in notifications: neither console.url nor worker.temporal_ui is set, nor TEMPORAL_UI")
 	}
 }

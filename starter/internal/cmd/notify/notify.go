@@ -2,6 +2,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func test(ctx context.Context, f *cli.Factory, name string) error {
 		Event:   "test",
 		At:      now,
 		Subject: "pbsmflow",
-		Link:    cfg.Worker.TemporalUI,
+		Link:    cmp.Or(cfg.Console.URL, cfg.Worker.TemporalUI),
 		What:    fmt.Sprintf("A test message to the channel %s, sent by %s. Nothing has happened.", name, cli.Operator()),
 	}
 	var problems []string
