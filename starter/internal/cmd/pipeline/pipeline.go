@@ -14,7 +14,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
-	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
 
 // New makes the command.
@@ -27,15 +26,17 @@ func New(f *cli.Factory) *cobra.Command {
 }
 
 func newCheck(f *cli.Factory) *cobra.Command {
-	var asOf, connection string
+	var asOf, connection, start string
 	var params ParamFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Report every problem of a definition, or show its plan",
 		Long: `Report every problem of a definition with its line, or show its plan: the steps,
-what they need, and with --as-of their values for that date. With --connection
-it also knows, from the configuration, whether the tenant takes one date for a
-whole batch group; otherwise it warns. Nothing is contacted.`,
+what they need, until when each may last and waits for its file if the close
+starts now, or at --start, and with --as-of each step of the night with its
+values for that date. With --connection it also knows, from the configuration,
+whether the tenant takes one date for a whole batch group; otherwise it warns.
+Nothing is contacted.`,
 		Example: f.Examples("pipeline check nightly-close.yaml --as-of 2026-10-31"),
 		Args:    cli.OneArg("file"),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
@@ -46,16 +47,17 @@ whole batch group; otherwise it warns. Nothing is contacted.`,
 			if vars.Calendars, err = calendars(f); err != nil {
 				return err
 			}
-			return check(f, args[0], asOf, vars)
+			return check(f, args[0], asOf, start, vars)
 		},
 	}
 	cli.AsOfFlag(cmd.Flags(), &asOf)
+	cmd.Flags().StringVar(&start, "start", "", "when the close starts, for its deadlines: a `time` of day in the pipeline's zone, or a date and time (default now)")
 	cmd.Flags().StringVarP(&connection, "connection", "c", "", "the `connection` that templates see")
 	params.Add(cmd.Flags())
 	return cmd
 }
 
-func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
+func check(f *cli.Factory, file, asOf, start string, vars pipeline.Vars) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return cli.Usage("the pipeline: %v", err)
@@ -64,11 +66,15 @@ func check(f *cli.Factory, file, asOf string, vars pipeline.Vars) error {
 	if err != nil {
 		return of(file, err)
 	}
-	lines, err := planLines(p, asOf, f.Width())
+	plan, err := newPlan(p, asOf, start)
 	if err != nil {
 		return err
 	}
-	document := map[string]any{"valid": true, "as_of_date": asOf, "pipeline": p}
+	lines, err := plan.lines(p, f.Width())
+	if err != nil {
+		return err
+	}
+	document := map[string]any{"valid": true, "as_of_date": asOf, "pipeline": p, "plan": plan}
 	if warnings := undatedGroups(f, p, vars.Connection); len(warnings) > 0 {
 		document["warnings"] = warnings
 		lines = append(lines, "")
@@ -87,39 +93,6 @@ func undatedGroups(f *cli.Factory, p *pipeline.Pipeline, connection string) []st
 	}
 	problems, warnings := p.UndatedGroups()
 	return append(problems, warnings...)
-}
-
-// planLines shows a pipeline: an overview, then the values of each step.
-func planLines(p *pipeline.Pipeline, asOf string, width int) ([]string, error) {
-	head := p.Name + ": " + view.Plural(len(p.Steps), "step")
-	for _, fact := range []struct{ name, value string }{
-		{"as of", asOf}, {"key", p.Key()}, {"calendar", p.Calendar}, {"times of", p.TimeZone}, {"deadline", p.Deadline},
-	} {
-		if fact.value != "" {
-			head += ", " + fact.name + " " + fact.value
-		}
-	}
-	rows := [][]string{{"STEP", "KIND", "AFTER", "DESCRIPTION"}}
-	for _, s := range p.Steps {
-		after := "-"
-		if len(s.Needs) > 0 {
-			after = strings.Join(s.Needs, ", ")
-		}
-		rows = append(rows, []string{s.ID, string(s.Kind()), after, s.Description})
-	}
-	lines := append([]string{head, ""}, view.Table([]view.Column{{}, {}, {}, {}}, rows, width)...)
-	for _, s := range p.Steps {
-		s.Description, s.Needs = "", nil
-		values, err := stepValues(s)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, "", s.ID)
-		for line := range strings.Lines(values) {
-			lines = append(lines, "  "+strings.TrimRight(line, "\n"))
-		}
-	}
-	return lines, nil
 }
 
 // stepValues is what a step does, as YAML in the order of its documentation.
