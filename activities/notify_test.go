@@ -69,10 +69,12 @@ func TestNotify_commandsAsConfigured(t *testing.T) {
 	server := mocks.NewClient(t)
 	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).Return(nil)
 	a := &Activities{temporal: server, channels: channels, starter: "docker compose run --rm starter"}
+	a.console.URL, a.temporalUI = "https://console.bank.example/", "https://temporal.bank.example"
 	message := notify.Message{Event: notify.Waiting, Commands: []string{"batch restart x"}}
 	_, err = activityEnv(a).ExecuteActivity(a.Notify, message)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"commands":["docker compose run --rm starter batch restart x"]`)
+	require.Contains(t, string(text), `"link":"https://console.bank.example/w/default-test-workflow-id#questions"`, "not that of Temporal")
 }
 
 // A receiver may request a longer delay than the time that is left, and be back earlier. Temporal does not retry

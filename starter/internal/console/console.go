@@ -7,8 +7,10 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -148,10 +150,13 @@ func (c *Console) refuse(w http.ResponseWriter, code int, why string) {
 	c.render(w, code, page{Title: "Refused", Refusal: why})
 }
 
-// Serve serves the console at its address until ctx ends.
-func (c *Console) Serve(ctx context.Context) error {
+// Serve serves the console at its address until ctx ends. It calls ready when it listens.
+func (c *Console) Serve(ctx context.Context, ready func()) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Settings.Listen)
+	if err != nil {
+		return fmt.Errorf("console.listen: %w", err)
+	}
 	server := &http.Server{
-		Addr:              c.Settings.Listen,
 		Handler:           c.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -159,7 +164,8 @@ func (c *Console) Serve(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 	}
 	stopped := make(chan error, 1)
-	go func() { stopped <- server.ListenAndServe() }()
+	go func() { stopped <- server.Serve(listener) }()
+	ready()
 	go c.Run(ctx)
 	select {
 	case err := <-stopped:

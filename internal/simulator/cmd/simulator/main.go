@@ -65,6 +65,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 // parse reads the flags. An error lists all problems.
 func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir string, err error) {
 	var hosts, catalog, level string
+	var failing []string
 	fs := flag.NewFlagSet("simulator", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "address to listen on")
@@ -81,6 +82,10 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 	fs.StringVar(&level, "log-level", "warn", "debug, info, warn or error, on standard error")
 	fs.Func("quirk", "a quirk to activate; may be repeated", func(name string) error {
 		opts.Quirks = append(opts.Quirks, simulator.Quirk(name))
+		return nil
+	})
+	fs.Func("fail-once", "a `BATCH/TASK` that fails once in each run; may be repeated", func(task string) error {
+		failing = append(failing, task)
 		return nil
 	})
 	fs.Usage = func() {
@@ -112,7 +117,30 @@ func parse(args []string, stderr io.Writer) (opts simulator.Options, configDir s
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, failOnce(&opts.Catalog, failing))
 	return opts, configDir, errors.Join(errs...)
+}
+
+// failOnce changes tasks of the catalog, by default the demo's, so that each fails once in each run.
+func failOnce(c *simulator.Catalog, tasks []string) error {
+	if len(tasks) > 0 && len(c.Batches) == 0 {
+		*c = simulator.DefaultCatalog()
+	}
+	var errs []error
+	for _, name := range tasks {
+		found := false
+		for _, b := range c.Batches {
+			for i := range b.Tasks {
+				if name == b.Code+"/"+b.Tasks[i].Code {
+					b.Tasks[i].FailTimes, found = 1, true
+				}
+			}
+		}
+		if !found {
+			errs = append(errs, fmt.Errorf("--fail-once: the catalog has no task %q", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // printCatalog lists what the demo's tenant has. How each of it fails is in its code, or said beside it.

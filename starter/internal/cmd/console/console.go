@@ -69,8 +69,10 @@ func run(ctx context.Context, s *client.Session, listen string) error {
 	if o.Sign, err = signer(settings.SigningKey); err != nil {
 		return cli.Usage("console.signing_key: %v", err)
 	}
-	s.Print("The console is at " + settings.Address() + " (Ctrl-C ends it)")
-	return console.New(s, o).Serve(ctx)
+	return console.New(s, o).Serve(ctx, func() {
+		address := map[string]string{"url": settings.Address()}
+		_ = s.Show(address, "The console is at "+settings.Address()+" (Ctrl-C ends it)")
+	})
 }
 
 // login makes the login of the settings, which get the roles of the login none where they have none.

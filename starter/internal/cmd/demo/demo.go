@@ -24,6 +24,10 @@ const (
 	defaultSpeed = 120 // the batches take half an hour on the simulator's clock
 	readyTimeout = 60 * time.Second
 	logTail      = 25
+
+	// failingStep stops at failingTask, which is a task of its batch, once.
+	failingStep = "allocate"
+	failingTask = "PBSM_ALLOC/ALLOC_INCOME"
 )
 
 // New makes the command.
@@ -37,9 +41,13 @@ and a simulator of the service are started here and stopped at the end. Files of
 real size are uploaded, batches run, reports are downloaded and checked byte by
 byte.
 
+One batch fails at a task, so that the night waits for you: answer on the
+console, whose address is printed first, or in a terminal. With --calm nothing
+fails.
+
 Then everything keeps running until Ctrl-C, to explore; with CI=true the demo
-stops at once, with exit code 0 only when the close succeeded and its reports
-match the result.`,
+answers itself and stops at once, with exit code 0 only when the close succeeded
+and its reports match the result.`,
 		Example: "  make demo\n" + f.Examples(`demo --pipelines deploy/pipelines --dir /tmp/night`),
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -48,6 +56,7 @@ match the result.`,
 	flags.StringVar(&d.bin, "bin-dir", "", "the `folder` of devserver, simulator and worker (default this program's own)")
 	flags.StringVar(&d.pipelines, "pipelines", "deploy/pipelines", "the `folder` of "+pipelineName+".yaml")
 	flags.StringVar(&d.dir, "dir", "", "keep everything (configuration, database, logs, files, reports) in this `folder`")
+	flags.BoolVar(&d.calm, "calm", false, "no batch fails")
 	flags.Float64Var(&d.speed, "speed", defaultSpeed, "simulated `seconds` in a real second")
 	return cmd
 }
@@ -57,11 +66,12 @@ type demonstration struct {
 	*cli.Factory
 	bin, pipelines, dir string
 	speed               float64
+	calm                bool
 
-	own       bool // dir is removed at the end
-	processes *processes
-	asOf      string
-	ui        string
+	own         bool // dir is removed at the end
+	processes   *processes
+	asOf        string
+	ui, console string
 }
 
 func (d *demonstration) run(ctx context.Context) error {
@@ -149,6 +159,9 @@ func (d *demonstration) definition() (*pipeline.Pipeline, error) {
 			shift(&s.Upload.WaitUntil)
 		case pipeline.KindBatch:
 			shift(&s.Batch.Deadline)
+			if s.ID == failingStep && !d.calm {
+				s.Batch.Restarts = 0
+			}
 		case pipeline.KindGroup:
 			shift(&s.Group.Deadline)
 		case pipeline.KindReport:
@@ -203,11 +216,11 @@ func (d *demonstration) say(format string, args ...any) {
 // linger keeps everything running until Ctrl-C, or until a program ends.
 func (d *demonstration) linger(ctx context.Context) {
 	d.say(`
-Everything keeps running until Ctrl-C. From another terminal:
+Everything keeps running until Ctrl-C; the console is at %s. From another terminal:
   export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s
   %s
   %s`,
-		os.Getenv("TEMPORAL_ADDRESS"), d.Config,
+		d.console, os.Getenv("TEMPORAL_ADDRESS"), d.Config,
 		d.Starter("batch run --connection "+connection+" --code PBSM_ALLOC --as-of "+d.asOf+` --again "to watch it"`),
 		d.Starter("file list"))
 	<-ctx.Done()

@@ -32,8 +32,13 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	simulator, err := d.processes.start(filepath.Join(d.bin, "simulator"), os.Environ(),
-		"--write-config", d.dir, "--dir", d.path("service"), "--speed", strconv.FormatFloat(d.speed, 'g', -1, 64))
+	arguments := []string{
+		"--write-config", d.dir, "--dir", d.path("service"), "--speed", strconv.FormatFloat(d.speed, 'g', -1, 64),
+	}
+	if !d.calm {
+		arguments = append(arguments, "--fail-once", failingTask)
+	}
+	simulator, err := d.processes.start(filepath.Join(d.bin, "simulator"), os.Environ(), arguments...)
 	if err != nil {
 		return err
 	}
@@ -46,8 +51,34 @@ func (d *demonstration) startServers(ctx context.Context) error {
 		return err
 	}
 	d.ui = temporal.UI
+	err = errors.Join(os.Setenv("TEMPORAL_ADDRESS", temporal.Address), os.Setenv("TEMPORAL_NAMESPACE", temporal.Namespace),
+		os.Setenv("TEMPORAL_UI", temporal.UI))
+	if err == nil {
+		err = d.startConsole(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	d.say("The console, where you see the night and answer: %s", d.console)
 	d.say("Temporal runs at %s, its web interface at %s, the simulated service at %s.", temporal.Address, temporal.UI, service.BaseURL)
-	return errors.Join(os.Setenv("TEMPORAL_ADDRESS", temporal.Address), os.Setenv("TEMPORAL_NAMESPACE", temporal.Namespace))
+	return nil
+}
+
+func (d *demonstration) startConsole(ctx context.Context) error {
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the console's program: %w", err)
+	}
+	console, err := d.processes.start(program, append(os.Environ(), "PBSM_CONFIG="+d.Config), "console", "--listen", address)
+	if err != nil {
+		return err
+	}
+	d.console = "http://" + address
+	return awaitHealthy(ctx, console, d.console+"/healthz")
 }
 
 // isolate removes settings for other servers and services from the environment.
@@ -76,14 +107,19 @@ func (d *demonstration) startWorker(ctx context.Context, definition *pipeline.Pi
 	if err != nil {
 		return err
 	}
+	return awaitHealthy(ctx, worker, "http://"+health+"/readyz")
+}
+
+// awaitHealthy waits until the page of a program says that it is well.
+func awaitHealthy(ctx context.Context, program *process, page string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for httpx.CheckHealth(ctx, "http://"+health+"/readyz") != nil {
+	for httpx.CheckHealth(ctx, page) != nil {
 		select {
-		case <-worker.done:
-			return cli.Failed("the worker did not start")
+		case <-program.done:
+			return cli.Failed("the %s did not start", program.name)
 		case <-ctx.Done():
-			return fmt.Errorf("the worker is not ready: %w", context.Cause(ctx))
+			return fmt.Errorf("the %s is not ready: %w", program.name, context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
