@@ -22,7 +22,7 @@ var scheduledAttribute = temporal.NewSearchAttributeKeyTime("TemporalScheduledSt
 type ScheduledCloseInput struct {
 	Connection string `json:"connection"`
 	Pipeline   string `json:"pipeline"`
-	// Calendar is a built-in one (us-bank) or one of the worker's configuration.
+	// Calendar is a built-in one such as us-bank, or one of the worker's configuration.
 	Calendar string `json:"calendar"`
 	// TimeZone is an IANA name.
 	TimeZone string `json:"time_zone"`

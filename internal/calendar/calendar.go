@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/rickar/cal/v2"
-	"github.com/rickar/cal/v2/us"
 
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
@@ -25,8 +24,8 @@ const (
 
 // Data is a bank's own calendar.
 type Data struct {
-	// Base is a built-in calendar whose holidays apply: us-bank. Without it, there are none.
-	Base string `koanf:"base" jsonschema:"enum=us-bank"`
+	// Base is a built-in calendar whose holidays apply, such as us-bank or target2. Without it, there are none.
+	Base string `koanf:"base" jsonschema:"enum=at,enum=au-nsw,enum=be,enum=ca,enum=ch,enum=de,enum=es,enum=fr,enum=gb,enum=it,enum=jp,enum=no,enum=se,enum=target2,enum=us-bank"`
 	// Add are further holidays: yyyy-mm-dd, optionally with a name: "2026-12-24 Christmas Eve".
 	Add []string `koanf:"add" jsonschema:"format=holiday"`
 	// Remove are holidays of Base that are business days here.
@@ -41,24 +40,6 @@ type Calendar struct {
 	base    *cal.BusinessCalendar
 	added   map[string]string // date -> name
 	removed map[string]bool
-}
-
-// builtIn are the holidays of the built-in calendars.
-var builtIn = map[string][]*cal.Holiday{"us-bank": federalReserve()}
-
-// federalReserve are the holidays of the Federal Reserve Banks. Unlike federal offices, they are open on
-// the Friday before a holiday that falls on a Saturday.
-// Source: federalreserve.gov, Holidays Observed by the Federal Reserve System.
-func federalReserve() []*cal.Holiday {
-	sundayOnly := []cal.AltDay{{Day: time.Sunday, Offset: 1}}
-	var holidays []*cal.Holiday
-	for _, h := range us.Holidays {
-		if h.Observed != nil {
-			h = h.Clone(&cal.Holiday{Observed: sundayOnly})
-		}
-		holidays = append(holidays, h)
-	}
-	return holidays
 }
 
 // New makes a calendar. The error is a [problem.List] with every mistake in the data.
@@ -210,5 +191,3 @@ func (known Calendars) Named(name string) (*Calendar, error) {
 	}
 	return known[name], nil
 }
-
-func builtInNames() []string { return slices.Sorted(maps.Keys(builtIn)) }

@@ -61,7 +61,7 @@ func TestKnown_reportsEveryProblem(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, []string{
 		"never.weekend: leaves no business day",
-		`odd.base: "mars" is not built in; built in: us-bank`,
+		`odd.base: "mars" is not built in; built in: at, au-nsw, be, ca, ch, de, es, fr, gb, it, jp, no, se, target2, us-bank`,
 		`odd.weekend: "sunday" is not one of sun, mon, tue, wed, thu, fri, sat`,
 		`odd.remove: "soon" is not a date; write it like 2026-12-24`,
 		`odd.add: "2026-02-30" does not begin with a date; write it like 2026-12-24 or "2026-12-24 Christmas Eve"`,

@@ -206,12 +206,12 @@ func TestCompile_reportsEveryProblem(t *testing.T) {
 		want []string
 	}{
 		{Rule{}, []string{
-			"the calendar is missing; known: us-bank", "the time zone is missing; write it like America/New_York",
+			"the calendar is missing; known: at, au-nsw, be, ca, ch, de, es, fr, gb, it, jp, no, se, target2, us-bank", "the time zone is missing; write it like America/New_York",
 			"which nights is missing: business-days, daily, month-end, month-end+N, month-end-N, or cron TEXT",
 			`the time of day is missing; write it like "22:00"`,
 		}},
 		{Rule{Calendar: "us", TimeZone: "Local", At: "24:00", On: "workdays", Roll: "up", AsOf: "yesterday"}, []string{
-			`calendar "us" is not known; known: us-bank`, `time zone "Local" may differ between workers; use an IANA name such as America/New_York`,
+			`calendar "us" is not known; known: at, au-nsw, be, ca, ch, de, es, fr, gb, it, jp, no, se, target2, us-bank`, `time zone "Local" may differ between workers; use an IANA name such as America/New_York`,
 			`on "workdays" is not one of business-days, daily, month-end, month-end+N, month-end-N, "cron 0 22 * * mon-fri"`,
 			`at "24:00" is not a time of day like "22:00"`, `roll "up" is not one of forward, back, none`,
 			`as-of "yesterday" is not one of business-day, business-day-N, day, day-N, month-end, month-end-business-day`,

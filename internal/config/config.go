@@ -36,8 +36,8 @@ type Config struct {
 	Notifications map[string]Channel `koanf:"notifications" jsonschema_extras:"keys=name"`
 	// Worker are the settings of the worker process.
 	Worker Worker `koanf:"worker"`
-	// Calendars are the bank's own, in addition to the built-in us-bank (the holidays of the Federal Reserve
-	// Banks).
+	// Calendars are the bank's own, in addition to the built-in ones such as us-bank (the holidays of the Federal Reserve
+	// Banks) and target2.
 	Calendars map[string]calendar.Data `koanf:"calendars" jsonschema_extras:"keys=name"`
 	// Encryption encrypts what Temporal stores. Without keys nothing is encrypted. See docs/security.md.
 	Encryption Encryption `koanf:"encryption"`

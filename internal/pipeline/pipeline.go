@@ -61,7 +61,8 @@ var Endings = []string{".yaml", ".yml", ".json"}
 type Pipeline struct {
 	// Name is the file's name without its extension. It is part of the close's workflow id.
 	Name string `json:"name" jsonschema:"format=id"`
-	// Calendar names the calendar that gives schedules their business days: us-bank, or one of pbsm.yaml.
+	// Calendar names the calendar that gives schedules their business days: a built-in one such as us-bank or target2, or one of
+	// pbsm.yaml.
 	Calendar string `json:"calendar,omitempty" jsonschema:"format=id"`
 	// TimeZone is the IANA name of the zone in which times of day are meant. Default: UTC.
 	TimeZone string `json:"time_zone,omitempty" jsonschema:"format=time-zone"`

@@ -71,9 +71,10 @@ Which as-of date (--as-of), from the local date on which the night begins:
   month-end-business-day
                   that month's last business day
 
-Calendars are us-bank (the holidays of the Federal Reserve Banks) and those that
-the configuration has under "calendars". Calendar and time zone default to the
-pipeline's own, where its definition is in the configured folder here.`,
+Calendars are the built-in ones, such as us-bank (the holidays of the Federal
+Reserve Banks) and target2, and those that the configuration has under
+"calendars". Calendar and time zone default to the pipeline's own, where its
+definition is in the configured folder here.`,
 		Example: f.Examples(
 			`schedule create -c prod -p nightly-close --at 22:00 \
       --time-zone America/New_York --calendar us-bank --dry-run`,

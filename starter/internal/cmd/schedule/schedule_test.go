@@ -100,9 +100,9 @@ func TestCreate_reportsEveryProblem(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{nil, []string{"connection: is missing", "pipeline: is missing", "the calendar is missing; known: my-bank, us-bank", "the time zone is missing", "the time of day is missing"}},
+		{nil, []string{"connection: is missing", "pipeline: is missing", "the calendar is missing; known: at, au-nsw, be, ca, ch, de, es, fr, gb, it, jp, my-bank, no, se, target2, us-bank", "the time zone is missing", "the time of day is missing"}},
 		{[]string{"-c", "a/b", "-p", "nightly-close", "--at", "25:00", "--on", "sometimes", "--roll", "up", "--as-of", "today", "--overlap", "both", "--catch-up", "1s", "--nights", "0", "--from", "soon", "--calendar", "x", "--time-zone", "Mars"}, []string{
-			`connection: "a/b"`, `at "25:00"`, `on "sometimes"`, `roll "up"`, `as-of "today"`, `overlap "both" is neither wait nor skip`, "catch-up 1s is less than 1m0s", "nights 0", `from "soon"`, `calendar "x" is not known; known: my-bank, us-bank`, `unknown time zone "Mars"`,
+			`connection: "a/b"`, `at "25:00"`, `on "sometimes"`, `roll "up"`, `as-of "today"`, `overlap "both" is neither wait nor skip`, "catch-up 1s is less than 1m0s", "nights 0", `from "soon"`, `calendar "x" is not known; known: at, au-nsw, be, ca, ch, de, es, fr, gb, it, jp, my-bank, no, se, target2, us-bank`, `unknown time zone "Mars"`,
 		}},
 		{[]string{"-c", "prod", "-p", "broken", "--at", "22:00", "--calendar", "us-bank", "--time-zone", "UTC"}, []string{"broken.yaml has problems; see starter pipeline check"}},
 	} {
