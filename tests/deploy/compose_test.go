@@ -45,7 +45,7 @@ func load(t *testing.T, envFile string, profiles ...string) *types.Project {
 func everything(t *testing.T) *types.Project { return load(t, "demo.env", "*") }
 
 func TestCompose_profiles(t *testing.T) {
-	always := []string{"namespace", "postgres", "schema", "stores", "temporal", "ui", "worker"}
+	always := []string{"console", "namespace", "postgres", "schema", "stores", "temporal", "ui", "worker"}
 	for name, tc := range map[string]struct {
 		envFile  string
 		profiles []string
@@ -78,6 +78,7 @@ func TestCompose_startingOrder(t *testing.T) {
 		"stores":    {},
 		"worker":    {"temporal": healthy, "namespace": completed, "stores": completed, "simulator": healthy},
 		"starter":   {"temporal": healthy, "namespace": completed, "stores": completed, "simulator": healthy},
+		"console":   {"temporal": healthy, "namespace": completed, "stores": completed, "simulator": healthy},
 		"simulator": {},
 
 		"codec-server": {},

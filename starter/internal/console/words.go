@@ -155,7 +155,7 @@ func decision(choice, subject string, batch bool) button {
 		}
 	case workflows.Retry:
 		if batch {
-			return button{Text: "Look again", Effect: "The service is asked once more how the run stands; use it after a repair on its screens."}
+			return button{Text: "Look again", Effect: "Its run is polled once more; use it after a repair on the service's screens."}
 		}
 		return button{Text: "Try again", Effect: subject + " is tried once more.", Main: true}
 	case workflows.Again:

@@ -18,7 +18,6 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
-	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 )
 
@@ -63,27 +62,7 @@ encrypts the way from that proxy.`,
 	flags.StringVar(&o.certFile, "tls-cert", "", "the `file` of the certificate, PEM")
 	flags.StringVar(&o.key, "tls-key", "", "the `file` of its key, PEM")
 	flags.BoolVar(&o.behindProxy, "behind-proxy", false, "a proxy authenticates: allow an address beyond the loopback")
-	cmd.AddCommand(newHealthcheck(f))
-	return cmd
-}
-
-func newHealthcheck(f *cli.Factory) *cobra.Command {
-	var address string
-	cmd := &cobra.Command{
-		Use:     "healthcheck",
-		Short:   "Exit 0 when the codec server on this host answers",
-		Example: f.Examples("codec-server healthcheck --url https://localhost:8081/healthz"),
-		Args:    cli.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), headerTimeout)
-			defer cancel()
-			if httpx.CheckHealth(ctx, address) != nil {
-				return cli.Failed("%s does not answer", address)
-			}
-			return nil
-		},
-	}
-	cmd.Flags().StringVar(&address, "url", "http://127.0.0.1:8081/healthz", "the health page to request")
+	cmd.AddCommand(cli.NewHealthcheck(f, "codec-server", "codec server", "http://127.0.0.1:8081/healthz"))
 	return cmd
 }
 

@@ -21,6 +21,7 @@ import (
 // New makes the command.
 func New(f *cli.Factory) *cobra.Command {
 	var listen string
+	var published bool
 	cmd := &cobra.Command{
 		Use:   "console",
 		Short: "Serve the operators' page, with a button for each answer",
@@ -34,21 +35,24 @@ command, so that the workers know who sent it.`,
 		Example: f.Examples("console", "console --listen 127.0.0.1:9000"),
 		Args:    cli.NoArgs,
 		RunE: client.RunE(f, func(ctx context.Context, s *client.Session, _ []string) error {
-			return run(ctx, s, listen)
+			return run(ctx, s, listen, published)
 		}),
 	}
 	cmd.Flags().StringVar(&listen, "listen", "", "the `address` to listen on (default: console.listen of the configuration)")
+	cmd.Flags().BoolVar(&published, "published-on-loopback", false,
+		"in a container: listen on every address, since the host publishes the port on its loopback only")
+	cmd.AddCommand(cli.NewHealthcheck(f, "console", "console", "http://127.0.0.1:8484/healthz"))
 	return cmd
 }
 
-func run(ctx context.Context, s *client.Session, listen string) error {
+func run(ctx context.Context, s *client.Session, listen string, published bool) error {
 	settings, err := config.LoadConsole(s.Config, os.Environ())
 	if err != nil {
 		return cli.Usage("%v", err)
 	}
 	if listen != "" {
 		settings.Listen = listen
-		if err := settings.CheckListen(); err != nil {
+		if err := settings.CheckListen(); err != nil && !published {
 			return cli.Usage("--listen: %v", err)
 		}
 	}
