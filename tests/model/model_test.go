@@ -39,8 +39,8 @@ var mutants = map[string][]string{
 	"UNKNOWN_ENDS":        scopes["submission"],
 	"NO_MARK":             scopes["submission"],
 	"IGNORE_BASIS":        scopes["close"],
-	"CLOSE_IGNORES_BASIS": scopes["close"],
-	"ADOPT_SILENTLY":      scopes["close"],
+	"CLOSE_IGNORES_BASIS": {"CLOSES=2", "ALONE=0", "SUBMISSIONS=1", "ATTEMPTS=1", "RELIABLE"}, // found ten times as fast
+	"ADOPT_SILENTLY":      {"CLOSES=2", "ALONE=0", "SUBMISSIONS=1", "ATTEMPTS=1", "RELIABLE"},
 	"TAKE_ANY":            scopes["close"],
 	"AGAIN_TWICE":         {"CLOSES=2", "ALONE=0", "SUBMISSIONS=3", "ATTEMPTS=1", "RELIABLE"},
 	"JOIN_ANY":            scopes["shared"],
@@ -96,7 +96,9 @@ func check(t *testing.T, definitions []string) string {
 	}
 	for _, command := range [][]string{
 		append(append([]string{"spin"}, args...), text),
-		{"gcc", "-O0", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=2048", "-o", "pan", "pan.c"},
+		// Compiled without optimization, because that takes longer than it saves, and without compression: the largest
+		// scope has two million states, which are 340 MB.
+		{"gcc", "-O0", "-w", "-DSAFETY", "-DMEMLIM=2048", "-o", "pan", "pan.c"},
 		{"./pan", "-m10000", "-w22"},
 	} {
 		if _, err := exec.LookPath(command[0]); err != nil && command[0] != "./pan" {
