@@ -61,6 +61,11 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 		return AwaitedWorkflow{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	if described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		if neverBegins(described.GetWorkflowExecutionInfo()) {
+			return AwaitedWorkflow{}, temporal.NewNonRetryableApplicationError(fmt.Sprintf("%[1]s has not begun and never will: "+
+				"Temporal lost its first task, as happens when its server dies while the close that started it is terminated. "+
+				"It has done nothing. Terminate it (temporal workflow terminate --workflow-id %[1]s), then retry", in.WorkflowID), Refused, nil)
+		}
 		if changed := a.changedStatus(ctx, in); changed != nil {
 			return AwaitedWorkflow{Status: changed}, nil
 		}
@@ -75,6 +80,15 @@ func (a *Activities) AwaitWorkflow(ctx context.Context, in AwaitWorkflowInput) (
 	return AwaitedWorkflow{Result: result}, a.classifyPoll(ctx, in.Since, err)
 }
 
+// firstTaskWithin is far longer than Temporal takes from a workflow's start to its first task, which then waits for a
+// worker as long as it takes.
+const firstTaskWithin = time.Minute
+
+// neverBegins reports whether a running workflow has no task and will get none: its history has only its start.
+func neverBegins(info *workflowpb.WorkflowExecutionInfo) bool {
+	return info.GetHistoryLength() == 1 && time.Since(info.GetExecutionTime().AsTime()) > firstTaskWithin
+}
+
 // changedStatus is the status of a workflow if it has changed, and if a worker answers: what is not known now
 // shows at the next poll.
 func (a *Activities) changedStatus(ctx context.Context, in AwaitWorkflowInput) json.RawMessage {
@@ -82,6 +96,8 @@ func (a *Activities) changedStatus(ctx context.Context, in AwaitWorkflowInput) j
 		text json.RawMessage
 		now  AwaitedStatus
 	)
+	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
+	defer cancel()
 	answer, err := a.temporal.QueryWorkflow(ctx, in.WorkflowID, "", in.StatusQuery)
 	if err != nil || answer.Get(&text) != nil || json.Unmarshal(text, &now) != nil {
 		return nil

@@ -76,6 +76,35 @@ func TestAwaitWorkflow_deleted(t *testing.T) {
 	require.Contains(t, failed.Message(), id+" was deleted from Temporal")
 }
 
+// Temporal may lose the first task of a workflow whose parent was terminated: it would be awaited for ever, in silence.
+func TestAwaitWorkflow_neverBegins(t *testing.T) {
+	const id = "close/prod/nightly/2026-10-31/ledger"
+	for name, c := range map[string]struct {
+		events int64
+		age    time.Duration
+		want   string
+	}{
+		"lost its first task":   {1, time.Hour, "Terminate it (temporal workflow terminate --workflow-id " + id + "), then retry"},
+		"has just been started": {1, time.Second, "is still running"},
+		"has its first task":    {2, time.Hour, "is still running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mocks.NewClient(t)
+			server.On("DescribeWorkflowExecution", mock.Anything, id, "").Return(&workflowservice.DescribeWorkflowExecutionResponse{
+				WorkflowExecutionInfo: &workflow.WorkflowExecutionInfo{
+					Status:        enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+					HistoryLength: c.events,
+					ExecutionTime: timestamppb.New(time.Now().Add(-c.age)),
+				},
+			}, nil)
+			server.On("QueryWorkflow", mock.Anything, id, "", "status").Return(nil, serviceerror.NewWorkflowNotReady("")).Maybe()
+			a := &Activities{temporal: server}
+			_, err := activityEnv(a).ExecuteActivity(a.AwaitWorkflow, AwaitWorkflowInput{WorkflowID: id, StatusQuery: "status"})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
 // A start that was terminated before it began a step hides nothing.
 func TestBeganAny(t *testing.T) {
 	for result, want := range map[string]bool{

@@ -166,15 +166,15 @@ func (n *closeRun) act(ctx context.Context, one act) {
 	batch := n.batches[random.IntN(len(n.batches))]
 	switch one.what {
 	case terminateClose:
-		n.terminate(ctx, n.closeID)
+		n.terminate(ctx, n.closeID, workflows.NightlyCloseType)
 	case terminateBatch:
-		n.terminate(ctx, batch.workflowID)
+		n.terminate(ctx, batch.workflowID, workflows.RunBatchType)
 	case terminateBoth:
-		n.terminate(ctx, batch.workflowID)
-		n.terminate(ctx, n.closeID)
+		n.terminate(ctx, batch.workflowID, workflows.RunBatchType)
+		n.terminate(ctx, n.closeID, workflows.NightlyCloseType)
 	case terminateTwice:
-		n.terminate(ctx, batch.workflowID)
-		for ctx.Err() == nil && !n.terminate(ctx, batch.workflowID) {
+		n.terminate(ctx, batch.workflowID, workflows.RunBatchType)
+		for ctx.Err() == nil && !n.terminate(ctx, batch.workflowID, workflows.RunBatchType) {
 			sleep(ctx, 20*time.Millisecond)
 		}
 	case burst, careless:
@@ -192,18 +192,15 @@ func (n *closeRun) act(ctx context.Context, one act) {
 }
 
 // terminate terminates a workflow, and reports whether it was running.
-func (n *closeRun) terminate(ctx context.Context, id string) bool {
+func (w *world) terminate(ctx context.Context, id, what string) bool {
 	for ctx.Err() == nil {
 		calling, cancel := context.WithTimeout(ctx, temporalTimeout)
-		err := n.env.Temporal.TerminateWorkflow(calling, id, "", "chaos")
+		err := w.env.Temporal.TerminateWorkflow(calling, id, "", "chaos")
 		cancel()
 		var none *serviceerror.NotFound
 		switch {
-		case err == nil && id == n.closeID:
-			n.figures.add("terminated", "NightlyClose")
-			return true
 		case err == nil:
-			n.figures.add("terminated", "RunBatch")
+			w.figures.add("terminated", what)
 			return true
 		case errors.As(err, &none): // not started, or ended
 			return false

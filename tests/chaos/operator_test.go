@@ -228,6 +228,9 @@ func (o *operator) answerClose(ctx context.Context, id string, status workflows.
 			name, command.By, command.Why = workflows.ApproveCommand, secondOperator, "the figures are right"
 		case slices.Contains(step.Question.Choices, "decide skip"):
 			name, command.Choice = workflows.DecideCommand, workflows.Retry
+			if strings.Contains(step.Question.Why, "never will") {
+				o.terminate(ctx, step.WorkflowID, "a workflow that Temporal had lost")
+			}
 		case slices.Contains(step.Question.Choices, workflows.ReleaseCommand):
 			name = workflows.ReleaseCommand
 		default:
