@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -188,28 +189,45 @@ func (c *Cluster) await(what string, try func(context.Context) error) {
 // FreePort finds a port on which nothing listens.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := strconv.Atoi(freePorts(t, 1)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
-// freePorts finds ports below 32768: the server stores them in a column of two bytes.
+// Ports from lowestPort on are handed out one after the other, each once, so that tests beside each other get
+// different ones. They are below those that the kernel gives to connections and to listeners on port 0: one of these
+// would take a port before the program that it was found for binds it. And Temporal's server stores its ports in a
+// column of two bytes.
+const (
+	lowestPort  = 10000
+	highestPort = math.MaxInt16
+)
+
+var nextPort = struct {
+	sync.Mutex
+	port int
+}{port: lowestPort + rand.IntN(highestPort-lowestPort)}
+
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
+	nextPort.Lock()
+	defer nextPort.Unlock()
 	var ports []string
-	for port := 20000 + rand.IntN(8000); len(ports) < n; port++ {
-		if port > math.MaxInt16 {
-			t.Fatal("no free ports below 32768")
+	for range highestPort - lowestPort {
+		if nextPort.port++; nextPort.port > highestPort {
+			nextPort.port = lowestPort
 		}
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", nextPort.port))
 		if err != nil {
 			continue
 		}
 		defer listener.Close()
-		ports = append(ports, strconv.Itoa(port))
+		if ports = append(ports, strconv.Itoa(nextPort.port)); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatalf("no free ports between %d and %d", lowestPort, highestPort)
+	return nil
 }
