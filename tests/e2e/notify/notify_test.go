@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
@@ -23,10 +24,18 @@ func TestNotify_onceDespiteWorkerKills(t *testing.T) {
 	n := harness.NewNotified(t, harness.Options{})
 	n.Write(n.Pipelines, "notified.yaml", "name: notified\nsteps:\n"+
 		"  - id: allocate\n    batch: {code: PBSM_FAIL, deadline: 90s}\n"+
-		"  - id: sign-off\n    approve: {message: Are the books good, deadline: 12s}\n")
+		"  - id: sign-off\n    approve: {message: Are the books good, deadline: 20s}\n")
 	run := n.StartClose("notified")
+	// A worker that is killed before it knows that a mail has arrived leaves that unknown, and what is to be sent next
+	// waits until it is missed.
+	known := func() bool {
+		described, err := n.Temporal.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+		return err == nil && !slices.ContainsFunc(described.PendingActivities, func(a *workflowpb.PendingActivityInfo) bool {
+			return a.ActivityType.Name == "Notify"
+		})
+	}
 	for _, want := range []int{2, 3} { // both questions; at risk
-		n.Until(fmt.Sprintf("%d messages", want), func() bool { return n.Fewest() >= want })
+		n.Until(fmt.Sprintf("%d messages", want), func() bool { return n.Fewest() >= want && known() })
 		n.Worker.Kill()
 		n.StartWorker()
 	}
