@@ -103,7 +103,8 @@ func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.
 		m.What = q.name + ": " + q.Why
 	}
 	for _, choice := range q.Choices {
-		m.Commands = append(m.Commands, CommandLine(n.latest.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
+		m.Commands = append(m.Commands,
+			CommandLine(n.latest.Type, workflow.GetInfo(ctx).WorkflowExecution.ID, q.step, choice))
 	}
 	return m
 }
@@ -122,7 +123,8 @@ func (n *notifier) notifyQuestion(ctx workflow.Context, key string, m notify.Mes
 	case sent && due.After(now):
 		n.sentAt[key] = due
 		workflow.Go(ctx, func(ctx workflow.Context) {
-			timer := workflow.NewTimerWithOptions(ctx, due.Sub(now), workflow.TimerOptions{Summary: "quiet time before a question is sent again"})
+			timer := workflow.NewTimerWithOptions(ctx, due.Sub(now),
+				workflow.TimerOptions{Summary: "quiet time before a question is sent again"})
 			if timer.Get(ctx, nil) == nil && slices.Contains(n.questions, key) {
 				n.deliver(ctx, n.latest, m, notifyTimeout)
 			}
@@ -173,7 +175,8 @@ func (n *notifier) deliver(ctx workflow.Context, about snapshot, m notify.Messag
 	m.Connection, m.Subject, m.AsOfDate, m.RunID = about.Connection, about.Subject, about.AsOfDate, about.RunID
 	m.TimeZone = about.TimeZone
 	var result activities.NotifyResult
-	err := workflow.ExecuteActivity(options(ctx, timed(notifyOptions, timeout), "notify: "+m.Event), act.Notify, m).Get(ctx, &result)
+	err := workflow.ExecuteActivity(options(ctx, timed(notifyOptions, timeout), "notify: "+m.Event), act.Notify, m).
+		Get(ctx, &result)
 	problem := strings.Join(result.Undelivered, "; ")
 	if err != nil {
 		problem = reason(err)

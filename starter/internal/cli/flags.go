@@ -66,7 +66,8 @@ func FlagProblems(found []string) error {
 
 // neverEmpty are flags whose absence changes what a command does, such as submitting a batch rather than
 // following its run. An empty value, as from an unset variable of a script, does not count as absent.
-var neverEmpty = []string{"again", "exclude-task", "hold-task", "include-task", "key", "run-id", "seal", "step", "store"}
+var neverEmpty = []string{"again", "exclude-task", "hold-task", "include-task", "key", "run-id", "seal", "step",
+	"store"}
 
 // checkNotEmpty refuses empty values of flags for which that would be dangerous.
 func checkNotEmpty(flags *pflag.FlagSet) error {

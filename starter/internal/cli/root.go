@@ -28,10 +28,12 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&f.Config, "config", "", "the configuration `file` (default $PBSM_CONFIG, else ./pbsm.yaml)")
-	flags.StringVar(&f.TaskQueue, "task-queue", "", "the `queue` that the workers poll (default: worker.task_queue of the configuration)")
+	flags.StringVar(&f.TaskQueue, "task-queue", "",
+		"the `queue` that the workers poll (default: worker.task_queue of the configuration)")
 	flags.StringVarP(&f.Output, "output", "o", "text", "the `format`: text, or json, which is one document on stdout")
 	flags.BoolVar(&f.Verbose, "verbose", false, "show the Temporal client's own log on stderr")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(flagProblem)
 	usage := strings.NewReplacer(
 		".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", f.Width()),

@@ -26,7 +26,8 @@ func (o *StartOptions) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.Detach, "detach", false, "print the workflow id and exit")
 	flags.BoolVar(&o.Wait, "wait", false, "keep following while an operator is asked, instead of exit code 3")
 	flags.StringVar(&o.By, "by", Operator(), "`who` starts it")
-	flags.IntVar(&o.Priority, "priority", 0, "`level` in queues that are full: 1 is served first, 5 last (default 3; a backfill has 4)")
+	flags.IntVar(&o.Priority, "priority", 0,
+		"`level` in queues that are full: 1 is served first, 5 last (default 3; a backfill has 4)")
 }
 
 // Validate checks the flags.
@@ -40,7 +41,8 @@ func (o *StartOptions) Validate() error {
 // StartCommand completes a command that starts a workflow with in, which the command's own flags fill. connection
 // and deadline are fields of it; deadline may be nil. prepare, which may be nil, does the rest before in is checked.
 func StartCommand[I workflows.Input](
-	f *Factory, cmd *cobra.Command, in *I, connection *string, deadline *time.Time, prepare func(args []string, by string) error,
+	f *Factory, cmd *cobra.Command, in *I, connection *string, deadline *time.Time,
+	prepare func(args []string, by string) error,
 ) *cobra.Command {
 	var o StartOptions
 	var deadlineText string

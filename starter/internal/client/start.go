@@ -23,7 +23,8 @@ import (
 )
 
 // CheckServed refuses an input whose connection no worker has, or whose pipeline is not in the folder that the
-// configuration here names, or is sent along although that says not to, unless there is or was such a workflow: nothing is to be left behind that failed.
+// configuration here names, or is sent along although that says not to, unless there is or was such a workflow: nothing
+// is to be left behind that failed.
 func (s *Session) CheckServed(ctx context.Context, in workflows.Input) error {
 	err := s.Served(ctx, workflows.ConnectionOf(in))
 	if closing, ok := in.(workflows.NightlyCloseInput); ok && err == nil {
@@ -41,13 +42,15 @@ func (s *Session) knownPipeline(in workflows.NightlyCloseInput) error {
 	worker, _ := config.LoadWorker(s.Config, os.Environ())
 	names, _ := pipeline.Names(worker.Pipelines)
 	if len(in.Definition) > 0 && worker.Definitions == config.FolderDefinitions {
-		return cli.Usage("the workers run only the pipelines of their folder (worker.definitions: folder), and %s would be sent along", in.Pipeline).
+		return cli.Usage("the workers run only the pipelines of their folder (worker.definitions: folder), and %s would "+
+			"be sent along", in.Pipeline).
 			Then("Put the file into the workers' pipelines folder, and start it by its name: --pipeline " + in.Pipeline)
 	}
 	if len(in.Definition) > 0 || len(names) == 0 || slices.Contains(names, in.Pipeline) {
 		return nil
 	}
-	return cli.Usage("there is no pipeline %q in %s, which has %s", in.Pipeline, worker.Pipelines, strings.Join(names, ", ")).
+	return cli.Usage("there is no pipeline %q in %s, which has %s",
+		in.Pipeline, worker.Pipelines, strings.Join(names, ", ")).
 		Then("Check the name, or send a file along: --pipeline FILE")
 }
 
@@ -185,8 +188,8 @@ func (s *Session) End(run workflows.Execution, err error) error {
 	}
 	comeBack := "Follow it again: " + s.Starter("status "+run.ID+" --follow")
 	if temporalclient.Unavailable(err) {
-		return cli.NewProblem(cli.ExitUnreachable, "Temporal has not answered for %s; the workflow continues when it is back "+
-			"(%v)", MaxSilence, err).Of(run.ID).Then(comeBack)
+		return cli.NewProblem(cli.ExitUnreachable, "Temporal has not answered for %s; the workflow continues when it is "+
+			"back (%v)", MaxSilence, err).Of(run.ID).Then(comeBack)
 	}
 	if ended := (*temporal.WorkflowExecutionError)(nil); !errors.As(err, &ended) {
 		return cli.NewProblem(cli.ExitUnreachable,

@@ -164,7 +164,8 @@ func (s *Session) StatusUnknown(ctx context.Context, run workflows.Execution, ca
 		return p
 	}
 	p.Message = fmt.Sprintf("no worker answers, so its status is not known: %s; %s", known, last)
-	p.Next = append([]string{"What was started at the service continues; nothing else happens until a worker is running. " + StartWorker}, p.Next...)
+	const until = "What was started at the service continues; nothing else happens until a worker is running. "
+	p.Next = append([]string{until + StartWorker}, p.Next...)
 	return p
 }
 

@@ -42,11 +42,18 @@ func NewTemporal(workflowType, queue string) *Temporal {
 	}}
 }
 
-func (c *Temporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &c.Info, PendingChildren: c.Pending}, nil
+func (c *Temporal) DescribeWorkflowExecution(
+	context.Context, string, string,
+) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &c.Info,
+		PendingChildren:       c.Pending,
+	}, nil
 }
 
-func (c *Temporal) DescribeTaskQueue(_ context.Context, queue string, _ enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
+func (c *Temporal) DescribeTaskQueue(
+	_ context.Context, queue string, _ enumspb.TaskQueueType,
+) (*workflowservice.DescribeTaskQueueResponse, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Described = append(c.Described, queue)
@@ -84,7 +91,9 @@ func (c *Temporal) QueryWorkflow(context.Context, string, string, string, ...any
 	return nil, c.QueryError
 }
 
-func (c *Temporal) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+func (c *Temporal) ListWorkflow(
+	context.Context, *workflowservice.ListWorkflowExecutionsRequest,
+) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
 }
 

@@ -91,7 +91,8 @@ func (w *watch) explain(ctx context.Context, err error) []string {
 	case ctx.Err() != nil:
 		return nil
 	case unreachable != nil:
-		return []string{fmt.Sprintf("Temporal at %s has not answered since %s; retrying. The workflow does not need this program.", w.Address, since)}
+		return []string{fmt.Sprintf("Temporal at %s has not answered since %s; retrying. The workflow does not need this "+
+			"program.", w.Address, since)}
 	case workers.Idle():
 		return []string{w.IdleText(workers)}
 	case !client.NoWorkerAnswered(err):
@@ -99,7 +100,8 @@ func (w *watch) explain(ctx context.Context, err error) []string {
 	case errors.As(err, &notReady) || time.Since(w.answered) < 2*temporalclient.AnswerTimeout:
 		return w.last.Notes
 	}
-	return []string{fmt.Sprintf("No worker has answered since %s; retrying. What was started at the service continues.", since)}
+	return []string{fmt.Sprintf("No worker has answered since %s; retrying. What was started at the service continues.",
+		since)}
 }
 
 // details queries the workflows of the steps that are running.

@@ -92,7 +92,8 @@ func (s Style) Inbox(entries []Entry, now time.Time, width int) []string {
 		if !w.Deadline.IsZero() {
 			until = w.times.TextAt(now, w.Deadline)
 		}
-		rows = append(rows, []string{s.glyph(workflows.Waiting), waits, until, w.Connection, s.paint(bold, w.what()), w.AsOfDate, w.Why})
+		rows = append(rows, []string{s.glyph(workflows.Waiting), waits, until, w.Connection, s.paint(bold, w.what()),
+			w.AsOfDate, w.Why})
 	}
 	lines := Table(inboxColumns, rows, width)
 	for _, w := range entries {

@@ -75,7 +75,8 @@ type Schedule struct {
 func (schedule *Schedule) SetNext(v calendar.Verdict) {
 	next := NewNight(v)
 	schedule.Next = &next
-	schedule.NextText = clock.Of(v.Night.Start.Location()).Text(v.Night.Start) + ", as of " + v.Night.AsOf.Format(dayLayout)
+	schedule.NextText = clock.Of(v.Night.Start.Location()).Text(v.Night.Start) + ", as of " +
+		v.Night.AsOf.Format(dayLayout)
 }
 
 func (schedule Schedule) next() string {

@@ -8,7 +8,8 @@ func Outlook(step workflows.StepStatus, chosen, only bool) string {
 	if step.Result != "" {
 		what = ": " + step.Result
 	}
-	switch passed := step.State == workflows.Succeeded || step.State == workflows.Skipped || step.State == workflows.MarkedDone; {
+	switch passed := step.State == workflows.Succeeded || step.State == workflows.Skipped ||
+		step.State == workflows.MarkedDone; {
 	case chosen && passed:
 		return "runs again, it was " + step.Detail
 	case chosen:

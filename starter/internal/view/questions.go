@@ -34,9 +34,11 @@ func Questions(s Snapshot) []Question {
 }
 
 func newQuestion(subject string, q workflows.Question, s Snapshot, step string) Question {
-	question := Question{Subject: subject, Why: oneLine(q.Why), Since: q.Since, Deadline: q.Deadline, times: clock.In(s.Status.TimeZone)}
+	question := Question{Subject: subject, Why: oneLine(q.Why), Since: q.Since, Deadline: q.Deadline,
+		times: clock.In(s.Status.TimeZone)}
 	for _, choice := range q.Choices {
-		question.Commands = append(question.Commands, s.Starter.Command(workflows.CommandLine(s.Status.Type, s.ID, step, choice)))
+		question.Commands = append(question.Commands, s.Starter.Command(
+			workflows.CommandLine(s.Status.Type, s.ID, step, choice)))
 	}
 	return question
 }

@@ -52,7 +52,8 @@ func (s Style) closeResult(r *workflows.NightlyCloseResult, width int) []string 
 		if !step.StartedAt.IsZero() && !step.EndedAt.IsZero() {
 			took = Duration(step.EndedAt.Sub(step.StartedAt))
 		}
-		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took, stepOutcome(step, times)})
+		rows = append(rows, []string{"  " + s.glyph(step.State) + " " + step.ID, s.paint(faint, step.Kind), took,
+			stepOutcome(step, times)})
 	}
 	table := Table(stepColumns, rows, width)
 	lines = append(lines, table...)
@@ -102,7 +103,8 @@ func stepWork(step workflows.StepResult) string {
 	case step.Batch != nil:
 		return batchOutcome(step.Batch)
 	case step.Upload != nil && step.Upload.Files > 0:
-		return fmt.Sprintf("%s, %s, listed in %s", Plural(step.Upload.Files, "file"), Volume(*step.Upload), step.Upload.ListedIn)
+		return fmt.Sprintf("%s, %s, listed in %s", Plural(step.Upload.Files, "file"), Volume(*step.Upload),
+			step.Upload.ListedIn)
 	case step.Upload != nil:
 		return fmt.Sprintf("file id %s, %s", step.Upload.FileID, Volume(*step.Upload))
 	case step.Download != nil:
@@ -137,7 +139,8 @@ func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 		lines = append(lines, "  "+batchOutcome(r))
 	}
 	if !r.KeptFrom.IsZero() {
-		lines = append(lines, "  "+keptFrom(r.KeptFrom, times)+`: it is not run again. To run it again, add: --again "reason"`)
+		lines = append(lines, "  "+keptFrom(r.KeptFrom, times)+
+			`: it is not run again. To run it again, add: --again "reason"`)
 	}
 	lines = append(lines, s.tasks(r.Tasks, r.Batches, width)...)
 	return append(lines, s.notable(r.Log, times, width)...)

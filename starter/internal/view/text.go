@@ -30,7 +30,8 @@ func padLeft(s string, n int) string { return strings.Repeat(" ", max(n-Width(s)
 
 // oneLine removes line breaks and control characters of remote texts.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	between := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return strings.Join(strings.FieldsFunc(s, between), " ")
 }
 
 // Wrap breaks s at spaces, into lines of at most width cells where it can; 0 is no limit.

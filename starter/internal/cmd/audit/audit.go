@@ -111,7 +111,8 @@ func verify(ctx context.Context, f *cli.Factory, path string, o options) error {
 		p.Next = lines
 		return p
 	}
-	head := fmt.Sprintf("%s: intact, %d lines, %s, seal %s", path, found.Lines, view.Plural(found.Closes, "close"), found.SHA256)
+	head := fmt.Sprintf("%s: intact, %d lines, %s, seal %s", path, found.Lines, view.Plural(found.Closes, "close"),
+		found.SHA256)
 	if o.seal != "" {
 		head += ", as expected"
 	}
@@ -139,7 +140,8 @@ func notProven(f *cli.Factory, o options, contents audit.Contents) []string {
 	facts := []string{"that the file says everything. What is in no log of the close, such as an update with no name " +
 		"or reason, is not in it; names are those that were given."}
 	if o.seal == "" {
-		text := "that this is the file that the workers wrote. Whoever can write it can make a new chain, with another seal. " +
+		text := "that this is the file that the workers wrote. Whoever can write it can make a new chain, with another " +
+			"seal. " +
 			"Compare the seal with one that is kept elsewhere: --seal HASH, from the notification"
 		for _, id := range contents.Workflows {
 			text += ", or from: " + f.Starter("status "+id)
@@ -159,9 +161,11 @@ func differs(why string, found document) *cli.Problem {
 func otherHash(found audit.Report, want string) string {
 	for i, end := range found.Seals {
 		if strings.EqualFold(end.SHA256, want) {
-			return fmt.Sprintf("its lines match, but %s is the hash of close %d of the %d in it: up to line %d it is the expected file; a later close appended the rest, whose seal %s must be compared, too",
+			return fmt.Sprintf("its lines match, but %s is the hash of close %d of the %d in it: up to line %d it is the "+
+				"expected file; a later close appended the rest, whose seal %s must be compared, too",
 				want, i+1, found.Closes, end.Lines+1, found.SHA256)
 		}
 	}
-	return fmt.Sprintf("its lines match, but its seal is %s, not %s: it is another file than the expected one", found.SHA256, want)
+	return fmt.Sprintf("its lines match, but its seal is %s, not %s: it is another file than the expected one",
+		found.SHA256, want)
 }

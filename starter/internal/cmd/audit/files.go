@@ -68,7 +68,8 @@ func openStores(ctx context.Context, f *cli.Factory, given []string) (*stores.St
 		}
 		found, ok := configured[name]
 		if !ok {
-			return nil, cli.Usage("--store %s: the configuration has no such store, but %s; or write %s=FOLDER", name, cli.Names(configured), name)
+			return nil, cli.Usage("--store %s: the configuration has no such store, but %s; or write %s=FOLDER", name,
+				cli.Names(configured), name)
 		}
 		settings[name] = found
 	}
@@ -108,7 +109,8 @@ func listed(ctx context.Context, from *stores.Stores, list comparison, text []by
 	for line := range bytes.Lines(text) {
 		var file transfer.SentFile
 		if err := json.Unmarshal(line, &file); err != nil {
-			return append(all, comparison{File: list.File, Step: list.Step, Line: list.Line, State: unreadable, Why: "a line is not one of a list: " + err.Error()})
+			return append(all, comparison{File: list.File, Step: list.Step, Line: list.Line, State: unreadable,
+				Why: "a line is not one of a list: " + err.Error()})
 		}
 		c := comparison{File: file.File, Step: list.Step, Line: list.Line, SHA256: file.SHA256, State: notChecked}
 		if known(from, c.File) {

@@ -72,13 +72,17 @@ group (group_date of the connection) needs none.`,
 	flags := cmd.Flags()
 	flags.StringVar(&in.Code, "code", "", "the unique batch `code`, or the batch group's")
 	flags.BoolVar(&in.Group, "group", false, "the code is that of a batch group")
-	flags.StringSliceVar(&members, "member", nil, "a `batch` of the group, repeatable; each gets the as-of date and the parameters")
+	flags.StringSliceVar(&members, "member", nil,
+		"a `batch` of the group, repeatable; each gets the as-of date and the parameters")
 	cli.AsOfFlag(flags, &in.AsOfDate)
-	flags.StringArrayVar(&params, "param", nil, "a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
-	flags.StringArrayVar(&taskParams, "task-param", nil, "a run-time parameter `TASK:K=V` of one task, repeatable, where the tenant takes them")
+	flags.StringArrayVar(&params, "param", nil,
+		"a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
+	flags.StringArrayVar(&taskParams, "task-param", nil,
+		"a run-time parameter `TASK:K=V` of one task, repeatable, where the tenant takes them")
 	flags.StringVar(&in.ServiceID, "service-id", "", "the `service` that the batch belongs to (default: the connection's)")
 	flags.StringVar(&in.Key, "key", "", "a `key` for each submission, where a batch runs twice for a date on purpose")
-	flags.IntVar(&in.Restarts, "restarts", 0, "how many `times` a failed run is restarted from its failed task before an operator is asked")
+	flags.IntVar(&in.Restarts, "restarts", 0,
+		"how many `times` a failed run is restarted from its failed task before an operator is asked")
 	flags.DurationVar(&restartDelay, "restart-delay", 30*time.Second, "the `pause` before such a restart")
 	flags.StringSliceVar(&in.IncludedTasks, "include-task", nil, "run only this `task`, repeatable")
 	flags.StringSliceVar(&in.ExcludedTasks, "exclude-task", nil, "skip this `task`, repeatable")

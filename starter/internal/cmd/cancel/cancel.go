@@ -78,12 +78,13 @@ func cancel(ctx context.Context, s *client.Session, run workflows.Execution, com
 	if _, err := workflows.SendCommand(answered, s.Temporal, run.ID, workflows.CancelCommand, command); err == nil {
 		return nil
 	}
-	_, err := s.Temporal.WorkflowService().RequestCancelWorkflowExecution(ctx, &workflowservice.RequestCancelWorkflowExecutionRequest{
-		Namespace:         s.Namespace,
-		WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: run.ID, RunId: run.RunID},
-		Identity:          command.By,
-		RequestId:         rand.Text(),
-		Reason:            command.Why,
-	})
+	_, err := s.Temporal.WorkflowService().RequestCancelWorkflowExecution(ctx,
+		&workflowservice.RequestCancelWorkflowExecutionRequest{
+			Namespace:         s.Namespace,
+			WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: run.ID, RunId: run.RunID},
+			Identity:          command.By,
+			RequestId:         rand.Text(),
+			Reason:            command.Why,
+		})
 	return err
 }

@@ -99,7 +99,8 @@ func confirm(s *client.Session, status workflows.Status, o againOptions) error {
 	if !s.JSON() {
 		var rows [][]string
 		for _, step := range status.Steps {
-			rows = append(rows, []string{"  " + step.ID, step.Kind, view.Outlook(step, slices.Contains(chosen, step.ID), len(o.Only) > 0)})
+			rows = append(rows, []string{"  " + step.ID, step.Kind,
+				view.Outlook(step, slices.Contains(chosen, step.ID), len(o.Only) > 0)})
 		}
 		s.Print(view.Table([]view.Column{{}, {Optional: true}, {}}, rows, s.Width())...)
 	}

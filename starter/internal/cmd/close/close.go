@@ -45,7 +45,8 @@ has a key: close/prod/nightly-close/2026-10-31/scenario-7.`,
 		return err
 	})
 	flags := cmd.Flags()
-	flags.StringVarP(&name, "pipeline", "p", "", "a pipeline's `name` in the worker's folder, or a file here, which is sent along")
+	flags.StringVarP(&name, "pipeline", "p", "",
+		"a pipeline's `name` in the worker's folder, or a file here, which is sent along")
 	cli.AsOfFlag(flags, &in.AsOfDate)
 	params.Add(flags)
 	cmd.AddCommand(command.All(f, workflows.CloseKind)...)

@@ -58,7 +58,8 @@ encrypts the way from that proxy.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:8081", "the `address` to listen on")
-	flags.StringArrayVar(&o.origins, "origin", nil, "the `origin` of the UI's pages, as https://temporal.example.com; repeatable")
+	flags.StringArrayVar(&o.origins, "origin", nil,
+		"the `origin` of the UI's pages, as https://temporal.example.com; repeatable")
 	flags.StringVar(&o.certFile, "tls-cert", "", "the `file` of the certificate, PEM")
 	flags.StringVar(&o.key, "tls-key", "", "the `file` of its key, PEM")
 	flags.BoolVar(&o.behindProxy, "behind-proxy", false, "a proxy authenticates: allow an address beyond the loopback")
@@ -74,15 +75,18 @@ func (o options) problems() []string {
 	}
 	for _, origin := range o.origins {
 		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
-			found = append(found, fmt.Sprintf("--origin %q is not an origin as browsers send it: https://HOST or https://HOST:PORT, lower case, nothing after it", origin))
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Scheme+"://"+u.Host != origin ||
+			strings.ToLower(origin) != origin {
+			found = append(found, fmt.Sprintf("--origin %q is not an origin as browsers send it: https://HOST or "+
+				"https://HOST:PORT, lower case, nothing after it", origin))
 		}
 	}
 	host, _, err := net.SplitHostPort(o.listen)
 	if err != nil {
 		found = append(found, fmt.Sprintf("--listen %q is not an address such as 127.0.0.1:8081", o.listen))
 	} else if ip := net.ParseIP(host); !o.behindProxy && host != "localhost" && !ip.IsLoopback() {
-		found = append(found, "--listen is beyond the loopback, where anyone could open payloads: put a proxy that authenticates in front of it, and pass --behind-proxy")
+		found = append(found, "--listen is beyond the loopback, where anyone could open payloads: put a proxy that "+
+			"authenticates in front of it, and pass --behind-proxy")
 	}
 	if (o.certFile == "") != (o.key == "") {
 		found = append(found, "--tls-cert and --tls-key go together")
@@ -131,7 +135,8 @@ func run(ctx context.Context, f *cli.Factory, o options) error {
 	if o.certFile != "" {
 		serve = func() error { return server.ServeTLS(listener, "", "") }
 	}
-	logger.Info("codec server started", "address", listener.Addr().String(), "tls", o.certFile != "", "origins", o.origins, "keys", keys.IDs())
+	logger.Info("codec server started", "address", listener.Addr().String(), "tls", o.certFile != "", "origins", o.origins,
+		"keys", keys.IDs())
 	ended := make(chan error, 1)
 	go func() { ended <- serve() }()
 	select {

@@ -18,7 +18,8 @@ const maxRequest = 32 << 20 // bytes; a page of the web interface sends the payl
 func newHandler(codec converter.PayloadCodec, origins []string, logger *slog.Logger) http.Handler {
 	payloads := http.MaxBytesHandler(converter.NewPayloadCodecHTTPHandler(lenientCodec{codec, logger}), maxRequest)
 	logged := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		logger.Info("request", "path", r.URL.Path, "from", r.RemoteAddr, "origin", r.Header.Get("Origin"), "namespace", r.Header.Get("X-Namespace"), "bytes", r.ContentLength)
+		logger.Info("request", "path", r.URL.Path, "from", r.RemoteAddr, "origin", r.Header.Get("Origin"),
+			"namespace", r.Header.Get("X-Namespace"), "bytes", r.ContentLength)
 		payloads.ServeHTTP(w, r)
 	})
 	mux := http.NewServeMux()
@@ -47,7 +48,8 @@ func (c lenientCodec) Decode(payloads []*commonpb.Payload) ([]*commonpb.Payload,
 		opened[i] = one[0]
 	}
 	for _, reason := range slices.Sorted(maps.Keys(unopened)) {
-		c.logger.Warn("payloads could not be opened and are returned unchanged", "payloads", unopened[reason], "error", reason)
+		c.logger.Warn("payloads could not be opened and are returned unchanged", "payloads", unopened[reason],
+			"error", reason)
 	}
 	return opened, nil
 }

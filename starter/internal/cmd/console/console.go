@@ -38,7 +38,8 @@ command, so that the workers know who sent it.`,
 			return run(ctx, s, listen, published)
 		}),
 	}
-	cmd.Flags().StringVar(&listen, "listen", "", "the `address` to listen on (default: console.listen of the configuration)")
+	cmd.Flags().StringVar(&listen, "listen", "",
+		"the `address` to listen on (default: console.listen of the configuration)")
 	cmd.Flags().BoolVar(&published, "published-on-loopback", false,
 		"in a container: listen on every address, since the host publishes the port on its loopback only")
 	cmd.AddCommand(cli.NewHealthcheck(f, "console", "console", "http://127.0.0.1:8484/healthz"))

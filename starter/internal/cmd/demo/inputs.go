@@ -88,7 +88,8 @@ func writeLedger(w io.Writer, asOf time.Time) {
 func writeInstruments(w io.Writer, asOf time.Time) {
 	random := rand.New(rand.NewPCG(uint64(asOf.Unix()), 2))
 	date := asOf.Format(time.DateOnly)
-	fmt.Fprintln(w, "AS_OF_DATE,ID_NUMBER,INSTRUMENT_TYPE,CUSTOMER_ID,ORG_UNIT_ID,GL_ACCOUNT_ID,PRODUCT_ID,ISO_CURRENCY_CD,"+
+	fmt.Fprintln(w, "AS_OF_DATE,ID_NUMBER,INSTRUMENT_TYPE,CUSTOMER_ID,ORG_UNIT_ID,GL_ACCOUNT_ID,PRODUCT_ID,"+
+		"ISO_CURRENCY_CD,"+
 		"CUR_BOOK_BAL,CUR_NET_RATE,ORIGINATION_DATE,MATURITY_DATE,ACCRUAL_BASIS")
 	for i := range instrumentRows {
 		p := products[random.IntN(len(products)-3)] // income and expense have no instruments

@@ -125,7 +125,8 @@ func (d *demonstration) verify(result *workflows.NightlyCloseResult) ([]verified
 		case err != nil:
 			found = append(found, err.Error())
 		case !same:
-			found = append(found, fmt.Sprintf("%s holds %+v; the result says %d bytes, %s, SHA-256 %s", path, on, file.Bytes, view.Rows(file), file.SHA256))
+			found = append(found, fmt.Sprintf("%s holds %+v; the result says %d bytes, %s, SHA-256 %s", path, on, file.Bytes,
+				view.Rows(file), file.SHA256))
 		}
 		reports = append(reports, verified{Step: step.ID, Path: path, facts: on, AsReported: same})
 	}

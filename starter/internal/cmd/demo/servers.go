@@ -28,7 +28,8 @@ func (d *demonstration) startServers(ctx context.Context) error {
 	if err := d.isolate(); err != nil {
 		return err
 	}
-	server, err := d.processes.start(filepath.Join(d.bin, "devserver"), os.Environ(), "--port", "0", "--ui-port", "0", "--db", d.path("temporal.db"))
+	server, err := d.processes.start(filepath.Join(d.bin, "devserver"), os.Environ(), "--port", "0", "--ui-port", "0",
+		"--db", d.path("temporal.db"))
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,8 @@ func (d *demonstration) startServers(ctx context.Context) error {
 		return err
 	}
 	d.say("The console, where you see the night and answer: %s", d.console)
-	d.say("Temporal runs at %s, its web interface at %s, the simulated service at %s.", temporal.Address, temporal.UI, service.BaseURL)
+	d.say("Temporal runs at %s, its web interface at %s, the simulated service at %s.", temporal.Address, temporal.UI,
+		service.BaseURL)
 	return nil
 }
 
@@ -73,7 +75,8 @@ func (d *demonstration) startConsole(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the console's program: %w", err)
 	}
-	console, err := d.processes.start(program, append(os.Environ(), "PBSM_CONFIG="+d.Config), "console", "--listen", address)
+	console, err := d.processes.start(program, append(os.Environ(), "PBSM_CONFIG="+d.Config),
+		"console", "--listen", address)
 	if err != nil {
 		return err
 	}

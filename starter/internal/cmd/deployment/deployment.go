@@ -68,7 +68,8 @@ version has, for instance because its configuration lacks a connection.`,
 			return promote(ctx, s, *name, args[0], percent)
 		}),
 	}
-	cmd.Flags().Float32Var(&percent, "percent", 100, "`share` of the new ones that start on it; 100 makes it the current version")
+	cmd.Flags().Float32Var(&percent, "percent", 100,
+		"`share` of the new ones that start on it; 100 makes it the current version")
 	return cmd
 }
 

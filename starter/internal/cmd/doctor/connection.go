@@ -125,5 +125,6 @@ func (d *doctor) save(check string, presented chain) {
 		d.bad(cli.ExitFailed, check+" certificates", "Choose a file that can be written.", err)
 		return
 	}
-	d.ok(check+" certificates", "saved in %s; compare before you trust them:\n%s", d.saveCert, strings.Join(presented.fingerprints(), "\n"))
+	d.ok(check+" certificates", "saved in %s; compare before you trust them:\n%s", d.saveCert,
+		strings.Join(presented.fingerprints(), "\n"))
 }

@@ -153,7 +153,8 @@ func (d *doctor) examine(ctx context.Context, connection string) {
 func (d *doctor) encryption(keys *encryption.Keyring) {
 	switch {
 	case keys.Current() != "":
-		d.ok("encryption", "payloads are sealed with key %s; keys that open them: %s", keys.Current(), strings.Join(keys.IDs(), ", "))
+		d.ok("encryption", "payloads are sealed with key %s; keys that open them: %s", keys.Current(),
+			strings.Join(keys.IDs(), ", "))
 	case len(keys.IDs()) > 0:
 		d.ok("encryption", "nothing is sealed; keys that open older payloads: %s", strings.Join(keys.IDs(), ", "))
 	}
@@ -167,7 +168,8 @@ func (d *doctor) stores(ctx context.Context, cfg *config.Config) {
 			err = opened.Check(ctx, name)
 		}
 		if err != nil {
-			d.bad(cli.ExitFailed, check, "Check the URL and the credentials, and that the folder or bucket exists and may be read here.", err)
+			d.bad(cli.ExitFailed, check, "Check the URL and the credentials, and that the folder or bucket exists and "+
+				"may be read here.", err)
 			continue
 		}
 		if strings.HasPrefix(cfg.Stores[name].URL, "s3:") { // a bucket learns of a file only when it is complete
@@ -203,7 +205,8 @@ func (d *doctor) notifications(cfg *config.Config) {
 		if len(c.Connections) > 0 {
 			of = strings.Join(c.Connections, ", ")
 		}
-		d.ok("channel "+name, "%s, receives %s on %s; to test it: %s", c.Kind, strings.Join(c.On, ", "), of, d.Starter("notify test "+name))
+		d.ok("channel "+name, "%s, receives %s on %s; to test it: %s", c.Kind, strings.Join(c.On, ", "), of,
+			d.Starter("notify test "+name))
 	}
 	if cfg.Console.URL == "" && cfg.Worker.TemporalUI == "" {
 		d.ok("links", "none in notifications: neither console.url nor worker.temporal_ui is set, nor TEMPORAL_UI")

@@ -36,16 +36,19 @@ func (d *doctor) temporal(ctx context.Context) {
 	request := &workflowservice.DescribeNamespaceRequest{Namespace: s.Namespace}
 	described, err := s.Temporal.WorkflowService().DescribeNamespace(ctx, request)
 	if err != nil {
-		d.refused(namespace, "Set TEMPORAL_NAMESPACE to one that exists, or create it: temporal operator namespace create -n "+s.Namespace, err)
+		d.refused(namespace, "Set TEMPORAL_NAMESPACE to one that exists, or create it: "+
+			"temporal operator namespace create -n "+s.Namespace, err)
 		return
 	}
-	d.ok(namespace, "keeps workflows that have ended for %s", days(described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()))
+	d.ok(namespace, "keeps workflows that have ended for %s",
+		days(described.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()))
 	missing, err := s.MissingSearchAttributes(ctx)
 	switch {
 	case err != nil:
 		d.refused("search attributes", askAdministrator, err)
 	case len(missing) > 0:
-		d.bad(cli.ExitFailed, "search attributes", "Register them: "+d.Starter("search-attributes create"), fmt.Errorf("missing: %s", strings.Join(missing, ", ")))
+		d.bad(cli.ExitFailed, "search attributes", "Register them: "+d.Starter("search-attributes create"),
+			fmt.Errorf("missing: %s", strings.Join(missing, ", ")))
 	default:
 		d.ok("search attributes", "%s", strings.Join(workflows.SearchAttributes(), ", "))
 	}

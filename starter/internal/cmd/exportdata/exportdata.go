@@ -28,7 +28,8 @@ id is in its Export Details.`,
 	flags.StringVar(&in.Code, "code", "", "the export's `code`")
 	flags.StringVar(&in.RunID, "run-id", "", "the `run` whose files are saved")
 	flags.StringVar(&in.AsOfDate, "as-of", "", "the `date` that the manifest must have, yyyy-mm-dd (default any)")
-	flags.StringVar(&in.SaveTo, "save-to", "", "the folder, `STORE/PATH/` of the worker's configuration, that ends with a /")
+	flags.StringVar(&in.SaveTo, "save-to", "",
+		"the folder, `STORE/PATH/` of the worker's configuration, that ends with a /")
 	flags.StringVar(&in.ServiceID, "service-id", "", "the `service` that has the export (default the connection's)")
 	return cmd
 }

@@ -21,7 +21,8 @@ func New(f *cli.Factory) *cobra.Command {
 			"file list --connection prod",
 			"file download -c prod --file-id 5025 --save-to reports/gl.csv",
 		),
-	}, append([]*cobra.Command{newUpload(f), newList(f), newDownload(f), newDelete(f)}, command.All(f, workflows.FileNoun)...)...)
+	}, append([]*cobra.Command{newUpload(f), newList(f), newDownload(f), newDelete(f)},
+		command.All(f, workflows.FileNoun)...)...)
 }
 
 func newUpload(f *cli.Factory) *cobra.Command {
@@ -40,7 +41,8 @@ func newUpload(f *cli.Factory) *cobra.Command {
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&in.Name, "name", "", "the remote file `name` (default the last part of the path)")
-	flags.StringVar(&in.MimeType, "mime-type", "", "the `type`: Text/CSV, Text/plain or DAT (default by the name's ending)")
+	flags.StringVar(&in.MimeType, "mime-type", "",
+		"the `type`: Text/CSV, Text/plain or DAT (default by the name's ending)")
 	flags.StringVar(&in.Prefix, "prefix", "", "the remote `prefix`")
 	flags.StringVar(&waitUntil, "wait-until", "", "the `time` until which to wait for a missing file: 01:30, 90m")
 	return cmd

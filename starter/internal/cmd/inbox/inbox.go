@@ -116,7 +116,8 @@ func unanswered(ctx context.Context, s *client.Session, id string, cause error) 
 	}
 	if run, err := s.Describe(ctx, id); err == nil {
 		snapshot.Status.StartedAt = run.StartedAt
-		snapshot.Notes = []string{"it waits for an operator, but its question is unknown: " + s.StatusUnknown(ctx, run, cause).Error()}
+		snapshot.Notes = []string{"it waits for an operator, but its question is unknown: " +
+			s.StatusUnknown(ctx, run, cause).Error()}
 	}
 	return snapshot
 }

@@ -35,10 +35,12 @@ that the service had completed before counts as done, and the result says so.`,
 		in.Code = args[0]
 		return nil
 	})
-	cmd.Flags().StringVar(&in.CopyOf, "copy-of", "", "copy this `code`, which was run before, as the new one first: the service runs a definition once")
+	cmd.Flags().StringVar(&in.CopyOf, "copy-of", "",
+		"copy this `code`, which was run before, as the new one first: the service runs a definition once")
 	if direction == workflows.Import {
 		cmd.Flags().BoolVar(&in.Overwrite, "overwrite", false, "the import of a copy may replace what exists")
 	}
-	cmd.Flags().StringVar(&in.ServiceID, "service-id", "", "the `service` that has the definition (default the connection's)")
+	cmd.Flags().StringVar(&in.ServiceID, "service-id", "",
+		"the `service` that has the definition (default the connection's)")
 	return cmd
 }

@@ -48,7 +48,8 @@ func test(ctx context.Context, f *cli.Factory, name string) error {
 		return cli.Usage("%v", err)
 	}
 	if _, ok := cfg.Notifications[name]; !ok {
-		return cli.Usage("there is no channel %q in notifications; the configuration has %s", name, cli.Names(cfg.Notifications))
+		return cli.Usage("there is no channel %q in notifications; the configuration has %s", name,
+			cli.Names(cfg.Notifications))
 	}
 	now := time.Now()
 	message := notify.Message{

@@ -83,7 +83,8 @@ func drawGraph(f *cli.Factory, file string, o graphOptions) error {
 	return f.Show(map[string]any{"pipeline": p.Name, "svg": string(picture)}, strings.TrimSuffix(string(picture), "\n"))
 }
 
-// stepGraph is the graph of a rendered pipeline. Unless expand says so, steps that come from one with each are one node.
+// stepGraph is the graph of a rendered pipeline. Unless expand says so, steps that come from one with each are one
+// node.
 func stepGraph(p *pipeline.Pipeline, expand bool) graph.Graph {
 	g := graph.Graph{Title: p.Name}
 	nodeOf, members := map[string]string{}, map[string][]string{}

@@ -25,7 +25,8 @@ type ParamFlags struct {
 // Add adds the flags to those of a command.
 func (p *ParamFlags) Add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&p.params, "param", nil, "a `NAME=VALUE` for a parameter of the pipeline; may be repeated")
-	flags.StringVar(&p.key, "key", "", "`what` tells the close from others for the date (default: the parameters, as in scenario-7)")
+	flags.StringVar(&p.key, "key", "",
+		"`what` tells the close from others for the date (default: the parameters, as in scenario-7)")
 }
 
 // Values are the parameters and the key.
@@ -51,7 +52,8 @@ func CloseInput(f *cli.Factory, in workflows.NightlyCloseInput, name string) (wo
 	if err != nil {
 		return in, err
 	}
-	p, err := parse(name, text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key, Calendars: known})
+	p, err := parse(name, text, in.AsOfDate, pipeline.Vars{Connection: in.Connection, Params: in.Params, Key: in.Key,
+		Calendars: known})
 	if err != nil {
 		return in, err
 	}

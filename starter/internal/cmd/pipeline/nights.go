@@ -127,7 +127,8 @@ func (o nightsOptions) verdicts(p *pipeline.Pipeline) ([]calendar.Verdict, error
 }
 
 func (o nightsOptions) night(p *pipeline.Pipeline, v calendar.Verdict) (night, error) {
-	one := night{Night: v.Date.Format(time.DateOnly), AsOfDate: v.Night.AsOf.Format(time.DateOnly), Steps: []string{}, NotTonight: []string{}}
+	one := night{Night: v.Date.Format(time.DateOnly), AsOfDate: v.Night.AsOf.Format(time.DateOnly), Steps: []string{},
+		NotTonight: []string{}}
 	asOf, err := pipeline.ParseDate(one.AsOfDate)
 	if err != nil {
 		return one, err

@@ -51,7 +51,8 @@ Nothing is contacted.`,
 		},
 	}
 	cli.AsOfFlag(cmd.Flags(), &asOf)
-	cmd.Flags().StringVar(&start, "start", "", "when the close starts, for its deadlines: a `time` of day in the pipeline's zone, or a date and time (default now)")
+	cmd.Flags().StringVar(&start, "start", "",
+		"when the close starts, for its deadlines: a `time` of day in the pipeline's zone, or a date and time (default now)")
 	cmd.Flags().StringVarP(&connection, "connection", "c", "", "the `connection` that templates see")
 	params.Add(cmd.Flags())
 	return cmd

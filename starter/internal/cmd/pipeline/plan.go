@@ -123,7 +123,8 @@ const maxAfter = 4
 func (m *plan) table(width int) []string {
 	columns, rows := []view.Column{{}, {}, {}}, [][]string{{"STEP", "KIND", "AFTER"}}
 	if m.timed() {
-		columns, rows[0] = append(columns, view.Column{}, view.Column{Optional: true}), append(rows[0], "DEADLINE", "FILE UNTIL")
+		columns, rows[0] = append(columns, view.Column{}, view.Column{Optional: true}),
+			append(rows[0], "DEADLINE", "FILE UNTIL")
 	}
 	columns, rows[0] = append(columns, view.Column{}), append(rows[0], "DESCRIPTION")
 	for _, s := range m.Steps {

@@ -28,7 +28,8 @@ wrote.`,
 	flags.StringVar(&in.Code, "code", "", "the report `code` of the Report Details page")
 	flags.StringVar(&in.Type, "type", "CSV", "the file `format`")
 	flags.StringVar(&in.SaveTo, "save-to", "", "where to save it, `STORE/PATH` of the worker's configuration")
-	flags.StringVar(&in.DefinitionType, "definition-type", "", "the service's reportDefType `letter` (default the connection's)")
+	flags.StringVar(&in.DefinitionType, "definition-type", "",
+		"the service's reportDefType `letter` (default the connection's)")
 	flags.StringVar(&in.ServiceID, "service-id", "", "the `service` that has the report (default the connection's)")
 	flags.StringVar(&in.AppID, "app-id", "", "the `application` that has the report (default the connection's)")
 	flags.StringVar(&in.Filter, "filter", "", "the filter `criteria`")

@@ -133,7 +133,8 @@ func countPast(verdicts []calendar.Verdict) (count int, err error) {
 		}
 		count++
 		if v.Night.Start.After(time.Now()) {
-			return count, cli.Usage("the night of %s has not begun; a backfill is for past nights", v.Date.Format("Mon 2006-01-02"))
+			return count, cli.Usage("the night of %s has not begun; a backfill is for past nights",
+				v.Date.Format("Mon 2006-01-02"))
 		}
 	}
 	return count, nil
@@ -142,7 +143,8 @@ func countPast(verdicts []calendar.Verdict) (count int, err error) {
 // backfillSchedule is a schedule beside the original that has nothing but a past, and the lower priority.
 // The original has the nights that the clocks skip only from its creation on.
 func backfillSchedule(
-	id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan, past sdk.ScheduleBackfill,
+	id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan,
+	past sdk.ScheduleBackfill,
 ) sdk.ScheduleOptions {
 	spec := *description.Schedule.Spec
 	spec.EndAt = past.End

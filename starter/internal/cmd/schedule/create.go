@@ -95,14 +95,19 @@ definition is in the configured folder here.`,
 	cli.ConnectionFlag(flags, &in.Connection)
 	flags.StringVarP(&in.Pipeline, "pipeline", "p", "", "a `pipeline` of the worker's folder")
 	flags.StringVar(&in.At, "at", "", "the `time` of day at which a night begins, HH:MM")
-	flags.StringVar(&in.TimeZone, "time-zone", "", "the `zone` of that time, such as America/New_York (default: the pipeline's)")
+	flags.StringVar(&in.TimeZone, "time-zone", "",
+		"the `zone` of that time, such as America/New_York (default: the pipeline's)")
 	flags.StringVar(&in.Calendar, "calendar", "", "the `calendar` of business days (default: the pipeline's)")
-	flags.StringVar(&in.On, "on", calendar.BusinessDays, "which `nights`: business-days, daily, month-end[+N|-N], \"cron TEXT\"")
+	flags.StringVar(&in.On, "on", calendar.BusinessDays,
+		"which `nights`: business-days, daily, month-end[+N|-N], \"cron TEXT\"")
 	flags.StringVar(&in.Roll, "roll", "", "`where` a night moves that falls on no business day: forward, back, none")
-	flags.StringVar(&in.AsOf, "as-of", calendar.BusinessDay, "the `rule` of the as-of date: business-day[-N], day[-N], month-end, month-end-business-day")
+	flags.StringVar(&in.AsOf, "as-of", calendar.BusinessDay,
+		"the `rule` of the as-of date: business-day[-N], day[-N], month-end, month-end-business-day")
 	o.params.Add(flags)
-	flags.StringVar(&o.overlap, "overlap", "wait", "`what` a night does while the one before is still running: wait, or skip")
-	flags.DurationVar(&o.catchUp, "catch-up", 6*time.Hour, "how long after its time a night is still started when Temporal was down")
+	flags.StringVar(&o.overlap, "overlap", "wait",
+		"`what` a night does while the one before is still running: wait, or skip")
+	flags.DurationVar(&o.catchUp, "catch-up", 6*time.Hour,
+		"how long after its time a night is still started when Temporal was down")
 	flags.BoolVar(&o.pauseOnFailure, "pause-on-failure", false, "a close that fails pauses the schedule")
 	flags.StringVar(&o.note, "note", "", "a `note`, shown in the list")
 	flags.StringVar(&o.by, "by", cli.Operator(), "`who` creates the schedule")

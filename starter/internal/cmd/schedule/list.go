@@ -47,7 +47,8 @@ func list(ctx context.Context, f *cli.Factory) error {
 		case s.JSON():
 			s.PrintJSON(map[string]any{"schedules": found})
 		case len(found) == 0:
-			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: " + s.Starter("schedule create --help"))
+			s.Print("There are no schedules in namespace " + s.Namespace + ". Create one: " +
+				s.Starter("schedule create --help"))
 		default:
 			s.Print(s.Style.Schedules(found, s.Width())...)
 		}

@@ -21,7 +21,8 @@ language server completes and checks a file whose first line names its schema:
 			"schema config",
 			"schema pipeline",
 		),
-	}, newSchema(f, "config", "pbsm.yaml", schema.Configuration), newSchema(f, "pipeline", "a pipeline's definition", schema.Pipeline))
+	}, newSchema(f, "config", "pbsm.yaml", schema.Configuration),
+		newSchema(f, "pipeline", "a pipeline's definition", schema.Pipeline))
 }
 
 func newSchema(f *cli.Factory, name, of string, text []byte) *cobra.Command {

@@ -49,7 +49,8 @@ func create(ctx context.Context, s *client.Session, _ []string) error {
 		})
 		if err != nil {
 			return cli.OrUnavailable(err, cli.Failed("register search attributes in namespace %s: %v", s.Namespace, err).
-				Then("Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: "+strings.Join(missing, ", ")))
+				Then("Where this is not allowed (Temporal Cloud), add them in its console, type Keyword: "+
+					strings.Join(missing, ", ")))
 		}
 	}
 	text := fmt.Sprintf("Registered in namespace %s: %s.", s.Namespace, strings.Join(missing, ", "))
