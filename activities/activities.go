@@ -26,6 +26,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/parstore"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/proof"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/version"
 )
@@ -49,6 +50,8 @@ type Activities struct {
 	temporalUI   string
 	console      config.Console
 	starter      config.Starter
+	verifier     *proof.Verifier
+	requireProof bool
 }
 
 type connection struct {
@@ -77,6 +80,9 @@ func New(
 		temporalUI:  cfg.Worker.TemporalUI,
 		console:     cfg.Console,
 		starter:     cfg.Worker.Starter,
+
+		verifier:     proof.NewVerifier(cfg.Commands.PublicKeys()),
+		requireProof: cfg.Commands.RequireProof,
 	}
 	for name, c := range cfg.Connections {
 		conn, err := connect(name, c, metrics)

@@ -171,7 +171,7 @@ func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmission
 		return EarlierSubmission{}, err
 	}
 	for _, start := range starts {
-		found, err := a.describeSubmission(ctx, start, in.RunIDAttribute)
+		found, err := a.describeSubmission(ctx, start.GetExecution(), in.RunIDAttribute)
 		if err != nil || found.RunID != "" {
 			return found, err
 		}
@@ -181,7 +181,7 @@ func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmission
 
 // earlierStarts are the earlier starts of the workflow that executes the activity, latest first. Temporal's list
 // of workflows lags behind: as long as it does not show this start, it may lack others too.
-func (a *Activities) earlierStarts(ctx context.Context, id string) ([]*commonpb.WorkflowExecution, error) {
+func (a *Activities) earlierStarts(ctx context.Context, id string) ([]*workflowpb.WorkflowExecutionInfo, error) {
 	listed, err := a.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Query: fmt.Sprintf("WorkflowId = '%s'", id),
 	})
@@ -199,11 +199,7 @@ func (a *Activities) earlierStarts(ctx context.Context, id string) ([]*commonpb.
 		return nil, temporal.NewApplicationErrorWithOptions("Temporal's list of workflows does not show this start yet", Unavailable,
 			temporal.ApplicationErrorOptions{NextRetryDelay: listLag, Category: temporal.ApplicationErrorCategoryBenign})
 	}
-	var earlier []*commonpb.WorkflowExecution
-	for _, start := range starts[own+1:] {
-		earlier = append(earlier, start.GetExecution())
-	}
-	return earlier, nil
+	return starts[own+1:], nil
 }
 
 // listLag is roughly how far the list of workflows lags behind.
@@ -241,6 +237,9 @@ type EarlierCloseInput struct {
 // EarlierClose is what the latest earlier start of a close that began any step came to. It is empty when there was
 // none.
 type EarlierClose struct {
+	// StartedAt is that of the latest earlier start, whether it began any step or not.
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// WorkflowRunID is that of the start with the result.
 	WorkflowRunID string `json:"workflow_run_id,omitempty"`
 	// Result is the workflow's, also if it failed or was terminated.
 	Result json.RawMessage `json:"result,omitempty"`
@@ -255,22 +254,25 @@ func (a *Activities) EarlierClose(ctx context.Context, in EarlierCloseInput) (Ea
 	if err != nil {
 		return EarlierClose{}, err
 	}
-	for _, start := range starts {
-		found := EarlierClose{WorkflowRunID: start.GetRunId()}
-		result, err := a.resultOf(ctx, start)
+	var found EarlierClose
+	for i, start := range starts {
+		if i == 0 {
+			found.StartedAt = start.GetStartTime().AsTime()
+		}
+		result, err := a.resultOf(ctx, start.GetExecution())
 		began := err == nil && beganAny(result)
 		switch {
 		case isUnreadable(err):
-			found.Unreadable = err.Error()
+			found.WorkflowRunID, found.Unreadable = start.GetExecution().GetRunId(), err.Error()
 			return found, nil
 		case err != nil:
 			return EarlierClose{}, err
 		case began:
-			found.Result = result
+			found.WorkflowRunID, found.Result = start.GetExecution().GetRunId(), result
 			return found, nil
 		}
 	}
-	return EarlierClose{}, nil
+	return found, nil
 }
 
 // beganAny reports whether the result of a close has a step that began. What is not a result has none: a close that

@@ -112,6 +112,7 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 		undated, _ := rendered.UndatedGroups()
 		problems = append(problems, undated...)
 	}
+	problems = append(problems, a.unprovable(rendered)...)
 	if problems = append(problems, a.unknownStores(rendered)...); len(problems) > 0 {
 		return nil, InvalidInputError(problems...)
 	}
@@ -189,6 +190,17 @@ func (a *Activities) unknownStores(p *pipeline.Pipeline) (problems []string) {
 	}
 	if p.Audit != "" {
 		check("audit", p.Audit)
+	}
+	return problems
+}
+
+// unprovable names the steps that nobody could approve, because this worker cannot prove a name.
+func (a *Activities) unprovable(p *pipeline.Pipeline) (problems []string) {
+	for _, s := range p.Steps {
+		if s.Approve != nil && len(s.Approve.By) > 0 && !a.verifier.HasKeys() {
+			problems = append(problems, fmt.Sprintf("step %s: by needs names that are proved, and this worker has no keys for that: "+
+				"set commands.keys in its configuration", s.ID))
+		}
 	}
 	return problems
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/notify"
+	"github.com/pbsmflow/pbsmflow/internal/proof"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/version"
@@ -98,6 +100,19 @@ func TestPreparePipeline_definitionAndOutages(t *testing.T) {
 		failed := applicationError(t, err)
 		require.Equal(t, InvalidInput, failed.Type())
 		require.Equal(t, `step gl: there is no store "inbux"; the stores are: inbox`, failed.Message())
+	})
+	t.Run("approval that nobody could give", func(t *testing.T) {
+		a, _ := withInbox(t)
+		definition := json.RawMessage(`{"name": "night", "steps": [{"id": "ok", "approve": {"message": "good?", "by": ["cfo"]}}]}`)
+		_, err := prepare(t, a, PreparePipelineInput{Definition: definition})
+		require.Contains(t, applicationError(t, err).Message(), "step ok: by needs names that are proved")
+		private, _, err := proof.NewKey()
+		require.NoError(t, err)
+		signer, err := proof.NewSigner(private)
+		require.NoError(t, err)
+		a.verifier = proof.NewVerifier(map[string]ed25519.PublicKey{"console": signer.PublicKey()})
+		_, err = prepare(t, a, PreparePipelineInput{Definition: definition})
+		require.NoError(t, err)
 	})
 	t.Run("definition", func(t *testing.T) {
 		a, dir := withInbox(t)

@@ -46,7 +46,7 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 	if err != nil && ctx.Err() == nil { // an activity waits until Temporal's list of workflows is up to date
 		err = c.caller.execute(ctx, callOptions, c.reporter.deadline, "find an earlier start", act.EarlierClose, in).Get(ctx, &found)
 	}
-	if err != nil || found.WorkflowRunID == "" {
+	if c.earlierStart = found.StartedAt; err != nil || found.WorkflowRunID == "" {
 		return err
 	}
 	var result NightlyCloseResult
@@ -57,7 +57,7 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 		c.log(ctx, LogEntry{What: fmt.Sprintf("the result of the earlier start %s cannot be read, so nothing is kept: %s",
 			found.WorkflowRunID, found.Unreadable)})
 	}
-	c.earlier = map[string]StepResult{}
+	c.earlier, c.starters = map[string]StepResult{}, result.Starters
 	for _, s := range result.Steps {
 		c.earlier[s.ID] = s
 	}

@@ -297,6 +297,7 @@ func TestNightlyClose_commandsWhileAFileIsCompared(t *testing.T) {
 			fake := &fakeSteps{env: newEnv(t), plan: plan(uploadStep("ledger")), sha256: "aaaa", earlier: resultOf(t, first.env)}
 			fake.compares = func() error {
 				fake.env.SignalWorkflow(c.command, Command{By: "ann", Why: "not tonight", Step: "ledger"})
+				time.Sleep(100 * time.Millisecond) // it takes effect once it is verified, which takes an activity of its own
 				if c.refused {
 					return nil
 				}

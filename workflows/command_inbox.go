@@ -19,6 +19,8 @@ const Refused = "Refused"
 type command struct {
 	name string
 	Command
+	proved *bool     // whether By is proved; nil where no name can be
+	groups []string  // the proved ones
 	asked  time.Time // when the question was asked that it answers; zero: it answers none
 	done   bool
 	answer CommandResult
@@ -60,7 +62,7 @@ func (c *command) entry(what string) LogEntry {
 	if c == nil {
 		return LogEntry{What: what}
 	}
-	entry := LogEntry{What: what, By: c.By, Why: c.Why, Event: audit.Command}
+	entry := LogEntry{What: what, By: c.By, Why: c.Why, Proved: c.proved, Event: audit.Command}
 	if !c.asked.IsZero() {
 		entry.Event, entry.Since = audit.Answered, c.asked
 	}
@@ -85,6 +87,7 @@ type commandInbox struct {
 	// answers takes a command at once, without the queue; nil: none.
 	answers func(workflow.Context, *command) bool
 	log     func(workflow.Context, LogEntry)
+	proofs  proofs
 }
 
 func openCommandInbox(ctx workflow.Context, r *statusReporter, applies func(*command) error) (*commandInbox, error) {
@@ -130,9 +133,12 @@ func (i *commandInbox) receive(ctx workflow.Context, name, description string) {
 	})
 }
 
-// put queues a command, or refuses it.
+// put queues a command, or refuses it, once it is known who sent it.
 func (i *commandInbox) put(ctx workflow.Context, c *command) {
 	err := c.Validate()
+	if err == nil {
+		err = i.proofs.verify(ctx, c)
+	}
 	immediate := i.immediate[c.name]
 	if err == nil && immediate == nil {
 		err = i.applies(c)
@@ -221,12 +227,12 @@ func (i *commandInbox) take(ctx workflow.Context) *command {
 	return nil
 }
 
-// close refuses what is still queued, and lets the update handlers answer before the workflow ends.
+// close refuses what is still queued or being verified, and lets the update handlers answer before the workflow ends.
 func (i *commandInbox) close(ctx workflow.Context, why string) {
 	i.applies, i.immediate = func(*command) error { return failure(Refused, why) }, nil
 	i.take(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	_ = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+	_ = workflow.Await(ctx, func() bool { return i.proofs.allVerified() && workflow.AllHandlersFinished(ctx) })
 }
 
 // notApplicable returns an error for a command that is not among the choices.

@@ -60,6 +60,8 @@ type Command struct {
 	// and those that run again alone.
 	From []string `json:"from,omitempty"`
 	Only []string `json:"only,omitempty"`
+	// Proof is the console's signature over all of this: By is then the name of whoever logged in there.
+	Proof string `json:"proof,omitempty"`
 
 	malformed error
 }

@@ -31,6 +31,9 @@ func newEnvWithMetrics(t *testing.T, metrics client.MetricsHandler) *testsuite.T
 	env.SetStartTime(start)
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the machine may be busy
 	env.RegisterActivityWithOptions(knownConnection, activityName("ResolveConnection"))
+	env.RegisterActivityWithOptions(func(context.Context, activities.VerifyCommandInput) (activities.VerifiedCommand, error) {
+		return activities.VerifiedCommand{}, nil
+	}, activityName("VerifyCommand"))
 	env.RegisterActivityWithOptions(func(context.Context) ([]activities.PendingActivity, error) {
 		return nil, nil
 	}, activityName("PendingActivities"))

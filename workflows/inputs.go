@@ -28,6 +28,8 @@ type NightlyCloseInput struct {
 	StartedBy string `json:"started_by,omitempty"`
 	// Again runs steps of a close that has ended again, also if it succeeded.
 	Again *AgainInput `json:"again,omitempty"`
+	// Proof is the console's signature over all of this: StartedBy is then the name of whoever logged in there.
+	Proof string `json:"proof,omitempty"`
 
 	malformed error
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -34,6 +35,9 @@ func NightlyClose(ctx workflow.Context, in NightlyCloseInput) (NightlyCloseResul
 		return NightlyCloseResult{}, err
 	}
 	if err := c.lookUpEarlier(ctx); err != nil && ctx.Err() == nil {
+		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
+	}
+	if err := c.verifyStart(ctx); err != nil {
 		return NightlyCloseResult{}, endEarly(ctx, in.Connection, err)
 	}
 	if err := c.markAgain(ctx); err != nil {
@@ -105,6 +109,10 @@ type closeRun struct {
 	active   int // steps that have not ended
 	audit    closeAudit
 	earlier  map[string]StepResult // those of an earlier start, by step
+	starters []string              // who started the close, also earlier or in part
+	started  *bool                 // whether the name of who started it now is proved; nil where none can be
+
+	earlierStart time.Time // the latest one; zero: there was none
 }
 
 func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Plan) (workflow.Context, *closeRun, error) {
@@ -159,7 +167,7 @@ func newCloseRun(ctx workflow.Context, in NightlyCloseInput, plan activities.Pla
 	if c.commands, err = openCommandInbox(ctx, c.reporter, c.applies); err != nil {
 		return ctx, nil, err
 	}
-	c.commands.immediate[ExtendCommand] = c.extend
+	c.commands.immediate[ExtendCommand], c.commands.proofs.hasSteps = c.extend, true
 	return ctx, c, nil
 }
 
@@ -217,6 +225,9 @@ func (c *closeRun) result() NightlyCloseResult {
 		Summary:    status.Summary,
 		StartedBy:  c.in.StartedBy,
 		StartedAt:  status.StartedAt,
+		Starters:   c.starters,
+
+		StartedByProved: c.started,
 	}
 	for _, s := range c.steps {
 		result.Steps = append(result.Steps, s.result)

@@ -74,8 +74,8 @@ func (c *closeRun) markAgain(ctx workflow.Context) error {
 			s.keepAnyway = len(c.in.Again.Only) > 0
 		}
 	}
-	c.log(ctx, LogEntry{What: c.in.Again.String(), By: c.in.StartedBy, Why: c.in.Again.Reason})
-	return nil
+	c.log(ctx, LogEntry{What: c.in.Again.String(), By: c.in.StartedBy, Why: c.in.Again.Reason, Proved: c.started})
+	return c.refuseApprover(c.in.StartedBy, func(s *step) bool { return s.keepAnyway }, func(s *step) StepResult { return c.earlier[s.Step.ID] })
 }
 
 // again is the command of a running close, as an input.
@@ -86,7 +86,7 @@ func (c *command) again() AgainInput {
 // refusesAgain says why the steps cannot run again now, or nil: they must have ended, and nothing that needs them may
 // be running.
 func (c *closeRun) refusesAgain(cmd *command) error {
-	_, touched, err := c.chosenAgain(cmd)
+	chosen, touched, err := c.chosenAgain(cmd)
 	if err != nil {
 		return failure(Refused, reason(err))
 	}
@@ -98,6 +98,18 @@ func (c *closeRun) refusesAgain(cmd *command) error {
 			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
 		case named:
 			return failure(Refused, fmt.Sprintf("step %s has not begun", s.Step.ID))
+		}
+	}
+	kept := func(s *step) bool { return !slices.Contains(chosen, s.Step.ID) }
+	return c.refuseApprover(cmd.By, kept, func(s *step) StepResult { return s.result })
+}
+
+// refuseApprover refuses to run steps again for somebody whose approval of another step would be kept.
+func (c *closeRun) refuseApprover(name string, kept func(*step) bool, result func(*step) StepResult) error {
+	for _, s := range c.steps {
+		if s.needsGroup() && kept(s) && approvedBy(result(s).Approvals, name) {
+			return failure(Refused, fmt.Sprintf("%s approved step %s, and whoever starts a close cannot: run that step again as well",
+				name, s.Step.ID))
 		}
 	}
 	return nil
@@ -123,6 +135,7 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 		return
 	}
 	c.log(ctx, cmd.entry(cmd.again().String()))
+	c.addStarter(cmd.By)
 	for _, s := range touched {
 		again := slices.Contains(chosen, s.Step.ID)
 		asks, done := s.asksItself(), s.result.State.Done()

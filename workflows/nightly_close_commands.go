@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,10 @@ func (c *closeRun) applies(cmd *command) error {
 		return c.refusesAgain(cmd)
 	}
 	targets, err := c.targets(cmd)
-	if err == nil && cmd.name == ApproveCommand {
-		err = mayApprove(c.in, targets[0].Step.ID, cmd)
+	if cmd.name == ApproveCommand {
+		for _, s := range targets {
+			err = cmp.Or(err, s.mayApprove(cmd))
+		}
 	}
 	return err
 }

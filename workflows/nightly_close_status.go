@@ -14,6 +14,8 @@ var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }
 
+func (c *closeRun) startedBy() []string { return c.starters }
+
 func (c *closeRun) timeZone() string { return c.plan.TimeZone }
 
 func (c *closeRun) earlierResult(id string) (StepResult, bool) {

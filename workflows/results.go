@@ -60,6 +60,8 @@ type LogEntry struct {
 	What string    `json:"what"`
 	By   string    `json:"by,omitempty"`
 	Why  string    `json:"why,omitempty"`
+	// Proved is whether By is proved; it is left out where the worker has no keys to prove a name with, or there is none.
+	Proved *bool `json:"proved,omitempty"`
 	// Event is the kind of entry, where it has one: command, answered, refused, cancelled, submitted, outcome_unknown,
 	// call or run_failed.
 	Event string `json:"event,omitempty"`
@@ -71,6 +73,17 @@ type LogEntry struct {
 	Sender Sender `json:"sender,omitzero"`
 	// Tasks are the tasks of a failed run that failed.
 	Tasks []Task `json:"tasks,omitempty"`
+}
+
+// Who is By, and whether that is proved.
+func (e LogEntry) Who() string {
+	switch {
+	case e.By == "" || e.Proved == nil:
+		return e.By
+	case *e.Proved:
+		return e.By + " (proved)"
+	}
+	return e.By + " (unproved)"
 }
 
 // Sent is what a submission said to the service.
@@ -170,7 +183,7 @@ type StepOutcome struct {
 	// Basis is what the step did, and the results that it was based on. A later start of the close keeps the
 	// step as long as that holds.
 	Basis     basis.Basis           `json:"basis,omitzero"`
-	Approval  *LogEntry             `json:"approval,omitempty"`
+	Approvals []LogEntry            `json:"approvals,omitempty"`
 	Batch     *RunBatchResult       `json:"batch,omitempty"`
 	Upload    *FileResult           `json:"upload,omitempty"`
 	Download  *FileResult           `json:"download,omitempty"`
@@ -194,12 +207,16 @@ type NightlyCloseResult struct {
 	TimeZone string `json:"time_zone,omitempty"`
 	State    State  `json:"state"`
 	// Summary is one line for the operator, and StartedBy the operator or system that started the close.
-	Summary   string       `json:"summary,omitempty"`
-	StartedBy string       `json:"started_by,omitempty"`
-	StartedAt time.Time    `json:"started_at"`
-	EndedAt   time.Time    `json:"ended_at"`
-	Steps     []StepResult `json:"steps"`
-	Log       []LogEntry   `json:"log,omitempty"`
+	Summary   string `json:"summary,omitempty"`
+	StartedBy string `json:"started_by,omitempty"`
+	// StartedByProved is whether that name is proved, and Starters are also those who started the close earlier, or ran
+	// steps of it again.
+	StartedByProved *bool        `json:"started_by_proved,omitempty"`
+	Starters        []string     `json:"starters,omitempty"`
+	StartedAt       time.Time    `json:"started_at"`
+	EndedAt         time.Time    `json:"ended_at"`
+	Steps           []StepResult `json:"steps"`
+	Log             []LogEntry   `json:"log,omitempty"`
 	// Audit is the audit file, where the pipeline has one.
 	Audit *AuditResult `json:"audit,omitempty"`
 }

@@ -56,10 +56,12 @@ type Status struct {
 	Params map[string]string `json:"params,omitempty"`
 	State  State             `json:"state"`
 	// Summary is one line for the operator.
-	Summary   string    `json:"summary"`
-	StartedBy string    `json:"started_by,omitempty"`
-	StartedAt time.Time `json:"started_at"`
-	ChangedAt time.Time `json:"changed_at"`
+	Summary   string `json:"summary"`
+	StartedBy string `json:"started_by,omitempty"`
+	// StartedByProved is whether the name is proved; it is left out where the worker has no keys to prove a name with.
+	StartedByProved *bool     `json:"started_by_proved,omitempty"`
+	StartedAt       time.Time `json:"started_at"`
+	ChangedAt       time.Time `json:"changed_at"`
 	// Deadline is when the work ends as failed. Zero: never. The command extend moves it.
 	Deadline time.Time `json:"deadline,omitzero"`
 	// WaitUntil is until when a file is awaited that is not there yet, or not complete.

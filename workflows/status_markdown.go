@@ -36,7 +36,7 @@ func (s Status) Markdown() string {
 	for _, e := range s.Log {
 		at := s.times().ExactAt(before, e.At)
 		before = e.At
-		fmt.Fprintf(&b, "- %s %s\n", at, plain(e.What+prefixed(", by ", e.By)+prefixed(": ", e.Why)))
+		fmt.Fprintf(&b, "- %s %s\n", at, plain(e.What+prefixed(", by ", e.Who())+prefixed(": ", e.Why)))
 	}
 	return b.String()
 }

@@ -137,7 +137,7 @@ func (r *statusReporter) log(ctx workflow.Context, entry LogEntry) {
 	entry.At = workflow.Now(ctx)
 	r.current.Log = append(r.current.Log, entry)
 	r.showDetails(ctx)
-	workflow.GetLogger(ctx).Info(entry.What + prefixed(", by ", entry.By) + prefixed(": ", entry.Why))
+	workflow.GetLogger(ctx).Info(entry.What + prefixed(", by ", entry.Who()) + prefixed(": ", entry.Why))
 }
 
 // warnAtRisk logs and notifies that a deadline will probably be missed.

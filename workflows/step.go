@@ -23,6 +23,8 @@ type closeOfStep interface {
 	log(ctx workflow.Context, entry LogEntry)
 	warnAtRisk(ctx workflow.Context, warning string)
 	record(e audit.Event)
+	// startedBy are those who have started the close, also earlier or in part.
+	startedBy() []string
 	// calls executes activities.
 	calls() caller
 	// earlierResult is the result of a step in an earlier start of the close.
@@ -277,7 +279,8 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 			}
 		})
 	}
-	answer := s.ask(ctx, why, DecideCommand+" "+Retry, DecideCommand+" "+Skip, DoneCommand, DecideCommand+" "+GiveUp)
+	choices := []string{DecideCommand + " " + Retry, DecideCommand + " " + Skip, DoneCommand, DecideCommand + " " + GiveUp}
+	answer := s.ask(ctx, why, s.unlessApproved(choices)...)
 	switch {
 	case s.reopening:
 		return false
@@ -308,9 +311,20 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command
 	s.choices, s.question = nil, nil
 	if s.answer != nil {
 		s.close.log(ctx, s.answer.entry(s.Step.ID+": "+s.answer.choice()))
-		s.answer.reply(CommandResult{State: Running, Message: s.Step.ID + " " + effects[s.answer.choice()]})
+		s.answer.reply(CommandResult{State: Running, Message: s.Step.ID + " " + s.effect(s.answer)})
 	}
 	return s.answer
+}
+
+// effect is what an answer of an operator does to the step.
+func (s *step) effect(answer *command) string {
+	if answer.name == ApproveCommand {
+		given := append(slices.Clone(s.result.Approvals), LogEntry{By: answer.By})
+		if missing := stillNeeded(s.Step.Approve, given); missing != "" {
+			return "is " + missing
+		}
+	}
+	return effects[answer.choice()]
 }
 
 // effects are what the answers of an operator do to a step.
@@ -371,6 +385,8 @@ func (s *step) describe(line *StepStatus) {
 func (s *step) planned() activities.PlanStep { return s.PlanStep }
 
 func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
+
+func (s *step) startedBy() []string { return s.close.startedBy() }
 
 func (s *step) ends() time.Time { return s.deadline.moment() }
 

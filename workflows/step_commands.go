@@ -39,9 +39,9 @@ func takenByBatch(name string) bool {
 func (s *step) applicable() []string {
 	switch {
 	case s.held != nil:
-		return []string{ReleaseCommand, SkipCommand, DoneCommand}
+		return s.unlessApproved([]string{ReleaseCommand, SkipCommand, DoneCommand})
 	case s.result.State == Pending:
-		return []string{HoldCommand, SkipCommand, DoneCommand}
+		return s.unlessApproved([]string{HoldCommand, SkipCommand, DoneCommand})
 	case s.awaitsFile():
 		return []string{StartCommand, InterruptCommand}
 	case s.working != nil && (s.question == nil || s.reporting && !s.following):
@@ -71,6 +71,16 @@ func (s *step) commandsNow() []string {
 	}
 	slices.Sort(commands)
 	return slices.Compact(commands)
+}
+
+// unlessApproved are the commands of a list that a step takes: one that a group must approve cannot be passed by.
+func (s *step) unlessApproved(commands []string) []string {
+	if !s.needsGroup() {
+		return commands
+	}
+	return slices.DeleteFunc(commands, func(name string) bool {
+		return name == SkipCommand || name == DoneCommand || name == DecideCommand+" "+Skip
+	})
 }
 
 // ownCommand is how the step itself carries out a command, nil for those that answer a question or are for the step's

@@ -56,6 +56,7 @@ type Event struct {
 	What    string    `json:"what,omitempty"`
 	By      string    `json:"by,omitempty"`
 	Why     string    `json:"why,omitempty"`
+	Proved  *bool     `json:"proved,omitempty"` // whether By is proved; left out where no name can be
 	Outcome string    `json:"outcome,omitempty"`
 	Result  string    `json:"result,omitempty"`   // what identifies the step's result
 	BasedOn string    `json:"based_on,omitempty"` // the results that it was built on

@@ -250,6 +250,9 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"member twice": {"- {id: a, group: {code: G, batches: [{code: M}, {code: M}]}}",
 			[]string{"batches[1].code: the batch M is listed twice"}},
 		"no message": {"- {id: a, approve: {}}", []string{"steps.a.approve.message: is missing"}},
+		"approved by nobody": {"- {id: a, approve: {message: x, by: [' '], of: 12, on_failure: skip}}", []string{
+			"steps.a.approve.by[0]: is empty", "steps.a.approve.of: must be between 1 and 9", "steps.a.approve.on_failure: must not be skip"}},
+		"two of anybody": {"- {id: a, approve: {message: x, of: 2}}", []string{"steps.a.approve.of: needs by"}},
 		"no save_to": {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
 		"not a reference": {"- {id: a, report: {code: R, save_to: /etc/passwd}}",
 			[]string{"is not a file of a store"}},

@@ -146,15 +146,22 @@ func (c Claims) complete() error {
 type Expected struct {
 	// WorkflowID is the workflow that verifies, and Since is when its run began: what was signed before was for an
 	// earlier run.
-	WorkflowID string
-	Since      time.Time
+	WorkflowID string    `json:"workflow_id"`
+	Since      time.Time `json:"since,omitzero"`
 	// HasSteps marks a workflow that compares Step. A step's own workflow does not know how the close calls it.
-	HasSteps bool
+	HasSteps bool `json:"has_steps,omitempty"`
 	// By is the name that was typed; empty is any.
-	By string
-
-	Command, Step, Choice, RunID, Until, Why, Input string
-	From, Only                                      []string
+	By string `json:"by,omitempty"`
+	// Command and what follows are as in [Claims].
+	Command string   `json:"command"`
+	Step    string   `json:"step,omitempty"`
+	From    []string `json:"from,omitempty"`
+	Only    []string `json:"only,omitempty"`
+	Choice  string   `json:"choice,omitempty"`
+	RunID   string   `json:"run_id,omitempty"`
+	Until   string   `json:"until,omitempty"`
+	Why     string   `json:"why"`
+	Input   string   `json:"input,omitempty"`
 }
 
 // Verifier verifies proofs with public keys. It is safe for concurrent use.
@@ -171,8 +178,8 @@ func NewVerifier(keys map[string]ed25519.PublicKey) *Verifier {
 	return v
 }
 
-// HasKeys reports whether the verifier can accept any proof.
-func (v *Verifier) HasKeys() bool { return len(v.keys) > 0 }
+// HasKeys reports whether the verifier can accept any proof. nil cannot.
+func (v *Verifier) HasKeys() bool { return v != nil && len(v.keys) > 0 }
 
 // Verify returns the claims of a proof that is valid at a time, for what is expected. The error says what does not match.
 // Whether the proof was used before is for the caller to know, from the claims' ID.

@@ -29,6 +29,7 @@ func TestSchemas_agreeWithTheParserOfPipelines(t *testing.T) {
 		{`.*as_of_date\.date`, `= date`, "whether the month has that day"},
 		{`.*needs`, `- key`, "whether the step whose run is wanted is needed"},
 		{`.*run_of`, `= .*`, "whether the step exists, runs a batch, and is needed"},
+		{`.*approve\.by(\[\])?`, `- key|= empty (list|text)`, "two need a group, and a group has a name"},
 		{`.*batches`, `\+ the first again`, "a batch is listed twice: a schema compares whole items"},
 	})
 }

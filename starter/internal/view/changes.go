@@ -75,5 +75,5 @@ func plainDetail(j Snapshot, step workflows.StepStatus) string {
 }
 
 func logLine(e workflows.LogEntry) string {
-	return oneLine(e.What + suffix(", by ", e.By) + suffix(": ", e.Why))
+	return oneLine(e.What + suffix(", by ", e.Who()) + suffix(": ", e.Why))
 }

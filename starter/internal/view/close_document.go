@@ -24,11 +24,14 @@ type CloseDocument struct {
 	State     workflows.State `json:"state"`
 	Summary   string          `json:"summary"`
 	StartedBy string          `json:"started_by,omitempty"`
-	StartedAt time.Time       `json:"started_at"`
-	ChangedAt time.Time       `json:"changed_at"`
-	EndedAt   time.Time       `json:"ended_at,omitzero"`
-	Deadline  time.Time       `json:"deadline,omitzero"`
-	AtRisk    string          `json:"at_risk,omitempty"`
+	// StartedByProved is whether that name is proved; it is left out where the workers have no keys to prove a name with.
+	StartedByProved *bool `json:"started_by_proved,omitempty"`
+
+	StartedAt time.Time `json:"started_at"`
+	ChangedAt time.Time `json:"changed_at"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Deadline  time.Time `json:"deadline,omitzero"`
+	AtRisk    string    `json:"at_risk,omitempty"`
 	// Question is that of the first step that waits; Questions are all, with the commands that answer them.
 	Question  *workflows.Question    `json:"question,omitempty"`
 	Questions []Question             `json:"questions,omitempty"`
@@ -69,6 +72,8 @@ func RunningClose(latest Snapshot, soFar workflows.NightlyCloseResult) CloseDocu
 		Notes:      latest.Notes,
 		Log:        status.Log,
 		Audit:      status.Audit,
+
+		StartedByProved: status.StartedByProved,
 	}
 	outcomes := map[string]workflows.StepOutcome{}
 	for _, step := range soFar.Steps {
@@ -100,6 +105,8 @@ func EndedClose(r *workflows.NightlyCloseResult) CloseDocument {
 		EndedAt:    r.EndedAt,
 		Log:        r.Log,
 		Audit:      r.Audit,
+
+		StartedByProved: r.StartedByProved,
 	}
 	for _, step := range r.Steps {
 		d.Steps = append(d.Steps, CloseStep{

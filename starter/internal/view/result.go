@@ -111,8 +111,12 @@ func stepWork(step workflows.StepResult) string {
 		return fmt.Sprintf("%s, %s", step.Download.File, Volume(*step.Download))
 	case step.Report != nil:
 		return fmt.Sprintf("%s, %s", step.Report.File.File, Volume(step.Report.File))
-	case step.Approval != nil:
-		return "approved by " + oneLine(step.Approval.By)
+	case len(step.Approvals) > 0:
+		var by []string
+		for _, a := range step.Approvals {
+			by = append(by, a.Who())
+		}
+		return "approved by " + oneLine(strings.Join(by, " and "))
 	case step.Migration != nil:
 		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message))
 	}

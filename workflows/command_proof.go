@@ -1,0 +1,137 @@
+package workflows
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/proof"
+)
+
+// proofs verifies who sent the commands of a workflow, one after the other: they keep the order in which they arrived.
+type proofs struct {
+	hasSteps          bool // the workflow is a close
+	arrived, verified int
+	used              []string // the ids of the proofs that were good for a command already
+}
+
+var verifyOptions = workflow.LocalActivityOptions{
+	ScheduleToCloseTimeout: 10 * time.Second,
+	RetryPolicy:            retryPolicy,
+	Summary:                "verify who sent a command",
+}
+
+// verify gives a command the name that its proof proves. The error says why the command must be refused.
+func (p *proofs) verify(ctx workflow.Context, c *command) error {
+	turn := p.arrived
+	p.arrived++
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // who cancels a workflow is known to the end
+	_ = workflow.Await(ctx, func() bool { return p.verified == turn })
+	defer func() { p.verified++ }()
+	found, err := verifyProof(ctx, activities.VerifyCommandInput{Proof: c.Proof, Expected: c.expected(ctx, p.hasSteps)})
+	c.proved = found.Proved
+	if err != nil || found.ID == "" {
+		return err
+	}
+	if slices.Contains(p.used, found.ID) {
+		c.proved = new(bool)
+		return failure(Refused, "its proof was used before, and is good for one command")
+	}
+	p.used = append(p.used, found.ID)
+	c.By, c.groups = found.By, found.Groups
+	return nil
+}
+
+// allVerified reports whether no command is being verified.
+func (p *proofs) allVerified() bool { return p.arrived == p.verified }
+
+func (c *command) expected(ctx workflow.Context, hasSteps bool) proof.Expected {
+	info := workflow.GetInfo(ctx)
+	return proof.Expected{
+		WorkflowID: info.WorkflowExecution.ID,
+		Since:      info.WorkflowStartTime,
+		HasSteps:   hasSteps,
+		By:         c.By,
+		Command:    c.name,
+		Step:       c.Step,
+		From:       c.From,
+		Only:       c.Only,
+		Choice:     c.Choice,
+		RunID:      c.RunID,
+		Until:      c.Until,
+		Why:        c.Why,
+	}
+}
+
+// StartProof is the command of a proof with which a close is started.
+const StartProof = "close"
+
+// Digest is the SHA-256, in hexadecimal digits, of what the start of a close says: a proof of the start has it.
+func (in NightlyCloseInput) Digest() string {
+	in.StartedBy, in.Proof = "", ""
+	text, err := json.Marshal(in)
+	if err != nil {
+		return "" // a definition that is no JSON; Validate says so
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
+}
+
+// Why is the reason of a start.
+func (in NightlyCloseInput) Why() string {
+	if in.Again != nil {
+		return in.Again.Reason
+	}
+	return "start"
+}
+
+// verifyStart gives the close the name of who started it, where that is proved. To run a close again is a command: where
+// commands need a proof, it does as well.
+func (c *closeRun) verifyStart(ctx workflow.Context) error {
+	found, err := verifyProof(ctx, activities.VerifyCommandInput{
+		Proof:   c.in.Proof,
+		IsStart: c.in.Again == nil,
+		Expected: proof.Expected{
+			WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
+			Since:      c.earlierStart, // which may have used the same proof
+			By:         c.in.StartedBy,
+			Command:    StartProof,
+			Why:        c.in.Why(),
+			Input:      c.in.Digest(),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if c.started = found.Proved; found.By != "" {
+		c.in.StartedBy = found.By
+	}
+	c.addStarter(c.in.StartedBy)
+	c.reporter.stage(func(s *snapshot) { s.StartedBy, s.StartedByProved = c.in.StartedBy, c.started })
+	return nil
+}
+
+// addStarter notes who has started the close, or a part of it again.
+func (c *closeRun) addStarter(name string) {
+	if strings.TrimSpace(name) != "" && !slices.Contains(c.starters, name) {
+		c.starters = append(c.starters, name)
+	}
+}
+
+// verifyProof asks the worker. A command that it cannot judge is refused.
+func verifyProof(ctx workflow.Context, in activities.VerifyCommandInput) (found activities.VerifiedCommand, err error) {
+	local := workflow.WithLocalActivityOptions(ctx, verifyOptions)
+	err = workflow.ExecuteLocalActivity(local, "VerifyCommand", in).Get(ctx, &found)
+	switch {
+	case err != nil:
+		return found, failure(Refused, "it could not be verified who sent it: "+reason(err))
+	case found.Refusal != "":
+		return found, failure(Refused, found.Refusal)
+	}
+	return found, nil
+}

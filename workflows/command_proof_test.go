@@ -1,0 +1,350 @@
+package workflows
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/pbsmflow/pbsmflow/activities"
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/proof"
+)
+
+const closeID = "close/prod/nightly/2026-10-31"
+
+// withKeys has the commands verified by a worker that has the public key of the signer it returns.
+func withKeys(t *testing.T, env *testsuite.TestWorkflowEnvironment, required bool) *proof.Signer {
+	t.Helper()
+	private, public, err := proof.NewKey()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "pbsm.yaml")
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
+connections:
+  prod: {base_url: "https://h.example/t", token_url: "https://h.example/o", tenant_id: t, service_id: s, remote_user: u,
+         client_id: i, client_secret: s, username: u, password: p}
+commands: {require_proof: %t, keys: {console: %s}}
+`, required, public), 0o600))
+	cfg, err := config.Load(path, nil)
+	require.NoError(t, err)
+	acts, err := activities.New(t.Context(), cfg, nil, client.MetricsNopHandler)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, acts.Close()) })
+	env.RegisterActivityWithOptions(acts.VerifyCommand, activityName("VerifyCommand"))
+	signer, err := proof.NewSigner(private)
+	require.NoError(t, err)
+	return signer
+}
+
+// signed is a command with a proof, of somebody in some groups, for workflows.
+func signed(t *testing.T, s *proof.Signer, name string, c Command, groups []string, audience ...string) Command {
+	t.Helper()
+	token, err := s.Sign(proof.Claims{
+		Who: c.By, Groups: groups, Audience: audience, Command: name, Step: c.Step, From: c.From, Only: c.Only,
+		Choice: c.Choice, RunID: c.RunID, Until: c.Until, Why: c.Why,
+	})
+	require.NoError(t, err)
+	c.Proof = token
+	return c
+}
+
+// logged is the first entry of the log that contains a text.
+func logged(t *testing.T, env *testsuite.TestWorkflowEnvironment, text string) LogEntry {
+	t.Helper()
+	for _, e := range queryStatus(t, env).Log {
+		if strings.Contains(e.What, text) {
+			return e
+		}
+	}
+	require.Fail(t, "not in the log: "+text)
+	return LogEntry{}
+}
+
+func TestProof_provesTheName(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"), approveStep("ok", "a"))}
+	fake.register()
+	signer := withKeys(t, fake.env, false)
+	approval := signed(t, signer, ApproveCommand, Command{By: "carol", Why: "figures agree", Step: "ok"}, nil, closeID)
+	hold := Command{By: "dave", Why: "later", Step: "ok"}
+	fake.env.RegisterDelayedCallback(func() {
+		fake.env.SignalWorkflow(HoldCommand, hold)
+		fake.env.SignalWorkflow(ReleaseCommand, hold)
+	}, time.Second)
+	fake.env.RegisterDelayedCallback(func() { fake.env.SignalWorkflow(ApproveCommand, approval) }, time.Hour)
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	require.Equal(t, new(true), logged(t, fake.env, "ok: approve").Proved)
+	require.Equal(t, new(false), logged(t, fake.env, "ok: hold").Proved)
+	require.Equal(t, "dave (unproved)", logged(t, fake.env, "ok: release").Who(), "commands keep their order")
+	require.Equal(t, new(false), queryStatus(t, fake.env).StartedByProved)
+	var result NightlyCloseResult
+	require.NoError(t, fake.env.GetWorkflowResult(&result))
+	require.Equal(t, "carol (proved)", result.Steps[1].Approvals[0].Who())
+	require.Equal(t, []string{"alice"}, result.Starters)
+}
+
+func TestProof_attacksHaveNoEffectAndAreLogged(t *testing.T) {
+	private, _, err := proof.NewKey()
+	require.NoError(t, err)
+	stranger, err := proof.NewSigner(private)
+	require.NoError(t, err)
+	step := Command{By: "carol", Why: "figures agree", Step: "ok"}
+	for _, c := range []struct {
+		name    string
+		attack  func(t *testing.T, s *proof.Signer) Command
+		command string
+		want    string
+	}{
+		{name: "forged with another key", attack: func(t *testing.T, _ *proof.Signer) Command {
+			return signed(t, stranger, ApproveCommand, step, nil, closeID)
+		}, want: "not in commands.keys"},
+		{name: "no signature", attack: func(*testing.T, *proof.Signer) Command {
+			c := step
+			c.Proof = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYXJvbCJ9."
+			return c
+		}, want: "not a compact JWS signed with EdDSA"},
+		{name: "another workflow's", attack: func(t *testing.T, s *proof.Signer) Command {
+			return signed(t, s, ApproveCommand, step, nil, "close/prod/nightly/2026-10-30")
+		}, want: "workflow: the proof is for close/prod/nightly/2026-10-30"},
+		{name: "another command's", attack: func(t *testing.T, s *proof.Signer) Command {
+			return signed(t, s, HoldCommand, step, nil, closeID)
+		}, want: `command: the proof is for "hold"`},
+		{name: "another step's", attack: func(t *testing.T, s *proof.Signer) Command {
+			c := signed(t, s, ApproveCommand, Command{By: "carol", Why: step.Why, Step: "other"}, nil, closeID)
+			c.Step = "ok"
+			return c
+		}, want: `step: the proof is for "other", not for "ok"`},
+		{name: "another reason", attack: func(t *testing.T, s *proof.Signer) Command {
+			c := signed(t, s, ApproveCommand, step, nil, closeID)
+			c.Why = "whatever"
+			return c
+		}, want: "why: "},
+		{name: "another name", attack: func(t *testing.T, s *proof.Signer) Command {
+			c := signed(t, s, ApproveCommand, step, nil, closeID)
+			c.By = "erin"
+			return c
+		}, want: `by: the proof is for "carol", not for "erin"`},
+		{name: "another choice", attack: func(t *testing.T, s *proof.Signer) Command {
+			c := signed(t, s, DecideCommand, Command{By: "carol", Why: step.Why, Step: "ok", Choice: Retry}, nil, closeID)
+			c.Choice = GiveUp
+			return c
+		}, command: DecideCommand, want: "choice: "},
+		{name: "none, where one is required", attack: func(*testing.T, *proof.Signer) Command { return step },
+			want: "has no proof of who sent it, which commands.require_proof demands: send it through the console"},
+		{name: "none, to cancel", attack: func(*testing.T, *proof.Signer) Command { return Command{By: "carol", Why: "x"} },
+			command: CancelCommand, want: "commands.require_proof"},
+		{name: "none, to move the deadline", attack: func(*testing.T, *proof.Signer) Command {
+			return Command{By: "carol", Why: "x", Until: "9h"}
+		}, command: ExtendCommand, want: "commands.require_proof"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := fakeSteps{env: newEnv(t), plan: plan(approveStep("ok"), approveStep("other"))}
+			fake.register()
+			signer := withKeys(t, fake.env, true)
+			name := c.command
+			if name == "" {
+				name = ApproveCommand
+			}
+			var answer error
+			fake.env.RegisterDelayedCallback(func() {
+				fake.env.SignalWorkflow(name, c.attack(t, signer))
+				fake.env.UpdateWorkflow(name, "update", &testsuite.TestUpdateCallback{
+					OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(_ any, err error) { answer = err },
+				}, c.attack(t, signer))
+			}, time.Hour)
+			fake.env.RegisterDelayedCallback(func() {
+				status := queryStatus(t, fake.env)
+				require.Equal(t, Waiting, status.State)
+				require.Len(t, refusedEntries(t, fake.env), 2)
+				for _, entry := range status.Log {
+					require.Equal(t, "refused", entry.Event)
+					require.Equal(t, new(false), entry.Proved)
+					require.Contains(t, entry.What, c.want)
+				}
+				require.ErrorContains(t, answer, c.want)
+				fake.env.CancelWorkflow()
+			}, 2*time.Hour)
+			fake.execute("alice")
+		})
+	}
+}
+
+func TestProof_isGoodForOneCommand(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(approveStep("ok"))}
+	fake.register()
+	signer := withKeys(t, fake.env, true)
+	refusedOnce := signed(t, signer, ReleaseCommand, Command{By: "carol", Why: "now", Step: "ok"}, nil, closeID)
+	fake.env.RegisterDelayedCallback(func() {
+		for range 3 {
+			fake.env.SignalWorkflow(ReleaseCommand, refusedOnce) // the first one does not apply
+		}
+	}, time.Hour)
+	fake.env.RegisterDelayedCallback(func() {
+		refused := refusedEntries(t, fake.env)
+		require.Len(t, refused, 3)
+		require.Contains(t, refused[0], "release does not apply")
+		require.Contains(t, refused[1], "its proof was used before")
+		require.Contains(t, refused[2], "its proof was used before")
+		fake.env.CancelWorkflow()
+	}, 2*time.Hour)
+	fake.execute("alice")
+}
+
+// A command that a close forwards is for both of them, and the step's workflow does not know the id of the step.
+func TestProof_ofAForwardedCommand(t *testing.T) {
+	env := newEnv(t)
+	signer := withKeys(t, env, true)
+	service := fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}
+	service.register()
+	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: input.WorkflowID()})
+	restart := Command{By: "carol", Why: "rates reloaded", Step: "allocate"}
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow(RestartCommand, signed(t, signer, RestartCommand, restart, nil, closeID))
+		env.SignalWorkflow(RestartCommand, signed(t, signer, RestartCommand, restart, nil, closeID, input.WorkflowID()))
+	}, time.Hour)
+	env.ExecuteWorkflow(RunBatch, input)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 1, service.calls["restart"])
+	require.Len(t, refusedEntries(t, env), 1)
+}
+
+// groupApproval is a step that members of a group must approve.
+func groupApproval(id string, of int, needs ...string) activities.PlanStep {
+	s := approveStep(id, needs...)
+	s.Step.Approve.By, s.Step.Approve.Of = []string{"controllers", "cfo"}, of
+	return s
+}
+
+func TestApprove_byTwoOfAGroup(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(groupApproval("ok", 2), after(uploadStep("a"), "ok"))}
+	fake.register()
+	signer := withKeys(t, fake.env, false)
+	group := []string{"controllers"}
+	approve := func(name string, groups []string) Command {
+		return signed(t, signer, ApproveCommand, Command{By: name, Why: "figures agree", Step: "ok"}, groups, closeID)
+	}
+	answered := 0
+	for i, c := range []timedCommand{
+		{after: time.Hour, name: SkipCommand, Command: Command{By: "erin", Step: "ok"}, refused: "skip does not apply"},
+		{after: time.Hour, name: DoneCommand, Command: Command{By: "erin", Step: "ok"}, refused: "done does not apply"},
+		{after: time.Hour, name: ApproveCommand, Command: Command{By: "carol", Step: "ok"}, refused: "needs a proved name: approve it on the console"},
+		{after: time.Hour, name: ApproveCommand, Command: approve("erin", []string{"ops"}), refused: "erin is not in controllers or cfo"},
+		{after: time.Hour, name: ApproveCommand, Command: approve("alice", group), refused: "alice started this close"},
+		{after: 2 * time.Hour, name: ApproveCommand, Command: approve("carol", group)},
+		{after: 3 * time.Hour, name: ApproveCommand, Command: approve("Carol", group), refused: "Carol has approved step ok already"},
+		{after: 4 * time.Hour, name: ApproveCommand, Command: approve("dave", []string{"ops", "cfo"})},
+	} {
+		sendAt(t, fake.env, fmt.Sprint(i), c, &answered)
+	}
+	fake.env.RegisterDelayedCallback(func() {
+		require.Equal(t, "looks right?; 2 of controllers or cfo must approve", queryStatus(t, fake.env).Steps[0].Question.Why)
+	}, 90*time.Minute)
+	fake.env.RegisterDelayedCallback(func() {
+		require.Equal(t, "looks right?; approved by carol; 1 more of controllers or cfo must approve", queryStatus(t, fake.env).Steps[0].Question.Why)
+	}, 150*time.Minute)
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	require.Equal(t, 8, answered)
+	var result NightlyCloseResult
+	require.NoError(t, fake.env.GetWorkflowResult(&result))
+	require.Equal(t, []string{"carol", "dave"}, names(result.Steps[0].Approvals, func(e LogEntry) string { return e.By }))
+	require.Contains(t, result.Steps[0].Result, "approved by carol and dave on ")
+}
+
+// Whoever starts a close again, or a part of it, cannot be one of those whose approval it keeps.
+func TestApprove_isNotKeptForWhoStartsAgain(t *testing.T) {
+	group := []string{"controllers"}
+	run := func(startedBy string, earlier []byte, again *AgainInput, approver string) *fakeSteps {
+		fake := &fakeSteps{env: newEnv(t), plan: plan(groupApproval("ok", 1), after(uploadStep("a"), "ok")), sha256: "aaaa", earlier: earlier}
+		fake.register()
+		signer := withKeys(t, fake.env, false)
+		if approver != "" {
+			c := signed(t, signer, ApproveCommand, Command{By: approver, Why: "figures agree", Step: "ok"}, group, closeID)
+			fake.env.RegisterDelayedCallback(func() { fake.env.SignalWorkflow(ApproveCommand, c) }, time.Hour)
+		}
+		fake.env.RegisterDelayedCallback(func() { fake.env.CancelWorkflow() }, 2*time.Hour)
+		fake.executeAgain(startedBy, again)
+		return fake
+	}
+	first := run("alice", nil, nil, "carol")
+	earlier := resultOf(t, first.env)
+	kept := run("erin", earlier, &AgainInput{From: []string{"a"}, Reason: "late file"}, "")
+	require.NoError(t, kept.env.GetWorkflowError())
+
+	dropped := run("carol", earlier, &AgainInput{From: []string{"a"}, Reason: "late file"}, "alice")
+	require.Contains(t, logged(t, dropped.env, "no longer holds").What, "carol, who approved, has started the close since")
+	require.Contains(t, logged(t, dropped.env, "approve refused").What, "alice started this close", "the first time")
+	require.Error(t, dropped.env.GetWorkflowError())
+
+	only := run("carol", earlier, &AgainInput{Only: []string{"a"}, Reason: "late file"}, "")
+	require.ErrorContains(t, only.env.GetWorkflowError(), "carol approved step ok, and whoever starts a close cannot")
+}
+
+func TestStart_withAProof(t *testing.T) {
+	again := &AgainInput{From: []string{"a"}, Reason: "late file"}
+	for _, c := range []struct {
+		name    string
+		again   *AgainInput
+		signed  bool
+		change  func(*NightlyCloseInput)
+		earlier time.Duration // from when the proof was signed to an earlier start
+		want    string
+	}{
+		{name: "proved", signed: true},
+		{name: "unproved, as by a schedule"},
+		{name: "again, proved", again: again, signed: true, earlier: -time.Hour},
+		{name: "again, unproved", again: again, want: "has no proof of who sent it"},
+		{name: "again with other steps", again: again, signed: true, change: func(in *NightlyCloseInput) {
+			in.Again = &AgainInput{Reason: again.Reason}
+		}, want: "input: "},
+		{name: "by another name", signed: true, change: func(in *NightlyCloseInput) { in.StartedBy = "erin" }, want: "by: "},
+		{name: "with the proof of an earlier start", signed: true, earlier: time.Second, want: "signed at"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"))}
+			fake.register()
+			signer := withKeys(t, fake.env, true)
+			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "carol", Again: c.again}
+			if c.signed {
+				token, err := signer.Sign(proof.Claims{
+					Who: "carol", Audience: []string{closeID}, Command: StartProof, Why: in.Why(), Input: in.Digest(),
+				})
+				require.NoError(t, err)
+				in.Proof = token
+			}
+			if c.change != nil {
+				c.change(&in)
+			}
+			found := activities.EarlierClose{}
+			if c.earlier != 0 {
+				found.StartedAt = time.Now().Add(c.earlier)
+			}
+			fake.env.RegisterActivityWithOptions(func(context.Context, activities.EarlierCloseInput) (activities.EarlierClose, error) {
+				return found, nil
+			}, activityName("EarlierClose"))
+			fake.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			fake.env.ExecuteWorkflow(NightlyClose, in)
+			if c.want != "" {
+				require.ErrorContains(t, fake.env.GetWorkflowError(), c.want)
+				require.Equal(t, Refused, errorType(fake.env.GetWorkflowError()))
+				require.Empty(t, fake.sent)
+				return
+			}
+			require.NoError(t, fake.env.GetWorkflowError())
+			require.Equal(t, &c.signed, queryStatus(t, fake.env).StartedByProved)
+		})
+	}
+}
+
+// after makes a step need another one.
+func after(s activities.PlanStep, needs ...string) activities.PlanStep {
+	s.Step.Needs = needs
+	return s
+}
