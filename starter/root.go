@@ -17,6 +17,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/exportdata"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/file"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/inbox"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/initialize"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/migrate"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/notify"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
@@ -62,7 +63,7 @@ func newRoot(f *cli.Factory) *cobra.Command {
 	addGroup(root, "operate", "See and answer:",
 		console.New(f), inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f))
 	addGroup(root, "set-up", "Set up and check:",
-		doctor.New(f), pipeline.New(f), schema.New(f), notify.New(f), searchattributes.New(f),
+		initialize.New(f), doctor.New(f), pipeline.New(f), schema.New(f), notify.New(f), searchattributes.New(f),
 		deployment.New(f), codecserver.New(f), demo.New(f))
 	root.AddCommand(version.New(f))
 	completeEverything(f, root)
