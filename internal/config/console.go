@@ -49,6 +49,8 @@ type Console struct {
 	// URL is the address by which browsers reach the console, for links in messages and for cookies. The default is
 	// http:// and the address of Listen.
 	URL string `koanf:"url"`
+	// Metrics is the address, HOST:PORT, of a page of metrics for Prometheus, which needs no login. Default: none.
+	Metrics string `koanf:"metrics" jsonschema:"format=address"`
 	// SigningKey is the file of the private key that signs commands, as starter console key writes it. Without it the
 	// names of commands are unproved.
 	SigningKey string `koanf:"signing_key"`
@@ -211,6 +213,7 @@ func (s Secret) publicKey(v *checker) (ed25519.PublicKey, error) {
 func (v *checker) console(c *Console, connections []string) {
 	v.want(isListenAddress(c.Listen), "console.listen", "must be an address such as :8484 or 127.0.0.1:8484")
 	v.check("console.listen", c.CheckListen())
+	v.want(c.Metrics == "" || isListenAddress(c.Metrics), "console.metrics", "must be an address such as :9092 or 127.0.0.1:9092")
 	v.want(c.URL == "" || isAddress(c.URL), "console.url", "must be an address such as https://console.bank.example")
 	v.login("console.login", &c.Login, c.URL)
 	for i, role := range c.Roles {

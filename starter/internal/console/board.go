@@ -129,6 +129,13 @@ func (b *board) troubles() (texts []string) {
 	return texts
 }
 
+// temporalTrouble is why Temporal does not answer; empty where it does.
+func (b *board) temporalTrouble() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trouble
+}
+
 func tonightQuery(now time.Time) string {
 	return fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime > '%s')",
 		workflows.NightlyCloseType, now.Add(-tonightSince).UTC().Format(time.RFC3339))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	o := newOrder(e, r, who)
 	if !who.maySend(e.Status.Connection, o.needs()) {
 		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "why", "the role does not allow it")
+		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		c.refuse(w, http.StatusForbidden, fmt.Sprintf("Your role does not allow %s on %s, so nothing was done.", o.Name, e.Status.Connection))
 		return
 	}
@@ -63,6 +65,9 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	}
 	text, err := c.send(r.Context(), who.Person, o)
 	result := outcome{OK: err == nil, Text: text}
+	if slices.Contains(workflows.CommandNames(), o.Name) { // else somebody made it up
+		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
+	}
 	if err != nil {
 		result.Text = "Nothing was done, or it is not known: " + sentence(err)
 		if p := (*cli.Problem)(nil); errors.As(err, &p) && p.Code == cli.ExitUsage {

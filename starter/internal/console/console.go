@@ -42,6 +42,7 @@ type Console struct {
 	nights    *nights
 	looks     *lookers
 	schedules *schedules
+	metrics   *metrics
 }
 
 // New makes a console. Run must run for it to know anything.
@@ -54,6 +55,7 @@ func New(s *client.Session, o Options) *Console {
 		nights:    newNights(b),
 		looks:     newLookers(b),
 		schedules: &schedules{find: o.Schedules},
+		metrics:   newMetrics(b),
 	}
 }
 
@@ -86,6 +88,7 @@ func (c *Console) Handler() http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.Log.Warn("refused a form of another site", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", r.RemoteAddr)
+		c.metrics.refused.WithLabelValues(refusedSite).Inc()
 		c.refuse(w, http.StatusForbidden, "This form came from another site, so nothing was done.")
 	}))
 	return secured(c.rightHost(protection.Handler(mux)))
@@ -102,6 +105,7 @@ func (c *Console) rightHost(next http.Handler) http.Handler {
 		address, err := url.Parse(c.Settings.Address())
 		if !httpx.IsLoopback(host) && (err != nil || host != address.Hostname()) {
 			c.Log.Warn("refused a request for another host", "host", r.Host, "from", r.RemoteAddr)
+			c.metrics.refused.WithLabelValues(refusedHost).Inc()
 			c.refuse(w, http.StatusMisdirectedRequest, "This console has another address.")
 			return
 		}
@@ -137,10 +141,12 @@ func (c *Console) loggedIn(page func(http.ResponseWriter, *http.Request, access)
 			page(w, r, access{person, c.Settings.Roles})
 		case path == "":
 			c.Log.Warn("refused a request without a name", "path", r.URL.Path, "from", r.RemoteAddr)
+			c.metrics.refused.WithLabelValues(refusedLogin).Inc()
 			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that says who you are.")
 		case r.Method == http.MethodGet && r.URL.Path != "/events":
 			http.Redirect(w, r, path+"?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		default:
+			c.metrics.refused.WithLabelValues(refusedLogin).Inc()
 			c.refuse(w, http.StatusUnauthorized, "Your session has ended, so nothing was done. Log in again, and repeat it.")
 		}
 	}
@@ -150,32 +156,44 @@ func (c *Console) refuse(w http.ResponseWriter, code int, why string) {
 	c.render(w, code, page{Title: "Refused", Refusal: why})
 }
 
-// Serve serves the console at its address until ctx ends. It calls ready when it listens.
+// Serve serves the console at its address, and its metrics at theirs, until ctx ends. It calls ready when it listens.
 func (c *Console) Serve(ctx context.Context, ready func()) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Settings.Listen)
-	if err != nil {
-		return fmt.Errorf("console.listen: %w", err)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	servers := []*http.Server{server(c.Settings.Listen, c.Handler())}
+	if c.Settings.Metrics != "" {
+		servers = append(servers, server(c.Settings.Metrics, c.metrics.handler()))
 	}
-	server := &http.Server{
-		Handler:           c.Handler(),
+	for _, s := range servers {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		go func() { fail(s.Serve(listener)) }()
+	}
+	ready()
+	go c.Run(ctx)
+	<-ctx.Done()
+	cause := context.Cause(ctx)
+	for _, s := range servers {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		_ = s.Shutdown(closing) // pages that are open would hold it
+		cancel()
+		_ = s.Close()
+	}
+	if errors.Is(cause, context.Canceled) {
+		return nil
+	}
+	return cause
+}
+
+func server(address string, handler http.Handler) *http.Server {
+	return &http.Server{
+		Addr:              address,
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(listener) }()
-	ready()
-	go c.Run(ctx)
-	select {
-	case err := <-stopped:
-		return err
-	case <-ctx.Done():
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := server.Shutdown(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return server.Close() // pages that are open would hold it
 }

@@ -177,6 +177,21 @@ func TestProxy_believesOnlyTheProxy(t *testing.T) {
 	assert.False(t, ok)
 }
 
+func TestMetrics_countWhatIsRefused(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), config.Role{Group: everyone, Role: config.Viewer})
+	post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {"decide retry"}, "step": {"ledger"}, "why": {"it came"}})
+	get(t, c.Handler(), "/", func(r *http.Request) { r.Host = "evil.example" })
+	get(t, c.Handler(), "/")
+	text := get(t, c.metrics.handler(), "/metrics").Body.String()
+	for _, line := range []string{
+		`pbsm_console_refused_total{reason="role"} 1`, `pbsm_console_refused_total{reason="host"} 1`,
+		`pbsm_console_refused_total{reason="site"} 0`, `pbsm_console_page_seconds_count{page="tonight"} 1`,
+		"pbsm_console_temporal_up 1", "pbsm_console_viewers 0", "pbsm_console_queries_total 0",
+	} {
+		assert.Contains(t, text, line)
+	}
+}
+
 // A page is sent what has changed, and no more.
 func TestEvents_sendWhatChanged(t *testing.T) {
 	known := map[string]string{}

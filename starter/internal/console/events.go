@@ -26,6 +26,8 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 	if id, ok := strings.CutPrefix(path, "/w/"); ok {
 		defer c.looks.open(id)()
 	}
+	c.metrics.viewers.Inc()
+	defer c.metrics.viewers.Dec()
 	stream := http.NewResponseController(w)
 	_ = stream.SetWriteDeadline(time.Time{})
 	w.Header().Set("Content-Type", "text/event-stream")

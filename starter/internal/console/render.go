@@ -72,11 +72,19 @@ func (c *Console) render(w http.ResponseWriter, code int, p page) {
 // errNotFound is the error of a page that does not exist, or that the viewer may not see.
 var errNotFound = errors.New("There is no such close, or it is not yours to see.") //nolint:staticcheck,revive // a sentence of a page
 
+// pageKinds name the pages by the first part of their paths, for the metrics.
+var pageKinds = map[string]string{"": "tonight", "inbox": "inbox", "w": "workflow", "nights": "nights"}
+
 // build makes the page of a path for a viewer.
 func (c *Console) build(ctx context.Context, path string, who access) (page, error) {
 	p := page{Who: who, Path: path, Now: time.Now(), Role: who.role()}
 	var err error
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	defer func() {
+		if err == nil {
+			c.metrics.page(pageKinds[kind], p.Now)
+		}
+	}()
 	switch kind {
 	case "":
 		err = c.tonight(ctx, &p)
