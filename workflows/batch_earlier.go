@@ -21,6 +21,12 @@ type earlierRun struct {
 	ended          bool // with success; otherwise it is still going
 }
 
+// failed reports whether the earlier start saw that its run had ended without success.
+func (r earlierRun) failed() bool {
+	code := pbsm.StatusCode(r.StatusCode)
+	return code.Terminal() && code != pbsm.CodeSuccess
+}
+
 // continueEarlier adopts the run of an earlier start if it is still going, or has succeeded, and was based on the same
 // as this one; the operator decides about any other. A run that failed is no reason not to trigger the batch.
 func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.EarlierSubmission) (*submission, error) {
@@ -37,9 +43,14 @@ func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.Earlie
 			return nil, b.statusUnavailable(ctx, err)
 		case err != nil && found.Completed(): // it succeeded, although the service has forgotten it
 			code = pbsm.CodeSuccess
+		case err != nil && !run.failed():
+			b.result.RunID = ""
+			why := fmt.Sprintf("an earlier start of this batch was submitted as %s, and the service does not know that run any more, "+
+				"so that nobody can tell how it ended", run.runID)
+			return b.resolveOutcome(ctx, b.trigger(), failure(activities.OutcomeUnknown, why), b.between(found.StartedAt, found.EndedAt))
 		case err != nil || code.Terminal() && code != pbsm.CodeSuccess:
 			b.result.RunID = ""
-			return b.trigger(), nil //nolint:nilerr // the service does not know the run
+			return b.trigger(), nil //nolint:nilerr // the service does not know the run, and it had failed
 		}
 		run.ended = code == pbsm.CodeSuccess
 	}

@@ -60,6 +60,12 @@ func (s *fakeService) register() {
 
 const runID = "ALLOC_2026-10-31_1_1"
 
+// forgotten is the error of a status that the service does not know.
+var forgotten = func() error {
+	_, err := refusedWith("-3")()
+	return err
+}()
+
 // earlierResult is the result so far of an earlier start that was terminated.
 var earlierResult = func() json.RawMessage {
 	text, err := json.Marshal(RunBatchResult{RunID: runID, Basis: input.basis()})
@@ -344,7 +350,7 @@ func TestRunBatch(t *testing.T) {
 		},
 		{
 			name:     "the service no longer knows the run",
-			service:  fakeService{statusError: temporal.NewNonRetryableApplicationError("-3", activities.Refused, nil), ends: []stretch{{"0", minute}}},
+			service:  fakeService{statusError: forgotten, ends: []stretch{{"0", minute}}},
 			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
 			state:    Failed, errorType: GivenUp,
 		},
@@ -360,6 +366,25 @@ func TestRunBatch(t *testing.T) {
 			commands: []timedCommand{{after: time.Hour, name: RestartCommand}},
 			state:    Succeeded,
 			calls:    map[string]int{"trigger": 1, "restart": 1},
+		},
+		{
+			name: "an earlier start has a run that the service has forgotten",
+			service: fakeService{
+				earlier: activities.EarlierSubmission{RunID: runID, Result: earlierResult}, statusError: forgotten, ends: []stretch{{"0", minute}},
+			},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
+			state:    Failed, errorType: GivenUp,
+			calls: map[string]int{},
+		},
+		{
+			name: "an earlier start has a run that failed, and that the service has forgotten",
+			service: fakeService{
+				earlier:     activities.EarlierSubmission{RunID: runID, Result: json.RawMessage(`{"run_id":"` + runID + `","status_code":"-1"}`)},
+				statusError: forgotten, ends: []stretch{{"0", minute}},
+			},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}}},
+			state:    Failed, errorType: GivenUp,
+			calls: map[string]int{"trigger": 1},
 		},
 		{
 			name:     "an earlier start has an unknown outcome",
