@@ -17,9 +17,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Sign proves who sends a command to the workflows with these ids: it sets the command's proof.
-type Sign func(p Person, workflowIDs []string, name string, c *workflows.Command) error
-
 // effectTimeout is how long a page waits for the effect of a command. The command itself has no such limit.
 const effectTimeout = 20 * time.Second
 
@@ -145,10 +142,8 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 		}
 		o.Command.Until = at.Format(time.RFC3339)
 	}
-	if c.Sign != nil {
-		if err := c.Sign(who, o.audience(), o.Name, &o.Command); err != nil {
-			return "", err
-		}
+	if err := c.Sign.command(who, o.audience(), o.Name, &o.Command); err != nil {
+		return "", err
 	}
 	// The command is sent to its end, also if the browser goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), effectTimeout)
@@ -174,6 +169,9 @@ func (c *Console) startAgain(ctx context.Context, who Person, o order) (string, 
 	}
 	in.StartedBy = who.Name
 	in.Again = &workflows.AgainInput{From: o.Command.From, Only: o.Command.Only, Reason: o.Command.Why}
+	if err := c.Sign.start(who, o.ID, &in); err != nil {
+		return "", err
+	}
 	run, err := workflows.Start(ctx, c.session.Temporal, in, workflows.StartOptions{
 		TaskQueue: c.session.TaskQueue, By: who.Name, With: "console",
 	})

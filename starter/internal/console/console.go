@@ -27,7 +27,7 @@ type Options struct {
 	Settings config.Console
 	Login    Login
 	// Sign proves who sends a command; nil where no key is configured.
-	Sign Sign
+	Sign *Signer
 	// Schedules lists the schedules with their next nights; nil for none.
 	Schedules func(context.Context) ([]view.Schedule, error)
 	Log       *slog.Logger

@@ -9,13 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
-	"github.com/pbsmflow/pbsmflow/internal/proof"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/schedule"
 	"github.com/pbsmflow/pbsmflow/starter/internal/console"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
-	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
 // New makes the command.
@@ -38,6 +36,7 @@ command, so that the workers know who sent it.`,
 			return run(ctx, s, listen, published)
 		}),
 	}
+	cmd.AddCommand(newKey(f))
 	cmd.Flags().StringVar(&listen, "listen", "",
 		"the `address` to listen on (default: console.listen of the configuration)")
 	cmd.Flags().BoolVar(&published, "published-on-loopback", false,
@@ -71,8 +70,10 @@ func run(ctx context.Context, s *client.Session, listen string, published bool) 
 	if o.Login, err = login(&o.Settings); err != nil {
 		return cli.Usage("%v", err)
 	}
-	if o.Sign, err = signer(settings.SigningKey); err != nil {
-		return cli.Usage("console.signing_key: %v", err)
+	if settings.SigningKey != "" {
+		if o.Sign, err = console.NewSigner(settings.SigningKey); err != nil {
+			return cli.Usage("console.signing_key: %v", err)
+		}
 	}
 	return console.New(s, o).Serve(ctx, func() {
 		address := map[string]string{"url": settings.Address()}
@@ -92,25 +93,4 @@ func login(settings *config.Console) (console.Login, error) {
 		return console.SystemUser(cli.Operator()), nil
 	}
 	return nil, cli.Usage("console.login.kind %q is not built in", settings.Login.Kind)
-}
-
-func signer(file string) (console.Sign, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // without a key there is no signature
-	}
-	text, err := proof.ReadKeyFile(file)
-	if err != nil {
-		return nil, err
-	}
-	signs, err := proof.NewSigner(text)
-	if err != nil {
-		return nil, err
-	}
-	return func(p console.Person, workflowIDs []string, name string, c *workflows.Command) error {
-		_, err := signs.Sign(proof.Claims{
-			Who: p.Name, Groups: p.Groups, Audience: workflowIDs, Command: name, Step: c.Step, From: c.From, Only: c.Only,
-			Choice: c.Choice, RunID: c.RunID, Until: c.Until, Why: c.Why,
-		})
-		return err
-	}, nil
 }
