@@ -103,8 +103,11 @@ func (a *Activities) PreparePipeline(ctx context.Context, in PreparePipelineInpu
 	case problem != "":
 		problems = append(problems, problem)
 	}
-	folder := hashingFolder{os.DirFS(a.pipelines), map[string]string{}}
+	folder := &hashingFolder{FS: os.DirFS(a.pipelines), sums: map[string]string{}}
 	rendered, err := prepare(text, in, folder, a.calendars)
+	if folder.away != nil {
+		return nil, unreadablePipeline(in.Name, folder.away)
+	}
 	if err != nil {
 		return nil, InvalidInputError(append(problems, problem.Texts(err)...)...)
 	}
@@ -205,17 +208,22 @@ func (a *Activities) unprovable(p *pipeline.Pipeline) (problems []string) {
 	return problems
 }
 
-// hashingFolder notes the SHA-256 of each file that is read whole: what a definition includes.
+// hashingFolder notes the SHA-256 of each file that is read whole: what a definition includes; and why one that may be
+// there cannot be read, which is no mistake of the definition.
 type hashingFolder struct {
 	fs.FS
 	sums map[string]string
+	away error
 }
 
 // ReadFile implements [fs.ReadFileFS].
-func (f hashingFolder) ReadFile(name string) ([]byte, error) {
+func (f *hashingFolder) ReadFile(name string) ([]byte, error) {
 	text, err := fs.ReadFile(f.FS, name)
-	if err == nil {
+	switch {
+	case err == nil:
 		f.sums[name] = fmt.Sprintf("%x", sha256.Sum256(text))
+	case !errors.Is(err, fs.ErrNotExist):
+		f.away = err
 	}
 	return text, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -147,6 +148,10 @@ func TestPreparePipeline_definitionAndOutages(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"pipeline is unreadable": func(dir string) error { return os.Mkdir(filepath.Join(dir, "night.yaml"), 0o700) }, // even to root
 		"folder is away":         os.Remove,
+		"what it includes is unreadable": func(dir string) error {
+			text := "name: night\ninclude: [_files.yaml]\nsteps: [{id: a, batch: {code: B}}]\n"
+			return errors.Join(os.WriteFile(filepath.Join(dir, "night.yaml"), []byte(text), 0o600), os.Mkdir(filepath.Join(dir, "_files.yaml"), 0o700))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, dir := withInbox(t)

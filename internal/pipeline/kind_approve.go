@@ -35,7 +35,7 @@ func (a *Approve) check(c checker) {
 	for i, group := range a.By {
 		c.want(strings.TrimSpace(group) != "", fmt.Sprintf("by[%d]", i), "is empty: name a group")
 	}
-	c.want(len(a.By) == 0 || a.OnFailure != SkipStep, "on_failure", "must not be skip where by says who must approve")
+	c.want(a.OnFailure != SkipStep, "on_failure", "must not be skip: what nobody has approved is not approved")
 	c.want(a.Of >= 0 && a.Of <= 9, "of", "must be between 1 and 9")
 	c.want(a.Of == 0 || len(a.By) > 0, "of", "needs by: without it, names are not proved, and one operator could have two")
 }

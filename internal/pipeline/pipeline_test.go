@@ -252,6 +252,8 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"no message": {"- {id: a, approve: {}}", []string{"steps.a.approve.message: is missing"}},
 		"approved by nobody": {"- {id: a, approve: {message: x, by: [' '], of: 12, on_failure: skip}}", []string{
 			"steps.a.approve.by[0]: is empty", "steps.a.approve.of: must be between 1 and 9", "steps.a.approve.on_failure: must not be skip"}},
+		"not approved, and continued": {"- {id: a, approve: {message: x, on_failure: skip}}",
+			[]string{"steps.a.approve.on_failure: must not be skip: what nobody has approved is not approved"}},
 		"two of anybody": {"- {id: a, approve: {message: x, of: 2}}", []string{"steps.a.approve.of: needs by"}},
 		"no save_to": {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
 		"not a reference": {"- {id: a, report: {code: R, save_to: /etc/passwd}}",
