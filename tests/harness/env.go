@@ -236,8 +236,14 @@ func (e *Env) RunEnv(env []string, args ...string) Result {
 // LaunchStarter starts the starter without waiting for its end.
 func (e *Env) LaunchStarter(args ...string) *Process {
 	e.T.Helper()
+	return e.LaunchStarterEnv(nil, args...)
+}
+
+// LaunchStarterEnv starts the starter with additional environment variables, without waiting for its end.
+func (e *Env) LaunchStarterEnv(env []string, args ...string) *Process {
+	e.T.Helper()
 	e.started++
-	p, err := start(e.Dir, fmt.Sprintf("starter-%d", e.started), e.Environ(), "starter", args...)
+	p, err := start(e.Dir, fmt.Sprintf("starter-%d", e.started), e.Environ(env...), "starter", args...)
 	e.must(err)
 	e.T.Cleanup(func() { p.Stop() })
 	return p
