@@ -419,6 +419,7 @@ func (s *step) resultOf(id string) (StepResult, bool) {
 
 func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 	s.reporting, s.following, s.joined, s.lastReport = true, child.takesCommands, false, 0
+	s.close.publish(ctx, s) // which commands apply
 	err := runOrAttach(ctx, childRun{
 		id:       s.result.WorkflowID,
 		workflow: child.workflow,
