@@ -76,6 +76,9 @@ func (c *Console) ask(p *page, q question) ask {
 			continue
 		}
 		b := wording(choice, subject, tasks)
+		if approval && command != choice {
+			b.Text, b.Effect = "Refuse", subject+" ends as refused, and what needs it does not run."
+		}
 		if strings.HasSuffix(choice, workflows.Adopt) || choice == workflows.DoneCommand && isBatch(q.Step) {
 			a.RunID = true
 		}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,10 +11,12 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -339,7 +342,7 @@ func (b *board) follow(ctx context.Context, e entry) {
 		if err == nil {
 			e.Status, e.Unknown = status, ""
 		} else if ctx.Err() == nil {
-			e.Unknown = "its status is not known: " + temporalclient.Reason(err)
+			e.Unknown = unknown(err)
 		}
 		b.put(e)
 		if !b.await(ctx, news, err != nil) {
@@ -442,6 +445,14 @@ func (b *board) status(ctx context.Context, id, runID string) (status workflows.
 	return status, err
 }
 
+// unknown says why the status of a workflow is not known, or not the newest.
+func unknown(err error) string {
+	if client.NoWorkerAnswered(err) {
+		return "No worker answers, so this is not the newest. It continues as soon as one does; what was started at the service runs meanwhile."
+	}
+	return "Its status is not known: " + temporalclient.Reason(err)
+}
+
 // statusOfEnded is the status of a workflow that has ended, which is queried once.
 func (b *board) statusOfEnded(ctx context.Context, id, runID string) (workflows.Status, string) {
 	b.mu.Lock()
@@ -452,7 +463,7 @@ func (b *board) statusOfEnded(ctx context.Context, id, runID string) (workflows.
 	}
 	status, err := b.status(ctx, id, runID)
 	if err != nil {
-		return workflows.Status{}, "its status is not known: " + temporalclient.Reason(err)
+		return workflows.Status{}, unknown(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -488,13 +499,22 @@ func (b *board) get(ctx context.Context, id string) (entry, error) {
 	return e, nil
 }
 
-// describe finds a workflow of this program in Temporal.
+// describe finds a workflow of this program in Temporal. What is none, or cannot be one, is not found: nobody learns
+// from the answer which workflows there are.
 func (b *board) describe(ctx context.Context, id string) (workflows.Execution, error) {
+	odd := func(r rune) bool { return r < ' ' || r > '~' } // the client sends the id in a header as well
+	if id == "" || strings.ContainsFunc(id, odd) {
+		return workflows.Execution{}, errNotFound
+	}
 	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()
 	run, err := b.session.Describe(ctx, id)
 	if err == nil {
 		err = client.Known(run)
+	}
+	var invalid *serviceerror.InvalidArgument
+	if p := (*cli.Problem)(nil); errors.As(err, &p) && p.Code == cli.ExitUsage || errors.As(err, &invalid) {
+		err = errNotFound
 	}
 	return run, err
 }

@@ -42,6 +42,7 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	}
 	e, err := c.board.get(r.Context(), r.PathValue("id"))
 	if err != nil || !who.maySee(e) {
+		c.Log.Warn("refused a command", "workflow", r.PathValue("id"), "by", who.Name, "from", r.RemoteAddr, "why", "it is not theirs to see, or does not exist")
 		c.refusePage(w, errors.Join(err, errNotFound))
 		return
 	}

@@ -9,6 +9,9 @@ import (
 
 // addGraph draws the steps and what they need, each with its state in a word; a click leads to its details.
 func (c *Console) addGraph(p *page, s workflows.Status) error {
+	if len(s.Steps) == 0 {
+		return p.add("graph", "graph", nil)
+	}
 	g := graph.Graph{Title: "The steps and what they need"}
 	for _, step := range s.Steps {
 		look := lookOfStep(step, p.Now)

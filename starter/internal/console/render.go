@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,24 +120,22 @@ func (c *Console) refusePage(w http.ResponseWriter, err error) {
 	c.refuse(w, code, err.Error())
 }
 
-// role is the most that somebody may do anywhere.
+// role is what somebody may do anywhere: an approver is not an operator, but one may be both.
 func (a access) role() string {
-	most := ""
-	for _, role := range []string{config.Viewer, config.Operator, config.Approver} {
-		for _, r := range a.roles {
-			if r.Role == role && a.may(role, first(r.Connections)) {
-				most = role
-			}
-		}
+	has := func(role string) bool {
+		return slices.ContainsFunc(a.roles, func(r config.Role) bool { return r.Role == role && slices.Contains(a.Groups, r.Group) })
 	}
-	return most
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return ""
+	switch operator, approver := has(config.Operator), has(config.Approver); {
+	case operator && approver:
+		return config.Operator + " and " + config.Approver
+	case operator:
+		return config.Operator
+	case approver:
+		return config.Approver
+	case has(config.Viewer):
+		return config.Viewer
 	}
-	return list[0]
+	return ""
 }
 
 const outcomeCookie = "outcome"

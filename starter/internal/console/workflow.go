@@ -80,6 +80,8 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	p.Title = cmp.Or(s.Subject, id)
 	p.Zone = clock.In(s.TimeZone).Zone().String()
 	details := c.looks.details(ctx, id)
+	e.Status.Steps = withDetails(e.Status.Steps, details)
+	s = e.Status
 	u := usual{}
 	parsed, ok := workflows.ParseID(id)
 	if ok && e.closing() {
@@ -90,24 +92,18 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	for _, q := range questions([]entry{e}) {
 		asks = append(asks, c.ask(p, q))
 	}
-	errs := []error{
+	return cmp.Or( // also what is empty at first: a fragment that the page lacks cannot be replaced later
 		p.add("trouble", "trouble", c.board.troubles()),
 		p.add("head", "head", c.head(p, e, details, ends, parsed)),
 		p.add("questions", "questions", asks),
-	}
-	if len(s.Steps) > 0 {
-		errs = append(errs,
-			c.addGraph(p, s),
-			p.add("timeline", "timeline", newTimeline(s, spans, u, ends, p.Now)),
-			p.add("steps", "steps", c.steps(p, e, details, u)))
-	}
-	errs = append(errs,
+		c.addGraph(p, s),
+		p.add("timeline", "timeline", newTimeline(s, spans, u, ends, p.Now)),
+		p.add("steps", "steps", c.steps(p, e, details, u)),
 		p.add("tasks", "tasks", batchTasks(s)),
 		p.add("commands", "commands", c.wholeCommands(p, e)),
 		p.add("log", "log", logViews(s, p.Now)),
 		p.add("foot", "foot", c.foot(e)),
 	)
-	return cmp.Or(errs...)
 }
 
 func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time, parsed workflows.ID) workflowHead {
@@ -201,9 +197,34 @@ func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Sn
 	if s.WorkflowID != "" {
 		v.Link, v.Temporal = "/w/"+s.WorkflowID, c.session.Link(s.WorkflowID)
 	}
-	v.Open = s.State == workflows.Waiting || s.State == workflows.Failed
+	v.Open = wantsAttention(e.Status, s, p.Now)
 	v.Form = c.stepForm(p, e, s)
 	return v
+}
+
+// withDetails are the steps as their own workflows know them: whether a file is still awaited.
+func withDetails(steps []workflows.StepStatus, details view.Snapshot) []workflows.StepStatus {
+	steps = slices.Clone(steps)
+	for i, s := range steps {
+		if child, ok := details.Children[s.WorkflowID]; ok && child.WaitUntil.IsZero() && !s.WaitUntil.IsZero() {
+			steps[i].WaitUntil = time.Time{}
+			steps[i].Commands = slices.DeleteFunc(slices.Clone(s.Commands), func(c string) bool { return c == workflows.StartCommand })
+		}
+	}
+	return steps
+}
+
+// wantsAttention reports whether the details of a step are open: it failed, an operator can answer, it waits for a file
+// or a release, or it runs while its close is late.
+func wantsAttention(whole workflows.Status, s workflows.StepStatus, now time.Time) bool {
+	late := whole.AtRisk != "" || lateness(whole, time.Time{}, now) != ""
+	switch s.State {
+	case workflows.Waiting, workflows.Failed:
+		return true
+	case workflows.Running:
+		return late || s.WaitUntil.After(now)
+	}
+	return false
 }
 
 func newProgress(t view.Transfer) *progress {
@@ -238,7 +259,10 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 
 // wholeCommands are those for the workflow as a whole.
 func (c *Console) wholeCommands(p *page, e entry) commandForm {
-	f := commandForm{ID: e.ID, Key: "do", Back: p.Path, Heading: "The whole"}
+	f := commandForm{ID: e.ID, Key: "do", Back: p.Path, Heading: "The whole run"}
+	if e.closing() {
+		f.Heading = "The whole close"
+	}
 	s := e.Status
 	t, _ := workflows.TypeByName(e.Type)
 	offer := func(command string) {

@@ -6,13 +6,20 @@
   if (!page || !window.EventSource || !document.querySelector("section.fragment[id]")) return;
   const live = document.getElementById("live");
 
+  // Whether details were open as they were served: only what somebody has opened or closed since is kept.
+  const served = new Map();
+  const note = (part) => { for (const details of part.querySelectorAll("details[id]")) served.set(details.id, details.open); };
+  note(document);
+
   // What somebody is typing, what is open and where the focus is survive the replacement of a fragment.
   const remember = (fragment) => {
     const state = { values: new Map(), open: new Map(), focus: null };
     for (const input of fragment.querySelectorAll("input[id]")) {
       if (input.value !== input.defaultValue) state.values.set(input.id, input.value);
     }
-    for (const details of fragment.querySelectorAll("details[id]")) state.open.set(details.id, details.open);
+    for (const details of fragment.querySelectorAll("details[id]")) {
+      if (details.open !== served.get(details.id)) state.open.set(details.id, details.open);
+    }
     const active = document.activeElement;
     if (active && fragment.contains(active)) {
       state.focus = { id: active.id, form: active.form && active.form.id, value: active.value, summary: active.tagName === "SUMMARY" && active.parentElement.id };
@@ -49,6 +56,7 @@
     if (!fragment) return;
     const state = remember(fragment);
     fragment.innerHTML = html;
+    note(fragment);
     restore(state);
   };
 
