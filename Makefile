@@ -22,7 +22,7 @@ GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -l
 # Not deploy/devserver, for which the linters read all of Temporal's server: make lint LINTED=deploy/devserver
 LINTED   := . tests tools
 
-.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server tools generate check analyse check-beside unit test e2e histories chaos demo demo-ci fmt clean
+.PHONY: bench build containers release sbom reproducible vulncheck lint devserver cluster s3server axe tools generate check analyse check-beside unit test e2e histories chaos demo demo-ci fmt clean
 
 build: devserver
 	@mkdir -p $(BIN)
@@ -47,6 +47,14 @@ cluster:
 s3server:
 	@mkdir -p $(BIN)
 	go build -C tests/s3server -o $(CURDIR)/$(BIN)/ github.com/versity/versitygw/cmd/versitygw
+
+# axe-core, from the npm registry, for the test of what a screen reader finds on the console's pages.
+axe: $(BIN)/axe/node_modules/axe-core/axe.min.js
+$(BIN)/axe/node_modules/axe-core/axe.min.js: tests/e2e/console/package-lock.json
+	@mkdir -p $(BIN)/axe
+	cp tests/e2e/console/package.json tests/e2e/console/package-lock.json $(BIN)/axe/
+	npm ci --prefix $(BIN)/axe --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 tools:
 	@mkdir -p $(TOOLS)
@@ -87,7 +95,7 @@ unit:
 	go test ./...
 	cd tools && go test ./...
 
-e2e: build cluster s3server
+e2e: build cluster s3server axe
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -p 1 -parallel 4 -timeout 15m ./... # they mostly wait, and measure delays
 
 histories: build
@@ -105,7 +113,7 @@ chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-300} go test -count=1 -timeout 60m -run TestChaos -v ./chaos
 
 # The quick checks take only what the end-to-end tests leave of the processor: those mostly wait, and measure time.
-test: build cluster s3server
+test: build cluster s3server axe
 	@$(MAKE) --no-print-directory --jobs=2 check-beside e2e
 	@$(MAKE) --no-print-directory demo-ci
 

@@ -1,0 +1,108 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/tests/harness/browser"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// violation is what axe-core finds.
+type violation struct {
+	ID, Impact, Help string
+	Nodes            []struct {
+		HTML           string
+		FailureSummary string
+	}
+}
+
+// axe-core finds no serious problem on any page, on a desktop in light and on a phone in dark.
+func (s *site) isAccessible(t *testing.T) {
+	program, err := harness.Binary("axe/node_modules/axe-core/axe.min.js")
+	require.NoError(t, err)
+	source, err := os.ReadFile(program)
+	require.NoError(t, err)
+	s.Write(s.Inbox, "axe.csv", harness.Ledger(10))
+	ended := startClose(s.Env, "axe", "ann", "steps:\n  - id: ledger\n    upload: {file: inbox/axe.csv}\n  - id: quick\n    needs: [ledger]\n    batch: {code: PBSM_QUICK}\n")
+	require.NoError(t, s.Await(s.Temporal.GetWorkflow(t.Context(), ended, ""), nil))
+	waits := startClose(s.Env, "axe-waits", "ann", `deadline: 1h
+steps:
+  - id: ledger
+    upload: {file: inbox/axe.csv, name: axe2.csv}
+  - id: allocate
+    needs: [ledger]
+    batch: {code: PBSM_FAIL}
+  - id: rates
+    upload: {file: inbox/none.csv, wait_until: 1h}
+  - id: profit
+    needs: [allocate, rates]
+    hold: true
+    report: {code: RPT002, save_to: reports/axe.csv}
+  - id: sign-off
+    needs: [profit]
+    approve: {message: Are the books good}
+`)
+	s.AwaitState(waits, workflows.Waiting)
+
+	tab := s.console.tab(t, s.browser, "carol", "night", "controllers")
+	tab.Do("bypass the policy", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
+		return err
+	}))
+	check := func(name string) {
+		t.Helper()
+		for _, look := range []struct {
+			name        string
+			phone, dark bool
+		}{{"desktop", false, false}, {"phone-dark", true, true}} {
+			tab.Look(look.phone, look.dark)
+			tab.Whole(name + "-" + look.name)
+			for _, v := range audit(t, tab, string(source)) {
+				if v.Impact == "serious" || v.Impact == "critical" {
+					text, _ := json.MarshalIndent(v, "", "  ")
+					assert.Fail(t, "axe-core", "%s, %s: %s", name, look.name, text)
+				} else {
+					t.Logf("%s, %s: %s (%s): %s", name, look.name, v.ID, v.Impact, v.Help)
+				}
+			}
+			assert.LessOrEqual(t, browser.Eval[int](tab, "document.documentElement.scrollWidth - innerWidth"), 0, "%s on a %s is wider than the screen", name, look.name)
+		}
+		tab.Look(false, false)
+	}
+	for name, p := range map[string]string{
+		"tonight": "/", "inbox": "/inbox", "waiting": "/w/" + waits, "ended": "/w/" + ended, "nights": "/nights/" + s.Connection + "/axe", "refused": "/w/unknown",
+	} {
+		tab.Open(p)
+		tab.Until("the page", `document.querySelector("main h1")`)
+		check(name)
+	}
+	o := &operator{Tab: tab, t: t, id: waits}
+	o.opens(o.page())
+	o.does("", "the date is wrong", "Stop the whole close")
+	check("confirm")
+	tab.Open("/w/" + ended)
+	o.id = ended
+	o.does("", "the ledger was wrong", "Run everything again")
+	check("confirm-again")
+}
+
+func audit(t *testing.T, tab *browser.Tab, axe string) []violation {
+	t.Helper()
+	if !browser.Eval[bool](tab, "Boolean(window.axe)") {
+		browser.Run(tab, "axe-core", chromedp.Evaluate[bool](axe+"; Boolean(window.axe)"))
+	}
+	text := browser.Run(tab, "axe-core runs", chromedp.Evaluate[string](
+		`axe.run(document, {resultTypes: ["violations"]}).then(found => JSON.stringify(found.violations))`, chromedp.EvalAwaitPromise))
+	var found []violation
+	require.NoError(t, json.Unmarshal([]byte(text), &found))
+	return found
+}
