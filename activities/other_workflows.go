@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,8 @@ type EarlierSubmission struct {
 	WorkflowRunID string `json:"workflow_run_id,omitempty"`
 	// RunID is the value of the search attribute.
 	RunID string `json:"run_id,omitempty"`
+	// NamedInVain is the run that an operator has named since, which did not succeed.
+	NamedInVain string `json:"named_in_vain,omitempty"`
 	// Status is Temporal's name for how that start ended.
 	Status string `json:"status,omitempty"`
 	// StartedAt and EndedAt are those of that start.
@@ -163,17 +166,36 @@ func (s EarlierSubmission) Completed() bool {
 	return s.Status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED.String()
 }
 
+// namedInVain reports whether that start submitted nothing, but followed a run that an operator had named, which did not
+// succeed: it does not hide a run from before.
+func (s EarlierSubmission) namedInVain() bool {
+	var result struct {
+		State       string    `json:"state"`
+		TriggeredAt time.Time `json:"triggered_at"`
+	}
+	ended := json.Unmarshal(s.Result, &result) == nil && slices.Contains([]string{"failed", "interrupted", "cancelled"}, result.State)
+	return ended && result.TriggeredAt.IsZero() && !strings.HasSuffix(s.RunID, "?")
+}
+
 // EarlierSubmission finds the latest earlier start of the same batch that submitted anything, whether it
-// ended, was terminated or timed out. A start that submitted nothing is skipped.
+// ended, was terminated or timed out. A start that submitted nothing is skipped, also one that followed a run that an
+// operator had named, unless that succeeded.
 func (a *Activities) EarlierSubmission(ctx context.Context, in EarlierSubmissionInput) (EarlierSubmission, error) {
 	starts, err := a.earlierStarts(ctx, in.WorkflowID)
 	if err != nil {
 		return EarlierSubmission{}, err
 	}
+	var named string
 	for _, start := range starts {
 		found, err := a.describeSubmission(ctx, start.GetExecution(), in.RunIDAttribute)
-		if err != nil || found.RunID != "" {
-			return found, err
+		switch {
+		case err != nil:
+			return EarlierSubmission{}, err
+		case found.namedInVain():
+			named = cmp.Or(named, found.RunID)
+		case found.RunID != "":
+			found.NamedInVain = named
+			return found, nil
 		}
 	}
 	return EarlierSubmission{}, nil

@@ -105,6 +105,26 @@ func TestAwaitWorkflow_neverBegins(t *testing.T) {
 	}
 }
 
+// A run that an operator named, and that failed, does not hide one that had succeeded: the batch would run twice.
+func TestEarlierSubmission_namedInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		run, result string
+		want        bool
+	}{
+		"named, and failed":           {"ALLOC_2", `{"state":"failed","run_id":"ALLOC_2"}`, true},
+		"named, and succeeded":        {"ALLOC_2", `{"state":"succeeded","run_id":"ALLOC_2"}`, false},
+		"named, and running":          {"ALLOC_2", `{"state":"running","run_id":"ALLOC_2"}`, false},
+		"restarted, and nobody knows": {"ALLOC_2?", `{"state":"failed"}`, false},
+		"triggered, and failed":       {"ALLOC_2", `{"state":"failed","triggered_at":"2026-11-01T01:00:00Z"}`, false},
+		"no result":                   {"ALLOC_2", ``, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := EarlierSubmission{RunID: c.run, Result: json.RawMessage(c.result)}
+			require.Equal(t, c.want, found.namedInVain())
+		})
+	}
+}
+
 // A start that was terminated before it began a step hides nothing.
 func TestBeganAny(t *testing.T) {
 	for result, want := range map[string]bool{

@@ -55,6 +55,9 @@ func (b *batchRun) continueEarlier(ctx workflow.Context, found activities.Earlie
 		run.ended = code == pbsm.CodeSuccess
 	}
 	changes := b.basis.Changes(run.Basis, run.TriggeredAt)
+	if found.NamedInVain != "" {
+		changes = append(changes, fmt.Sprintf("an operator has named %s since, which did not succeed", found.NamedInVain))
+	}
 	switch {
 	case run.ended && b.in.Again != "" && run.TriggeredAt.IsZero():
 		changes = append(changes, "when it was triggered is not known, so it may be the one that was to run again")

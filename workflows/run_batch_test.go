@@ -368,6 +368,16 @@ func TestRunBatch(t *testing.T) {
 			calls:    map[string]int{"trigger": 1, "restart": 1},
 		},
 		{
+			name: "an earlier start succeeded, and an operator has named a run since that did not",
+			service: fakeService{
+				earlier: activities.EarlierSubmission{RunID: runID, Status: "Completed", Result: earlierSuccess(nil), NamedInVain: "ALLOC_9"},
+				ends:    []stretch{{"0", 0}},
+			},
+			commands: []timedCommand{{after: time.Hour, name: DecideCommand, Command: Command{Choice: Keep}}},
+			state:    Succeeded,
+			calls:    map[string]int{},
+		},
+		{
 			name: "an earlier start has a run that the service has forgotten",
 			service: fakeService{
 				earlier: activities.EarlierSubmission{RunID: runID, Result: earlierResult}, statusError: forgotten, ends: []stretch{{"0", minute}},
