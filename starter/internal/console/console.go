@@ -30,6 +30,8 @@ type Options struct {
 	Sign *Signer
 	// Schedules lists the schedules with their next nights; nil for none.
 	Schedules func(context.Context) ([]view.Schedule, error)
+	// OpenStore opens the stores of audit files; nil for none.
+	OpenStore OpenStore
 	Log       *slog.Logger
 }
 
@@ -43,6 +45,7 @@ type Console struct {
 	looks     *lookers
 	schedules *schedules
 	metrics   *metrics
+	auditor   *auditor
 }
 
 // New makes a console. Run must run for it to know anything.
@@ -56,6 +59,7 @@ func New(s *client.Session, o Options) *Console {
 		looks:     newLookers(b),
 		schedules: &schedules{find: o.Schedules},
 		metrics:   newMetrics(b),
+		auditor:   newAuditor(o.OpenStore),
 	}
 }
 

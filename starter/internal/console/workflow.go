@@ -102,7 +102,7 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 		p.add("tasks", "tasks", batchTasks(s)),
 		p.add("commands", "commands", c.wholeCommands(p, e)),
 		p.add("log", "log", logViews(s, p.Now)),
-		p.add("foot", "foot", c.foot(e)),
+		p.add("foot", "foot", c.foot(ctx, e)),
 	)
 }
 
@@ -346,7 +346,7 @@ func logViews(s workflows.Status, now time.Time) (list []logView) {
 }
 
 // foot is where an auditor and an engineer look further.
-func (c *Console) foot(e entry) []fact {
+func (c *Console) foot(ctx context.Context, e entry) []fact {
 	var facts []fact
 	if a := e.Status.Audit; a != nil {
 		facts = append(facts, fact{"audit file", a.File})
@@ -356,7 +356,7 @@ func (c *Console) foot(e entry) []fact {
 		if a.Note != "" {
 			facts = append(facts, fact{"note", a.Note})
 		}
-		facts = append(facts, fact{"to verify it", c.session.Starter("audit verify " + a.File + " --seal " + cmp.Or(a.SHA256, "SHA256"))})
+		facts = append(facts, fact{"verified", c.auditor.verdict(ctx, *a)})
 	}
 	if b := e.Status.Basis.String(); b != "" {
 		facts = append(facts, fact{"based on", b})

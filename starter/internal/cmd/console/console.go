@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/schedule"
@@ -64,6 +65,13 @@ func run(ctx context.Context, s *client.Session, listen string, published bool) 
 		Settings: settings,
 		Schedules: func(ctx context.Context) ([]view.Schedule, error) {
 			return schedule.List(ctx, s, known.Calendars)
+		},
+		OpenStore: func(ctx context.Context, name string) (*stores.Stores, error) {
+			settings, err := config.LoadStores(s.Config, os.Environ())
+			if err != nil {
+				return nil, err
+			}
+			return stores.Open(ctx, map[string]stores.Settings{name: settings[name]})
 		},
 		Log: slog.New(slog.NewTextHandler(s.Stderr, nil)),
 	}
