@@ -1,0 +1,95 @@
+package commands
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/proof"
+	"github.com/pbsmflow/pbsmflow/tests/harness"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// Where every command needs a proof, what was not signed has no effect, and what was is carried out under the proved name,
+// also by the workflow of a step.
+func TestProof_isRequired(t *testing.T) {
+	t.Parallel()
+	private, public, err := proof.NewKey()
+	require.NoError(t, err)
+	signer, err := proof.NewSigner(private)
+	require.NoError(t, err)
+	e := harness.New(t, harness.Options{Settings: map[string]string{
+		"commands.require_proof": "true", "commands.keys.console": public,
+	}})
+	e.Write(e.Pipelines, "proved.yaml", `
+name: proved
+audit: reports/proved.jsonl
+steps:
+  - id: allocate
+    batch: {code: PBSM_FAIL_ONCE}
+  - id: sign-off
+    needs: [allocate]
+    approve: {message: "The books are right", by: [controllers]}
+`)
+	run := e.StartClose("proved")
+	waits := func(step string) workflows.Status {
+		var status workflows.Status
+		e.Until(step+" asks", func() bool {
+			status, _ = e.Status(run.GetID())
+			return slices.ContainsFunc(status.Steps, func(s workflows.StepStatus) bool {
+				return s.ID == step && s.Question != nil
+			})
+		})
+		return status
+	}
+	sign := func(name string, c workflows.Command, group string, audience ...string) workflows.Command {
+		c.Proof, err = signer.Sign(proof.Claims{
+			Who: c.By, Groups: []string{group}, Audience: audience, Command: name, Step: c.Step, Choice: c.Choice, Why: c.Why,
+		})
+		require.NoError(t, err)
+		return c
+	}
+	batch := waits("allocate").Steps[0].WorkflowID
+	typed := e.Want(2, "close", "restart", run.GetID(), "--reason", "space was added", "--by", "carol")
+	require.Contains(t, typed.Stderr, "send it through the console")
+	unsigned := workflows.Command{By: "carol", Why: "typed"}
+	require.NoError(t, e.Temporal.SignalWorkflow(t.Context(), batch, "", workflows.RestartCommand, unsigned))
+
+	restart := workflows.Command{By: "carol", Why: "space was added", Step: "allocate"}
+	elsewhere := sign(workflows.RestartCommand, restart, "ops", "close/another/night/2026-10-31")
+	_, err = e.Command(run.GetID(), workflows.RestartCommand, elsewhere)
+	require.ErrorContains(t, err, "the proof is for close/another/night")
+	proved := sign(workflows.RestartCommand, restart, "ops", run.GetID(), batch)
+	_, err = e.Command(run.GetID(), workflows.RestartCommand, proved)
+	require.NoError(t, err)
+
+	waits("sign-off")
+	_, err = e.Command(run.GetID(), workflows.RestartCommand, proved)
+	require.ErrorContains(t, err, "its proof was used before")
+	approval := workflows.Command{By: "dave", Why: "they agree", Step: "sign-off"}
+	_, err = e.Command(run.GetID(), workflows.ApproveCommand, sign(workflows.ApproveCommand, approval, "ops", run.GetID()))
+	require.ErrorContains(t, err, "dave is not in controllers")
+	_, err = e.Command(run.GetID(), workflows.ApproveCommand, sign(workflows.ApproveCommand, approval, "controllers", run.GetID()))
+	require.NoError(t, err)
+	var result workflows.NightlyCloseResult
+	require.NoError(t, e.Await(run, &result))
+
+	file, err := os.ReadFile(filepath.Join(e.Reports, "proved.jsonl"))
+	require.NoError(t, err)
+	for _, parts := range [][]string{
+		{`"event":"refused"`, "send it through the console", `"by":"carol"`, `"proved":false`},
+		{`"event":"refused"`, "the proof is for close/another/night"},
+		{`"event":"refused"`, "its proof was used before"},
+		{`"event":"answered"`, `"what":"allocate: restart"`, `"proved":true`},
+		{`"event":"approved"`, `"by":"dave"`, `"proved":true`},
+	} {
+		found := func(line string) bool { return containsAll(line, parts) }
+		require.True(t, slices.ContainsFunc(strings.Split(string(file), "\n"), found), "%q in\n%s", parts, file)
+	}
+	_, err = e.Command(batch, workflows.CancelCommand, workflows.Command{By: "carol", Why: "late"})
+	require.Error(t, err, "it has ended")
+}
