@@ -90,8 +90,8 @@ func (in NightlyCloseInput) Why() string {
 	return "start"
 }
 
-// verifyStart gives the close the name of who started it, where that is proved. To run a close again is a command: where
-// commands need a proof, it does as well.
+// verifyStart gives the close the name of who started it, where that is proved. To run a close again is a command:
+// where commands need a proof, it does as well.
 func (c *closeRun) verifyStart(ctx workflow.Context) error {
 	found, err := verifyProof(ctx, activities.VerifyCommandInput{
 		Proof:   c.in.Proof,

@@ -33,6 +33,7 @@ type page struct {
 	Refusal   string
 	Outcome   *outcome
 	Here      string // the tab
+	CanLogOut bool
 	Now       time.Time
 }
 
@@ -59,6 +60,7 @@ func (p *page) add(id, name string, data any) error {
 }
 
 func (c *Console) render(w http.ResponseWriter, code int, p page) {
+	p.CanLogOut = p.Who.Name != "" && c.Login.LoginPath() != ""
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, "page", p); err != nil {
 		c.Log.Error("cannot show a page", "page", p.Title, "error", err)

@@ -75,7 +75,7 @@ func run(ctx context.Context, s *client.Session, listen string, published bool) 
 		},
 		Log: slog.New(slog.NewTextHandler(s.Stderr, nil)),
 	}
-	if o.Login, err = login(&o.Settings); err != nil {
+	if o.Login, err = login(ctx, &o.Settings, o.Log); err != nil {
 		return cli.Usage("%v", err)
 	}
 	if settings.SigningKey != "" {
@@ -90,8 +90,10 @@ func run(ctx context.Context, s *client.Session, listen string, published bool) 
 }
 
 // login makes the login of the settings, which get the roles of the login none where they have none.
-func login(settings *config.Console) (console.Login, error) {
+func login(ctx context.Context, settings *config.Console, log *slog.Logger) (console.Login, error) {
 	switch settings.Login.Kind {
+	case config.OIDCLogin:
+		return console.OIDC(ctx, *settings, log)
 	case config.ProxyLogin:
 		return console.Proxy(settings.Login.Proxy)
 	case config.NoLogin:

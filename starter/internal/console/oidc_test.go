@@ -1,0 +1,299 @@
+package console
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+)
+
+// provider speaks as much of OpenID Connect as a login needs: discovery, keys, the code flow with PKCE, refresh.
+type provider struct {
+	*httptest.Server
+
+	t      *testing.T
+	key    *ecdsa.PrivateKey
+	claims map[string]any        // of whoever logs in
+	codes  map[string]url.Values // the request of each code
+	nonce  string                // in place of the one that was asked for
+	lasts  time.Duration         // an ID token
+}
+
+func newProvider(t *testing.T) *provider {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	p := &provider{t: t, key: key, codes: map[string]url.Values{}, lasts: time.Hour}
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, value any) {
+		w.Header().Set("Content-Type", "application/json")
+		assert.NoError(t, json.NewEncoder(w).Encode(value))
+	}
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{
+			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
+			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"},
+		})
+	})
+	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
+	})
+	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
+		code := rand.Text()
+		p.codes[code] = r.URL.Query()
+		back := url.Values{"code": {code}, "state": r.URL.Query()["state"]}
+		http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+back.Encode(), http.StatusSeeOther)
+	})
+	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+		claims := map[string]any{"aud": "console"}
+		if r.FormValue("grant_type") == "authorization_code" {
+			asked, known := p.codes[r.FormValue("code")]
+			sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
+			challenge := "S256 " + base64.RawURLEncoding.EncodeToString(sum[:])
+			if !known || asked.Get("code_challenge_method")+" "+asked.Get("code_challenge") != challenge {
+				http.Error(w, "invalid_grant", http.StatusBadRequest)
+				return
+			}
+			if claims["nonce"] = asked.Get("nonce"); p.nonce != "" {
+				claims["nonce"] = p.nonce
+			}
+		} else if r.FormValue("refresh_token") != "refresh" {
+			http.Error(w, "invalid_grant", http.StatusBadRequest)
+			return
+		}
+		maps.Copy(claims, p.claims)
+		answer(w, map[string]any{
+			"access_token": "a", "token_type": "Bearer", "refresh_token": "refresh", "expires_in": 3600,
+			"id_token": p.token(claims),
+		})
+	})
+	p.Server = httptest.NewServer(mux)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// token is a signed ID token.
+func (p *provider) token(claims map[string]any) string {
+	all := map[string]any{"iss": p.URL, "sub": "1", "iat": time.Now().Unix(), "exp": time.Now().Add(p.lasts).Unix()}
+	maps.Copy(all, claims)
+	payload, err := json.Marshal(all)
+	require.NoError(p.t, err)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: "1"}}, nil)
+	require.NoError(p.t, err)
+	signed, err := signer.Sign(payload)
+	require.NoError(p.t, err)
+	text, err := signed.CompactSerialize()
+	require.NoError(p.t, err)
+	return text
+}
+
+// withOIDC serves a console with the login oidc; the browser has its cookies.
+func withOIDC(t *testing.T, p *provider) (address string, browser *http.Client) {
+	t.Helper()
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	settings := config.Console{URL: server.URL, Login: config.Login{Kind: config.OIDCLogin, OIDC: config.OIDC{
+		Issuer: p.URL, ClientID: "console", NameClaim: "preferred_username", GroupsClaim: "groups", Scopes: []string{"openid"},
+	}}}
+	login, err := OIDC(t.Context(), settings, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c := newConsole(t, login, config.Role{Group: "night", Role: config.Operator}, config.Role{Group: "audit", Role: config.Viewer})
+	c.Settings.Login.Kind = config.OIDCLogin
+	handler = c.Handler()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	return server.URL, &http.Client{Jar: jar}
+}
+
+func open(t *testing.T, browser *http.Client, address string) (code int, body, at string) {
+	t.Helper()
+	return read(t)(browser.Get(address))
+}
+
+func read(t *testing.T) func(*http.Response, error) (int, string, string) {
+	t.Helper()
+	return func(answer *http.Response, err error) (int, string, string) {
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		return answer.StatusCode, string(body), answer.Request.URL.RequestURI()
+	}
+}
+
+func TestOIDC_wholeLogin(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol", "groups": []string{"night", "staff"}}
+	address, browser := withOIDC(t, p)
+	code, body, at := open(t, browser, address+"/w/"+closeID)
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "/w/"+closeID, at, "back to the page that was asked for")
+	require.Contains(t, body, "<strong>carol</strong> (operator)")
+	require.Contains(t, body, "Try again")
+	require.Contains(t, body, `action="/logout"`)
+
+	code, body, _ = read(t)(browser.PostForm(address+"/logout", nil))
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, body, "logged out")
+	code, _, _ = read(t)(browser.PostForm(address+"/w/"+closeID, url.Values{"value": {"decide retry"}}))
+	require.Equal(t, http.StatusUnauthorized, code)
+}
+
+func TestOIDC_rolesOfTheGroups(t *testing.T) {
+	p := newProvider(t)
+	form := url.Values{"value": {"decide retry"}, "step": {"ledger"}, "why": {"it came"}}
+	for group, want := range map[string]struct {
+		page string
+		post int
+	}{
+		"audit":    {"(viewer)", http.StatusForbidden},
+		"visitors": {"in no group that has a role here", http.StatusNotFound},
+	} {
+		p.claims = map[string]any{"preferred_username": "dave", "groups": group}
+		address, browser := withOIDC(t, p)
+		_, body, _ := open(t, browser, address+"/")
+		require.Contains(t, body, want.page, group)
+		code, _, _ := read(t)(browser.PostForm(address+"/w/"+closeID, form))
+		require.Equal(t, want.post, code, group)
+	}
+}
+
+func TestOIDC_refreshesASession(t *testing.T) {
+	p := newProvider(t)
+	p.claims, p.lasts = map[string]any{"preferred_username": "carol", "groups": []string{"audit"}}, 2*time.Second
+	address, browser := withOIDC(t, p)
+	_, body, _ := open(t, browser, address+"/")
+	require.Contains(t, body, "(viewer)")
+	p.claims["groups"], p.lasts = []string{"night"}, time.Hour
+	clear(p.codes)
+	require.Eventually(t, func() bool {
+		_, body, at := open(t, browser, address+"/inbox")
+		return at == "/inbox" && strings.Contains(body, "(operator)")
+	}, 10*time.Second, 200*time.Millisecond, "with the groups of now")
+	require.Empty(t, p.codes, "without another login")
+}
+
+func TestOIDC_refusesLoginsThatAreNotIts(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol"}
+	address, browser := withOIDC(t, p)
+	code, body, _ := open(t, browser, address+"/login/callback?code=x&state=y")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "began in another browser")
+
+	stays := *browser
+	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	_, _, _ = open(t, &stays, address+"/login")
+	code, body, _ = open(t, browser, address+"/login/callback?code=x&state=y")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "belongs to another login")
+
+	p.nonce = "another"
+	code, body, _ = open(t, browser, address+"/login")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "the ID token belongs to another login")
+
+	p.nonce, p.claims = "", map[string]any{"name": "Carol"}
+	code, body, _ = open(t, browser, address+"/login")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "no claim \"preferred_username\"")
+}
+
+func TestOIDC_tokensOfPrograms(t *testing.T) {
+	p := newProvider(t)
+	address, _ := withOIDC(t, p)
+	carol := map[string]any{"aud": "console", "preferred_username": "carol", "groups": []string{"night"}}
+	with := func(change map[string]any) string {
+		claims := maps.Clone(carol)
+		maps.Copy(claims, change)
+		return p.token(claims)
+	}
+	good := with(nil)
+	parts := strings.Split(good, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."
+	stays := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for name, c := range map[string]struct {
+		token string
+		want  int
+	}{
+		"good":             {good, http.StatusOK},
+		"another audience": {with(map[string]any{"aud": "payroll"}), http.StatusSeeOther},
+		"another issuer":   {with(map[string]any{"iss": "https://evil.example"}), http.StatusSeeOther},
+		"expired":          {with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), http.StatusSeeOther},
+		"without a name":   {with(map[string]any{"preferred_username": ""}), http.StatusSeeOther},
+		"not signed":       {none, http.StatusSeeOther},
+		"changed":          {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), http.StatusSeeOther},
+		"no token":         {"carol", http.StatusSeeOther},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/", nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		code, _, _ := read(t)(stays.Do(r))
+		require.Equal(t, c.want, code, name)
+	}
+}
+
+func TestOIDC_cookiesCannotBeMadeUp(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol", "groups": []string{"night"}}
+	address, browser := withOIDC(t, p)
+	_, _, _ = open(t, browser, address+"/")
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	session := ""
+	for _, c := range browser.Jar.Cookies(u) {
+		if c.Name == sessionCookie {
+			session = c.Value
+		}
+	}
+	require.NotEmpty(t, session)
+	stays := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for name, c := range map[string]struct {
+		value string
+		want  int
+	}{
+		"its own":  {session, http.StatusOK},
+		"changed":  {"A" + session[1:], http.StatusSeeOther},
+		"made up":  {base64.RawURLEncoding.EncodeToString([]byte(`{"n":"carol","u":"2099-01-01T00:00:00Z"}`)), http.StatusSeeOther},
+		"not even": {"%%%", http.StatusSeeOther},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/", nil)
+		require.NoError(t, err)
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: c.value})
+		code, _, _ := read(t)(stays.Do(r))
+		require.Equal(t, c.want, code, name)
+	}
+}
+
+func TestLocalPath(t *testing.T) {
+	for to, want := range map[string]string{
+		"":                     "/",
+		"/w/close/1?x=1":       "/w/close/1?x=1",
+		"//evil.example/":      "/",
+		"https://evil.example": "/",
+		"/\\evil.example":      "/",
+		"javascript:alert(1)":  "/",
+		"w/1":                  "/",
+	} {
+		require.Equal(t, want, localPath(to), to)
+	}
+}
