@@ -235,6 +235,17 @@ func (c *closeRun) result() NightlyCloseResult {
 	return result
 }
 
+// maxListed is how many steps a summary names: it is in the memo, in messages and on one line of a screen.
+const maxListed = 20
+
+// listed names the first of them.
+func listed(steps []string) string {
+	if n := len(steps) - maxListed; n > 0 {
+		return strings.Join(steps[:maxListed], ", ") + fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(steps, ", ")
+}
+
 // sumUp publishes how the close ended.
 func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 	result := c.result()
@@ -253,13 +264,13 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 		summary = fmt.Sprintf("every step of this night is done, %d not tonight", n)
 	}
 	if len(exceptions) > 0 {
-		result.State, summary = SucceededWithExceptions, "done with exceptions: "+strings.Join(exceptions, ", ")
+		result.State, summary = SucceededWithExceptions, "done with exceptions: "+listed(exceptions)
 	}
 	switch {
 	case ctx.Err() != nil && len(failed) > 0:
-		result.State, summary = Cancelled, c.reporter.cancellation()+": "+strings.Join(failed, ", ")
+		result.State, summary = Cancelled, c.reporter.cancellation()+": "+listed(failed)
 	case len(failed) > 0:
-		result.State, summary, errorType = Failed, strings.Join(failed, ", "), c.errorType()
+		result.State, summary, errorType = Failed, listed(failed), c.errorType()
 	}
 	result.Summary = summary
 	_ = c.reporter.update(ctx, func(s *snapshot) {

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -98,4 +99,12 @@ func (r *updateResult) Complete(success any, err error) {
 		return
 	}
 	require.Equal(r.t, r.want, success.(CommandResult).Message)
+}
+
+// The summary of a close with very many steps stays one that a message can hold.
+func TestListed(t *testing.T) {
+	require.Equal(t, "a failed, b not_run", listed([]string{"a failed", "b not_run"}))
+	many := slices.Repeat([]string{"step failed"}, 1000)
+	require.Less(t, len(listed(many)), 300)
+	require.Contains(t, listed(many), "step failed and 980 more")
 }

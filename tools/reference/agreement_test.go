@@ -48,6 +48,8 @@ func instance(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		return instance(n.Content[0])
+	case yaml.AliasNode:
+		return instance(n.Alias)
 	case yaml.MappingNode:
 		m := map[string]any{}
 		for i := 0; i < len(n.Content); i += 2 {
