@@ -255,7 +255,7 @@ func TestParse_refusesInvalidDefinitions(t *testing.T) {
 		"not approved, and continued": {"- {id: a, approve: {message: x, on_failure: skip}}",
 			[]string{"steps.a.approve.on_failure: must not be skip: what nobody has approved is not approved"}},
 		"two of anybody": {"- {id: a, approve: {message: x, of: 2}}", []string{"steps.a.approve.of: needs by"}},
-		"no save_to": {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
+		"no save_to":     {"- {id: a, report: {code: R}}", []string{"steps.a.report.save_to: is missing"}},
 		"not a reference": {"- {id: a, report: {code: R, save_to: /etc/passwd}}",
 			[]string{"is not a file of a store"}},
 		"points outside its store": {"- {id: a, report: {code: R, save_to: out/../../x}}",
