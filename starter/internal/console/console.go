@@ -86,6 +86,7 @@ func (c *Console) Handler() http.Handler {
 		"GET /nights/{connection}/{pipeline...}": c.servePage,
 		"GET /events":                            c.serveEvents,
 		"POST /w/{id...}":                        c.serveCommand,
+		"POST /api/commands":                     c.serveAPI,
 	} {
 		mux.HandleFunc(pattern, c.loggedIn(page))
 	}

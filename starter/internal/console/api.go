@@ -1,0 +1,76 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// apiCommand is a command of a program: the name of it, its input, and the workflow that it is for. By is whoever the
+// request's token names.
+type apiCommand struct {
+	WorkflowID string            `json:"workflow_id"`
+	Command    string            `json:"command"`
+	Input      workflows.Command `json:"input"`
+}
+
+// apiAnswer is what came of it.
+type apiAnswer struct {
+	Message string `json:"message,omitempty"`
+	Error   string `json:"error,omitempty"`
+}
+
+// serveAPI takes a command of a program, with the rights of a form. A program has confirmed what it sends.
+func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxForm))
+	decoder.DisallowUnknownFields()
+	var in apiCommand
+	err := decoder.Decode(&in)
+	if err != nil || kind != "application/json" {
+		err = errors.Join(err, errors.New(`send {"workflow_id": "...", "command": "...", "input": {...}} as application/json`))
+		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
+		return
+	}
+	e, err := c.board.get(r.Context(), in.WorkflowID)
+	if err != nil || !who.maySee(e) {
+		answerAPI(w, http.StatusNotFound, apiAnswer{Error: errNotFound.Error()})
+		return
+	}
+	in.Input.By, in.Input.Proof = who.Name, ""
+	o := order{entry: e, Value: in.Command, Name: in.Command, Command: in.Input, Step: in.Input.Step}
+	switch err := o.Command.Validate(); {
+	case !who.maySend(e.Status.Connection, o.needs()):
+		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "why", "the role does not allow it")
+		c.metrics.refused.WithLabelValues(refusedRole).Inc()
+		answerAPI(w, http.StatusForbidden, apiAnswer{
+			Error: fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection),
+		})
+		return
+	case err != nil:
+		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
+		return
+	}
+	text, err := c.send(r.Context(), who.Person, o)
+	c.Log.Info("a command", "command", o.Value, "workflow", e.ID, "step", o.Command.Step, "by", who.Name, "ok", err == nil)
+	var p *cli.Problem
+	switch {
+	case err == nil:
+		answerAPI(w, http.StatusOK, apiAnswer{Message: text})
+	case errors.As(err, &p) && p.Code == cli.ExitUsage:
+		answerAPI(w, http.StatusUnprocessableEntity, apiAnswer{Error: err.Error()})
+	default:
+		answerAPI(w, http.StatusBadGateway, apiAnswer{Error: err.Error()})
+	}
+}
+
+func answerAPI(w http.ResponseWriter, code int, answer apiAnswer) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(answer)
+}
