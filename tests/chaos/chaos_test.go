@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	nightsByDefault = 8
+	nightsByDefault = 6
 	nightsAtOnce    = 48
 	// quickly is for how long anything is killed where nobody says how many nights there are to be: a worker that dies
 	// in the middle of a call may be missed for 90 seconds.
