@@ -194,17 +194,37 @@ type plan struct {
 type confirmation struct {
 	order
 
+	Of       string // the close that it is about
 	Button   button
 	Effect   string
+	Runs     string // the steps that run now
 	Plan     []plan
 	Question string
+}
+
+// running are the steps that run or wait now.
+func running(s workflows.Status) string {
+	var ids []string
+	for _, step := range s.Steps {
+		if step.State != workflows.Pending && !step.State.Done() {
+			ids = append(ids, step.ID)
+		}
+	}
+	return strings.Join(ids, ", ")
 }
 
 // confirm says what a dangerous command will do, and asks once more.
 func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o order) {
 	subject := cmp.Or(o.Step, o.Status.Subject)
 	v := confirmation{order: o, Button: wording(o.Value, subject, nil)}
+	v.Of = strings.Join(nonEmpty(cmp.Or(o.Status.Subject, o.ID), o.Status.Connection, o.Status.AsOfDate), " · ")
+	if o.Step == "" {
+		v.Button = ofTheWhole(v.Button)
+	}
 	v.Effect = v.Button.Effect
+	if o.Name == workflows.CancelCommand {
+		v.Runs = running(o.Status)
+	}
 	for _, s := range o.Status.Steps {
 		if s.ID == o.Command.Step && s.Question != nil {
 			v.Question = s.Question.Why

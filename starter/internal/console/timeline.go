@@ -14,6 +14,8 @@ const (
 	timelineWidth = 1000
 	timelineRow   = 22
 	timelineTop   = 24
+	// timelineMargin is half of a time on the axis.
+	timelineMargin = 30
 )
 
 // timeline is a picture of when each step ran, waited, and will run.
@@ -141,7 +143,9 @@ func ticks(s scale, times clock.Clock) (list []tick) {
 		step = 10 * time.Second
 	}
 	for at := s.from.Truncate(step).Add(step); at.Before(s.to) && len(list) < 20; at = at.Add(step) {
-		list = append(list, tick{s.x(at), times.Axis(at, step < time.Minute)})
+		if x := s.x(at); x < timelineWidth-timelineMargin {
+			list = append(list, tick{x, times.Axis(at, step < time.Minute)})
+		}
 	}
 	return list
 }

@@ -133,6 +133,14 @@ func wording(value, subject string, tasks []workflows.Task) button {
 	return b
 }
 
+// ofTheWhole is a button that is not about one step.
+func ofTheWhole(b button) button {
+	if b.Value == workflows.AgainCommand {
+		b.Text, b.Effect = "Run everything again", "Every step runs again. You see first what becomes of each."
+	}
+	return b
+}
+
 func stayDone(done int) string {
 	switch done {
 	case 0:

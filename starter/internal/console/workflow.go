@@ -254,7 +254,19 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 		f.Until = f.Until || value == workflows.ExtendCommand
 		f.RunID = f.RunID || value == workflows.DoneCommand && isBatch(s)
 	}
+	slices.SortStableFunc(f.Button, func(a, b button) int { return rank(a.Value) - rank(b.Value) })
 	return f
+}
+
+// rank puts first what lets a step continue, and last what only gives it time.
+func rank(command string) int {
+	switch command {
+	case workflows.StartCommand, workflows.ReleaseCommand:
+		return 0
+	case workflows.ExtendCommand:
+		return 2
+	}
+	return 1
 }
 
 // wholeCommands are those for the workflow as a whole.
@@ -267,11 +279,7 @@ func (c *Console) wholeCommands(p *page, e entry) commandForm {
 	t, _ := workflows.TypeByName(e.Type)
 	offer := func(command string) {
 		if t.TakesCommands && p.Who.maySend(s.Connection, command) {
-			b := wording(command, cmp.Or(s.Subject, e.ID), nil)
-			if command == workflows.AgainCommand {
-				b.Text = "Run everything again"
-			}
-			f.Button = append(f.Button, b)
+			f.Button = append(f.Button, ofTheWhole(wording(command, cmp.Or(s.Subject, e.ID), nil)))
 		}
 	}
 	if s.State.Done() {

@@ -86,3 +86,12 @@ func TestAsk_anApprovalIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestConfirm_saysWhichCloseAndWhatRuns(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	body := post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {"cancel"}, "why": {"the wrong date"}}).Body.String()
+	assert.Contains(t, body, "nightly-close · prod")
+	assert.Contains(t, body, "Running now: ledger, sign-off.")
+	body = post(t, c.Handler(), "/w/"+closeID, url.Values{"value": {"again"}, "why": {"the wrong date"}}).Body.String()
+	assert.Contains(t, body, "Run everything again?")
+}
