@@ -46,12 +46,13 @@ type Console struct {
 	schedules *schedules
 	metrics   *metrics
 	auditor   *auditor
+	shared    *shared
 }
 
 // New makes a console. Run must run for it to know anything.
 func New(s *client.Session, o Options) *Console {
 	b := newBoard(s)
-	return &Console{
+	c := &Console{
 		Options:   o,
 		session:   s,
 		board:     b,
@@ -61,6 +62,8 @@ func New(s *client.Session, o Options) *Console {
 		metrics:   newMetrics(b),
 		auditor:   newAuditor(o.OpenStore),
 	}
+	c.shared = &shared{build: c.build, known: map[string]*sharedPage{}}
+	return c
 }
 
 // Run keeps the console's picture current until ctx ends.

@@ -18,7 +18,7 @@ const (
 // serveEvents sends the fragments of a page as they change, as server-sent events.
 func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access) {
 	path := r.URL.Query().Get("page")
-	sent, err := c.build(r.Context(), path, who)
+	sent, err := c.shared.of(r.Context(), path, who, c.board.changes())
 	if err != nil {
 		c.refusePage(w, err)
 		return
@@ -35,7 +35,7 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 	for {
 		changed := c.board.changes()
 		if who, err = c.stillLoggedIn(r, who); err == nil {
-			sent, err = c.build(r.Context(), path, who)
+			sent, err = c.shared.of(r.Context(), path, who, changed)
 		}
 		if err != nil || !sendChanges(w, known, sent) || stream.Flush() != nil {
 			return
