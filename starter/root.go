@@ -18,6 +18,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/file"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/inbox"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/initialize"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/login"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/migrate"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/notify"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cmd/pipeline"
@@ -61,7 +62,8 @@ func newRoot(f *cli.Factory) *cobra.Command {
 		close.New(f), batch.New(f), report.New(f), file.New(f), migrate.New(f),
 		asofdate.New(f), exportdata.New(f), schedule.New(f))
 	addGroup(root, "operate", "See and answer:",
-		console.New(f), inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f))
+		console.New(f), inbox.New(f), status.New(f, ""), cancel.New(f, ""), audit.New(f),
+		login.New(f), login.NewLogout(f))
 	addGroup(root, "set-up", "Set up and check:",
 		initialize.New(f), doctor.New(f), pipeline.New(f), schema.New(f), notify.New(f), searchattributes.New(f),
 		deployment.New(f), codecserver.New(f), demo.New(f))

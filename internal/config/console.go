@@ -51,6 +51,9 @@ type Console struct {
 	URL string `koanf:"url"`
 	// Metrics is the address, HOST:PORT, of a page of metrics for Prometheus, which needs no login. Default: none.
 	Metrics string `koanf:"metrics" jsonschema:"format=address"`
+	// ForStarter has the starter send its commands through the console at url, in the name of who logged in there with the
+	// command login.
+	ForStarter bool `koanf:"for_starter"`
 	// SigningKey is the file of the private key that signs commands, as starter console key writes it. Without it the
 	// names of commands are unproved.
 	SigningKey string `koanf:"signing_key"`
@@ -81,7 +84,10 @@ type OIDC struct {
 	Issuer string `koanf:"issuer"`
 	// ClientID is the console's id there. Its redirect address there is the console's URL and /login/callback.
 	ClientID string `koanf:"client_id"`
-	// ClientSecret is the secret of that client; a public client has none.
+	// DeviceClientID is the starter's id there: a public client with the device flow, for the command login. The default
+	// is client_id.
+	DeviceClientID string `koanf:"device_client_id"`
+	// ClientSecret is the secret of that client_id; a public client has none.
 	ClientSecret Secret `koanf:"client_secret"`
 	// NameClaim is the claim that holds the name.
 	NameClaim string `koanf:"name_claim" jsonschema:"format=text"`
@@ -215,6 +221,7 @@ func (v *checker) console(c *Console, connections []string) {
 	v.check("console.listen", c.CheckListen())
 	v.want(c.Metrics == "" || isListenAddress(c.Metrics), "console.metrics", "must be an address such as :9092 or 127.0.0.1:9092")
 	v.want(c.URL == "" || isAddress(c.URL), "console.url", "must be an address such as https://console.bank.example")
+	v.want(!c.ForStarter || c.URL != "", "console.for_starter", "needs console.url")
 	v.login("console.login", &c.Login, c.URL)
 	for i, role := range c.Roles {
 		key := fmt.Sprintf("console.roles.%d", i)

@@ -94,6 +94,7 @@ func TestLoad_consoleProblems(t *testing.T) {
 		{"commands: {keys: {a: PUBLIC, b: PUBLIC}}", "commands.keys.b: is the same key as commands.keys.a"},
 		{"console: {listen: \":8484\"}", "console.listen: \":8484\" is not on the loopback"},
 		{"console: {listen: nowhere}", "console.listen: must be an address"},
+		{"console: {for_starter: true}", "console.for_starter: needs console.url"},
 		{"console: {metrics: nowhere}", "console.metrics: must be an address"},
 		{"console: {url: console}", "console.url: must be an address"},
 		{"console: {signing_key: none.key}", "console.signing_key: open "},

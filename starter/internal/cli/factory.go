@@ -23,6 +23,8 @@ type Factory struct {
 	// Program is how operators call the starter where they are: worker.starter of the configuration, or else as it
 	// was called.
 	Program config.Starter
+	// Console is the address of the console through which commands are sent; empty: they go to Temporal.
+	Console string
 	// Launch starts a workflow and follows it, as the options say.
 	Launch func(context.Context, workflows.Input, StartOptions) error
 }

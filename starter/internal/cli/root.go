@@ -31,6 +31,8 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 	flags.StringVar(&f.TaskQueue, "task-queue", "",
 		"the `queue` that the workers poll (default: worker.task_queue of the configuration)")
 	flags.StringVarP(&f.Output, "output", "o", "text", "the `format`: text, or json, which is one document on stdout")
+	flags.StringVar(&f.Console, "console", "",
+		"send commands through the console at this `URL` (default: console.url where console.for_starter is set)")
 	flags.BoolVar(&f.Verbose, "verbose", false, "show the Temporal client's own log on stderr")
 	_ = root.RegisterFlagCompletionFunc("output",
 		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -51,6 +53,9 @@ func (f *Factory) useConfiguration(flags *pflag.FlagSet) {
 		f.TaskQueue = worker.TaskQueue
 	}
 	f.TaskQueue = cmp.Or(f.TaskQueue, workflows.TaskQueue)
+	if console, _ := config.LoadConsole(f.Config, os.Environ()); console.ForStarter && !flags.Changed("console") {
+		f.Console = console.URL // its key and secrets are elsewhere, which is right
+	}
 }
 
 // Execute executes a command line and returns its exit code.

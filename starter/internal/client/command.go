@@ -11,6 +11,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/login"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -18,6 +19,9 @@ import (
 func (s *Session) SendCommand(
 	ctx context.Context, id, name string, command workflows.Command,
 ) (workflows.CommandResult, error) {
+	if s.Console != "" {
+		return s.sendThroughConsole(ctx, id, name, command)
+	}
 	note := time.AfterFunc(temporalclient.AnswerTimeout, func() {
 		run, err := s.Describe(ctx, id)
 		if err == nil && s.NoteIdle(ctx, run) {
@@ -31,6 +35,45 @@ func (s *Session) SendCommand(
 		return result, s.CommandProblem(ctx, id, name, err)
 	}
 	return result, nil
+}
+
+// ConsoleOf is the console through which the starter sends its commands.
+func ConsoleOf(f *cli.Factory) (*login.Console, error) {
+	if f.Console == "" {
+		return nil, cli.Usage("which console? --console URL, or console.url with console.for_starter in the configuration")
+	}
+	file, err := login.DefaultFile()
+	if err != nil {
+		return nil, cli.Usage("%v", err)
+	}
+	c, err := login.New(f.Console, file)
+	if err != nil {
+		return nil, cli.Usage("%v", err)
+	}
+	return c, nil
+}
+
+// sendThroughConsole sends a command in the name of who is logged in at the console.
+func (s *Session) sendThroughConsole(
+	ctx context.Context, id, name string, command workflows.Command,
+) (workflows.CommandResult, error) {
+	console, err := ConsoleOf(s.Factory)
+	if err != nil {
+		return workflows.CommandResult{}, err
+	}
+	message, err := console.Send(ctx, id, name, command)
+	var refused *login.Refused
+	switch {
+	case err == nil:
+		return workflows.CommandResult{Message: message}, nil
+	case errors.As(err, &refused):
+		return workflows.CommandResult{}, cli.Usage("%s", refused.Why).Of(id).Then("See its status: " + s.Starter("status "+id))
+	case errors.Is(err, login.ErrLoggedOut):
+		return workflows.CommandResult{}, cli.Usage("%v", err).Of(id).Then("Log in: " + s.Starter("login --console "+s.Console))
+	}
+	return workflows.CommandResult{}, cli.NewProblem(cli.ExitUnreachable, "the console does not answer, and it is not known "+
+		"whether the %s arrived: %v", name, err).Of(id).
+		Then("See its status before you send it again: " + s.Starter("status "+id))
 }
 
 // endedFirst is the type of Temporal's error about an update whose workflow ended before it was answered.

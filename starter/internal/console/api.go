@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/login"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -23,6 +24,11 @@ type apiCommand struct {
 type apiAnswer struct {
 	Message string `json:"message,omitempty"`
 	Error   string `json:"error,omitempty"`
+}
+
+// serveMe says who is logged in, to a program.
+func (c *Console) serveMe(w http.ResponseWriter, _ *http.Request, who access) {
+	answerAPI(w, http.StatusOK, login.Person{Name: who.Name, Role: who.role()})
 }
 
 // serveAPI takes a command of a program, with the rights of a form. A program has confirmed what it sends.
@@ -69,7 +75,7 @@ func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
 	}
 }
 
-func answerAPI(w http.ResponseWriter, code int, answer apiAnswer) {
+func answerAPI(w http.ResponseWriter, code int, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(answer)

@@ -90,6 +90,7 @@ func (c *Console) Handler() http.Handler {
 		"GET /events":                            c.serveEvents,
 		"POST /w/{id...}":                        c.serveCommand,
 		"POST /api/commands":                     c.serveAPI,
+		"GET /api/me":                            c.serveMe,
 	} {
 		mux.HandleFunc(pattern, c.loggedIn(page))
 	}
@@ -151,7 +152,7 @@ func (c *Console) loggedIn(page func(http.ResponseWriter, *http.Request, access)
 			c.Log.Warn("refused a request without a name", "path", r.URL.Path, "from", r.RemoteAddr)
 			c.metrics.refused.WithLabelValues(refusedLogin).Inc()
 			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that says who you are.")
-		case r.Method == http.MethodGet && r.URL.Path != "/events":
+		case r.Method == http.MethodGet && r.URL.Path != "/events" && !strings.HasPrefix(r.URL.Path, "/api/"):
 			http.Redirect(w, r, path+"?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		default:
 			c.metrics.refused.WithLabelValues(refusedLogin).Inc()

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
+	"github.com/pbsmflow/pbsmflow/starter/internal/login"
 )
 
 const (
@@ -41,7 +43,8 @@ const (
 type oidcLogin struct {
 	settings config.OIDC
 	provider *oidc.Provider
-	verifier *oidc.IDTokenVerifier
+	verifier *oidc.IDTokenVerifier // of the console's own tokens
+	programs *oidc.IDTokenVerifier // of the starter's
 	oauth    oauth2.Config
 	seal     cipher.AEAD
 	secure   bool
@@ -74,6 +77,7 @@ func OIDC(ctx context.Context, settings config.Console, log *slog.Logger) (Login
 		settings: o,
 		provider: provider,
 		verifier: provider.Verifier(&oidc.Config{ClientID: o.ClientID}),
+		programs: provider.Verifier(&oidc.Config{ClientID: cmp.Or(o.DeviceClientID, o.ClientID)}),
 		oauth: oauth2.Config{
 			ClientID:     o.ClientID,
 			ClientSecret: o.ClientSecret.Expose(),
@@ -110,6 +114,13 @@ func (l *oidcLogin) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /login", l.begin)
 	mux.HandleFunc("GET /login/callback", l.callback)
 	mux.HandleFunc("POST /logout", l.logout)
+	mux.HandleFunc("GET /api/login", func(w http.ResponseWriter, _ *http.Request) {
+		answerAPI(w, http.StatusOK, login.Provider{
+			Issuer:   l.settings.Issuer,
+			ClientID: cmp.Or(l.settings.DeviceClientID, l.settings.ClientID),
+			Scopes:   l.settings.Scopes,
+		})
+	})
 	mux.HandleFunc("GET /logged-out", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("You are logged out of the console. The provider may still know you.\n"))
 	})
@@ -118,7 +129,7 @@ func (l *oidcLogin) Routes(mux *http.ServeMux) {
 // Person is who the session's cookie names, or the token of a program: an ID token of the provider for the console.
 func (l *oidcLogin) Person(r *http.Request) (Person, bool) {
 	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		s, err := l.verify(r.Context(), token, "")
+		s, err := l.verify(r.Context(), l.programs, token, "")
 		if err != nil {
 			l.log.Warn("refused a token", "path", r.URL.Path, "from", r.RemoteAddr, "why", err)
 		}
@@ -210,14 +221,14 @@ func (l *oidcLogin) sessionOf(ctx context.Context, token *oauth2.Token, nonce st
 	if raw == "" {
 		return session{}, errors.New("the provider gave no ID token")
 	}
-	s, err := l.verify(ctx, raw, nonce)
+	s, err := l.verify(ctx, l.verifier, raw, nonce)
 	s.Refresh = token.RefreshToken
 	return s, err
 }
 
 // verify reads who an ID token is about. A nonce is compared where there is one.
-func (l *oidcLogin) verify(ctx context.Context, raw, nonce string) (session, error) {
-	token, err := l.verifier.Verify(ctx, raw)
+func (l *oidcLogin) verify(ctx context.Context, of *oidc.IDTokenVerifier, raw, nonce string) (session, error) {
+	token, err := of.Verify(ctx, raw)
 	if err != nil {
 		return session{}, fmt.Errorf("the ID token is not valid: %w", err)
 	}

@@ -35,6 +35,8 @@ type provider struct {
 	codes  map[string]url.Values // the request of each code
 	nonce  string                // in place of the one that was asked for
 	lasts  time.Duration         // an ID token
+
+	pending int // how often a device is answered that nobody has typed the code
 }
 
 func newProvider(t *testing.T) *provider {
@@ -50,11 +52,16 @@ func newProvider(t *testing.T) *provider {
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
 			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
-			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"},
+			"jwks_uri": p.URL + "/keys", "device_authorization_endpoint": p.URL + "/device", "id_token_signing_alg_values_supported": []string{"ES256"},
 		})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &key.PublicKey, KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
+	})
+	mux.HandleFunc("/device", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{
+			"device_code": "device", "user_code": "WDJB-MJHT", "verification_uri": p.URL + "/type", "expires_in": 60, "interval": 1,
+		})
 	})
 	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
 		code := rand.Text()
@@ -74,6 +81,13 @@ func newProvider(t *testing.T) *provider {
 			}
 			if claims["nonce"] = asked.Get("nonce"); p.nonce != "" {
 				claims["nonce"] = p.nonce
+			}
+		} else if r.FormValue("device_code") == "device" {
+			if p.pending--; p.pending >= 0 {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(`{"error": "authorization_pending"}`))
+				return
 			}
 		} else if r.FormValue("refresh_token") != "refresh" {
 			http.Error(w, "invalid_grant", http.StatusBadRequest)

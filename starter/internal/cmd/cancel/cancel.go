@@ -57,6 +57,8 @@ func run(ctx context.Context, s *client.Session, id string, o options) error {
 	switch err := cancel(ctx, s, run, o.command); {
 	case client.NotFound(err):
 		return s.HasEnded(ctx, id)
+	case err != nil && s.Console != "":
+		return err
 	case err != nil:
 		return fmt.Errorf("cancel %s: %w", id, err)
 	case o.detach:
@@ -73,6 +75,10 @@ func run(ctx context.Context, s *client.Session, id string, o options) error {
 // cancel sends the command, which says who cancels and why. A workflow that does not take it, or that no worker serves,
 // is cancelled through Temporal, whose history keeps both.
 func cancel(ctx context.Context, s *client.Session, run workflows.Execution, command workflows.Command) error {
+	if s.Console != "" { // whose right it is, the console decides
+		_, err := s.SendCommand(ctx, run.ID, workflows.CancelCommand, command)
+		return err
+	}
 	answered, stop := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer stop()
 	if _, err := workflows.SendCommand(answered, s.Temporal, run.ID, workflows.CancelCommand, command); err == nil {

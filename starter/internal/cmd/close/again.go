@@ -69,7 +69,7 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 		if err := confirm(s, status, o); err != nil {
 			return err
 		}
-		if run.Running() {
+		if run.Running() || s.Console != "" { // the console starts it, too
 			result, err := s.SendCommand(ctx, id, workflows.AgainCommand, command)
 			if err != nil {
 				return err
