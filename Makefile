@@ -106,6 +106,7 @@ bench: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -tags bench -count=1 -timeout 150m -run TestBench -v ./bench
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestTransfer_resumesAfterWorkerKill -v ./e2e/transfer
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_LARGE=1 go test -count=1 -timeout 10m -run TestConsole_load -v ./e2e/console
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_QUARTER=whole go test -count=1 -timeout 10m -run TestExample_aBanksQuarter -v ./e2e/close
 
 containers:
 	cd tests && go test -tags docker -count=1 -timeout 30m -run TestCompose_closeInContainers -v ./deploy
