@@ -126,8 +126,9 @@ func TestExample_aBanksQuarter(t *testing.T) {
 		planned = append(planned, steps)
 	}
 	require.Len(t, inputs, 62, "business days of the Federal Reserve Banks")
-	if os.Getenv("PBSMFLOW_QUARTER") != "whole" {
-		inputs, planned = someNights(t, inputs, planned)
+	whole := os.Getenv("PBSMFLOW_QUARTER") == "whole"
+	if !whole {
+		inputs, planned = someNights(inputs, planned)
 	}
 	for _, in := range inputs {
 		entityLedgers(e, in.AsOfDate)
@@ -140,7 +141,7 @@ func TestExample_aBanksQuarter(t *testing.T) {
 		}
 		e.Start(inputs[first].WorkflowID(), workflows.NightlyClose, inputs[first])
 	}
-	for i := len(inputs) - atOnce; i < len(inputs); i++ {
+	for i := max(len(inputs)-atOnce, 0); i < len(inputs); i++ {
 		require.NoError(t, e.Await(e.Temporal.GetWorkflow(t.Context(), inputs[i].WorkflowID(), ""), &results[i]))
 	}
 
@@ -164,6 +165,9 @@ func TestExample_aBanksQuarter(t *testing.T) {
 	require.Equal(t, 3, missing, "dashboards")
 	require.ElementsMatch(t, triggers, triggered(e))
 	for _, file := range e.Sim.Files() {
+		if !whole { // TestDelete_byAge has few nights
+			break
+		}
 		// gl_US_2026-10-01_base.csv; the last Friday that was a night is 18 December, 35 days after 13 November.
 		if parts := strings.Split(file.Name, "_"); parts[0] == "gl" {
 			require.Equal(t, parts[2] <= "2026-11-13", !file.Deleted.IsZero(), file.Name)
@@ -180,12 +184,11 @@ func TestExample_aBanksQuarter(t *testing.T) {
 	require.Len(t, triggered(e), len(triggers)+len(triggersOf(planned[len(planned)-1], "2026-12-31")), "a close of its own, beside the other")
 }
 
-// someNights are Mondays, and the nights that have more steps than the first one.
-func someNights(t *testing.T, all []workflows.NightlyCloseInput, planned [][]string) (some []workflows.NightlyCloseInput, steps [][]string) {
+// someNights are the ends of months, and the last days of the year.
+func someNights(all []workflows.NightlyCloseInput, planned [][]string) (some []workflows.NightlyCloseInput, steps [][]string) {
 	for i, in := range all {
-		day, err := time.Parse(time.DateOnly, in.AsOfDate)
-		require.NoError(t, err)
-		if day.Weekday() == time.Monday || len(planned[i]) > len(planned[0]) {
+		monthEnd := len(planned[i]) > len(planned[0])+1 // a Friday has one step more than other nights
+		if monthEnd || in.AsOfDate >= "2026-12-24" {
 			some, steps = append(some, in), append(steps, planned[i])
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -105,6 +106,19 @@ func TestUI_runsAClose(t *testing.T) {
 	b.Shot("list")
 }
 
+// start clicks until the workflow has started: on a loaded machine the button can move while it is clicked.
+func (b *pages) start(started func() bool) {
+	for range 4 {
+		b.Click("[data-testid=start-workflow-button]", "")
+		for wait := time.Now().Add(12 * time.Second); time.Now().Before(wait); time.Sleep(200 * time.Millisecond) {
+			if started() {
+				return
+			}
+		}
+		b.Shot("not-started")
+	}
+}
+
 // again runs a step of the close again that has succeeded, with the JSON of docs/corrections.md.
 func again(b *pages, e *harness.Env, in workflows.NightlyCloseInput) {
 	_, blocks := harness.Page(b.T, "../../../docs/corrections.md")
@@ -118,8 +132,9 @@ func again(b *pages, e *harness.Env, in workflows.NightlyCloseInput) {
 	b.Until("a worker", `find("*", "Task Queue is Active")`)
 	b.Fill(".cm-content", strings.TrimSpace(input))
 	b.Shot("again")
-	b.Click("[data-testid=start-workflow-button]", "")
-	e.Until("the batch is submitted again", func() bool { return len(e.Calls("trigger")) > triggered })
+	submitted := func() bool { return len(e.Calls("trigger")) > triggered }
+	b.start(submitted)
+	e.Until("the batch is submitted again", submitted)
 	require.NoError(b.T, e.Await(e.Temporal.GetWorkflow(b.T.Context(), in.WorkflowID(), ""), nil))
 	status, _ := e.Status(in.WorkflowID())
 	kept := map[string]bool{}
