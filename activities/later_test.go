@@ -39,7 +39,7 @@ func uploaded(t *testing.T, a *Activities) (ids []string) {
 
 var twoFiles = map[string]string{"a.csv": glText, "b.csv": glText}
 
-// Whatever happens to the answer of a deletion, the list of files tells what came of it.
+// Whatever happens to the answer of a deletion, the list of files shows what came of it.
 func TestDeleteFiles_answers(t *testing.T) {
 	fault := func(kind simulator.Kind, status int) *simulator.Fault {
 		return &simulator.Fault{Call: "delete-by-id", Kind: kind, Status: status, Times: 1}

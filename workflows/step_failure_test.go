@@ -39,7 +39,7 @@ func TestStep_onFailure(t *testing.T) {
 			fakeSteps{plan: plan(retried(uploadStep("a"), 2, time.Hour), batchStep("c", "a")), uploads: 2},
 			[]State{Succeeded, Succeeded}, "every step is done", 3 * time.Hour,
 		},
-		"retried in vain, skipped": {
+		"retried without success, skipped": {
 			fakeSteps{plan: plan(without(retried(uploadStep("a"), 2, 0), pipeline.SkipStep), batchStep("c", "a")), uploads: 9},
 			[]State{Skipped, Succeeded}, "done with exceptions: a skipped", time.Hour + time.Minute,
 		},

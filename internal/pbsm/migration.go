@@ -39,7 +39,7 @@ var copiedCode = regexp.MustCompile(`^[A-Za-z0-9_-]{3,30}$`)
 func IsCopiedCode(code string) bool { return copiedCode.MatchString(code) }
 
 // CopyExport saves the definition of a successful export under a new code, and does not run it. The service refuses it
-// if the new code exists: a repeated copy is refused, and the status of the new code tells whether it was made.
+// if the new code exists: a repeated copy is refused, and the status of the new code shows whether it was made.
 // Source: 24C, Re-Export API; 26D, its response.
 func (c *Client) CopyExport(ctx context.Context, existing, code string) (Migration, error) {
 	return c.copyOutline(ctx, exporting, map[string]string{"existingMigrationCode": existing, "newMigrationCode": code})

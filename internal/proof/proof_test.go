@@ -37,7 +37,7 @@ var (
 	}
 )
 
-// pair returns a signer whose clock stands still, and the verifier of its key.
+// pair returns a signer with a fixed clock, and the verifier of its key.
 func pair(t testing.TB) (*Signer, *Verifier) {
 	t.Helper()
 	private, public, err := NewKey()

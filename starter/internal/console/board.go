@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// listEvery is how often Temporal is asked which closes there are.
+	// listEvery is how often the closes are listed.
 	listEvery = 2 * time.Second
 	// tonightSince is how long an ended close stays on the first page.
 	tonightSince = 20 * time.Hour

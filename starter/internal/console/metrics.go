@@ -52,7 +52,7 @@ func newMetrics(b *board) *metrics {
 	}
 	m.registry.MustRegister(m.pages, m.commands, m.refused, m.viewers,
 		counter("pbsm_console_queries_total", "Statuses that workers were queried for.", &b.queries),
-		counter("pbsm_console_lists_total", "Lists of workflows that Temporal was asked for.", &b.lists),
+		counter("pbsm_console_lists_total", "Lists of workflows that were read from Temporal.", &b.lists),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "pbsm_console_temporal_up", Help: "Whether Temporal answered the last list.",
 		}, func() float64 {

@@ -33,7 +33,7 @@ type provider struct {
 	key    *ecdsa.PrivateKey
 	claims map[string]any        // of whoever logs in
 	codes  map[string]url.Values // the request of each code
-	nonce  string                // in place of the one that was asked for
+	nonce  string                // in place of the requested one
 	lasts  time.Duration         // an ID token
 
 	pending int // how often a device is answered that nobody has typed the code
@@ -160,7 +160,7 @@ func TestOIDC_wholeLogin(t *testing.T) {
 	address, browser := withOIDC(t, p)
 	code, body, at := open(t, browser, address+"/w/"+closeID)
 	require.Equal(t, http.StatusOK, code)
-	require.Equal(t, "/w/"+closeID, at, "back to the page that was asked for")
+	require.Equal(t, "/w/"+closeID, at, "back to the requested page")
 	require.Contains(t, body, "<strong>carol</strong> (operator)")
 	require.Contains(t, body, "Try again")
 	require.Contains(t, body, `action="/logout"`)
