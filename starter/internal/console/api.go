@@ -3,11 +3,9 @@ package console
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 
-	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/login"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -43,32 +41,19 @@ func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
 		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
 		return
 	}
-	e, err := c.board.get(r.Context(), in.WorkflowID)
-	if err != nil || !who.maySee(e) {
-		answerAPI(w, http.StatusNotFound, apiAnswer{Error: errNotFound.Error()})
+	o, no := c.admit(r, who, in.WorkflowID, func(e entry) order {
+		in.Input.By, in.Input.Proof = who.Name, ""
+		return order{entry: e, Value: in.Command, Name: in.Command, Command: in.Input, Step: in.Input.Step}
+	})
+	if no != nil {
+		answerAPI(w, no.code, apiAnswer{Error: no.why})
 		return
 	}
-	in.Input.By, in.Input.Proof = who.Name, ""
-	o := order{entry: e, Value: in.Command, Name: in.Command, Command: in.Input, Step: in.Input.Step}
-	switch err := o.Command.Validate(); {
-	case !who.maySend(e.Status.Connection, o.needs()):
-		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "why", "the role does not allow it")
-		c.metrics.refused.WithLabelValues(refusedRole).Inc()
-		answerAPI(w, http.StatusForbidden, apiAnswer{
-			Error: fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection),
-		})
-		return
-	case err != nil:
-		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
-		return
-	}
-	text, err := c.send(r.Context(), who.Person, o)
-	c.Log.Info("a command", "command", o.Value, "workflow", e.ID, "step", o.Command.Step, "by", who.Name, "ok", err == nil)
-	var p *cli.Problem
+	text, err := c.carryOut(r, who, o)
 	switch {
 	case err == nil:
 		answerAPI(w, http.StatusOK, apiAnswer{Message: text})
-	case errors.As(err, &p) && p.Code == cli.ExitUsage:
+	case isRefusal(err):
 		answerAPI(w, http.StatusUnprocessableEntity, apiAnswer{Error: err.Error()})
 	default:
 		answerAPI(w, http.StatusBadGateway, apiAnswer{Error: err.Error()})

@@ -34,45 +34,83 @@ type order struct {
 	Confirmed bool
 }
 
+// refused is why a command was not sent: the status of the answer, and the reason without "nothing was done".
+type refused struct {
+	code int
+	why  string
+}
+
+// admit finds the workflow of a command, and lets the order for it pass where the person may send it and it is complete.
+// Forms and programs take the same way.
+func (c *Console) admit(r *http.Request, who access, id string, take func(entry) order) (o order, no *refused) {
+	e, err := c.board.get(r.Context(), id)
+	if err != nil || !who.maySee(e) {
+		c.Log.Warn("refused a command", "workflow", id, "by", who.Name, "from", r.RemoteAddr, "why", "it is not theirs to see, or does not exist")
+		c.metrics.refused.WithLabelValues(refusedRole).Inc()
+		return o, &refused{http.StatusNotFound, errNotFound.Error()}
+	}
+	o = take(e)
+	if !who.maySend(e.Status.Connection, o.needs()) {
+		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "from", r.RemoteAddr, "why", "the role does not allow it")
+		c.metrics.refused.WithLabelValues(refusedRole).Inc()
+		return o, &refused{http.StatusForbidden, fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection)}
+	}
+	if err := o.Command.Validate(); err != nil {
+		return o, &refused{http.StatusBadRequest, err.Error()}
+	}
+	return o, nil
+}
+
+// carryOut sends a command that was let pass, and logs what came of it.
+func (c *Console) carryOut(r *http.Request, who access, o order) (string, error) {
+	text, err := c.send(r.Context(), who.Person, o)
+	if slices.Contains(workflows.CommandNames(), o.Name) { // else somebody made it up
+		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
+	}
+	line := []any{"command", o.Value, "workflow", o.ID, "step", o.Command.Step, "by", who.Name, "from", r.RemoteAddr, "ok", err == nil, "answer", text}
+	if err != nil {
+		c.Log.Warn("a command had no effect", append(line, "why", err)...)
+	} else {
+		c.Log.Info("a command", line...)
+	}
+	return text, err
+}
+
+// isRefusal reports whether a command is known to have had no effect.
+func isRefusal(err error) bool {
+	var p *cli.Problem
+	return errors.As(err, &p) && p.Code == cli.ExitUsage
+}
+
 func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who access) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		c.refuse(w, http.StatusBadRequest, "The form could not be read, so nothing was done: "+err.Error())
 		return
 	}
-	e, err := c.board.get(r.Context(), r.PathValue("id"))
-	if err != nil || !who.maySee(e) {
-		c.Log.Warn("refused a command", "workflow", r.PathValue("id"), "by", who.Name, "from", r.RemoteAddr, "why", "it is not theirs to see, or does not exist")
-		c.refusePage(w, errors.Join(err, errNotFound))
+	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r, who) })
+	switch {
+	case no != nil && no.code == http.StatusBadRequest:
+		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(no.why))})
 		return
-	}
-	o := newOrder(e, r, who)
-	if !who.maySend(e.Status.Connection, o.needs()) {
-		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "why", "the role does not allow it")
-		c.metrics.refused.WithLabelValues(refusedRole).Inc()
-		c.refuse(w, http.StatusForbidden, fmt.Sprintf("Your role does not allow %s on %s, so nothing was done.", o.Name, e.Status.Connection))
+	case no != nil && no.code == http.StatusForbidden:
+		c.refuse(w, no.code, sentence(errors.New(no.why+", so nothing was done")))
 		return
-	}
-	if err := o.Command.Validate(); err != nil {
-		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(err)})
+	case no != nil:
+		c.refuse(w, no.code, no.why)
 		return
-	}
-	if wording(o.Value, "", nil).Dangerous && !o.Confirmed {
+	case wording(o.Value, "", nil).Dangerous && !o.Confirmed:
 		c.confirm(w, r, who, o)
 		return
 	}
-	text, err := c.send(r.Context(), who.Person, o)
+	text, err := c.carryOut(r, who, o)
 	result := outcome{OK: err == nil, Text: text}
-	if slices.Contains(workflows.CommandNames(), o.Name) { // else somebody made it up
-		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
-	}
-	if err != nil {
+	switch {
+	case isRefusal(err):
+		result.Text = "Nothing was done. " + sentence(err)
+	case err != nil:
 		result.Text = "Nothing was done, or it is not known: " + sentence(err)
-		if p := (*cli.Problem)(nil); errors.As(err, &p) && p.Code == cli.ExitUsage {
-			result.Text = "Nothing was done. " + sentence(err)
-		}
 	}
-	c.Log.Info("a command", "command", o.Value, "workflow", e.ID, "step", o.Command.Step, "by", who.Name, "ok", err == nil, "answer", result.Text)
 	c.answer(w, r, o, result)
 }
 
