@@ -16,13 +16,20 @@ type Person struct {
 
 // Login finds out who sends a request.
 type Login interface {
-	// Person is who sends the request. ok is false where nobody is logged in.
-	Person(r *http.Request) (p Person, ok bool)
+	// Person is who sends the request. ok is false where nobody is logged in. A session may be renewed with a cookie of
+	// the answer; w is nil where that has begun already.
+	Person(w http.ResponseWriter, r *http.Request) (p Person, ok bool)
 	// Routes adds the login's own pages. LoginPath is where somebody is sent who is not logged in; empty where they can
 	// only be refused.
-	Routes(mux *http.ServeMux)
+	Routes(mux *http.ServeMux, show Show)
 	LoginPath() string
 }
+
+// Show shows a notice as a page.
+type Show func(w http.ResponseWriter, code int, n Notice)
+
+// Notice is a short page with one way to go on from it.
+type Notice struct{ Title, Text, Next, To string }
 
 // access is what a person may do.
 type access struct {

@@ -43,4 +43,5 @@ func TestAPI_hasTheRightsOfAForm(t *testing.T) {
 		require.Equal(t, row.code, w.Code, "%s: %s", name, w.Body)
 		require.Contains(t, w.Body.String(), row.want, name)
 	}
+	require.Contains(t, get(t, c.metrics.handler(), "/").Body.String(), `pbsm_console_refused_total{reason="role"} 3`)
 }

@@ -81,7 +81,7 @@ func (c *Console) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	c.Login.Routes(mux)
+	c.Login.Routes(mux, c.notify)
 	for pattern, page := range map[string]func(http.ResponseWriter, *http.Request, access){
 		"GET /{$}":                               c.servePage,
 		"GET /inbox":                             c.servePage,
@@ -144,21 +144,41 @@ func secured(next http.Handler) http.Handler {
 // loggedIn serves a page to somebody who is known, and sends everybody else to the login.
 func (c *Console) loggedIn(page func(http.ResponseWriter, *http.Request, access)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		person, ok := c.Login.Person(r)
-		switch path := c.Login.LoginPath(); {
-		case ok:
+		person, ok := c.Login.Person(w, r)
+		if ok {
 			page(w, r, access{person, c.Settings.Roles})
+			return
+		}
+		path := c.Login.LoginPath()
+		_, program := bearer(r)
+		program = program || strings.HasPrefix(r.URL.Path, "/api/")
+		again := path + "?to=" + url.QueryEscape(r.URL.RequestURI())
+		if path != "" && !program && r.Method == http.MethodGet && r.URL.Path != "/events" {
+			http.Redirect(w, r, again, http.StatusSeeOther)
+			return
+		}
+		c.metrics.refused.WithLabelValues(refusedLogin).Inc()
+		c.Log.Warn("refused a request without a name", "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
+		switch {
 		case path == "":
-			c.Log.Warn("refused a request without a name", "path", r.URL.Path, "from", r.RemoteAddr)
-			c.metrics.refused.WithLabelValues(refusedLogin).Inc()
 			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that says who you are.")
-		case r.Method == http.MethodGet && r.URL.Path != "/events" && !strings.HasPrefix(r.URL.Path, "/api/"):
-			http.Redirect(w, r, path+"?to="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		case program:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			answerAPI(w, http.StatusUnauthorized, apiAnswer{Error: "no token, or none that is valid here: log in again"})
 		default:
-			c.metrics.refused.WithLabelValues(refusedLogin).Inc()
-			c.refuse(w, http.StatusUnauthorized, "Your session has ended, so nothing was done. Log in again, and repeat it.")
+			why := "Your session has ended, so nothing was done."
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			if text := strings.TrimSpace(r.PostFormValue("why")); text != "" {
+				why += fmt.Sprintf(" Your reason was: %q.", text)
+			}
+			c.notify(w, http.StatusUnauthorized, Notice{"Log in again", why, "Log in, and repeat it", again})
 		}
 	}
+}
+
+// notify shows a notice as a page.
+func (c *Console) notify(w http.ResponseWriter, code int, n Notice) {
+	c.render(w, code, page{Title: n.Title, Notice: &n})
 }
 
 func (c *Console) refuse(w http.ResponseWriter, code int, why string) {

@@ -160,7 +160,7 @@ func TestProxy_believesOnlyTheProxy(t *testing.T) {
 			r.Header.Add("X-Name", name)
 		}
 		r.Header.Set("X-Groups", "night, audit,")
-		return login.Person(r)
+		return login.Person(nil, r)
 	}
 	p, ok := person("10.1.2.3:4", " dave ")
 	require.True(t, ok)

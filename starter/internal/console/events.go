@@ -50,9 +50,10 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 	}
 }
 
-// stillLoggedIn finds out anew who looks: a session may have ended.
+// stillLoggedIn finds out anew who looks: a session may have ended. The browser then asks for the page's changes again,
+// which refreshes the session where it can be.
 func (c *Console) stillLoggedIn(r *http.Request, who access) (access, error) {
-	person, ok := c.Login.Person(r)
+	person, ok := c.Login.Person(nil, r)
 	if !ok {
 		return who, errNotFound
 	}

@@ -21,8 +21,8 @@ func SystemRoles() []config.Role {
 
 type systemUser struct{ person Person }
 
-func (l systemUser) Person(*http.Request) (Person, bool) { return l.person, true }
-func (l systemUser) Routes(*http.ServeMux)               {}
+func (l systemUser) Person(http.ResponseWriter, *http.Request) (Person, bool) { return l.person, true }
+func (l systemUser) Routes(*http.ServeMux, Show)         {}
 func (l systemUser) LoginPath() string                   { return "" }
 
 // Proxy is the login proxy: headers say who somebody is, where they come from the addresses of the proxy.
@@ -43,7 +43,7 @@ type proxyLogin struct {
 	from     []netip.Prefix
 }
 
-func (l proxyLogin) Person(r *http.Request) (Person, bool) {
+func (l proxyLogin) Person(_ http.ResponseWriter, r *http.Request) (Person, bool) {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !l.believes(address.Addr().Unmap()) {
 		return Person{}, false
@@ -72,5 +72,5 @@ func (l proxyLogin) believes(address netip.Addr) bool {
 	return false
 }
 
-func (l proxyLogin) Routes(*http.ServeMux) {}
+func (l proxyLogin) Routes(*http.ServeMux, Show) {}
 func (l proxyLogin) LoginPath() string     { return "" }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -49,6 +50,12 @@ type oidcLogin struct {
 	seal     cipher.AEAD
 	secure   bool
 	log      *slog.Logger
+
+	address    string // of the console
+	endSession string // where the provider logs out; empty where it cannot
+
+	mu        sync.Mutex
+	refreshed map[string]func() (session, error) // the sessions by their last refresh token
 }
 
 // OIDC is the login oidc of the settings. It asks the provider for its addresses.
@@ -72,6 +79,13 @@ func OIDC(ctx context.Context, settings config.Console, log *slog.Logger) (Login
 	if err != nil {
 		return nil, err
 	}
+	var more struct {
+		EndSession string `json:"end_session_endpoint"` // OpenID Connect RP-Initiated Logout 1.0, chapter 2.1
+	}
+	if err := provider.Claims(&more); err != nil {
+		return nil, fmt.Errorf("the provider of console.login.oidc.issuer cannot be used: %w", err)
+	}
+	address := strings.TrimRight(settings.Address(), "/")
 	seal, err := cipher.NewGCMWithRandomNonce(block)
 	return &oidcLogin{
 		settings: o,
@@ -82,12 +96,15 @@ func OIDC(ctx context.Context, settings config.Console, log *slog.Logger) (Login
 			ClientID:     o.ClientID,
 			ClientSecret: o.ClientSecret.Expose(),
 			Endpoint:     provider.Endpoint(),
-			RedirectURL:  strings.TrimRight(settings.Address(), "/") + "/login/callback",
+			RedirectURL:  address + "/login/callback",
 			Scopes:       o.Scopes,
 		},
-		seal:   seal,
-		secure: strings.HasPrefix(settings.Address(), "https:"),
-		log:    log,
+		seal:       seal,
+		secure:     strings.HasPrefix(address, "https:"),
+		log:        log,
+		address:    address,
+		endSession: more.EndSession,
+		refreshed:  map[string]func() (session, error){},
 	}, err
 }
 
@@ -97,6 +114,7 @@ type session struct {
 	Groups  []string  `json:"g,omitempty"`
 	Until   time.Time `json:"u"`
 	Refresh string    `json:"r,omitempty"`
+	IDToken string    `json:"i,omitempty"` // with which the provider knows whom to log out
 }
 
 // attempt is what the cookie of somebody who is logging in holds.
@@ -110,10 +128,17 @@ type attempt struct {
 
 func (l *oidcLogin) LoginPath() string { return "/login" }
 
-func (l *oidcLogin) Routes(mux *http.ServeMux) {
+func (l *oidcLogin) Routes(mux *http.ServeMux, show Show) {
 	mux.HandleFunc("GET /login", l.begin)
-	mux.HandleFunc("GET /login/callback", l.callback)
-	mux.HandleFunc("POST /logout", l.logout)
+	mux.HandleFunc("GET /login/callback", func(w http.ResponseWriter, r *http.Request) {
+		if to, err := l.callback(w, r); err != nil {
+			l.log.Warn("refused a login", "from", r.RemoteAddr, "why", err)
+			show(w, http.StatusForbidden, Notice{"Not logged in", sentence(err), "Try once more", cmp.Or(to, "/")})
+		} else {
+			http.Redirect(w, r, to, http.StatusSeeOther)
+		}
+	})
+	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) { l.logout(w, r, show) })
 	mux.HandleFunc("GET /api/login", func(w http.ResponseWriter, _ *http.Request) {
 		answerAPI(w, http.StatusOK, login.Provider{
 			Issuer:   l.settings.Issuer,
@@ -122,13 +147,18 @@ func (l *oidcLogin) Routes(mux *http.ServeMux) {
 		})
 	})
 	mux.HandleFunc("GET /logged-out", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("You are logged out of the console. The provider may still know you.\n"))
+		text := "You are logged out of the console."
+		if l.endSession == "" {
+			text += " The provider of the login may still know you: close the browser on a machine that others use, too."
+		}
+		show(w, http.StatusOK, Notice{"Logged out", text, "Log in again", "/"})
 	})
 }
 
-// Person is who the session's cookie names, or the token of a program: an ID token of the provider for the console.
-func (l *oidcLogin) Person(r *http.Request) (Person, bool) {
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+// Person is who the session's cookie names, or the token of a program: an ID token of the provider for the console. A
+// session that has ended is refreshed, unless w is nil: then no cookie can be set any more.
+func (l *oidcLogin) Person(w http.ResponseWriter, r *http.Request) (Person, bool) {
+	if token, ok := bearer(r); ok {
 		s, err := l.verify(r.Context(), l.programs, token, "")
 		if err != nil {
 			l.log.Warn("refused a token", "path", r.URL.Path, "from", r.RemoteAddr, "why", err)
@@ -136,70 +166,110 @@ func (l *oidcLogin) Person(r *http.Request) (Person, bool) {
 		return Person{s.Name, s.Groups}, err == nil
 	}
 	var s session
-	if !l.read(r, sessionCookie, &s) || time.Now().After(s.Until) {
+	if !l.read(r, sessionCookie, &s) {
 		return Person{}, false
+	}
+	if time.Now().After(s.Until) {
+		if w == nil || s.Refresh == "" {
+			return Person{}, false
+		}
+		next, err := l.refreshOnce(r.Context(), s)
+		if err != nil {
+			l.log.Warn("a session could not be refreshed", "name", s.Name, "from", r.RemoteAddr, "why", err)
+			return Person{}, false
+		}
+		l.keepSession(w, next)
+		s = next
 	}
 	return Person{s.Name, s.Groups}, true
 }
 
-// begin sends the browser to the provider, unless the session can be refreshed.
+// begin sends the browser to the provider.
 func (l *oidcLogin) begin(w http.ResponseWriter, r *http.Request) {
-	to := localPath(r.URL.Query().Get("to"))
-	var old session
-	if l.read(r, sessionCookie, &old) && old.Refresh != "" {
-		if s, err := l.refresh(r.Context(), old); err == nil {
-			l.keepSession(w, s)
-			http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // a path of this console: see localPath
-			return
-		}
-	}
-	a := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), to, time.Now().Add(attemptAge)}
+	a := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), localPath(r.URL.Query().Get("to")), time.Now().Add(attemptAge)}
 	l.keep(w, attemptCookie, a, attemptAge)
 	provider := l.oauth.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier))
 	http.Redirect(w, r, provider, http.StatusSeeOther)
 }
 
-// callback takes the code with which the provider sends the browser back.
-func (l *oidcLogin) callback(w http.ResponseWriter, r *http.Request) {
+// callback takes the code with which the provider sends the browser back, and returns where that wanted to go.
+func (l *oidcLogin) callback(w http.ResponseWriter, r *http.Request) (to string, err error) {
 	var a attempt
 	query := r.URL.Query()
 	switch known := l.read(r, attemptCookie, &a); {
 	case !known || time.Now().After(a.Until):
-		l.refuse(w, r, errors.New("the login has taken too long, or began in another browser"))
-		return
+		return "", errors.New("the login has taken too long, or began in another browser")
 	case subtle.ConstantTimeCompare([]byte(a.State), []byte(query.Get("state"))) != 1:
-		l.refuse(w, r, errors.New("the answer of the provider belongs to another login"))
-		return
+		return "", errors.New("the answer of the provider belongs to another login")
 	case query.Get("error") != "":
-		l.refuse(w, r, fmt.Errorf("the provider says %q: %s", query.Get("error"), query.Get("error_description")))
-		return
+		return a.To, fmt.Errorf("the provider says %q: %s", query.Get("error"), query.Get("error_description"))
 	}
 	l.forget(w, attemptCookie)
 	ctx, cancel := context.WithTimeout(r.Context(), providerTimeout)
 	defer cancel()
 	token, err := l.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(a.Verifier))
 	if err != nil {
-		l.refuse(w, r, fmt.Errorf("the provider did not take the code: %w", err))
-		return
+		return a.To, fmt.Errorf("the provider did not take the code: %w", err)
 	}
 	s, err := l.sessionOf(ctx, token, a.Nonce)
 	if err != nil {
-		l.refuse(w, r, err)
-		return
+		return a.To, err
 	}
 	l.log.Info("logged in", "name", s.Name, "groups", s.Groups, "from", r.RemoteAddr)
 	l.keepSession(w, s)
-	http.Redirect(w, r, a.To, http.StatusSeeOther)
+	return a.To, nil
 }
 
-func (l *oidcLogin) logout(w http.ResponseWriter, r *http.Request) {
+// logout ends the session here, and then at the provider where that can (RP-Initiated Logout). The browser goes there
+// from a page, since the policy lets no form lead to another site.
+func (l *oidcLogin) logout(w http.ResponseWriter, r *http.Request, show Show) {
+	var s session
+	if l.read(r, sessionCookie, &s) {
+		l.log.Info("logged out", "name", s.Name, "from", r.RemoteAddr)
+	}
 	l.forget(w, sessionCookie)
-	http.Redirect(w, r, "/logged-out", http.StatusSeeOther)
+	l.forget(w, attemptCookie)
+	provider, err := url.Parse(l.endSession)
+	if l.endSession == "" || err != nil {
+		http.Redirect(w, r, "/logged-out", http.StatusSeeOther)
+		return
+	}
+	query := provider.Query()
+	query.Set("client_id", l.settings.ClientID)
+	query.Set("post_logout_redirect_uri", l.address+"/logged-out")
+	if s.IDToken != "" {
+		query.Set("id_token_hint", s.IDToken)
+	}
+	provider.RawQuery = query.Encode()
+	w.Header().Set("Refresh", "0; url="+provider.String())
+	show(w, http.StatusOK, Notice{"Logging out", "You are logged out of the console, and next at the provider of the login.", "Continue", provider.String()})
 }
 
-func (l *oidcLogin) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	l.log.Warn("refused a login", "from", r.RemoteAddr, "why", err)
-	http.Error(w, "You are not logged in: "+err.Error()+". Open the console again to try once more.", http.StatusForbidden)
+// refreshKept is how long the outcome of a refresh is kept for other requests with the same cookie: a browser has
+// several under way, and many providers take a refresh token once.
+const refreshKept = time.Minute
+
+// refreshOnce refreshes a session, once for all requests with the same cookie.
+func (l *oidcLogin) refreshOnce(ctx context.Context, old session) (session, error) {
+	l.mu.Lock()
+	do, ok := l.refreshed[old.Refresh]
+	if !ok {
+		do = sync.OnceValues(func() (session, error) { return l.refresh(context.WithoutCancel(ctx), old) })
+		l.refreshed[old.Refresh] = do
+		time.AfterFunc(refreshKept, func() { l.forgetRefresh(old.Refresh) })
+	}
+	l.mu.Unlock()
+	s, err := do()
+	if err != nil {
+		l.forgetRefresh(old.Refresh) // the provider may answer the next time
+	}
+	return s, err
+}
+
+func (l *oidcLogin) forgetRefresh(token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.refreshed, token)
 }
 
 func (l *oidcLogin) refresh(ctx context.Context, old session) (session, error) {
@@ -222,7 +292,7 @@ func (l *oidcLogin) sessionOf(ctx context.Context, token *oauth2.Token, nonce st
 		return session{}, errors.New("the provider gave no ID token")
 	}
 	s, err := l.verify(ctx, l.verifier, raw, nonce)
-	s.Refresh = token.RefreshToken
+	s.Refresh, s.IDToken = token.RefreshToken, raw
 	return s, err
 }
 
@@ -256,20 +326,35 @@ func (l *oidcLogin) verify(ctx context.Context, of *oidc.IDTokenVerifier, raw, n
 	return s, nil
 }
 
-// keepSession keeps a session in its cookie. One that is too large for a browser cannot be refreshed.
+// keepSession keeps a session in its cookie. What is too large for a browser is left out: without its ID token the
+// provider may ask who logs out, and without its refresh token the session ends with its ID token.
 func (l *oidcLogin) keepSession(w http.ResponseWriter, s session) {
 	if len(s.Refresh) > maxCookie/2 {
 		s.Refresh = ""
 	}
+	if _, err := l.sealed(sessionCookie, s); err != nil {
+		s.IDToken = ""
+	}
 	l.keep(w, sessionCookie, s, sessionAge)
 }
 
-// keep seals a value into a cookie, for which the cookie's name is authenticated as well.
-func (l *oidcLogin) keep(w http.ResponseWriter, name string, value any, age time.Duration) {
+// sealed is a value as a cookie holds it, for which the cookie's name is authenticated as well.
+func (l *oidcLogin) sealed(name string, value any) (string, error) {
 	text, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
 	sealed := base64.RawURLEncoding.EncodeToString(l.seal.Seal(nil, nil, text, []byte(name)))
-	if err != nil || len(sealed) > maxCookie {
-		l.log.Error("a cookie is too large: the groups of the login do not fit", "cookie", name, "bytes", len(sealed))
+	if len(sealed) > maxCookie {
+		return "", fmt.Errorf("has %d bytes, more than %d: the groups of the login do not fit", len(sealed), maxCookie)
+	}
+	return sealed, nil
+}
+
+func (l *oidcLogin) keep(w http.ResponseWriter, name string, value any, age time.Duration) {
+	sealed, err := l.sealed(name, value)
+	if err != nil {
+		l.log.Error("a cookie cannot be kept", "cookie", name, "why", err)
 		return
 	}
 	http.SetCookie(w, l.cookie(name, sealed, int(age.Seconds())))
@@ -302,6 +387,12 @@ func (l *oidcLogin) read(r *http.Request, name string, value any) bool {
 	}
 	text, err := l.seal.Open(nil, nil, sealed, []byte(name))
 	return err == nil && json.Unmarshal(text, value) == nil
+}
+
+// bearer is the token of a program. The name of the scheme is in any case (RFC 9110, chapter 11.1).
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
 // localPath is where to go after the login: a page of the console, never another site.

@@ -3,6 +3,7 @@ package console
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +37,9 @@ type provider struct {
 	codes  map[string]url.Values // the request of each code
 	nonce  string                // in place of the requested one
 	lasts  time.Duration         // an ID token
+
+	refresh   string // the refresh token that it takes next
+	refreshes int
 
 	pending int // how often a device is answered that nobody has typed the code
 }
@@ -89,13 +94,16 @@ func newProvider(t *testing.T) *provider {
 				_, _ = w.Write([]byte(`{"error": "authorization_pending"}`))
 				return
 			}
-		} else if r.FormValue("refresh_token") != "refresh" {
+		} else if r.FormValue("refresh_token") != p.refresh {
 			http.Error(w, "invalid_grant", http.StatusBadRequest)
 			return
+		} else {
+			p.refreshes++
 		}
+		p.refresh = rand.Text() // the last one was good once
 		maps.Copy(claims, p.claims)
 		answer(w, map[string]any{
-			"access_token": "a", "token_type": "Bearer", "refresh_token": "refresh", "expires_in": 3600,
+			"access_token": "a", "token_type": "Bearer", "refresh_token": p.refresh, "expires_in": 3600,
 			"id_token": p.token(claims),
 		})
 	})
@@ -191,19 +199,47 @@ func TestOIDC_rolesOfTheGroups(t *testing.T) {
 	}
 }
 
+// A session whose ID token has ended is refreshed by whatever is requested next, and once for all that is under way.
 func TestOIDC_refreshesASession(t *testing.T) {
 	p := newProvider(t)
-	p.claims, p.lasts = map[string]any{"preferred_username": "carol", "groups": []string{"audit"}}, 2*time.Second
+	p.claims, p.lasts = map[string]any{"preferred_username": "carol", "groups": []string{"audit"}}, time.Second
 	address, browser := withOIDC(t, p)
 	_, body, _ := open(t, browser, address+"/")
 	require.Contains(t, body, "(viewer)")
 	p.claims["groups"], p.lasts = []string{"night"}, time.Hour
 	clear(p.codes)
-	require.Eventually(t, func() bool {
-		_, body, at := open(t, browser, address+"/inbox")
-		return at == "/inbox" && strings.Contains(body, "(operator)")
-	}, 10*time.Second, 200*time.Millisecond, "with the groups of now")
+	time.Sleep(2 * time.Second) // until the ID token has ended
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			code, _, at := read(t)(browser.PostForm(address+"/w/"+closeID, url.Values{"value": {"decide retry"}, "step": {"ledger"}}))
+			assert.Equal(t, http.StatusOK, code)
+			assert.Equal(t, "/w/"+closeID, at, "the form is taken, with the groups of now")
+		})
+	}
+	all.Wait()
+	_, body, _ = open(t, browser, address+"/inbox")
+	require.Contains(t, body, "(operator)")
+	require.Equal(t, 1, p.refreshes)
 	require.Empty(t, p.codes, "without another login")
+}
+
+// A form of a session that cannot be refreshed has no effect, and its page leads through the login back to itself.
+func TestOIDC_aSessionThatCannotBeRefreshed(t *testing.T) {
+	p := newProvider(t)
+	p.claims, p.lasts = map[string]any{"preferred_username": "carol", "groups": []string{"night"}}, time.Second
+	address, browser := withOIDC(t, p)
+	open(t, browser, address+"/")
+	p.refresh, p.lasts = "revoked", time.Hour
+	time.Sleep(2 * time.Second)
+	code, body, _ := read(t)(browser.PostForm(address+"/w/"+closeID, url.Values{"value": {"decide retry"}, "step": {"ledger"}, "why": {"it <came>"}}))
+	require.Equal(t, http.StatusUnauthorized, code)
+	require.Contains(t, body, "nothing was done. Your reason was: &#34;it &lt;came&gt;&#34;.")
+	require.Contains(t, body, `href="/login?to=`+url.QueryEscape("/w/"+closeID)+`"`)
+	code, body, at := open(t, browser, address+"/login?to="+url.QueryEscape("/w/"+closeID))
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, "/w/"+closeID, at)
+	require.Contains(t, body, "(operator)")
 }
 
 func TestOIDC_refusesLoginsThatAreNotIts(t *testing.T) {
@@ -224,12 +260,12 @@ func TestOIDC_refusesLoginsThatAreNotIts(t *testing.T) {
 	p.nonce = "another"
 	code, body, _ = open(t, browser, address+"/login")
 	require.Equal(t, http.StatusForbidden, code)
-	require.Contains(t, body, "the ID token belongs to another login")
+	require.Contains(t, body, "The ID token belongs to another login")
 
 	p.nonce, p.claims = "", map[string]any{"name": "Carol"}
 	code, body, _ = open(t, browser, address+"/login")
 	require.Equal(t, http.StatusForbidden, code)
-	require.Contains(t, body, "no claim \"preferred_username\"")
+	require.Contains(t, body, "no claim &#34;preferred_username&#34;")
 }
 
 func TestOIDC_tokensOfPrograms(t *testing.T) {
@@ -244,25 +280,35 @@ func TestOIDC_tokensOfPrograms(t *testing.T) {
 	good := with(nil)
 	parts := strings.Split(good, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."
+	other := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"1"}`))
+	mac := hmac.New(sha256.New, elliptic.Marshal(p.key.Curve, p.key.X, p.key.Y)) //nolint:staticcheck // what an attacker would do
+	mac.Write([]byte(other + "." + parts[1]))
+	symmetric := other + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 	stays := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for name, c := range map[string]struct {
 		token string
 		want  int
 	}{
 		"good":             {good, http.StatusOK},
-		"another audience": {with(map[string]any{"aud": "payroll"}), http.StatusSeeOther},
-		"another issuer":   {with(map[string]any{"iss": "https://evil.example"}), http.StatusSeeOther},
-		"expired":          {with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), http.StatusSeeOther},
-		"without a name":   {with(map[string]any{"preferred_username": ""}), http.StatusSeeOther},
-		"not signed":       {none, http.StatusSeeOther},
-		"changed":          {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), http.StatusSeeOther},
-		"no token":         {"carol", http.StatusSeeOther},
+		"another audience": {with(map[string]any{"aud": "payroll"}), http.StatusUnauthorized},
+		"another issuer":   {with(map[string]any{"iss": "https://evil.example"}), http.StatusUnauthorized},
+		"expired":          {with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), http.StatusUnauthorized},
+		"without a name":   {with(map[string]any{"preferred_username": ""}), http.StatusUnauthorized},
+		"not signed":       {none, http.StatusUnauthorized},
+		"changed":          {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), http.StatusUnauthorized},
+		"signed with the public key": {symmetric, http.StatusUnauthorized},
+		"no token":         {"carol", http.StatusUnauthorized},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/", nil)
-		require.NoError(t, err)
-		r.Header.Set("Authorization", "Bearer "+c.token)
-		code, _, _ := read(t)(stays.Do(r))
-		require.Equal(t, c.want, code, name)
+		for _, path := range []string{"/", "/w/" + closeID, "/events?page=/", "/api/me"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+path, nil)
+			require.NoError(t, err)
+			r.Header.Set("Authorization", "bearer "+c.token)
+			answer, err := stays.Do(r)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, c.want, answer.StatusCode, "%s, for %s", name, path)
+			require.Equal(t, c.want == http.StatusUnauthorized, answer.Header.Get("WWW-Authenticate") == "Bearer", name)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ type page struct {
 	Path      string
 	Fragments []fragment
 	Refusal   string
+	Notice    *Notice
 	Outcome   *outcome
 	Here      string // the tab
 	CanLogOut bool
