@@ -19,6 +19,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
@@ -136,7 +137,7 @@ func NewPlan(p *pipeline.Pipeline, startedAt time.Time) (*Plan, error) {
 	}
 	var errs []error
 	moment := func(text string) time.Time {
-		at, err := pipeline.ResolveDeadline(startedAt, text, location)
+		at, err := clock.ResolveDeadline(startedAt, text, location)
 		errs = append(errs, err)
 		return at
 	}

@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
-	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // deadline is until when work may last. It can be moved while the work is under way.
@@ -99,7 +98,7 @@ func (c Command) UntilAt(now time.Time, zone *time.Location) (time.Time, error) 
 	if at, err := time.Parse(time.RFC3339, c.Until); err == nil {
 		return at, nil
 	}
-	return pipeline.ResolveDeadline(now, c.Until, zone)
+	return clock.ResolveDeadline(now, c.Until, zone)
 }
 
 // atRiskBefore is how long before its deadline unfinished work counts as at risk, but at most a quarter of

@@ -12,7 +12,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
-	"github.com/pbsmflow/pbsmflow/internal/wallclock"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // problems collects the mistakes of an input.
@@ -42,7 +42,7 @@ func (p *problems) ref(path, value string) {
 // zone wants an IANA name, or nothing.
 func (p *problems) zone(name string) {
 	if name != "" {
-		_, err := wallclock.LoadZone(name)
+		_, err := clock.LoadZone(name)
 		p.Check("time_zone", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pbsmflow/pbsmflow/internal/wallclock"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // Night is a night on which a close runs.
@@ -135,12 +135,12 @@ func (p *Plan) asOfDate(day, monthEnd time.Time) time.Time {
 // the change. If they are put back over it, it is the one of the two at which Temporal's schedule fires: the one
 // that Go's time.Date returns, east of Greenwich often the second.
 func (p *Plan) start(day time.Time) time.Time {
-	clock, _ := time.Parse("15:04", p.clock)
-	about := time.Date(day.Year(), day.Month(), day.Day(), clock.Hour(), clock.Minute(), 0, 0, p.location)
+	at, _ := time.Parse("15:04", p.clock)
+	about := time.Date(day.Year(), day.Month(), day.Day(), at.Hour(), at.Minute(), 0, 0, p.location)
 	if about.Format("15:04") == p.clock {
 		return about
 	}
-	start, _ := wallclock.Resolve(about.Add(-12*time.Hour), p.clock, p.location)
+	start, _ := clock.ResolveDeadline(about.Add(-12*time.Hour), p.clock, p.location)
 	return start.In(p.location)
 }
 
@@ -148,8 +148,8 @@ func (p *Plan) clockNote(start time.Time) string {
 	if shown := start.Format("15:04"); shown != p.clock {
 		return fmt.Sprintf("the clocks skip %s; starts at %s", p.clock, shown)
 	}
-	first, _ := wallclock.Resolve(start.Add(-12*time.Hour), p.clock, p.location)
-	next, _ := wallclock.Resolve(start, p.clock, p.location)
+	first, _ := clock.ResolveDeadline(start.Add(-12*time.Hour), p.clock, p.location)
+	next, _ := clock.ResolveDeadline(start, p.clock, p.location)
 	switch {
 	case first.Before(start):
 		return fmt.Sprintf("the clocks show %s twice; starts at the second", p.clock)
@@ -230,8 +230,8 @@ func (p *Plan) occurs(day time.Time) bool {
 
 // Clock is the time of day at which nights begin.
 func (p *Plan) Clock() (hour, minute int) {
-	clock, _ := time.Parse("15:04", p.clock)
-	return clock.Hour(), clock.Minute()
+	at, _ := time.Parse("15:04", p.clock)
+	return at.Hour(), at.Minute()
 }
 
 // Location is the plan's time zone.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/problem"
-	"github.com/pbsmflow/pbsmflow/internal/wallclock"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // Rule says when a close runs and for which date, in the texts that an operator writes.
@@ -114,7 +114,7 @@ func (p *Plan) setZone(name string, found *problem.List) {
 		return
 	}
 	var err error
-	p.location, err = wallclock.LoadZone(name)
+	p.location, err = clock.LoadZone(name)
 	found.Check("", err)
 }
 

@@ -1,11 +1,12 @@
 // Package clock writes times for operators: in one time zone, that of the pipeline, in one format, and never without
-// the zone. What belongs to no pipeline is written in UTC.
+// the zone. What belongs to no pipeline is written in UTC. It also turns a deadline, as authors write one, into a
+// moment. It is pure: the present is the caller's.
 package clock
 
 import (
 	"sync"
 	"time"
-	_ "time/tzdata" // the same zones in every image
+	_ "time/tzdata" // every worker has the same zones, also in an image without them
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
-	"github.com/pbsmflow/pbsmflow/internal/wallclock"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // sampleDate stands in for an as-of date where there is none yet.
@@ -34,7 +34,7 @@ func (p *Pipeline) checkStructure(found *problem.List) {
 	found.Want(p.Calendar == "" || validID(p.Calendar), "calendar", "%q is not a name; use %s", p.Calendar, idForm)
 	_, err := p.Location()
 	found.Check("time_zone", err)
-	found.Check("deadline", wallclock.Check(p.Deadline))
+	found.Check("deadline", clock.CheckDeadline(p.Deadline))
 	p.checkParams(found)
 	found.Want(len(p.Steps) > 0, "steps", "a pipeline needs at least one step")
 	for i, step := range p.Steps {
@@ -108,8 +108,8 @@ func (s Step) checkStructure(found *problem.List, path string) {
 		return
 	}
 	path = problem.Join(path, string(kind))
-	found.Check(path+".deadline", wallclock.Check(a.traits().Deadline))
-	found.Check(path+".wait_until", wallclock.Check(a.traits().WaitUntil))
+	found.Check(path+".deadline", clock.CheckDeadline(a.traits().Deadline))
+	found.Check(path+".wait_until", clock.CheckDeadline(a.traits().WaitUntil))
 }
 
 // checkValues checks what the templates gave. A value whose template failed has its problem already.

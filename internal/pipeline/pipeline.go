@@ -33,7 +33,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pbsmflow/pbsmflow/internal/wallclock"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // Names are the pipelines in a folder, in order.
@@ -95,10 +95,5 @@ func (p *Pipeline) Location() (*time.Location, error) {
 	if p.TimeZone == "" {
 		return time.UTC, nil
 	}
-	return wallclock.LoadZone(p.TimeZone)
-}
-
-// ResolveDeadline turns a deadline into a moment; see [wallclock.Resolve].
-func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
-	return wallclock.Resolve(startedAt, text, loc)
+	return clock.LoadZone(p.TimeZone)
 }

@@ -6,10 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // ConnectionFlag adds --connection.
@@ -31,7 +30,7 @@ func Moment(flag, text string, now time.Time) (time.Time, error) {
 		}
 		return at, nil
 	}
-	at, err := pipeline.ResolveDeadline(now, text, now.Location())
+	at, err := clock.ResolveDeadline(now, text, now.Location())
 	if err != nil {
 		return time.Time{}, Usage("--%s: %v; write a date and time like 2026-11-01T05:00:00-04:00", flag, err)
 	}

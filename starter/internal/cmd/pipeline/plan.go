@@ -52,7 +52,7 @@ func newPlan(p *pipeline.Pipeline, asOf, start string) (*plan, error) {
 			return time.Time{}
 		}
 		var at time.Time
-		at, err = pipeline.ResolveDeadline(made.Start, text, location)
+		at, err = clock.ResolveDeadline(made.Start, text, location)
 		return at.In(location)
 	}
 	made.Deadline = moment(p.Deadline)

@@ -1,4 +1,4 @@
-package wallclock
+package clock
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestResolve(t *testing.T) {
+func TestResolveDeadline(t *testing.T) {
 	tests := []struct{ name, zone, started, text, want string }{
 		{"later today", "UTC", "2026-10-31T01:00:00Z", "05:00", "2026-10-31T05:00:00Z"},
 		{"tomorrow", "UTC", "2026-10-31T22:00:00Z", "05:00", "2026-11-01T05:00:00Z"},
@@ -34,16 +34,16 @@ func TestResolve(t *testing.T) {
 			require.NoError(t, err)
 			started, err := time.Parse(time.RFC3339, tt.started)
 			require.NoError(t, err)
-			got, err := Resolve(started, tt.text, loc)
+			got, err := ResolveDeadline(started, tt.text, loc)
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, got.UTC().Format(time.RFC3339))
 		})
 	}
-	none, err := Resolve(time.Now(), "", time.UTC)
+	none, err := ResolveDeadline(time.Now(), "", time.UTC)
 	require.NoError(t, err)
 	assert.True(t, none.IsZero())
 	for _, bad := range []string{"5:00", "24:00", "05:60", "05:00:00", "0s", "-1h", "soon", "５:00"} {
-		_, err := Resolve(time.Now(), bad, time.UTC)
+		_, err := ResolveDeadline(time.Now(), bad, time.UTC)
 		assert.Error(t, err, bad)
 	}
 }

@@ -1,41 +1,38 @@
-// Package wallclock resolves times of day, as the clocks of a time zone show them. It is pure: it never asks what time it
-// is.
-package wallclock
+package clock
 
 import (
 	"errors"
 	"fmt"
 	"regexp"
 	"time"
-	_ "time/tzdata" // the time zones must be the same on every worker, also in an image without them
 )
 
 var clockTime = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 
-// Resolve turns a deadline into a moment.
+// ResolveDeadline turns a deadline into a moment.
 //
 // "HH:MM" is the next such time on the clocks of loc after startedAt: at 22:00, "05:00" is tomorrow
 // morning. If the clocks are put forward and skip the time, it is the moment of the change; if they are put
 // back and show it twice, it is the first one after startedAt. A duration such as "90m" counts from
 // startedAt. The empty text is no deadline: the zero time.
-func Resolve(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
+func ResolveDeadline(startedAt time.Time, text string, loc *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if err := Check(text); err != nil {
+	if err := CheckDeadline(text); err != nil {
 		return time.Time{}, err
 	}
 	if !clockTime.MatchString(text) {
 		wait, err := time.ParseDuration(text)
 		return startedAt.Add(wait), err
 	}
-	clock, err := time.Parse("15:04", text)
+	at, err := time.Parse("15:04", text)
 	if err != nil {
 		return time.Time{}, err
 	}
 	year, month, day := startedAt.In(loc).Date()
 	for ; ; day++ {
-		wall := time.Date(year, month, day, clock.Hour(), clock.Minute(), 0, 0, time.UTC)
+		wall := time.Date(year, month, day, at.Hour(), at.Minute(), 0, 0, time.UTC)
 		for _, moment := range moments(wall, loc) {
 			if moment.After(startedAt) {
 				return moment, nil
@@ -66,8 +63,8 @@ func moments(wall time.Time, loc *time.Location) []time.Time {
 	return found
 }
 
-// Check checks a time of day or a duration; none is fine.
-func Check(text string) error {
+// CheckDeadline checks the text of a deadline: a time of day or a duration; none is fine.
+func CheckDeadline(text string) error {
 	if text == "" || clockTime.MatchString(text) {
 		return nil
 	}
