@@ -31,7 +31,7 @@ var builtIn = map[string][]*cal.Holiday{
 	"at":      at.Holidays,
 	"au-nsw":  newSouthWales(),
 	"be":      be.Holidays,
-	"ca":      ca.Holidays,
+	"ca":      canadianBanks(),
 	"ch":      slices.Concat(ch.HolidaysZH, []*cal.Holiday{fixed("Berchtold's Day", time.January, 2)}),
 	"de":      de.Holidays,
 	"es":      es.Holidays,
@@ -60,6 +60,12 @@ func federalReserve() []*cal.Holiday {
 		holidays = append(holidays, h)
 	}
 	return holidays
+}
+
+// canadianBanks are open on Easter Monday, which is a holiday of federal employees.
+// Source: the national bank holidays on which no electronic payment is processed.
+func canadianBanks() []*cal.Holiday {
+	return slices.DeleteFunc(slices.Clone(ca.Holidays), func(h *cal.Holiday) bool { return h == ca.EasterMonday })
 }
 
 // newSouthWales adds the Mondays after Anzac Day that the state declared.
