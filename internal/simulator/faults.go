@@ -94,6 +94,19 @@ func (f *faults) clear() {
 	f.armed = nil
 }
 
+// applied is how many requests of a call have met a fault so far, those that are held up included.
+func (f *faults) applied(call string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sum := 0
+	for _, a := range f.armed {
+		if a.Call == call {
+			sum += a.applied
+		}
+	}
+	return sum
+}
+
 // pick returns the fault to apply to a request, or nil.
 func (f *faults) pick(call, subject, name string) *Fault {
 	f.mu.Lock()

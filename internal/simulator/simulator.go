@@ -221,6 +221,9 @@ func (s *Simulator) Inject(list ...Fault) {
 // ClearFaults disarms all faults.
 func (s *Simulator) ClearFaults() { s.faults.clear() }
 
+// Applied is how many requests of a call have met an injected fault so far, those that it holds up included.
+func (s *Simulator) Applied(call string) int { return s.faults.applied(call) }
+
 // SetQuirks replaces the active quirks.
 func (s *Simulator) SetQuirks(names ...Quirk) error { return s.quirks.set(names) }
 

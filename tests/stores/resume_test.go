@@ -33,6 +33,7 @@ const (
 
 // onEachServer runs a test, which has to leave exactly one file, on an S3 and on an SFTP server.
 func onEachServer(t *testing.T, try func(t *testing.T, settings stores.Settings)) {
+	t.Parallel()
 	t.Run("S3", func(t *testing.T) {
 		t.Parallel()
 		server := startS3(t)

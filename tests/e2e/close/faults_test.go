@@ -23,7 +23,7 @@ import (
 
 const (
 	wantedFaults       = 1000
-	closesAtOnce       = 16
+	closesAtOnce       = 20
 	mostCloses         = 120
 	faultPerCall       = 0.45 // probability of a fault for a request that is safe to repeat
 	faultPerSubmission = 0.3

@@ -3,13 +3,16 @@ package close
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -95,8 +98,33 @@ func TestClose_runsAThousandSteps(t *testing.T) {
 		})
 		e.Want(0, "close", "approve", run.GetID(), "--step", stage, "--reason", "they agree", "--by", "bob")
 	}
+	requireSmall(t, e, run, begun)
+}
+
+// A thousand steps that each start a workflow: PBSMFLOW_LARGE=1, on a machine of its own.
+func TestClose_runsAThousandBatches(t *testing.T) {
+	if os.Getenv("PBSMFLOW_LARGE") == "" {
+		t.Skip("PBSMFLOW_LARGE=1 runs a thousand batches")
+	}
+	e := harness.New(t, harness.Options{Simulator: simulator.Options{Speed: 600}})
+	var numbers []string
+	for i := range 1000 {
+		numbers = append(numbers, fmt.Sprint(i))
+	}
+	e.Write(e.Pipelines, "batches.yaml", `name: batches
+steps:
+  - {id: quick, each: {n: [`+strings.Join(numbers, ", ")+`]}, at_once: 50, batch: {code: PBSM_QUICK, params: {$N$: "{{.Each.n}}"}}}
+`)
+	begun := time.Now()
+	requireSmall(t, e, e.StartClose("batches"), begun)
+	require.Len(t, e.Calls("trigger", harness.Processed), 1000)
+}
+
+// requireSmall awaits a close of a thousand steps, whose result and history have to be far from Temporal's limits.
+func requireSmall(t *testing.T, e *harness.Env, run client.WorkflowRun, begun time.Time) {
+	t.Helper()
 	var result workflows.NightlyCloseResult
-	require.NoError(t, e.Await(run, &result))
+	require.NoError(t, e.AwaitWithin(8*time.Minute, run, &result))
 	require.Equal(t, workflows.Succeeded, result.State)
 	text, err := json.Marshal(result)
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ func TestRunBatch_pollsAddNoEvents(t *testing.T) {
 		return observed{len(e.History(run.GetID(), run.GetRunID())), ended.Polls}
 	}
 	short := follow("PBSM_SHORT", 10*time.Minute, 20*time.Second)
-	long := follow("PBSM_LONG", 10*time.Hour, 40*time.Second)
+	long := follow("PBSM_LONG", 10*time.Hour, 30*time.Second)
 	require.Equal(t, short.events, long.events, "history events of ten minutes and of ten hours")
 	require.Greater(t, long.polls, long.events, "there have to be more polls than events")
 	t.Logf("events %d and %d, polls %d and %d", short.events, long.events, short.polls, long.polls)

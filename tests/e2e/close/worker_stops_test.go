@@ -71,7 +71,7 @@ func arrived(e *harness.Env, call string) bool {
 	switch call {
 	case "trigger":
 		return len(e.Sim.Runs()) > 0
-	default: // the upload follows its PAR at once
-		return len(e.Calls("upload-par")) > 0
+	default:
+		return e.Sim.Applied(call) > 0
 	}
 }
