@@ -39,6 +39,7 @@ func TestHistories_costWhatOperationsSays(t *testing.T) {
 	histories := map[string]string{
 		"a batch that succeeds": "RunBatch-succeeded",
 		"an upload":             "UploadFile-succeeded",
+		"an upload, with `scan_after_upload` off":       "UploadFile-unscanned",
 		"an upload with a check of what the file holds": "UploadFile-verified",
 		"a download": "DownloadFile-by-id",
 		"a report":   "GenerateReport-succeeded",

@@ -39,16 +39,24 @@ const (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
+// worker is one of the workers that run the scenarios.
+type worker string
+
+const (
+	usual      worker = ""
+	notifying  worker = "notifying"  // has notification channels
+	asking     worker = "asking"     // asks the operator after seconds about what it repeats
+	unscanning worker = "unscanning" // does not have uploaded files scanned
+)
+
 // scenario brings a workflow to one of its ends. Its name begins with the workflow's type.
 type scenario struct {
 	name string
 	what string // happens, for README.md
 	// ends is how the workflow ends: succeeded, cancelled, or failed and the error's type.
 	ends string
-	// notified: the worker has notification channels.
-	notified bool
-	// asks: the worker asks the operator after seconds about what it repeats.
-	asks bool
+	// worker has other settings than the usual one.
+	worker worker
 	// batch is the second of three tasks of the scenario's own batch. Default: one that succeeds.
 	batch simulator.Task
 	run   func(*env) client.WorkflowRun
@@ -72,6 +80,22 @@ func (s scenario) tasks() []simulator.Task {
 	return []simulator.Task{{Code: "T1_LOAD", Duration: 10 * time.Second}, second, {Code: "T3_PUBLISH", Duration: 10 * time.Second}}
 }
 
+func (w worker) start(t *testing.T, options harness.Options) *harness.Env {
+	t.Helper()
+	if w != usual {
+		options.Name, options.TaskQueue = "-"+string(w), t.Name()+"-"+string(w)
+	}
+	switch w {
+	case notifying:
+		return harness.NewNotified(t, options).Env
+	case asking:
+		options.Settings = map[string]string{"worker.ask_after": "2s"}
+	case unscanning:
+		options.Settings = map[string]string{"connection.scan_after_upload": "false"}
+	}
+	return harness.New(t, options)
+}
+
 // A change that would break a night under way is found before it is deployed: the tests of the package workflows
 // replay what this records.
 func TestRecordHistories(t *testing.T) {
@@ -85,15 +109,10 @@ func TestRecordHistories(t *testing.T) {
 	for _, s := range scenarios {
 		catalog.Batches = append(catalog.Batches, simulator.Batch{Code: s.code(), Tasks: s.tasks()})
 	}
-	options := harness.Options{Simulator: simulator.Options{Catalog: catalog}}
-	quiet := harness.New(t, options)
-	options.Name, options.TaskQueue = "-notified", t.Name()+"-notified"
-	notified := harness.NewNotified(t, options).Env
-
-	options.Name, options.TaskQueue = "-asks", t.Name()+"-asks"
-	options.Settings = map[string]string{"worker.ask_after": "2s"}
-	asking := harness.New(t, options)
-
+	envs := map[worker]*harness.Env{}
+	for _, w := range []worker{usual, notifying, asking, unscanning} {
+		envs[w] = w.start(t, harness.Options{Simulator: simulator.Options{Catalog: catalog}})
+	}
 	dir := harness.Folder(t, "histories")
 	if *record {
 		dir = folder
@@ -103,17 +122,10 @@ func TestRecordHistories(t *testing.T) {
 	var group sync.WaitGroup
 	atOnce := make(chan struct{}, scenariosAtOnce) // they wait most of the time: more than there are processors
 	for _, s := range scenarios {
-		e := quiet
-		switch {
-		case s.notified:
-			e = notified
-		case s.asks:
-			e = asking
-		}
 		group.Go(func() {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			t.Run(s.name, func(t *testing.T) { s.record(t, e, dir) })
+			t.Run(s.name, func(t *testing.T) { s.record(t, envs[s.worker], dir) })
 		})
 	}
 	group.Wait()

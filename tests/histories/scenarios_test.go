@@ -246,7 +246,7 @@ var scenarios = []scenario{
 			e.decide(closing, workflows.Retry)
 			return e.release(e.ownBatch(harness.AsOf))
 		}},
-	{name: "RunBatch-close-terminated", notified: true, batch: fails, ends: "failed GivenUp",
+	{name: "RunBatch-close-terminated", worker: notifying, batch: fails, ends: "failed GivenUp",
 		what: "a close is terminated while its batch waits; the batch sends its own notifications",
 		run: func(e *env) client.WorkflowRun {
 			closing := e.awaitQuestion(e.close(e.batchStep()))
@@ -254,13 +254,13 @@ var scenarios = []scenario{
 			return e.decide(e.ownBatch(harness.AsOf), workflows.GiveUp)
 		}},
 
-	{name: "RunBatch-notified", notified: true, batch: fails, ends: "failed GivenUp",
+	{name: "RunBatch-notified", worker: notifying, batch: fails, ends: "failed GivenUp",
 		what: "operators are notified that the run failed, and that it was given up",
 		run:  func(e *env) client.WorkflowRun { return e.decide(e.awaitQuestion(e.batch()), workflows.GiveUp) }},
-	{name: "RunBatch-notified-cancelled", notified: true, batch: fails, ends: "cancelled",
+	{name: "RunBatch-notified-cancelled", worker: notifying, batch: fails, ends: "cancelled",
 		what: "operators are notified that the run failed, and that the workflow was cancelled",
 		run:  func(e *env) client.WorkflowRun { return e.cancel(e.awaitQuestion(e.batch())) }},
-	{name: "NightlyClose-notified", notified: true, ends: "failed CloseFailed",
+	{name: "NightlyClose-notified", worker: notifying, ends: "failed CloseFailed",
 		what: "operators are notified that a step waits, that it is at risk, and that the close failed",
 		run: func(e *env) client.WorkflowRun {
 			return e.awaitQuestion(e.close("  - id: sign-off\n    approve: {message: Are the books good, deadline: 8s}\n"))
@@ -307,6 +307,23 @@ var scenarios = []scenario{
 		what: "a file is missing, and the pipeline says to fail",
 		run: func(e *env) client.WorkflowRun {
 			return e.close("  - id: ledger\n    upload: {file: inbox/nowhere.csv, on_failure: fail}\n")
+		}},
+	{name: "NightlyClose-not-tonight", ends: "succeeded",
+		what: "one of two steps is for the end of the year only, and the step that needs it runs",
+		run: func(e *env) client.WorkflowRun {
+			return e.close(`  - id: yearly
+    when: year-end
+    export: {code: MIG_EXPORT1}
+  - id: allocate
+    needs: [yearly]
+    batch: {code: ` + e.code + `}
+`)
+		}},
+	{name: "NightlyClose-retried-automatically", ends: "succeeded",
+		what: "a report fails twice, and the pipeline says to retry once and then to skip it",
+		run: func(e *env) client.WorkflowRun {
+			return e.close("  - id: nice\n    report: {code: RPT_FAIL, save_to: reports/" + e.name +
+				".csv, retries: 1, retry_delay: 1s, on_failure: skip}\n")
 		}},
 	{name: "NightlyClose-retried", ends: "succeeded",
 		what: "a file is missing; an operator retries the step too early, and the question ends when the file arrives",
@@ -470,13 +487,13 @@ var scenarios = []scenario{
 			e.Sim.Inject(simulator.Fault{Call: "object-get", Kind: simulator.FaultExpirePAR, Match: "RPT_EXPIRES", Times: 1})
 			return e.report("RPT_EXPIRES")
 		}},
-	{name: "GenerateReport-asked", asks: true, ends: "succeeded",
+	{name: "GenerateReport-asked", worker: asking, ends: "succeeded",
 		what: "the finished report has no link; the operator is asked, until it has one",
 		run: func(e *env) client.WorkflowRun {
 			e.Sim.Inject(simulator.Fault{Call: "report-status", Match: "RPT_TINY", Kind: simulator.FaultNoLink, Times: 25})
 			return e.awaitQuestion(e.report("RPT_TINY"))
 		}},
-	{name: "GenerateReport-given-up", asks: true, ends: "failed GivenUp",
+	{name: "GenerateReport-given-up", worker: asking, ends: "failed GivenUp",
 		what: "the service does not give the report's status; the operator gives up",
 		run: func(e *env) client.WorkflowRun {
 			e.Sim.Inject(simulator.Fault{Call: "report-status", Match: "RPT_EXPIRES", Kind: simulator.FaultStatus, Status: 500})
@@ -487,9 +504,15 @@ var scenarios = []scenario{
 			e.ledger()
 			return e.upload(workflows.UploadFileInput{})
 		}},
+	{name: "UploadFile-unscanned", worker: unscanning, ends: "succeeded",
+		what: "the file is uploaded and listed; `scan_after_upload` is off",
+		run: func(e *env) client.WorkflowRun {
+			e.ledger()
+			return e.upload(workflows.UploadFileInput{})
+		}},
 	{name: "UploadFile-missing", ends: "failed FileMissing", what: "there is no file",
 		run: func(e *env) client.WorkflowRun { return e.upload(workflows.UploadFileInput{}) }},
-	{name: "UploadFile-notified", notified: true, ends: "failed FileMissing",
+	{name: "UploadFile-notified", worker: notifying, ends: "failed FileMissing",
 		what: "there is no file; operators are notified",
 		run:  func(e *env) client.WorkflowRun { return e.upload(workflows.UploadFileInput{}) }},
 	{name: "UploadFile-waited", ends: "succeeded", what: "the upload waits for the file, which arrives",
@@ -639,7 +662,7 @@ var scenarios = []scenario{
 			e.awaitRunning(e.ownBatch("2025-11-24"))
 			return e.cancel(run)
 		}},
-	{name: "ScheduledClose-unplanned", notified: true, ends: "failed InvalidInput",
+	{name: "ScheduledClose-unplanned", worker: notifying, ends: "failed InvalidInput",
 		what: "its calendar is missing; operators are notified",
 		run: func(e *env) client.WorkflowRun {
 			in := e.scheduledInput()
