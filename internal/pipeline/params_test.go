@@ -89,7 +89,7 @@ func TestParse_refusesParams(t *testing.T) {
 		"all of them":   {"params: {s: {one_of: [1]}}\nsteps: [{id: a, approve: {message: '{{.Params}}'}}]", []string{"unknown value .Params; known: .Params.s"}},
 		"not declared":  {"steps: [{id: a, approve: {message: '{{.Params.t}}'}}]", []string{"unknown value .Params; known: .AsOf"}},
 		"unquoted": {"params: {s: {one_of: [ORG_ID, x]}}\nsteps: [{id: a, report: {code: R, filter: 'ORG_ID = {{.Params.s}}', save_to: 'o/{{.Key}}x'}}]",
-			[]string{"steps.a.report.filter: the value ORG_ID must be in single quotes, or SQL reads it as a name"}},
+			[]string{"steps.a.report.filter: the value \"ORG_ID\" must be in single quotes, or SQL reads it as a name"}},
 		"same file": {"params: {s: {one_of: [1, 2]}}\nsteps: [{id: a, report: {code: R, save_to: o/x}}, {id: b, upload: {file: i/f/, list_to: o/y}}]",
 			[]string{
 				`steps.a.report.save_to: "o/x" is also what closes with another value of s save, which would overwrite each other's files; use {{.Params.s}} or {{.Key}} in it`,

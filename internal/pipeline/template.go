@@ -94,7 +94,7 @@ func unmarkQuoted(text string) (string, error) {
 		}
 		value, after, _ := strings.Cut(rest[at+1:], string(markEnd))
 		if !quoted && !digits.MatchString(value) {
-			return "", fmt.Errorf("the value %s must be in single quotes, or SQL reads it as a name", value)
+			return "", fmt.Errorf("the value %q must be in single quotes, or SQL reads it as a name", value)
 		}
 		out.WriteString(value)
 		rest = after
