@@ -2,8 +2,12 @@ package activities
 
 import (
 	"context"
+	"errors"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/transfer"
 )
 
 // SealedPAR is a pre-authenticated URL that only workers with the same connection can open.
@@ -95,14 +99,20 @@ type Scan struct {
 	Status string `json:"status,omitempty"`
 }
 
-// ScanFile scans an uploaded file; some releases list a file only after that. A scan that fails is Refused.
-// Repeating it does no harm.
+// ScanFile scans an uploaded file; some releases list a file only after that. A scan that fails is Refused. A tenant
+// without this call, which the API guide does not have, is no failure: the status says that the file was not scanned,
+// and the list of files shows whether that matters. Repeating it does no harm.
 func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Scan{}, err
 	}
 	status, err := conn.serviceFor(in.Application).ScanFile(ctx, in.FileID)
+	var missing *pbsm.Error
+	if errors.As(err, &missing) && missing.NoSuchCall() {
+		activity.GetLogger(ctx).Warn("a file was not scanned", "file_id", in.FileID, "error", missing)
+		return Scan{Status: transfer.NotScanned(missing)}, nil
+	}
 	return Scan{Status: status}, classifyCall(ctx, err)
 }
 

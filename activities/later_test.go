@@ -10,7 +10,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
-	"github.com/pbsmflow/pbsmflow/internal/simulator/simtest"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -322,13 +321,40 @@ func TestPublishedReportPAR(t *testing.T) {
 	require.Equal(t, Refused, applicationError(t, err).Type())
 }
 
-// A tenant without a scan says so, and the error says which setting to change.
+// The API guide has no scan, so a tenant may lack it: the upload goes on, and its result says so.
 func TestScanFile_tenants(t *testing.T) {
-	for quirk, want := range map[simulator.Quirk]string{simulator.NoScan: "set scan_after_upload", simulator.ScanEmpty: ""} {
-		sim := simtest.Start(t, simulator.Options{})
-		a := withClient(t, simtest.Service(t, sim))
-		require.NoError(t, sim.SetQuirks(quirk))
-		_, err := call[Scan](t, a, a.ScanFile, ScanFileInput{Connection: "prod", FileID: "5025"})
-		require.ErrorContains(t, err, want) // nothing was uploaded under that id
+	const missing = "not scanned: the service has no such call (HTTP 404)"
+	for name, tt := range map[string]struct {
+		quirk  simulator.Quirk
+		fault  simulator.Fault
+		status string
+		err    string
+	}{
+		"no such call":            {quirk: simulator.NoScan, status: missing},
+		"a page":                  {fault: simulator.Fault{Kind: simulator.FaultHTML, Status: 404}, status: missing},
+		"another method":          {fault: simulator.Fault{Kind: simulator.FaultStatus, Status: 405}, status: "no such call (HTTP 405)"},
+		"refused":                 {fault: simulator.Fault{Kind: simulator.FaultStatus, Status: 403}, err: "HTTP 403"},
+		"the file did not arrive": {quirk: simulator.ScanEmpty, err: "HTTP 400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+			if tt.quirk != "" {
+				require.NoError(t, sim.SetQuirks(tt.quirk))
+			}
+			par, err := call[UploadPAR](t, a, a.CreateUploadPAR, CreateUploadPARInput{Connection: "prod", Name: "gl.csv", Size: 7, MimeType: "Text/CSV"})
+			require.NoError(t, err)
+			if tt.fault.Kind != "" {
+				tt.fault.Call, tt.fault.Times = "scan-file", 1
+				sim.Inject(tt.fault)
+			}
+			scan, err := call[Scan](t, a, a.ScanFile, ScanFileInput{Connection: "prod", FileID: par.FileID})
+			if tt.err != "" {
+				require.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Contains(t, scan.Status, tt.status)
+			require.Contains(t, scan.Status, "set scan_after_upload of the connection to false")
+		})
 	}
 }

@@ -315,6 +315,16 @@ func TestPutFolder_waitsWhileTheFolderIsNotComplete(t *testing.T) {
 	}
 }
 
+func TestPutFolder_withoutScanAtTheTenant(t *testing.T) {
+	a, sim, _ := withFolder(t, map[string]string{"gl.csv": glText, "fx.csv": glText})
+	a.connections["prod"].config.ScanAfterUpload = true
+	require.NoError(t, sim.SetQuirks(simulator.NoScan))
+	sent, err := call[TransferResult](t, a, a.PutFolder, PutFolderInput{Connection: "prod", Folder: "inbox/in/", ListTo: "inbox/in.sent.jsonl"})
+	require.NoError(t, err)
+	require.Equal(t, int64(2), sent.Files)
+	require.Contains(t, sent.NotScanned, "not scanned: the service has no such call (HTTP 404)")
+}
+
 func TestPutFolder_errorNamesTheFile(t *testing.T) {
 	const attempts = 3 // at one file
 	for _, call := range []string{"upload-par", "object-put", "scan-file"} {

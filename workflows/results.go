@@ -108,7 +108,7 @@ type FileResult struct {
 	// Totals are the sums of the columns for which totals were expected. Verified: everything is as expected.
 	Totals   map[string]string `json:"totals,omitempty"`
 	Verified bool              `json:"verified,omitempty"`
-	// Scan is the result of the service's virus scan, where the connection requires one.
+	// Scan is the result of the service's virus scan, where the connection requires one, or why there was none.
 	Scan string `json:"scan,omitempty"`
 	// Files is the number of files of a folder, and ListedIn the "store/path" of the list of them. Bytes and
 	// Rows are then sums (no Rows where those of any file are missing), and SHA256 is that of the list.

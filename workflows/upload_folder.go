@@ -46,6 +46,7 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	if len(uploaded.LeftOut) > 0 {
 		result.Note = "left out: " + strings.Join(uploaded.LeftOut, ", ")
 	}
+	result.Scan = uploaded.NotScanned
 	now := workflow.Now(ctx)
 	err = r.do(ctx, listedOptions, fmt.Sprintf("wait until the service lists %d files", uploaded.Files), act.ListSentFiles,
 		activities.ListSentFilesInput{Connection: in.Connection, ListTo: listTo, Poll: activities.Poll{Since: now}}, nil)

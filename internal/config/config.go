@@ -137,8 +137,9 @@ type Connection struct {
 	// ReportDefType is sent as reportDefType when a report does not specify one.
 	ReportDefType string `koanf:"report_def_type" jsonschema:"format=text"`
 	// ScanAfterUpload asks the service to scan each file after its upload. That is the last step of an upload in the
-	// service's file guide since 22.12.01; its API guide does not mention it. Turn it off for a tenant that has no
-	// such call (HTTP 404).
+	// service's file guide since 22.12.01; its API guide does not mention it. Where the tenant has no such call (HTTP
+	// 404), the file counts as uploaded once the service lists it, and its result says that it was not scanned: turn it
+	// off there.
 	ScanAfterUpload bool `koanf:"scan_after_upload"`
 	// ExtraHeaders are sent with every call to the service, for gateways that require them.
 	ExtraHeaders map[string]string `koanf:"extra_headers" jsonschema_extras:"keys=header"`

@@ -71,6 +71,15 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// NoSuchCall reports whether the tenant seems to lack the call: HTTP 404, 405 or 501 without a code of the service.
+func (e *Error) NoSuchCall() bool {
+	switch e.HTTPStatus {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return e.Code == "" || e.Code == strconv.Itoa(e.HTTPStatus)
+	}
+	return false
+}
+
 // invalid is the error of a request that was not sent because it has problems.
 func (r call) invalid(problems ...error) error {
 	err := errors.Join(problems...)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -75,7 +76,16 @@ func (m *Mover) UploadFolder(ctx context.Context, a *Attempt, folder Folder) (Re
 	}
 	result, err := list.commit()
 	result.LeftOut = leftOut
+	if missing := u.noScan.Load(); missing != nil {
+		result.NotScanned = NotScanned(missing)
+	}
 	return result, err
+}
+
+// NotScanned is what takes the place of a scan's status where the tenant lacks the call.
+func NotScanned(missing *pbsm.Error) string {
+	return fmt.Sprintf("not scanned: the service has no such call (HTTP %d); "+
+		"if that is so, set scan_after_upload of the connection to false", missing.HTTPStatus)
 }
 
 // filesOf returns the files of a folder, in order, and the names of those that are left out. Everything that the
@@ -146,6 +156,7 @@ type folderUpload struct {
 	folder   Folder
 	list     *sentList
 	progress *folderProgress
+	noScan   atomic.Pointer[pbsm.Error] // the tenant lacks the call
 }
 
 // sendAndList sends one file and adds it to the list. While its line is not written it stays in
@@ -221,7 +232,7 @@ func (u *folderUpload) sendOnce(ctx context.Context, file stores.Info) (SentFile
 	if !now.same(version) {
 		return SentFile{}, fmt.Errorf("%s changed while it was being sent; the next attempt sends it again", file.Ref)
 	}
-	if u.Scan {
+	if u.Scan && u.noScan.Load() == nil {
 		if err := u.scan(ctx, target.FileID); err != nil {
 			return SentFile{}, err
 		}
@@ -260,5 +271,10 @@ func (u *folderUpload) scan(ctx context.Context, fileID string) error {
 		return err
 	}
 	_, err := u.Service.ScanFile(ctx, fileID)
+	var missing *pbsm.Error
+	if errors.As(err, &missing) && missing.NoSuchCall() {
+		u.noScan.Store(missing)
+		return nil
+	}
 	return err
 }

@@ -56,6 +56,8 @@ type Result struct {
 	Files int64 `json:"files,omitempty"`
 	// LeftOut are files of a folder that were not sent, because of their names; at most [maxNamed].
 	LeftOut []string `json:"left_out,omitempty"`
+	// NotScanned says why files of a folder were not scanned although they should have been.
+	NotScanned string `json:"not_scanned,omitempty"`
 	// StartOver says why the bytes that an earlier attempt had moved could not be used.
 	StartOver string `json:"start_over,omitempty"`
 }
