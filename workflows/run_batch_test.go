@@ -193,6 +193,24 @@ func TestRunBatch(t *testing.T) {
 			calls:   map[string]int{"trigger": 1, "restart": 2},
 		},
 		{
+			name:    "a run that fails after its last restart ends without a question, where the input says so",
+			service: fakeService{ends: []stretch{{"-1", minute}, {"-1", minute}, {"0", minute}}},
+			input:   func(in *RunBatchInput) { in.Restarts, in.EndOnFailure = 1, true },
+			state:   Failed, errorType: BatchFailed,
+			calls: map[string]int{"trigger": 1, "restart": 1},
+		},
+		{
+			name:    "a run that an operator interrupted is a question even then",
+			service: fakeService{ends: []stretch{{"0", 10 * time.Hour}, {"0", minute}}},
+			input:   func(in *RunBatchInput) { in.EndOnFailure = true },
+			commands: []timedCommand{
+				{after: time.Hour, name: InterruptCommand},
+				{after: 2 * time.Hour, name: RestartCommand},
+			},
+			state: Succeeded,
+			calls: map[string]int{"trigger": 1, "interrupt": 1, "restart": 1},
+		},
+		{
 			name:     "a failed run waits for an operator, who restarts it",
 			service:  fakeService{ends: []stretch{{"-1", minute}, {"0", minute}}},
 			commands: []timedCommand{{after: time.Hour, name: RestartCommand}},

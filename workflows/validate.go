@@ -7,12 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
-	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // problems collects the mistakes of an input.

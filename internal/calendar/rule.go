@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/internal/problem"
 )
 
 // Rule says when a close runs and for which date, in the texts that an operator writes.

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/problem"
 	"github.com/pbsmflow/pbsmflow/internal/verify"
-	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // sampleDate stands in for an as-of date where there is none yet.

@@ -53,6 +53,9 @@ var scenarios = []scenario{
 			e.Until("the delay", func() bool { status, _ := e.Status(run.GetID()); return status.StatusCode == "-1" })
 			return e.command(run, workflows.RestartCommand)
 		}},
+	{name: "RunBatch-ends-on-failure", batch: fails, ends: "failed BatchFailed",
+		what: "a task fails; the input says to end without asking an operator",
+		run:  func(e *env) client.WorkflowRun { return e.batch(workflows.RunBatchInput{EndOnFailure: true}) }},
 	{name: "RunBatch-failed-restart", batch: failsOnce, ends: "succeeded",
 		what: "a task fails; an operator restarts the run",
 		run: func(e *env) client.WorkflowRun {
