@@ -282,8 +282,8 @@ func (b *batchRun) adopt(ctx workflow.Context, runID, how string) error {
 // operator confirms that nothing started. It returns what to submit, or nil once there is a run to poll. sent is when
 // the submission was sent.
 func (b *batchRun) resolveOutcome(ctx workflow.Context, s *submission, cause error, sent string) (*submission, error) {
-	why := fmt.Sprintf("%s. It was sent %s: look on the service's screen %s for a run of %s for %s that began then. Adopt it, "+
-		"or decide %s if there is certainly none", reason(cause), sent, runsScreen, b.in.Code, b.in.AsOfDate, NothingStarted)
+	why := fmt.Sprintf("%s. It was sent %s: look on the service's screen %s for a run of %s for %s that began then. If there is one, "+
+		"follow it; send it again only if nothing had started", reason(cause), sent, runsScreen, b.in.Code, b.in.AsOfDate)
 	b.reporter.log(ctx, LogEntry{Event: audit.OutcomeUnknown, What: reason(cause), Since: s.since})
 	for {
 		if s.name == "restart" && b.tookEffect(ctx) {

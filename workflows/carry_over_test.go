@@ -286,7 +286,7 @@ func TestNightlyClose_commandsWhileAFileIsCompared(t *testing.T) {
 		refused bool
 		state   State
 	}{
-		"skip":      {SkipCommand, true, Succeeded},
+		"skip":      {SkipCommand, false, Skipped},
 		"hold":      {HoldCommand, true, Succeeded},
 		"interrupt": {InterruptCommand, false, Failed},
 	} {
@@ -312,7 +312,7 @@ func TestNightlyClose_commandsWhileAFileIsCompared(t *testing.T) {
 				}
 				fake.env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "seen", Choice: GiveUp})
 			}
-			if !c.refused {
+			if c.state == Failed {
 				fake.env.RegisterDelayedCallback(giveUp, time.Hour)
 			}
 			fake.execute("alice")

@@ -486,7 +486,7 @@ func TestRunBatch_outcomeUnknownSaysWhatToLookFor(t *testing.T) {
 	env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
 	env.RegisterDelayedCallback(func() {
 		require.Equal(t, "the response was lost. It was sent on Sat 2026-10-31 21:00 EDT: look on the service's screen Monitor Batch "+
-			"for a run of ALLOC for 2026-10-31 that began then. Adopt it, or decide nothing_started if there is certainly none",
+			"for a run of ALLOC for 2026-10-31 that began then. If there is one, follow it; send it again only if nothing had started",
 			queryStatus(t, env).Question.Why)
 		env.SignalWorkflow(DecideCommand, Command{By: "ann", Why: "a test", Choice: GiveUp})
 	}, time.Hour)

@@ -294,8 +294,8 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 		s.markedBy = nil
 		return true
 	case answer.Choice == Skip:
-		s.result.Error, s.result.Result = why, "skipped"
-		s.end(ctx, Skipped, "skipped"+prefixed(" by ", answer.By)+prefixed(": ", answer.Why))
+		s.result.Error = why
+		s.skip(ctx, answer)
 	default:
 		s.fail(ctx, GivenUp, "given up: "+why)
 	}

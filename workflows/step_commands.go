@@ -43,9 +43,11 @@ func (s *step) applicable() []string {
 	case s.result.State == Pending:
 		return s.unlessApproved([]string{HoldCommand, SkipCommand, DoneCommand})
 	case s.awaitsFile():
-		return []string{StartCommand, InterruptCommand}
-	case s.working != nil && (s.question == nil || s.reporting && !s.following):
+		return s.unlessApproved([]string{StartCommand, InterruptCommand, SkipCommand, DoneCommand})
+	case s.working != nil && s.isBatch() && s.question == nil: // one that may have been submitted is never left unseen
 		return []string{InterruptCommand}
+	case s.working != nil && (s.question == nil || s.reporting && !s.following):
+		return s.unlessApproved([]string{InterruptCommand, SkipCommand, DoneCommand})
 	}
 	return s.choices
 }
@@ -94,6 +96,9 @@ func (s *step) ownCommand(name string) func(workflow.Context, *command) {
 	case SkipCommand, DoneCommand:
 		if s.result.State == Pending || s.held != nil {
 			return s.decideEarly
+		}
+		if s.working != nil && slices.Contains(s.applicable(), name) {
+			return s.interrupt
 		}
 	case InterruptCommand:
 		if s.working != nil && !s.following {
@@ -175,11 +180,19 @@ func (s *step) decideEarly(ctx workflow.Context, cmd *command) {
 	s.acknowledge(ctx, cmd, effect)
 }
 
-// interrupt cancels the step's workflow, or its activities; the operator then decides about the step.
+// interrupt cancels the step's workflow, or its activities. The operator then decides about the step, or has decided
+// already: to skip it, or to take it as done.
 func (s *step) interrupt(ctx workflow.Context, cmd *command) {
 	s.interruptedBy = cmd
 	s.working()
-	s.acknowledge(ctx, cmd, "is being interrupted")
+	effect := "is being interrupted"
+	switch cmd.name {
+	case SkipCommand:
+		effect += ", and is then skipped"
+	case DoneCommand:
+		effect += ", and is then taken as done"
+	}
+	s.acknowledge(ctx, cmd, effect)
 }
 
 func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {
@@ -214,9 +227,13 @@ func (s *step) applyEarly(ctx workflow.Context, cmd *command) bool {
 	if cmd.name == DoneCommand {
 		return s.markDone(ctx, cmd)
 	}
-	s.result.Result = "skipped"
-	s.end(ctx, Skipped, "skipped by "+cmd.By+": "+cmd.Why)
+	s.skip(ctx, cmd)
 	return true
+}
+
+func (s *step) skip(ctx workflow.Context, cmd *command) {
+	s.result.Result = "skipped"
+	s.end(ctx, Skipped, "skipped"+prefixed(" by ", cmd.By)+prefixed(": ", cmd.Why))
 }
 
 // markDone takes the step as done outside. It reports whether the step has ended: the service must call the run of a

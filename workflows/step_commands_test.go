@@ -89,6 +89,22 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			state: Succeeded, ends: map[string]State{"ledger": Succeeded}, took: 2*time.Hour + time.Minute,
 		},
 		{
+			name: "an upload that runs is skipped", steps: usual,
+			commands: []timedCommand{{after: 30 * time.Second, name: SkipCommand, Command: Command{By: "ann", Why: "it never ends", Step: "ledger"}}},
+			state:    SucceededWithExceptions, ends: map[string]State{"ledger": Skipped, "book": Succeeded}, took: time.Hour,
+			details: map[string]string{"ledger": "skipped by ann: it never ends"},
+		},
+		{
+			name: "an upload that runs is marked as done, a batch that runs is not", steps: usual,
+			commands: []timedCommand{
+				{after: 30 * time.Second, name: DoneCommand, Command: Command{By: "ann", Why: "sent by hand", Step: "ledger"}},
+				{after: 30 * time.Minute, name: SkipCommand, Command: Command{Step: "allocate"}, refused: "What applies: interrupt"},
+				{after: 31 * time.Minute, name: DoneCommand, Command: Command{Step: "allocate", RunID: "allocate_9"}, refused: "What applies: interrupt"},
+			},
+			state: SucceededWithExceptions, ends: map[string]State{"ledger": MarkedDone, "book": Succeeded}, took: time.Hour,
+			details: map[string]string{"ledger": "marked as done by ann: sent by hand"},
+		},
+		{
 			name: "again from a step that has ended", steps: []activities.PlanStep{uploadStep("ledger"), batchStep("allocate", "ledger"), approveStep("check", "allocate")},
 			commands: []timedCommand{
 				{after: 30 * time.Minute, name: AgainCommand, Command: Command{From: []string{"ledger"}}, refused: "step allocate is running: interrupt it first"},
