@@ -27,6 +27,7 @@ type ask struct {
 	RunID  bool   // an answer wants a run id
 	Silent string // why the viewer has no buttons
 	Tasks  []taskView
+	Alone  bool // on a page of its own workflow, whose name is not a heading above it
 }
 
 // ask makes the view of a question.
@@ -47,11 +48,12 @@ func (c *Console) ask(p *page, q question) ask {
 		Key:   cmp.Or(q.Step.ID, "workflow"),
 		Title: cmp.Or(q.Step.Name(), q.Status.Subject),
 		Of:    q.Status.Subject + " · " + q.Status.Connection + " · " + q.Status.AsOfDate,
-		Why:   q.Why,
+		Why:   inButtons(q.Why),
 		Since: times.TextAt(p.Now, q.Since),
 		Waits: spell(p.Now.Sub(q.Since)),
 		Back:  p.Path,
 		Tasks: taskViews(tasks),
+		Alone: p.Here == "",
 	}
 	if failed, _ := failedTask(tasks); failed != "" {
 		a.Title += " failed at " + failed

@@ -394,7 +394,7 @@ func (b *board) historyGrows(ctx context.Context, e entry) <-chan struct{} {
 			Namespace:       b.session.Namespace,
 			Execution:       &commonpb.WorkflowExecution{WorkflowId: e.ID, RunId: e.RunID},
 			WaitNewEvent:    true,
-			MaximumPageSize: 1000,
+			MaximumPageSize: 250, // the server warns of more
 		}
 		for ctx.Err() == nil {
 			page, err := b.session.Temporal.WorkflowService().GetWorkflowExecutionHistory(ctx, request)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,16 +89,13 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 		c.refuse(w, http.StatusBadRequest, "The form could not be read, so nothing was done: "+err.Error())
 		return
 	}
-	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r, who) })
+	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r.PostForm, who) })
 	switch {
 	case no != nil && no.code == http.StatusBadRequest:
 		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(no.why))})
 		return
-	case no != nil && no.code == http.StatusForbidden:
-		c.refuse(w, no.code, sentence(errors.New(no.why+", so nothing was done")))
-		return
 	case no != nil:
-		c.refuse(w, no.code, no.why)
+		c.refuseOrder(w, no)
 		return
 	case wording(o.Value, "", nil).Dangerous && !o.Confirmed:
 		c.confirm(w, r, who, o)
@@ -107,25 +105,49 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	result := outcome{OK: err == nil, Text: text}
 	switch {
 	case isRefusal(err):
-		result.Text = "Nothing was done. " + sentence(err)
+		result.Text = "Nothing was done. " + inButtons(sentence(err))
 	case err != nil:
-		result.Text = "Nothing was done, or it is not known: " + sentence(err)
+		result.Text = "Nothing was done, or it is not known: " + inButtons(sentence(err))
 	}
 	c.answer(w, r, o, result)
 }
 
-func newOrder(e entry, r *http.Request, who access) order {
-	o := order{entry: e, Value: r.PostFormValue("value"), Back: "/w/" + e.ID, Confirmed: r.PostFormValue("confirmed") == "yes"}
-	if back := r.PostFormValue("back"); back == "/" || back == "/inbox" {
+// refuseOrder is the page of a command that was not let pass.
+func (c *Console) refuseOrder(w http.ResponseWriter, no *refused) {
+	why := no.why
+	if no.code == http.StatusForbidden {
+		why = sentence(errors.New(no.why + ", so nothing was done"))
+	}
+	c.refuse(w, no.code, why)
+}
+
+// serveConfirm asks about a dangerous command at once: a link leads to it, without a reason typed before.
+func (c *Console) serveConfirm(w http.ResponseWriter, r *http.Request, who access) {
+	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r.URL.Query(), who) })
+	switch {
+	case no != nil && no.code != http.StatusBadRequest: // the reason is still to come
+		c.refuseOrder(w, no)
+	case !wording(o.Value, "", nil).Dangerous:
+		http.Redirect(w, r, "/w/"+o.ID, http.StatusSeeOther)
+	case !o.applies():
+		c.answer(w, r, o, outcome{Text: "Nothing was done: " + wording(o.Value, "", nil).Text + " does not apply any longer."})
+	default:
+		c.confirm(w, r, who, o)
+	}
+}
+
+func newOrder(e entry, form url.Values, who access) order {
+	o := order{entry: e, Value: form.Get("value"), Back: "/w/" + e.ID, Confirmed: form.Get("confirmed") == "yes"}
+	if back := form.Get("back"); back == "/" || back == "/inbox" {
 		o.Back = back
 	}
 	name, choice, _ := strings.Cut(o.Value, " ")
 	o.Name = name
-	o.Command = workflows.Command{By: who.Name, Why: strings.TrimSpace(r.PostFormValue("why")), Choice: choice}
-	o.Step = r.PostFormValue("step")
+	o.Command = workflows.Command{By: who.Name, Why: strings.TrimSpace(form.Get("why")), Choice: choice}
+	o.Step = form.Get("step")
 	step := o.Step
 	switch {
-	case name == workflows.AgainCommand && step != "" && r.PostFormValue("only") == "yes":
+	case name == workflows.AgainCommand && step != "" && form.Get("only") == "yes":
 		o.Command.Only = []string{step}
 	case name == workflows.AgainCommand && step != "":
 		o.Command.From = []string{step}
@@ -133,12 +155,29 @@ func newOrder(e entry, r *http.Request, who access) order {
 		o.Command.Step = step
 	}
 	if choice == workflows.Adopt || name == workflows.DoneCommand {
-		o.Command.RunID = strings.TrimSpace(r.PostFormValue("run_id"))
+		o.Command.RunID = strings.TrimSpace(form.Get("run_id"))
 	}
 	if name == workflows.ExtendCommand {
-		o.Command.Until = strings.TrimSpace(r.PostFormValue("until"))
+		o.Command.Until = strings.TrimSpace(form.Get("until"))
 	}
 	return o
+}
+
+// applies reports whether a dangerous command still applies, as far as the page knows.
+func (o order) applies() bool {
+	s := o.Status
+	for _, step := range s.Steps {
+		if step.ID == o.Step {
+			return slices.Contains(step.Commands, o.Value)
+		}
+	}
+	switch o.Name {
+	case workflows.CancelCommand:
+		return !s.State.Done()
+	case workflows.AgainCommand:
+		return o.closing() && s.State.Done()
+	}
+	return s.Question != nil && slices.Contains(s.Question.Choices, o.Value)
 }
 
 // needs is the command whose right is needed: to refuse an approval takes that of approving.
@@ -233,6 +272,8 @@ type confirmation struct {
 	order
 
 	Of       string // the close that it is about
+	Look     look   // how it stands
+	Facts    []string
 	Button   button
 	Effect   string
 	Runs     string // the steps that run now
@@ -251,25 +292,38 @@ func running(s workflows.Status) string {
 	return strings.Join(ids, ", ")
 }
 
+// factsOf is what somebody should know of a workflow who came to the page by a link.
+func factsOf(o order) (facts []string) {
+	s, times := o.Status, timesOf(o.entry)
+	if text := why(s); text != "" {
+		facts = append(facts, text)
+	}
+	if s.StartedBy != "" {
+		facts = append(facts, "started by "+s.StartedBy+" on "+times.Text(s.StartedAt))
+	}
+	if !s.Deadline.IsZero() && !s.State.Done() {
+		facts = append(facts, "deadline "+times.Text(s.Deadline))
+	}
+	return facts
+}
+
 // confirm says what a dangerous command will do, and asks once more.
 func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o order) {
 	subject := cmp.Or(o.Step, o.Status.Subject)
-	v := confirmation{order: o, Button: wording(o.Value, subject, nil)}
+	v := confirmation{order: o, Button: about(wording(o.Value, subject, nil), o.Step)}
 	v.Of = strings.Join(nonEmpty(cmp.Or(o.Status.Subject, o.ID), o.Status.Connection, o.Status.AsOfDate), " · ")
-	if o.Step == "" {
-		v.Button = ofTheWhole(v.Button)
-	}
+	v.Look, v.Facts = lookOf(o.Status.State), factsOf(o)
 	v.Effect = v.Button.Effect
 	if o.Name == workflows.CancelCommand {
 		v.Runs = running(o.Status)
 	}
 	for _, s := range o.Status.Steps {
 		if s.ID == o.Command.Step && s.Question != nil {
-			v.Question = s.Question.Why
+			v.Question = inButtons(s.Question.Why)
 		}
 	}
 	if v.Question == "" && o.Status.Question != nil {
-		v.Question = o.Status.Question.Why
+		v.Question = inButtons(o.Status.Question.Why)
 	}
 	if o.Name == workflows.AgainCommand {
 		in := workflows.AgainInput{From: o.Command.From, Only: o.Command.Only}
@@ -284,7 +338,7 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o 
 			v.Plan = append(v.Plan, plan{s.ID, view.Outlook(s, again, len(in.Only) > 0), again})
 		}
 	}
-	p := page{Title: v.Button.Text, Who: who, Role: who.role(), Path: r.URL.Path, Now: time.Now()}
+	p := page{Title: v.Button.Text, Who: who, Role: who.role(), Path: "/w/" + o.ID, Now: time.Now()}
 	if err := p.add("confirm", "confirm", v); err != nil {
 		c.refusePage(w, err)
 		return

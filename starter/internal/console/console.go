@@ -86,6 +86,7 @@ func (c *Console) Handler() http.Handler {
 		"GET /{$}":                               c.servePage,
 		"GET /inbox":                             c.servePage,
 		"GET /w/{id...}":                         c.servePage,
+		"GET /confirm/{id...}":                   c.serveConfirm,
 		"GET /nights/{connection}/{pipeline...}": c.servePage,
 		"GET /events":                            c.serveEvents,
 		"POST /w/{id...}":                        c.serveCommand,

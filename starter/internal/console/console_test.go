@@ -224,7 +224,7 @@ func TestTimeline_hasABarForEachStretch(t *testing.T) {
 		return list
 	}
 	assert.Equal(t, []string{"was"}, classes(0))
-	assert.Equal(t, []string{"was", "waited", "waited"}, classes(1))
+	assert.Equal(t, []string{"running", "waited", "waited"}, classes(1))
 	assert.Equal(t, []string{"usual"}, classes(2))
 	require.NotNil(t, picture.Now)
 	assert.NotEmpty(t, picture.Ticks)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,15 @@ type timeline struct {
 	Rows          []timelineStep
 	Now, Deadline *tick
 	Zone          string
+	Legend        []legend // of the bars that there are
+}
+
+// legend says what the bars of a class are.
+type legend struct{ Class, Text string }
+
+var legends = []legend{
+	{"was", "ran"}, {"running", "runs"}, {"failed", "failed"}, {"skipped", "ran, then skipped"},
+	{"waited", "waited for an operator"}, {"usual", "usually"}, {"kept", "kept"},
 }
 
 type tick struct {
@@ -34,15 +44,19 @@ type tick struct {
 
 type timelineStep struct {
 	ID, Label string
+	Look      look
 	Y, TextY  int
 	Bars      []bar
 }
 
 type bar struct {
 	X, Y, Width int
-	// Class is was, usual, waited, or kept.
+	// Class is one of the legend, or edge: the end of one that runs.
 	Class, Title string
 }
+
+// edgeWidth is that of the edge which moves while a step runs.
+const edgeWidth = 5
 
 const barHeight = 12
 
@@ -74,19 +88,26 @@ func newTimeline(s workflows.Status, spans map[string]span, u usual, ends, now t
 	}
 	shown.to = shown.to.Add(time.Second)
 	t := timeline{Width: timelineWidth, Zone: clock.In(s.TimeZone).Zone().String()}
+	drawn := map[string]bool{}
 	for i, step := range s.Steps {
 		y := timelineTop + i*timelineRow
-		row := timelineStep{ID: step.ID, Label: clip(step.ID, 24), Y: y, TextY: y + barHeight - 1}
+		row := timelineStep{ID: step.ID, Label: clip(step.ID, 22), Look: lookOfStep(step, now), Y: y, TextY: y + barHeight - 1}
 		add := func(class string, from, to time.Time, title string) {
 			if from.IsZero() || !to.After(from) {
 				return
 			}
 			x := shown.x(from)
-			row.Bars = append(row.Bars, bar{x, y, max(shown.x(to)-x, 2), class, step.ID + ": " + title})
+			b := bar{x, y, max(shown.x(to)-x, 2), class, step.ID + ": " + title}
+			row.Bars = append(row.Bars, b)
+			drawn[class] = true
+			if class == "running" && step.Question == nil {
+				row.Bars = append(row.Bars, bar{b.X + b.Width, y, edgeWidth, "edge", b.Title})
+			}
 		}
 		drawStep(step, s, spans[step.ID], u.steps[step.ID] > 0, now, add)
 		t.Rows = append(t.Rows, row)
 	}
+	t.Legend = slices.DeleteFunc(slices.Clone(legends), func(l legend) bool { return !drawn[l.Class] })
 	t.Height = timelineTop + len(s.Steps)*timelineRow + 4
 	t.Ticks = ticks(shown, clock.In(s.TimeZone))
 	if !s.State.Done() {
@@ -111,7 +132,11 @@ func drawStep(
 	case !step.KeptFrom.IsZero():
 		add("kept", s.StartedAt, s.StartedAt.Add(time.Second), "kept from an earlier start")
 	case !step.StartedAt.IsZero():
-		add("was", step.StartedAt, end, "ran "+spell(end.Sub(step.StartedAt)))
+		class, verb := ranAs(step.State)
+		if step.Question != nil && step.Question.Since.After(step.StartedAt) {
+			end = step.Question.Since
+		}
+		add(class, step.StartedAt, end, verb+" "+spell(end.Sub(step.StartedAt)))
 	}
 	for _, l := range s.Log {
 		if strings.HasPrefix(l.What, step.ID+": ") && !l.Since.IsZero() {
@@ -128,6 +153,19 @@ func drawStep(
 		}
 		add("usual", from, planned.to, "usually until then")
 	}
+}
+
+// ranAs is the class of the bar for the time that a step took, or has taken so far, and what to say of it.
+func ranAs(state workflows.State) (class, verb string) {
+	switch {
+	case !state.Done():
+		return "running", "runs for"
+	case lookOf(state).Class == "failed":
+		return "failed", "failed after"
+	case lookOf(state).Class == "skipped":
+		return "skipped", "was skipped after"
+	}
+	return "was", "ran"
 }
 
 // ticks are full hours, or what else fits.

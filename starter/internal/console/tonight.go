@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,11 +23,16 @@ type row struct {
 	Late               string
 	Questions          []ask
 	Wrong              string // what should be seen, such as that it is late
+	StartedBy          string
+	Does               *rowCommand
 	started            time.Time
 	order              int
 	forecast           time.Time
 	waitsSince, closed time.Time
 }
+
+// rowCommand is a link to the page that asks about a dangerous command for a close.
+type rowCommand struct{ Text, Link string }
 
 type tonightHead struct {
 	Needed        bool
@@ -89,13 +95,13 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 	var soonest time.Time
 	for _, r := range rows {
 		switch {
+		case r.Look.Class == "failed":
+			failed++
 		case r.order == 1:
 			running++
 			if !r.forecast.IsZero() && (soonest.IsZero() || r.forecast.Before(soonest)) {
 				soonest = r.forecast
 			}
-		case r.Look.Class == "failed":
-			failed++
 		case r.order > 1:
 			done++
 		}
@@ -140,6 +146,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		r.order = 1
 		return r
 	}
+	r.Does = c.rowCommand(p, e)
 	u := c.nights.usual(ctx, s.Connection, id.Name)
 	_, ends := forecast(s, u, p.Now)
 	switch {
@@ -153,7 +160,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 			r.Line += " (usually " + spell(u.whole) + ")"
 		}
 		if !s.State.Success() {
-			r.Wrong = s.Summary
+			r.Wrong = why(s)
 		}
 		return r
 	case s.State == workflows.Waiting:
@@ -165,10 +172,10 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 				}
 			}
 		}
-		r.Line = "since " + times.TextAt(p.Now, r.waitsSince)
+		r.Line, r.StartedBy = "since "+times.TextAt(p.Now, r.waitsSince), s.StartedBy
 	default:
 		r.order = 1
-		r.Line = s.Summary
+		r.Line, r.StartedBy = inButtons(s.Summary), s.StartedBy
 	}
 	r.forecast = ends
 	if !ends.IsZero() {
@@ -180,6 +187,46 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 	r.Late = lateness(s, ends, p.Now)
 	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), c.board.repeats(e.ID)...), "; ")
 	return r
+}
+
+// rowCommand offers to stop a close that has not ended, and to run one again that has failed.
+func (c *Console) rowCommand(p *page, e entry) *rowCommand {
+	s := e.Status
+	command, step := workflows.CancelCommand, ""
+	if s.State.Done() {
+		command = workflows.AgainCommand
+		if s.State.Success() {
+			return nil
+		}
+		if failed := failedStep(s); slices.Contains(failed.Commands, command) {
+			step = failed.ID
+		}
+	}
+	if !p.Who.maySend(s.Connection, command) {
+		return nil
+	}
+	b := about(wording(command, "", nil), step)
+	link := url.URL{Path: "/confirm/" + e.ID, RawQuery: url.Values{"value": {command}, "step": {step}, "back": {p.Path}}.Encode()}
+	return &rowCommand{b.Text, link.String()}
+}
+
+// failedStep is the first step that failed, or was interrupted or cancelled.
+func failedStep(s workflows.Status) workflows.StepStatus {
+	for _, step := range s.Steps {
+		if lookOf(step.State).Class == "failed" {
+			return step
+		}
+	}
+	return workflows.StepStatus{}
+}
+
+// why says how a close ended without success.
+func why(s workflows.Status) string {
+	failed := failedStep(s)
+	if failed.Detail == "" || strings.Contains(s.Summary, failed.Detail) {
+		return inButtons(s.Summary)
+	}
+	return inButtons(s.Summary + ": " + failed.Detail)
 }
 
 // lateness says by how much a close will miss its deadline, or has missed it.

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -121,7 +123,7 @@ func wording(value, subject string, tasks []workflows.Task) button {
 	case workflows.ExtendCommand:
 		set("Move the deadline", "%s may take until the time that you give.", subject)
 	case workflows.AgainCommand:
-		set("Run again from here", "%s runs again, and everything that needs it; you see first what is kept.", subject)
+		set("Run again from here", "%s runs again, and everything that needs it.", subject)
 		b.Dangerous = true
 	case workflows.CancelCommand:
 		set("Stop the whole close", "What runs is interrupted, and nothing else starts.")
@@ -133,10 +135,22 @@ func wording(value, subject string, tasks []workflows.Task) button {
 	return b
 }
 
-// ofTheWhole is a button that is not about one step.
-func ofTheWhole(b button) button {
-	if b.Value == workflows.AgainCommand {
-		b.Text, b.Effect = "Run everything again", "Every step runs again. You see first what becomes of each."
+// interruptsFirst says that a command to a step that runs stops it.
+func interruptsFirst(b button) button {
+	if b.Value == workflows.SkipCommand || b.Value == workflows.DoneCommand {
+		b.Effect = "It is stopped first. " + b.Effect
+	}
+	return b
+}
+
+// about is a button where nothing beside it says which step it is about; none for the whole workflow.
+func about(b button, step string) button {
+	switch {
+	case b.Value != workflows.AgainCommand:
+	case step == "":
+		b.Text, b.Effect = "Run everything again", "Every step runs again."
+	default:
+		b.Text = "Run again from " + step
 	}
 	return b
 }
@@ -176,7 +190,39 @@ func decision(choice, subject string, batch bool) button {
 	return button{Text: choice}
 }
 
-// for people: 1 h 12 min, 4 min 12 s, 31 s.
+var (
+	// commandIn is a command as the workflows name it, where it stands for itself in a text.
+	commandIn = regexp.MustCompile(`(^|: )(decide [a-z_]+|` + strings.Join(workflows.CommandNames(), "|") + `)( refused: | does not apply: |$)`)
+	// tryAgain is what the workflows call the choice to retry.
+	tryAgain = strings.NewReplacer("then retry", "then try it again", "retry once", "try it again once")
+)
+
+// inButtons says the commands that a text names in the words of the buttons, which are what a page has.
+func inButtons(text string) string {
+	const applies = "What applies: "
+	button := func(value string) string { return cmp.Or(wording(value, "", nil).Text, value) }
+	text, list, some := strings.Cut(tryAgain.Replace(text), applies)
+	for range 2 { // a refusal names it twice in a row
+		text = commandIn.ReplaceAllStringFunc(text, func(found string) string {
+			parts := commandIn.FindStringSubmatch(found)
+			return parts[1] + button(parts[2]) + parts[3]
+		})
+	}
+	if some {
+		list, end := strings.TrimSuffix(list, "."), strings.HasSuffix(list, ".")
+		var buttons []string
+		for _, value := range strings.Split(list, ", ") {
+			buttons = append(buttons, button(value))
+		}
+		text += applies + strings.Join(buttons, ", ")
+		if end {
+			text += "."
+		}
+	}
+	return text
+}
+
+// spell is a duration for people: 1 h 12 min, 4 min 12 s, 31 s.
 func spell(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	switch {

@@ -45,6 +45,30 @@ func TestWording_namesTheFailedTask(t *testing.T) {
 	assert.Equal(t, "Look again", wording(workflows.DecideCommand+" "+workflows.Retry, "PBSM_ALLOC", tasks).Text)
 }
 
+// A page has buttons, and no commands to type.
+func TestInButtons_noCommandsToType(t *testing.T) {
+	for text, want := range map[string]string{
+		"ledger.csv is not in its store: put it there, then retry":       "ledger.csv is not in its store: put it there, then try it again",
+		"it changed; retry once it is complete":                          "it changed; try it again once it is complete",
+		"HTTP 503; retry 1 of 3 in 30s":                                  "HTTP 503; retry 1 of 3 in 30s",
+		"the service holds the run: release it on the service's screens": "the service holds the run: release it on the service's screens",
+		"ledger: decide retry":                                           "ledger: Try again",
+		"sign-off: approve":                                              "sign-off: Approve",
+		"extend":                                                         "Move the deadline",
+		"again refused: step allocate is running: interrupt it first":    "Run again from here refused: step allocate is running: interrupt it first",
+		"ledger: decide skip refused: decide skip does not apply: step ledger is running. What applies: interrupt, skip, done": "ledger: Skip this step refused: " +
+			"Skip this step does not apply: step ledger is running. What applies: Interrupt, Skip this step, Mark as done outside",
+		"Start does not apply: it has ended. What applies: nothing.": "Start does not apply: it has ended. What applies: nothing.",
+	} {
+		assert.Equal(t, want, inButtons(text))
+	}
+}
+
+func TestInterruptsFirst_saysSo(t *testing.T) {
+	assert.Contains(t, interruptsFirst(wording(workflows.SkipCommand, "profit", nil)).Effect, "It is stopped first.")
+	assert.NotContains(t, interruptsFirst(wording(workflows.HoldCommand, "profit", nil)).Effect, "stopped")
+}
+
 func TestLookOf_everyStateHasAWordAndAShape(t *testing.T) {
 	for _, state := range []workflows.State{
 		workflows.Pending, workflows.Running, workflows.Interrupting, workflows.Waiting, workflows.Succeeded,

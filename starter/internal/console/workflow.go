@@ -110,7 +110,7 @@ func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time, 
 	s, times := e.Status, timesOf(e)
 	h := workflowHead{
 		ID: e.ID, Title: cmp.Or(s.Subject, e.ID), Of: strings.Join(nonEmpty(s.Connection, s.AsOfDate), " · "),
-		Look: lookOf(s.State), Line: s.Summary, Wrong: s.AtRisk, StartedBy: s.StartedBy,
+		Look: lookOf(s.State), Line: inButtons(s.Summary), Wrong: s.AtRisk, StartedBy: s.StartedBy,
 		Temporal: c.session.Link(e.ID), Notes: details.Notes,
 	}
 	if e.closing() {
@@ -153,7 +153,7 @@ func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []step
 
 func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u usual) stepView {
 	times := timesOf(e)
-	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now), Line: s.Detail}
+	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now), Line: inButtons(s.Detail)}
 	add := func(name, value string) {
 		if value != "" {
 			v.Facts = append(v.Facts, fact{name, value})
@@ -250,7 +250,11 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 		if answered || !p.Who.maySend(e.Status.Connection, command) {
 			continue
 		}
-		f.Button = append(f.Button, wording(value, s.ID, nil))
+		b := wording(value, s.ID, nil)
+		if s.State == workflows.Running {
+			b = interruptsFirst(b)
+		}
+		f.Button = append(f.Button, b)
 		f.Until = f.Until || value == workflows.ExtendCommand
 		f.RunID = f.RunID || value == workflows.DoneCommand && isBatch(s)
 	}
@@ -279,7 +283,7 @@ func (c *Console) wholeCommands(p *page, e entry) commandForm {
 	t, _ := workflows.TypeByName(e.Type)
 	offer := func(command string) {
 		if t.TakesCommands && p.Who.maySend(s.Connection, command) {
-			f.Button = append(f.Button, ofTheWhole(wording(command, cmp.Or(s.Subject, e.ID), nil)))
+			f.Button = append(f.Button, about(wording(command, cmp.Or(s.Subject, e.ID), nil), ""))
 		}
 	}
 	if s.State.Done() {
@@ -348,7 +352,7 @@ func logViews(s workflows.Status, now time.Time) (list []logView) {
 		if l.Event == "refused" {
 			class = "refused"
 		}
-		list = append(list, logView{times.ExactAt(now, l.At), l.What, l.By, l.Why, class})
+		list = append(list, logView{times.ExactAt(now, l.At), inButtons(l.What), l.By, l.Why, class})
 	}
 	return list
 }

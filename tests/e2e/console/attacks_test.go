@@ -89,7 +89,7 @@ func (s *site) runsNothing(t *testing.T) {
 	o.does("", script+image, "Stop the whole close")
 	assert.Equal(t, script+image, browser.Eval[string](tab, `document.querySelector("main input[name=why]").value`))
 	nothing("the confirmation")
-	o.confirms("Stop the whole close")
+	o.confirms("", "Stop the whole close")
 	nothing("the outcome")
 	require.Error(t, s.Await(s.Temporal.GetWorkflow(t.Context(), id, ""), nil))
 	tab.Until("it is cancelled", `document.querySelector("h1 .state.failed")`)

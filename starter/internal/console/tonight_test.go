@@ -1,0 +1,70 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+// failed makes the close of a console one that has failed at its first step.
+func failed(c *Console) {
+	e := c.board.entries[closeID]
+	e.Ended = ten
+	e.Status.State, e.Status.Summary = workflows.Failed, "ledger failed"
+	e.Status.Steps = []workflows.StepStatus{
+		{ID: "ledger", State: workflows.Failed, Detail: "the deadline passed", Commands: []string{workflows.AgainCommand}},
+		{ID: "sign-off", State: workflows.NotRun, Needs: []string{"ledger"}, Commands: []string{workflows.AgainCommand}},
+	}
+	c.board.entries[closeID] = e
+}
+
+// The page that asks about a dangerous command is one click from tonight.
+func TestTonight_leadsToTheDangerousCommands(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	stop := "/confirm/" + closeID + "?back=%2F&value=cancel"
+	body := get(t, c.Handler(), "/").Body.String()
+	assert.Contains(t, body, `<a href="`+"/confirm/"+closeID+`?back=%2F&amp;step=&amp;value=cancel">Stop the whole close …</a>`)
+	body = get(t, c.Handler(), stop).Body.String()
+	assert.Contains(t, body, "Stop the whole close?")
+	assert.Contains(t, body, "Running now: ledger, sign-off.")
+	assert.Contains(t, body, `<input type="hidden" name="back" value="/">`)
+
+	failed(c)
+	body = get(t, c.Handler(), "/").Body.String()
+	again := "/confirm/" + closeID + "?back=%2F&step=ledger&value=again"
+	assert.Contains(t, body, "Run again from ledger …")
+	assert.Contains(t, body, "ledger failed: the deadline passed")
+	assert.NotContains(t, body, "Stop the whole close")
+	body = get(t, c.Handler(), again).Body.String()
+	assert.Contains(t, body, "ledger failed: the deadline passed", "what has happened")
+	assert.Contains(t, body, `<th scope="row">sign-off</th>`, "what becomes of each step")
+	gone := get(t, c.Handler(), stop)
+	assert.Equal(t, http.StatusSeeOther, gone.Code)
+	assert.Equal(t, "/", gone.Header().Get("Location"))
+	assert.Contains(t, gone.Header().Get("Set-Cookie"), url.QueryEscape("does not apply any longer"))
+}
+
+func TestConfirm_isForWhoMayAndForWhatIsDangerous(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), config.Role{Group: everyone, Role: config.Viewer})
+	assert.NotContains(t, get(t, c.Handler(), "/").Body.String(), "/confirm/")
+	assert.Equal(t, http.StatusForbidden, get(t, c.Handler(), "/confirm/"+closeID+"?value=cancel").Code)
+	c = newConsole(t, SystemUser("carol"), SystemRoles()...)
+	w := get(t, c.Handler(), "/confirm/"+closeID+"?value=approve&step=sign-off&confirmed=yes&why=x")
+	require.Equal(t, http.StatusSeeOther, w.Code)
+	assert.Equal(t, "/w/"+closeID, w.Header().Get("Location"))
+	assert.Equal(t, http.StatusNotFound, get(t, c.Handler(), "/confirm/"+closeID+"%00?value=cancel").Code)
+}
+
+func TestHeadOf_countsWhatFailed(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	failed(c)
+	body := get(t, c.Handler(), "/").Body.String()
+	assert.Contains(t, body, "1 failed")
+	assert.NotContains(t, body, "1 running")
+}
