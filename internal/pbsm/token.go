@@ -2,8 +2,8 @@ package pbsm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,7 +83,20 @@ func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	response, err := o.RoundTripper.RoundTrip(r)
 	o.cfg.observe(r.Context(), "token", began, response)
+	if err == nil {
+		labelJSON(response.Header)
+	}
 	return response, err
+}
+
+// labelJSON corrects the type of a response that oauth2 would read as a form. Servers that set no type label their JSON
+// as text: its token would not be found, and a refusal that looks like an outage would be retried, and could lock the
+// account.
+func labelJSON(header http.Header) {
+	switch media, _, _ := mime.ParseMediaType(header.Get("Content-Type")); media {
+	case "text/plain", "application/x-www-form-urlencoded":
+		header.Set("Content-Type", "application/json")
+	}
 }
 
 // LoginRefused reports whether the service has refused the credentials: the client does not try them again.
@@ -166,9 +179,9 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 		if err == nil {
 			return token, nil
 		}
-		readRefusal(err)
 		refusal := oauthRefusal(err)
-		if refusal == "" || refusal == "401" || refusal == "invalid_client" || unavailable(err) {
+		unclear := (refusal == "" || refusal == "401") && !refusesToRefresh(err)
+		if unclear || refusal == "invalid_client" || unavailable(err) {
 			failed := t.fail(ctx, err, refusal == "invalid_client")
 			// A damaged response says nothing about the refresh token, and another attempt cannot lock the account.
 			if refusal == "" {
@@ -180,26 +193,26 @@ func (t *tokens) obtain(ctx context.Context, old *oauth2.Token) (*oauth2.Token, 
 	}
 	token, err := t.conf.PasswordCredentialsToken(ctx, t.username, t.password)
 	if err != nil {
-		readRefusal(err)
 		return nil, t.fail(ctx, err, oauthRefusal(err) != "")
 	}
 	return token, nil
 }
 
-// readRefusal parses a response that is not labelled as JSON, which oauth2 does not parse: a refusal that looks like an
-// outage would be retried, and could lock the account.
-func readRefusal(err error) {
+// refusesToRefresh reports whether the server refused a refresh without an OAuth error, which the document does not
+// describe: it knows no refresh tokens, and misses the password. A 401 without an object may be about the client.
+func refusesToRefresh(err error) bool {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) || answer.ErrorCode != "" {
-		return
+		return false
 	}
-	var body struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
+	a := newResponse(call{}, answer.Response.StatusCode, answer.Response.Header, answer.Body, nil)
+	switch a.status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity:
+		return !a.html && !a.damaged
+	case http.StatusUnauthorized:
+		return a.body != nil && structured(a.body)
 	}
-	if json.Unmarshal(answer.Body, &body) == nil {
-		answer.ErrorCode, answer.ErrorDescription = body.Error, body.Description
-	}
+	return false
 }
 
 // forgetRefresh keeps the access token, which may still be valid.
