@@ -119,9 +119,11 @@ type Connection struct {
 	// UploadBody is how a file is announced before its upload: as an object, or as an array of one object, as
 	// some releases expect it.
 	UploadBody string `koanf:"upload_body" jsonschema:"enum=object,enum=array"`
-	// ExportStatusPath is the path of the status of exports; on some releases it is /Public/status.
+	// ExportStatusPath is the path of the status of exports. Where the tenant does not know /public/status (HTTP 404),
+	// /Public/status is tried too, and the other way round.
 	ExportStatusPath string `koanf:"export_status_path" jsonschema:"format=path"`
-	// ImportStatusPath is the path of the status of imports; on some releases it is /Public/status.
+	// ImportStatusPath is the path of the status of imports. Where the tenant does not know /public/status (HTTP 404),
+	// /Public/status is tried too, and the other way round.
 	ImportStatusPath string `koanf:"import_status_path" jsonschema:"format=path"`
 	// ReportStatusBody is the body of a request for a report's status: none, or the empty JSON object, which
 	// some gateways insist on.

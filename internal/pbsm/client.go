@@ -270,6 +270,7 @@ type call struct {
 	query         url.Values
 	header        map[string]string // besides the common ones
 	body          any               // nil for none
+	typed         bool              // a GET that has a Content-Type in the document
 	scheduler     bool              // a call of chapter 10
 	once          bool              // a submission: it must happen at most once
 	runID         string            // the run that the request is about
@@ -402,7 +403,7 @@ func (c *Client) request(ctx context.Context, r call, body []byte, token string)
 		set(name, value)
 	}
 	set("Accept", "application/json")
-	if r.method != http.MethodGet { // required even without a body. Source: chapter 1, Supported Headers
+	if r.method != http.MethodGet || r.typed { // required even without a body. Source: chapter 1, Supported Headers
 		set("Content-Type", "application/json")
 	}
 	set("Authorization", "Bearer "+token)

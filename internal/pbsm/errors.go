@@ -80,6 +80,11 @@ func (e *Error) NoSuchCall() bool {
 	return false
 }
 
+func noSuchCall(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.NoSuchCall()
+}
+
 // invalid is the error of a request that was not sent because it has problems.
 func (r call) invalid(problems ...error) error {
 	err := errors.Join(problems...)

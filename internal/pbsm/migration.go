@@ -130,14 +130,27 @@ func (c *Client) migrationStatus(ctx context.Context, d direction, code string) 
 		name:     string(d) + " status",
 		subject:  code,
 		method:   http.MethodGet,
+		typed:    true, // in chapters 6 and 7
 		notFound: string(d) + "_status_path and the code",
 	}
 	root := c.cfg.ExportStatusPath
 	if d == importing {
 		root = c.cfg.ImportStatusPath
 	}
-	return c.migration(ctx, r, root, d, code, (*response).migrationStatus)
+	m, err := c.migration(ctx, r, root, d, code, (*response).migrationStatus)
+	other, known := otherStatusPath[root]
+	if !known || !noSuchCall(err) {
+		return m, err
+	}
+	if found, err := c.migration(ctx, r, other, d, code, (*response).migrationStatus); !noSuchCall(err) {
+		return found, err
+	}
+	return m, err
 }
+
+// otherStatusPath is the other spelling of a path: chapter 6 writes /Public, chapter 7 /public. A server may know only
+// one of them, and reading a status twice does no harm.
+var otherStatusPath = map[string]string{"/public/status": "/Public/status", "/Public/status": "/public/status"}
 
 func (c *Client) migration(
 	ctx context.Context, r call, root string, d direction, code string,
@@ -207,11 +220,15 @@ func (a *response) migration(d direction) (Migration, error) {
 		return Migration{}, a.asError(nil)
 	}
 	prefix := strings.ToUpper(string(d))
+	code, status := letters(m.StatusCode), letters(m.Status)
 	switch {
-	case m.StatusCode == prefix+"_ALREADY_COMPLETE":
+	case code == prefix+"ALREADYCOMPLETE" || code == prefix+"ALREADYCOMPLETED":
 		m.State, m.AlreadyComplete = MigrationDone, true
-	case m.StatusCode == prefix+"_INPROGRESS" || m.Status == "INPROGRESS" || m.Status == "IN PROCESS":
+	case code == prefix+"INPROGRESS" || status == "INPROGRESS" || status == "INPROCESS":
 		m.State = MigrationInProgress
 	}
 	return m, nil
 }
+
+// letters leaves out what separates words: INPROGRESS is also spelled IN_PROGRESS.
+func letters(word string) string { return strings.NewReplacer("_", "", "-", "", " ", "").Replace(word) }
