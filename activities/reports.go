@@ -74,13 +74,13 @@ func (a *Activities) GenerateReport(ctx context.Context, in GenerateReportInput)
 	if err != nil {
 		return Report{}, classifyCall(ctx, err)
 	}
-	report := conn.newReport(instance)
-	if report.Done || report.Failed {
-		return report, nil
+	if instance.State == pbsm.ReportFailed {
+		return conn.newReport(instance), nil
 	}
+	// One that is complete already waits too: only the status call has the link.
 	now := time.Now()
-	activity.RecordHeartbeat(ctx, pollState{InstanceID: report.InstanceID, Since: now})
-	return Report{}, a.stillWaiting(ctx, now, "report %s, instance %s: %s", in.Code, report.InstanceID, report.Status)
+	activity.RecordHeartbeat(ctx, pollState{InstanceID: instance.ID, Since: now})
+	return Report{}, a.stillWaiting(ctx, now, "report %s, instance %s: %s", in.Code, instance.ID, instance.Status)
 }
 
 // ReportStatus waits until the report has ended, and answers with a link that is as fresh as it can be.

@@ -1,6 +1,10 @@
 package activities
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +12,9 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
+	"github.com/pbsmflow/pbsmflow/internal/simulator"
+	"github.com/pbsmflow/pbsmflow/internal/simulator/simtest"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 )
 
@@ -47,4 +54,35 @@ func TestGenerateReport_unknownStore(t *testing.T) {
 	for _, call := range sim.Journal() {
 		require.NotEqual(t, "report", call.Call)
 	}
+}
+
+// Only the status call has the link, so a report that is complete at once is polled like any other.
+func TestGenerateReport_completeAtOnce(t *testing.T) {
+	tenant := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"status":"COMPLETED","requestInstanceId":"100"}`
+		if strings.HasSuffix(r.URL.Path, "/repgenstatus") {
+			answer = `{"status":"COMPLETE","reportInstanceId":"100","downloadLink":"https://h.example.com/p/x"}`
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer tenant.Close()
+	sim := simtest.Start(t, simulator.Options{})
+	a := withClient(t, simtest.Service(t, sim, func(c *pbsm.Config) { c.BaseURL, c.Insecure = tenant.URL, true }))
+	in := GenerateReportInput{Connection: "prod", Code: "RPT002", Type: "CSV"}
+	var heartbeat pollState
+	env := activityEnv(a)
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) { require.NoError(t, details.Get(&heartbeat)) })
+	_, err := env.ExecuteActivity(a.GenerateReport, in)
+	require.Equal(t, StillWaiting, applicationError(t, err).Type())
+
+	env = activityEnv(a)
+	env.SetHeartbeatDetails(heartbeat)
+	answer, err := env.ExecuteActivity(a.GenerateReport, in)
+	require.NoError(t, err)
+	var report Report
+	require.NoError(t, answer.Get(&report))
+	require.True(t, report.Done)
+	link, err := a.connections["prod"].open(report.Link)
+	require.NoError(t, err)
+	require.Equal(t, "https://h.example.com/p/x", link)
 }

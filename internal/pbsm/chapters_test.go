@@ -377,6 +377,8 @@ func TestClient_calls(t *testing.T) {
 		"delete by prefix": {call: deletePrefix, send: "POST " + base + "/utils-service/v1/file/deleteprefix/in ", reply: `{"payload":"Files Deleted Successfully"}`, want: "Files Deleted Successfully"},
 		"as-of date": {call: asOf, send: "GET " + base + "/public/preferences/asofdate?appName=FTP&userId=cneadmin ", header: service,
 			reply: `{"as-of-date":"2026-12-31"}`, want: "2026-12-31"},
+		"set as-of date, answer in mixed case": {call: setAsOf, send: "POST " + base + `/public/preferences/asofdate {"appName":"FTP","as-of-date":"2026-12-31","userId":"ann"}`,
+			reply: `{"errorMessage":"","statusCode":"UPDATE_SUCCESS","status":"Success"}`},
 		"set as-of date": {call: setAsOf, send: "POST " + base + `/public/preferences/asofdate {"appName":"FTP","as-of-date":"2026-12-31","userId":"ann"}`, header: service,
 			reply: `{"errorMessage":"","statusCode":"UPDATE_SUCCESS","status":"SUCCESS"}`, want: nil},
 		"export manifest": {call: manifest, send: "GET " + base + "/dataextractor/getDataExportManifestFile?batchRunId=Data_Extraction_1_2000-01-01_1&code=EXP ", header: service,
@@ -449,7 +451,8 @@ func TestClient_calls(t *testing.T) {
 			if sent.body != "" {
 				require.True(t, json.Valid([]byte(sent.body)))
 			}
-			require.Equal(t, sent.method != http.MethodGet, sent.header.Get("Content-Type") == "application/json", "chapter 1: required for POST and PUT requests")
+			typed := sent.method != http.MethodGet || strings.Contains(sent.uri, "/status/")
+			require.Equal(t, typed, sent.header.Get("Content-Type") == "application/json", "required for POST and PUT (chapter 1), and in chapters 6 and 7")
 			common := map[string]string{"Authorization": "Bearer token-1", "Accept": "application/json", "ofs_remote_user": "cneadmin", "locale": "en-US", "ofs_tenant_id": "aaitestdev1001-prd", "ofs_workspace_id": "WS001"}
 			for _, header := range []map[string]string{common, tt.header} {
 				for name, value := range header {
@@ -499,6 +502,8 @@ func TestClient_responses(t *testing.T) {
 		"manifest: expiry in another form": {call: manifest, status: 200, reply: strings.ReplaceAll(sampleManifest, "07-07-2026", "2026/07/07"), temporary: final},
 		"manifest: ISO date":               ok(manifest, 200, strings.ReplaceAll(strings.ReplaceAll(sampleManifest, "SUCCESS", "ONGOING"), "01-02-2000", "2000-01-02"), Manifest{RunID: "Data_Extraction_1_2000-01-01_1", TaskID: "Task1", Status: "ONGOING", Rows: "1"}),
 		"manifest: failed":                 ok(manifest, 200, strings.ReplaceAll(sampleManifest, "SUCCESS", "FAILED"), Manifest{Failed: true, RunID: "Data_Extraction_1_2000-01-01_1", TaskID: "Task1", Status: "FAILED", Rows: "1"}),
+		"manifest: too early":              ok(manifest, 200, `{"payload":{"statusCode":"ONGOING","fileDetails":null},"status":"Success"}`, Manifest{RunID: "Data_Extraction_1_2000-01-01_1", Status: "ONGOING"}),
+		"manifest: of no run":              {call: manifest, status: 200, reply: strings.Replace(sampleManifest, "Data_Extraction_1_2000-01-01_1", "", 1), temporary: final},
 		"manifest: 403":                    {call: manifest, status: 403, reply: `{}`, notProcessed: true, temporary: final},
 		// As-of date
 		"as-of date: none":           unknown(asOf, 200, `{}`, ""),
@@ -519,7 +524,8 @@ func TestClient_responses(t *testing.T) {
 		"upload: 400":                       refused(upload, 400, `{"message":"bad name"}`, ""),
 		"upload: payload of another shape":  unknown(upload, 200, `{"payload":"none"}`, ""),
 		"list: empty":                       ok(list, 200, `{"payload":[],"count":7}`, []File{}),
-		"list: none":                        unknown(list, 200, `{"count":0}`, ""),
+		"list: null and a count of none":    ok(list, 200, `{"payload":null,"count":0}`, []File{}),
+		"list: failed":                      unknown(list, 200, `{"payload":[],"count":0,"status":"FAILED"}`, ""),
 		"list: null":                        unknown(list, 200, `{"payload":null}`, ""),
 		"list: count lies, ids are strings": ok(list, 200, `{"payload":[{"n_file_id":"9","v_file_name":"a"}],"count":99}`, []File{{ID: "9", Name: "a"}}),
 		"list: byte order mark":             ok(list, 200, "\ufeff"+`{"payload":[]}`, []File{}),
@@ -540,6 +546,8 @@ func TestClient_responses(t *testing.T) {
 		"export: already complete at 500":           unknown(export, 500, sampleExportComplete, "EXPORT_ALREADY_COMPLETE"),
 		"export: in progress arrives as 400":        ok(export, 400, sampleExportInProgress, Migration{State: MigrationInProgress, StatusCode: "EXPORT_INPROGRESS", Status: "INPROGRESS", Message: "Export in progress"}),
 		"import: in progress arrives as 400":        ok(imports, 400, sampleImportInProgress, Migration{State: MigrationInProgress, StatusCode: "IMPORT_INPROGRESS", Status: "INPROGRESS", Message: "Import in progress"}),
+		"export: in progress, spelled apart":        ok(export, 400, `{"statusCode":"EXPORT_IN_PROGRESS","status":"FAILED"}`, Migration{State: MigrationInProgress, StatusCode: "EXPORT_IN_PROGRESS", Status: "FAILED"}),
+		"export status: in progress, spelled apart": ok(exportS, 200, `{"statusCode":"SUCCESS","status":"In-Progress"}`, Migration{State: MigrationInProgress, StatusCode: "SUCCESS", Status: "IN-PROGRESS"}),
 		"export: broken off at 400":                 unknown(export, 400, sampleExportComplete[:40], ""),
 		"export: plain text at 400":                 refused(export, 400, `Bad Request`, ""),
 		"export: no such code":                      refused(export, 400, sampleMigrationInvalid, "INVALID_INPUT"),
@@ -566,7 +574,8 @@ func TestClient_responses(t *testing.T) {
 		"report: failed at once, no id":          {call: report, status: 200, reply: `{"status":"FAILED","errorMessage":"The report code does not exist."}`, temporary: final},
 		"report: failed at once at 500":          unknown(report, 500, `{"status":"FAILED"}`, ""),
 		"report: id null":                        unknown(report, 200, `{"status":"PENDING","requestInstanceId":null}`, ""),
-		"report: id without status":              unknown(report, 200, `{"requestInstanceId":"100"}`, ""),
+		"report: id without status":              ok(report, 200, `{"requestInstanceId":"100"}`, ReportInstance{ID: "100", State: ReportUnknown}),
+		"report status: of another instance":     unknown(reportS, 200, `{"requestInstanceId":"99","downloadLink":"https://h/p/x","status":"COMPLETE"}`, ""),
 		"report: 500 with an id":                 unknown(report, 500, sampleReportPending, ""),
 		"report: 403":                            refused(report, 403, `{"message":"not allowed"}`, ""),
 		"report status: COMPLETED, downloadlink": ok(reportS, 200, `{"requestInstanceid":100,"downloadlink":"https://h/p/x","status":"COMPLETED"}`, ReportInstance{ID: "100", State: ReportCompleted, Status: "COMPLETED", Download: par(t, "https://h/p/x")}),
@@ -892,6 +901,54 @@ func TestAdvice_invalidInput(t *testing.T) {
 				require.NotContains(t, err.Error(), "migration")
 			}
 		}
+	}
+}
+
+// The document has two spellings of the path of the status, and a server may know only one of them.
+func TestMigrationStatus_otherSpelling(t *testing.T) {
+	done := Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}
+	notFound := reply(404, `{"status":404,"error":"Not Found"}`)
+	for name, tt := range map[string]struct {
+		call  func(context.Context, *Client) (any, error)
+		paths [2]string // of the settings
+		known string
+		other http.HandlerFunc // the answer to any other path
+		calls int
+	}{
+		"chapter 6":             {call: exportS, known: "/Public/status/export/M1", calls: 2},
+		"chapter 6, a page":     {call: exportS, known: "/Public/status/export/M1", other: reply(404, `<html>no</html>`), calls: 2},
+		"chapter 7":             {call: importS, known: "/public/status/import/M1", calls: 1},
+		"set, but not known":    {call: importS, paths: [2]string{"/Public/status", "/Public/status"}, known: "/public/status/import/M1", calls: 2},
+		"neither":               {call: exportS, calls: 2},
+		"a path of another":     {call: exportS, paths: [2]string{"/x/status", "/x/status"}, known: "/public/status/export/M1", calls: 1},
+		"the code is not known": {call: exportS, other: reply(404, sampleMigrationInvalid), known: "/Public/status/export/M1", calls: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			s.answer = func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case tt.known != "" && strings.HasSuffix(r.URL.Path, tt.known):
+					reply(200, sampleMigrationStatus)(w, r)
+				case tt.other != nil:
+					tt.other(w, r)
+				default:
+					notFound(w, r)
+				}
+			}
+			c := s.client(t, func(c *Config) {
+				if tt.paths[0] != "" {
+					c.ExportStatusPath, c.ImportStatusPath = tt.paths[0], tt.paths[1]
+				}
+			})
+			got, err := tt.call(t.Context(), c)
+			require.Equal(t, tt.calls, s.count("calls"))
+			if found := tt.known != "" && strings.HasSuffix(s.calls[tt.calls-1].uri, tt.known); found {
+				require.NoError(t, err)
+				require.Equal(t, done, got)
+				return
+			}
+			require.ErrorContains(t, err, "HTTP 404")
+		})
 	}
 }
 

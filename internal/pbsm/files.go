@@ -175,11 +175,16 @@ func (a *response) scan() (string, error) {
 	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && said.Status == "" {
 		said = *wrapped.Payload
 	}
-	status := strings.ToLower(string(said.Status))
-	if strings.HasPrefix(status, "fail") || strings.HasPrefix(status, "err") {
+	if failing(said.Status) {
 		return "", a.failFinally("the scan failed")
 	}
 	return a.text(string(said.Status)), nil
+}
+
+// failing reports whether a status word says that something failed, however it is spelled.
+func failing(status text) bool {
+	word := strings.ToLower(string(status))
+	return strings.HasPrefix(word, "fail") || strings.HasPrefix(word, "err")
 }
 
 // ListFiles lists the uploaded files of a stripe, "default" when empty.
@@ -202,6 +207,8 @@ func (a *response) files() ([]File, error) {
 			UploadDate text `json:"d_upload_date"`
 			StripeName text `json:"v_stripe_name"`
 		} `json:"payload"`
+		Count  text `json:"count"`
+		Status text `json:"status"`
 	}
 	if err := a.decode(&body); err != nil {
 		return nil, err
@@ -209,7 +216,12 @@ func (a *response) files() ([]File, error) {
 	if !a.ok() {
 		return nil, a.asError(nil)
 	}
-	if body.Payload == nil {
+	switch {
+	case failing(body.Status):
+		return nil, a.fail("the files were not listed")
+	case body.Payload == nil && body.Count == "0": // some serialisers have no empty list
+		return []File{}, nil
+	case body.Payload == nil:
 		return nil, a.fail("the response contains no list of files")
 	}
 	files := make([]File, 0, len(*body.Payload)) // the list's own count may be wrong

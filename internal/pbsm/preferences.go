@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -75,7 +76,7 @@ func (a *response) preferenceSet() (string, error) {
 	if err := a.decode(&body); err != nil {
 		return "", err
 	}
-	if !a.ok() || body.Status != "SUCCESS" {
+	if !a.ok() || !strings.EqualFold(string(body.Status), "SUCCESS") {
 		return "", a.asError(nil)
 	}
 	return a.text(string(body.StatusCode)), nil

@@ -91,7 +91,7 @@ type reportBody struct {
 }
 
 func (a *response) reportGenerated() (ReportInstance, error) {
-	body, instance, err := a.report()
+	_, instance, err := a.report()
 	if err != nil {
 		return ReportInstance{}, err
 	}
@@ -100,8 +100,8 @@ func (a *response) reportGenerated() (ReportInstance, error) {
 		return ReportInstance{}, a.asError(nil)
 	case instance.ID == "" && instance.State == ReportFailed:
 		return ReportInstance{}, a.failFinally("the report was not started")
-	case instance.ID == "" || body.Status == "":
-		return ReportInstance{}, a.fail("the response contains no status or no instance id of the report")
+	case instance.ID == "":
+		return ReportInstance{}, a.fail("the response contains no instance id of the report")
 	}
 	return instance, nil
 }
@@ -117,6 +117,8 @@ func (a *response) reportStatus(instanceID string) (ReportInstance, error) {
 		return ReportInstance{}, a.asError(nil)
 	case body.Status == "":
 		return ReportInstance{}, a.fail("the response contains no status of the report")
+	case instance.State == ReportCompleted && cmp.Or(body.RequestInstanceID.id(), instanceID) != instanceID:
+		return ReportInstance{}, a.fail("the response is about another instance of the report")
 	}
 	instance.ID = cmp.Or(instance.ID, instanceID)
 	if instance.State == ReportCompleted {
