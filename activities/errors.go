@@ -24,6 +24,8 @@ const (
 	InvalidInput = "InvalidInput"
 	// Refused: the service, or a store, said no, and would say so again. Details: Refusal.
 	Refused = "Refused"
+	// StartRefused: nothing proves who started the workflow, and commands.require_proof demands that.
+	StartRefused = "StartRefused"
 	// Unavailable: an outage; safe to repeat, and retried by the retry policy. Details: Refusal.
 	Unavailable = "Unavailable"
 	// OutcomeUnknown: the request may have been processed, and there is no way to find out. Details: Refusal.

@@ -267,6 +267,25 @@ type EarlierClose struct {
 	Result json.RawMessage `json:"result,omitempty"`
 	// Unreadable says why there is no result, although the start may have begun a step.
 	Unreadable string `json:"unreadable,omitempty"`
+	// Refused are the starts since that one that were refused, latest first: the latest twenty of them.
+	Refused []RefusedStart `json:"refused,omitempty"`
+}
+
+const maxRefused = 20
+
+// RefusedStart is a start that was refused, and why.
+type RefusedStart struct {
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
+}
+
+// refusal is why a start was refused; empty: it was not.
+func (a *Activities) refusal(ctx context.Context, start *commonpb.WorkflowExecution) string {
+	err := a.temporal.GetWorkflow(ctx, start.GetWorkflowId(), start.GetRunId()).Get(ctx, nil)
+	if failed := (*temporal.ApplicationError)(nil); errors.As(err, &failed) && failed.Type() == StartRefused {
+		return failed.Message()
+	}
+	return ""
 }
 
 // EarlierClose finds the latest earlier start of the same close that began any step. It does not look behind one of
@@ -292,6 +311,9 @@ func (a *Activities) EarlierClose(ctx context.Context, in EarlierCloseInput) (Ea
 		case began:
 			found.WorkflowRunID, found.Result = start.GetExecution().GetRunId(), result
 			return found, nil
+		}
+		if why := a.refusal(ctx, start.GetExecution()); why != "" && len(found.Refused) < maxRefused {
+			found.Refused = append(found.Refused, RefusedStart{start.GetStartTime().AsTime(), why})
 		}
 	}
 	return found, nil

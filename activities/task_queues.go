@@ -35,6 +35,8 @@ func NeedsConnection(input any) bool {
 type ResolveConnectionInput struct {
 	Connection string `json:"connection"`
 	TaskQueue  string `json:"task_queue"`
+	// Alone marks a workflow that no other one started, which commands.require_proof refuses.
+	Alone bool `json:"alone,omitempty"`
 	Lookups
 }
 
@@ -48,6 +50,8 @@ type Lookups struct {
 
 // ResolvedConnection is a connection that a worker has.
 type ResolvedConnection struct {
+	// Refusal is why the workflow must not run; empty: it may.
+	Refusal string `json:"refusal,omitempty"`
 	// NotifyOn are the events on it that a channel of this worker wants.
 	NotifyOn []string `json:"notify_on,omitempty"`
 	// AskAfter is how long an activity may fail until that becomes a question. 0: it never does.
@@ -66,6 +70,10 @@ const lookupTimeout = 3 * time.Second
 // ResolveConnection refuses a connection that no worker has: on its queue an activity would wait
 // without end. It is a local activity of every workflow that needs a connection.
 func (a *Activities) ResolveConnection(ctx context.Context, in ResolveConnectionInput) (ResolvedConnection, error) {
+	if in.Alone && a.requireProof {
+		return ResolvedConnection{Refusal: "it was started alone, and nothing proves by whom, which commands.require_proof demands: " +
+			"run it as a step of a close"}, nil
+	}
 	problem, err := a.connectionProblem(ctx, in.Connection, in.TaskQueue)
 	if problem != "" {
 		return ResolvedConnection{}, InvalidInputError(problem)

@@ -13,8 +13,8 @@ type VerifyCommandInput struct {
 	Proof string `json:"proof,omitempty"`
 	// Expected is what the proof must be for.
 	Expected proof.Expected `json:"expected"`
-	// IsStart marks the start of a workflow, which commands.require_proof does not refuse: schedules have no name.
-	IsStart bool `json:"is_start,omitempty"`
+	// IsVouched marks a start by another workflow, which commands.require_proof does not refuse: schedules have no name.
+	IsVouched bool `json:"is_vouched,omitempty"`
 }
 
 // VerifiedCommand is who sent a command, as far as this worker can tell.
@@ -39,7 +39,7 @@ func (a *Activities) VerifyCommand(_ context.Context, in VerifyCommandInput) (Ve
 		verified.Proved = new(bool)
 	}
 	if in.Proof == "" {
-		if a.requireProof && !in.IsStart {
+		if a.requireProof && !in.IsVouched {
 			verified.Refusal = "it has no proof of who sent it, which commands.require_proof demands: send it through the console"
 		}
 		return verified, nil

@@ -42,7 +42,7 @@ func (b *batchRun) rerun(c *command) *submission {
 // adoptEarlierOrTrigger decides how the batch begins: with the run that the input names, with the run of
 // an earlier start of the same batch, or with a trigger.
 func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, error) {
-	found, err := resolveConnection(ctx, b.in.Connection, b.lookups())
+	found, err := resolveConnection(ctx, b.in.Connection, b.lookups(), startsAlone(ctx, b.in.Delegated))
 	if err != nil {
 		return nil, err
 	}

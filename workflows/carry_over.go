@@ -11,6 +11,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/basis"
+	"github.com/pbsmflow/pbsmflow/internal/clock"
 )
 
 // notPartOfTheWork are the fields of an input that do not change what the work comes to.
@@ -46,6 +47,9 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 	if err != nil && ctx.Err() == nil { // an activity waits until Temporal's list of workflows is up to date
 		err = c.caller.execute(ctx, callOptions, c.reporter.deadline, "find an earlier start", act.EarlierClose, in).Get(ctx, &found)
 	}
+	for _, refused := range found.Refused {
+		c.log(ctx, LogEntry{What: "an earlier start, on " + clock.In(c.plan.TimeZone).Exact(refused.At) + ": " + refused.Why, Event: audit.Refused})
+	}
 	if c.earlierStart = found.StartedAt; err != nil || found.WorkflowRunID == "" {
 		return err
 	}
@@ -56,8 +60,9 @@ func (c *closeRun) lookUpEarlier(ctx workflow.Context) error {
 	if found.Unreadable != "" {
 		c.log(ctx, LogEntry{What: fmt.Sprintf("the result of the earlier start %s cannot be read, so nothing is kept: %s",
 			found.WorkflowRunID, found.Unreadable)})
+		result.UnknownStarter = found.WorkflowRunID
 	}
-	c.earlier, c.starters = map[string]StepResult{}, result.Starters
+	c.earlier, c.starters, c.unknownStarter = map[string]StepResult{}, result.Starters, result.UnknownStarter
 	for _, s := range result.Steps {
 		c.earlier[s.ID] = s
 	}

@@ -74,7 +74,7 @@ const StartProof = "close"
 
 // Digest is the SHA-256, in hexadecimal digits, of what the start of a close says: a proof of the start has it.
 func (in NightlyCloseInput) Digest() string {
-	in.StartedBy, in.Proof = "", ""
+	in.StartedBy, in.Proof, in.Delegated = "", "", false
 	text, err := json.Marshal(in)
 	if err != nil {
 		return "" // a definition that is no JSON; Validate says so
@@ -90,12 +90,12 @@ func (in NightlyCloseInput) Why() string {
 	return "start"
 }
 
-// verifyStart gives the close the name of who started it, where that is proved. To run a close again is a command:
-// where commands need a proof, it does as well.
+// verifyStart gives the close the name of who started it, where that is proved. Where commands need a proof, a start
+// does as well, but for that of a schedule.
 func (c *closeRun) verifyStart(ctx workflow.Context) error {
 	found, err := verifyProof(ctx, activities.VerifyCommandInput{
-		Proof:   c.in.Proof,
-		IsStart: c.in.Again == nil,
+		Proof:     c.in.Proof,
+		IsVouched: c.in.Again == nil && !startsAlone(ctx, c.in.Delegated),
 		Expected: proof.Expected{
 			WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
 			Since:      c.earlierStart, // which may have used the same proof
@@ -106,7 +106,7 @@ func (c *closeRun) verifyStart(ctx workflow.Context) error {
 		},
 	})
 	if err != nil {
-		return err
+		return refuseStart(ctx, fmt.Sprintf("the start%s is refused: %s", prefixed(" by ", c.in.StartedBy), reason(err)))
 	}
 	if c.started = found.Proved; found.By != "" {
 		c.in.StartedBy = found.By
@@ -114,6 +114,13 @@ func (c *closeRun) verifyStart(ctx workflow.Context) error {
 	c.addStarter(c.in.StartedBy)
 	c.reporter.stage(func(s *snapshot) { s.StartedBy, s.StartedByProved = c.in.StartedBy, c.started })
 	return nil
+}
+
+// refuseStart logs on the worker that a workflow is refused, and returns its error. The next start of a close notes it in
+// its audit file.
+func refuseStart(ctx workflow.Context, why string) error {
+	workflow.GetLogger(ctx).Warn("refused a start", "why", why)
+	return failure(activities.StartRefused, why)
 }
 
 // addStarter notes who has started the close, or a part of it again.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -298,7 +300,7 @@ func TestStart_withAProof(t *testing.T) {
 		want    string
 	}{
 		{name: "proved", signed: true},
-		{name: "unproved, as by a schedule"},
+		{name: "unproved", want: "the start by carol is refused: it has no proof of who sent it"},
 		{name: "again, proved", again: again, signed: true, earlier: -time.Hour},
 		{name: "again, unproved", again: again, want: "has no proof of who sent it"},
 		{name: "again with other steps", again: again, signed: true, change: func(in *NightlyCloseInput) {
@@ -333,7 +335,7 @@ func TestStart_withAProof(t *testing.T) {
 			fake.env.ExecuteWorkflow(NightlyClose, in)
 			if c.want != "" {
 				require.ErrorContains(t, fake.env.GetWorkflowError(), c.want)
-				require.Equal(t, Refused, errorType(fake.env.GetWorkflowError()))
+				require.Equal(t, activities.StartRefused, errorType(fake.env.GetWorkflowError()))
 				require.Empty(t, fake.sent)
 				return
 			}
@@ -341,6 +343,69 @@ func TestStart_withAProof(t *testing.T) {
 			require.Equal(t, &c.signed, queryStatus(t, fake.env).StartedByProved)
 		})
 	}
+}
+
+// What a schedule or a close starts needs no proof of its own, and a batch that was started alone is refused, also under
+// another id.
+func TestStart_ofAnotherWorkflow(t *testing.T) {
+	scheduled := func(ctx workflow.Context, in NightlyCloseInput) error {
+		ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: closeID})
+		return workflow.ExecuteChildWorkflow(ctx, NightlyClose, in).Get(ctx, nil)
+	}
+	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "carol"}
+	for name, c := range map[string]struct {
+		workflow, input any
+		want            string
+	}{
+		"a close of a schedule":        {scheduled, in, ""},
+		"a close alone":                {NightlyClose, in, "the start by carol is refused"},
+		"what says that it is no such": {scheduled, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", Delegated: true}, "the start is refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"))}
+			fake.register()
+			fake.env.RegisterWorkflow(scheduled)
+			fake.env.RegisterWorkflow(NightlyClose)
+			withKeys(t, fake.env, true)
+			fake.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "anything"}) // a close alone is delegated
+			fake.env.ExecuteWorkflow(c.workflow, c.input)
+			if c.want == "" {
+				require.NoError(t, fake.env.GetWorkflowError())
+				return
+			}
+			require.ErrorContains(t, fake.env.GetWorkflowError(), c.want)
+			require.Empty(t, fake.sent)
+		})
+	}
+}
+
+// Nobody can tell who started an earlier run that cannot be read: one person more must approve, also when the close runs
+// again after that.
+func TestApprove_byOneMoreWhereAStarterIsUnknown(t *testing.T) {
+	group := []string{"controllers"}
+	run := func(fake fakeSteps, again *AgainInput) json.RawMessage {
+		fake.env, fake.plan = newEnv(t), plan(groupApproval("ok", 1))
+		fake.register()
+		signer := withKeys(t, fake.env, false)
+		for i, name := range []string{"carol", "dave"} {
+			c := signed(t, signer, ApproveCommand, Command{By: name, Why: "figures agree", Step: "ok"}, group, closeID)
+			fake.env.RegisterDelayedCallback(func() {
+				why := queryStatus(t, fake.env).Steps[0].Question.Why
+				require.Contains(t, why, fmt.Sprintf("%d ", 2-i))
+				require.Contains(t, why, "one more than usual, since it is not known who started the earlier run 8d1e of this close")
+				fake.env.SignalWorkflow(ApproveCommand, c)
+			}, time.Duration(i+1)*time.Hour)
+		}
+		fake.executeAgain("alice", again)
+		require.NoError(t, fake.env.GetWorkflowError())
+		var result NightlyCloseResult
+		require.NoError(t, fake.env.GetWorkflowResult(&result))
+		require.Len(t, result.Steps[0].Approvals, 2)
+		require.Equal(t, "8d1e", result.UnknownStarter)
+		return resultOf(t, fake.env)
+	}
+	earlier := run(fakeSteps{unreadable: "nondeterministic workflow"}, nil)
+	run(fakeSteps{earlier: earlier}, &AgainInput{Reason: "late file"})
 }
 
 // after makes a step need another one.

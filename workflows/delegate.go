@@ -4,6 +4,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
+// startsAlone reports whether no workflow vouches for this one: it was started from outside, or in the place of one that
+// was. A close vouches for its steps, and a schedule's workflow for its close.
+func startsAlone(ctx workflow.Context, delegated bool) bool {
+	return delegated || workflow.GetInfo(ctx).ParentWorkflowExecution == nil
+}
+
 // delegateTo reports the status of a workflow that runs another one, under the right id.
 func delegateTo(ctx workflow.Context, connection, subject, id string) (ended func(error), err error) {
 	return reportStub(ctx, Status{Connection: connection, Subject: subject, State: Running, Summary: "run by workflow " + id})

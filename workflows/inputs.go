@@ -30,6 +30,8 @@ type NightlyCloseInput struct {
 	Again *AgainInput `json:"again,omitempty"`
 	// Proof is the console's signature over all of this: StartedBy is then the name of whoever logged in there.
 	Proof string `json:"proof,omitempty"`
+	// Delegated is set by a start under another id on the one that runs in its place. Nobody vouches for that but a proof.
+	Delegated bool `json:"delegated,omitempty"`
 
 	malformed error
 }
@@ -82,6 +84,8 @@ type RunBatchInput struct {
 	StartedBy string `json:"started_by,omitempty"`
 	// TimeZone is the IANA zone in which texts for operators have their times, a close's own. Default: UTC.
 	TimeZone string `json:"time_zone,omitempty"`
+	// Delegated is set by a start under another id on the one that runs in its place. Nobody vouches for that but a proof.
+	Delegated bool `json:"delegated,omitempty"`
 
 	malformed error
 }

@@ -82,6 +82,7 @@ func (in NightlyCloseInput) prepare(ctx workflow.Context) (plan activities.Plan,
 
 // delegate runs the close under its own id.
 func (in NightlyCloseInput) delegate(ctx workflow.Context, pipeline, id string) (result NightlyCloseResult, err error) {
+	in.Delegated = startsAlone(ctx, in.Delegated)
 	ended, err := delegateTo(ctx, in.Connection, pipeline, id)
 	if err != nil {
 		return result, err
@@ -110,7 +111,9 @@ type closeRun struct {
 	audit    closeAudit
 	earlier  map[string]StepResult // those of an earlier start, by step
 	starters []string              // who started the close, also earlier or in part
-	started  *bool                 // whether the name of who started it now is proved; nil where none can be
+	// unknownStarter is the run of an earlier start of which nobody can tell who it was; empty: there is none.
+	unknownStarter string
+	started        *bool // whether the name of who started it now is proved; nil where none can be
 
 	earlierStart time.Time // the latest one; zero: there was none
 }
@@ -228,6 +231,7 @@ func (c *closeRun) result() NightlyCloseResult {
 		Starters:   c.starters,
 
 		StartedByProved: c.started,
+		UnknownStarter:  c.unknownStarter,
 	}
 	for _, s := range c.steps {
 		result.Steps = append(result.Steps, s.result)

@@ -14,7 +14,7 @@ var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }
 
-func (c *closeRun) startedBy() []string { return c.starters }
+func (c *closeRun) startedBy() (known []string, unknown string) { return c.starters, c.unknownStarter }
 
 func (c *closeRun) timeZone() string { return c.plan.TimeZone }
 

@@ -211,12 +211,15 @@ type NightlyCloseResult struct {
 	StartedBy string `json:"started_by,omitempty"`
 	// StartedByProved is whether that name is proved, and Starters are also those who started the close earlier, or ran
 	// steps of it again.
-	StartedByProved *bool        `json:"started_by_proved,omitempty"`
-	Starters        []string     `json:"starters,omitempty"`
-	StartedAt       time.Time    `json:"started_at"`
-	EndedAt         time.Time    `json:"ended_at"`
-	Steps           []StepResult `json:"steps"`
-	Log             []LogEntry   `json:"log,omitempty"`
+	StartedByProved *bool    `json:"started_by_proved,omitempty"`
+	Starters        []string `json:"starters,omitempty"`
+	// UnknownStarter is the workflow run of an earlier start whose result could not be read: who started that is not known,
+	// so approvals by members of a group need one person more.
+	UnknownStarter string       `json:"unknown_starter,omitempty"`
+	StartedAt      time.Time    `json:"started_at"`
+	EndedAt        time.Time    `json:"ended_at"`
+	Steps          []StepResult `json:"steps"`
+	Log            []LogEntry   `json:"log,omitempty"`
 	// Audit is the audit file, where the pipeline has one.
 	Audit *AuditResult `json:"audit,omitempty"`
 }

@@ -33,6 +33,7 @@ func RunBatch(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
 		if err != nil {
 			return RunBatchResult{}, err
 		}
+		in.Delegated = startsAlone(ctx, in.Delegated)
 		result, err := runOrAttachBatch(ctx, in)
 		ended(err)
 		return result, err

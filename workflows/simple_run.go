@@ -35,7 +35,7 @@ func newSimpleRun(ctx workflow.Context, initial Status, lookups activities.Looku
 		return ctx, nil, err
 	}
 	r.commands.immediate[StartCommand] = r.startNow
-	found, err := resolveConnection(ctx, initial.Connection, lookups)
+	found, err := resolveConnection(ctx, initial.Connection, lookups, startsAlone(ctx, false))
 	r.caller, r.file = found.caller, found.file
 	r.supervisor = superviseUntilEnd(ctx, found.askAfter, reporter)
 	r.commands.answers = r.supervisor.answer

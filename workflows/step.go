@@ -23,8 +23,8 @@ type closeOfStep interface {
 	log(ctx workflow.Context, entry LogEntry)
 	warnAtRisk(ctx workflow.Context, warning string)
 	record(e audit.Event)
-	// startedBy are those who have started the close, also earlier or in part.
-	startedBy() []string
+	// startedBy are those who have started the close, also earlier or in part, and the start whose starter is not known.
+	startedBy() (known []string, unknown string)
 	// calls executes activities.
 	calls() caller
 	// earlierResult is the result of a step in an earlier start of the close.
@@ -320,7 +320,7 @@ func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command
 func (s *step) effect(answer *command) string {
 	if answer.name == ApproveCommand {
 		given := append(slices.Clone(s.result.Approvals), LogEntry{By: answer.By})
-		if missing := stillNeeded(s.Step.Approve, given); missing != "" {
+		if missing := stillNeeded(s, given); missing != "" {
 			return "is " + missing
 		}
 	}
@@ -386,7 +386,7 @@ func (s *step) planned() activities.PlanStep { return s.PlanStep }
 
 func (s *step) closeInput() NightlyCloseInput { return s.close.input() }
 
-func (s *step) startedBy() []string { return s.close.startedBy() }
+func (s *step) startedBy() (known []string, unknown string) { return s.close.startedBy() }
 
 func (s *step) ends() time.Time { return s.deadline.moment() }
 

@@ -16,8 +16,8 @@ type approveKind struct{ withoutWorkflow }
 
 func (approveKind) run(ctx workflow.Context, s activeStep, result *StepResult) error {
 	approve := s.planned().Step.Approve
-	for result.Approvals = nil; len(result.Approvals) < approve.Needed(); {
-		missing := stillNeeded(approve, result.Approvals)
+	for result.Approvals = nil; len(result.Approvals) < approversNeeded(s); {
+		missing := stillNeeded(s, result.Approvals)
 		answer := s.ask(ctx, approve.Message+prefixed("; ", missing), ApproveCommand, DecideCommand+" "+GiveUp)
 		switch {
 		case answer == nil && ctx.Err() != nil:
@@ -38,16 +38,31 @@ func (approveKind) run(ctx workflow.Context, s activeStep, result *StepResult) e
 	return nil
 }
 
+// approversNeeded is how many must approve. Where members of a group must, and an earlier start of the close cannot be
+// read, one of them may be who started that: then it is one more, so that as many as the pipeline says did not.
+func approversNeeded(s activeStep) int {
+	approve := s.planned().Step.Approve
+	if _, unknown := s.startedBy(); unknown != "" && len(approve.By) > 0 {
+		return approve.Needed() + 1
+	}
+	return approve.Needed()
+}
+
 // stillNeeded says who has approved and who is still needed: "approved by carol; 1 more of controllers must approve". It
 // is empty once nobody is, and where anybody will do.
-func stillNeeded(approve *pipeline.Approve, given []LogEntry) string {
-	switch missing := approve.Needed() - len(given); {
+func stillNeeded(s activeStep, given []LogEntry) string {
+	approve := s.planned().Step.Approve
+	var because string
+	if _, unknown := s.startedBy(); unknown != "" {
+		because = fmt.Sprintf(": one more than usual, since it is not known who started the earlier run %s of this close", unknown)
+	}
+	switch missing := approversNeeded(s) - len(given); {
 	case missing <= 0 || len(approve.By) == 0:
 		return ""
 	case len(given) == 0:
-		return fmt.Sprintf("%d of %s must approve", missing, strings.Join(approve.By, " or "))
+		return fmt.Sprintf("%d of %s must approve", missing, strings.Join(approve.By, " or ")) + because
 	default:
-		return fmt.Sprintf("%s; %d more of %s must approve", approvers(given), missing, strings.Join(approve.By, " or "))
+		return fmt.Sprintf("%s; %d more of %s must approve", approvers(given), missing, strings.Join(approve.By, " or ")) + because
 	}
 }
 
@@ -81,7 +96,7 @@ func (approveKind) checkInput(p *problems, in NightlyCloseInput, s pipeline.Step
 func (s *step) mayApprove(cmd *command) error {
 	approve, starters := s.Step.Approve, []string{s.close.input().StartedBy}
 	if s.needsGroup() {
-		starters = s.close.startedBy()
+		starters, _ = s.close.startedBy()
 	}
 	refuse := func(format string, args ...any) error { return failure(Refused, fmt.Sprintf(format, args...)) }
 	switch {
@@ -114,7 +129,8 @@ func (approveKind) sourceChange(_ workflow.Context, s activeStep, earlier StepRe
 	if len(s.planned().Step.Approve.By) == 0 {
 		return "", nil
 	}
-	for _, name := range s.startedBy() {
+	starters, _ := s.startedBy()
+	for _, name := range starters {
 		if approvedBy(earlier.Approvals, name) {
 			return name + ", who approved, has started the close since", nil
 		}

@@ -51,8 +51,8 @@ var stepKinds = map[pipeline.Kind]stepKind{
 type activeStep interface {
 	planned() activities.PlanStep
 	closeInput() NightlyCloseInput
-	// startedBy are those who have started the close, also earlier or in part.
-	startedBy() []string
+	// startedBy are those who have started the close, also earlier or in part, and the start whose starter is not known.
+	startedBy() (known []string, unknown string)
 	// timeZone is that of the pipeline, and times writes times in it.
 	timeZone() string
 	times() clock.Clock

@@ -71,13 +71,17 @@ var resolveOptions = workflow.LocalActivityOptions{
 }
 
 // resolveConnection refuses a connection that no worker has, before an activity waits for one. It also
-// returns the events that channels want on the connection, and the answers to the lookups.
-func resolveConnection(ctx workflow.Context, connection string, lookups activities.Lookups) (resolvedConnection, error) {
+// returns the events that channels want on the connection, and the answers to the lookups. A workflow that was started
+// alone is refused where commands need a proof.
+func resolveConnection(ctx workflow.Context, connection string, lookups activities.Lookups, alone bool) (resolvedConnection, error) {
 	r := resolvedConnection{caller: caller{queue: ConnectionTaskQueue(workflow.GetInfo(ctx).TaskQueueName, connection)}}
 	// By name, because a local activity that is passed as a method would be called on nil.
 	var found activities.ResolvedConnection
 	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, resolveOptions), "ResolveConnection",
-		activities.ResolveConnectionInput{Connection: connection, TaskQueue: r.caller.queue, Lookups: lookups}).Get(ctx, &found)
+		activities.ResolveConnectionInput{Connection: connection, TaskQueue: r.caller.queue, Lookups: lookups, Alone: alone}).Get(ctx, &found)
+	if err == nil && found.Refusal != "" {
+		err = refuseStart(ctx, found.Refusal)
+	}
 	r.notifyOn, r.askAfter, r.undated = found.NotifyOn, found.AskAfter, found.NoGroupDate
 	r.earlier, r.file = found.Earlier, found.File
 	return r, err

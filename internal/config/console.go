@@ -22,7 +22,7 @@ type Commands struct {
 	// or {file: PATH} with its PEM file. A command that one of them signed has a proved name.
 	Keys map[string]Secret `koanf:"keys" jsonschema_extras:"keys=name"`
 	// RequireProof refuses every command that no console signed, whether it comes from a terminal, Temporal's web
-	// interface or another workflow.
+	// interface or another workflow, and every start but those of schedules.
 	RequireProof bool `koanf:"require_proof"`
 
 	public map[string]ed25519.PublicKey

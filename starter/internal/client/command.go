@@ -53,6 +53,33 @@ func ConsoleOf(f *cli.Factory) (*login.Console, error) {
 	return c, nil
 }
 
+// signed has the console sign the start of a close, where the starter sends its commands through one.
+func (s *Session) signed(ctx context.Context, in workflows.Input) (workflows.Input, error) {
+	start, ok := in.(workflows.NightlyCloseInput)
+	if s.Console == "" || !ok {
+		return in, nil
+	}
+	console, err := ConsoleOf(s.Factory)
+	if err != nil {
+		return nil, err
+	}
+	start, err = console.Sign(ctx, start)
+	var refused *login.Refused
+	switch {
+	case errors.As(err, &refused):
+		return nil, cli.Usage("%s", refused.Why).Of(start.WorkflowID())
+	case errors.Is(err, login.ErrLoggedOut):
+		return nil, s.loggedOut(err, start.WorkflowID())
+	case err != nil:
+		return nil, cli.NewProblem(cli.ExitUnreachable, "nothing was started, because the console does not answer: %v", err)
+	}
+	return start, nil
+}
+
+func (s *Session) loggedOut(err error, id string) error {
+	return cli.Usage("%v", err).Of(id).Then("Log in: " + s.Starter("login --console "+s.Console))
+}
+
 // sendThroughConsole sends a command in the name of who is logged in at the console.
 func (s *Session) sendThroughConsole(
 	ctx context.Context, id, name string, command workflows.Command,
@@ -69,7 +96,7 @@ func (s *Session) sendThroughConsole(
 	case errors.As(err, &refused):
 		return workflows.CommandResult{}, cli.Usage("%s", refused.Why).Of(id).Then("See its status: " + s.Starter("status "+id))
 	case errors.Is(err, login.ErrLoggedOut):
-		return workflows.CommandResult{}, cli.Usage("%v", err).Of(id).Then("Log in: " + s.Starter("login --console "+s.Console))
+		return workflows.CommandResult{}, s.loggedOut(err, id)
 	}
 	return workflows.CommandResult{}, cli.NewProblem(cli.ExitUnreachable, "the console does not answer, and it is not known "+
 		"whether the %s arrived: %v", name, err).Of(id).

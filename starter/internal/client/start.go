@@ -56,6 +56,10 @@ func (s *Session) knownPipeline(in workflows.NightlyCloseInput) error {
 
 // Start starts a workflow, or finds the one that has its id.
 func (s *Session) Start(ctx context.Context, in workflows.Input, o cli.StartOptions) (workflows.Execution, error) {
+	in, err := s.signed(ctx, in)
+	if err != nil {
+		return workflows.Execution{}, err
+	}
 	run, err := workflows.Start(ctx, s.Temporal, in, workflows.StartOptions{
 		TaskQueue: s.TaskQueue,
 		Priority:  o.Priority,

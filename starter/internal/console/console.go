@@ -91,6 +91,7 @@ func (c *Console) Handler() http.Handler {
 		"GET /events":                            c.serveEvents,
 		"POST /w/{id...}":                        c.serveCommand,
 		"POST /api/commands":                     c.serveAPI,
+		"POST /api/starts":                       c.serveStart,
 		"GET /api/me":                            c.serveMe,
 	} {
 		mux.HandleFunc(pattern, c.loggedIn(page))

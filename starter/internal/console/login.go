@@ -22,8 +22,8 @@ func SystemRoles() []config.Role {
 type systemUser struct{ person Person }
 
 func (l systemUser) Person(http.ResponseWriter, *http.Request) (Person, bool) { return l.person, true }
-func (l systemUser) Routes(*http.ServeMux, Show)         {}
-func (l systemUser) LoginPath() string                   { return "" }
+func (l systemUser) Routes(*http.ServeMux, Show)                              {}
+func (l systemUser) LoginPath() string                                        { return "" }
 
 // Proxy is the login proxy: headers say who somebody is, where they come from the addresses of the proxy.
 func Proxy(settings config.Proxy) (Login, error) {
@@ -73,4 +73,4 @@ func (l proxyLogin) believes(address netip.Addr) bool {
 }
 
 func (l proxyLogin) Routes(*http.ServeMux, Show) {}
-func (l proxyLogin) LoginPath() string     { return "" }
+func (l proxyLogin) LoginPath() string           { return "" }

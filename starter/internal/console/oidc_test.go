@@ -289,15 +289,15 @@ func TestOIDC_tokensOfPrograms(t *testing.T) {
 		token string
 		want  int
 	}{
-		"good":             {good, http.StatusOK},
-		"another audience": {with(map[string]any{"aud": "payroll"}), http.StatusUnauthorized},
-		"another issuer":   {with(map[string]any{"iss": "https://evil.example"}), http.StatusUnauthorized},
-		"expired":          {with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), http.StatusUnauthorized},
-		"without a name":   {with(map[string]any{"preferred_username": ""}), http.StatusUnauthorized},
-		"not signed":       {none, http.StatusUnauthorized},
-		"changed":          {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), http.StatusUnauthorized},
+		"good":                       {good, http.StatusOK},
+		"another audience":           {with(map[string]any{"aud": "payroll"}), http.StatusUnauthorized},
+		"another issuer":             {with(map[string]any{"iss": "https://evil.example"}), http.StatusUnauthorized},
+		"expired":                    {with(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), http.StatusUnauthorized},
+		"without a name":             {with(map[string]any{"preferred_username": ""}), http.StatusUnauthorized},
+		"not signed":                 {none, http.StatusUnauthorized},
+		"changed":                    {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), http.StatusUnauthorized},
 		"signed with the public key": {symmetric, http.StatusUnauthorized},
-		"no token":         {"carol", http.StatusUnauthorized},
+		"no token":                   {"carol", http.StatusUnauthorized},
 	} {
 		for _, path := range []string{"/", "/w/" + closeID, "/events?page=/", "/api/me"} {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+path, nil)

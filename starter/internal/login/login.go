@@ -135,6 +135,24 @@ func (c *Console) Send(ctx context.Context, id, name string, in workflows.Comman
 	return a.Message, err
 }
 
+// SignedStart is the start of a close in the name of who is logged in. Without a key the console gives no proof.
+type SignedStart struct {
+	By    string `json:"by"`
+	Proof string `json:"proof,omitempty"`
+}
+
+// Sign has the console sign the start of a close.
+func (c *Console) Sign(ctx context.Context, in workflows.NightlyCloseInput) (workflows.NightlyCloseInput, error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return in, err
+	}
+	var s SignedStart
+	err = c.call(ctx, http.MethodPost, "/api/starts", token, in, &s)
+	in.StartedBy, in.Proof = s.By, s.Proof
+	return in, err
+}
+
 // call makes a call of the console. An answer that says why it was refused is a Refused.
 func (c *Console) call(ctx context.Context, method, path, token string, in, into any) error {
 	var body io.Reader

@@ -35,7 +35,10 @@ steps:
     needs: [allocate]
     approve: {message: "The books are right", by: [controllers]}
 `)
-	run := e.StartClose("proved")
+	in := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "proved", AsOfDate: harness.AsOf, StartedBy: "tests"}
+	in.Proof, err = signer.Sign(proof.Claims{Who: "tests", Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()})
+	require.NoError(t, err)
+	run := e.Start(in.WorkflowID(), workflows.NightlyClose, in)
 	waits := func(step string) workflows.Status {
 		var status workflows.Status
 		e.Until(step+" asks", func() bool {
