@@ -27,10 +27,6 @@ type violation struct {
 
 // axe-core finds no problem on any page on a desktop in light, nor on a phone in dark on the two that have everything.
 func (s *site) isAccessible(t *testing.T) {
-	program, err := harness.Binary("axe/node_modules/axe-core/axe.min.js")
-	require.NoError(t, err)
-	source, err := os.ReadFile(program)
-	require.NoError(t, err)
 	s.Write(s.Inbox, "axe.csv", harness.Ledger(10))
 	ended := startClose(s.Env, "axe", "ann", "steps:\n  - id: ledger\n    upload: {file: inbox/axe.csv}\n  - id: quick\n    needs: [ledger]\n    batch: {code: PBSM_QUICK}\n")
 	require.NoError(t, s.Await(s.Temporal.GetWorkflow(t.Context(), ended, ""), nil))
@@ -54,26 +50,14 @@ steps:
 	s.AwaitState(waits, workflows.Waiting)
 
 	tab := s.console.tab(t, s.browser, "carol", "night", "controllers")
-	tab.Do("bypass the policy", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
-		return err
-	}))
+	axe := newAxe(t, tab)
 	check := func(name string) {
 		t.Helper()
 		looks := []look{{"desktop", false, false}, {"phone-dark", true, true}}
 		if name != "tonight" && name != "waiting" { // they have everything that the others have in other sizes and colours
 			looks = looks[:1]
 		}
-		for _, look := range looks {
-			tab.Look(look.phone, look.dark)
-			tab.Whole(name + "-" + look.name)
-			for _, v := range audit(t, tab, string(source)) {
-				text, _ := json.MarshalIndent(v, "", "  ")
-				assert.Fail(t, "axe-core", "%s, %s: %s", name, look.name, text)
-			}
-			assert.LessOrEqual(t, browser.Eval[int](tab, "document.documentElement.scrollWidth - innerWidth"), 0, "%s on a %s is wider than the screen", name, look.name)
-		}
-		tab.Look(false, false)
+		axe.check(name, looks...)
 	}
 	for name, p := range map[string]string{
 		"tonight": "/", "inbox": "/inbox", "waiting": "/w/" + waits, "ended": "/w/" + ended, "nights": "/nights/" + s.Connection + "/axe", "refused": "/w/unknown",
@@ -96,6 +80,43 @@ steps:
 type look struct {
 	name        string
 	phone, dark bool
+}
+
+// axe looks for what keeps people from using the pages of a tab.
+type axe struct {
+	*browser.Tab
+	t      *testing.T
+	source string
+}
+
+// newAxe lets axe-core into a tab, which the console's policy would not.
+func newAxe(t *testing.T, tab *browser.Tab) *axe {
+	t.Helper()
+	program, err := harness.Binary("axe/node_modules/axe-core/axe.min.js")
+	require.NoError(t, err)
+	source, err := os.ReadFile(program)
+	require.NoError(t, err)
+	tab.Do("bypass the policy", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
+		return err
+	}))
+	return &axe{tab, t, string(source)}
+}
+
+// check finds no problem on the page that is open, however it is shown.
+func (a *axe) check(name string, looks ...look) {
+	a.t.Helper()
+	for _, look := range looks {
+		a.Look(look.phone, look.dark)
+		a.Whole(name + "-" + look.name)
+		for _, v := range audit(a.t, a.Tab, a.source) {
+			text, _ := json.MarshalIndent(v, "", "  ")
+			assert.Fail(a.t, "axe-core", "%s, %s: %s", name, look.name, text)
+		}
+		width := browser.Eval[int](a.Tab, "document.documentElement.scrollWidth - innerWidth")
+		assert.LessOrEqual(a.t, width, 0, "%s on a %s is wider than the screen", name, look.name)
+	}
+	a.Look(false, false)
 }
 
 func audit(t *testing.T, tab *browser.Tab, axe string) []violation {

@@ -32,16 +32,19 @@ type console struct {
 	address string // http://127.0.0.1:PORT
 }
 
-// openConsole starts a console with the settings of an environment, others under the key console, and additional
-// variables. It has a second connection, "elsewhere", for roles that are not for the environment's.
+// openConsole starts a console with the settings of an environment, others under the key console, in which $ADDRESS is
+// its own, and additional variables. It has a second connection, "elsewhere", for roles that are not for the environment's.
 func openConsole(e *harness.Env, settings string, env ...string) *console {
 	e.T.Helper()
 	text, err := os.ReadFile(e.Config)
 	require.NoError(e.T, err)
 	var all map[string]any
 	require.NoError(e.T, yaml.Unmarshal(text, &all))
+	port := harness.FreePort(e.T)
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	c := &console{env: e, address: "http://" + listen}
 	var own map[string]any
-	require.NoError(e.T, yaml.Unmarshal([]byte(settings), &own))
+	require.NoError(e.T, yaml.Unmarshal([]byte(strings.ReplaceAll(settings, "$ADDRESS", c.address)), &own))
 	connections := all["connections"].(map[string]any)
 	connections["elsewhere"] = connections[e.Connection]
 	if own != nil {
@@ -49,11 +52,8 @@ func openConsole(e *harness.Env, settings string, env ...string) *console {
 	}
 	text, err = yaml.Marshal(all)
 	require.NoError(e.T, err)
-	port := harness.FreePort(e.T)
 	file := filepath.Join(filepath.Dir(e.Config), fmt.Sprintf("console-%d.yaml", port))
 	require.NoError(e.T, os.WriteFile(file, text, 0o600))
-	listen := fmt.Sprintf("127.0.0.1:%d", port)
-	c := &console{env: e, address: "http://" + listen}
 	c.Process = e.LaunchStarterEnv(append(env, "PBSM_CONFIG="+file), "console", "--listen", listen)
 	e.T.Cleanup(func() {
 		if e.T.Failed() {

@@ -3,10 +3,14 @@ package browser
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +24,8 @@ import (
 // Browser is a running Chromium.
 type Browser struct{ window context.Context }
 
-// Start starts Chromium, which ends with the test.
-func Start(t testing.TB) *Browser {
+// Start starts Chromium, which ends with the test. It trusts these certificates as well.
+func Start(t testing.TB, trusted ...*x509.Certificate) *Browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	require.NoError(t, err, "the browser test needs Chromium: apt-get install chromium")
@@ -33,6 +37,14 @@ func Start(t testing.TB) *Browser {
 		"disable-background-timer-throttling", "disable-renderer-backgrounding", "disable-backgrounding-occluded-windows", // of the other tabs
 	} {
 		flags = append(flags, chromedp.Flag(name, true))
+	}
+	var keys []string
+	for _, certificate := range trusted {
+		sum := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+		keys = append(keys, base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	if len(keys) > 0 {
+		flags = append(flags, chromedp.Flag("ignore-certificate-errors-spki-list", strings.Join(keys, ",")))
 	}
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), flags...)
 	t.Cleanup(stop)
