@@ -156,7 +156,8 @@ type Transfer struct {
 	// but at most 16 MiB. Files that would have only a few parts are split into smaller ones, so that every
 	// stream has the same share.
 	PartSize int64 `koanf:"part_size" jsonschema:"minimum=10485760,maximum=53687091200"`
-	// Threshold is the file size in bytes from which an upload is split into parts.
+	// Threshold is the file size in bytes from which an upload is split into parts. A store that does not take parts gets
+	// the whole file in one request.
 	Threshold int64 `koanf:"threshold" jsonschema:"minimum=1,maximum=53687091200"`
 	// Bandwidth is the maximum in bytes per second, at least 65536; 0 means no limit.
 	Bandwidth int64 `koanf:"bandwidth" jsonschema:"minimum=0"`

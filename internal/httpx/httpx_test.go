@@ -58,7 +58,7 @@ func FuzzRetryAfter(f *testing.F) {
 }
 
 func TestTransient(t *testing.T) {
-	for status, want := range map[int]bool{200: false, 307: false, 400: false, 401: false, 404: false, 408: true, 425: true, 429: true, 500: true, 503: true} {
+	for status, want := range map[int]bool{200: false, 307: false, 400: false, 401: false, 404: false, 408: true, 425: true, 429: true, 500: true, 501: false, 503: true} {
 		assert.Equal(t, want, Transient(status), status)
 	}
 }

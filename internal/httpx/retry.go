@@ -33,6 +33,8 @@ func Transient(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
+	case http.StatusNotImplemented: // it will not be, however often it is asked for
+		return false
 	}
 	return status >= http.StatusInternalServerError
 }

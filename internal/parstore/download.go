@@ -135,9 +135,10 @@ func (t *download) instead(ctx context.Context) (Received, error) {
 	return received, nil
 }
 
+// hasNoHEAD reports whether the store does not support HEAD, or answers it without the length of the file.
 func hasNoHEAD(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && (e.HTTPStatus == http.StatusMethodNotAllowed || e.HTTPStatus == http.StatusNotImplemented)
+	return errors.Is(err, errNoLength) || errors.As(err, &e) && (e.HTTPStatus == http.StatusMethodNotAllowed || e.HTTPStatus == http.StatusNotImplemented)
 }
 
 // download is a download in progress. Each of its checksums has a lane: they include a part at the same
@@ -156,6 +157,8 @@ type download struct {
 	next  int // part to receive
 	state downloadState
 	moved atomic.Int64
+
+	unconditional atomic.Bool // the store does not recognise its ETag in If-Match
 }
 
 // whole is for a store that does not support HEAD, or ranges.
@@ -392,8 +395,20 @@ func (t *download) fetch(ctx context.Context, offset int64, buffer []byte) error
 	})
 }
 
-// get fills the buffer with the bytes from offset on, of the version that HEAD described.
+// get fills the buffer with the bytes from offset on, of the version that HEAD described. A store may not recognise its
+// own ETag in If-Match, when it is weak or has no quotes: then the ETag of the response decides.
 func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved func(n int)) error {
+	ifMatch := t.object.etag != "" && !t.unconditional.Load()
+	err := t.getRange(ctx, offset, buffer, ifMatch, moved)
+	var e *Error
+	if ifMatch && errors.As(err, &e) && e.HTTPStatus == http.StatusPreconditionFailed {
+		t.unconditional.Store(true)
+		return t.getRange(ctx, offset, buffer, false, moved)
+	}
+	return err
+}
+
+func (t *download) getRange(ctx context.Context, offset int64, buffer []byte, ifMatch bool, moved func(n int)) error {
 	const op = "get"
 	ctx, alive, stop := t.c.watch(ctx)
 	defer stop()
@@ -403,7 +418,7 @@ func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved f
 	if !whole {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, last))
 	}
-	if t.object.etag != "" {
+	if ifMatch {
 		req.Header.Set("If-Match", t.object.etag)
 	}
 	resp, err := t.c.roundTrip(req)
@@ -411,7 +426,7 @@ func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved f
 		return transportError(ctx, op, t.u, err)
 	}
 	defer resp.Body.Close()
-	if err := t.admit(resp, whole, offset, last); err != nil {
+	if err := t.admit(resp, whole, ifMatch, offset, last); err != nil {
 		return err
 	}
 	body := t.c.limited(ctx, resp.Body)
@@ -427,12 +442,15 @@ func (t *download) get(ctx context.Context, offset int64, buffer []byte, moved f
 			return transportError(ctx, op, t.u, fmt.Errorf("after %d bytes of %d: %w", n, len(buffer), err))
 		}
 	}
+	if more, _ := io.CopyN(io.Discard, resp.Body, 1); more > 0 {
+		return corrupt(op, t.u, resp.StatusCode, "the response has more than %d bytes", len(buffer))
+	}
 	finish(resp)
 	return nil
 }
 
 // admit checks that a response is what was requested, of the same version.
-func (t *download) admit(resp *http.Response, whole bool, offset, last int64) error {
+func (t *download) admit(resp *http.Response, whole, ifMatch bool, offset, last int64) error {
 	const op = "get"
 	changed := func(err *Error) error {
 		err.Changed, err.Temporary = true, true
@@ -449,9 +467,9 @@ func (t *download) admit(resp *http.Response, whole bool, offset, last int64) er
 		return statusError(op, t.u, resp)
 	case status == http.StatusPartialContent && whole:
 		return corrupt(op, t.u, status, "the store sent a range that was not requested")
-	case etag != "" && t.object.etag != "" && etag != t.object.etag:
+	case etag != t.object.etag && t.object.etag != "" && (etag != "" || !ifMatch):
 		return changed(corrupt(op, t.u, status, "the file changed while it was being received: its ETag differs"))
-	case resp.ContentLength != length:
+	case resp.ContentLength >= 0 && resp.ContentLength != length: // a response in chunks has none
 		return corrupt(op, t.u, status, "the response has %d bytes, expected %d", resp.ContentLength, length)
 	case whole:
 		return nil

@@ -368,7 +368,7 @@ func TestUpload_faults(t *testing.T) {
 		"redirected":                       {fault{Call: "part-put", Kind: simulator.FaultRedirect, After: 1}, "a redirect, which is not followed"},
 		"refused":                          {fault{Call: "part-put", Kind: simulator.FaultStatus, Status: 400, After: 1}, "HTTP 400"},
 		"upload expired":                   {fault{Call: "part-put", Kind: simulator.FaultExpirePAR, After: 4}, "a new one is needed"},
-		"no accessUri":                     {fault{Call: "multipart-create", Kind: simulator.FaultMalform}, "has no accessUri"},
+		"no accessUri":                     {fault{Call: "multipart-create", Kind: simulator.FaultMalform}, "is damaged"},
 	}
 	content := noise(8 * testPart)
 	for name, tt := range tests {
@@ -676,7 +676,7 @@ func TestDownload_faults(t *testing.T) {
 		"wrong range":      {fault{Call: "object-get", Kind: simulator.FaultWrongRange, After: 4}, "Content-Range is"},
 		"range ignored":    {fault{Call: "object-get", Kind: simulator.FaultIgnoreRange}, ""},
 		"then ignored":     {fault{Call: "object-get", Kind: simulator.FaultIgnoreRange, After: 4}, ""},
-		"another version":  {fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "IfMatchFailed"},
+		"another version":  {fault{Call: "object-get", Kind: simulator.FaultChangedETag, After: 2}, "its ETag differs"},
 		"redirected":       {fault{Call: "object-get", Kind: simulator.FaultRedirect, After: 2}, "a redirect, which is not followed"},
 		"head redirected":  {fault{Call: "object-head", Kind: simulator.FaultRedirect}, "a redirect, which is not followed"},
 		"expired":          {fault{Call: "object-get", Kind: simulator.FaultExpirePAR, After: 2}, "a new one is needed"},

@@ -63,8 +63,8 @@ func partSizeFor(size, wanted int64, atOnce int) int64 {
 // quotient divides and rounds up.
 func quotient(n, by int64) int64 { return (n + by - 1) / by }
 
-// Upload sends a file: in one PUT below the client's threshold, in parts above. It returns once the store
-// has confirmed that it holds what was read.
+// Upload sends a file: in one PUT below the client's threshold, in parts above, if the store takes them. It
+// returns once the store has confirmed that it holds what was read.
 //
 // When it fails, the parts that arrived stay for an attempt that resumes; Discard removes them. An upload
 // in parts has a URL of its own, which may be valid for longer than the one it began with. When the store
@@ -101,11 +101,17 @@ func (c *Client) Upload(ctx context.Context, parURL string, up Upload) (Sent, er
 		return Sent{}, err
 	}
 	t, err := c.beginUpload(ctx, u, up)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoParts) && up.Size <= maxPartSize:
+		return c.uploadWhole(ctx, u, up)
+	case err != nil:
 		return Sent{}, err
 	}
 	return t.run(ctx)
 }
+
+// errNoParts is of a store that does not offer uploads in parts, which the document only recommends.
+var errNoParts = errors.New("this store does not support uploads in parts")
 
 // Discard removes what an upload that will not be resumed left at the store.
 func (c *Client) Discard(ctx context.Context, state []byte) error {
@@ -501,6 +507,13 @@ func (t *upload) startOver(err error) error {
 	return err
 }
 
+// withoutParts are the answers of a store that takes the beginning of an upload in parts for a file without content, or
+// for nothing that it knows.
+var withoutParts = []int{
+	http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusLengthRequired, http.StatusUnprocessableEntity,
+	http.StatusNotImplemented,
+}
+
 // createUpload begins an upload in parts. The response is as secret as the URL, and is accepted only for
 // the URL's own host.
 func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, error) {
@@ -514,6 +527,11 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 		return nil, transportError(ctx, op, par, err)
 	}
 	defer finish(resp)
+	if slices.Contains(withoutParts, resp.StatusCode) {
+		refused := statusError(op, par, resp)
+		refused.Err = errNoParts
+		return nil, refused
+	}
 	if resp.StatusCode/100 != 2 {
 		return nil, statusError(op, par, resp)
 	}
@@ -524,10 +542,12 @@ func (c *Client) createUpload(ctx context.Context, par *url.URL) (*url.URL, erro
 	if err != nil {
 		return nil, transportError(ctx, op, par, err)
 	}
-	if json.Unmarshal(text, &answer) != nil || answer.AccessURI == "" {
-		return nil, corrupt(op, par, resp.StatusCode,
-			"the response has no accessUri: this store does not support uploads in parts; "+
-				"raise the connection's transfer.threshold above the file's size")
+	switch damaged := json.Unmarshal(text, &answer) != nil; {
+	case damaged && bytes.HasPrefix(text, []byte("{")):
+		return nil, corrupt(op, par, resp.StatusCode, "the response, which has the accessUri, is damaged")
+	case answer.AccessURI == "": // it stored an empty file, which the whole one replaces
+		err := fmt.Errorf("the response has no accessUri: %w, and the file is too large for one request", errNoParts)
+		return nil, &Error{Op: op, Host: par.Host, HTTPStatus: resp.StatusCode, Err: err}
 	}
 	ref, err := url.Parse(answer.AccessURI)
 	if err != nil || !strings.HasPrefix(ref.Path, "/") {
@@ -569,6 +589,9 @@ type object struct {
 	md5, multipartMD5 string
 }
 
+// errNoLength is of a store that streams its files: they can be received, but not in ranges.
+var errNoLength = errors.New("the store does not say how long the file is")
+
 func (c *Client) head(ctx context.Context, u *url.URL) (object, error) {
 	h, err := c.exchange(ctx, "head", http.MethodHead, u)
 	if err != nil {
@@ -576,7 +599,7 @@ func (c *Client) head(ctx context.Context, u *url.URL) (object, error) {
 	}
 	size, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	if err != nil || size < 0 {
-		return object{}, corrupt("head", u, http.StatusOK, "the store does not say how long the file is")
+		return object{}, &Error{Op: "head", Host: u.Host, HTTPStatus: http.StatusOK, Err: errNoLength}
 	}
 	sum := cmp.Or(h.Get("Content-MD5"), h.Get("opc-content-md5"))
 	return object{size: size, etag: h.Get("ETag"), md5: sum, multipartMD5: h.Get("opc-multipart-md5")}, nil
