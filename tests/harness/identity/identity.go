@@ -24,7 +24,7 @@ import (
 )
 
 // Password is everybody's.
-const Password = "correct horse"
+const Password = "horse"
 
 // Clients of the provider.
 const (
