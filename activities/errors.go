@@ -44,8 +44,10 @@ const (
 
 // Refusal is the detail of an error: what was called, on what, and what the service said.
 type Refusal struct {
-	Call       string `json:"call"`
-	Subject    string `json:"subject,omitempty"`
+	Call    string `json:"call"`
+	Subject string `json:"subject,omitempty"`
+	// Host is that of the object store; empty for the service.
+	Host       string `json:"host,omitempty"`
 	HTTPStatus int    `json:"http_status,omitempty"`
 	Code       string `json:"code,omitempty"`
 	Text       string `json:"text,omitempty"`
@@ -180,7 +182,7 @@ func classifyService(err error, e *pbsm.Error, safeToRepeat bool, retry retryAft
 }
 
 func classifyObjects(err error, e *parstore.Error, retry retryAfter) error {
-	said := Refusal{Call: e.Op, Subject: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}
+	said := Refusal{Call: e.Op, Subject: e.Host, Host: e.Host, HTTPStatus: e.HTTPStatus, Text: e.Text}
 	if e.Expired {
 		return temporal.NewNonRetryableApplicationError(err.Error(), PARExpired, nil, said)
 	}

@@ -32,6 +32,8 @@ type PendingActivity struct {
 	// Last is what the last attempt came to, and At when.
 	Last string    `json:"last,omitempty"`
 	At   time.Time `json:"at,omitzero"`
+	// Repeats is the call that is being retried, and what the other side said to it; nil for anything else.
+	Repeats *Refusal `json:"-"`
 }
 
 // PendingActivities are those of the workflow that executes this as a local activity, with their retries, which the
@@ -96,6 +98,7 @@ func NewPendingActivity(
 	case beats && now.Sub(p.GetLastStartedTime().AsTime()) > steady:
 	case found.Last != "" && !benign && p.GetAttempt() > failedInARow:
 		found.Trouble, found.Since = "is being retried: "+found.Last, state.FailingSince
+		found.Repeats = repeatedCall(failures.FailureToError(p.GetLastFailure()))
 		if found.Moved > 0 {
 			found.Since = now // it moved something, nobody knows until when
 		}
@@ -103,6 +106,18 @@ func NewPendingActivity(
 		found.Trouble, found.Since = "waits for a worker"+queueOf(p), p.GetScheduledTime().AsTime()
 	}
 	return found
+}
+
+// repeatedCall is the call that a retryable error is about, or nil.
+func repeatedCall(err error) *Refusal {
+	var (
+		failed *temporal.ApplicationError
+		said   Refusal
+	)
+	if !errors.As(err, &failed) || failed.Type() != Unavailable || failed.Details(&said) != nil || said.Call == "" {
+		return nil
+	}
+	return &said
 }
 
 // LastFailure is what an attempt came to, and whether it only found nothing new.

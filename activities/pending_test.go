@@ -14,6 +14,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/pbsmflow/pbsmflow/internal/parstore"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/simulator"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
 	"github.com/pbsmflow/pbsmflow/internal/transfer"
@@ -127,4 +129,32 @@ func TestPoll_keepsSinceWhenItFails(t *testing.T) {
 	attempt(&first)
 	require.NotNil(t, state)
 	require.True(t, state.FailingSince.IsZero(), "it has recovered")
+}
+
+// Of a call that is being retried, who was called and what it said is known.
+func TestPendingActivity_repeatedCall(t *testing.T) {
+	payloads, failures := converter.GetDefaultDataConverter(), temporal.GetDefaultFailureConverter()
+	atOnce := func(time.Duration) time.Duration { return 0 }
+	for name, c := range map[string]struct {
+		err  error
+		want *Refusal
+	}{
+		"a login": {
+			classify(&pbsm.Error{Call: "token", HTTPStatus: 503, NotProcessed: true, Temporary: true}, true, atOnce),
+			&Refusal{Call: "token", HTTPStatus: 503},
+		},
+		"the object store": {
+			classify(&parstore.Error{Op: "put", Host: "objects.example", Temporary: true}, true, atOnce),
+			&Refusal{Call: "put", Subject: "objects.example", Host: "objects.example"},
+		},
+		"a store of ours":    {temporal.NewApplicationError("no route to host", Unavailable), nil},
+		"nothing new so far": {temporal.NewApplicationError("it runs", StillWaiting), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := NewPendingActivity(&workflowpb.PendingActivityInfo{
+				State: enumspb.PENDING_ACTIVITY_STATE_SCHEDULED, Attempt: 9, LastFailure: failures.ErrorToFailure(c.err),
+			}, payloads, failures, time.Now())
+			require.Equal(t, c.want, found.Repeats)
+		})
+	}
 }

@@ -40,15 +40,33 @@ func (e Execution) Progress(
 	return TransferProgress{}, false
 }
 
-// Trouble says why an activity of the workflow makes no progress, such as "is being retried: HTTP 500"; empty when
-// all do. A poll that found nothing new is progress. payloads and failures are the client's converters.
-func (e Execution) Trouble(payloads converter.DataConverter, failures converter.FailureConverter) string {
+// Trouble is why an activity of a workflow makes no progress.
+type Trouble struct {
+	// Text follows the name of what makes none: "is being retried: HTTP 500".
+	Text string
+	// Since is when that began, as far as Temporal knows; zero: it does not.
+	Since time.Time
+	// Call is the call that is being retried, "token" for a login; empty where it is none of the service's or of its
+	// object store's, which has a Host. HTTPStatus is what the other side answered; 0: nothing.
+	Call, Host string
+	HTTPStatus int
+}
+
+// Troubles are those of the activities that make no progress. A poll that found nothing new is progress. payloads and
+// failures are the client's converters.
+func (e Execution) Troubles(payloads converter.DataConverter, failures converter.FailureConverter) (list []Trouble) {
 	for _, pending := range e.described.GetPendingActivities() {
-		if found := activities.NewPendingActivity(pending, payloads, failures, time.Now()); found.Trouble != "" {
-			return found.Trouble
+		found := activities.NewPendingActivity(pending, payloads, failures, time.Now())
+		if found.Trouble == "" {
+			continue
 		}
+		t := Trouble{Text: found.Trouble, Since: found.Since}
+		if call := found.Repeats; call != nil {
+			t.Call, t.Host, t.HTTPStatus = call.Call, call.Host, call.HTTPStatus
+		}
+		list = append(list, t)
 	}
-	return ""
+	return list
 }
 
 // LastState is the state in the search attributes, for when no worker answers. It is empty before the

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -37,10 +38,14 @@ func TestExecution_troubleIsOfFailuresInARow(t *testing.T) {
 			described := &workflowservice.DescribeWorkflowExecutionResponse{
 				PendingActivities: []*workflowpb.PendingActivityInfo{{Attempt: 1}, {Attempt: c.attempt, LastFailure: c.failure}},
 			}
-			require.Equal(t, c.want, Execution{described: described}.Trouble(payloads, failures))
+			var texts []string
+			for _, trouble := range (Execution{described: described}).Troubles(payloads, failures) {
+				texts = append(texts, trouble.Text)
+			}
+			require.Equal(t, c.want, strings.Join(texts, "; "))
 		})
 	}
-	require.Empty(t, Execution{}.Trouble(payloads, failures), "no answer")
+	require.Empty(t, Execution{}.Troubles(payloads, failures), "no answer")
 }
 
 // What does not move has no rate: its worker may have died, or somebody paused it in Temporal.

@@ -68,6 +68,9 @@ func (s *Session) pollsFor(ctx context.Context, queue, build string, what enumsp
 	return p, err
 }
 
+// Last is when a worker last began to poll; zero: Temporal remembers none.
+func (p Polls) Last() time.Time { return p.last }
+
 // Idle reports whether no worker is alive.
 func (p Polls) Idle() bool { return p.now.Sub(p.last) > PollLasts }
 

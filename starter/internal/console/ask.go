@@ -110,7 +110,7 @@ func (c *Console) inbox(p *page) error {
 		asks = append(asks, c.ask(p, q))
 	}
 	return cmp.Or(
-		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("trouble", "trouble", c.troubles(p)),
 		p.add("inbox", "inbox", asks),
 	)
 }

@@ -38,6 +38,7 @@ type entry struct {
 	Type   string
 	Ended  time.Time // zero while it runs
 	Status workflows.Status
+	Pinned bool // to one version of the workers
 	// Unknown says why the status is not known, or not the newest.
 	Unknown string
 }
@@ -56,10 +57,12 @@ type board struct {
 	ended     map[string]workflows.Status
 	endedRuns []string // keys of ended, the oldest first
 	changed   chan struct{}
-	repeated  map[string][]string // by workflow id: what is repeated, and why
+	repeated  map[string][]repeat // by workflow id
 	trouble   string              // why Temporal does not answer
 	since     time.Time
-	idle      string // that no worker polls
+	silent    string    // that no worker answers
+	answered  time.Time // when a worker did last
+	listed    time.Time // when the closes were listed last
 	loaded    bool
 
 	slots          chan struct{} // bounds the queries under way
@@ -72,7 +75,9 @@ func newBoard(s *client.Session) *board {
 		entries:   map[string]entry{},
 		following: map[string]struct{}{},
 		ended:     map[string]workflows.Status{},
-		repeated:  map[string][]string{},
+		repeated:  map[string][]repeat{},
+		answered:  time.Now(),
+		listed:    time.Now(),
 		changed:   make(chan struct{}),
 		slots:     make(chan struct{}, follow.MaxAtOnce),
 	}
@@ -81,15 +86,10 @@ func newBoard(s *client.Session) *board {
 // run keeps the board current until ctx ends.
 func (b *board) run(ctx context.Context) {
 	go b.lookForRepeats(ctx)
-	for beat := 0; ctx.Err() == nil; beat++ {
+	go b.lookForWorkers(ctx)
+	for ctx.Err() == nil {
 		b.list(ctx)
-		if beat%5 == 0 {
-			b.lookForWorkers(ctx)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(listEvery):
-		}
+		pause(ctx, listEvery)
 	}
 }
 
@@ -118,18 +118,6 @@ func (b *board) all() []entry {
 		list = append(list, e)
 	}
 	return list
-}
-
-// troubles are what is wrong with Temporal and the workers.
-func (b *board) troubles() (texts []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, text := range []string{b.trouble, b.idle} {
-		if text != "" {
-			texts = append(texts, text)
-		}
-	}
-	return texts
 }
 
 // temporalTrouble is why Temporal does not answer; empty where it does.
@@ -166,6 +154,26 @@ func (b *board) list(ctx context.Context) {
 		}
 	}
 	b.forget(found)
+	b.mu.Lock()
+	b.listed = time.Now()
+	b.mu.Unlock()
+}
+
+// age is how old the list of the closes is.
+func (b *board) age() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(b.listed)
+}
+
+// unknown counts the closes that run, or may run, whose newest status is not known.
+func (b *board) unknown() (n int) {
+	for _, e := range b.all() {
+		if e.Unknown != "" && e.Ended.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *board) find(ctx context.Context, query string) (found []*workflowpb.WorkflowExecutionInfo, err error) {
@@ -207,80 +215,13 @@ func (b *board) unreachable(err error) {
 	}
 }
 
-func (b *board) lookForWorkers(ctx context.Context) {
-	polls, err := b.session.Polls(ctx, b.session.TaskQueue)
-	if err != nil {
-		return // the list says why
-	}
-	text := ""
-	if polls.Idle() {
-		text = b.session.IdleText(polls)
-	}
-	b.mu.Lock()
-	known := b.idle == text
-	b.mu.Unlock()
-	if !known {
-		b.update(func() { b.idle = text })
-	}
-}
-
-const (
-	// repeatsEvery is how often it is looked what is repeated, and repeatPause the time between two workflows: with many
-	// of them a round takes longer, instead of loading Temporal.
-	repeatsEvery = 5 * time.Second
-	repeatPause  = 50 * time.Millisecond
-)
-
-// lookForRepeats keeps current what the running steps repeat, which adds nothing to their histories.
-func (b *board) lookForRepeats(ctx context.Context) {
-	for ctx.Err() == nil {
-		for _, e := range b.all() {
-			if e.Ended.IsZero() && !e.Status.State.Done() {
-				b.lookForRepeatsOf(ctx, e)
-			}
-		}
-		pause(ctx, repeatsEvery)
-	}
-}
-
-func (b *board) lookForRepeatsOf(ctx context.Context, e entry) {
-	look := func(name, id string) (texts []string) {
-		run, err := b.describe(ctx, id)
-		if err == nil {
-			if trouble := run.Trouble(b.session.Payloads, b.session.Failures); trouble != "" {
-				texts = append(texts, name+" "+trouble)
-			}
-		}
-		pause(ctx, repeatPause)
-		return texts
-	}
-	found := look(e.Status.Subject, e.ID)
-	for _, s := range e.Status.Steps {
-		if s.WorkflowID != "" && !s.State.Done() {
-			found = append(found, look(s.ID, s.WorkflowID)...)
-		}
-	}
-	b.mu.Lock()
-	known := slices.Equal(b.repeated[e.ID], found)
-	b.mu.Unlock()
-	if !known {
-		b.update(func() { b.repeated[e.ID] = found })
-	}
-}
-
-// repeats are what a workflow repeats, and why.
-func (b *board) repeats(id string) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.repeated[id]
-}
-
 // see takes in a workflow from the list: a running one is followed, an ended one is queried once.
 func (b *board) see(ctx context.Context, info *workflowpb.WorkflowExecutionInfo) {
 	e := entry{
-		ID:    info.GetExecution().GetWorkflowId(),
-		RunID: info.GetExecution().GetRunId(),
-		Type:  info.GetType().GetName(),
+		ID:     info.GetExecution().GetWorkflowId(),
+		RunID:  info.GetExecution().GetRunId(),
+		Type:   info.GetType().GetName(),
+		Pinned: info.GetVersioningInfo().GetBehavior() == enumspb.VERSIONING_BEHAVIOR_PINNED,
 	}
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		e.Ended = info.GetCloseTime().AsTime()
@@ -342,7 +283,7 @@ func (b *board) follow(ctx context.Context, e entry) {
 		if err == nil {
 			e.Status, e.Unknown = status, ""
 		} else if ctx.Err() == nil {
-			e.Unknown = unknown(err)
+			e.Unknown = unknownBecause(err)
 		}
 		b.put(e)
 		if !b.await(ctx, news, err != nil) {
@@ -439,14 +380,15 @@ func (b *board) status(ctx context.Context, id, runID string) (status workflows.
 	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()
 	answer, err := b.session.Temporal.QueryWorkflow(ctx, id, runID, workflows.StatusQuery)
+	b.hear(err)
 	if err == nil {
 		err = answer.Get(&status)
 	}
 	return status, err
 }
 
-// unknown says why the status of a workflow is not known, or not the newest.
-func unknown(err error) string {
+// unknownBecause says why the status of a workflow is not known, or not the newest.
+func unknownBecause(err error) string {
 	if client.NoWorkerAnswered(err) {
 		return "No worker answers, so this is not the newest. It continues as soon as one does; what was started at the service runs meanwhile."
 	}
@@ -463,7 +405,7 @@ func (b *board) statusOfEnded(ctx context.Context, id, runID string) (workflows.
 	}
 	status, err := b.status(ctx, id, runID)
 	if err != nil {
-		return workflows.Status{}, unknown(err)
+		return workflows.Status{}, unknownBecause(err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -61,7 +61,7 @@ func (c *Console) tonight(ctx context.Context, p *page) error {
 	next := c.nextNights(p.Who)
 	return cmp.Or(
 		p.add("first-line", "first-line", headOf(rows, open, next, p.Now)),
-		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("trouble", "trouble", c.troubles(p)),
 		p.add("closes", "closes", struct {
 			Rows   []row
 			Other  []ask
@@ -185,7 +185,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		r.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
 	}
 	r.Late = lateness(s, ends, p.Now)
-	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), c.board.repeats(e.ID)...), "; ")
+	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), textsOf(c.board.repeats(e.ID))...), "; ")
 	return r
 }
 

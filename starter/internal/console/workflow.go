@@ -93,7 +93,7 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 		asks = append(asks, c.ask(p, q))
 	}
 	return cmp.Or( // also what is empty at first: a fragment that the page lacks cannot be replaced later
-		p.add("trouble", "trouble", c.board.troubles()),
+		p.add("trouble", "trouble", c.troubles(p)),
 		p.add("head", "head", c.head(p, e, details, ends, parsed)),
 		p.add("questions", "questions", asks),
 		c.addGraph(p, s),

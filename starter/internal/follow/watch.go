@@ -154,8 +154,8 @@ func (d *details) query(ctx context.Context, id string, known *workflows.Status)
 		if transfer, moving := run.Progress(d.Payloads, d.Failures); moving {
 			d.transfers[id] = transfer
 		}
-		if trouble := run.Trouble(d.Payloads, d.Failures); trouble != "" {
-			d.troubles[id] = trouble
+		if found := run.Troubles(d.Payloads, d.Failures); len(found) > 0 {
+			d.troubles[id] = found[0].Text
 		}
 		return nil
 	})

@@ -365,7 +365,7 @@ func iamIsDown(n *night, o *operator) {
 	n.Write(n.Inbox, "gl.csv", harness.Ledger(10))
 	o.id = startClose(n.Env, "iam", "scheduler", "steps:\n  - id: ledger\n    upload: {file: inbox/gl.csv}\n")
 	o.opens(o.page())
-	o.knows("503", "token")
+	o.knows("503", "token", "the service's token endpoint answers 503 since")
 	n.Sim.ClearFaults()
 	o.green(n, "done")
 }
@@ -379,7 +379,9 @@ func workerDies(n *night, o *operator) {
 	o.Until("the upload is under way", `document.querySelector("details.step progress")`)
 	o.shots("uploads")
 	n.Worker.Kill()
-	o.knows("ledger has not been heard of: if its worker has died, another attempt follows")
+	died := time.Now()
+	o.knows("ledger has not been heard of: if its worker has died, another attempt follows", "No worker has answered since")
+	assert.Less(o.t, time.Since(died), 25*time.Second)
 	n.StartWorker()
 	o.green(n, "done")
 }

@@ -1,0 +1,68 @@
+package console
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
+	"github.com/pbsmflow/pbsmflow/starter/internal/client"
+	"github.com/pbsmflow/pbsmflow/starter/internal/clitest"
+	"github.com/pbsmflow/pbsmflow/workflows"
+)
+
+func TestOutages_onceForEachConnection(t *testing.T) {
+	of := func(connection string) entry {
+		return entry{ID: "close/" + connection, Status: workflows.Status{Connection: connection}}
+	}
+	login := func(step string, since time.Duration) repeat {
+		return repeat{Name: step, Trouble: workflows.Trouble{
+			Text: "is being retried: HTTP 503", Since: ten.Add(since), Call: "token", HTTPStatus: 503,
+		}}
+	}
+	repeats := map[string][]repeat{
+		"close/prod": {
+			login("ledger", 2*time.Minute), login("rates", time.Minute),
+			{Name: "allocate", Seen: ten, Trouble: workflows.Trouble{Text: "is being retried: no route", Call: "status"}},
+			{Name: "profit", Trouble: workflows.Trouble{Text: "is paused in Temporal"}},
+		},
+		"close/test": {{Name: "ledger", Seen: ten, Trouble: workflows.Trouble{Call: "put", Host: "objects.example", HTTPStatus: 429}}},
+	}
+	of1 := []entry{of("prod"), of("test")}
+	assert.Equal(t, []string{
+		"prod: the service cannot be reached since 22:00 UTC at the latest (calls are tried again).",
+		"prod: the service's token endpoint answers 503 since 22:01 UTC (calls are tried again).",
+		"test: the object store objects.example answers 429 since 22:00 UTC at the latest (calls are tried again).",
+	}, outages(of1, func(id string) []repeat { return repeats[id] }, ten.Add(time.Hour)))
+	assert.Empty(t, outages(of1[:0], func(id string) []repeat { return repeats[id] }, ten), "of no connection that the viewer sees")
+}
+
+// A dead worker still counts at Temporal, and answers nothing.
+func TestLookForWorkers_silence(t *testing.T) {
+	temporal := clitest.NewTemporal(workflows.NightlyCloseType, "pbsm")
+	temporal.Polled = map[string]time.Time{"pbsm": time.Now().Add(-20 * time.Second)}
+	b := newBoard(&client.Session{Factory: &cli.Factory{TaskQueue: "pbsm"}, Temporal: temporal})
+	assert.True(t, b.probe(t.Context()), "nothing runs that could be asked about")
+	b.entries["id"] = entry{ID: "id", RunID: "run", Type: workflows.NightlyCloseType, Status: workflows.Status{State: workflows.Running}}
+	assert.False(t, b.probe(t.Context()))
+	text, known := b.silenceText(t.Context())
+	assert.True(t, known)
+	assert.Empty(t, text, "one question may be missed")
+
+	b.answered = time.Now().Add(-silence - time.Second)
+	assert.False(t, b.probe(t.Context()))
+	text, _ = b.silenceText(t.Context())
+	assert.Contains(t, text, "No worker has answered since ")
+	assert.Contains(t, text, "the last one began to poll at ")
+
+	temporal.QueryError = serviceerror.NewQueryFailed("it is odd, but there")
+	assert.True(t, b.probe(t.Context()), "an error of a worker is an answer")
+	text, _ = b.silenceText(t.Context())
+	assert.Empty(t, text)
+	pinned := b.entries["id"]
+	pinned.Pinned, temporal.QueryError = true, serviceerror.NewUnavailable("no worker")
+	b.entries["id"] = pinned
+	assert.True(t, b.probe(t.Context()), "workers of another version may be there")
+}
