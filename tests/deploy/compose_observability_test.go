@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func mounted(t *testing.T, service types.ServiceConfig, target string) string {
 	return ""
 }
 
-// Prometheus scrapes every worker at its port, and finds the rules beside its configuration.
+// Prometheus scrapes every worker and the console at their ports, and finds the rules beside its configuration.
 func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 	project := everything(t)
 	service := project.Services["prometheus"]
@@ -39,13 +40,14 @@ func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 				Names []string
 				Port  int
 			} `yaml:"dns_sd_configs"`
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
 		} `yaml:"scrape_configs"`
 	}
 	require.NoError(t, yaml.Unmarshal(readFile(t, file), &config))
 	for _, rules := range config.RuleFiles {
 		mounted(t, service, "/etc/prometheus/"+rules)
 	}
-	require.Len(t, config.ScrapeConfigs, 1)
+	require.Len(t, config.ScrapeConfigs, 2)
 	assert.Equal(t, "pbsmflow", config.ScrapeConfigs[0].JobName)
 	found := config.ScrapeConfigs[0].DNSSDConfigs[0]
 	require.Contains(t, project.Services, found.Names[0])
@@ -53,6 +55,13 @@ func TestCompose_prometheusScrapesTheWorkers(t *testing.T) {
 	_, together := project.Services[found.Names[0]].Networks["default"]
 	_, here := service.Networks["default"]
 	assert.True(t, together && here)
+
+	assert.Equal(t, "pbsmflow-console", config.ScrapeConfigs[1].JobName)
+	address := project.Services["console"].Environment["PBSM_CONSOLE__METRICS"]
+	require.NotNil(t, address)
+	_, port, err := net.SplitHostPort(*address)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"console:" + port}, config.ScrapeConfigs[1].StaticConfigs[0].Targets)
 }
 
 // Grafana queries the Prometheus of the compose file, and shows the mounted dashboard.

@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"fmt"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +47,23 @@ func TestKubernetes_console(t *testing.T) {
 	selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
 	require.NoError(t, err)
 	require.True(t, selector.Matches(own))
-	require.Len(t, policy.Spec.Ingress, 1)
+	require.Len(t, policy.Spec.Ingress, 2)
 	require.Len(t, policy.Spec.Ingress[0].From, 1, "without a source it would be open to all")
 	require.Equal(t, map[string]string{"app.kubernetes.io/name": "oauth2-proxy"}, policy.Spec.Ingress[0].From[0].PodSelector.MatchLabels)
+	require.EqualValues(t, c.Ports[0].ContainerPort, policy.Spec.Ingress[0].Ports[0].Port.IntVal)
+	for _, probe := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe} {
+		require.Equal(t, c.Ports[0].Name, probe.HTTPGet.Port.String())
+	}
+
+	require.Equal(t, fmt.Sprintf(":%d", c.Ports[1].ContainerPort), settings.Metrics)
+	scraper := policy.Spec.Ingress[1]
+	require.NotNil(t, scraper.From[0].NamespaceSelector)
+	require.EqualValues(t, c.Ports[1].ContainerPort, scraper.Ports[0].Port.IntVal)
+	monitor := manifests(t, deploy+"/observability")["PodMonitor console"].(*monitoringv1.PodMonitor)
+	selector, err = metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
+	require.NoError(t, err)
+	require.True(t, selector.Matches(own))
+	endpoint := monitor.Spec.PodMetricsEndpoints[0]
+	require.Equal(t, c.Ports[1].Name, *endpoint.Port)
+	require.Equal(t, "pbsmflow-console", *endpoint.RelabelConfigs[0].Replacement, "the job that the rules rely on")
 }

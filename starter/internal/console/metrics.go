@@ -54,6 +54,12 @@ func newMetrics(b *board) *metrics {
 		counter("pbsm_console_queries_total", "Statuses that workers were queried for.", &b.queries),
 		counter("pbsm_console_lists_total", "Lists of workflows that were read from Temporal.", &b.lists),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "pbsm_console_age_seconds", Help: "Age of the list of closes that the pages show.",
+		}, func() float64 { return b.age().Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "pbsm_console_status_unknown", Help: "Closes that run whose newest status is not known.",
+		}, func() float64 { return float64(b.unknown()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "pbsm_console_temporal_up", Help: "Whether Temporal answered the last list.",
 		}, func() float64 {
 			if len(b.temporalTrouble()) > 0 {
