@@ -3,6 +3,7 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +63,10 @@ type BatchStatusInput struct {
 	Poll
 	// Tasks limits the status to these task codes.
 	Tasks []string `json:"tasks,omitempty"`
+	// Submitted says that the run was submitted at Since: for a moment, the service may not know it yet.
+	Submitted bool `json:"submitted,omitempty"`
+	// Before is the fingerprint of the status before a restart, which the service may still show for that moment.
+	Before string `json:"before,omitempty"`
 }
 
 // BatchStatus is the status of a run. The codes are those of chapter 10, table 10-1.
@@ -188,16 +193,26 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s was polled a moment ago", in.RunID)
 	}
 	response, err := conn.serviceFor(in.Application).Status(ctx, in.RunID, in.Tasks...)
-	if err != nil {
+	settling := in.Submitted && a.settles(in.Since)
+	switch {
+	case err != nil && settling && isUnknownRun(err):
+		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "the service does not know %s yet", in.RunID)
+	case err != nil:
 		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	status := newBatchStatus(response)
-	if status.Fingerprint() == in.Known {
+	if found := status.Fingerprint(); found == in.Known || settling && found == in.Before {
 		ended, all := status.Progress()
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
 			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), ended, all)
 	}
 	return status, nil
+}
+
+// isUnknownRun reports whether the service says that there is no such run.
+func isUnknownRun(err error) bool {
+	var e *pbsm.Error
+	return errors.As(err, &e) && (pbsm.StatusCode(e.Code) == pbsm.CodeNoObject || e.NoSuchCall())
 }
 
 func newRun(r pbsm.Run) Run {

@@ -45,6 +45,18 @@ func noteHealth(ctx context.Context, failing bool) {
 	activity.RecordHeartbeat(ctx, state)
 }
 
+// A service may need so many of the shortest pauses between two polls to show what was submitted, but not longer.
+const (
+	settlingPolls = 5
+	settlingTime  = 30 * time.Second
+)
+
+// settles reports whether a submission is so recent that the service may not show it yet. since is of Temporal's clock,
+// which may be ahead of this one.
+func (a *Activities) settles(since time.Time) bool {
+	return time.Since(since).Abs() < min(settlingPolls*a.poll.Min, settlingTime)
+}
+
 // lastPoll is how long before the schedule-to-close timeout the last poll takes place.
 const lastPoll = 2 * time.Second
 

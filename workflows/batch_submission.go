@@ -231,6 +231,7 @@ func (b *batchRun) accepted(ctx workflow.Context, s *submission, run activities.
 	entry := s.command.entry(s.name + " accepted as " + run.RunID)
 	entry.Event, entry.Since, entry.Sender = audit.Call, time.Time{}, run.Sender
 	b.reporter.log(ctx, entry)
+	b.submitted, b.before = true, b.known()
 	b.last = activities.BatchStatus{}
 	err := b.adopt(ctx, run.RunID, "")
 	s.command.reply(b.commandResult(entry.What))

@@ -82,12 +82,21 @@ func (b *batchRun) pollOrCommand(ctx workflow.Context) (*activities.BatchStatus,
 
 // poll waits for a status that differs from the latest one.
 func (b *batchRun) poll(ctx workflow.Context, until *deadline) workflow.Future {
-	known := ""
-	if b.last.RunID != "" {
-		known = b.last.Fingerprint()
-	}
 	return b.caller.execute(ctx, pollOptions, until, "poll "+b.result.RunID, act.BatchStatus,
-		activities.BatchStatusInput{RunInput: b.ref(), Poll: activities.Poll{Since: b.since, Known: known}})
+		activities.BatchStatusInput{
+			RunInput:  b.ref(),
+			Poll:      activities.Poll{Since: b.since, Known: b.known()},
+			Submitted: b.submitted,
+			Before:    b.before,
+		})
+}
+
+// known is the fingerprint of the latest status, empty before the first.
+func (b *batchRun) known() string {
+	if b.last.RunID == "" {
+		return ""
+	}
+	return b.last.Fingerprint()
 }
 
 // lastLook is the status of a run that has ended since the last poll, or nil.
@@ -109,7 +118,7 @@ func (b *batchRun) pollOnce(ctx workflow.Context, until *deadline) (activities.B
 
 // record publishes a status. Its code is that of the run, not that of the call.
 func (b *batchRun) record(ctx workflow.Context, status activities.BatchStatus) error {
-	b.last = status
+	b.last, b.submitted, b.before = status, false, ""
 	b.result.StatusCode, b.result.Status = status.Code, status.Text
 	b.result.Tasks, b.result.Batches = tasksOf(status), membersOf(status)
 	return b.reporter.update(ctx, func(s *snapshot) {

@@ -56,6 +56,8 @@ type batchRun struct {
 	result   RunBatchResult
 
 	last       activities.BatchStatus // the latest status of the run
+	submitted  bool                   // by this start, and no status has been seen since
+	before     string                 // the fingerprint of the status before that
 	since      time.Time              // when the polling began
 	choices    []string               // the commands that apply now
 	interrupts []*command             // to be answered once the run has stopped

@@ -38,6 +38,7 @@ type fakeService struct {
 	calls             map[string]int
 	earlier           activities.EarlierSubmission
 	tasks             []activities.TaskStatus
+	polls             []activities.BatchStatusInput
 }
 
 type stretch struct {
@@ -138,6 +139,7 @@ func (s *fakeService) code() string {
 
 func (s *fakeService) status(_ context.Context, in activities.BatchStatusInput) (activities.BatchStatus, error) {
 	s.calls["status"]++
+	s.polls = append(s.polls, in)
 	if s.statusError != nil {
 		return activities.BatchStatus{}, s.statusError
 	}
@@ -830,6 +832,41 @@ func TestRunBatch_takesTheAnswerFromTheLastHeartbeat(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	require.Equal(t, 1, s.calls["trigger"])
 	require.Equal(t, runID, outcome(t, env, nil).RunID)
+}
+
+// Otherwise a service that still shows the failure for a moment would be sent another restart.
+func TestRunBatch_pollsKnowWhatARestartHasEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		named string
+		want  []string
+	}{
+		"submitted": {"", []string{"submitted", "", "submitted, before: " + runID + "=-1", ""}},
+		"adopted":   {runID, []string{"", "submitted, before: " + runID + "=-1", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			s := &fakeService{env: env, started: env.Now(), triggers: []func() (activities.Run, error){accepted}, ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}}
+			s.register()
+			in := input
+			in.RunID, in.Restarts = c.named, 1
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, 1, s.calls["restart"])
+			var polls []string
+			for _, p := range s.polls {
+				text := ""
+				if p.Submitted {
+					text = "submitted"
+				}
+				if p.Before != "" {
+					text += ", before: " + p.Before
+				}
+				polls = append(polls, text)
+			}
+			require.Equal(t, c.want, slices.Compact(polls))
+		})
+	}
 }
 
 // Otherwise a run that was adopted would count as one that began after what was there by then.
