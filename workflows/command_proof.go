@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -97,8 +98,8 @@ func (c *closeRun) verifyStart(ctx workflow.Context) error {
 		Proof:     c.in.Proof,
 		IsVouched: c.in.Again == nil && !startsAlone(ctx, c.in.Delegated),
 		Expected: proof.Expected{
-			WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID,
-			Since:      c.earlierStart, // which may have used the same proof
+			WorkflowID: cmp.Or(c.in.WorkflowID(), workflow.GetInfo(ctx).WorkflowExecution.ID), // a default may have another
+			Since:      c.earlierStart,                                                        // which may have used the same proof
 			By:         c.in.StartedBy,
 			Command:    StartProof,
 			Why:        c.in.Why(),

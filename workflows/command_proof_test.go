@@ -353,21 +353,32 @@ func TestStart_ofAnotherWorkflow(t *testing.T) {
 		return workflow.ExecuteChildWorkflow(ctx, NightlyClose, in).Get(ctx, nil)
 	}
 	in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "carol"}
+	withDefault := in
+	withDefault.Params = map[string]string{"scenario": "7"} // which is the default, so that it runs under the other id
 	for name, c := range map[string]struct {
-		workflow, input any
-		want            string
+		workflow any
+		input    NightlyCloseInput
+		want     string
 	}{
-		"a close of a schedule":        {scheduled, in, ""},
-		"a close alone":                {NightlyClose, in, "the start by carol is refused"},
-		"what says that it is no such": {scheduled, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", Delegated: true}, "the start is refused"},
+		"a signed close under the id with a default": {NightlyClose, withDefault, ""},
+		"a close of a schedule":                      {scheduled, in, ""},
+		"a close alone":                              {NightlyClose, in, "the start by carol is refused"},
+		"what says that it is no such":               {scheduled, NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", Delegated: true}, "the start is refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"))}
 			fake.register()
 			fake.env.RegisterWorkflow(scheduled)
 			fake.env.RegisterWorkflow(NightlyClose)
-			withKeys(t, fake.env, true)
+			signer := withKeys(t, fake.env, true)
 			fake.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "anything"}) // a close alone is delegated
+			if len(c.input.Params) > 0 {
+				token, err := signer.Sign(proof.Claims{
+					Who: "carol", Audience: []string{c.input.WorkflowID()}, Command: StartProof, Why: c.input.Why(), Input: c.input.Digest(),
+				})
+				require.NoError(t, err)
+				c.input.Proof = token
+			}
 			fake.env.ExecuteWorkflow(c.workflow, c.input)
 			if c.want == "" {
 				require.NoError(t, fake.env.GetWorkflowError())
