@@ -111,6 +111,16 @@ func HTTPStatusText(status int) string {
 	return http.StatusText(status)
 }
 
+// blockingStatuses are those with which a gateway may replace the response of a service that has acted, because
+// something in it looked wrong.
+var blockingStatuses = map[int]bool{
+	http.StatusBadRequest:          true,
+	http.StatusForbidden:           true,
+	http.StatusNotAcceptable:       true,
+	http.StatusConflict:            true,
+	http.StatusUnprocessableEntity: true,
+}
+
 // refusingStatuses say that the server did not process the request. 408 is not among them: gateways send it when the
 // service behind them is slow.
 var refusingStatuses = map[int]bool{

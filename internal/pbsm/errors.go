@@ -156,7 +156,7 @@ func (a *response) asError(cause error) *Error {
 	case refusingStatuses[status]:
 		// An HTML page is from a gateway, which may reach the service later. A damaged 400 may mean anything: a
 		// migration that is in progress, or complete, is a 400 as well.
-		unknown := a.damaged && status == http.StatusBadRequest
+		unknown := a.damaged && status == http.StatusBadRequest || a.html && a.call.once && blockingStatuses[status]
 		e.NotProcessed, e.Temporary = !unknown, a.html || unknown
 	case status == http.StatusMovedPermanently || status == http.StatusPermanentRedirect:
 		e.Temporary = false
