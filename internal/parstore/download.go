@@ -93,7 +93,7 @@ func (c *Client) Download(ctx context.Context, parURL string, d Download) (Recei
 		t.object, err = c.head(ctx, u)
 		return err
 	})
-	if hasNoHEAD(err) {
+	if hasNoHEAD(err) || err == nil && t.object.size == 0 { // a file may be empty, and a HEAD may just say so
 		return t.whole(ctx)
 	}
 	if err != nil {

@@ -119,6 +119,13 @@ func TestDownload_otherStores(t *testing.T) {
 				_, _ = w.Write(content)
 			}
 		}},
+		"a HEAD that says 0 bytes": {store: func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.Header().Set("Content-Length", "0")
+				return
+			}
+			etagged(`"1"`)(w, r)
+		}},
 		"another version, whatever If-Match says": {store: func(w http.ResponseWriter, r *http.Request) {
 			etag := "first"
 			if r.Method == http.MethodGet {
