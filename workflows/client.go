@@ -165,6 +165,7 @@ func InputOf(ctx context.Context, c client.Client, id string) (NightlyCloseInput
 	if err == nil {
 		err = answer.Get(&in)
 	}
+	in.Proof, in.Delegated = "", false // they are of that start
 	return in, err
 }
 

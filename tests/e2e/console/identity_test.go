@@ -318,6 +318,9 @@ func (b *bank) terminal(t *testing.T) {
 	status := b.AwaitState(workflows.CloseWorkflowID(b.Connection, "started", harness.AsOf), workflows.Waiting)
 	assert.Equal(t, "carol", status.StartedBy)
 	assert.Equal(t, new(true), status.StartedByProved)
+	in, err := workflows.InputOf(t.Context(), b.Temporal, workflows.CloseWorkflowID(b.Connection, "started", harness.AsOf))
+	require.NoError(t, err)
+	assert.Empty(t, in.Proof, "a start again is signed anew")
 
 	file := filepath.Join(b.Dir, "pbsmflow", "login.json")
 	info, err := os.Stat(file)
