@@ -77,7 +77,7 @@ func (c *Console) ask(p *page, q question) ask {
 			}
 			continue
 		}
-		b := wording(choice, subject, tasks)
+		b := needsRun(wording(choice, subject, tasks), q.Step)
 		if approval && command != choice {
 			b.Text, b.Effect = "Refuse", subject+" ends as refused, and what needs it does not run."
 		}

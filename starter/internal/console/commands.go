@@ -236,6 +236,9 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 	if o.Command.Step != "" && !strings.HasPrefix(result.Message, o.Command.Step) {
 		result.Message = o.Command.Step + ": " + result.Message
 	}
+	if strings.HasPrefix(result.Message, "is ") {
+		result.Message = cmp.Or(o.Status.Subject, o.ID) + " " + result.Message
+	}
 	return result.Message, nil
 }
 
@@ -293,16 +296,16 @@ func running(s workflows.Status) string {
 }
 
 // factsOf is what somebody should know of a workflow who came to the page by a link.
-func factsOf(o order) (facts []string) {
+func factsOf(o order, now time.Time) (facts []string) {
 	s, times := o.Status, timesOf(o.entry)
 	if text := why(s); text != "" {
 		facts = append(facts, text)
 	}
 	if s.StartedBy != "" {
-		facts = append(facts, "started by "+s.StartedBy+" on "+times.Text(s.StartedAt))
+		facts = append(facts, "started by "+s.StartedBy+" at "+times.TextAt(now, s.StartedAt))
 	}
 	if !s.Deadline.IsZero() && !s.State.Done() {
-		facts = append(facts, "deadline "+times.Text(s.Deadline))
+		facts = append(facts, "deadline "+times.TextAt(now, s.Deadline))
 	}
 	return facts
 }
@@ -312,7 +315,7 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o 
 	subject := cmp.Or(o.Step, o.Status.Subject)
 	v := confirmation{order: o, Button: about(wording(o.Value, subject, nil), o.Step)}
 	v.Of = strings.Join(nonEmpty(cmp.Or(o.Status.Subject, o.ID), o.Status.Connection, o.Status.AsOfDate), " · ")
-	v.Look, v.Facts = lookOf(o.Status.State), factsOf(o)
+	v.Look, v.Facts = lookOf(o.Status.State), factsOf(o, time.Now())
 	v.Effect = v.Button.Effect
 	if o.Name == workflows.CancelCommand {
 		v.Runs = running(o.Status)

@@ -177,7 +177,10 @@ func ticks(s scale, times clock.Clock) (list []tick) {
 			step = time.Duration(minutes) * time.Minute
 		}
 	}
-	if whole < 2*time.Minute {
+	switch {
+	case whole < 20*time.Second:
+		step = 2 * time.Second
+	case whole < 2*time.Minute:
 		step = 10 * time.Second
 	}
 	for at := s.from.Truncate(step).Add(step); at.Before(s.to) && len(list) < 20; at = at.Add(step) {

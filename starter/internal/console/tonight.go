@@ -172,7 +172,10 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 				}
 			}
 		}
-		r.Line, r.StartedBy = "since "+times.TextAt(p.Now, r.waitsSince), s.StartedBy
+		r.StartedBy = s.StartedBy
+		if len(s.Steps) > 1 {
+			r.Line = inButtons(s.Summary)
+		}
 	default:
 		r.order = 1
 		r.Line, r.StartedBy = inButtons(s.Summary), s.StartedBy

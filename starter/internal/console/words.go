@@ -117,7 +117,7 @@ func wording(value, subject string, tasks []workflows.Task) button {
 	case workflows.SkipCommand, workflows.DecideCommand + " " + workflows.Skip:
 		set("Skip this step", "The close continues without %s, and ends with an exception.", subject)
 	case workflows.DoneCommand:
-		set("Mark as done outside", "%s is taken as done; the close ends with an exception. A batch needs its run id.", subject)
+		set("Mark as done outside", "%s is taken as done; the close ends with an exception.", subject)
 	case workflows.StartCommand:
 		set("Start now", "%s does not wait for its file any longer, and takes what is there.", subject)
 	case workflows.ExtendCommand:
@@ -139,6 +139,14 @@ func wording(value, subject string, tasks []workflows.Task) button {
 func interruptsFirst(b button) button {
 	if b.Value == workflows.SkipCommand || b.Value == workflows.DoneCommand {
 		b.Effect = "It is stopped first. " + b.Effect
+	}
+	return b
+}
+
+// needsRun says that the run of a batch which was done outside is compared with the service.
+func needsRun(b button, s workflows.StepStatus) button {
+	if b.Value == workflows.DoneCommand && isBatch(s) {
+		b.Effect += " Give its run id: the service must call that run a success."
 	}
 	return b
 }

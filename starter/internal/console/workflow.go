@@ -254,6 +254,7 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 		if s.State == workflows.Running {
 			b = interruptsFirst(b)
 		}
+		b = needsRun(b, s)
 		f.Button = append(f.Button, b)
 		f.Until = f.Until || value == workflows.ExtendCommand
 		f.RunID = f.RunID || value == workflows.DoneCommand && isBatch(s)
@@ -264,13 +265,14 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 
 // rank puts first what lets a step continue, and last what only gives it time.
 func rank(command string) int {
-	switch command {
-	case workflows.StartCommand, workflows.ReleaseCommand:
-		return 0
-	case workflows.ExtendCommand:
-		return 2
+	order := []string{
+		workflows.StartCommand, workflows.ReleaseCommand, workflows.InterruptCommand, workflows.HoldCommand, workflows.SkipCommand,
+		workflows.DoneCommand, workflows.AgainCommand,
 	}
-	return 1
+	if i := slices.Index(order, command); i >= 0 {
+		return i
+	}
+	return len(order)
 }
 
 // wholeCommands are those for the workflow as a whole.
