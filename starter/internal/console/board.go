@@ -38,6 +38,7 @@ type entry struct {
 	Type   string
 	Ended  time.Time // zero while it runs
 	Status workflows.Status
+	Queue  string
 	Pinned bool // to one version of the workers
 	// Unknown says why the status is not known, or not the newest.
 	Unknown string
@@ -221,6 +222,7 @@ func (b *board) see(ctx context.Context, info *workflowpb.WorkflowExecutionInfo)
 		ID:     info.GetExecution().GetWorkflowId(),
 		RunID:  info.GetExecution().GetRunId(),
 		Type:   info.GetType().GetName(),
+		Queue:  info.GetTaskQueue(),
 		Pinned: info.GetVersioningInfo().GetBehavior() == enumspb.VERSIONING_BEHAVIOR_PINNED,
 	}
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
@@ -380,7 +382,6 @@ func (b *board) status(ctx context.Context, id, runID string) (status workflows.
 	ctx, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()
 	answer, err := b.session.Temporal.QueryWorkflow(ctx, id, runID, workflows.StatusQuery)
-	b.hear(err)
 	if err == nil {
 		err = answer.Get(&status)
 	}

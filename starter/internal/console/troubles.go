@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
@@ -154,7 +155,7 @@ const (
 	probeEvery = 10 * time.Second
 	probeAgain = 2 * time.Second
 	// silence is how long no worker has answered when that is said. A worker that is busy may miss one question.
-	silence = 10 * time.Second
+	silence = 15 * time.Second
 	// probed is how many workflows are queried at once: one of them may be stuck, whoever answers.
 	probed = 2
 )
@@ -180,27 +181,28 @@ func (b *board) silentText() string {
 	return b.silent
 }
 
-// hear notes whether a worker has answered a query, also with an error.
-func (b *board) hear(err error) {
+// hear notes whether a worker has answered a query, also with an error, and reports it.
+func (b *board) hear(err error) bool {
 	if err != nil && client.NoWorkerAnswered(err) {
-		return
+		return false
 	}
 	b.mu.Lock()
 	b.answered = time.Now()
 	b.mu.Unlock()
+	return true
 }
 
-// probe queries workflows that run, and reports whether a worker answered. Without any there is nobody to ask.
+// probe queries workflows that run, and reports whether a worker answered. Without any there is nobody to ask. Those of
+// another task queue have other workers.
 func (b *board) probe(ctx context.Context) bool {
 	var running []entry
 	for _, e := range b.all() {
-		if e.Ended.IsZero() && !e.Status.State.Done() && !e.Pinned {
+		if e.Ended.IsZero() && !e.Status.State.Done() && !e.Pinned && e.Queue == b.session.TaskQueue {
 			running = append(running, e)
 		}
 	}
 	if len(running) == 0 {
-		b.hear(nil)
-		return true
+		return b.hear(nil)
 	}
 	slices.SortFunc(running, func(a, b entry) int { // those whose status is known have been answered before
 		if a.Unknown != b.Unknown {
@@ -208,15 +210,19 @@ func (b *board) probe(ctx context.Context) bool {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	asked := time.Now()
-	var all sync.WaitGroup
+	var (
+		all      sync.WaitGroup
+		answered atomic.Bool
+	)
 	for _, e := range running[:min(probed, len(running))] {
-		all.Go(func() { _, _ = b.status(ctx, e.ID, e.RunID) })
+		all.Go(func() {
+			if _, err := b.status(ctx, e.ID, e.RunID); b.hear(err) {
+				answered.Store(true)
+			}
+		})
 	}
 	all.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.answered.After(asked)
+	return answered.Load()
 }
 
 // silenceText says that no worker answers; empty where one does. It is not known while Temporal does not answer.

@@ -45,7 +45,11 @@ func TestLookForWorkers_silence(t *testing.T) {
 	temporal.Polled = map[string]time.Time{"pbsm": time.Now().Add(-20 * time.Second)}
 	b := newBoard(&client.Session{Factory: &cli.Factory{TaskQueue: "pbsm"}, Temporal: temporal})
 	assert.True(t, b.probe(t.Context()), "nothing runs that could be asked about")
-	b.entries["id"] = entry{ID: "id", RunID: "run", Type: workflows.NightlyCloseType, Status: workflows.Status{State: workflows.Running}}
+	runs := entry{ID: "id", RunID: "run", Type: workflows.NightlyCloseType, Queue: "another", Status: workflows.Status{State: workflows.Running}}
+	b.entries["id"] = runs
+	assert.True(t, b.probe(t.Context()), "other workers would answer")
+	runs.Queue = "pbsm"
+	b.entries["id"] = runs
 	assert.False(t, b.probe(t.Context()))
 	text, known := b.silenceText(t.Context())
 	assert.True(t, known)
