@@ -398,7 +398,7 @@ func (c *client) LoginURL(id string) string           { return loginPath + "?id=
 func (c *client) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeBearer }
 func (c *client) IDTokenLifetime() time.Duration      { return c.lasts }
 func (c *client) DevMode() bool                       { return false }
-func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive // the name is op.Client's
+func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { //nolint:revive,staticcheck // the name is op.Client's
 	return func(scopes []string) []string { return scopes }
 }
 func (c *client) RestrictAdditionalAccessTokenScopes() func([]string) []string {
