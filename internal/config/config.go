@@ -49,7 +49,7 @@ type Config struct {
 
 // Connection is one tenant of the service and how to log in to it.
 type Connection struct {
-	// BaseURL is the address of the application, https://HOST/TENANT.
+	// BaseURL is the address of the application, https://HOST/TENANT. A simulator on this machine may have http.
 	BaseURL string `koanf:"base_url" jsonschema:"required,format=https-url"`
 	// TokenURL is the token endpoint, on the host of the IAM console: https://IAM/oauth2/v1/token.
 	TokenURL string `koanf:"token_url" jsonschema:"required,format=https-url"`

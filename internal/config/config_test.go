@@ -155,7 +155,7 @@ func TestLoad_defaults(t *testing.T) {
 	assert.Equal(t, []string{"string", "array", "none", "reportcode", "POST", "urn:opc:idm:__myscopes__ offline_access"},
 		[]string{c.TaskLists, c.StatusTasks, c.TaskParams, c.ReportHeaders, c.DeleteMethod, c.TokenScope})
 	assert.False(t, c.GroupDate || c.ServiceIDOnExport)
-	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com"}, c.PARHosts)
+	assert.Equal(t, []string{"objectstorage.*.oraclecloud.com", "*.objectstorage.*.oci.customer-oci.com"}, c.PARHosts)
 	assert.Equal(t, Worker{TaskQueue: "pbsm", Pipelines: filepath.Join(filepath.Dir(path), "pipelines"), Definitions: AnyDefinition, Health: ":9090", StopTimeout: 30 * time.Second, CachedWorkflows: 1000,
 		Log: Log{"info", "json"}, Poll: Poll{0.05, 2 * time.Second, time.Minute},
 		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)

@@ -72,7 +72,7 @@ func withDefaults(connection any) any {
 		"locale":             "en-US",
 		"app_id":             "PBSMCS",
 		"timeout":            "60s",
-		"par_hosts":          []any{"objectstorage.*.oraclecloud.com"},
+		"par_hosts":          []any{"objectstorage.*.oraclecloud.com", "*.objectstorage.*.oci.customer-oci.com"},
 		"max_file_size":      int64(maxFileSize),
 		"token_scope":        "urn:opc:idm:__myscopes__ offline_access",
 		"dynamic_params":     "json",

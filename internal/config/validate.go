@@ -33,7 +33,7 @@ type Form struct {
 // pattern, which never refuses what [Load] accepts.
 var Forms = map[string]Form{
 	"name":      {namePattern.String(), nameRule},
-	"https-url": {`^https://[^/?#@]+(/[^?#]*)?$`, "an https URL without user and query"},
+	"https-url": {`^(https://[^/?#@]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?)(/[^?#]*)?$`, "an https URL without user and query"},
 	"text":      {`^\S([^\x00-\x1f\x7f]*\S)?$`, "a text"},
 	"path":      {pbsm.PathPattern.String(), "a path such as /public/status"},
 	"header":    {httpx.HeaderName.String(), "the name of an HTTP header"},

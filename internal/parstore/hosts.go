@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9*]([A-Za-z0-9*.-]*[A-Za-z0-9*])?(:([0-9]{1,5}|\*))?$`)
@@ -40,6 +42,8 @@ func compileHosts(patterns []string) (*regexp.Regexp, error) {
 	return regexp.Compile(`(?i)^(?:` + strings.Join(alternatives, "|") + `)$`)
 }
 
+var ports = map[string]string{"https": "443", "http": "80"}
+
 // target parses a pre-authenticated URL and refuses one that must not be used. Its errors contain at most
 // the host.
 func (c *Client) target(parURL string) (*url.URL, error) {
@@ -47,13 +51,13 @@ func (c *Client) target(parURL string) (*url.URL, error) {
 	if err != nil || u.Hostname() == "" {
 		return nil, errors.New("the service did not return a URL")
 	}
-	if u.Scheme != "https" {
+	if !httpx.IsSafe(u) {
 		return nil, fmt.Errorf("the URL's scheme is %q; only https is allowed", u.Scheme)
 	}
 	if u.User != nil {
 		return nil, errors.New("the URL contains a user, which a pre-authenticated URL never does")
 	}
-	if !c.hosts.MatchString(u.Hostname() + ":" + cmp.Or(u.Port(), "443")) {
+	if !c.hosts.MatchString(u.Hostname() + ":" + cmp.Or(u.Port(), ports[u.Scheme])) {
 		return nil, fmt.Errorf("the host %s is not allowed; "+
 			"add it to the connection's par_hosts if it is your tenant's object storage", u.Host)
 	}

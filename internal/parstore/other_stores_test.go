@@ -126,6 +126,13 @@ func TestDownload_otherStores(t *testing.T) {
 			}
 			etagged(`"1"`)(w, r)
 		}},
+		"signed for GET only": {store: func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			etagged(`"1"`)(w, r)
+		}},
 		"another version, whatever If-Match says": {store: func(w http.ResponseWriter, r *http.Request) {
 			etag := "first"
 			if r.Method == http.MethodGet {

@@ -355,6 +355,28 @@ func TestNew_refusesURLs(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter22")
 }
 
+// A simulator on this machine may do without certificates.
+func TestClient_plainHTTPOnTheLoopback(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/oauth2/v1/token":
+			reply(200, `{"access_token":"t","expires_in":3600}`)(w, r)
+		case r.Method == http.MethodPost:
+			reply(200, `{"payload":{"uploadURL":"http://`+r.Host+`/p/SECRET","fileId":1}}`)(w, r)
+		default:
+			reply(200, `{"payload":[]}`)(w, r)
+		}
+	}))
+	defer s.Close()
+	c := newService(t).client(t, func(c *Config) { c.BaseURL, c.TokenURL, c.CAFile = s.URL+"/T", s.URL+"/oauth2/v1/token", "" })
+	files, err := list(t.Context(), c)
+	require.NoError(t, err)
+	require.Empty(t, files)
+	granted, err := upload(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, s.URL+"/[PAR]", granted.(UploadPAR).PAR.String())
+}
+
 func TestConfig_insecure(t *testing.T) {
 	s := newService(t)
 	s.answer = reply(200, `{"payload":[]}`)

@@ -1,6 +1,7 @@
 package pbsm
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -122,21 +123,34 @@ type uploadPayload struct {
 	Status     text `json:"status"`
 }
 
+// uploadPayloads is an object, or an array of one: what an array announced may be answered by one.
+type uploadPayloads []uploadPayload
+
+func (p *uploadPayloads) UnmarshalJSON(b []byte) error {
+	if bytes.HasPrefix(b, []byte("[")) {
+		return json.Unmarshal(b, (*[]uploadPayload)(p))
+	}
+	*p = make(uploadPayloads, 1)
+	return json.Unmarshal(b, &(*p)[0])
+}
+
 func (a *response) uploadPAR() (UploadPAR, error) {
 	var body struct {
-		Payload *uploadPayload `json:"payload"`
+		Payload uploadPayloads `json:"payload"`
 		uploadPayload
 	}
 	if err := a.decode(&body); err != nil {
 		return UploadPAR{}, err
 	}
 	p := body.uploadPayload // other releases send it without the payload
-	if body.Payload != nil {
-		p = *body.Payload
+	if len(body.Payload) > 0 {
+		p = body.Payload[0]
 	}
 	switch {
 	case !a.ok():
 		return UploadPAR{}, a.asError(nil)
+	case len(body.Payload) > 1:
+		return UploadPAR{}, a.fail("the response is about several files, but one was announced")
 	case p.Status != "" && !strings.EqualFold(string(p.Status), "success"):
 		return UploadPAR{}, a.fail("the upload was not granted")
 	case p.FileID.id() == "":

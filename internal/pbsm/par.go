@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/pbsmflow/pbsmflow/internal/httpx"
 )
 
 // PAR is a pre-authenticated request: a URL that permits whoever has it to read or write a file. However it is printed,
@@ -19,7 +21,7 @@ type PAR struct {
 // hostPattern makes sure that the host, which is displayed, contains nothing else.
 var hostPattern = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?$`)
 
-// NewPAR accepts an https URL. It removes line breaks in it, as browsers do. Its errors do not repeat the URL.
+// NewPAR accepts a URL that [httpx.IsSafe]. It removes line breaks in it, as browsers do. Its errors do not repeat the URL.
 func NewPAR(raw string) (PAR, error) {
 	raw = strings.TrimSpace(strings.NewReplacer("\n", "", "\r", "", "\t", "").Replace(raw))
 	if raw == "" {
@@ -29,7 +31,7 @@ func NewPAR(raw string) (PAR, error) {
 	switch {
 	case err != nil:
 		return PAR{}, errors.New("the pre-authenticated URL cannot be parsed")
-	case u.Scheme != "https" || !hostPattern.MatchString(u.Host):
+	case !httpx.IsSafe(u) || !hostPattern.MatchString(u.Host):
 		return PAR{}, errors.New("the pre-authenticated URL is not an https URL with a host")
 	case u.User != nil:
 		return PAR{}, errors.New("the pre-authenticated URL must not contain a user")
@@ -51,7 +53,7 @@ func (p PAR) String() string {
 	if err != nil || p.url == nil {
 		return ""
 	}
-	return "https://" + u.Host + "/[PAR]"
+	return u.Scheme + "://" + u.Host + "/[PAR]"
 }
 
 // Format shows the host only, under every verb.
