@@ -228,7 +228,7 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 	defer cancel()
 	result, err := workflows.SendCommand(ctx, c.session.Temporal, o.ID, o.Name, o.Command)
 	if ctx.Err() != nil && err != nil {
-		return "Sent. The service has not confirmed it yet; this page shows when it has.", nil
+		return "Sent. The workflow has not confirmed it yet; this page shows when it has.", nil
 	}
 	if err != nil {
 		return "", c.session.CommandProblem(ctx, o.ID, o.Name, err)
