@@ -61,7 +61,8 @@ func (c *Console) serveStart(w http.ResponseWriter, r *http.Request, who access)
 	case !who.may(config.Operator, in.Connection):
 		c.Log.Warn("refused a start", append(line, "why", "the role does not allow it")...)
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
-		answerAPI(w, http.StatusForbidden, apiAnswer{Error: fmt.Sprintf("the roles of %s do not allow to start %s", who.Name, id)})
+		why := fmt.Sprintf("the roles of %s do not allow to start %s", who.Name, id)
+		answerAPI(w, http.StatusForbidden, apiAnswer{Error: why})
 		return
 	case err == nil && id == "":
 		err = errors.New("pipeline is missing")

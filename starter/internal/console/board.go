@@ -146,7 +146,8 @@ func (b *board) list(ctx context.Context) {
 		return
 	}
 	found := map[string]bool{}
-	for _, info := range slices.Concat(waiting, closes) { // a close that was started again is listed twice: the newest is first
+	// A close that was started again is listed twice: the newest is first.
+	for _, info := range slices.Concat(waiting, closes) {
 		id := info.GetExecution().GetWorkflowId()
 		if !found[id] {
 			found[id] = true
@@ -230,7 +231,8 @@ func (b *board) see(ctx context.Context, info *workflowpb.WorkflowExecutionInfo)
 	b.mu.Lock()
 	known, seen := b.entries[e.ID]
 	_, followed := b.following[e.RunID]
-	start := !followed && (!seen || known.RunID != e.RunID || known.Status.Type == "" || known.Ended.IsZero() != e.Ended.IsZero())
+	start := !followed && (!seen || known.RunID != e.RunID || known.Status.Type == "" ||
+		known.Ended.IsZero() != e.Ended.IsZero())
 	if start {
 		b.following[e.RunID] = struct{}{}
 	}

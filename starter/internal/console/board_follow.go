@@ -127,7 +127,8 @@ func (b *board) status(ctx context.Context, id, runID string) (status workflows.
 // unknownBecause says why the status of a workflow is not known, or not the newest.
 func unknownBecause(err error) string {
 	if client.NoWorkerAnswered(err) {
-		return "No worker answers, so this is not the newest. It continues as soon as one does; what was started at the service runs meanwhile."
+		return "No worker answers, so this is not the newest. It continues as soon as one does; what was started at the " +
+			"service runs meanwhile."
 	}
 	return "Its status is not known: " + temporalclient.Reason(err)
 }

@@ -46,15 +46,18 @@ type refused struct {
 func (c *Console) admit(r *http.Request, who access, id string, take func(entry) order) (o order, no *refused) {
 	e, err := c.board.get(r.Context(), id)
 	if err != nil || !who.maySee(e) {
-		c.Log.Warn("refused a command", "workflow", id, "by", who.Name, "from", r.RemoteAddr, "why", "it is not theirs to see, or does not exist")
+		c.Log.Warn("refused a command", "workflow", id, "by", who.Name, "from", r.RemoteAddr, "why",
+			"it is not theirs to see, or does not exist")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		return o, &refused{http.StatusNotFound, errNotFound.Error()}
 	}
 	o = take(e)
 	if !who.maySend(e.Status.Connection, o.needs()) {
-		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "from", r.RemoteAddr, "why", "the role does not allow it")
+		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "from", r.RemoteAddr, "why",
+			"the role does not allow it")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
-		return o, &refused{http.StatusForbidden, fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection)}
+		why := fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection)
+		return o, &refused{http.StatusForbidden, why}
 	}
 	if err := o.Command.Validate(); err != nil {
 		return o, &refused{http.StatusBadRequest, err.Error()}
@@ -68,7 +71,8 @@ func (c *Console) carryOut(r *http.Request, who access, o order) (string, error)
 	if slices.Contains(workflows.CommandNames(), o.Name) { // else somebody made it up
 		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
 	}
-	line := []any{"command", o.Value, "workflow", o.ID, "step", o.Command.Step, "by", who.Name, "from", r.RemoteAddr, "ok", err == nil, "answer", text}
+	line := []any{"command", o.Value, "workflow", o.ID, "step", o.Command.Step, "by", who.Name, "from", r.RemoteAddr, "ok",
+		err == nil, "answer", text}
 	if err != nil {
 		c.Log.Warn("a command had no effect", append(line, "why", err)...)
 	} else {
@@ -130,7 +134,8 @@ func (c *Console) serveConfirm(w http.ResponseWriter, r *http.Request, who acces
 	case !wording(o.Value, "", nil).Dangerous:
 		http.Redirect(w, r, "/w/"+o.ID, http.StatusSeeOther)
 	case !o.applies():
-		c.answer(w, r, o, outcome{Text: "Nothing was done: " + wording(o.Value, "", nil).Text + " does not apply any longer."})
+		c.answer(w, r, o, outcome{Text: "Nothing was done: " + wording(o.Value, "", nil).Text +
+			" does not apply any longer."})
 	default:
 		c.confirm(w, r, who, o)
 	}

@@ -98,7 +98,8 @@ func (c *Console) Handler() http.Handler {
 	}
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.Log.Warn("refused a form of another site", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from", r.RemoteAddr)
+		c.Log.Warn("refused a form of another site", "path", r.URL.Path, "origin", r.Header.Get("Origin"), "from",
+			r.RemoteAddr)
 		c.metrics.refused.WithLabelValues(refusedSite).Inc()
 		c.refuse(w, http.StatusForbidden, "This form came from another site, so nothing was done.")
 	}))
@@ -163,7 +164,8 @@ func (c *Console) loggedIn(page func(http.ResponseWriter, *http.Request, access)
 		c.Log.Warn("refused a request without a name", "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
 		switch {
 		case path == "":
-			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that says who you are.")
+			c.refuse(w, http.StatusForbidden, "You are not logged in, and this request did not come through the proxy that "+
+				"says who you are.")
 		case program:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			answerAPI(w, http.StatusUnauthorized, apiAnswer{Error: "no token, or none that is valid here: log in again"})

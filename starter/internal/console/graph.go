@@ -16,7 +16,8 @@ func (c *Console) addGraph(p *page, s workflows.Status) error {
 	for _, step := range s.Steps {
 		look := lookOfStep(step, p.Now)
 		g.Nodes = append(g.Nodes, graph.Node{
-			ID: step.ID, Label: step.ID, Note: look.Word, Class: look.Class, Title: step.Name() + ": " + step.Detail, Link: "#step-" + step.ID,
+			ID: step.ID, Label: step.ID, Note: look.Word, Class: look.Class,
+			Title: step.Name() + ": " + step.Detail, Link: "#step-" + step.ID,
 		})
 		for _, needed := range step.Needs {
 			g.Edges = append(g.Edges, graph.Edge{From: needed, To: step.ID})

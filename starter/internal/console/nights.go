@@ -118,7 +118,8 @@ func (n *nights) find(ctx context.Context, connection, pipeline string) ([]night
 	group.SetLimit(follow.MaxAtOnce)
 	for i, info := range page.GetExecutions() {
 		group.Go(func() error {
-			e := entry{ID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(), Type: workflows.NightlyCloseType}
+			e := entry{ID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(),
+				Type: workflows.NightlyCloseType}
 			e.Ended = info.GetCloseTime().AsTime()
 			e.Status, e.Unknown = n.board.statusOfEnded(ctx, e.ID, e.RunID)
 			found[i] = night{entry: e, Started: info.GetStartTime().AsTime()}

@@ -186,7 +186,8 @@ func (l *oidcLogin) Person(w http.ResponseWriter, r *http.Request) (Person, bool
 
 // begin sends the browser to the provider.
 func (l *oidcLogin) begin(w http.ResponseWriter, r *http.Request) {
-	a := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), localPath(r.URL.Query().Get("to")), time.Now().Add(attemptAge)}
+	a := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), localPath(r.URL.Query().Get("to")),
+		time.Now().Add(attemptAge)}
 	l.keep(w, attemptCookie, a, attemptAge)
 	provider := l.oauth.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier))
 	http.Redirect(w, r, provider, http.StatusSeeOther)
@@ -242,7 +243,8 @@ func (l *oidcLogin) logout(w http.ResponseWriter, r *http.Request, show Show) {
 	}
 	provider.RawQuery = query.Encode()
 	w.Header().Set("Refresh", "0; url="+provider.String())
-	show(w, http.StatusOK, Notice{"Logging out", "You are logged out of the console, and next at the provider of the login.", "Continue", provider.String()})
+	show(w, http.StatusOK, Notice{"Logging out",
+		"You are logged out of the console, and next at the provider of the login.", "Continue", provider.String()})
 }
 
 // refreshKept is how long the outcome of a refresh is kept for other requests with the same cookie: a browser has

@@ -56,7 +56,8 @@ func (p *page) add(id, name string, data any) error {
 	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
 		return err
 	}
-	p.Fragments = append(p.Fragments, fragment{id, template.HTML(b.String())}) //nolint:gosec // the template has escaped it
+	escaped := template.HTML(b.String()) //nolint:gosec // by the template
+	p.Fragments = append(p.Fragments, fragment{id, escaped})
 	return nil
 }
 
@@ -126,7 +127,9 @@ func (c *Console) refusePage(w http.ResponseWriter, err error) {
 // role is what somebody may do anywhere: an approver is not an operator, but one may be both.
 func (a access) role() string {
 	has := func(role string) bool {
-		return slices.ContainsFunc(a.roles, func(r config.Role) bool { return r.Role == role && slices.Contains(a.Groups, r.Group) })
+		return slices.ContainsFunc(a.roles, func(r config.Role) bool {
+			return r.Role == role && slices.Contains(a.Groups, r.Group)
+		})
 	}
 	switch operator, approver := has(config.Operator), has(config.Approver); {
 	case operator && approver:

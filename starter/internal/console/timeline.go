@@ -91,7 +91,9 @@ func newTimeline(s workflows.Status, spans map[string]span, u usual, ends, now t
 	drawn := map[string]bool{}
 	for i, step := range s.Steps {
 		y := timelineTop + i*timelineRow
-		row := timelineStep{ID: step.ID, Label: clip(step.ID, 22), Look: lookOfStep(step, now), Y: y, TextY: y + barHeight - 1}
+		row := timelineStep{
+			ID: step.ID, Label: clip(step.ID, 22), Look: lookOfStep(step, now), Y: y, TextY: y + barHeight - 1,
+		}
 		add := func(class string, from, to time.Time, title string) {
 			if from.IsZero() || !to.After(from) {
 				return

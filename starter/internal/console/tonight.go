@@ -50,7 +50,8 @@ func (c *Console) tonight(ctx context.Context, p *page) error {
 		}
 	}
 	slices.SortFunc(rows, func(a, b row) int {
-		return cmp.Or(a.order-b.order, a.waitsSince.Compare(b.waitsSince), b.started.Compare(a.started), strings.Compare(a.ID, b.ID))
+		return cmp.Or(a.order-b.order, a.waitsSince.Compare(b.waitsSince), b.started.Compare(a.started),
+			strings.Compare(a.ID, b.ID))
 	})
 	var other []ask // questions of what no close started
 	for _, q := range open {
@@ -116,7 +117,8 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 		if len(open) == 1 {
 			verb = "waits"
 		}
-		head.First = fmt.Sprintf("%s %s for you since %s.", counted(len(open), "question"), verb, timesOf(oldest.entry).TextAt(now, oldest.Since))
+		head.First = fmt.Sprintf("%s %s for you since %s.", counted(len(open), "question"), verb,
+			timesOf(oldest.entry).TextAt(now, oldest.Since))
 	}
 	var parts []string
 	for _, part := range []struct {
@@ -209,7 +211,8 @@ func (c *Console) rowCommand(p *page, e entry) *rowCommand {
 		return nil
 	}
 	b := about(wording(command, "", nil), step)
-	link := url.URL{Path: "/confirm/" + e.ID, RawQuery: url.Values{"value": {command}, "step": {step}, "back": {p.Path}}.Encode()}
+	link := url.URL{Path: "/confirm/" + e.ID, RawQuery: url.Values{"value": {command}, "step": {step},
+		"back": {p.Path}}.Encode()}
 	return &rowCommand{b.Text, link.String()}
 }
 

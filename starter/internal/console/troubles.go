@@ -238,7 +238,8 @@ func (b *board) silenceText(ctx context.Context) (text string, known bool) {
 	case polls.Idle():
 		return b.session.IdleText(polls), true
 	case time.Since(answered) > silence:
-		return fmt.Sprintf("No worker has answered since %s; the last one began to poll at %s. Nothing happens until one answers; "+
+		return fmt.Sprintf("No worker has answered since %s; the last one began to poll at %s. Nothing happens "+
+			"until one answers; "+
 			"what was started at the service continues. %s",
 			clock.UTC.ExactAt(time.Now(), answered), clock.UTC.ExactAt(answered, polls.Last()), client.StartWorker), true
 	}

@@ -177,7 +177,8 @@ func stayDone(done int) string {
 func decision(choice, subject string, batch bool) button {
 	switch choice {
 	case workflows.Adopt:
-		return button{Text: "Follow the run", Effect: "The service did start a run: " + subject + " follows the one whose id you give."}
+		return button{Text: "Follow the run", Effect: "The service did start a run: " + subject +
+			" follows the one whose id you give."}
 	case workflows.NothingStarted:
 		return button{
 			Text: "Send it again: nothing had started", Dangerous: true,
@@ -185,13 +186,15 @@ func decision(choice, subject string, batch bool) button {
 		}
 	case workflows.Retry:
 		if batch {
-			return button{Text: "Look again", Effect: "Its run is polled once more; use it after a repair on the service's screens."}
+			return button{Text: "Look again", Effect: "Its run is polled once more; use it after a repair on the service's " +
+				"screens."}
 		}
 		return button{Text: "Try again", Effect: subject + " is tried once more.", Main: true}
 	case workflows.Again:
 		return button{Text: "Run it again", Effect: subject + " is submitted again, on what is there now.", Dangerous: true}
 	case workflows.Keep:
-		return button{Text: "Keep the earlier result", Effect: subject + " keeps what it came to before, although what it is based on has changed."}
+		return button{Text: "Keep the earlier result", Effect: subject +
+			" keeps what it came to before, although what it is based on has changed."}
 	case workflows.GiveUp:
 		return button{Text: "Give up", Effect: subject + " ends as failed, and what needs it does not run."}
 	}
@@ -200,7 +203,8 @@ func decision(choice, subject string, batch bool) button {
 
 var (
 	// commandIn is a command as the workflows name it, where it stands for itself in a text.
-	commandIn = regexp.MustCompile(`(^|: )(decide [a-z_]+|` + strings.Join(workflows.CommandNames(), "|") + `)( refused: | does not apply: |$)`)
+	commandIn = regexp.MustCompile(`(^|: )(decide [a-z_]+|` + strings.Join(workflows.CommandNames(), "|") +
+		`)( refused: | does not apply: |$)`)
 	// tryAgain is what the workflows call the choice to retry.
 	tryAgain = strings.NewReplacer("then retry", "then try it again", "retry once", "try it again once")
 )

@@ -153,7 +153,8 @@ func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []step
 
 func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u usual) stepView {
 	times := timesOf(e)
-	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now), Line: inButtons(s.Detail)}
+	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now),
+		Line: inButtons(s.Detail)}
 	add := func(name, value string) {
 		if value != "" {
 			v.Facts = append(v.Facts, fact{name, value})
@@ -208,7 +209,8 @@ func withDetails(steps []workflows.StepStatus, details view.Snapshot) []workflow
 	for i, s := range steps {
 		if child, ok := details.Children[s.WorkflowID]; ok && child.WaitUntil.IsZero() && !s.WaitUntil.IsZero() {
 			steps[i].WaitUntil = time.Time{}
-			steps[i].Commands = slices.DeleteFunc(slices.Clone(s.Commands), func(c string) bool { return c == workflows.StartCommand })
+			steps[i].Commands = slices.DeleteFunc(slices.Clone(s.Commands),
+				func(c string) bool { return c == workflows.StartCommand })
 		}
 	}
 	return steps
@@ -375,5 +377,6 @@ func (c *Console) foot(ctx context.Context, e entry) []fact {
 	if b := e.Status.Basis.String(); b != "" {
 		facts = append(facts, fact{"based on", b})
 	}
-	return append(facts, fact{"workflow id", e.ID}, fact{"in a terminal", c.session.Starter("status " + e.ID + " --follow")})
+	return append(facts, fact{"workflow id", e.ID}, fact{"in a terminal",
+		c.session.Starter("status " + e.ID + " --follow")})
 }
