@@ -97,7 +97,7 @@ unit:
 
 # They mostly wait, and measure delays: one package at a time. golangci-lint runs go vet.
 e2e: build cluster s3server axe
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -vet=off -count=1 -p 1 -parallel 6 -timeout 15m \
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -vet=off -count=1 -p 1 -parallel 4 -timeout 15m \
 	  $$(go list ./... | grep -v -e /deploy$$ -e /model$$)
 
 # The files of deploy and the model of a submission: these need no server, and measure nothing.

@@ -125,7 +125,6 @@ func requireLine(t *testing.T, lines []string, parts ...string) {
 
 // Who is logged in at a provider, on the page and in the terminal, is who workers and auditors see.
 func TestIdentity(t *testing.T) {
-	t.Parallel()
 	b := newBank(t)
 	for _, test := range []struct {
 		name string

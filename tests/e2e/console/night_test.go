@@ -327,7 +327,7 @@ func deadlineIsMoved(n *night, o *operator) {
 }
 
 func deadlinePasses(n *night, o *operator) {
-	o.id = startClose(n.Env, "passed", "scheduler", "deadline: 8s\nsteps:\n  - id: ledger\n    upload: {file: inbox/passed.csv, wait_until: 1h}\n")
+	o.id = startClose(n.Env, "passed", "scheduler", "deadline: 15s\nsteps:\n  - id: ledger\n    upload: {file: inbox/passed.csv, wait_until: 1h}\n")
 	require.Error(o.t, n.Await(n.Temporal.GetWorkflow(o.t.Context(), o.id, ""), nil))
 	n.Write(n.Inbox, "passed.csv", harness.Ledger(10))
 	o.hasOpen()
