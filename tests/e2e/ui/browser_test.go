@@ -65,12 +65,9 @@ func TestUI_runsAClose(t *testing.T) {
 	batch := workflows.BatchWorkflowID(e.Connection, "PBSM_ALLOC", in.AsOfDate, "")
 	b := openPages(t, e.Server)
 
-	b.Open("/workflows/start-workflow?" + url.Values{"workflowId": {in.WorkflowID()}, "taskQueue": {workflows.TaskQueue}, "workflowType": {workflows.NightlyCloseType}}.Encode())
-	b.Until("a worker", `find("*", "Task Queue is Active")`)
-	b.Fill(".cm-content", strings.TrimSpace(input))
-	b.Shot("start")
-	b.Click("[data-testid=start-workflow-button]", "")
-	e.Until("the batch is running", func() bool { s, _ := e.Status(batch); return s.StatusCode == "2" })
+	running := func() bool { s, _ := e.Status(batch); return s.StatusCode == "2" }
+	b.start("start", in.WorkflowID(), input, running)
+	e.Until("the batch is running", running)
 	b.Open("/workflows/" + url.PathEscape(in.WorkflowID()))
 	b.Until("the badge", `find("*", "Running")`)
 	b.Shot("started")
@@ -106,15 +103,23 @@ func TestUI_runsAClose(t *testing.T) {
 	b.Shot("list")
 }
 
-// start clicks until the workflow has started: on a loaded machine the button can move while it is clicked.
-func (b *pages) start(started func() bool) {
+// start fills in the form and clicks until the workflow has started: now and then the page takes no notice of a click,
+// and of none after it.
+func (b *pages) start(shot, id, input string, started func() bool) {
+	b.T.Helper()
+	form := url.Values{"workflowId": {id}, "taskQueue": {workflows.TaskQueue}, "workflowType": {workflows.NightlyCloseType}}
 	for range 4 {
+		b.Open("/workflows/start-workflow?" + form.Encode())
+		b.Until("a worker", `find("*", "Task Queue is Active")`)
+		b.Fill(".cm-content", strings.TrimSpace(input))
+		b.Shot(shot)
 		b.Click("[data-testid=start-workflow-button]", "")
-		for wait := time.Now().Add(12 * time.Second); time.Now().Before(wait); time.Sleep(200 * time.Millisecond) {
+		for wait := time.Now().Add(15 * time.Second); time.Now().Before(wait); time.Sleep(200 * time.Millisecond) {
 			if started() {
 				return
 			}
 		}
+		b.Until("the button", `(button => (button.scrollIntoView(), true))(find("[data-testid=start-workflow-button]", ""))`)
 		b.Shot("not-started")
 	}
 }
@@ -128,12 +133,8 @@ func again(b *pages, e *harness.Env, in workflows.NightlyCloseInput) {
 	require.NoError(b.T, json.Unmarshal([]byte(input), &started))
 	require.Equal(b.T, in.WorkflowID(), started.WorkflowID())
 	triggered := len(e.Calls("trigger"))
-	b.Open("/workflows/start-workflow?" + url.Values{"workflowId": {in.WorkflowID()}, "taskQueue": {workflows.TaskQueue}, "workflowType": {workflows.NightlyCloseType}}.Encode())
-	b.Until("a worker", `find("*", "Task Queue is Active")`)
-	b.Fill(".cm-content", strings.TrimSpace(input))
-	b.Shot("again")
 	submitted := func() bool { return len(e.Calls("trigger")) > triggered }
-	b.start(submitted)
+	b.start("again", in.WorkflowID(), input, submitted)
 	e.Until("the batch is submitted again", submitted)
 	require.NoError(b.T, e.Await(e.Temporal.GetWorkflow(b.T.Context(), in.WorkflowID(), ""), nil))
 	status, _ := e.Status(in.WorkflowID())
