@@ -39,6 +39,7 @@ steps:
 // A close with a failed task, a question, a refused command and a kept step: its audit file alone answers what an
 // auditor asks.
 func TestClose_auditFileAnswersAnAuditor(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{Settings: map[string]string{"worker.definitions": "folder"}})
 	e.Write(e.Inbox, "ledger.csv", "account,amount\n1,2\n")
 	e.Write(e.Pipelines, "audited.yaml", audited)

@@ -32,6 +32,7 @@ steps:
 // The ledger was wrong, or a parameter, and the close is started again: what still holds is kept, the batch is
 // submitted again only when the operator says so, and the report is built on it.
 func TestClose_startedAgainAfterACorrection(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		correct  func(*harness.Env)
 		change   string // what the question says
@@ -103,6 +104,7 @@ func TestClose_startedAgainAfterACorrection(t *testing.T) {
 
 // A batch that succeeded, or runs, with other parameters is never taken for the one that is asked for.
 func TestBatch_otherParameters(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	run := func(code, param string, more ...string) []string {
 		return append([]string{"batch", "run", "-c", e.Connection, "--code", code, "--as-of", harness.AsOf, "--param", "$RUNSK$=" + param}, more...)
@@ -132,6 +134,7 @@ func TestBatch_otherParameters(t *testing.T) {
 
 // A close that succeeded runs again from a step on, as does one that is running.
 func TestClose_again(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Inbox, "ledger.csv", "account,amount\n1,2\n")
 	e.Write(e.Pipelines, "corrected.yaml", strings.ReplaceAll(corrected, "RUNSK\"}", "1\"}"))
@@ -180,6 +183,7 @@ func TestClose_again(t *testing.T) {
 
 // The operator holds, skips and marks steps before they begin, and the night shows that it had exceptions.
 func TestClose_stepsThatHaveNotBegun(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	outside := e.StartBatch(workflows.RunBatchInput{Code: harness.QuickBatch, Key: "by-hand"})
 	var byHand workflows.RunBatchResult

@@ -14,6 +14,7 @@ import (
 // A close deletes what closes of 35 and more days ago sent, by their audit files: a file and the files of a folder. What
 // younger ones sent stays, and so does what somebody else sent. The answer of the first deletion is lost.
 func TestDelete_byAge(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	e.Write(e.Pipelines, "tidy.yaml", `name: tidy
 audit: "reports/{{.AsOfDate}}.jsonl"

@@ -27,6 +27,7 @@ const (
 // A close of 1000 steps: its plan, its status and its history are far from Temporal's limits, and it answers soon after
 // its start. The first roots are held, so that nothing runs.
 func TestClose_ofAThousandSteps(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	var entities []string
 	for i := range 200 {
@@ -74,6 +75,7 @@ steps:
 
 // A thousand steps run to their end, with a command for all that come from one.
 func TestClose_runsAThousandSteps(t *testing.T) {
+	t.Parallel()
 	e := harness.New(t, harness.Options{})
 	var numbers []string
 	for i := range 250 {
