@@ -321,7 +321,7 @@ func TestPublishedReportPAR(t *testing.T) {
 	require.Equal(t, Refused, applicationError(t, err).Type())
 }
 
-// The API guide has no scan, so a tenant may lack it: the upload goes on, and its result says so.
+// The API guide has no scan, so a tenant may lack it: the upload continues, and its result says so.
 func TestScanFile_tenants(t *testing.T) {
 	const missing = "not scanned: the service has no such call (HTTP 404)"
 	for name, tt := range map[string]struct {

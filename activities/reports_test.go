@@ -24,19 +24,10 @@ func TestGenerateReport_pollsTheInstanceOfItsHeartbeat(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
 			in := GenerateReportInput{Connection: "prod", Code: code, Type: "CSV"}
-			var heartbeat pollState
-			env := activityEnv(a)
-			env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) { require.NoError(t, details.Get(&heartbeat)) })
-			_, err := env.ExecuteActivity(a.GenerateReport, in)
-			require.Equal(t, StillWaiting, applicationError(t, err).Type())
+			heartbeat := requestReport(t, a, in)
 
 			sim.Advance(time.Hour)
-			env = activityEnv(a)
-			env.SetHeartbeatDetails(heartbeat)
-			answer, err := env.ExecuteActivity(a.GenerateReport, in)
-			require.NoError(t, err)
-			var report Report
-			require.NoError(t, answer.Get(&report))
+			report := pollReport(t, a, in, heartbeat)
 			require.Equal(t, heartbeat.InstanceID, report.InstanceID)
 			require.Equal(t, end, report.Status)
 			require.True(t, report.Done || report.Failed)
@@ -69,20 +60,34 @@ func TestGenerateReport_completeAtOnce(t *testing.T) {
 	sim := simtest.Start(t, simulator.Options{})
 	a := withClient(t, simtest.Service(t, sim, func(c *pbsm.Config) { c.BaseURL, c.Insecure = tenant.URL, true }))
 	in := GenerateReportInput{Connection: "prod", Code: "RPT002", Type: "CSV"}
-	var heartbeat pollState
-	env := activityEnv(a)
-	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) { require.NoError(t, details.Get(&heartbeat)) })
-	_, err := env.ExecuteActivity(a.GenerateReport, in)
-	require.Equal(t, StillWaiting, applicationError(t, err).Type())
+	heartbeat := requestReport(t, a, in)
 
-	env = activityEnv(a)
-	env.SetHeartbeatDetails(heartbeat)
-	answer, err := env.ExecuteActivity(a.GenerateReport, in)
-	require.NoError(t, err)
-	var report Report
-	require.NoError(t, answer.Get(&report))
+	report := pollReport(t, a, in, heartbeat)
 	require.True(t, report.Done)
 	link, err := a.connections["prod"].open(report.Link)
 	require.NoError(t, err)
 	require.Equal(t, "https://h.example.com/p/x", link)
+}
+
+// requestReport is the first attempt, which only asks for the report: its heartbeat is for the next ones.
+func requestReport(t *testing.T, a *Activities, in GenerateReportInput) (heartbeat pollState) {
+	t.Helper()
+	env := activityEnv(a)
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		require.NoError(t, details.Get(&heartbeat))
+	})
+	_, err := env.ExecuteActivity(a.GenerateReport, in)
+	require.Equal(t, StillWaiting, applicationError(t, err).Type())
+	return heartbeat
+}
+
+// pollReport is a later attempt.
+func pollReport(t *testing.T, a *Activities, in GenerateReportInput, heartbeat pollState) (report Report) {
+	t.Helper()
+	env := activityEnv(a)
+	env.SetHeartbeatDetails(heartbeat)
+	answer, err := env.ExecuteActivity(a.GenerateReport, in)
+	require.NoError(t, err)
+	require.NoError(t, answer.Get(&report))
+	return report
 }

@@ -28,7 +28,7 @@ type Login interface {
 // Show shows a notice as a page.
 type Show func(w http.ResponseWriter, code int, n Notice)
 
-// Notice is a short page with one way to go on from it.
+// Notice is a short page with one link, to what comes next.
 type Notice struct{ Title, Text, Next, To string }
 
 // access is what a person may do.

@@ -202,7 +202,7 @@ func decision(choice, subject string, batch bool) button {
 }
 
 var (
-	// commandIn is a command as the workflows name it, where it stands for itself in a text.
+	// commandIn finds a command in a text, as the workflows name it.
 	commandIn = regexp.MustCompile(`(^|: )(decide [a-z_]+|` + strings.Join(workflows.CommandNames(), "|") +
 		`)( refused: | does not apply: |$)`)
 	// tryAgain is what the workflows call the choice to retry.
