@@ -37,7 +37,7 @@ var builtIn = map[string][]*cal.Holiday{
 	"es":      es.Holidays,
 	"fr":      fr.Holidays,
 	"gb":      gb.Holidays,
-	"it":      it.Holidays,
+	"it":      italian(),
 	"jp":      japaneseBanks(),
 	"no":      no.Holidays,
 	"se":      se.Holidays,
@@ -66,6 +66,14 @@ func federalReserve() []*cal.Holiday {
 // Source: the national bank holidays on which no electronic payment is processed.
 func canadianBanks() []*cal.Holiday {
 	return slices.DeleteFunc(slices.Clone(ca.Holidays), func(h *cal.Holiday) bool { return h == ca.EasterMonday })
+}
+
+// italian adds the feast of Saint Francis, a national holiday since 2026.
+// Source: Legge 8 ottobre 2025, n. 151.
+func italian() []*cal.Holiday {
+	francis := fixed("Saint Francis", time.October, 4)
+	francis.StartYear = 2026
+	return slices.Concat(it.Holidays, []*cal.Holiday{francis})
 }
 
 // newSouthWales adds the Mondays after Anzac Day that the state declared.
