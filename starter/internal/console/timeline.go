@@ -164,6 +164,8 @@ func ranAs(state workflows.State) (class, verb string) {
 		return "running", "runs for"
 	case lookOf(state).Class == "failed":
 		return "failed", "failed after"
+	case state == workflows.Cancelled:
+		return "skipped", "was cancelled after"
 	case lookOf(state).Class == "skipped":
 		return "skipped", "was skipped after"
 	}

@@ -17,6 +17,7 @@ import (
 type row struct {
 	ID, Link           string
 	Look               look
+	state              workflows.State
 	Name, Of, AsOf     string
 	Line               string // what it does, in words
 	Ends, Deadline     string
@@ -92,12 +93,14 @@ func (b *board) isLoaded() bool {
 
 // headOf says whether the reader is needed.
 func headOf(rows []row, open []question, next []nextNight, now time.Time) tonightHead {
-	var running, done, failed int
+	var running, done, cancelled, failed int
 	var soonest time.Time
 	for _, r := range rows {
 		switch {
 		case r.Look.Class == "failed":
 			failed++
+		case r.state == workflows.Cancelled:
+			cancelled++
 		case r.order == 1:
 			running++
 			if !r.forecast.IsZero() && (soonest.IsZero() || r.forecast.Before(soonest)) {
@@ -124,7 +127,7 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{running, "running"}, {done, "done"}, {failed, "failed"}} {
+	}{{running, "running"}, {done, "done"}, {cancelled, "cancelled"}, {failed, "failed"}} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
 		}
@@ -141,7 +144,7 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 
 func (c *Console) row(ctx context.Context, p *page, e entry, open []question) row {
 	s, times := e.Status, timesOf(e)
-	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), started: s.StartedAt, closed: e.Ended, Wrong: e.Unknown}
+	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: e.Unknown}
 	id, _ := workflows.ParseID(e.ID)
 	r.Name, r.Of, r.AsOf = cmp.Or(s.Subject, id.Name), id.Connection, cmp.Or(s.AsOfDate, id.AsOfDate)
 	if s.Type == "" {
@@ -161,7 +164,10 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		if u.whole > 0 && s.State.Success() {
 			r.Line += " (usually " + spell(u.whole) + ")"
 		}
-		if !s.State.Success() {
+		switch {
+		case s.State == workflows.Cancelled:
+			r.Line += ": " + why(s)
+		case !s.State.Success():
 			r.Wrong = why(s)
 		}
 		return r
@@ -219,7 +225,7 @@ func (c *Console) rowCommand(p *page, e entry) *rowCommand {
 // failedStep is the first step that failed, or was interrupted or cancelled.
 func failedStep(s workflows.Status) workflows.StepStatus {
 	for _, step := range s.Steps {
-		if lookOf(step.State).Class == "failed" {
+		if step.State == workflows.Cancelled || lookOf(step.State).Class == "failed" {
 			return step
 		}
 	}

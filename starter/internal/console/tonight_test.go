@@ -61,6 +61,22 @@ func TestConfirm_isForWhoMayAndForWhatIsDangerous(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, get(t, c.Handler(), "/confirm/"+closeID+"%00?value=cancel").Code)
 }
 
+// What somebody has cancelled is no failure that waits to be seen to.
+func TestHeadOf_countsWhatWasCancelled(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	failed(c)
+	e := c.board.entries[closeID]
+	e.Status.State, e.Status.Summary = workflows.Cancelled, "cancelled by alice: wrong date"
+	c.board.entries[closeID] = e
+	body := get(t, c.Handler(), "/").Body.String()
+	assert.Contains(t, body, "1 cancelled")
+	assert.NotContains(t, body, "1 failed")
+	assert.Contains(t, body, "cancelled by alice: wrong date")
+	assert.Contains(t, body, "Run again from ledger …")
+	assert.NotContains(t, body, `class="wrong"`)
+	assert.NotContains(t, body, `class="close failed`)
+}
+
 func TestHeadOf_countsWhatFailed(t *testing.T) {
 	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
 	failed(c)

@@ -28,7 +28,7 @@ var looks = map[workflows.State]look{
 	workflows.SucceededWithExceptions: {"done with exceptions", "tick", "exceptions"},
 	workflows.Failed:                  {"failed", "cross", "failed"},
 	workflows.Interrupted:             {"interrupted", "cross", "failed"},
-	workflows.Cancelled:               {"cancelled", "cross", "failed"},
+	workflows.Cancelled:               {"cancelled", "slash", "skipped"}, // somebody wanted it
 	workflows.Skipped:                 {"skipped", "slash", "skipped"},
 	workflows.MarkedDone:              {"marked as done", "slash", "skipped"},
 	workflows.NotRun:                  {"not run", "slash", "skipped"},

@@ -23,6 +23,7 @@ type workflowHead struct {
 	Ends, Deadline   string
 	Late             string
 	Nights, Temporal string // links
+	Commands         bool   // some apply to the whole workflow, further down
 	Params           []string
 	StartedBy        string
 	Notes            []string
@@ -92,15 +93,17 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	for _, q := range questions([]entry{e}) {
 		asks = append(asks, c.ask(p, q))
 	}
+	head, whole := c.head(p, e, details, ends, parsed), c.wholeCommands(p, e)
+	head.Commands = len(whole.Button) > 0
 	return cmp.Or( // also what is empty at first: a fragment that the page lacks cannot be replaced later
 		p.add("trouble", "trouble", c.troubles(p)),
-		p.add("head", "head", c.head(p, e, details, ends, parsed)),
+		p.add("head", "head", head),
 		p.add("questions", "questions", asks),
 		c.addGraph(p, s),
 		p.add("timeline", "timeline", newTimeline(s, spans, u, ends, p.Now)),
 		p.add("steps", "steps", c.steps(p, e, details, u)),
 		p.add("tasks", "tasks", batchTasks(s)),
-		p.add("commands", "commands", c.wholeCommands(p, e)),
+		p.add("commands", "commands", whole),
 		p.add("log", "log", logViews(s, p.Now)),
 		p.add("foot", "foot", c.foot(ctx, e)),
 	)

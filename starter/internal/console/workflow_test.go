@@ -21,6 +21,7 @@ func TestWorkflow_hasEveryFragmentFromTheStart(t *testing.T) {
 	e.Status.Steps = nil
 	c.board.entries[closeID] = e
 	body := get(t, c.Handler(), "/w/"+closeID).Body.String()
+	assert.Contains(t, body, `<a href="#commands">its commands</a>`, "they are far down on a phone")
 	for _, id := range []string{"head", "questions", "graph", "timeline", "steps", "tasks", "commands", "log", "foot"} {
 		assert.Contains(t, body, `<section id="`+id+`"`)
 	}
