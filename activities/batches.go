@@ -3,7 +3,6 @@ package activities
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,26 +192,20 @@ func (a *Activities) BatchStatus(ctx context.Context, in BatchStatusInput) (Batc
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s was polled a moment ago", in.RunID)
 	}
 	response, err := conn.serviceFor(in.Application).Status(ctx, in.RunID, in.Tasks...)
-	settling := in.Submitted && a.settles(in.Since)
 	switch {
-	case err != nil && settling && isUnknownRun(err):
-		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "the service does not know %s yet", in.RunID)
+	case err != nil && in.Submitted:
+		return BatchStatus{}, a.classifyRequested(ctx, in.Since, in.RunID, err)
 	case err != nil:
 		return BatchStatus{}, a.classifyPoll(ctx, in.Since, err)
 	}
 	status := newBatchStatus(response)
+	settling := in.Submitted && a.settles(in.Since)
 	if found := status.Fingerprint(); found == in.Known || settling && found == in.Before {
 		ended, all := status.Progress()
 		return BatchStatus{}, a.stillWaiting(ctx, in.Since, "%s: %s for %s, %d of %d done",
 			in.RunID, status.State(), time.Since(in.Since).Round(time.Second), ended, all)
 	}
 	return status, nil
-}
-
-// isUnknownRun reports whether the service says that there is no such run.
-func isUnknownRun(err error) bool {
-	var e *pbsm.Error
-	return errors.As(err, &e) && (pbsm.StatusCode(e.Code) == pbsm.CodeNoObject || e.NoSuchCall())
 }
 
 func newRun(r pbsm.Run) Run {

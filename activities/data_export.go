@@ -51,7 +51,7 @@ func (a *Activities) ExportManifest(ctx context.Context, in ExportManifestInput)
 	})
 	switch {
 	case err != nil:
-		return ExportManifest{}, a.classifyPoll(ctx, in.Since, err)
+		return ExportManifest{}, a.classifyRequested(ctx, in.Since, "the manifest of run "+in.RunID, err)
 	case m.Failed:
 		message := fmt.Sprintf("data export %s, run %s: the service says %s", in.Code, in.RunID, m.Status)
 		return ExportManifest{}, temporal.NewNonRetryableApplicationError(message, Refused, nil, Refusal{Call: "export manifest", Text: m.Status})

@@ -121,6 +121,20 @@ func (a *Activities) classifyPoll(ctx context.Context, since time.Time, err erro
 	})
 }
 
+// classifyRequested is classifyPoll for what was requested at a time: just after that the service may not know it yet.
+func (a *Activities) classifyRequested(ctx context.Context, since time.Time, what string, err error) error {
+	if a.settles(since) && isUnknown(err) {
+		return a.stillWaiting(ctx, since, "the service does not know %s yet", what)
+	}
+	return a.classifyPoll(ctx, since, err)
+}
+
+// isUnknown reports whether the service says that there is no such run, or nothing of this name.
+func isUnknown(err error) bool {
+	var e *pbsm.Error
+	return errors.As(err, &e) && (pbsm.StatusCode(e.Code) == pbsm.CodeNoObject || e.NoSuchCall())
+}
+
 // classifySubmission classifies the error of a call that must not be repeated unless it was certainly not
 // processed.
 func classifySubmission(ctx context.Context, err error) error {

@@ -128,7 +128,7 @@ func (a *Activities) awaitMigration(
 	}
 	m, err := call(conn.serviceFor(in.Application), ctx, in.Code)
 	if err != nil {
-		return Migration{}, a.classifyPoll(ctx, in.Since, err)
+		return Migration{}, a.classifyRequested(ctx, in.Since, "migration "+in.Code, err)
 	}
 	status := conn.newMigration(m)
 	if !status.Done && !status.Failed {

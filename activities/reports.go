@@ -95,7 +95,7 @@ func (a *Activities) ReportStatus(ctx context.Context, in ReportStatusInput) (Re
 func (a *Activities) pollReport(ctx context.Context, conn *connection, in ReportStatusInput) (Report, error) {
 	instance, err := conn.serviceFor(in.Application).ReportStatus(ctx, in.Code, in.InstanceID)
 	if err != nil {
-		return Report{}, a.classifyPoll(ctx, in.Since, err)
+		return Report{}, a.classifyRequested(ctx, in.Since, "instance "+in.InstanceID, err)
 	}
 	report := conn.newReport(instance)
 	if !report.Done && !report.Failed {

@@ -69,6 +69,19 @@ func TestGenerateReport_completeAtOnce(t *testing.T) {
 	require.Equal(t, "https://h.example.com/p/x", link)
 }
 
+// The service may need a moment until it knows an instance.
+func TestReportStatus_notKnownYet(t *testing.T) {
+	tenant := httptest.NewTLSServer(http.NotFoundHandler())
+	defer tenant.Close()
+	sim := simtest.Start(t, simulator.Options{})
+	a := withClient(t, simtest.Service(t, sim, func(c *pbsm.Config) { c.BaseURL, c.Insecure = tenant.URL, true }))
+	for want, since := range map[string]time.Time{StillWaiting: time.Now(), Refused: time.Now().Add(-time.Hour)} {
+		in := ReportStatusInput{Connection: "prod", Code: "RPT002", InstanceID: "100", Poll: Poll{Since: since}}
+		_, err := activityEnv(a).ExecuteActivity(a.ReportStatus, in)
+		require.Equal(t, want, applicationError(t, err).Type())
+	}
+}
+
 // requestReport is the first attempt, which only asks for the report: its heartbeat is for the next ones.
 func requestReport(t *testing.T, a *Activities, in GenerateReportInput) (heartbeat pollState) {
 	t.Helper()

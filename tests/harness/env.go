@@ -310,15 +310,16 @@ func (e *Env) writeJournal() {
 	e.T.Logf("the service's journal is in %s", file.Name())
 }
 
-// Until waits for a condition, and fails the test if it is not met within a minute.
+// Until waits for a condition, and fails the test if it is not met within a minute. It looks less often with time: each
+// look is work for the server and the worker, of which other tests need all there is.
 func (e *Env) Until(what string, condition func() bool) {
 	e.T.Helper()
 	deadline := time.Now().Add(time.Minute)
-	for !condition() {
+	for pause := 20 * time.Millisecond; !condition(); pause = min(pause*5/4, 100*time.Millisecond) {
 		if time.Now().After(deadline) {
 			e.T.Fatalf("timed out waiting until: %s", what)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

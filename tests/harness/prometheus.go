@@ -24,14 +24,14 @@ type Prometheus struct {
 	t   testing.TB
 }
 
-// StartPrometheus starts a Prometheus that scrapes the workers.
-func StartPrometheus(t testing.TB, workers ...*Worker) *Prometheus {
+// StartPrometheus starts a Prometheus that scrapes a worker and a console, which listens at HOST:PORT.
+func StartPrometheus(t testing.TB, worker *Worker, console string) *Prometheus {
 	t.Helper()
 	dir := Folder(t, "prometheus")
 	p := &Prometheus{t: t, URL: "http://127.0.0.1:" + freePorts(t, 1)[0]}
 	tests, _ := repository()
 	deployed := filepath.Join(filepath.Dir(tests), "deploy", "observability")
-	p.must(quicken(filepath.Join(deployed, "prometheus.yaml"), filepath.Join(dir, "prometheus.yaml"), workers))
+	p.must(quicken(filepath.Join(deployed, "prometheus.yaml"), filepath.Join(dir, "prometheus.yaml"), strings.TrimPrefix(worker.Health, "http://"), console))
 	rules, err := os.ReadFile(filepath.Join(deployed, "alerts.yaml"))
 	p.must(err)
 	rules = regexp.MustCompile(`(?m)^( +for: ).*$`).ReplaceAll(rules, []byte("${1}1s"))
@@ -52,8 +52,8 @@ func StartPrometheus(t testing.TB, workers ...*Worker) *Prometheus {
 	return p
 }
 
-// quicken writes the configuration with other targets and intervals.
-func quicken(from, to string, workers []*Worker) error {
+// quicken writes the configuration with other intervals, and with one target for each job.
+func quicken(from, to string, targets ...string) error {
 	text, err := os.ReadFile(from)
 	if err != nil {
 		return err
@@ -62,14 +62,12 @@ func quicken(from, to string, workers []*Worker) error {
 	if err := yaml.Unmarshal(text, &config); err != nil {
 		return err
 	}
-	var targets []string
-	for _, w := range workers {
-		targets = append(targets, strings.TrimPrefix(w.Health, "http://"))
-	}
 	config["global"] = map[string]any{"scrape_interval": "250ms", "evaluation_interval": "250ms"}
-	job := config["scrape_configs"].([]any)[0].(map[string]any)
-	delete(job, "dns_sd_configs")
-	job["static_configs"] = []any{map[string]any{"targets": targets}}
+	for i, target := range targets {
+		job := config["scrape_configs"].([]any)[i].(map[string]any)
+		delete(job, "dns_sd_configs")
+		job["static_configs"] = []any{map[string]any{"targets": []string{target}}}
+	}
 	if text, err = yaml.Marshal(config); err != nil {
 		return err
 	}

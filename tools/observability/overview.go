@@ -107,7 +107,20 @@ func overview() *dashboard.DashboardBuilder {
 			Unit(units.Seconds)).
 		WithPanel(lines("Memory", "Resident, by worker.", 8,
 			query(`process_resident_memory_bytes{job="pbsmflow"}`, "{{instance}}")).
-			Unit(units.BytesIEC).Min(0))
+			Unit(units.BytesIEC).Min(0)).
+		WithRow(row("The console")).
+		WithPanel(lines("Time to make a page, p95", "By the kind of page.", 8,
+			query(`histogram_quantile(0.95, sum by (le, page) (rate(pbsm_console_page_seconds_bucket[$__rate_interval])))`, "{{page}}")).
+			Unit(units.Seconds).Min(0)).
+		WithPanel(bars("Commands of people", "Sent on the page or through it, and requests that the console refused: for the role, the site of the form, the host's name, or want of a login.", 8,
+			query(`sum by (taken) (increase(pbsm_console_commands_total[$__rate_interval]))`, "taken: {{taken}}"),
+			query(`sum by (reason) (increase(pbsm_console_refused_total[$__rate_interval]))`, "refused: {{reason}}")).
+			Decimals(0).Min(0)).
+		WithPanel(lines("What the pages show", "Pages that are open, seconds since the closes were listed, and closes whose newest status is not known.", 8,
+			query(`sum(pbsm_console_viewers)`, "open pages"),
+			query(`max(pbsm_console_age_seconds)`, "age in seconds"),
+			query(`max(pbsm_console_status_unknown)`, "status not known")).
+			Min(0))
 }
 
 // latency is a quantile over all series of a histogram's buckets.

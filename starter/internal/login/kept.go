@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
 
@@ -110,9 +113,61 @@ func (c *Console) keep(k kept) error {
 	return c.change(func(all map[string]kept) { all[c.URL] = k })
 }
 
-// Logout forgets the login. The provider may still know whoever it was.
-func (c *Console) Logout() error {
-	return c.change(func(all map[string]kept) { delete(all, c.URL) })
+// NotRevoked is the error of a login that is forgotten here, but not ended at the provider.
+type NotRevoked struct{ cause error }
+
+func (n *NotRevoked) Error() string {
+	return fmt.Sprintf("the provider did not end the login, so a copy of it is valid until it expires there: %v", n.cause)
+}
+
+func (n *NotRevoked) Unwrap() error { return n.cause }
+
+// Logout forgets the login, and then ends it at the provider (RFC 7009). Without the latter the error is a NotRevoked.
+func (c *Console) Logout(ctx context.Context) error {
+	all, err := c.logins()
+	if err != nil {
+		return err
+	}
+	if err := c.change(func(all map[string]kept) { delete(all, c.URL) }); err != nil {
+		return err
+	}
+	if k := all[c.URL]; k.Refresh != "" {
+		if err := c.revoke(ctx, k); err != nil {
+			return &NotRevoked{err}
+		}
+	}
+	return nil
+}
+
+func (c *Console) revoke(ctx context.Context, k kept) error {
+	provider, err := oidc.NewProvider(ctx, k.Issuer)
+	if err != nil {
+		return err
+	}
+	var endpoints struct {
+		Revocation string `json:"revocation_endpoint"`
+	}
+	if err := provider.Claims(&endpoints); err != nil {
+		return err
+	}
+	if endpoints.Revocation == "" {
+		return errors.New("it has no endpoint for that")
+	}
+	form := url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}, "client_id": {k.ClientID}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoints.Revocation, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := c.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answered %s", response.Status)
+	}
+	return nil
 }
 
 func (c *Console) change(do func(map[string]kept)) error {

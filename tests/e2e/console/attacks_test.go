@@ -92,7 +92,7 @@ func (s *site) runsNothing(t *testing.T) {
 	o.confirms("", "Stop the whole close")
 	nothing("the outcome")
 	require.Error(t, s.Await(s.Temporal.GetWorkflow(t.Context(), id, ""), nil))
-	tab.Until("it is cancelled", `document.querySelector("h1 .state.failed")`)
+	tab.Until("it is cancelled", `document.querySelector("h1 .state").textContent.includes("cancelled")`)
 	tab.Shows(script + image)
 	nothing("the ended close")
 }

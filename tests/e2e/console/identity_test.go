@@ -325,9 +325,14 @@ func (b *bank) terminal(t *testing.T) {
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "only the owner can read the login")
-	starter(0, "logout")
+	stolen, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Empty(t, starter(0, "logout").Stderr)
 	require.Contains(t, starter(2, start...).Stderr, "you are not logged in at the console")
 	require.Contains(t, starter(2, answer...).Stderr, "you are not logged in at the console")
+	expired := regexp.MustCompile(`"expires": "[^"]+"`).ReplaceAll(stolen, []byte(`"expires": "2020-01-01T00:00:00Z"`))
+	require.NoError(t, os.WriteFile(file, expired, 0o600))
+	require.Contains(t, starter(2, answer...).Stderr, "you are not logged in at the console", "a copy cannot be refreshed")
 }
 
 // attack is a command that must have no effect, and what the log says about it.

@@ -3,6 +3,7 @@ package login
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -38,18 +39,22 @@ set. The login is kept in a file that only you can read; logout removes it.`,
 func NewLogout(f *cli.Factory) *cobra.Command {
 	return &cobra.Command{
 		Use:     "logout",
-		Short:   "Forget the login at the console",
+		Short:   "End the login at the console",
+		Long:    "Forget the login at the console, and end it at the provider, where it then cannot be refreshed any more.",
 		Example: f.Examples("logout --console https://close.bank.example"),
 		Args:    cli.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := client.ConsoleOf(f)
 			if err != nil {
 				return err
 			}
-			if err := c.Logout(); err != nil {
+			var remains *login.NotRevoked
+			if err := c.Logout(cmd.Context()); errors.As(err, &remains) {
+				f.Note("%v", remains)
+			} else if err != nil {
 				return cli.Failed("%v", err)
 			}
-			return f.Show(map[string]any{"console": c.URL, "logged_in": false}, "logged out of "+c.URL)
+			return f.Show(map[string]any{"console": c.URL, "logged_in": false, "revoked": remains == nil}, "logged out of "+c.URL)
 		},
 	}
 }
