@@ -15,7 +15,9 @@ TOOLS    := $(BIN)/tools
 MODULE   := github.com/pbsmflow/pbsmflow
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
-DEVBUILD := go build -ldflags "-X $(MODULE)/internal/version.Version=$(VERSION)" # shares compiled packages with go test
+DEVBUILD := go build -ldflags "$(LDFLAGS)" # shares compiled packages with go test
+# Tests are linked without what only a debugger needs. golangci-lint runs go vet.
+GOTEST   := go test -vet=off -ldflags=-w
 # The same sources give the same bytes wherever they are built, with the flags of deploy/Dockerfile. Go's own version
 # stamp is off, because it differs outside a repository.
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
@@ -40,13 +42,13 @@ devserver:
 # The server as in Compose, and its schema tool, for the test on PostgreSQL.
 cluster:
 	@mkdir -p $(BIN)
-	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-server go.temporal.io/server/cmd/server
-	cd deploy/devserver && go build -o $(CURDIR)/$(BIN)/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
+	cd deploy/devserver && go build -ldflags="-s -w" -o $(CURDIR)/$(BIN)/temporal-server go.temporal.io/server/cmd/server
+	cd deploy/devserver && go build -ldflags="-s -w" -o $(CURDIR)/$(BIN)/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
 
 # The S3 server for the tests of the stores.
 s3server:
 	@mkdir -p $(BIN)
-	go build -C tests/s3server -o $(CURDIR)/$(BIN)/ github.com/versity/versitygw/cmd/versitygw
+	go build -C tests/s3server -ldflags="-s -w" -o $(CURDIR)/$(BIN)/ github.com/versity/versitygw/cmd/versitygw
 
 # axe-core, from the npm registry, for the test of what a screen reader finds on the console's pages.
 axe: $(BIN)/axe/node_modules/axe-core/axe.min.js
@@ -92,17 +94,17 @@ analyse: vulncheck lint
 	$(TOOLS)/workflowcheck -config .ci/workflowcheck.yaml ./workflows/...
 
 unit:
-	go test ./...
-	cd tools && go test ./...
+	$(GOTEST) ./...
+	cd tools && $(GOTEST) ./...
 
-# They mostly wait, and measure delays: one package at a time. golangci-lint runs go vet.
+# They mostly wait, and measure delays: one package at a time.
 e2e: build cluster s3server axe
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -vet=off -count=1 -p 1 -parallel 4 -timeout 15m \
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 1 -parallel 4 -timeout 15m \
 	  $$(go list ./... | grep -v -e /deploy$$ -e /model$$)
 
 # The files of deploy and the model of a submission: these need no server, and measure nothing.
 static:
-	cd tests && go test -vet=off -count=1 ./deploy ./model
+	cd tests && $(GOTEST) -count=1 ./deploy ./model
 
 histories: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -run TestRecordHistories ./histories -record
@@ -131,7 +133,7 @@ check-beside:
 	@nice -n 19 $(MAKE) --no-print-directory unit
 	@nice -n 19 $(MAKE) --no-print-directory static
 	@nice -n 19 $(MAKE) --no-print-directory analyse
-	cd deploy/devserver && nice -n 19 go test -vet=off -count=1 ./...
+	cd deploy/devserver && nice -n 19 $(GOTEST) -count=1 ./...
 
 demo: build
 	$(BIN)/starter demo --pipelines deploy/pipelines

@@ -38,9 +38,10 @@ set. The login is kept in a file that only you can read; logout removes it.`,
 // NewLogout makes the command logout.
 func NewLogout(f *cli.Factory) *cobra.Command {
 	return &cobra.Command{
-		Use:     "logout",
-		Short:   "End the login at the console",
-		Long:    "Forget the login at the console, and end it at the provider, where it then cannot be refreshed any more.",
+		Use:   "logout",
+		Short: "End the login at the console",
+		Long: `Forget the login at the console, and end it at the provider, so that it cannot
+be refreshed any more.`,
 		Example: f.Examples("logout --console https://close.bank.example"),
 		Args:    cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
