@@ -97,6 +97,9 @@ func (s *Session) sendThroughConsole(
 		return workflows.CommandResult{}, cli.Usage("%s", refused.Why).Of(id).Then("See its status: " + s.Starter("status "+id))
 	case errors.Is(err, login.ErrLoggedOut):
 		return workflows.CommandResult{}, s.loggedOut(err, id)
+	case errors.Is(err, login.ErrNotConfirmed):
+		return workflows.CommandResult{}, cli.NewProblem(cli.ExitUnreachable, "%s was sent, but %v", name, err).Of(id).
+			Then("See its status: " + s.Starter("status "+id))
 	}
 	return workflows.CommandResult{}, cli.NewProblem(cli.ExitUnreachable, "the console does not answer, and it is not known "+
 		"whether the %s arrived: %v", name, err).Of(id).

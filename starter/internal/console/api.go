@@ -93,6 +93,8 @@ func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
 	}
 	text, err := c.carryOut(r, who, o)
 	switch {
+	case err == nil && text == notConfirmed:
+		answerAPI(w, http.StatusAccepted, apiAnswer{Message: text})
 	case err == nil:
 		answerAPI(w, http.StatusOK, apiAnswer{Message: text})
 	case isRefusal(err):

@@ -65,6 +65,9 @@ func (c *Console) admit(r *http.Request, who access, id string, take func(entry)
 	return o, nil
 }
 
+// notConfirmed is said of a command that was sent, and whose effect is not known yet.
+const notConfirmed = "Sent. The workflow has not confirmed it yet"
+
 // carryOut sends a command that was let pass, and logs what came of it.
 func (c *Console) carryOut(r *http.Request, who access, o order) (string, error) {
 	text, err := c.send(r.Context(), who.Person, o)
@@ -108,6 +111,8 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	text, err := c.carryOut(r, who, o)
 	result := outcome{OK: err == nil, Text: text}
 	switch {
+	case text == notConfirmed:
+		result.Text += "; this page shows when it has."
 	case isRefusal(err):
 		result.Text = "Nothing was done. " + inButtons(sentence(err))
 	case err != nil:
@@ -233,7 +238,7 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 	defer cancel()
 	result, err := workflows.SendCommand(ctx, c.session.Temporal, o.ID, o.Name, o.Command)
 	if ctx.Err() != nil && err != nil {
-		return "Sent. The workflow has not confirmed it yet; this page shows when it has.", nil
+		return notConfirmed, nil
 	}
 	if err != nil {
 		return "", c.session.CommandProblem(ctx, o.ID, o.Name, err)

@@ -31,7 +31,7 @@ const (
 	attemptCookie = "pbsm_login"
 	// attemptAge is how long somebody may take to log in at the provider.
 	attemptAge = 10 * time.Minute
-	// sessionAge is how long a session can be refreshed without logging in again.
+	// sessionAge is how long a session can be used, and refreshed, without logging in again.
 	sessionAge = 12 * time.Hour
 	// maxCookie is what browsers keep, in bytes.
 	maxCookie = 4000
@@ -49,6 +49,7 @@ type oidcLogin struct {
 	oauth    oauth2.Config
 	seal     cipher.AEAD
 	secure   bool
+	age      time.Duration // of the oldest session
 	log      *slog.Logger
 
 	address    string // of the console
@@ -100,6 +101,7 @@ func OIDC(ctx context.Context, settings config.Console, log *slog.Logger) (Login
 			Scopes:       o.Scopes,
 		},
 		seal:       seal,
+		age:        sessionAge,
 		secure:     strings.HasPrefix(address, "https:"),
 		log:        log,
 		address:    address,
@@ -112,6 +114,7 @@ func OIDC(ctx context.Context, settings config.Console, log *slog.Logger) (Login
 type session struct {
 	Name    string    `json:"n"`
 	Groups  []string  `json:"g,omitempty"`
+	Began   time.Time `json:"b"` // the login: whatever is refreshed, the session ends twelve hours later
 	Until   time.Time `json:"u"`
 	Refresh string    `json:"r,omitempty"`
 	IDToken string    `json:"i,omitempty"` // with which the provider knows whom to log out
@@ -166,7 +169,7 @@ func (l *oidcLogin) Person(w http.ResponseWriter, r *http.Request) (Person, bool
 		return Person{s.Name, s.Groups}, err == nil
 	}
 	var s session
-	if !l.read(r, sessionCookie, &s) {
+	if !l.read(r, sessionCookie, &s) || time.Since(s.Began) > l.age {
 		return Person{}, false
 	}
 	if time.Now().After(s.Until) {
@@ -216,6 +219,7 @@ func (l *oidcLogin) callback(w http.ResponseWriter, r *http.Request) (to string,
 	if err != nil {
 		return a.To, err
 	}
+	s.Began = time.Now()
 	l.log.Info("logged in", "name", s.Name, "groups", s.Groups, "from", r.RemoteAddr)
 	l.keepSession(w, s)
 	return a.To, nil
@@ -227,6 +231,7 @@ func (l *oidcLogin) logout(w http.ResponseWriter, r *http.Request, show Show) {
 	var s session
 	if l.read(r, sessionCookie, &s) {
 		l.log.Info("logged out", "name", s.Name, "from", r.RemoteAddr)
+		l.revoke(r.Context(), s)
 	}
 	l.forget(w, sessionCookie)
 	l.forget(w, attemptCookie)
@@ -245,6 +250,18 @@ func (l *oidcLogin) logout(w http.ResponseWriter, r *http.Request, show Show) {
 	w.Header().Set("Refresh", "0; url="+provider.String())
 	show(w, http.StatusOK, Notice{"Logging out",
 		"You are logged out of the console, and next at the provider of the login.", "Continue", provider.String()})
+}
+
+// revoke ends a session for who has a copy of its cookie: the provider takes its refresh token no more.
+func (l *oidcLogin) revoke(ctx context.Context, s session) {
+	if s.Refresh == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, providerTimeout)
+	defer cancel()
+	if err := login.Revoke(ctx, l.provider, l.oauth.ClientID, l.oauth.ClientSecret, s.Refresh); err != nil {
+		l.log.Warn("the provider did not end a session", "name", s.Name, "why", err)
+	}
 }
 
 // refreshKept is how long the outcome of a refresh is kept for other requests with the same cookie: a browser has
@@ -282,6 +299,7 @@ func (l *oidcLogin) refresh(ctx context.Context, old session) (session, error) {
 		return session{}, err
 	}
 	s, err := l.sessionOf(ctx, token, "")
+	s.Began = old.Began
 	if err == nil && s.Name != old.Name {
 		err = errors.New("the provider refreshed the session of somebody else")
 	}

@@ -41,6 +41,7 @@ type provider struct {
 
 	refresh   string // the refresh token that it takes next
 	refreshes int
+	revoked   []string
 }
 
 func newProvider(t *testing.T) *provider {
@@ -56,7 +57,7 @@ func newProvider(t *testing.T) *provider {
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
 			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
-			"jwks_uri": p.URL + "/keys", "id_token_signing_alg_values_supported": []string{"ES256"},
+			"jwks_uri": p.URL + "/keys", "revocation_endpoint": p.URL + "/revoke", "id_token_signing_alg_values_supported": []string{"ES256"},
 		})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
@@ -94,6 +95,9 @@ func newProvider(t *testing.T) *provider {
 			"id_token": p.token(claims),
 		})
 	})
+	mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {
+		p.revoked = append(p.revoked, r.FormValue("token_type_hint")+" "+r.FormValue("token")+" of "+r.FormValue("client_id"))
+	})
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	return p
@@ -115,7 +119,7 @@ func (p *provider) token(claims map[string]any) string {
 }
 
 // withOIDC serves a console with the login oidc; the browser has its cookies.
-func withOIDC(t *testing.T, p *provider) (address string, browser *http.Client) {
+func withOIDC(t *testing.T, p *provider, change ...func(*oidcLogin)) (address string, browser *http.Client) {
 	t.Helper()
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
@@ -125,6 +129,9 @@ func withOIDC(t *testing.T, p *provider) (address string, browser *http.Client) 
 	}}}
 	login, err := OIDC(t.Context(), settings, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
+	for _, do := range change {
+		do(login.(*oidcLogin))
+	}
 	c := newConsole(t, login, config.Role{Group: "night", Role: config.Operator}, config.Role{Group: "audit", Role: config.Viewer})
 	c.Settings.Login.Kind = config.OIDCLogin
 	handler = c.Handler()
@@ -160,6 +167,7 @@ func TestOIDC_logsOutWithoutTheProvider(t *testing.T) {
 	code, body, _ := read(t)(browser.PostForm(address+"/logout", nil))
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, body, "The provider of the login may still know you")
+	require.Equal(t, []string{"refresh_token " + p.refresh + " of console"}, p.revoked, "a copy of the cookie cannot be refreshed")
 	code, _, _ = read(t)(browser.PostForm(address+"/w/"+closeID, url.Values{"value": {"decide retry"}}))
 	require.Equal(t, http.StatusUnauthorized, code)
 }
@@ -187,6 +195,25 @@ func TestOIDC_refreshesASession(t *testing.T) {
 	require.Contains(t, body, "(operator)")
 	require.Equal(t, 1, p.refreshes)
 	require.Empty(t, p.codes, "without another login")
+}
+
+// However often it is refreshed, a session ends some time after its login.
+func TestOIDC_sessionsEnd(t *testing.T) {
+	p := newProvider(t)
+	p.claims, p.lasts = map[string]any{"preferred_username": "carol", "groups": []string{"night"}}, time.Second
+	var l *oidcLogin
+	address, browser := withOIDC(t, p, func(login *oidcLogin) { l = login })
+	form := func() int {
+		code, _, _ := read(t)(browser.PostForm(address+"/w/"+closeID, url.Values{"value": {"decide retry"}, "step": {"ledger"}}))
+		return code
+	}
+	open(t, browser, address+"/")
+	p.lasts = time.Hour
+	time.Sleep(2 * time.Second) // until the ID token has ended
+	require.Equal(t, http.StatusOK, form())
+	require.Equal(t, 1, p.refreshes)
+	l.age = 1500 * time.Millisecond // since the login, which the refresh does not count as
+	require.Equal(t, http.StatusUnauthorized, form())
 }
 
 // A form of a session that cannot be refreshed has no effect, and its page leads through the login back to itself.

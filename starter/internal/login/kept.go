@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,41 +129,16 @@ func (c *Console) Logout(ctx context.Context) error {
 	if err := c.change(func(all map[string]kept) { delete(all, c.URL) }); err != nil {
 		return err
 	}
-	if k := all[c.URL]; k.Refresh != "" {
-		if err := c.revoke(ctx, k); err != nil {
-			return &NotRevoked{err}
-		}
+	k := all[c.URL]
+	if k.Refresh == "" {
+		return nil
 	}
-	return nil
-}
-
-func (c *Console) revoke(ctx context.Context, k kept) error {
 	provider, err := oidc.NewProvider(ctx, k.Issuer)
+	if err == nil {
+		err = Revoke(ctx, provider, k.ClientID, "", k.Refresh)
+	}
 	if err != nil {
-		return err
-	}
-	var endpoints struct {
-		Revocation string `json:"revocation_endpoint"`
-	}
-	if err := provider.Claims(&endpoints); err != nil {
-		return err
-	}
-	if endpoints.Revocation == "" {
-		return errors.New("it has no endpoint for that")
-	}
-	form := url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}, "client_id": {k.ClientID}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoints.Revocation, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := c.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answered %s", response.Status)
+		return &NotRevoked{err}
 	}
 	return nil
 }

@@ -29,8 +29,12 @@ const (
 	maxAnswer = 1 << 20
 )
 
-// ErrLoggedOut is the error of a call for which nobody is logged in at the console.
-var ErrLoggedOut = errors.New("you are not logged in at the console")
+var (
+	// ErrLoggedOut is the error of a call for which nobody is logged in at the console.
+	ErrLoggedOut = errors.New("you are not logged in at the console")
+	// ErrNotConfirmed is the error of a command that was sent, and whose effect is not known yet.
+	ErrNotConfirmed = errors.New("the workflow has not confirmed it yet")
+)
 
 // Console is a console, and who is logged in there.
 type Console struct {
@@ -189,6 +193,8 @@ func (c *Console) call(ctx context.Context, method, path, token string, in, into
 			return fmt.Errorf("%s is not the address of a console: it answered something else", c.URL)
 		}
 		return nil
+	case code == http.StatusAccepted:
+		return ErrNotConfirmed
 	case code == http.StatusUnauthorized || code == http.StatusSeeOther:
 		return ErrLoggedOut
 	case json.Unmarshal(text, &refused) == nil && refused.Error != "" && code != http.StatusBadGateway:
