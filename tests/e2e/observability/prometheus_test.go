@@ -45,9 +45,9 @@ func nextMinute() time.Time {
 // the two that wait, and the address of a console.
 func watchedNight(t *testing.T, begins time.Time) (e *harness.Env, p *harness.Prometheus, approval, failedBatch client.WorkflowRun, console string) {
 	e = harness.New(t, harness.Options{Server: harness.StartServer(t), Settings: map[string]string{"worker.collect_interval": "200ms"}})
-	listen := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
-	e.LaunchStarter("console", "--listen", listen)
-	p = harness.StartPrometheus(t, e.Worker, listen)
+	listen, metrics := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	e.LaunchStarterEnv([]string{"PBSM_CONSOLE__METRICS=" + metrics}, "console", "--listen", listen)
+	p = harness.StartPrometheus(t, e.Worker, metrics)
 	e.Write(e.Inbox, "gl.csv", harness.Ledger(100))
 	e.Write(e.Pipelines, "observed.yaml", observedPipeline)
 	e.Write(e.Pipelines, "broken.yaml", failingPipeline)
