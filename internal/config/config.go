@@ -222,7 +222,7 @@ type Channel struct {
 	// On are the events that the channel receives.
 	On []string `koanf:"on" jsonschema:"enum=waiting,enum=at_risk,enum=failed,enum=cancelled,enum=succeeded"`
 	// Connections are the connections whose events the channel receives; without the key, all.
-	Connections []string `koanf:"connections"`
+	Connections []string `koanf:"connections" jsonschema:"minItems=1"`
 }
 
 // Where a close may take its definition from.

@@ -115,7 +115,7 @@ type Role struct {
 	// Role is what they may do: viewer (see everything), operator (send commands as well) or approver (approve as well).
 	Role string `koanf:"role" jsonschema:"required,enum=viewer,enum=operator,enum=approver"`
 	// Connections are those that the role is for; without the key, all.
-	Connections []string `koanf:"connections"`
+	Connections []string `koanf:"connections" jsonschema:"minItems=1"`
 }
 
 func consoleDefaults() Console {
@@ -174,7 +174,7 @@ func LoadConsole(path string, env []string) (Console, error) {
 		return Console{}, err
 	}
 	c, raw := consoleDefaults(), l.k.Raw()
-	l.into(&c, raw["console"], "console")
+	l.console(&c, raw)
 	v := l.checker()
 	v.console(&c, slices.Sorted(maps.Keys(l.section(raw, "connections"))))
 	v.consoleSecrets(&c)

@@ -111,6 +111,9 @@ func TestLoad_consoleProblems(t *testing.T) {
 		{"console: {roles: [{group: ops, role: boss}]}", "console.roles.0.role: \"boss\" is not one of"},
 		{"console: {roles: [{role: viewer}]}", "console.roles.0.group"},
 		{"console: {roles: [{group: ops, role: viewer, connections: [test]}]}", "console.roles.0.connections.0: \"test\" is not among"},
+		{"console: {roles: [{group: ops, role: viewer, connections: []}]}", "console.roles.0.connections: names no connection"},
+		{"console: {roles: [{group: ops, role: viewer, connections: }]}", "console.roles.0.connections: names no connection"},
+		{"console: {roles: [{group: ops, role: viewer, connections: }, {group: ops, role: boss}]}", "console.roles.1.role"},
 		{"console: {roles: [{group: ops, role: viewer, since: never}]}", "console.roles.0.since: unknown key"},
 	} {
 		path := consoleFolder(t, minimal+c.section)

@@ -327,6 +327,7 @@ func (l *loader) decode() *Config {
 	cfg.Stores = l.stores(raw)
 	for name, value := range l.section(raw, "notifications") {
 		var c Channel
+		l.namesConnections(value, "notifications."+name)
 		l.into(&c, value, "notifications."+name)
 		if c.On == nil {
 			c.On = notify.DefaultEvents()
@@ -337,7 +338,7 @@ func (l *loader) decode() *Config {
 	l.calendars(&cfg, raw)
 	l.into(&cfg.Encryption, raw["encryption"], "encryption")
 	l.into(&cfg.Commands, raw["commands"], "commands")
-	l.into(&cfg.Console, raw["console"], "console")
+	l.console(&cfg.Console, raw)
 	l.into(&cfg.Worker, raw["worker"], "worker")
 	return &cfg
 }
@@ -350,6 +351,26 @@ func (l *loader) stores(raw map[string]any) map[string]Store {
 		found[name] = s
 	}
 	return found
+}
+
+func (l *loader) console(c *Console, raw map[string]any) {
+	section, _ := raw["console"].(map[string]any)
+	roles, _ := section["roles"].([]any)
+	for i, role := range roles {
+		l.namesConnections(role, fmt.Sprintf("console.roles.%d", i))
+	}
+	l.into(c, raw["console"], "console")
+}
+
+// namesConnections refuses a list of connections that is written out and names none, also one whose last line was
+// commented out: without the key they are all.
+func (l *loader) namesConnections(entry any, key string) {
+	keys, _ := entry.(map[string]any)
+	value, written := keys["connections"]
+	list, isList := value.([]any)
+	if written && (value == nil || isList && len(list) == 0) {
+		l.Add(key+".connections", "names no connection; without the key they are all")
+	}
 }
 
 func (l *loader) section(raw map[string]any, name string) map[string]any {

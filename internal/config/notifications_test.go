@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,16 @@ func TestLoad_notificationProblems(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	require.NotContains(t, err.Error(), canary)
+}
+
+// A channel that names no connection does not receive the messages of all.
+func TestLoad_channelOfNoConnection(t *testing.T) {
+	for _, list := range []string{"[]", ""} {
+		_, err := Load(folder(t, strings.Replace(channels, "[prod]", list, 1)), nil)
+		require.ErrorContains(t, err, "notifications.controllers.connections: names no connection", list)
+	}
+	_, err := Load(folder(t, channels), []string{"PBSM_NOTIFICATIONS__CONTROLLERS__CONNECTIONS="})
+	require.ErrorContains(t, err, `notifications.controllers.connections.0: "" is not among the connections`)
 }
 
 // The key may come from a variable that the user did not set for pbsmflow.
