@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -381,6 +382,10 @@ func TestCommands_haveExamplesThatParse(t *testing.T) {
 			require.NoError(t, err, line)
 			assert.NoError(t, found.ParseFlags(rest), line)
 			assert.NoError(t, found.ValidateArgs(found.Flags().Args()), line)
+			found.Flags().VisitAll(func(flag *pflag.Flag) {
+				required := strings.Contains(flag.Usage, "(required)")
+				assert.True(t, flag.Changed || !required, "%s has no --%s", line, flag.Name)
+			})
 		}
 	})
 }

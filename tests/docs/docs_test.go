@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
@@ -136,10 +138,18 @@ func withConnection(t *testing.T, more string) string {
 	return filepath.Join(folder, "pbsm.yaml")
 }
 
-var command = regexp.MustCompile("(?m)bin/starter ([^`\n;]*)")
+// command matches a command of the starter, which a backslash continues on the next line.
+var command = regexp.MustCompile("(?m)bin/starter ((?:\\\\\n|[^`\n;])*)")
 
-// Every command on the pages is one of the starter's, with flags that it knows.
-func TestPages_commandsExist(t *testing.T) {
+// complete matches what names a workflow, a schedule or a flag: more than a mention of a command.
+var complete = regexp.MustCompile(`/| --?[a-z]`)
+
+// withoutTemporal are the commands that need no connection to Temporal, but files or a configuration.
+var withoutTemporal = []string{"audit", "doctor", "init", "notify", "pipeline"}
+
+// Every command on the pages is one of the starter's, with flags that it knows. One that is written out is accepted as
+// it stands: nothing fails but the connection to Temporal, which is made once the input is valid.
+func TestPages_commandsAreAccepted(t *testing.T) {
 	t.Parallel()
 	all := ""
 	for _, file := range pages(t) {
@@ -149,12 +159,27 @@ func TestPages_commandsExist(t *testing.T) {
 	e := harness.New(t, harness.Options{NoWorker: true})
 	shown := command.FindAllStringSubmatch(all, -1)
 	require.NotEmpty(t, shown)
+	accepted := map[string]bool{}
 	for _, match := range shown {
-		args := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(match[1], -1)
-		if len(args) == 0 || strings.HasPrefix(args[0], "`") {
+		args := argument.FindAllString(strings.ReplaceAll(match[1], "\\\n", ""), -1)
+		if len(args) == 0 || accepted[match[1]] {
 			continue
 		}
+		accepted[match[1]] = true
+		for i := range args {
+			args[i] = strings.Trim(args[i], `"`)
+		}
 		result := e.Run(append(args, "--help")...)
-		require.Zero(t, result.Code, "starter %s\n%s", match[1], result)
+		assert.Zero(t, result.Code, "starter %s\n%s", match[1], result)
+		if !complete.MatchString(match[1]) || slices.Contains(withoutTemporal, args[0]) {
+			continue
+		}
+		result = e.RunEnv([]string{"TEMPORAL_ADDRESS=127.0.0.1:1"}, args...)
+		assert.Contains(t, []int{0, exitUnreachable}, result.Code, "starter %s\n%s", match[1], result)
 	}
 }
+
+var argument = regexp.MustCompile(`"[^"]*"|\S+`)
+
+// exitUnreachable is the starter's exit code when it cannot reach Temporal.
+const exitUnreachable = 5

@@ -21,7 +21,7 @@ func New(f *cli.Factory) *cobra.Command {
 		Short: "Run a batch or a batch group, and send it commands",
 		Example: f.Examples(
 			"batch run --connection prod --code PBSM_ALLOC --as-of 2026-10-31",
-			"batch interrupt batch/prod/PBSM_ALLOC/2026-10-31",
+			"batch interrupt batch/prod/PBSM_ALLOC/2026-10-31 \\\n      --reason \"wrong rates loaded\"",
 		),
 	}, append([]*cobra.Command{newRun(f)}, command.All(f, workflows.BatchKind)...)...)
 }

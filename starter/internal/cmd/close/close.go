@@ -33,7 +33,7 @@ has a key: close/prod/nightly-close/2026-10-31/scenario-7.`,
 			"close -c prod -p ./nightly-close.yaml --as-of 2026-10-31 --detach",
 			"close -c prod -p forecast --as-of 2026-10-31 --param scenario=7",
 			"close status close/prod/nightly-close/2026-10-31 --follow",
-			"close restart close/prod/nightly-close/2026-10-31 --step allocate",
+			"close restart close/prod/nightly-close/2026-10-31 \\\n      --step allocate --reason \"table space was full\"",
 		),
 		Args: cli.NoArgs,
 	}, &in, &in.Connection, nil, func(_ []string, by string) (err error) {
