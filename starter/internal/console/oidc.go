@@ -1,7 +1,9 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
+	"compress/flate"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -26,15 +28,25 @@ import (
 	"github.com/pbsmflow/pbsmflow/starter/internal/login"
 )
 
+// parts are the names of the cookies that a value is split over: a browser keeps 4 KB of each.
+type parts []string
+
+var (
+	// sessionCookie has a second part for somebody in many groups. It has no third: the header line with all cookies is
+	// 8 KB at most for many a proxy.
+	sessionCookie = parts{"pbsm_session", "pbsm_session_2"}
+	attemptCookie = parts{"pbsm_login"}
+)
+
 const (
-	sessionCookie = "pbsm_session"
-	attemptCookie = "pbsm_login"
+	// maxPart is the size of a cookie's value in bytes. A part of that size is followed by the next one.
+	maxPart = 3800
+	// maxPath is the size of a path in bytes that is kept during a login.
+	maxPath = 1000
 	// attemptAge is how long somebody may take to log in at the provider.
 	attemptAge = 10 * time.Minute
 	// sessionAge is how long a session can be used, and refreshed, without logging in again.
 	sessionAge = 12 * time.Hour
-	// maxCookie is what browsers keep, in bytes.
-	maxCookie = 4000
 	// providerTimeout is for one call to the provider.
 	providerTimeout = 20 * time.Second
 )
@@ -177,11 +189,13 @@ func (l *oidcLogin) Person(w http.ResponseWriter, r *http.Request) (Person, bool
 			return Person{}, false
 		}
 		next, err := l.refreshOnce(r.Context(), s)
+		if err == nil {
+			err = l.keepSession(w, next)
+		}
 		if err != nil {
 			l.log.Warn("a session could not be refreshed", "name", s.Name, "from", r.RemoteAddr, "why", err)
 			return Person{}, false
 		}
-		l.keepSession(w, next)
 		s = next
 	}
 	return Person{s.Name, s.Groups}, true
@@ -191,7 +205,9 @@ func (l *oidcLogin) Person(w http.ResponseWriter, r *http.Request) (Person, bool
 func (l *oidcLogin) begin(w http.ResponseWriter, r *http.Request) {
 	a := attempt{rand.Text(), rand.Text(), oauth2.GenerateVerifier(), localPath(r.URL.Query().Get("to")),
 		time.Now().Add(attemptAge)}
-	l.keep(w, attemptCookie, a, attemptAge)
+	if err := l.keep(w, attemptCookie, a, attemptAge); err != nil {
+		l.log.Error("a login cannot begin", "from", r.RemoteAddr, "why", err)
+	}
 	provider := l.oauth.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier))
 	http.Redirect(w, r, provider, http.StatusSeeOther)
 }
@@ -220,8 +236,10 @@ func (l *oidcLogin) callback(w http.ResponseWriter, r *http.Request) (to string,
 		return a.To, err
 	}
 	s.Began = time.Now()
+	if err := l.keepSession(w, s); err != nil {
+		return a.To, err
+	}
 	l.log.Info("logged in", "name", s.Name, "groups", s.Groups, "from", r.RemoteAddr)
-	l.keepSession(w, s)
 	return a.To, nil
 }
 
@@ -346,42 +364,62 @@ func (l *oidcLogin) verify(ctx context.Context, of *oidc.IDTokenVerifier, raw, n
 	return s, nil
 }
 
-// keepSession keeps a session in its cookie. What is too large for a browser is left out: without its ID token the
-// provider may ask who logs out, and without its refresh token the session ends with its ID token.
-func (l *oidcLogin) keepSession(w http.ResponseWriter, s session) {
-	if len(s.Refresh) > maxCookie/2 {
-		s.Refresh = ""
-	}
-	if _, err := l.sealed(sessionCookie, s); err != nil {
+// keepSession keeps a session in its cookie. What does not fit is left out: without its ID token the provider may ask who
+// logs out, and without its refresh token the session ends with its ID token. Its groups are all kept, since a pipeline
+// may name any of them; an error says that they do not fit, after which nobody may be sent to log in once more.
+func (l *oidcLogin) keepSession(w http.ResponseWriter, s session) error {
+	err := l.keep(w, sessionCookie, s, sessionAge)
+	if errors.Is(err, errTooLarge) {
 		s.IDToken = ""
+		err = l.keep(w, sessionCookie, s, sessionAge)
 	}
-	l.keep(w, sessionCookie, s, sessionAge)
+	if errors.Is(err, errTooLarge) && s.Refresh != "" {
+		l.log.Warn("a session is kept without its refresh token: the groups leave no room for it", "name", s.Name,
+			"groups", len(s.Groups), "refresh token", len(s.Refresh))
+		s.Refresh = ""
+		err = l.keep(w, sessionCookie, s, sessionAge)
+	}
+	if errors.Is(err, errTooLarge) {
+		return fmt.Errorf("your groups, %d, are too many for a cookie; an administrator can have the provider send only "+
+			"those of the console in the claim %q: %w", len(s.Groups), l.settings.GroupsClaim, err)
+	}
+	return err
 }
 
-// sealed is a value as a cookie holds it, for which the cookie's name is authenticated as well.
-func (l *oidcLogin) sealed(name string, value any) (string, error) {
-	text, err := json.Marshal(value)
+// errTooLarge is the error of a value that does not fit into its cookies.
+var errTooLarge = errors.New("the browser would not keep it")
+
+// keep keeps a value in its cookies, sealed; their name is authenticated as well. Groups with the ids of a directory take
+// half the room when compressed.
+func (l *oidcLogin) keep(w http.ResponseWriter, names parts, value any, age time.Duration) error {
+	var text bytes.Buffer
+	packed, err := flate.NewWriter(&text, flate.BestCompression)
 	if err != nil {
-		return "", err
+		return err
 	}
-	sealed := base64.RawURLEncoding.EncodeToString(l.seal.Seal(nil, nil, text, []byte(name)))
-	if len(sealed) > maxCookie {
-		return "", fmt.Errorf("has %d bytes, more than %d: the groups of the login do not fit", len(sealed), maxCookie)
+	if err := errors.Join(json.NewEncoder(packed).Encode(value), packed.Close()); err != nil {
+		return err
 	}
-	return sealed, nil
+	rest := base64.RawURLEncoding.EncodeToString(l.seal.Seal(nil, nil, text.Bytes(), []byte(names[0])))
+	if most := maxPart * len(names); len(rest) > most {
+		return fmt.Errorf("%w: %d bytes, more than %d", errTooLarge, len(rest), most)
+	}
+	for _, name := range names {
+		part := rest[:min(maxPart, len(rest))]
+		rest = rest[len(part):]
+		if part == "" {
+			http.SetCookie(w, l.cookie(name, "", -1)) // of a longer value before
+			continue
+		}
+		http.SetCookie(w, l.cookie(name, part, int(age.Seconds())))
+	}
+	return nil
 }
 
-func (l *oidcLogin) keep(w http.ResponseWriter, name string, value any, age time.Duration) {
-	sealed, err := l.sealed(name, value)
-	if err != nil {
-		l.log.Error("a cookie cannot be kept", "cookie", name, "why", err)
-		return
+func (l *oidcLogin) forget(w http.ResponseWriter, names parts) {
+	for _, name := range names {
+		http.SetCookie(w, l.cookie(name, "", -1))
 	}
-	http.SetCookie(w, l.cookie(name, sealed, int(age.Seconds())))
-}
-
-func (l *oidcLogin) forget(w http.ResponseWriter, name string) {
-	http.SetCookie(w, l.cookie(name, "", -1))
 }
 
 func (l *oidcLogin) cookie(name, value string, age int) *http.Cookie {
@@ -396,17 +434,23 @@ func (l *oidcLogin) cookie(name, value string, age int) *http.Cookie {
 	}
 }
 
-func (l *oidcLogin) read(r *http.Request, name string, value any) bool {
-	cookie, err := r.Cookie(name)
+func (l *oidcLogin) read(r *http.Request, names parts, value any) bool {
+	whole := ""
+	for _, name := range names {
+		part, err := r.Cookie(name)
+		if err != nil {
+			break
+		}
+		if whole += part.Value; len(part.Value) < maxPart {
+			break
+		}
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(whole)
 	if err != nil {
 		return false
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(cookie.Value)
-	if err != nil {
-		return false
-	}
-	text, err := l.seal.Open(nil, nil, sealed, []byte(name))
-	return err == nil && json.Unmarshal(text, value) == nil
+	text, err := l.seal.Open(nil, nil, sealed, []byte(names[0]))
+	return err == nil && json.NewDecoder(flate.NewReader(bytes.NewReader(text))).Decode(value) == nil
 }
 
 // bearer is the token of a program. The name of the scheme is in any case (RFC 9110, chapter 11.1).
@@ -419,7 +463,7 @@ func bearer(r *http.Request) (string, bool) {
 func localPath(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(to, "//") ||
-		strings.Contains(to, "\\") {
+		strings.Contains(to, "\\") || len(to) > maxPath {
 		return "/"
 	}
 	return u.RequestURI()

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -40,6 +41,7 @@ type provider struct {
 	lasts  time.Duration         // an ID token
 
 	refresh   string // the refresh token that it takes next
+	padding   int    // the size of a refresh token beyond that of others
 	refreshes int
 	revoked   []string
 }
@@ -88,7 +90,7 @@ func newProvider(t *testing.T) *provider {
 		} else {
 			p.refreshes++
 		}
-		p.refresh = rand.Text() // the last one was good once
+		p.refresh = rand.Text() + randomHex(t, p.padding) // the last one was good once
 		maps.Copy(claims, p.claims)
 		answer(w, map[string]any{
 			"access_token": "a", "token_type": "Bearer", "refresh_token": p.refresh, "expires_in": 3600,
@@ -195,6 +197,93 @@ func TestOIDC_refreshesASession(t *testing.T) {
 	require.Contains(t, body, "(operator)")
 	require.Equal(t, 1, p.refreshes)
 	require.Empty(t, p.codes, "without another login")
+}
+
+func randomHex(t *testing.T, n int) string {
+	t.Helper()
+	all := make([]byte, n/2)
+	_, err := rand.Read(all)
+	require.NoError(t, err)
+	return hex.EncodeToString(all)
+}
+
+// idGroups are n groups as a directory has them, and that of the operators.
+func idGroups(t *testing.T, n int) (groups []string) {
+	t.Helper()
+	for range n {
+		id := randomHex(t, 32)
+		groups = append(groups, id[:8]+"-"+id[8:12]+"-"+id[12:16]+"-"+id[16:20]+"-"+id[20:])
+	}
+	return append(groups, "night")
+}
+
+// Whoever is in many groups logs in, and has a session that can be refreshed.
+func TestOIDC_manyGroups(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 150)}
+	p.lasts, p.padding = time.Second, 1500
+	address, browser := withOIDC(t, p)
+	_, body, _ := open(t, browser, address+"/")
+	require.Contains(t, body, "<strong>carol</strong> (operator)")
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	line := 0
+	for _, c := range browser.Jar.Cookies(u) {
+		require.Less(t, len(c.String()), 4096, "a browser keeps it")
+		line += len("; " + c.String())
+	}
+	require.Less(t, line, 8000, "a proxy takes them")
+	p.lasts = time.Hour
+	clear(p.codes)
+	time.Sleep(2 * time.Second) // until the ID token has ended
+	_, body, _ = open(t, browser, address+"/inbox")
+	require.Contains(t, body, "(operator)")
+	require.Equal(t, 1, p.refreshes)
+	require.Empty(t, p.codes, "without another login")
+
+	p.claims["groups"], p.padding = []string{"night"}, 0
+	_, _, _ = open(t, browser, address+"/login")
+	require.Len(t, browser.Jar.Cookies(u), 1, "the second part is gone")
+	_, body, _ = open(t, browser, address+"/inbox")
+	require.Contains(t, body, "(operator)")
+}
+
+// Where only the groups fit, the session ends with its ID token.
+func TestOIDC_groupsComeBeforeTheRefreshToken(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 220)}
+	p.lasts, p.padding = time.Second, 6000
+	address, browser := withOIDC(t, p)
+	_, body, _ := open(t, browser, address+"/")
+	require.Contains(t, body, "(operator)")
+	p.lasts = time.Hour
+	clear(p.codes)
+	time.Sleep(2 * time.Second)
+	_, body, _ = open(t, browser, address+"/inbox")
+	require.Contains(t, body, "(operator)")
+	require.Zero(t, p.refreshes)
+	require.Len(t, p.codes, 1, "the provider, who knows the browser, is asked again")
+}
+
+// Groups that cannot be kept end the login with a page: another redirect would lead back at once, and so on.
+func TestOIDC_tooManyGroups(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 600)}
+	address, browser := withOIDC(t, p)
+	refused := func() {
+		t.Helper()
+		code, body, _ := open(t, browser, address+"/")
+		require.Equal(t, http.StatusForbidden, code)
+		require.Contains(t, body, "Not logged in")
+		require.Contains(t, body, "Your groups, 601, are too many for a cookie; an administrator can have the provider send only")
+	}
+	refused()
+	p.claims["groups"], p.lasts = []string{"night"}, time.Second
+	code, _, _ := open(t, browser, address+"/")
+	require.Equal(t, http.StatusOK, code)
+	p.claims["groups"], p.lasts = idGroups(t, 600), time.Hour
+	time.Sleep(2 * time.Second) // until the ID token has ended: refreshed, the session does not fit
+	refused()
 }
 
 // However often it is refreshed, a session ends some time after its login.
@@ -313,7 +402,7 @@ func TestOIDC_cookiesCannotBeMadeUp(t *testing.T) {
 	require.NoError(t, err)
 	session := ""
 	for _, c := range browser.Jar.Cookies(u) {
-		if c.Name == sessionCookie {
+		if c.Name == sessionCookie[0] {
 			session = c.Value
 		}
 	}
@@ -330,7 +419,7 @@ func TestOIDC_cookiesCannotBeMadeUp(t *testing.T) {
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/", nil)
 		require.NoError(t, err)
-		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: c.value})
+		r.AddCookie(&http.Cookie{Name: sessionCookie[0], Value: c.value})
 		code, _, _ := read(t)(stays.Do(r))
 		require.Equal(t, c.want, code, name)
 	}
@@ -345,6 +434,8 @@ func TestLocalPath(t *testing.T) {
 		"/\\evil.example":      "/",
 		"javascript:alert(1)":  "/",
 		"w/1":                  "/",
+
+		"/" + strings.Repeat("x", maxPath): "/", // it would not fit into a cookie
 	} {
 		require.Equal(t, want, localPath(to), to)
 	}
