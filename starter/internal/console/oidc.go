@@ -32,15 +32,15 @@ import (
 type parts []string
 
 var (
-	// sessionCookie has a second part for somebody in many groups. It has no third: the header line with all cookies is
-	// 8 KB at most for many a proxy.
+	// sessionCookie has a second part for somebody in many groups. It has no third: with the outcome of a command all
+	// cookies have to fit into a header line of 8 KB, which is the most for many a proxy.
 	sessionCookie = parts{"pbsm_session", "pbsm_session_2"}
 	attemptCookie = parts{"pbsm_login"}
 )
 
 const (
 	// maxPart is the size of a cookie's value in bytes. A part of that size is followed by the next one.
-	maxPart = 3800
+	maxPart = 3000
 	// maxPath is the size of a path in bytes that is kept during a login.
 	maxPath = 1000
 	// attemptAge is how long somebody may take to log in at the provider.

@@ -221,7 +221,7 @@ func idGroups(t *testing.T, n int) (groups []string) {
 func TestOIDC_manyGroups(t *testing.T) {
 	p := newProvider(t)
 	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 150)}
-	p.lasts, p.padding = time.Second, 1500
+	p.lasts, p.padding = time.Second, 2000
 	address, browser := withOIDC(t, p)
 	_, body, _ := open(t, browser, address+"/")
 	require.Contains(t, body, "<strong>carol</strong> (operator)")
@@ -232,7 +232,7 @@ func TestOIDC_manyGroups(t *testing.T) {
 		require.Less(t, len(c.String()), 4096, "a browser keeps it")
 		line += len("; " + c.String())
 	}
-	require.Less(t, line, 8000, "a proxy takes them")
+	require.Less(t, line+maxOutcome, 8000, "a proxy takes them")
 	p.lasts = time.Hour
 	clear(p.codes)
 	time.Sleep(2 * time.Second) // until the ID token has ended
@@ -251,7 +251,7 @@ func TestOIDC_manyGroups(t *testing.T) {
 // Where only the groups fit, the session ends with its ID token.
 func TestOIDC_groupsComeBeforeTheRefreshToken(t *testing.T) {
 	p := newProvider(t)
-	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 220)}
+	p.claims = map[string]any{"preferred_username": "carol", "groups": idGroups(t, 200)}
 	p.lasts, p.padding = time.Second, 6000
 	address, browser := withOIDC(t, p)
 	_, body, _ := open(t, browser, address+"/")

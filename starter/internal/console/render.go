@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/base64"
 	"errors"
 	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -144,16 +144,24 @@ func (a access) role() string {
 	return ""
 }
 
-const outcomeCookie = "outcome"
+const (
+	outcomeCookie = "outcome"
+	// maxOutcome is the size of that cookie in bytes.
+	maxOutcome = 2000
+)
 
 // leaveOutcome keeps what came of a command for the page that the browser is sent to, so that a reload of that page
-// sends nothing again.
+// sends nothing again. The end of a long text is cut off, as a browser drops a large cookie without a word.
 func leaveOutcome(w http.ResponseWriter, o outcome) {
 	value := "0"
 	if o.OK {
 		value = "1"
 	}
-	setOutcome(w, url.QueryEscape(value+o.Text), 60)
+	const most = maxOutcome * 3 / 4 // in base64
+	if value += o.Text; len(value) > most {
+		value = strings.ToValidUTF8(value[:most-len("…")], "") + "…"
+	}
+	setOutcome(w, base64.RawURLEncoding.EncodeToString([]byte(value)), 60)
 }
 
 // setOutcome sets the cookie. It is no secret, and on the loopback there is no TLS.
@@ -169,11 +177,11 @@ func takeOutcome(w http.ResponseWriter, r *http.Request) *outcome {
 		return nil
 	}
 	setOutcome(w, "", -1)
-	text, err := url.QueryUnescape(cookie.Value)
-	if err != nil || text == "" {
+	text, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+	if err != nil || len(text) == 0 {
 		return nil
 	}
-	return &outcome{text[0] == '1', text[1:]}
+	return &outcome{text[0] == '1', string(text[1:])}
 }
 
 // timesOf writes the times of a workflow as its operators read them.
