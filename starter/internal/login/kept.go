@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 )
 
@@ -133,7 +132,7 @@ func (c *Console) Logout(ctx context.Context) error {
 	if k.Refresh == "" {
 		return nil
 	}
-	provider, err := oidc.NewProvider(ctx, k.Issuer)
+	provider, err := k.provider(ctx)
 	if err == nil {
 		err = Revoke(ctx, provider, k.ClientID, "", k.Refresh)
 	}

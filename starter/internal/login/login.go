@@ -102,8 +102,19 @@ func (c *Console) Login(ctx context.Context, show func(address, code string)) (P
 	return who, c.keep(k)
 }
 
+// provider asks the provider for its addresses. One whose answers somebody on the way could change, such as where to type
+// a password, is refused.
+func (p Provider) provider(ctx context.Context) (*oidc.Provider, error) {
+	u, err := url.Parse(p.Issuer)
+	if err != nil || u.Host == "" || !httpx.IsSafe(u) {
+		return nil, fmt.Errorf("its address %q is neither https://... nor http:// on this machine; "+
+			"whoever runs the console sets it with console.login.oidc.issuer", p.Issuer)
+	}
+	return oidc.NewProvider(ctx, p.Issuer)
+}
+
 func (p Provider) config(ctx context.Context) (*oauth2.Config, error) {
-	provider, err := oidc.NewProvider(ctx, p.Issuer)
+	provider, err := p.provider(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the provider of the console: %w", err)
 	}
