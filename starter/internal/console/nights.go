@@ -20,8 +20,14 @@ import (
 const (
 	// nightsShown is how many closes of a pipeline the page of its nights has.
 	nightsShown = 60
-	// nightsLast is how long a list of ended closes is good for.
-	nightsLast = 5 * time.Minute
+	// nightsLast is how long a list of ended closes is good for. One in which a status is unknown is good for
+	// nightsAgain, and for twice as long each time, up to nightsDoubt: no worker may answer for a moment, or never again
+	// for what another version has run. So is one without a close.
+	nightsLast  = 5 * time.Minute
+	nightsAgain = 5 * time.Second
+	nightsDoubt = time.Minute
+	// nightsTimeout is for finding them, whether or not the viewer waits.
+	nightsTimeout = 30 * time.Second
 	// usualOf is of how many nights the usual durations are.
 	usualOf = 15
 )
@@ -37,6 +43,7 @@ type night struct {
 // nights are the earlier closes of pipelines.
 type nights struct {
 	board *board
+	find  func(ctx context.Context, connection, pipeline string) ([]night, error)
 
 	mu    sync.Mutex
 	known map[string]*earlier // by the prefix of the ids
@@ -45,23 +52,53 @@ type nights struct {
 type earlier struct {
 	mu     sync.Mutex
 	nights []night
-	at     time.Time
 	usual  usual
+	at     time.Time
+	lasts  time.Duration
 }
 
-func newNights(b *board) *nights { return &nights{board: b, known: map[string]*earlier{}} }
+func (e *earlier) old() bool { return time.Since(e.at) >= e.lasts }
+
+// keep keeps what was found, for as long as it is good.
+func (e *earlier) keep(found []night) {
+	unknown := slices.ContainsFunc(found, func(n night) bool { return n.Unknown != "" })
+	switch {
+	case len(found) == 0:
+		e.lasts = nightsDoubt
+	case !unknown:
+		e.lasts = nightsLast
+	case e.lasts < nightsAgain || e.lasts > nightsDoubt: // the first time
+		e.lasts = nightsAgain
+	default:
+		e.lasts = min(2*e.lasts, nightsDoubt)
+	}
+	e.nights, e.usual, e.at = found, usualDurations(found), time.Now()
+}
+
+func newNights(b *board) *nights {
+	return &nights{board: b, find: b.findNights, known: map[string]*earlier{}}
+}
 
 // prefixOf is how the ids of the closes of a pipeline begin.
 func prefixOf(connection, pipeline string) string {
 	return workflows.CloseWorkflowID(connection, pipeline, "")
 }
 
+// of are the closes of a pipeline. Making room for one drops the names that somebody has made up.
 func (n *nights) of(connection, pipeline string) *earlier {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	prefix := prefixOf(connection, pipeline)
 	if n.known[prefix] == nil {
-		n.known[prefix] = &earlier{}
+		for other, e := range n.known {
+			if e.mu.TryLock() {
+				if len(e.nights) == 0 && e.old() {
+					delete(n.known, other)
+				}
+				e.mu.Unlock()
+			}
+		}
+		n.known[prefix] = &earlier{lasts: nightsLast}
 	}
 	return n.known[prefix]
 }
@@ -71,15 +108,17 @@ func (n *nights) list(ctx context.Context, connection, pipeline string) ([]night
 	e := n.of(connection, pipeline)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if time.Since(e.at) < nightsLast {
+	if !e.old() {
 		return e.nights, e.usual, nil
 	}
+	// What is found is for everybody, also if this viewer goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nightsTimeout)
+	defer cancel()
 	found, err := n.find(ctx, connection, pipeline)
-	if err != nil {
-		return e.nights, e.usual, err
+	if err == nil {
+		e.keep(found)
 	}
-	e.nights, e.at, e.usual = found, time.Now(), usualDurations(found)
-	return e.nights, e.usual, nil
+	return e.nights, e.usual, err
 }
 
 // usual are the usual durations of a pipeline's steps as far as they are known now. What is not known is looked up, so
@@ -89,7 +128,7 @@ func (n *nights) usual(ctx context.Context, connection, pipeline string) usual {
 	if !e.mu.TryLock() {
 		return usual{}
 	}
-	known, old := e.usual, time.Since(e.at) >= nightsLast
+	known, old := e.usual, e.old()
 	e.mu.Unlock()
 	if old {
 		go func() {
@@ -101,7 +140,8 @@ func (n *nights) usual(ctx context.Context, connection, pipeline string) usual {
 	return known
 }
 
-func (n *nights) find(ctx context.Context, connection, pipeline string) ([]night, error) {
+// findNights finds the newest closes of a pipeline that have ended. Those whose status is not known say why.
+func (b *board) findNights(ctx context.Context, connection, pipeline string) ([]night, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
 		PageSize: nightsShown,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s' AND ExecutionStatus != 'Running'",
@@ -109,7 +149,7 @@ func (n *nights) find(ctx context.Context, connection, pipeline string) ([]night
 	}
 	call, cancel := context.WithTimeout(ctx, temporalclient.AnswerTimeout)
 	defer cancel()
-	page, err := n.board.session.Temporal.ListWorkflow(call, request)
+	page, err := b.session.Temporal.ListWorkflow(call, request)
 	if err != nil {
 		return nil, fmt.Errorf("list the closes of %s: %w", pipeline, err)
 	}
@@ -121,10 +161,10 @@ func (n *nights) find(ctx context.Context, connection, pipeline string) ([]night
 			e := entry{ID: info.GetExecution().GetWorkflowId(), RunID: info.GetExecution().GetRunId(),
 				Type: workflows.NightlyCloseType}
 			e.Ended = info.GetCloseTime().AsTime()
-			e.Status, e.Unknown = n.board.statusOfEnded(ctx, e.ID, e.RunID)
+			e.Status, e.Unknown = b.statusOfEnded(ctx, e.ID, e.RunID)
 			found[i] = night{entry: e, Started: info.GetStartTime().AsTime()}
 			if summary, ok := info.GetMemo().GetFields()[workflows.SummaryMemo]; ok {
-				_ = n.board.session.Payloads.FromPayload(summary, &found[i].Summary) // what cannot be opened here says nothing
+				_ = b.session.Payloads.FromPayload(summary, &found[i].Summary) // what cannot be opened here says nothing
 			}
 			if e.Status.Type == "" {
 				found[i].Status.State = endState(info.GetStatus())

@@ -1,10 +1,14 @@
 package console
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
@@ -39,6 +43,80 @@ func TestUsualDurations_ofNightsThatSucceeded(t *testing.T) {
 	assert.Equal(t, 12*time.Minute, u.steps["ledger"], "neither the failed night nor the kept step counts")
 	assert.Equal(t, 12*time.Minute, u.whole)
 	assert.Empty(t, usualDurations(nil).steps)
+}
+
+// withFind are the nights that find finds. It counts how often it was called.
+func withFind(find func(ctx context.Context, pipeline string) ([]night, error)) (n *nights, calls *int) {
+	n, calls = newNights(newBoard(nil)), new(int)
+	n.find = func(ctx context.Context, _, pipeline string) ([]night, error) {
+		*calls++
+		return find(ctx, pipeline)
+	}
+	return n, calls
+}
+
+// What is found is kept for everybody, so it is found to its end also if the viewer goes away.
+func TestNights_areFoundToTheEnd(t *testing.T) {
+	n, _ := withFind(func(ctx context.Context, _ string) ([]night, error) {
+		_, limited := ctx.Deadline()
+		assert.True(t, limited)
+		return []night{nightOf(workflows.Succeeded, ran("ledger", ten, time.Minute))}, ctx.Err()
+	})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	found, _, err := n.list(gone, "prod", "night")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}
+
+// A list with an unknown status is looked up again soon, and less and less often where that never changes.
+func TestNights_unknownStatusesAreNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unknown := nightOf(workflows.Failed)
+		unknown.Unknown = "No worker answers"
+		result := []night{nightOf(workflows.Succeeded), unknown}
+		n, calls := withFind(func(context.Context, string) ([]night, error) { return result, nil })
+		during := func(d time.Duration) int {
+			before := *calls
+			for range d / time.Second {
+				_, _, err := n.list(t.Context(), "prod", "night")
+				require.NoError(t, err)
+				time.Sleep(time.Second)
+			}
+			return *calls - before
+		}
+		require.Equal(t, 2, during(nightsAgain+time.Second))
+		during(time.Hour)
+		require.Equal(t, 10, during(10*nightsDoubt))
+		result = result[:1]
+		during(nightsDoubt)
+		require.LessOrEqual(t, during(2*nightsLast), 2)
+	})
+}
+
+// Names that somebody has made up are not kept, and those of pipelines are.
+func TestNights_madeUpNamesAreDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, calls := withFind(func(_ context.Context, pipeline string) ([]night, error) {
+			if pipeline == "night" {
+				return []night{nightOf(workflows.Succeeded)}, nil
+			}
+			return nil, nil
+		})
+		list := func(pipeline string) {
+			_, _, err := n.list(t.Context(), "prod", pipeline)
+			require.NoError(t, err)
+		}
+		list("night")
+		for i := range 1000 {
+			list(fmt.Sprint("made-up-", i))
+			list("made-up-0")
+			time.Sleep(time.Second)
+		}
+		require.Less(t, len(n.known), 100)
+		require.Contains(t, n.known, prefixOf("prod", "night"))
+		require.Less(t, *calls, 1100, "a pipeline without an ended close is not looked up for each page")
+	})
 }
 
 func TestForecast(t *testing.T) {
