@@ -13,6 +13,8 @@ type VerifyCommandInput struct {
 	Proof string `json:"proof,omitempty"`
 	// Expected is what the proof must be for.
 	Expected proof.Expected `json:"expected"`
+	// At is when the proof must be valid. Zero: now. A start is verified as of when it was started, however late that is.
+	At time.Time `json:"at,omitzero"`
 	// IsVouched marks a start by another workflow, which commands.require_proof does not refuse: schedules have no name.
 	IsVouched bool `json:"is_vouched,omitempty"`
 }
@@ -44,7 +46,11 @@ func (a *Activities) VerifyCommand(_ context.Context, in VerifyCommandInput) (Ve
 		}
 		return verified, nil
 	}
-	claims, err := a.verifier.Verify(in.Proof, time.Now(), in.Expected)
+	at := in.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	claims, err := a.verifier.Verify(in.Proof, at, in.Expected)
 	switch {
 	case !a.verifier.HasKeys():
 		err = errors.New("this worker has no keys to verify it with: set commands.keys to the console's public key")

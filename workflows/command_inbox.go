@@ -27,6 +27,13 @@ type command struct {
 	err    error
 }
 
+// unanswered is the command once more, from the same person, for somebody else to answer.
+func (c *command) unanswered() *command {
+	other := *c
+	other.done, other.answer, other.err = false, CommandResult{}, nil
+	return &other
+}
+
 // choice is how a command is named among the choices of a question: "restart", "decide adopt".
 func (c *command) choice() string {
 	if c.name == DecideCommand && c.Choice != "" {
@@ -91,7 +98,12 @@ type commandInbox struct {
 }
 
 func openCommandInbox(ctx workflow.Context, r *statusReporter, applies func(*command) error) (*commandInbox, error) {
-	inbox := &commandInbox{applies: applies, log: r.log}
+	inbox := &commandInbox{log: r.log, applies: func(c *command) error {
+		if !c.Asked.IsZero() && !r.status().isAsked(c.Asked) {
+			return failure(Refused, fmt.Sprintf("the question that %s answers is not open any more: read what is asked now", c.choice()))
+		}
+		return applies(c)
+	}}
 	inbox.immediate = map[string]func(workflow.Context, *command){CancelCommand: r.cancelBy, ExtendCommand: r.extend}
 	for _, spec := range Commands() {
 		inbox.receive(ctx, spec.Name, spec.Description())

@@ -66,6 +66,7 @@ func (c *command) expected(ctx workflow.Context, hasSteps bool) proof.Expected {
 		Choice:     c.Choice,
 		RunID:      c.RunID,
 		Until:      c.Until,
+		Asked:      c.Asked,
 		Why:        c.Why,
 	}
 }
@@ -96,6 +97,7 @@ func (in NightlyCloseInput) Why() string {
 func (c *closeRun) verifyStart(ctx workflow.Context) error {
 	found, err := verifyProof(ctx, activities.VerifyCommandInput{
 		Proof:     c.in.Proof,
+		At:        workflow.GetInfo(ctx).WorkflowStartTime,
 		IsVouched: c.in.Again == nil && !startsAlone(ctx, c.in.Delegated),
 		Expected: proof.Expected{
 			WorkflowID: cmp.Or(c.in.WorkflowID(), workflow.GetInfo(ctx).WorkflowExecution.ID), // a default may have another

@@ -50,7 +50,7 @@ func signed(t *testing.T, s *proof.Signer, name string, c Command, groups []stri
 	t.Helper()
 	token, err := s.Sign(proof.Claims{
 		Who: c.By, Groups: groups, Audience: audience, Command: name, Step: c.Step, From: c.From, Only: c.Only,
-		Choice: c.Choice, RunID: c.RunID, Until: c.Until, Why: c.Why,
+		Choice: c.Choice, RunID: c.RunID, Until: c.Until, Asked: c.Asked, Why: c.Why,
 	})
 	require.NoError(t, err)
 	c.Proof = token
@@ -199,6 +199,51 @@ func TestProof_isGoodForOneCommand(t *testing.T) {
 	fake.execute("alice")
 }
 
+// A command that names several steps at once is from the same person for each of them.
+func TestProof_ofACommandToAll(t *testing.T) {
+	steps := expanded("ok", 0, approveStep("ok-a"), approveStep("ok-b"))
+	fake := fakeSteps{env: newEnv(t), plan: plan(steps...)}
+	fake.register()
+	signer := withKeys(t, fake.env, false)
+	fake.env.RegisterDelayedCallback(func() {
+		extend := Command{By: "carol", Why: "the controllers meet", Step: "ok", Until: "2030-01-01T00:00:00Z"}
+		fake.env.SignalWorkflow(ExtendCommand, signed(t, signer, ExtendCommand, extend, nil, closeID))
+		approve := Command{By: "carol", Why: "figures agree", Step: "ok"}
+		fake.env.SignalWorkflow(ApproveCommand, signed(t, signer, ApproveCommand, approve, nil, closeID))
+	}, time.Hour)
+	fake.execute("alice")
+	for _, text := range []string{"ok-a: approve", "ok-b: approve", "ok-a: extend", "ok-b: extend"} {
+		require.Equal(t, new(true), logged(t, fake.env, text).Proved, text)
+	}
+}
+
+// An answer to a question that is not open any more answers no other one.
+func TestCommand_answersTheQuestionThatItNames(t *testing.T) {
+	fake := fakeSteps{env: newEnv(t), plan: plan(uploadStep("a"), groupApproval("ok", 2, "a"))}
+	fake.register()
+	signer := withKeys(t, fake.env, false)
+	approve := func(name string, asked time.Time) {
+		c := Command{By: name, Why: "figures agree", Step: "ok", Asked: asked}
+		fake.env.SignalWorkflow(ApproveCommand, signed(t, signer, ApproveCommand, c, []string{"controllers"}, closeID))
+	}
+	var first time.Time
+	fake.env.RegisterDelayedCallback(func() {
+		first = queryStatus(t, fake.env).Steps[1].Question.Asked()
+		fake.env.SignalWorkflow(AgainCommand, Command{By: "erin", Why: "the ledger was wrong", From: []string{"a"}})
+	}, time.Hour)
+	fake.env.RegisterDelayedCallback(func() { approve("carol", first) }, 2*time.Hour)
+	fake.env.RegisterDelayedCallback(func() {
+		require.Contains(t, refusedEntries(t, fake.env)[0], "the question that approve answers is not open any more")
+		second := queryStatus(t, fake.env).Steps[1].Question.Asked()
+		require.NotEqual(t, first, second)
+		approve("carol", second)
+		approve("dave", second) // what is asked after the first approval is the same question
+	}, 3*time.Hour)
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	require.Len(t, refusedEntries(t, fake.env), 1)
+}
+
 // A command that a close forwards is for both of them, and the step's workflow does not know the id of the step.
 func TestProof_ofAForwardedCommand(t *testing.T) {
 	env := newEnv(t)
@@ -297,6 +342,7 @@ func TestStart_withAProof(t *testing.T) {
 		signed  bool
 		change  func(*NightlyCloseInput)
 		earlier time.Duration // from when the proof was signed to an earlier start
+		later   time.Duration // from then to this start: a worker may take it much later
 		want    string
 	}{
 		{name: "proved", signed: true},
@@ -307,6 +353,7 @@ func TestStart_withAProof(t *testing.T) {
 			in.Again = &AgainInput{Reason: again.Reason}
 		}, want: "input: "},
 		{name: "by another name", signed: true, change: func(in *NightlyCloseInput) { in.StartedBy = "erin" }, want: "by: "},
+		{name: "with a stolen proof", signed: true, later: time.Hour, want: "the proof expired"},
 		{name: "with the proof of an earlier start", signed: true, earlier: time.Second, want: "signed at"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -324,6 +371,7 @@ func TestStart_withAProof(t *testing.T) {
 			if c.change != nil {
 				c.change(&in)
 			}
+			fake.env.SetStartTime(time.Now().Add(c.later))
 			found := activities.EarlierClose{}
 			if c.earlier != 0 {
 				found.StartedAt = time.Now().Add(c.earlier)

@@ -60,6 +60,9 @@ type Command struct {
 	// and those that run again alone.
 	From []string `json:"from,omitempty"`
 	Only []string `json:"only,omitempty"`
+	// Asked is that of the question which the command answers (see [Question.Asked]): the command is refused if that one is
+	// not open any more. Zero: it answers whatever is asked.
+	Asked time.Time `json:"asked,omitzero"`
 	// Proof is the console's signature over all of this: By is then the name of whoever logged in there.
 	Proof string `json:"proof,omitempty"`
 

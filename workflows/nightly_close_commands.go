@@ -117,7 +117,7 @@ func handTo(ctx workflow.Context, cmd *command, targets []*step, do func(*step, 
 	}
 	var each []*command
 	for _, s := range targets {
-		own := &command{name: cmd.name, Command: cmd.Command}
+		own := cmd.unanswered()
 		own.Step = s.Step.ID
 		each = append(each, own)
 		do(s, ctx, own)

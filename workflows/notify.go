@@ -97,6 +97,11 @@ func (s Status) questions() []stepQuestion {
 	return all
 }
 
+// isAsked reports whether a question that was asked at a time is still open.
+func (s Status) isAsked(at time.Time) bool {
+	return slices.ContainsFunc(s.questions(), func(q stepQuestion) bool { return q.Asked().Equal(at) })
+}
+
 func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.Message {
 	m := notify.Message{Event: notify.Waiting, Step: q.step, What: q.Why, Deadline: q.Deadline}
 	if q.name != q.step {

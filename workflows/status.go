@@ -133,8 +133,18 @@ type Question struct {
 	Choices []string `json:"choices"`
 	// Since is when the operator was first asked.
 	Since time.Time `json:"since,omitzero"`
+	// First is the Since of the first question where several approvals are needed, and some are given. Zero: this is it.
+	First time.Time `json:"first,omitzero"`
 	// Deadline is when the workflow stops waiting. Zero: it does not.
 	Deadline time.Time `json:"deadline,omitzero"`
+}
+
+// Asked is the time that the field of the same name in a Command has for an answer to the question.
+func (q Question) Asked() time.Time {
+	if q.First.IsZero() {
+		return q.Since
+	}
+	return q.First
 }
 
 // times writes times as the operators of the workflow read them.

@@ -53,9 +53,11 @@ type step struct {
 	choices  []string  // the commands that it takes itself
 	answer   *command  // the operator's, to its own question
 	asked    *Question // as the audit file has it
-	answered *command  // answers the question, of the step itself or of its workflow
-	failure  string    // the type of the error with which it failed
-	atRisk   string    // the warning, until it ends
+	// firstAsked is that of its last question, which the next one continues while approvals are missing.
+	firstAsked time.Time
+	answered   *command // answers the question, of the step itself or of its workflow
+	failure    string   // the type of the error with which it failed
+	atRisk     string   // the warning, until it ends
 
 	retries       int      // attempts that were repeated as the pipeline says
 	begun         bool     // it waits for no other step any more
@@ -306,7 +308,11 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 func (s *step) ask(ctx workflow.Context, why string, choices ...string) *command {
 	s.choices, s.answer = choices, nil
 	s.question = &Question{Why: why, Choices: choices, Deadline: s.deadline.moment()}
+	if len(s.result.Approvals) > 0 {
+		s.question.First = s.firstAsked
+	}
 	s.set(ctx, Waiting, why)
+	s.firstAsked = s.question.Asked()
 	_, _ = s.deadline.await(ctx, s.Step.ID+" waits for an operator", func() bool { return s.answer != nil || s.reopening })
 	s.choices, s.question = nil, nil
 	if s.answer != nil {

@@ -150,7 +150,7 @@ func (s *step) moveTo(ctx workflow.Context, cmd *command, until time.Time) {
 	}
 	s.close.publish(ctx, s)
 	if s.reporting && !s.joined {
-		passedOn := &command{name: cmd.name, Command: cmd.Command}
+		passedOn := cmd.unanswered()
 		passedOn.Until, passedOn.Step = until.Format(time.RFC3339Nano), ""
 		workflow.Go(ctx, func(ctx workflow.Context) { s.forward(ctx, passedOn) })
 	}

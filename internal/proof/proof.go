@@ -50,7 +50,9 @@ type Claims struct {
 	RunID   string   `json:"run_id,omitempty"`
 	// Until is a point in time, RFC 3339: "06:30" would be another one tomorrow.
 	Until string `json:"until,omitempty"`
-	Why   string `json:"why"`
+	// Asked is when the question was asked that the command answers.
+	Asked time.Time `json:"asked,omitzero"`
+	Why   string    `json:"why"`
 	// Input is the SHA-256, in hexadecimal digits, of the input of a workflow that is started.
 	Input string `json:"input,omitempty"`
 
@@ -153,15 +155,16 @@ type Expected struct {
 	// By is the name that was typed; empty is any.
 	By string `json:"by,omitempty"`
 	// Command and what follows are as in [Claims].
-	Command string   `json:"command"`
-	Step    string   `json:"step,omitempty"`
-	From    []string `json:"from,omitempty"`
-	Only    []string `json:"only,omitempty"`
-	Choice  string   `json:"choice,omitempty"`
-	RunID   string   `json:"run_id,omitempty"`
-	Until   string   `json:"until,omitempty"`
-	Why     string   `json:"why"`
-	Input   string   `json:"input,omitempty"`
+	Command string    `json:"command"`
+	Step    string    `json:"step,omitempty"`
+	From    []string  `json:"from,omitempty"`
+	Only    []string  `json:"only,omitempty"`
+	Choice  string    `json:"choice,omitempty"`
+	RunID   string    `json:"run_id,omitempty"`
+	Until   string    `json:"until,omitempty"`
+	Asked   time.Time `json:"asked,omitzero"`
+	Why     string    `json:"why"`
+	Input   string    `json:"input,omitempty"`
 }
 
 // Verifier verifies proofs with public keys. It is safe for concurrent use.
@@ -271,6 +274,9 @@ func (c Claims) matches(want Expected) error {
 	mismatch("only", strings.Join(c.Only, ", "), strings.Join(want.Only, ", "))
 	if !sameMoment(c.Until, want.Until) {
 		mismatch("until", c.Until, want.Until)
+	}
+	if !c.Asked.Equal(want.Asked) {
+		mismatch("asked", c.Asked.Format(time.RFC3339Nano), want.Asked.Format(time.RFC3339Nano))
 	}
 	return errors.Join(problems...)
 }

@@ -91,6 +91,7 @@ func TestVerify_refusesAnotherCommand(t *testing.T) {
 		{"another reason", func(e *Expected) { e.Why = "because" }, "why: "},
 		{"another name", func(e *Expected) { e.By = "alice" }, `by: the proof is for "carol", not for "alice"`},
 		{"another time", func(e *Expected) { e.Until = "2026-10-31T07:30:00-04:00" }, "until: "},
+		{"another question", func(e *Expected) { e.Asked = now }, "asked: "},
 		{"a time without a date", func(e *Expected) { e.Until = "06:30" }, "until: "},
 		{"other steps", func(e *Expected) { e.From = []string{"ledger"} }, "from: "},
 		{"only other steps", func(e *Expected) { e.Only = []string{"ledger"} }, "only: "},

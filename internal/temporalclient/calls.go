@@ -9,15 +9,26 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// Update sends an update to a workflow and waits for its answer.
+// Update sends an update to a workflow and waits for its answer. Where the context ends while the workflow has the
+// update, the error is an AcceptedError.
 func Update(ctx context.Context, c client.Client, update client.UpdateWorkflowOptions, answer any) error {
-	update.WaitForStage = client.WorkflowUpdateStageCompleted
+	update.WaitForStage = client.WorkflowUpdateStageAccepted
 	handle, err := c.UpdateWorkflow(ctx, update)
 	if err != nil {
 		return err
 	}
-	return handle.Get(ctx, answer)
+	if err = handle.Get(ctx, answer); err != nil && ctx.Err() != nil {
+		return &AcceptedError{err}
+	}
+	return err
 }
+
+// AcceptedError is the error of an update that a worker has accepted, and whose answer nobody waited for.
+type AcceptedError struct{ Err error }
+
+func (e *AcceptedError) Error() string { return "accepted, and not answered yet: " + e.Err.Error() }
+
+func (e *AcceptedError) Unwrap() error { return e.Err }
 
 // Aborted reports whether an update was dropped because something else happened to the workflow at the same moment,
 // such as its cancellation. It had no effect and may be sent again.

@@ -67,7 +67,7 @@ func (c *Console) serveStart(w http.ResponseWriter, r *http.Request, who access)
 	case err == nil && id == "":
 		err = errors.New("pipeline is missing")
 	case err == nil:
-		err = c.Sign.start(who.Person, id, &in)
+		err = c.Sign.start(who.Person, &in)
 	}
 	if err != nil {
 		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})

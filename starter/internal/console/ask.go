@@ -2,8 +2,10 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -14,7 +16,8 @@ type ask struct {
 	ID     string // of the workflow
 	Link   string
 	Step   string
-	Key    string // unique on a page
+	Key    string // unique on a page, and another one for another question
+	Asked  string // the Since of the question, RFC 3339
 	Title  string
 	Of     string // the close that asks
 	Why    string
@@ -45,7 +48,8 @@ func (c *Console) ask(p *page, q question) ask {
 		ID:    q.ID,
 		Link:  "/w/" + q.ID,
 		Step:  q.Step.ID,
-		Key:   cmp.Or(q.Step.ID, "workflow"),
+		Key:   fmt.Sprintf("%s-%d", cmp.Or(q.Step.ID, "workflow"), q.Asked().UnixMilli()),
+		Asked: q.Asked().Format(time.RFC3339Nano),
 		Title: cmp.Or(q.Step.Name(), q.Status.Subject),
 		Of:    q.Status.Subject + " · " + q.Status.Connection + " · " + q.Status.AsOfDate,
 		Why:   inButtons(q.Why),

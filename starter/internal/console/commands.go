@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -164,6 +166,9 @@ func newOrder(e entry, form url.Values, who access) order {
 	case name != workflows.AgainCommand:
 		o.Command.Step = step
 	}
+	if asked := form.Get("asked"); asked != "" {
+		o.Command.Asked, _ = time.Parse(time.RFC3339Nano, asked) // zero is any question, and no form of ours has another
+	}
 	if choice == workflows.Adopt || name == workflows.DoneCommand {
 		o.Command.RunID = strings.TrimSpace(form.Get("run_id"))
 	}
@@ -190,22 +195,33 @@ func (o order) applies() bool {
 	return s.Question != nil && slices.Contains(s.Question.Choices, o.Value)
 }
 
-// needs is the command whose right is needed: to refuse an approval takes that of approving.
+// needs is the command whose right is needed: to refuse an approval takes that of approving. Where it is not known what
+// the steps are, it may be one.
 func (o order) needs() string {
+	if o.Name != workflows.DecideCommand || o.Command.Choice != workflows.GiveUp {
+		return o.Name
+	}
 	for _, s := range o.Status.Steps {
-		if s.ID == o.Command.Step && s.Question != nil && slices.Contains(s.Question.Choices, workflows.ApproveCommand) {
+		if o.mayMean(s) && s.Kind == string(pipeline.KindApprove) && !s.State.Done() {
 			return workflows.ApproveCommand
 		}
 	}
+	if o.Status.Type == "" {
+		return workflows.ApproveCommand
+	}
 	return o.Name
+}
+
+// mayMean reports whether a command can be for a step: it names the step, or the one that it comes from with each, or none.
+func (o order) mayMean(s workflows.StepStatus) bool {
+	return o.Command.Step == "" || s.ID == o.Command.Step || s.Of == o.Command.Step
 }
 
 // audience are the workflows that take the command: the one that it is sent to, and those that it is forwarded to.
 func (o order) audience() []string {
 	ids := []string{o.ID}
 	for _, s := range o.Status.Steps {
-		named := o.Command.Step == "" || s.ID == o.Command.Step || s.Of == o.Command.Step
-		if named && s.WorkflowID != "" && !s.State.Done() {
+		if o.mayMean(s) && s.WorkflowID != "" && !s.State.Done() {
 			ids = append(ids, s.WorkflowID)
 		}
 	}
@@ -237,10 +253,13 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), effectTimeout)
 	defer cancel()
 	result, err := workflows.SendCommand(ctx, c.session.Temporal, o.ID, o.Name, o.Command)
-	if ctx.Err() != nil && err != nil {
+	var accepted *temporalclient.AcceptedError
+	switch {
+	case errors.As(err, &accepted):
 		return notConfirmed, nil
-	}
-	if err != nil {
+	case err != nil && ctx.Err() != nil:
+		return "", fmt.Errorf("no worker has taken it within %s: look at the status before you send it again", spell(effectTimeout))
+	case err != nil:
 		return "", c.session.CommandProblem(ctx, o.ID, o.Name, err)
 	}
 	if o.Command.Step != "" && !strings.HasPrefix(result.Message, o.Command.Step) {
@@ -260,7 +279,7 @@ func (c *Console) startAgain(ctx context.Context, who Person, o order) (string, 
 	}
 	in.StartedBy = who.Name
 	in.Again = &workflows.AgainInput{From: o.Command.From, Only: o.Command.Only, Reason: o.Command.Why}
-	if err := c.Sign.start(who, o.ID, &in); err != nil {
+	if err := c.Sign.start(who, &in); err != nil {
 		return "", err
 	}
 	run, err := workflows.Start(ctx, c.session.Temporal, in, workflows.StartOptions{

@@ -35,7 +35,7 @@ func newConsole(t *testing.T, login Login, roles ...config.Role) *Console {
 		Type: workflows.NightlyCloseType, Connection: "prod", Subject: "nightly-close", State: workflows.Waiting, StartedAt: ten,
 		Steps: []workflows.StepStatus{
 			{ID: "ledger", State: workflows.Waiting, Question: asked, Description: "<img src=x onerror=alert(1)>", Commands: []string{"extend", "decide retry"}},
-			{ID: "sign-off", State: workflows.Waiting, Question: &workflows.Question{Why: "right?", Choices: []string{"approve", "decide give_up"}, Since: ten}},
+			{ID: "sign-off", Of: "sign-offs", Kind: "approve", State: workflows.Waiting, Question: &workflows.Question{Why: "right?", Choices: []string{"approve", "decide give_up"}, Since: ten}},
 		},
 	}}
 	c.board.loaded = true
@@ -113,6 +113,8 @@ func TestCommand_needsARole(t *testing.T) {
 		"an operator decides":             {"night", "decide retry", "ledger", 200, http.StatusSeeOther, true},
 		"an operator approves":            {"night", "approve", "sign-off", 200, http.StatusForbidden, true},
 		"an operator refuses an approval": {"night", "decide give_up", "sign-off", 200, http.StatusForbidden, true},
+		"without naming the step":         {"night", "decide give_up", "", 200, http.StatusForbidden, true},
+		"naming all such steps":           {"night", "decide give_up", "sign-offs", 200, http.StatusForbidden, true},
 		"an approver decides":             {"controllers", "decide retry", "ledger", 200, http.StatusForbidden, false},
 		"a viewer decides":                {"audit", "decide retry", "ledger", 200, http.StatusForbidden, false},
 		"of another connection":           {"elsewhere", "decide retry", "ledger", http.StatusNotFound, http.StatusNotFound, false},
@@ -127,6 +129,19 @@ func TestCommand_needsARole(t *testing.T) {
 			assert.Equal(t, row.post, w.Code, w.Body)
 		})
 	}
+}
+
+// A form names its question, so that it answers no other one.
+func TestCommand_namesItsQuestion(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	asked := ten.Format(time.RFC3339Nano)
+	for _, path := range []string{"/", "/inbox", "/w/" + closeID} {
+		assert.Contains(t, get(t, c.Handler(), path).Body.String(), `name="asked" value="`+asked+`"`, path)
+	}
+	form := url.Values{"value": {"decide nothing_started"}, "step": {"ledger"}, "why": {"looked"}, "asked": {asked}}
+	assert.True(t, newOrder(c.board.entries[closeID], form, access{}).Command.Asked.Equal(ten))
+	page := post(t, c.Handler(), "/w/"+closeID, form).Body.String()
+	assert.Contains(t, page, `name="asked" value="`+asked+`"`, "the page that asks again")
 }
 
 func TestCommand_withoutAReasonIsRefused(t *testing.T) {

@@ -35,13 +35,15 @@ func (s *Signer) command(p Person, workflowIDs []string, name string, c *workflo
 		Choice:   c.Choice,
 		RunID:    c.RunID,
 		Until:    c.Until,
+		Asked:    c.Asked,
 		Why:      c.Why,
 	})
 	return err
 }
 
-// start sets the proof of a close's start.
-func (s *Signer) start(p Person, id string, in *workflows.NightlyCloseInput) (err error) {
+// start sets the proof of a close's start, for the id that its input says: under another one, such as that of a close
+// which was started with a default value, the worker expects it for this one as well.
+func (s *Signer) start(p Person, in *workflows.NightlyCloseInput) (err error) {
 	if s == nil {
 		return nil
 	}
@@ -49,7 +51,7 @@ func (s *Signer) start(p Person, id string, in *workflows.NightlyCloseInput) (er
 	in.Proof, err = s.Sign(proof.Claims{
 		Who:      p.Name,
 		Groups:   p.Groups,
-		Audience: []string{id},
+		Audience: []string{in.WorkflowID()},
 		Command:  workflows.StartProof,
 		Why:      in.Why(),
 		Input:    in.Digest(),

@@ -38,7 +38,7 @@ func TestSigner_provesCommandsAndStarts(t *testing.T) {
 	require.Equal(t, []string{"ops"}, claims.Groups)
 
 	in := workflows.NightlyCloseInput{Connection: "prod", Pipeline: "nightly-close", AsOfDate: "2026-10-31"}
-	require.NoError(t, signer.start(carol, closeID, &in))
+	require.NoError(t, signer.start(carol, &in))
 	start := proof.Expected{WorkflowID: closeID, By: in.StartedBy, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()}
 	_, err = verifier.Verify(in.Proof, time.Now(), start)
 	require.NoError(t, err)

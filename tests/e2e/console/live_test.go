@@ -32,7 +32,8 @@ func (s *site) keepsWhatIsTyped(t *testing.T) {
 	tab := s.console.tab(t, s.browser, "carol", "night", "controllers")
 	tab.Open("/w/" + id)
 	tab.Shows("The second question")
-	field := fmt.Sprintf("#why-%s-first", id)
+	question := s.AwaitState(id, workflows.Waiting).Steps[0].Question
+	field := fmt.Sprintf("#why-%s-first-%d", id, question.Asked().UnixMilli())
 	tab.Until("the field", fmt.Sprintf("document.getElementById(%q)", field[1:]))
 	tab.Until("typed", fmt.Sprintf(`(field => { field.focus(); return document.activeElement === field })(document.getElementById(%q))`, field[1:]))
 	tab.Do("type", chromedp.KeyEvent("the books are go"))
