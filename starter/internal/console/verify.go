@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// verifyTimeout is how long the check of an audit file may take, and verdictLasts how long its outcome is shown.
-	verifyTimeout = 5 * time.Second
-	verdictLasts  = time.Minute
+	// verifyTimeout is how long the check of an audit file may take, verifyPatience how long a page waits for it, and
+	// verdictLasts how long its outcome is shown.
+	verifyTimeout  = 5 * time.Second
+	verifyPatience = 2 * time.Second
+	verdictLasts   = time.Minute
 )
 
 // OpenStore opens a store of the configuration.
@@ -27,32 +29,62 @@ type auditor struct {
 	open OpenStore
 
 	mu       sync.Mutex
-	verdicts map[string]verdict // by file and seal
+	verdicts map[string]*verdict // by file and seal
 }
 
 type verdict struct {
-	text string
-	at   time.Time
+	known chan struct{} // closed once the rest is
+	text  string
+	at    time.Time
 }
 
-func newAuditor(open OpenStore) *auditor { return &auditor{open: open, verdicts: map[string]verdict{}} }
+// old reports whether a verdict is known, and not to be shown any longer.
+func (v *verdict) old() bool {
+	select {
+	case <-v.known:
+		return time.Since(v.at) >= verdictLasts
+	default:
+		return false
+	}
+}
 
-// verdict says whether an audit file is the one that was sealed.
+func newAuditor(open OpenStore) *auditor {
+	return &auditor{open: open, verdicts: map[string]*verdict{}}
+}
+
+// verdict says whether an audit file is the one that was sealed. Each file is verified once for all who look at it, and
+// to its end also if they go away; a slow store holds up nobody for long, and the pages of other files not at all.
 func (a *auditor) verdict(ctx context.Context, of workflows.AuditResult) string {
+	v := a.begin(ctx, of)
+	select {
+	case <-v.known:
+		return v.text
+	case <-ctx.Done():
+	case <-time.After(verifyPatience):
+	}
+	return "being verified"
+}
+
+// begin has a file verified, unless that is under way or has just been done.
+func (a *auditor) begin(ctx context.Context, of workflows.AuditResult) *verdict {
 	key := of.File + " " + of.SHA256
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if known, ok := a.verdicts[key]; ok && time.Since(known.at) < verdictLasts {
-		return known.text
+	if v := a.verdicts[key]; v != nil && !v.old() {
+		return v
 	}
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	text := a.verify(ctx, of)
 	if len(a.verdicts) > keepEnded {
 		clear(a.verdicts)
 	}
-	a.verdicts[key] = verdict{text, time.Now()}
-	return text
+	v := &verdict{known: make(chan struct{})}
+	a.verdicts[key] = v
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), verifyTimeout)
+		defer cancel()
+		v.text, v.at = a.verify(ctx, of), time.Now()
+		close(v.known)
+	}()
+	return v
 }
 
 func (a *auditor) verify(ctx context.Context, of workflows.AuditResult) string {
