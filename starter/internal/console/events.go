@@ -13,6 +13,9 @@ const (
 	eventsAtMost = 700 * time.Millisecond
 	// eventsAtLeast is how often it is looked at without a change, for the times in words on it.
 	eventsAtLeast = 15 * time.Second
+	// eventsLast is how long a page is sent changes. It then asks for them again, which a proxy in front lets pass for
+	// whom it knows then, and with the groups of then.
+	eventsLast = 10 * time.Minute
 )
 
 // serveEvents sends the fragments of a page as they change, as server-sent events.
@@ -32,6 +35,7 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 	_ = stream.SetWriteDeadline(time.Time{})
 	w.Header().Set("Content-Type", "text/event-stream")
 	known := map[string]string{}
+	end := time.After(eventsLast)
 	for {
 		changed := c.board.changes()
 		if who, err = c.stillLoggedIn(r, who); err == nil {
@@ -44,6 +48,8 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 		select {
 		case <-r.Context().Done():
 			return
+		case <-end:
+			return
 		case <-changed:
 		case <-time.After(eventsAtLeast):
 		}
@@ -51,7 +57,7 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request, who access
 }
 
 // stillLoggedIn finds out anew who looks: a session may have ended. The browser then asks for the page's changes again,
-// which refreshes the session where it can be.
+// which refreshes the session where it can be. What a proxy said of the request is what it said when that began.
 func (c *Console) stillLoggedIn(r *http.Request, who access) (access, error) {
 	person, ok := c.Login.Person(nil, r)
 	if !ok {

@@ -51,9 +51,12 @@
     }
   };
 
+  // After a while the console ends the connection, and is asked again: it then sends what the page has, too.
+  const shown = new Map();
   const replace = ({ id, html }) => {
     const fragment = document.getElementById(id);
-    if (!fragment) return;
+    if (!fragment || shown.get(id) === html) return;
+    shown.set(id, html);
     const state = remember(fragment);
     fragment.innerHTML = html;
     note(fragment);
@@ -61,8 +64,17 @@
   };
 
   const events = new EventSource("/events?page=" + encodeURIComponent(page));
-  events.onopen = () => { live.textContent = ""; };
+  let lost;
+  const say = () => { live.textContent = "not live: reload the page"; };
+  events.onopen = () => {
+    clearTimeout(lost);
+    lost = undefined;
+    live.textContent = "";
+  };
   events.onmessage = (event) => replace(JSON.parse(event.data));
-  events.onerror = () => { live.textContent = "not live: reload the page"; };
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED) say(); // refused, for good
+    else lost ??= setTimeout(say, 10_000); // the browser asks again
+  };
   addEventListener("pagehide", () => events.close());
 })();
