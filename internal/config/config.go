@@ -190,7 +190,7 @@ type Store struct {
 	// SHA256:...
 	Fingerprint string `koanf:"fingerprint"`
 
-	// Unfinished are further names of files that a program is still writing, such as *.lock; * stands for any
+	// Unfinished are further names of files that a program is still writing, such as *.lock; * matches any
 	// letters. The upload of a folder waits, or asks, while it holds one. docs/pipelines.md lists the known ones.
 	Unfinished []string `koanf:"unfinished"`
 	// Ignored are further names of files that an upload of their folder leaves out, such as README*. They count

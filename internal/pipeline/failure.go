@@ -2,11 +2,11 @@ package pipeline
 
 import "slices"
 
-// Failing is what every kind of step can say about its failure.
+// Failing is what every kind of step but an approval can say about its failure.
 type Failing struct {
 	// OnFailure is what happens when the step fails, also because its deadline passes or its file does not arrive: an
 	// operator decides, the close continues without the step, or the step fails and what needs it does not run.
-	// Whether a submission was carried out is always asked.
+	// An operator is always asked whether a submission was carried out, and what follows an interruption.
 	OnFailure OnFailure `json:"on_failure,omitempty" jsonschema:"enum=wait_for_operator,enum=skip,enum=fail,default=wait_for_operator"`
 }
 

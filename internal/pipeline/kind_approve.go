@@ -22,8 +22,9 @@ type Approve struct {
 	Of int `json:"of,omitempty" jsonschema:"minimum=0,maximum=9"`
 	// Deadline is when the step ends as failed if nobody has approved it.
 	Deadline string `json:"deadline,omitempty" jsonschema:"format=time"`
-
-	Failing
+	// OnFailure is what happens when the step fails: an operator decides, or what needs it does not run. It is not
+	// skipped: what nobody has approved is not approved.
+	OnFailure OnFailure `json:"on_failure,omitempty" jsonschema:"enum=wait_for_operator,enum=fail,default=wait_for_operator"`
 }
 
 func (a *Approve) traits() Traits { return Traits{OnFailure: a.OnFailure, Deadline: a.Deadline} }

@@ -23,7 +23,7 @@ const KindDownload Kind = "download"
 //	  retry_delay: 1m
 //	  deadline: 2h
 //
-// By its id, which stands for one file where a name may stand for several:
+// By its id, which is one file's; a name may have several:
 //
 //	download: {file_id: "9916", save_to: "reports/{{.AsOfDate}}/gl_copy.csv"}
 //

@@ -256,6 +256,7 @@ func TestSchemas_refuseWhatTheParserRefuses(t *testing.T) {
 			{"each with a bad name", "entity: [", "Entity: ["},
 			{"each with a bad value", "[US, UK]", "[US, U K]"},
 			{"each of no list", "entity: [US, UK]", "entity: US"},
+			{"approval that is skipped", "{message: good}", "{message: good, on_failure: skip}"},
 			{"at_once that is negative", "at_once: 2", "at_once: -2"},
 		}},
 		{"pbsm", validConfiguration, configurationCheckers(t), [][3]string{
