@@ -39,7 +39,8 @@ type ScheduledCloseInput struct {
 	// Default: made from Params, such as scenario-7.
 	Params map[string]string `json:"params,omitempty"`
 	Key    string            `json:"key,omitempty"`
-	// StartedBy is who created the schedule. An approve step does not accept this name.
+	// StartedBy is the id of the schedule, and the name of whoever started its closes. Who created the schedule is in
+	// its memo; like whoever triggers or backfills it, they can approve.
 	StartedBy string `json:"started_by,omitempty"`
 
 	malformed error
