@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -85,4 +86,15 @@ func TestLookOf_everyStateHasAWordAndAShape(t *testing.T) {
 	assert.Equal(t, "waiting", lookOfStep(held, now).Class, "now somebody is needed")
 	awaits := workflows.StepStatus{State: workflows.Running, WaitUntil: now.Add(time.Hour), Commands: []string{workflows.StartCommand}}
 	assert.Equal(t, "waits for its file", lookOfStep(awaits, now).Word)
+}
+
+func TestSentence(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "",
+		"hold does not apply":       "Hold does not apply.",
+		"élise started this close.": "Élise started this close.",
+		"one\ntwo":                  "One; two.",
+	} {
+		assert.Equal(t, want, sentence(errors.New(text)))
+	}
 }
