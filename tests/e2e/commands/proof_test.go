@@ -96,3 +96,34 @@ steps:
 	_, err = e.Command(batch, workflows.CancelCommand, workflows.Command{By: "carol", Why: "late"})
 	require.Error(t, err, "it has ended")
 }
+
+// Where every command needs a proof and the console is down, a close can still be cancelled, through Temporal.
+func TestProof_cancelWithoutTheConsole(t *testing.T) {
+	t.Parallel()
+	private, public, err := proof.NewKey()
+	require.NoError(t, err)
+	signer, err := proof.NewSigner(private)
+	require.NoError(t, err)
+	e := harness.New(t, harness.Options{Settings: map[string]string{
+		"commands.require_proof": "true", "commands.keys.console": public,
+		"console.url": "http://127.0.0.1:1", "console.for_starter": "true",
+	}})
+	e.Write(e.Pipelines, "waits.yaml", "name: waits\nsteps: [{id: sign-off, approve: {message: good}}]\n")
+	in := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "waits", AsOfDate: harness.AsOf, StartedBy: "tests"}
+	in.Proof, err = signer.Sign(proof.Claims{Who: "tests", Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()})
+	require.NoError(t, err)
+	run := e.Start(in.WorkflowID(), workflows.NightlyClose, in)
+	e.Until("it asks", func() bool {
+		status, ok := e.Status(run.GetID())
+		return ok && status.State == workflows.Waiting
+	})
+
+	through := e.Run("cancel", run.GetID(), "--reason", "it must not run on")
+	require.NotZero(t, through.Code, "%s", through)
+	refused := e.Want(2, "close", "approve", run.GetID(), "--console", "", "--reason", "the figures agree")
+	require.Contains(t, refused.Stderr, "send it through the console")
+	e.Want(0, "cancel", run.GetID(), "--console", "", "--reason", "it must not run on")
+	status, ok := e.Status(run.GetID())
+	require.True(t, ok)
+	require.Equal(t, workflows.Cancelled, status.State)
+}
