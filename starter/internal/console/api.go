@@ -34,32 +34,37 @@ func (c *Console) serveMe(w http.ResponseWriter, _ *http.Request, who access) {
 	answerAPI(w, http.StatusOK, login.Person{Name: who.Name, Role: who.role()})
 }
 
-// readAPI reads what a program sends: JSON of a form. It reports whether it could, and has answered if not.
-func readAPI(w http.ResponseWriter, r *http.Request, most int64, into any, form string) bool {
+// readAPI reads what a program sends, a command or a start: JSON of a form, and the size in bytes at most. It fails with
+// what to send instead.
+func readAPI(w http.ResponseWriter, r *http.Request, most int64, into any, form string) error {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err != nil || kind != "application/json" {
-		err = errors.Join(err, errors.New("send "+form+" as application/json"))
-		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
-		return false
+		return errors.Join(err, errors.New("send "+form+" as application/json"))
 	}
-	return true
+	return nil
+}
+
+// refuseInput answers that an input cannot be used.
+func (c *Console) refuseInput(w http.ResponseWriter, r *http.Request, who access, what, id string, err error) {
+	c.logRefused(r, who, what, id, err.Error())
+	answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
 }
 
 // serveStart signs the start of a close for a program, which starts it.
 func (c *Console) serveStart(w http.ResponseWriter, r *http.Request, who access) {
 	var in workflows.NightlyCloseInput
-	if !readAPI(w, r, maxStart, &in, `the input of a close`) {
+	if err := readAPI(w, r, maxStart, &in, `the input of a close`); err != nil {
+		c.refuseInput(w, r, who, refusedStart, "", err)
 		return
 	}
 	in.StartedBy, in.Delegated = who.Name, false
 	id, err := in.WorkflowID(), in.Validate()
-	line := []any{"workflow", id, "by", who.Name, "from", r.RemoteAddr}
 	switch {
 	case !who.may(config.Operator, in.Connection):
-		c.Log.Warn("refused a start", append(line, "why", "the role does not allow it")...)
+		c.logRefused(r, who, refusedStart, id, "the role does not allow it")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		why := fmt.Sprintf("the roles of %s do not allow to start %s", who.Name, id)
 		answerAPI(w, http.StatusForbidden, apiAnswer{Error: why})
@@ -70,23 +75,28 @@ func (c *Console) serveStart(w http.ResponseWriter, r *http.Request, who access)
 		err = c.Sign.start(who.Person, &in)
 	}
 	if err != nil {
-		answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
+		c.refuseInput(w, r, who, refusedStart, id, err)
 		return
 	}
-	c.Log.Info("signed a start", line...)
+	c.Log.Info("signed a start", "workflow", id, "by", who.Name, "from", r.RemoteAddr)
 	answerAPI(w, http.StatusOK, login.SignedStart{By: in.StartedBy, Proof: in.Proof})
 }
 
 // serveAPI takes a command of a program, with the rights of a form. A program has confirmed what it sends.
 func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
 	var in apiCommand
-	if !readAPI(w, r, maxForm, &in, `{"workflow_id": "...", "command": "...", "input": {...}}`) {
+	form := `{"workflow_id": "...", "command": "...", "input": {...}}`
+	if err := readAPI(w, r, maxForm, &in, form); err != nil {
+		c.refuseInput(w, r, who, refusedCommand, "", err)
 		return
 	}
 	o, no := c.admit(r, who, in.WorkflowID, func(e entry) order {
 		in.Input.By, in.Input.Proof = who.Name, ""
 		return order{entry: e, Value: in.Command, Name: in.Command, Command: in.Input, Step: in.Input.Step}
 	})
+	if no != nil && no.code == http.StatusBadRequest {
+		c.logRefused(r, who, refusedCommand, o.ID, no.why, "command", o.Value)
+	}
 	if no != nil {
 		answerAPI(w, no.code, apiAnswer{Error: no.why})
 		return

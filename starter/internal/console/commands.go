@@ -28,6 +28,9 @@ const effectTimeout = 20 * time.Second
 // maxForm is the size of a form in bytes.
 const maxForm = 64 << 10
 
+// maxLogged is how much of a text that was sent the log has, in cells of a terminal.
+const maxLogged = 300
+
 // order is a command as a form has it.
 type order struct {
 	entry
@@ -45,20 +48,33 @@ type refused struct {
 	why  string
 }
 
+// What the log says of a refusal.
+const (
+	refusedCommand = "refused a command"
+	refusedStart   = "refused a start"
+)
+
+// logRefused writes into the log that something was refused. Of each text that somebody has sent it takes the beginning.
+func (c *Console) logRefused(r *http.Request, who access, what, id, why string, more ...string) {
+	line := []any{"workflow", view.Clip(id, maxLogged), "by", who.Name, "from", r.RemoteAddr, "why", view.Clip(why, maxLogged)}
+	for _, text := range more {
+		line = append(line, view.Clip(text, maxLogged))
+	}
+	c.Log.Warn(what, line...)
+}
+
 // admit finds the workflow of a command, and lets the order for it pass where the person may send it and it is complete.
 // Forms and programs take the same way.
 func (c *Console) admit(r *http.Request, who access, id string, take func(entry) order) (o order, no *refused) {
 	e, err := c.board.get(r.Context(), id)
 	if err != nil || !who.maySee(e) {
-		c.Log.Warn("refused a command", "workflow", id, "by", who.Name, "from", r.RemoteAddr, "why",
-			"it is not theirs to see, or does not exist")
+		c.logRefused(r, who, refusedCommand, id, "it is not theirs to see, or does not exist")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		return o, &refused{http.StatusNotFound, errNotFound.Error()}
 	}
 	o = take(e)
 	if !who.maySend(e.Status.Connection, o.needs()) {
-		c.Log.Warn("refused a command", "command", o.Value, "workflow", e.ID, "by", who.Name, "from", r.RemoteAddr, "why",
-			"the role does not allow it")
+		c.logRefused(r, who, refusedCommand, e.ID, "the role does not allow it", "command", o.Value)
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		why := fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection)
 		return o, &refused{http.StatusForbidden, why}
@@ -97,12 +113,14 @@ func isRefusal(err error) bool {
 func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who access) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
+		c.logRefused(r, who, refusedCommand, r.PathValue("id"), "the form could not be read: "+err.Error())
 		c.refuse(w, http.StatusBadRequest, "The form could not be read, so nothing was done: "+err.Error())
 		return
 	}
 	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r.PostForm, who) })
 	switch {
 	case no != nil && no.code == http.StatusBadRequest:
+		c.logRefused(r, who, refusedCommand, o.ID, no.why, "command", o.Value)
 		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(no.why))})
 		return
 	case no != nil:
@@ -363,6 +381,7 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o 
 		in := workflows.AgainInput{From: o.Command.From, Only: o.Command.Only}
 		chosen, err := in.Chosen(o.Status.Steps)
 		if err != nil {
+			c.logRefused(r, who, refusedCommand, o.ID, err.Error(), "command", o.Value)
 			c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(err)})
 			return
 		}
