@@ -49,7 +49,7 @@ func readAPI(w http.ResponseWriter, r *http.Request, most int64, into any, form 
 
 // refuseInput answers that an input cannot be used.
 func (c *Console) refuseInput(w http.ResponseWriter, r *http.Request, who access, what, id string, err error) {
-	c.logRefused(r, who, what, id, err.Error())
+	c.logRefused(r, who, what, "", id, err.Error())
 	answerAPI(w, http.StatusBadRequest, apiAnswer{Error: err.Error()})
 }
 
@@ -64,7 +64,7 @@ func (c *Console) serveStart(w http.ResponseWriter, r *http.Request, who access)
 	id, err := in.WorkflowID(), in.Validate()
 	switch {
 	case !who.may(config.Operator, in.Connection):
-		c.logRefused(r, who, refusedStart, id, "the role does not allow it")
+		c.logRefused(r, who, refusedStart, "", id, "the role does not allow it")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		why := fmt.Sprintf("the roles of %s do not allow to start %s", who.Name, id)
 		answerAPI(w, http.StatusForbidden, apiAnswer{Error: why})
@@ -95,7 +95,7 @@ func (c *Console) serveAPI(w http.ResponseWriter, r *http.Request, who access) {
 		return order{entry: e, Value: in.Command, Name: in.Command, Command: in.Input, Step: in.Input.Step}
 	})
 	if no != nil && no.code == http.StatusBadRequest {
-		c.logRefused(r, who, refusedCommand, o.ID, no.why, "command", o.Value)
+		c.logRefused(r, who, refusedCommand, o.Value, o.ID, no.why)
 	}
 	if no != nil {
 		answerAPI(w, no.code, apiAnswer{Error: no.why})

@@ -55,10 +55,10 @@ const (
 )
 
 // logRefused writes into the log that something was refused. Of each text that somebody has sent it takes the beginning.
-func (c *Console) logRefused(r *http.Request, who access, what, id, why string, more ...string) {
+func (c *Console) logRefused(r *http.Request, who access, what, command, id, why string) {
 	line := []any{"workflow", view.Clip(id, maxLogged), "by", who.Name, "from", r.RemoteAddr, "why", view.Clip(why, maxLogged)}
-	for _, text := range more {
-		line = append(line, view.Clip(text, maxLogged))
+	if command != "" {
+		line = append([]any{"command", view.Clip(command, maxLogged)}, line...)
 	}
 	c.Log.Warn(what, line...)
 }
@@ -68,13 +68,13 @@ func (c *Console) logRefused(r *http.Request, who access, what, id, why string, 
 func (c *Console) admit(r *http.Request, who access, id string, take func(entry) order) (o order, no *refused) {
 	e, err := c.board.get(r.Context(), id)
 	if err != nil || !who.maySee(e) {
-		c.logRefused(r, who, refusedCommand, id, "it is not theirs to see, or does not exist")
+		c.logRefused(r, who, refusedCommand, "", id, "it is not theirs to see, or does not exist")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		return o, &refused{http.StatusNotFound, errNotFound.Error()}
 	}
 	o = take(e)
 	if !who.maySend(e.Status.Connection, o.needs()) {
-		c.logRefused(r, who, refusedCommand, e.ID, "the role does not allow it", "command", o.Value)
+		c.logRefused(r, who, refusedCommand, o.Value, e.ID, "the role does not allow it")
 		c.metrics.refused.WithLabelValues(refusedRole).Inc()
 		why := fmt.Sprintf("the roles of %s do not allow %s on %s", who.Name, o.Name, e.Status.Connection)
 		return o, &refused{http.StatusForbidden, why}
@@ -113,14 +113,14 @@ func isRefusal(err error) bool {
 func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who access) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		c.logRefused(r, who, refusedCommand, r.PathValue("id"), "the form could not be read: "+err.Error())
+		c.logRefused(r, who, refusedCommand, "", r.PathValue("id"), "the form could not be read: "+err.Error())
 		c.refuse(w, http.StatusBadRequest, "The form could not be read, so nothing was done: "+err.Error())
 		return
 	}
 	o, no := c.admit(r, who, r.PathValue("id"), func(e entry) order { return newOrder(e, r.PostForm, who) })
 	switch {
 	case no != nil && no.code == http.StatusBadRequest:
-		c.logRefused(r, who, refusedCommand, o.ID, no.why, "command", o.Value)
+		c.logRefused(r, who, refusedCommand, o.Value, o.ID, no.why)
 		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(no.why))})
 		return
 	case no != nil:
@@ -381,7 +381,7 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o 
 		in := workflows.AgainInput{From: o.Command.From, Only: o.Command.Only}
 		chosen, err := in.Chosen(o.Status.Steps)
 		if err != nil {
-			c.logRefused(r, who, refusedCommand, o.ID, err.Error(), "command", o.Value)
+			c.logRefused(r, who, refusedCommand, o.Value, o.ID, err.Error())
 			c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(err)})
 			return
 		}

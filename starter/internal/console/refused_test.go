@@ -26,7 +26,7 @@ func TestRefusals_areLogged(t *testing.T) {
 	}{
 		"a form that cannot be read": {"night", page, "value=%zz", []string{"refused a command", closeID, "could not be read"}},
 		"a large form":               {"night", page, "value=" + strings.Repeat(long, 10), []string{"refused a command", closeID, "too large"}},
-		"without a reason":           {"night", page, form("decide retry", ""), []string{"refused a command", closeID, "decide retry", "why"}},
+		"without a reason":           {"night", page, form("decide retry", ""), []string{`msg="refused a command" command="decide retry" workflow=` + closeID + " by=dave from=", "why"}},
 		"a placeholder":              {"night", page, form("decide retry", "reason"), []string{"refused a command", closeID, "why"}},
 		"a long command":             {"night", page, form(long, ""), []string{"refused a command", closeID, "long long"}},
 		"a step that there is not":   {"night", page, url.Values{"value": {"again"}, "step": {"none"}, "why": {"it came"}}.Encode(), []string{"refused a command", closeID, "none"}},
