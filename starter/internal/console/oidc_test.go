@@ -183,6 +183,7 @@ func TestOIDC_refreshesASession(t *testing.T) {
 	require.Contains(t, body, "(viewer)")
 	p.claims["groups"], p.lasts = []string{"night"}, time.Hour
 	clear(p.codes)
+	before := p.refreshes       // a slow login may have needed one
 	time.Sleep(2 * time.Second) // until the ID token has ended
 	var all sync.WaitGroup
 	for range 8 {
@@ -195,7 +196,7 @@ func TestOIDC_refreshesASession(t *testing.T) {
 	all.Wait()
 	_, body, _ = open(t, browser, address+"/inbox")
 	require.Contains(t, body, "(operator)")
-	require.Equal(t, 1, p.refreshes)
+	require.Equal(t, before+1, p.refreshes)
 	require.Empty(t, p.codes, "without another login")
 }
 
@@ -235,10 +236,11 @@ func TestOIDC_manyGroups(t *testing.T) {
 	require.Less(t, line+maxOutcome, 8000, "a proxy takes them")
 	p.lasts = time.Hour
 	clear(p.codes)
+	before := p.refreshes       // a slow login may have needed one
 	time.Sleep(2 * time.Second) // until the ID token has ended
 	_, body, _ = open(t, browser, address+"/inbox")
 	require.Contains(t, body, "(operator)")
-	require.Equal(t, 1, p.refreshes)
+	require.Equal(t, before+1, p.refreshes)
 	require.Empty(t, p.codes, "without another login")
 
 	p.claims["groups"], p.padding = []string{"night"}, 0
@@ -298,9 +300,10 @@ func TestOIDC_sessionsEnd(t *testing.T) {
 	}
 	open(t, browser, address+"/")
 	p.lasts = time.Hour
+	before := p.refreshes       // a slow login may have needed one
 	time.Sleep(2 * time.Second) // until the ID token has ended
 	require.Equal(t, http.StatusOK, form())
-	require.Equal(t, 1, p.refreshes)
+	require.Equal(t, before+1, p.refreshes)
 	l.age = 1500 * time.Millisecond // since the login, which the refresh does not count as
 	require.Equal(t, http.StatusUnauthorized, form())
 }
