@@ -57,7 +57,7 @@ type Console struct {
 	// SigningKey is the file of the private key that signs commands, as starter console key writes it. Without it the
 	// names of commands are unproved.
 	SigningKey string `koanf:"signing_key"`
-	// SessionKey signs the cookies: 32 bytes in base64 (openssl rand -base64 32). Without it the console makes one at
+	// SessionKey encrypts the cookies: 32 bytes in base64 (openssl rand -base64 32). Without it the console makes one at
 	// its start, and everybody logs in again afterwards; several consoles behind one address need the same one.
 	SessionKey Secret `koanf:"session_key"`
 	// Login says who an operator is.

@@ -351,6 +351,11 @@ func (l *oidcLogin) verify(ctx context.Context, of *oidc.IDTokenVerifier, raw, n
 	if s.Name, _ = claims[l.settings.NameClaim].(string); strings.TrimSpace(s.Name) == "" {
 		return session{}, fmt.Errorf("the ID token has no claim %q (console.login.oidc.name_claim)", l.settings.NameClaim)
 	}
+	if elsewhere, _ := claims["_claim_names"].(map[string]any); elsewhere[l.settings.GroupsClaim] != nil {
+		// A distributed claim, OpenID Connect Core 5.6.2: so some providers do with hundreds of groups.
+		return session{}, fmt.Errorf("the provider does not send the groups of %s, but says where they are: an administrator "+
+			"can have it send only those of the console in the claim %q", s.Name, l.settings.GroupsClaim)
+	}
 	switch groups := claims[l.settings.GroupsClaim].(type) {
 	case string:
 		s.Groups = []string{groups}

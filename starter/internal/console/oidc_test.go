@@ -288,6 +288,19 @@ func TestOIDC_tooManyGroups(t *testing.T) {
 	refused()
 }
 
+// A provider may say where the groups are, instead of which.
+func TestOIDC_groupsElsewhere(t *testing.T) {
+	p := newProvider(t)
+	p.claims = map[string]any{
+		"preferred_username": "carol", "_claim_names": map[string]any{"groups": "src1"},
+		"_claim_sources": map[string]any{"src1": map[string]any{"endpoint": p.URL + "/members"}},
+	}
+	address, browser := withOIDC(t, p)
+	code, body, _ := open(t, browser, address+"/")
+	require.Equal(t, http.StatusForbidden, code)
+	require.Contains(t, body, "The provider does not send the groups of carol")
+}
+
 // However often it is refreshed, a session ends some time after its login.
 func TestOIDC_sessionsEnd(t *testing.T) {
 	p := newProvider(t)
