@@ -94,7 +94,8 @@ func (c *Console) carryOut(r *http.Request, who access, o order) (string, error)
 	if slices.Contains(workflows.CommandNames(), o.Name) { // else somebody made it up
 		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
 	}
-	line := []any{"command", o.Value, "workflow", o.ID, "step", o.Command.Step, "by", who.Name, "from", r.RemoteAddr, "ok",
+	line := []any{"command", view.Clip(o.Value, maxLogged), "workflow", o.ID, "step", view.Clip(o.Command.Step, maxLogged),
+		"by", who.Name, "from", r.RemoteAddr, "ok",
 		err == nil, "answer", text}
 	if err != nil {
 		c.Log.Warn("a command had no effect", append(line, "why", err)...)
