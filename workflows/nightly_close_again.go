@@ -93,7 +93,7 @@ func (c *closeRun) refusesAgain(cmd *command) error {
 	for _, s := range touched {
 		named := slices.ContainsFunc(slices.Concat(cmd.From, cmd.Only), s.isNamed)
 		switch {
-		case s.result.State.Done() || s.asksItself():
+		case s.result.State.Done() || s.asksItself() || s.pausing:
 		case s.working != nil:
 			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
 		case named:
@@ -127,7 +127,8 @@ func (c *closeRun) chosenAgain(cmd *command) (chosen []string, touched []*step, 
 }
 
 // runAgain runs finished steps of a running close again. A question about one that needs them is asked
-// anew, since it was about the earlier result.
+// anew, since it was about the earlier result; that about an attempt which failed stays, because without an answer
+// to it nobody has said that the step runs again.
 func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 	chosen, touched, err := c.chosenAgain(cmd)
 	if err != nil {
@@ -143,9 +144,11 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 			s.again, s.againSince = cmd.Why, workflow.Now(ctx)
 		}
 		switch {
-		case asks:
+		case asks && (again || !s.asksToRetry()), s.pausing:
 			s.reopening = true
 			s.reopen(ctx, cmd.Why)
+		case asks:
+			s.needsAnew = true
 		case again && done:
 			s.reopen(ctx, cmd.Why)
 			c.launch(ctx, s)
@@ -157,9 +160,14 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 // asksItself reports whether the step asks a question of its own, rather than its workflow.
 func (s *step) asksItself() bool { return s.question != nil && !s.reporting && s.held == nil }
 
+// asksToRetry reports whether the step asks what is next after an attempt that failed.
+func (s *step) asksToRetry() bool {
+	return s.asksItself() && slices.Contains(s.question.Choices, DecideCommand+" "+Retry)
+}
+
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {
-	s.begun, s.retries = false, 0
+	s.begun, s.needsAnew, s.retries = false, false, 0
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
 	s.failure, s.markedBy, s.early, s.answer, s.question = "", nil, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)

@@ -70,6 +70,8 @@ type step struct {
 	againSince    time.Time
 	keepAnyway    bool // an earlier result is kept, whatever has changed
 	reopening     bool // its attempt ends, and it runs once more
+	pausing       bool // an attempt has failed, and the pipeline has the next one made soon
+	needsAnew     bool // what it needs has run again since its attempt failed
 
 	joined     bool // its workflow was started elsewhere
 	reporting  bool // its workflow reports its status, and takes the answer to its question
@@ -291,7 +293,13 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 	case answer == nil:
 		s.fail(ctx, DeadlinePassed, why+"; the deadline passed without an answer")
 	case answer.name == DoneCommand:
+		if s.needsAnew {
+			s.result.Basis = s.basis()
+		}
 		return !s.markDone(ctx, answer)
+	case answer.Choice == Retry && s.needsAnew: // it waits for what it needs, and is based on that
+		s.reopening = true
+		s.reopen(ctx, answer.Why)
 	case answer.Choice == Retry:
 		s.markedBy = nil
 		return true

@@ -33,16 +33,17 @@ func failsFirst() func(workflow.Context, RunBatchInput) (RunBatchResult, error) 
 func TestNightlyClose_commandsForSteps(t *testing.T) {
 	usual := []activities.PlanStep{uploadStep("ledger"), batchStep("allocate", "ledger"), batchStep("book", "ledger")}
 	for _, c := range []struct {
-		name     string
-		steps    []activities.PlanStep
-		batch    func(workflow.Context, RunBatchInput) (RunBatchResult, error)
-		uploads  int // that fail
-		commands []timedCommand
-		state    State
-		ends     map[string]State
-		details  map[string]string
-		took     time.Duration
-		batches  map[string]RunBatchInput // what matters of the last start of each
+		name      string
+		steps     []activities.PlanStep
+		batch     func(workflow.Context, RunBatchInput) (RunBatchResult, error)
+		uploads   int // that fail
+		commands  []timedCommand
+		state     State
+		ends      map[string]State
+		details   map[string]string
+		took      time.Duration
+		uploading time.Duration
+		batches   map[string]RunBatchInput // what matters of the last start of each
 	}{
 		{
 			name: "held and released", steps: usual,
@@ -129,9 +130,29 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			batch: failsFirst(),
 			commands: []timedCommand{
 				{after: 2 * time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", Only: []string{"ledger"}}},
+				{after: 4 * time.Hour, name: DecideCommand, Command: Command{Step: "allocate", Choice: Retry}}, // as nobody said so before
 			},
-			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 3 * time.Hour,
+			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 5 * time.Hour,
 			batches: map[string]RunBatchInput{"allocate": {}}, // the command was about the ledger only
+		},
+		{
+			name: "again with a failed step below, which is answered at once", steps: []activities.PlanStep{uploadStep("ledger"), batchStep("allocate", "ledger")},
+			batch: failsFirst(), uploading: 30 * time.Minute, // for which it waits
+			commands: []timedCommand{
+				{after: 2 * time.Hour, name: AgainCommand, Command: Command{Why: "the ledger was wrong", Only: []string{"ledger"}}},
+				{after: 2*time.Hour + 10*time.Second, name: DecideCommand, Command: Command{Step: "allocate", Choice: Retry}},
+			},
+			state: Succeeded, ends: map[string]State{"ledger": Succeeded, "allocate": Succeeded}, took: 3*time.Hour + 30*time.Minute,
+		},
+		{
+			name: "again with a step below that is between two attempts", uploads: 1, uploading: 30 * time.Minute,
+			steps: []activities.PlanStep{approveStep("check"), retried(after(uploadStep("ledger"), "check"), 3, time.Hour)},
+			commands: []timedCommand{
+				{after: 10 * time.Minute, name: ApproveCommand, Command: Command{By: "bob"}},
+				{after: time.Hour, name: AgainCommand, Command: Command{Why: "other figures", Only: []string{"check"}}},
+				{after: 3 * time.Hour, name: ApproveCommand, Command: Command{By: "bob"}}, // for which it waits
+			},
+			state: Succeeded, ends: map[string]State{"check": Succeeded, "ledger": Succeeded}, took: 3*time.Hour + 30*time.Minute,
 		},
 		{
 			name: "released while what it needs runs again", steps: []activities.PlanStep{uploadStep("ledger"), heldStep(batchStep("allocate", "ledger"))},
@@ -146,7 +167,7 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			if c.batch == nil {
 				c.batch = succeeds
 			}
-			fake := fakeSteps{env: newEnv(t), plan: plan(c.steps...), batch: c.batch, uploads: c.uploads, sha256: "aaaa"}
+			fake := fakeSteps{env: newEnv(t), plan: plan(c.steps...), batch: c.batch, uploads: c.uploads, uploading: c.uploading, sha256: "aaaa"}
 			fake.register()
 			answered, refused := 0, 0
 			for i, command := range c.commands {

@@ -33,7 +33,9 @@ func (s *step) retry(ctx workflow.Context, why string) (again bool) {
 	})
 	pause := within(ctx, delay)
 	pause.outer = s.deadline
+	s.pausing = true
 	_, _ = pause.await(ctx, "pause before "+s.Step.ID+" is retried", func() bool { return s.reopening })
+	s.pausing = false
 	switch {
 	case s.reopening:
 		return false
