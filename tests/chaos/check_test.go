@@ -327,7 +327,8 @@ func (n *closeRun) checkEnd() {
 			decided = true
 		case workflows.Failed:
 			decided = true
-			if !strings.Contains(s.Error, "given up") && !(strings.Contains(s.Error, "deadline") && n.movedDeadline()) {
+			gaveUp := strings.Contains(s.Error, "given up") || strings.Contains(s.Error, "refused by") // an approval
+			if !gaveUp && !(strings.Contains(s.Error, "deadline") && n.movedDeadline()) {
 				n.wrong("close %d, %s: step %s failed without a decision: %s", n.number, n.date, s.ID, s.Error)
 			}
 		default:
