@@ -95,8 +95,7 @@ func (c *Console) carryOut(r *http.Request, who access, o order) (string, error)
 		c.metrics.commands.WithLabelValues(o.Name, strconv.FormatBool(err == nil)).Inc()
 	}
 	line := []any{"command", view.Clip(o.Value, maxLogged), "workflow", o.ID, "step", view.Clip(o.Command.Step, maxLogged),
-		"by", who.Name, "from", r.RemoteAddr, "ok",
-		err == nil, "answer", text}
+		"by", who.Name, "from", r.RemoteAddr, "ok", err == nil, "answer", text}
 	if err != nil {
 		c.Log.Warn("a command had no effect", append(line, "why", err)...)
 	} else {

@@ -264,7 +264,7 @@ func TestOIDC_groupsComeBeforeTheRefreshToken(t *testing.T) {
 	_, body, _ = open(t, browser, address+"/inbox")
 	require.Contains(t, body, "(operator)")
 	require.Zero(t, p.refreshes)
-	require.Len(t, p.codes, 1, "the provider, who knows the browser, is asked again")
+	require.Len(t, p.codes, 1, "the login begins anew at the provider, who knows the browser")
 }
 
 // Groups that cannot be kept end the login with a page: another redirect would lead back at once, and so on.

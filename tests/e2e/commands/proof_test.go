@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,23 +9,41 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"github.com/pbsmflow/pbsmflow/internal/proof"
 	"github.com/pbsmflow/pbsmflow/tests/harness"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// Where every command needs a proof, what was not signed has no effect, and what was is carried out under the proved name,
-// also by the workflow of a step.
-func TestProof_isRequired(t *testing.T) {
-	t.Parallel()
+// withProofs is an environment in which every command needs a proof of the signer, with more settings.
+func withProofs(t *testing.T, settings map[string]string) (*harness.Env, *proof.Signer) {
+	t.Helper()
 	private, public, err := proof.NewKey()
 	require.NoError(t, err)
 	signer, err := proof.NewSigner(private)
 	require.NoError(t, err)
-	e := harness.New(t, harness.Options{Settings: map[string]string{
-		"commands.require_proof": "true", "commands.keys.console": public,
-	}})
+	all := map[string]string{"commands.require_proof": "true", "commands.keys.console": public}
+	maps.Copy(all, settings)
+	return harness.New(t, harness.Options{Settings: all}), signer
+}
+
+// startSigned starts a close with the proof of who starts it.
+func startSigned(t *testing.T, e *harness.Env, signer *proof.Signer, in workflows.NightlyCloseInput) client.WorkflowRun {
+	t.Helper()
+	var err error
+	in.Proof, err = signer.Sign(proof.Claims{
+		Who: in.StartedBy, Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest(),
+	})
+	require.NoError(t, err)
+	return e.Start(in.WorkflowID(), workflows.NightlyClose, in)
+}
+
+// Where every command needs a proof, what was not signed has no effect, and what was is carried out under the proved name,
+// also by the workflow of a step.
+func TestProof_isRequired(t *testing.T) {
+	t.Parallel()
+	e, signer := withProofs(t, nil)
 	e.Write(e.Pipelines, "proved.yaml", `
 name: proved
 audit: reports/proved.jsonl
@@ -36,9 +55,7 @@ steps:
     approve: {message: "The books are right", by: [controllers]}
 `)
 	in := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "proved", AsOfDate: harness.AsOf, StartedBy: "tests"}
-	in.Proof, err = signer.Sign(proof.Claims{Who: "tests", Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()})
-	require.NoError(t, err)
-	run := e.Start(in.WorkflowID(), workflows.NightlyClose, in)
+	run := startSigned(t, e, signer, in)
 	waits := func(step string) workflows.Status {
 		var status workflows.Status
 		e.Until(step+" asks", func() bool {
@@ -50,6 +67,7 @@ steps:
 		return status
 	}
 	sign := func(name string, c workflows.Command, group string, audience ...string) workflows.Command {
+		var err error
 		c.Proof, err = signer.Sign(proof.Claims{
 			Who: c.By, Groups: []string{group}, Audience: audience, Command: name, Step: c.Step, Choice: c.Choice, Why: c.Why,
 		})
@@ -64,7 +82,7 @@ steps:
 
 	restart := workflows.Command{By: "carol", Why: "space was added", Step: "allocate"}
 	elsewhere := sign(workflows.RestartCommand, restart, "ops", "close/another/night/2026-10-31")
-	_, err = e.Command(run.GetID(), workflows.RestartCommand, elsewhere)
+	_, err := e.Command(run.GetID(), workflows.RestartCommand, elsewhere)
 	require.ErrorContains(t, err, "the proof is for close/another/night")
 	proved := sign(workflows.RestartCommand, restart, "ops", run.GetID(), batch)
 	_, err = e.Command(run.GetID(), workflows.RestartCommand, proved)
@@ -100,19 +118,10 @@ steps:
 // Where every command needs a proof and the console is down, a close can still be cancelled, through Temporal.
 func TestProof_cancelWithoutTheConsole(t *testing.T) {
 	t.Parallel()
-	private, public, err := proof.NewKey()
-	require.NoError(t, err)
-	signer, err := proof.NewSigner(private)
-	require.NoError(t, err)
-	e := harness.New(t, harness.Options{Settings: map[string]string{
-		"commands.require_proof": "true", "commands.keys.console": public,
-		"console.url": "http://127.0.0.1:1", "console.for_starter": "true",
-	}})
+	e, signer := withProofs(t, map[string]string{"console.url": "http://127.0.0.1:1", "console.for_starter": "true"})
 	e.Write(e.Pipelines, "waits.yaml", "name: waits\nsteps: [{id: sign-off, approve: {message: good}}]\n")
 	in := workflows.NightlyCloseInput{Connection: e.Connection, Pipeline: "waits", AsOfDate: harness.AsOf, StartedBy: "tests"}
-	in.Proof, err = signer.Sign(proof.Claims{Who: "tests", Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()})
-	require.NoError(t, err)
-	run := e.Start(in.WorkflowID(), workflows.NightlyClose, in)
+	run := startSigned(t, e, signer, in)
 	e.Until("it asks", func() bool {
 		status, ok := e.Status(run.GetID())
 		return ok && status.State == workflows.Waiting

@@ -51,7 +51,7 @@
     }
   };
 
-  // After a while the console ends the connection, and is asked again: it then sends what the page has, too.
+  // After a while the console ends the connection, and the browser connects anew: it then sends what the page has, too.
   const shown = new Map();
   const replace = ({ id, html }) => {
     const fragment = document.getElementById(id);
