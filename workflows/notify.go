@@ -70,7 +70,7 @@ func (n *notifier) notifyChanges(ctx workflow.Context) {
 			n.notifyQuestion(ctx, key, n.questionMessage(ctx, q))
 		}
 	}
-	if n.latest.State.Done() && !n.latest.auditPending && !n.ended {
+	if n.latest.ended() && !n.ended {
 		n.ended = true
 		n.notifyEnd(ctx)
 	}

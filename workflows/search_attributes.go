@@ -105,10 +105,11 @@ func (o *searchAttributes) changed(ctx workflow.Context, before, after snapshot)
 	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
 }
 
+// leaveMemo waits for the audit file: each change of the memo is an event, and is written to Temporal's visibility.
 func leaveMemo(ctx workflow.Context, before, after snapshot) error {
 	memo := map[string]any{}
 	isClose := after.Type == NightlyCloseType || after.Type == ScheduledCloseType
-	if isClose && after.State.Done() && after.State != before.State {
+	if isClose && after.ended() && !before.ended() {
 		memo[SummaryMemo] = after.Summary
 	}
 	if after.Audit != nil && before.Audit == nil {

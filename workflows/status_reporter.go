@@ -22,6 +22,9 @@ type snapshot struct {
 	auditPending bool
 }
 
+// ended reports whether the work has ended and its audit file, if any, is written.
+func (s snapshot) ended() bool { return s.State.Done() && !s.auditPending }
+
 // observer acts on a published change of a workflow.
 type observer interface {
 	changed(ctx workflow.Context, before, after snapshot) error

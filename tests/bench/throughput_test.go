@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	closes       = 150
+	closes       = 150 // in three rounds, because the database of the server grows with each
 	closesAtOnce = 24
 	closeSteps   = `name: small
 steps:
@@ -36,7 +36,8 @@ steps:
 `
 )
 
-// throughput compares closes with workflows of as many activities that do nothing, on the same server.
+// throughput compares closes with workflows that do nothing, on the same server: one with as many activities, and
+// one with as many activities in as many child workflows, which is what Temporal takes for the structure of a close.
 func throughput(t *testing.T, result *table) {
 	catalog := simulator.DefaultCatalog()
 	catalog.Reports = append(catalog.Reports, simulator.Report{Code: "RPT_SMALL", Kind: simulator.Profitability, Rows: 100, AsOf: harness.AsOf})
@@ -50,34 +51,74 @@ func throughput(t *testing.T, result *table) {
 	}
 	first := startClose(0)
 	require.NoError(t, b.Await(first, nil))
-	each := b.activities(first.GetID())
+	same := b.shape(first.GetID())
+	flat := shape{Activities: same.activities()}
 
 	bare := worker.New(b.Temporal, "bare", worker.Options{})
 	bare.RegisterWorkflow(Bare)
 	bare.RegisterActivity(Nothing)
 	require.NoError(t, bare.Start())
 	defer bare.Stop()
-	theirs := manyAtOnce(t, closes, func(number int) client.WorkflowRun {
-		run, err := b.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: fmt.Sprint("bare/", number), TaskQueue: "bare"}, Bare, each)
-		require.NoError(t, err)
-		return run
-	})
-	ours := manyAtOnce(t, closes, func(number int) client.WorkflowRun { return startClose(number + 1) })
+	startBare := func(s shape) func(int) client.WorkflowRun {
+		return func(int) client.WorkflowRun {
+			run, err := b.Temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{TaskQueue: "bare"}, Bare, s)
+			require.NoError(t, err)
+			return run
+		}
+	}
+	var flats, sames, ours time.Duration
+	for first := 1; first <= closes; first += closes / rounds {
+		flats += manyAtOnce(t, first, closes/rounds, startBare(flat))
+		sames += manyAtOnce(t, first, closes/rounds, startBare(same))
+		ours += manyAtOnce(t, first, closes/rounds, startClose)
+	}
 
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.1f/s", closes/d.Seconds()) }
-	result.add(fmt.Sprintf("closes of 3 steps, %d at once", closesAtOnce),
-		fmt.Sprintf("bare workflow of %d activities %s", each, rate(theirs)), rate(ours), fmt.Sprintf("%.2f", theirs.Seconds()/ours.Seconds()))
-	activity := func(d time.Duration) string {
-		return (d / time.Duration(closes*each)).Round(10 * time.Microsecond).String()
+	compare := func(against string, theirs time.Duration) {
+		result.add(fmt.Sprintf("closes of %d steps, %d at once", len(same.Children), closesAtOnce),
+			against+" "+rate(theirs), rate(ours), fmt.Sprintf("%.2f", theirs.Seconds()/ours.Seconds()))
 	}
-	result.add("its time per activity", activity(theirs), activity(ours), activity(ours-theirs)+" more")
+	compare(fmt.Sprintf("bare workflow of %d activities", flat.Activities), flats)
+	compare(fmt.Sprintf("the same in %d child workflows", len(same.Children)), sames)
 }
 
-// Bare executes activities that do nothing, in sequence.
-func Bare(ctx workflow.Context, activities int) error {
+// shape is how many activities a workflow and its children execute.
+type shape struct {
+	Activities int
+	Children   []shape
+}
+
+// shape counts what a workflow has executed.
+func (b *bench) shape(id string) (s shape) {
+	for _, event := range b.History(id, "") {
+		switch event.EventType {
+		case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+			s.Activities++
+		case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+			s.Children = append(s.Children, b.shape(event.GetChildWorkflowExecutionStartedEventAttributes().WorkflowExecution.WorkflowId))
+		}
+	}
+	return s
+}
+
+func (s shape) activities() int {
+	sum := s.Activities
+	for _, child := range s.Children {
+		sum += child.activities()
+	}
+	return sum
+}
+
+// Bare executes activities that do nothing, and then children of the same kind, in sequence.
+func Bare(ctx workflow.Context, s shape) error {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
-	for range activities {
+	for range s.Activities {
 		if err := workflow.ExecuteActivity(ctx, Nothing).Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	for _, child := range s.Children {
+		if err := workflow.ExecuteChildWorkflow(ctx, Bare, child).Get(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -87,27 +128,13 @@ func Bare(ctx workflow.Context, activities int) error {
 // Nothing does nothing.
 func Nothing(context.Context) error { return nil }
 
-// activities counts the activities of a workflow and of its children.
-func (b *bench) activities(id string) int {
-	count := 0
-	for _, event := range b.History(id, "") {
-		switch event.EventType {
-		case enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-			count++
-		case enumspb.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
-			count += b.activities(event.GetChildWorkflowExecutionStartedEventAttributes().WorkflowExecution.WorkflowId)
-		}
-	}
-	return count
-}
-
 // manyAtOnce runs workflows, closesAtOnce in parallel, and returns the time until the last one has ended.
-func manyAtOnce(t *testing.T, many int, start func(number int) client.WorkflowRun) time.Duration {
+func manyAtOnce(t *testing.T, first, many int, start func(number int) client.WorkflowRun) time.Duration {
 	var group errgroup.Group
 	group.SetLimit(closesAtOnce)
 	began := time.Now()
 	for number := range many {
-		group.Go(func() error { return start(number).Get(t.Context(), nil) })
+		group.Go(func() error { return start(first+number).Get(t.Context(), nil) })
 	}
 	require.NoError(t, group.Wait())
 	return time.Since(began)
