@@ -91,21 +91,24 @@ func longHelp(spec workflows.CommandSpec) string {
 	return text
 }
 
+// exampleOf is the step and the flags of each command's example.
+var exampleOf = map[string]struct{ step, flags string }{
+	workflows.InterruptCommand: {"allocate", `--reason "wrong rates loaded"`},
+	workflows.RestartCommand:   {"allocate", `--reason "table space was full"`},
+	workflows.RerunCommand:     {"allocate", `--reason "rates were corrected"`},
+	workflows.DecideCommand:    {"ledger", `--choice retry --reason "the file came late"`},
+	workflows.ApproveCommand:   {"sign-off", `--reason "the figures agree"`},
+	workflows.HoldCommand:      {"allocate", `--reason "the rates must be checked first"`},
+	workflows.ReleaseCommand:   {"allocate", `--reason "the rates are right"`},
+	workflows.SkipCommand:      {"risk-report", `--reason "not needed tonight"`},
+	workflows.DoneCommand:      {"ledger", `--reason "sent by hand"`},
+	workflows.StartCommand:     {"ledger", `--reason "nothing more comes tonight"`},
+	workflows.ExtendCommand:    {"allocate", `--until 06:30 --reason "the regulator agreed"`},
+}
+
 // example is harmless where it is copied in a hurry: none submits again what may be running.
 func example(f *cli.Factory, noun, name string) string {
-	e := map[string]struct{ step, flags string }{
-		workflows.InterruptCommand: {"allocate", `--reason "wrong rates loaded"`},
-		workflows.RestartCommand:   {"allocate", `--reason "table space was full"`},
-		workflows.RerunCommand:     {"allocate", `--reason "rates were corrected"`},
-		workflows.DecideCommand:    {"ledger", `--choice retry --reason "the file came late"`},
-		workflows.ApproveCommand:   {"sign-off", `--reason "the figures agree"`},
-		workflows.HoldCommand:      {"allocate", `--reason "the rates must be checked first"`},
-		workflows.ReleaseCommand:   {"allocate", `--reason "the rates are right"`},
-		workflows.SkipCommand:      {"risk-report", `--reason "not needed tonight"`},
-		workflows.DoneCommand:      {"ledger", `--reason "sent by hand"`},
-		workflows.StartCommand:     {"ledger", `--reason "nothing more comes tonight"`},
-		workflows.ExtendCommand:    {"allocate", `--until 06:30 --reason "the regulator agreed"`},
-	}[name]
+	e := exampleOf[name]
 	if noun == workflows.CloseKind {
 		return f.Examples(fmt.Sprintf("close %s %s \\\n      --step %s %s", name, client.ExampleID(noun), e.step, e.flags))
 	}

@@ -26,6 +26,15 @@ func TestExamples_areHarmless(t *testing.T) {
 	assert.Contains(t, example(clitest.Factory(0), "close", workflows.ApproveCommand), "--step sign-off")
 }
 
+// Those which cancel, and which name several steps, have examples of their own.
+func TestExamples_ofEveryCommand(t *testing.T) {
+	for _, s := range workflows.Commands() {
+		if s.Name != workflows.CancelCommand && !s.HasSteps {
+			assert.Contains(t, exampleOf, s.Name)
+		}
+	}
+}
+
 // A batch is never submitted again with one word.
 func TestDecide_nothingStartedIsConfirmed(t *testing.T) {
 	for stdin, want := range map[string]string{"": "add --yes", "\n": "nothing was changed", "n\n": "nothing was changed", "y\n": ""} {

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// Every key arrives, in the field of its own name and no other. What the clients take no part in is named.
+func TestConvert_everyFieldArrives(t *testing.T) {
+	arrives(t, Connection.Client, "Rate", "PARHosts", "Transfer", "ScanAfterUpload")
+	arrives(t, Store.settings)
+	arrives(t, Channel.channel)
+}
+
+func arrives[From, To any](t *testing.T, convert func(From) To, except ...string) {
+	t.Helper()
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[From]()) {
+		var from From
+		fill(t, reflect.ValueOf(&from).Elem().FieldByIndex(field.Index))
+		want := []string{field.Name}
+		if slices.Contains(except, field.Name) {
+			want = nil
+		}
+		assert.Equal(t, want, filled(convert(from)), "%T.%s", from, field.Name)
+	}
+}
+
+// fill gives a field some value.
+func fill(t *testing.T, field reflect.Value) {
+	t.Helper()
+	for _, some := range []any{
+		"text", true, 1.5, int64(7), time.Minute, Secret{value: "secret"}, []string{"text"},
+		map[string]string{"name": "text"}, Transfer{Parallel: 1},
+	} {
+		if value := reflect.ValueOf(some); value.Type() == field.Type() {
+			field.Set(value)
+			return
+		}
+	}
+	t.Fatalf("a value of type %s is missing here", field.Type())
+}
+
+// filled names the fields that have a value.
+func filled(converted any) (names []string) {
+	value := reflect.ValueOf(converted)
+	for _, field := range reflect.VisibleFields(value.Type()) {
+		if !value.FieldByIndex(field.Index).IsZero() {
+			names = append(names, field.Name)
+		}
+	}
+	return names
+}
