@@ -97,14 +97,14 @@ unit:
 	$(GOTEST) ./...
 	cd tools && $(GOTEST) ./...
 
-# They mostly wait, and measure delays: one package at a time.
+# They mostly wait, and measure delays: two packages at a time, and few tests of each.
 e2e: build cluster s3server axe
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 1 -parallel 4 -timeout 15m \
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 2 -parallel 3 -timeout 15m \
 	  $$(go list ./... | grep -v -e /deploy$$ -e /model$$)
 
 # The files of deploy and the model of a submission: these need no server, and measure nothing.
-static:
-	cd tests && $(GOTEST) -count=1 ./deploy ./model
+static: build
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 ./deploy ./model
 
 histories: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) go test -count=1 -run TestRecordHistories ./histories -record
@@ -133,7 +133,7 @@ check-beside:
 	@nice -n 19 $(MAKE) --no-print-directory unit
 	@nice -n 19 $(MAKE) --no-print-directory static
 	@nice -n 19 $(MAKE) --no-print-directory analyse
-	cd deploy/devserver && nice -n 19 $(GOTEST) -count=1 ./...
+	cd deploy/devserver && PBSMFLOW_BIN=$(CURDIR)/$(BIN) nice -n 19 $(GOTEST) -count=1 ./...
 
 demo: build
 	$(BIN)/starter demo --pipelines deploy/pipelines

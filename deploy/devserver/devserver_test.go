@@ -35,10 +35,15 @@ const (
 	patience  = 30 * time.Second
 )
 
+// binary is the program: from the folder PBSMFLOW_BIN, or built here.
 var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if dir := os.Getenv("PBSMFLOW_BIN"); dir != "" {
+		binary = filepath.Join(dir, "devserver")
+		os.Exit(m.Run())
+	}
 	dir, err := os.MkdirTemp("", "devserver-test-")
 	if err != nil {
 		panic(err)
