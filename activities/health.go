@@ -13,9 +13,9 @@ var errNoResponse = errors.New("does not respond")
 // pipelinesFolder stands for the pipelines folder among the stores: while it is away, no close begins.
 const pipelinesFolder = "worker.pipelines"
 
-// StoreProblems returns for each store why it cannot be reached, nil when it can; for the pipelines folder as well, if
+// StoreErrors returns for each store why it cannot be reached, nil when it can; for the pipelines folder as well, if
 // it was there when the worker started. It returns when ctx is done, even if a store hangs.
-func StoreProblems(ctx context.Context, a *Activities) map[string]error {
+func StoreErrors(ctx context.Context, a *Activities) map[string]error {
 	names := a.stores.Names()
 	if a.hasPipelines {
 		names = append(names, pipelinesFolder)
@@ -24,9 +24,18 @@ func StoreProblems(ctx context.Context, a *Activities) map[string]error {
 		if name != pipelinesFolder {
 			return a.stores.Check(ctx, name)
 		}
-		_, err := os.ReadDir(a.pipelines)
-		return err
+		if _, err := os.ReadDir(a.pipelines); err != nil {
+			return fmt.Errorf("%s: %w", pipelinesFolder, err)
+		}
+		return nil
 	})
+}
+
+func noResponse(name string) error {
+	if name != pipelinesFolder {
+		name = "store " + name
+	}
+	return fmt.Errorf("%s: %w", name, errNoResponse)
 }
 
 // storeChecks are the checks that have not returned. A file system that hangs ignores contexts, and each
@@ -40,9 +49,9 @@ func (c *storeChecks) run(
 		name string
 		err  error
 	}
-	problems, results, started := map[string]error{}, make(chan result, len(names)), 0
+	found, results, started := map[string]error{}, make(chan result, len(names)), 0
 	for _, name := range names {
-		problems[name] = fmt.Errorf("store %s: %w", name, errNoResponse)
+		found[name] = noResponse(name)
 		if _, hangs := c.pending.LoadOrStore(name, true); hangs {
 			continue
 		}
@@ -56,12 +65,12 @@ func (c *storeChecks) run(
 	for range started {
 		select {
 		case r := <-results:
-			problems[r.name] = r.err
+			found[r.name] = r.err
 		case <-ctx.Done():
-			return problems
+			return found
 		}
 	}
-	return problems
+	return found
 }
 
 // RefusedLogins reports for each connection whether the service refused its credentials.

@@ -19,7 +19,7 @@ func TestStoreChecks_hangingStore(t *testing.T) {
 		var calls atomic.Int64
 		hang := make(chan struct{})
 		check := func(_ context.Context, name string) error {
-			if name == "nfs" {
+			if name != "inbox" {
 				calls.Add(1)
 				<-hang
 			}
@@ -29,28 +29,31 @@ func TestStoreChecks_hangingStore(t *testing.T) {
 		run := func() map[string]error {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			return checks.run(ctx, []string{"inbox", "nfs"}, check)
+			return checks.run(ctx, []string{"inbox", "nfs", pipelinesFolder}, check)
 		}
-		down := func(problems map[string]error) {
-			require.Len(t, problems, 2)
-			require.NoError(t, problems["inbox"])
-			require.EqualError(t, problems["nfs"], "store nfs: does not respond")
+		down := func(found map[string]error) {
+			require.Len(t, found, 3)
+			require.NoError(t, found["inbox"])
+			require.EqualError(t, found["nfs"], "store nfs: does not respond")
+			require.EqualError(t, found[pipelinesFolder], "worker.pipelines: does not respond")
 		}
 		down(run())
 		down(run())
-		require.EqualValues(t, 1, calls.Load())
+		require.EqualValues(t, 2, calls.Load())
 		close(hang)
 		synctest.Wait()
-		require.Equal(t, map[string]error{"inbox": nil, "nfs": nil}, run())
-		require.EqualValues(t, 2, calls.Load())
+		require.Equal(t, map[string]error{"inbox": nil, "nfs": nil, pipelinesFolder: nil}, run())
+		require.EqualValues(t, 4, calls.Load())
 	})
 }
 
-func TestStoreProblems(t *testing.T) {
+func TestStoreErrors(t *testing.T) {
 	a, _ := withInbox(t)
-	require.Equal(t, map[string]error{"inbox": nil}, StoreProblems(t.Context(), a))
+	require.Equal(t, map[string]error{"inbox": nil}, StoreErrors(t.Context(), a))
 	a.pipelines, a.hasPipelines = t.TempDir(), true
-	require.Equal(t, map[string]error{"inbox": nil, "worker.pipelines": nil}, StoreProblems(t.Context(), a))
+	require.Equal(t, map[string]error{"inbox": nil, "worker.pipelines": nil}, StoreErrors(t.Context(), a))
 	require.NoError(t, os.Remove(a.pipelines))
-	require.ErrorIs(t, StoreProblems(t.Context(), a)["worker.pipelines"], fs.ErrNotExist)
+	gone := StoreErrors(t.Context(), a)["worker.pipelines"]
+	require.ErrorIs(t, gone, fs.ErrNotExist)
+	require.ErrorContains(t, gone, "worker.pipelines: ")
 }

@@ -93,7 +93,7 @@ func NewPendingActivity(
 			found.Trouble += "; before that: " + found.Last
 		}
 	case beats && now.Sub(heard) > unheard && heard.After(p.GetLastStartedTime().AsTime()):
-		found.Trouble = "has not been heard of: if its worker has died, another attempt follows"
+		found.Trouble = "sends no heartbeats: if its worker has died, Temporal starts another attempt"
 		found.Since = heard
 	case beats && now.Sub(p.GetLastStartedTime().AsTime()) > steady:
 	case found.Last != "" && !benign && p.GetAttempt() > failedInARow:

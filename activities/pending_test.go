@@ -76,7 +76,7 @@ func TestPendingActivity_trouble(t *testing.T) {
 		"a transfer's worker died": {
 			info: beat(moved, &workflowpb.PendingActivityInfo{State: started, Attempt: 1,
 				LastStartedTime: ago(time.Hour), LastHeartbeatTime: ago(10 * time.Second)}),
-			trouble: "has not been heard of: if its worker has died, another attempt follows", since: 10 * time.Second,
+			trouble: "sends no heartbeats: if its worker has died, Temporal starts another attempt", since: 10 * time.Second,
 		},
 		"a transfer fails again and again": {
 			info: beat(moved, &workflowpb.PendingActivityInfo{State: started, Attempt: 9, LastFailure: down,

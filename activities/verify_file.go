@@ -100,7 +100,7 @@ func verificationFailed(in VerifyFileInput, wrong ...verify.Mismatch) error {
 	for i, m := range wrong {
 		texts[i] = m.String()
 	}
-	message := fmt.Sprintf("%s is not what is expected: %s; correct the file or what is expected of it, then retry",
+	message := fmt.Sprintf("%s does not match: %s; correct the file or its expect, then retry",
 		in.File, strings.Join(texts, "; "))
 	return temporal.NewNonRetryableApplicationError(message, VerificationFailed, nil, wrong)
 }

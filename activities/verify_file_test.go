@@ -57,7 +57,7 @@ func TestVerifyFile(t *testing.T) {
 			want:   verify.Figures{Bytes: 27, Rows: n(2), SHA256: "a3", Totals: map[string]string{"BALANCE": "30.30"}}},
 		{name: "all differences are listed", files: map[string]string{"gl.csv": "ID,BALANCE\n1,10.10\n", "m.json": manifest},
 			expect: verify.Expect{Manifest: "inbox/m.json", Bytes: n(1), Totals: map[string]string{"ID": "2"}},
-			wrong: []string{"inbox/gl.csv is not what is expected", "bytes: expected 1, found 19", "rows: expected 2 (inbox/m.json), found 1",
+			wrong: []string{"inbox/gl.csv does not match", "bytes: expected 1, found 19", "rows: expected 2 (inbox/m.json), found 1",
 				"total ID: expected 2, found 1", "total BALANCE: expected 30.30 (inbox/m.json), found 10.10"}},
 		{name: "damaged", files: map[string]string{"gl.csv": "ID,BALANCE\n1,\"10.10\n"}, expect: verify.Expect{Rows: n(1)}, wrong: []string{"the file ends in a quoted field"}},
 		{name: "no manifest", files: map[string]string{"gl.csv": "A\n"}, expect: verify.Expect{Manifest: "inbox/m.json"}, wrong: []string{"manifest: expected inbox/m.json, found no such file"}},
@@ -102,5 +102,5 @@ func TestVerifyFile_cancel(t *testing.T) {
 	rows := int64(1)
 	_, err := env.ExecuteActivity(a.VerifyFile, VerifyFileInput{File: "inbox/gl.csv", Expect: verify.Expect{Rows: &rows}})
 	require.Error(t, err)
-	require.NotContains(t, err.Error(), "is not what is expected", "it was not read to its end")
+	require.NotContains(t, err.Error(), "does not match", "it was not read to its end")
 }

@@ -38,7 +38,7 @@ it again (status ID --follow), and send it commands from anywhere.
 
 The connection to Temporal is configured as for any Temporal client:
 TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE, temporal.toml. With
-TEMPORAL_UI set to the address of the web interface, links to it are printed.
+TEMPORAL_UI set to the address of the Temporal UI, links to it are printed.
 
 The configuration is the worker's, or the parts of it that are needed here:
 doctor, file list and notify need connections and channels, schedule the

@@ -55,11 +55,11 @@ type collector struct {
 	payloads    converter.DataConverter
 	logger      *slog.Logger
 
-	mu            sync.Mutex
-	last          findings
-	up            bool
-	failing       bool             // logged already; before the first round neither up nor failing is set
-	storeProblems map[string]error // nil for a store that can be reached
+	mu          sync.Mutex
+	last        findings
+	up          bool
+	failing     bool             // logged already; before the first round neither up nor failing is set
+	storeErrors map[string]error // nil for a store that can be reached
 }
 
 // findings are what one round has found.
@@ -90,7 +90,7 @@ func newCollector(
 		connections: connectionNames(cfg),
 		interval:    cfg.Worker.CollectInterval,
 		refused:     func() map[string]bool { return activities.RefusedLogins(acts) },
-		checkStores: func(ctx context.Context) map[string]error { return activities.StoreProblems(ctx, acts) },
+		checkStores: func(ctx context.Context) map[string]error { return activities.StoreErrors(ctx, acts) },
 		calendars:   calendars,
 		payloads:    cfg.Encryption.Keyring().DataConverter(),
 		logger:      logger,
@@ -135,18 +135,18 @@ func (c *collector) update(ctx context.Context) {
 func (c *collector) updateStores(ctx context.Context) {
 	checking, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	problems := c.checkStores(checking)
+	found := c.checkStores(checking)
 	if ctx.Err() != nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for store, err := range problems {
-		if err != nil && c.storeProblems[store] == nil {
+	for store, err := range found {
+		if err != nil && c.storeErrors[store] == nil {
 			c.logger.Error("a store cannot be reached", "store", store, "error", err)
 		}
 	}
-	c.storeProblems = problems
+	c.storeErrors = found
 }
 
 func (c *collector) collect(ctx context.Context) (findings, error) {

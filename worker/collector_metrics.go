@@ -48,7 +48,7 @@ func (c *collector) export(meter metric.Meter) error {
 		for connection, is := range c.refused() {
 			o.ObserveInt64(refused, number(is), metric.WithAttributes(attribute.String("connection", connection)))
 		}
-		for name, problem := range c.storeProblems {
+		for name, problem := range c.storeErrors {
 			o.ObserveInt64(store, number(problem == nil), metric.WithAttributes(attribute.String("store", name)))
 		}
 		if time.Since(c.last.at) > 3*c.interval+collectTimeout {

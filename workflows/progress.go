@@ -21,7 +21,7 @@ type TransferProgress struct {
 }
 
 // Progress is how far the transfer of the workflow is; false when it transfers nothing. One that is paused, or that
-// has not been heard of, has no rate. payloads is the client's data converter.
+// sends no heartbeats, has no rate. payloads is the client's data converter.
 func (e Execution) Progress(
 	payloads converter.DataConverter, failures converter.FailureConverter,
 ) (TransferProgress, bool) {

@@ -101,9 +101,9 @@ func (b Basis) Changes(earlier Basis, began time.Time) []string {
 		case named && was.Result != n.Result:
 			changes = append(changes, fmt.Sprintf("%s was %s, and is %s", n.Step, short(was.Result), short(n.Result)))
 		case !named && began.IsZero():
-			changes = append(changes, fmt.Sprintf("whether %s (%s) was there already is not known", n.Step, short(n.Result)))
+			changes = append(changes, fmt.Sprintf("it is not known whether %s (%s) existed then", n.Step, short(n.Result)))
 		case !named && n.At.After(began):
-			changes = append(changes, fmt.Sprintf("%s (%s) was not there yet", n.Step, short(n.Result)))
+			changes = append(changes, fmt.Sprintf("%s (%s) was produced only after that", n.Step, short(n.Result)))
 		}
 	}
 	return changes

@@ -45,11 +45,11 @@ func TestBasis_Changes(t *testing.T) {
 		"the same file":           {of("1", ledger("ab", late)), of("1", ledger("ab", early)), nil},
 		"another file":            {of("1", ledger("cd", late)), of("1", ledger("ab", early)), []string{"ledger was SHA-256 abababababab…, and is SHA-256 cdcdcdcdcdcd…"}},
 		"started alone, after it": {of("1", ledger("ab", early)), of("1"), nil},
-		"started alone, before":   {of("1", ledger("ab", late)), of("1"), []string{"ledger (SHA-256 abababababab…) was not there yet"}},
+		"started alone, before":   {of("1", ledger("ab", late)), of("1"), []string{"ledger (SHA-256 abababababab…) was produced only after that"}},
 		"a need less":             {of("1"), of("1", ledger("ab", early)), nil},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, c.now.Changes(c.earlier, began)) })
 	}
-	require.Equal(t, []string{"whether ledger (SHA-256 abababababab…) was there already is not known"},
+	require.Equal(t, []string{"it is not known whether ledger (SHA-256 abababababab…) existed then"},
 		of("1", ledger("ab", early)).Changes(of("1"), time.Time{}))
 }

@@ -58,7 +58,7 @@ func (p *Plan) noNight(day time.Time) Verdict {
 		}
 		v.Why, v.Missed = fmt.Sprintf("%s; rolled to %s", closed, to.Format(dayLayout)), true
 	case closed == "" || p.on == MonthEnd:
-		v.Why = "not a night of " + p.onText
+		v.Why = "the rule " + p.onText + " names no night on this date"
 	}
 	return v
 }
@@ -178,11 +178,14 @@ func (p *Plan) At(scheduled time.Time) Verdict {
 		}
 		day = day.AddDate(0, 0, -1)
 	}
-	return Verdict{Date: midnight(local), Why: "no night of " + p.onText + " in the years before"}
+	return Verdict{Date: midnight(local), Why: fmt.Sprintf("the rule %s named no night in the last %d years", p.onText, maxGapYears)}
 }
 
-// maxGap is how many days a search covers: a Monday the 29th of February can be 40 years away.
-const maxGap = 41 * 366
+// A search covers so many years, and so many days: a Monday the 29th of February can be 40 years away.
+const (
+	maxGapYears = 41
+	maxGap      = maxGapYears * 366
+)
 
 // From returns the next n nights that begin after a moment, and between them the dates without a close that
 // the rule would name but for a holiday.

@@ -171,7 +171,7 @@ func TestPlan_At(t *testing.T) {
 		{"a trigger the next morning too", business, "2026-11-26T12:00:00Z", "Wed 2026-11-25 22:00 EST 26T03:00Z as of 2026-11-25"},
 		{"a trigger before the evening of a business day", business, "2026-11-25T17:00:00Z", "Tue 2026-11-24 22:00 EST 25T03:00Z as of 2026-11-24"},
 		{"a trigger on a Sunday", business, "2026-11-29T12:00:00Z", "Fri 2026-11-27 22:00 EST 28T03:00Z as of 2026-11-27"},
-		{"a month's other days", Rule{On: MonthEnd, At: "22:00"}, "2026-11-26T03:00:00Z", "Wed 2026-11-25 - not a night of month-end"},
+		{"a month's other days", Rule{On: MonthEnd, At: "22:00"}, "2026-11-26T03:00:00Z", "Wed 2026-11-25 - the rule month-end names no night on this date"},
 		{"the first of two", Rule{On: Daily, At: "01:30"}, "2026-11-01T05:30:00Z", "Sun 2026-11-01 01:30 EDT 01T05:30Z as of 2026-10-30 (the clocks show 01:30 twice; starts at the first)"},
 		{"the second of two", Rule{On: Daily, At: "01:30"}, "2026-11-01T06:30:00Z", "Sun 2026-11-01 - the clocks show 01:30 a second time; the night began at the first"},
 		{"the one of two at which Temporal ticks", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T01:30:00Z", "Sun 2026-10-25 01:30 GMT 25T01:30Z as of 2026-10-23 (the clocks show 01:30 twice; starts at the second)"},

@@ -41,7 +41,7 @@ type Config struct {
 	Calendars map[string]calendar.Data `koanf:"calendars" jsonschema_extras:"keys=name"`
 	// Encryption encrypts what Temporal stores. Without keys nothing is encrypted. See docs/security.md.
 	Encryption Encryption `koanf:"encryption"`
-	// Commands says whose commands the workers believe. See docs/security.md.
+	// Commands says whose commands the workers accept. See docs/security.md.
 	Commands Commands `koanf:"commands"`
 	// Console are the settings of the operator's console, starter console.
 	Console Console `koanf:"console"`
@@ -242,7 +242,7 @@ type Worker struct {
 	Definitions string `koanf:"definitions" jsonschema:"enum=any,enum=folder"`
 	// Health is the address, HOST:PORT, of /healthz, /readyz and /metrics.
 	Health string `koanf:"health" jsonschema:"format=address"`
-	// TemporalUI is the address of Temporal's web interface, for links in notifications. The default is the
+	// TemporalUI is the address of the Temporal UI, for links in notifications. The default is the
 	// environment variable TEMPORAL_UI.
 	TemporalUI string `koanf:"temporal_ui"`
 	// Starter is how operators call the starter where they are, such as bin/starter, or docker compose run --rm starter.

@@ -16,13 +16,13 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/proof"
 )
 
-// Commands says whose commands the workers believe.
+// Commands says whose commands the workers accept.
 type Commands struct {
 	// Keys are the public keys of the consoles, by a name of your own: the line that starter console key prints,
 	// or {file: PATH} with its PEM file. A command that one of them signed has a proved name.
 	Keys map[string]Secret `koanf:"keys" jsonschema_extras:"keys=name"`
-	// RequireProof refuses every command that no console signed, whether it comes from a terminal, Temporal's web
-	// interface or another workflow, and every start but those of schedules.
+	// RequireProof refuses every command that no console signed, whether it comes from a terminal, the Temporal
+	// UI or another workflow, and every start but those of schedules.
 	RequireProof bool `koanf:"require_proof"`
 
 	public map[string]ed25519.PublicKey
@@ -47,12 +47,12 @@ type Console struct {
 	// Listen is the address, HOST:PORT, of the pages.
 	Listen string `koanf:"listen" jsonschema:"format=address"`
 	// URL is the address by which browsers reach the console, for links in messages and for cookies. The default is
-	// http:// and the address of Listen.
+	// http:// and the address of Listen; but without the key, no message has a link to the console.
 	URL string `koanf:"url"`
 	// Metrics is the address, HOST:PORT, of a page of metrics for Prometheus, which needs no login. Default: none.
 	Metrics string `koanf:"metrics" jsonschema:"format=address"`
-	// ForStarter has the starter send its commands through the console at url, in the name of who logged in there with the
-	// command login.
+	// ForStarter has the starter send its commands through the console at url, under the name of the operator who ran
+	// starter login.
 	ForStarter bool `koanf:"for_starter"`
 	// SigningKey is the file of the private key that signs commands, as starter console key writes it. Without it the
 	// names of commands are unproved.
@@ -63,14 +63,14 @@ type Console struct {
 	// Login says who an operator is.
 	Login Login `koanf:"login"`
 	// Roles say what the members of a group may do. Whoever is in none may do nothing. Without roles, and with the login
-	// none, the user of the system is operator and approver of every connection.
+	// none, the operating-system user that runs the console is operator and approver of every connection.
 	Roles []Role `koanf:"roles"`
 }
 
 // Login says who an operator is.
 type Login struct {
-	// Kind is the way: none (the user of the system, on the loopback only), proxy (headers of a proxy in front) or oidc
-	// (OpenID Connect).
+	// Kind is how operators log in: none (everyone is the operating-system user that runs the console, which listens on
+	// the loopback only), proxy (headers of a proxy in front) or oidc (OpenID Connect).
 	Kind string `koanf:"kind" jsonschema:"enum=none,enum=proxy,enum=oidc"`
 	// OIDC is for the kind oidc.
 	OIDC OIDC `koanf:"oidc"`
@@ -150,7 +150,7 @@ func (c Console) WorkflowURL(id string) string {
 	return strings.TrimSuffix(c.URL, "/") + (&url.URL{Path: "/w/" + id, Fragment: "questions"}).String()
 }
 
-// CheckListen refuses an address that is not of the loopback, for a login that believes everybody who can reach it.
+// CheckListen refuses an address that is not of the loopback, for a login that takes everybody who reaches it for you.
 func (c Console) CheckListen() error {
 	if c.Login.Kind != NoLogin {
 		return nil
@@ -197,7 +197,7 @@ func (v *checker) commands(c *Commands) {
 		byID[id], c.public[name] = key, public
 	}
 	v.want(!c.RequireProof || len(c.Keys) > 0 || v.known.Touches("commands.keys"), "commands.require_proof",
-		"needs a key in commands.keys: nobody could send a command")
+		"needs a key in commands.keys: without one every command would be refused")
 }
 
 // publicKey reads a key that is no secret: in a file it may have several lines.
@@ -265,7 +265,7 @@ func (v *checker) login(key string, l *Login, consoleURL string) {
 		v.want(err == nil, fmt.Sprintf("%s.proxy.from.%d", key, i), "must be addresses such as 10.1.2.0/24 or 10.1.2.3/32")
 	}
 	if l.Kind == ProxyLogin {
-		v.want(len(l.Proxy.From) > 0, key+".proxy.from", "is missing: whose headers would be believed?")
+		v.want(len(l.Proxy.From) > 0, key+".proxy.from", "is missing: list the addresses of the proxies whose headers are trusted")
 	}
 	if l.Kind == OIDCLogin {
 		v.want(isIssuer(l.OIDC.Issuer), key+".oidc.issuer", "must be an https address such as https://login.bank.example")

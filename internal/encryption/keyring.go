@@ -2,7 +2,7 @@
 // AES-256-GCM, so that they cannot be read from its database.
 //
 // A payload names the key that sealed it, so that keys can be changed while closes are running. A payload that is not
-// sealed remains readable: it is from the time before encryption, or from the start form of the web interface.
+// sealed remains readable: it is from the time before encryption, or from the start form of the Temporal UI.
 package encryption
 
 import (
@@ -143,7 +143,7 @@ func (k *Keyring) seal(p *commonpb.Payload) (*commonpb.Payload, error) {
 }
 
 // authenticated is the additional data: the payload's own metadata. A payload is not bound to its workflow, because
-// the web interface sends payloads to the codec server without naming their workflow, and copies of an input start
+// the Temporal UI sends payloads to the codec server without naming their workflow, and copies of an input start
 // others.
 func authenticated(keyID string) []byte {
 	return []byte("pbsmflow payload\x00" + cipherName + "\x00" + keyID)

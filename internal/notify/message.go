@@ -16,7 +16,7 @@ type Message struct {
 	// Event is waiting, at_risk, failed, cancelled or succeeded; of a test message, test.
 	Event string    `json:"event"`
 	At    time.Time `json:"at"`
-	// WorkflowType, WorkflowID and Link identify the workflow; Link opens it in Temporal's web interface.
+	// WorkflowType, WorkflowID and Link identify the workflow; Link opens it in the Temporal UI.
 	WorkflowType string `json:"workflow_type,omitempty"`
 	WorkflowID   string `json:"workflow_id,omitempty"`
 	Link         string `json:"link,omitempty"`

@@ -121,7 +121,7 @@ func untrusted(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &hostname)
 }
 
-const adviceUnknown = "it is not known whether the service acted: check its batch monitor before you submit it again"
+const adviceUnknown = "it is not known whether the service acted: check Monitor Batch there before you submit it again"
 
 // fail is the error of a response that does not prove a success, with the reason.
 func (a *response) fail(reason string) *Error { return a.asError(errors.New(reason)) }

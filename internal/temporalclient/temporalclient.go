@@ -72,7 +72,7 @@ func Reason(err error) string {
 	return text
 }
 
-// WorkflowURL is the page of a workflow's latest run in the web interface at ui, or empty if ui is.
+// WorkflowURL is the page of a workflow's latest run in the Temporal UI at ui, or empty if ui is.
 func WorkflowURL(ui, namespace, workflowID string) string {
 	if ui == "" {
 		return ""

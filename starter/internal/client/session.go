@@ -34,7 +34,7 @@ type Session struct {
 	Failures  converter.FailureConverter
 	Namespace string
 	Address   string
-	UI        string // address of the web interface, may be empty
+	UI        string // address of the Temporal UI, may be empty
 }
 
 // Connect connects to Temporal with the keys of the configuration.
@@ -87,7 +87,7 @@ func RunE(
 // Close ends the connection.
 func (s *Session) Close() { s.Temporal.Close() }
 
-// Link is the page of a workflow in the web interface, empty without one.
+// Link is the page of a workflow in the Temporal UI, empty without one.
 func (s *Session) Link(id string) string {
 	return temporalclient.WorkflowURL(s.UI, s.Namespace, id)
 }

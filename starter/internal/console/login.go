@@ -11,7 +11,7 @@ import (
 // everyone is the group of the login none, which has only one person.
 const everyone = "system"
 
-// SystemUser is the login none: whoever reaches the console is the user of the system that runs it.
+// SystemUser is the login none: whoever reaches the console is the operating-system user that runs it.
 func SystemUser(name string) Login { return systemUser{Person{name, []string{everyone}}} }
 
 // SystemRoles are the roles of the login none where the settings have none.

@@ -131,7 +131,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// A status shows what the web interface shows: the risk, and the log.
+// A status shows what the Temporal UI shows: the risk, and the log.
 func TestSnapshot_showsRiskAndLog(t *testing.T) {
 	j := waitingClose()
 	j.Status.AtRisk = "at risk: step allocate is still running, and its deadline is 2026-11-01T05:00:00Z"

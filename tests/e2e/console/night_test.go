@@ -380,7 +380,7 @@ func workerDies(n *night, o *operator) {
 	o.shots("uploads")
 	n.Worker.Kill()
 	died := time.Now()
-	o.knows("ledger has not been heard of: if its worker has died, another attempt follows", "No worker has answered since")
+	o.knows("ledger sends no heartbeats: if its worker has died, Temporal starts another attempt", "No worker has answered since")
 	assert.Less(o.t, time.Since(died), 25*time.Second)
 	n.StartWorker()
 	o.green(n, "done")

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/converter"
 )
 
-const maxRequest = 32 << 20 // bytes; a page of the web interface sends the payloads of many events
+const maxRequest = 32 << 20 // bytes; a page of the Temporal UI sends the payloads of many events
 
 // newHandler answers /encode and /decode as Temporal's tools request them, and /healthz. The log has who
 // sent a request, from where and how large, never what.

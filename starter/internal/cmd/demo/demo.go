@@ -36,7 +36,7 @@ func New(f *cli.Factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a nightly close here, against a simulated service",
-		Long: `Run last night's close on this machine: Temporal, its web interface, a worker,
+		Long: `Run last night's close on this machine: Temporal, its UI, a worker,
 and a simulator of the service are started here and stopped at the end. Files of
 real size are uploaded, batches run, reports are downloaded and checked byte by
 byte.

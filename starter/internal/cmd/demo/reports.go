@@ -153,7 +153,7 @@ func (d *demonstration) show(
 	}
 	d.Print("")
 	d.Print(reportLines(reports, d.Width())...)
-	d.Print("", "The close in the web interface: "+s.Link(run.ID))
+	d.Print("", "The close in the Temporal UI: "+s.Link(run.ID))
 }
 
 // reportLines is a table where it fits, else a paragraph for each report.

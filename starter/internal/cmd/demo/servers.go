@@ -61,7 +61,7 @@ func (d *demonstration) startServers(ctx context.Context) error {
 		return err
 	}
 	d.say("The console, where you see the night and answer: %s", d.console)
-	d.say("Temporal runs at %s, its web interface at %s, the simulated service at %s.", temporal.Address, temporal.UI,
+	d.say("Temporal runs at %s, its UI at %s, the simulated service at %s.", temporal.Address, temporal.UI,
 		service.BaseURL)
 	return nil
 }
