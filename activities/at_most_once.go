@@ -46,14 +46,14 @@ func (a *Activities) submitOnce(
 	var earlier SubmissionHeartbeat
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
-			return Run{}, unknownOutcome(what, "the heartbeat of an earlier attempt cannot be read")
+			return Run{}, outcomeUnknown(what, "the heartbeat of an earlier attempt cannot be read")
 		}
 	}
 	switch earlier.Phase {
 	case PhaseAnswered:
 		return *earlier.Run, nil
 	case PhaseSending:
-		return Run{}, unknownOutcome(what, "a worker stopped while the request was on its way")
+		return Run{}, outcomeUnknown(what, "a worker stopped while the request was on its way")
 	}
 
 	if err := a.heartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending}); temporal.IsCanceledError(err) {
@@ -109,7 +109,7 @@ func (a *Activities) keepHeartbeating(ctx context.Context) {
 	}
 }
 
-func unknownOutcome(what, why string) error {
+func outcomeUnknown(what, why string) error {
 	message := fmt.Sprintf("it is not known whether %s was carried out: %s", what, why)
 	return temporal.NewNonRetryableApplicationError(message, OutcomeUnknown, nil, Refusal{Call: what, Text: why})
 }

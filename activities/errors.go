@@ -22,7 +22,8 @@ import (
 const (
 	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = "InvalidInput"
-	// Refused: the service, or a store, said no, and would say so again. Details: Refusal.
+	// Refused: the service, a store or Temporal said no, or what is there already rules it out; another attempt would end
+	// the same way. Details: Refusal, where the service said it.
 	Refused = "Refused"
 	// StartRefused: nothing proves who started the workflow, and commands.require_proof demands that.
 	StartRefused = "StartRefused"

@@ -25,8 +25,8 @@ type WriteAuditInput struct {
 type AuditWritten struct {
 	File string `json:"file"`
 	audit.Seal
-	// Unsound says why the record is not in the file of the input.
-	Unsound string `json:"unsound,omitempty"`
+	// Damaged says what is wrong with the file of the input, where the record is in a file beside it.
+	Damaged string `json:"damaged,omitempty"`
 }
 
 // maxAudit is the size of a file to which a record can be added, in bytes.
@@ -43,7 +43,7 @@ func (a *Activities) WriteAudit(ctx context.Context, in WriteAuditInput) (AuditW
 	var broken *audit.Broken
 	if errors.As(err, &broken) {
 		written, err = a.appendAudit(ctx, beside(in.File, record.Execution), record)
-		written.Unsound = fmt.Sprintf("%s is damaged, %v", in.File, broken)
+		written.Damaged = fmt.Sprintf("%s is damaged, %v", in.File, broken)
 	}
 	if errors.As(err, &broken) { // that one is damaged as well
 		err = temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s: %v", in.File, broken), Refused, nil)
@@ -77,15 +77,15 @@ func (a *Activities) appendAudit(ctx context.Context, file string, record audit.
 	return AuditWritten{File: file, Seal: end}, target.Commit()
 }
 
-// readAtMost reads a whole file, and refuses one that is larger than most bytes.
-func (a *Activities) readAtMost(ctx context.Context, ref string, most int64) ([]byte, error) {
+// readAtMost reads a whole file, and refuses one that is larger than limit, in bytes.
+func (a *Activities) readAtMost(ctx context.Context, ref string, limit int64) ([]byte, error) {
 	source, err := a.stores.Open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer source.Close()
-	if source.Size() > most {
-		message := fmt.Sprintf("%s has %d bytes; the maximum is %d", ref, source.Size(), most)
+	if source.Size() > limit {
+		message := fmt.Sprintf("%s has %d bytes; the maximum is %d", ref, source.Size(), limit)
 		return nil, temporal.NewNonRetryableApplicationError(message, Refused, nil)
 	}
 	return io.ReadAll(source)

@@ -42,7 +42,7 @@ func TestWriteAudit(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "night", "audit.jsonl"), []byte(tampered), 0o600))
 	third := write("run-3")
 	require.Equal(t, "inbox/night/audit.run-3.jsonl", third.File)
-	require.Contains(t, third.Unsound, "inbox/night/audit.jsonl is damaged, line 2")
+	require.Contains(t, third.Damaged, "inbox/night/audit.jsonl is damaged, line 2")
 	require.Equal(t, tampered, read("audit.jsonl"), "the evidence stays")
 	report, err := audit.Verify(strings.NewReader(read("audit.run-3.jsonl")))
 	require.NoError(t, err)

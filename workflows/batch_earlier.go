@@ -106,7 +106,7 @@ func (b *batchRun) askAboutStale(ctx workflow.Context, run earlierRun, changes [
 	return nil, b.giveUp(ctx, c, why)
 }
 
-// keep takes over the result of an earlier start, or adopts its run where there is no result.
+// keep makes the result of an earlier start that of the batch, or adopts its run where there is no result.
 func (b *batchRun) keep(ctx workflow.Context, run earlierRun) error {
 	if run.RunID == "" || !run.ended || run.State != Succeeded {
 		b.result.TriggeredAt = run.TriggeredAt

@@ -64,7 +64,7 @@ func (b *batchRun) adoptEarlierOrTrigger(ctx workflow.Context) (*submission, err
 	if err != nil {
 		return nil, err
 	}
-	runID, unknown := strings.CutSuffix(earlier.RunID, unknownOutcome)
+	runID, unknown := strings.CutSuffix(earlier.RunID, outcomeUnknownSuffix)
 	switch {
 	case unknown && !b.isOngoing(ctx, runID):
 		b.result.RunID = runID
@@ -138,7 +138,7 @@ func (b *batchRun) submit(ctx workflow.Context, s *submission) (refusal string, 
 			return "", b.unsubmitted(s, "")
 		}
 		b.reporter.stage(func(status *snapshot) { status.submitting = true })
-		b.submits(ctx, s)
+		b.noteBasis(ctx, s)
 		if err := b.enter(ctx, Running, s.name+" is on its way", interruptChoices...); err != nil {
 			return "", err
 		}
@@ -203,8 +203,8 @@ func (s *submission) sent() *Sent {
 	return nil
 }
 
-// submits notes what the submission that follows is based on, and when it could begin.
-func (b *batchRun) submits(ctx workflow.Context, s *submission) {
+// noteBasis notes what the submission that follows is based on, and when it could begin.
+func (b *batchRun) noteBasis(ctx workflow.Context, s *submission) {
 	b.result.Basis = b.basis
 	if s.name == "trigger" && b.result.TriggeredAt.IsZero() {
 		b.result.TriggeredAt = workflow.Now(ctx)
@@ -338,14 +338,14 @@ func (b *batchRun) tookEffect(ctx workflow.Context) bool {
 // adoptNamed adopts the run that the operator named, if it exists and belongs to this batch.
 func (b *batchRun) adoptNamed(ctx workflow.Context, c *command) (adopted bool, err error) {
 	if problem := b.in.runIDProblem(c.RunID); problem != "" {
-		b.commands.refuse(ctx, c, failure(Refused, problem))
+		b.commands.refuse(ctx, c, failure(CommandRefused, problem))
 		return false, nil
 	}
 	before := b.result.RunID
 	b.result.RunID = c.RunID
 	if _, err := b.pollOnce(ctx, b.deadline); err != nil {
 		b.result.RunID = before
-		b.commands.refuse(ctx, c, failure(Refused, fmt.Sprintf("run %q cannot be adopted: %s", c.RunID, reason(err))))
+		b.commands.refuse(ctx, c, failure(CommandRefused, fmt.Sprintf("run %q cannot be adopted: %s", c.RunID, reason(err))))
 		return false, nil
 	}
 	b.last = activities.BatchStatus{}

@@ -75,7 +75,7 @@ type sourceChecker interface {
 	sourceChange(ctx workflow.Context, s activeStep, earlier StepResult) (string, error)
 }
 
-// keep takes over the result of an earlier start of the close, if it still holds. It reports whether it did.
+// keep keeps the result of an earlier start of the close, if it still holds. It reports whether it did.
 func (s *step) keep(ctx workflow.Context) bool {
 	earlier, ok := s.close.earlierResult(s.Step.ID)
 	if !ok || earlier.State != Succeeded || earlier.Kind != string(s.Kind) {
@@ -84,14 +84,14 @@ func (s *step) keep(ctx workflow.Context) bool {
 	return s.keepUnlessChanged(ctx, earlier)
 }
 
-// wasKept takes over what an earlier start came to, whatever has changed. It reports whether there was a success.
+// wasKept keeps what an earlier start came to, whatever has changed. It reports whether there was a success.
 func (s *step) wasKept(ctx workflow.Context) bool {
 	earlier, ok := s.close.earlierResult(s.Step.ID)
 	if !ok || earlier.State != Succeeded && earlier.State != Skipped && earlier.State != MarkedDone {
 		return false
 	}
 	s.result.Basis = earlier.Basis
-	s.takeOver(ctx, earlier)
+	s.keepResult(ctx, earlier)
 	return true
 }
 
@@ -101,7 +101,7 @@ func (s *step) keepUnlessChanged(ctx workflow.Context, earlier StepResult) bool 
 			s.Step.ID, s.times().Text(earlier.EndedAt), strings.Join(changes, "; "))})
 		return false
 	}
-	s.takeOver(ctx, earlier)
+	s.keepResult(ctx, earlier)
 	return true
 }
 
@@ -150,8 +150,8 @@ func (s *step) compare(ctx workflow.Context, checker sourceChecker, earlier Step
 	return change
 }
 
-// takeOver makes the result of an earlier start that of the step.
-func (s *step) takeOver(ctx workflow.Context, earlier StepResult) {
+// keepResult makes the result of an earlier start that of the step.
+func (s *step) keepResult(ctx workflow.Context, earlier StepResult) {
 	earlier.Basis = s.result.Basis
 	earlier.KeptFrom = cmp.Or(earlier.KeptFrom, earlier.EndedAt)
 	s.result = earlier

@@ -100,7 +100,7 @@ func Start(ctx context.Context, c client.Client, in Input, o StartOptions) (Exec
 // checkJoinable refuses a batch that runs for something else than the input.
 func checkJoinable(ctx context.Context, c client.Client, in Input, found Execution) error {
 	if again, ok := in.(NightlyCloseInput); ok && again.Again != nil && found.Running() {
-		return failure(Refused, found.ID+" is running: send it the command again instead")
+		return failure(CommandRefused, found.ID+" is running: send it the command again instead")
 	}
 	batch, ok := in.(RunBatchInput)
 	if !ok || !found.Running() {
@@ -170,7 +170,7 @@ func InputOf(ctx context.Context, c client.Client, id string) (NightlyCloseInput
 }
 
 // SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
-// not apply is an application error of type Refused, with the reason. A call that is cut, as proxies
+// not apply is an application error of type CommandRefused, with the reason. A call that is cut, as proxies
 // do to long ones, is repeated under the same update id while Temporal answers: the command acts once. So is one that
 // Temporal dropped, as the workflow was cancelled at that moment.
 func SendCommand(

@@ -12,8 +12,8 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
-// Refused is the type of the error that a command gets which does not apply.
-const Refused = "Refused"
+// CommandRefused is the type of the error that a command gets which does not apply, or may not be sent.
+const CommandRefused = "CommandRefused"
 
 // command is a Command that a workflow has received, and the answer to it.
 type command struct {
@@ -60,7 +60,7 @@ func (c *command) reply(answer CommandResult) {
 
 func (c *command) refuse(format string, args ...any) {
 	if c != nil {
-		c.err, c.done = failure(Refused, fmt.Sprintf(format, args...)), true
+		c.err, c.done = failure(CommandRefused, fmt.Sprintf(format, args...)), true
 	}
 }
 
@@ -100,7 +100,7 @@ type commandInbox struct {
 func openCommandInbox(ctx workflow.Context, r *statusReporter, applies func(*command) error) (*commandInbox, error) {
 	inbox := &commandInbox{log: r.log, applies: func(c *command) error {
 		if !c.Asked.IsZero() && !r.status().isAsked(c.Asked) {
-			return failure(Refused, fmt.Sprintf("the question that %s answers is not open any more: read what is asked now", c.choice()))
+			return failure(CommandRefused, fmt.Sprintf("the question that %s answers is not open any more: read what is asked now", c.choice()))
 		}
 		return applies(c)
 	}}
@@ -181,7 +181,7 @@ func (i *commandInbox) execute(ctx workflow.Context, name string, in Command) (C
 	c := &command{name: name, Command: in}
 	i.put(ctx, c)
 	if workflow.Await(ctx, func() bool { return c.done }) != nil {
-		return CommandResult{}, failure(Refused, fmt.Sprintf("the workflow is being cancelled and does not wait for %s to take effect", c.choice()))
+		return CommandResult{}, failure(CommandRefused, fmt.Sprintf("the workflow is being cancelled and does not wait for %s to take effect", c.choice()))
 	}
 	return c.answer, c.err
 }
@@ -241,7 +241,7 @@ func (i *commandInbox) take(ctx workflow.Context) *command {
 
 // close refuses what is still queued or being verified, and lets the update handlers answer before the workflow ends.
 func (i *commandInbox) close(ctx workflow.Context, why string) {
-	i.applies, i.immediate = func(*command) error { return failure(Refused, why) }, nil
+	i.applies, i.immediate = func(*command) error { return failure(CommandRefused, why) }, nil
 	i.take(ctx)
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	_ = workflow.Await(ctx, func() bool { return i.proofs.allVerified() && workflow.AllHandlersFinished(ctx) })
@@ -256,5 +256,5 @@ func notApplicable(c *command, choices []string, situation string) error {
 	if len(choices) > 0 {
 		what = strings.Join(choices, ", ")
 	}
-	return failure(Refused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
+	return failure(CommandRefused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
 }

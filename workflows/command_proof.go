@@ -42,7 +42,7 @@ func (p *proofs) verify(ctx workflow.Context, c *command) error {
 	}
 	if slices.Contains(p.used, found.ID) {
 		c.proved = new(bool)
-		return failure(Refused, "its proof was used before, and is good for one command")
+		return failure(CommandRefused, "its proof was used before, and is good for one command")
 	}
 	p.used = append(p.used, found.ID)
 	c.By, c.groups = found.By, found.Groups
@@ -139,9 +139,9 @@ func verifyProof(ctx workflow.Context, in activities.VerifyCommandInput) (found 
 	err = workflow.ExecuteLocalActivity(local, "VerifyCommand", in).Get(ctx, &found)
 	switch {
 	case err != nil:
-		return found, failure(Refused, "it could not be verified who sent it: "+reason(err))
+		return found, failure(CommandRefused, "it could not be verified who sent it: "+reason(err))
 	case found.Refusal != "":
-		return found, failure(Refused, found.Refusal)
+		return found, failure(CommandRefused, found.Refusal)
 	}
 	return found, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Types of the application errors with which workflows fail. A workflow may also fail with an error of an
-// activity, such as Refused or FileMissing.
+// activity, such as activities.Refused or FileMissing.
 const (
 	// InvalidInput: the input has problems. Details: every problem, as []string.
 	InvalidInput = activities.InvalidInput

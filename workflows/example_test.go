@@ -50,7 +50,7 @@ func ExampleSendCommand() {
 	result, err := workflows.SendCommand(ctx, c, id, workflows.RestartCommand,
 		workflows.Command{By: "alice", Why: "the table space was full", Step: "allocate"})
 	if err != nil {
-		log.Fatal(err) // of type workflows.Refused when it does not apply
+		log.Fatal(err) // of type workflows.CommandRefused when it does not apply
 	}
 	fmt.Println(result.Message)
 }

@@ -78,7 +78,7 @@ type RunBatchInput struct {
 	// AgainSince is when that was said; it does not hold for a run that was triggered later. Default: the start.
 	AgainSince time.Time `json:"again_since,omitzero"`
 	// Needs are the results that the batch is based on. A close names those of its steps; a batch that succeeded
-	// with other ones is not taken over without the operator.
+	// with other ones is not kept without the operator.
 	Needs []basis.Need `json:"needs,omitempty"`
 	// StartedBy is the operator or system that starts it.
 	StartedBy string `json:"started_by,omitempty"`

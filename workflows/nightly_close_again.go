@@ -88,16 +88,16 @@ func (c *command) again() AgainInput {
 func (c *closeRun) refusesAgain(cmd *command) error {
 	chosen, touched, err := c.chosenAgain(cmd)
 	if err != nil {
-		return failure(Refused, reason(err))
+		return failure(CommandRefused, reason(err))
 	}
 	for _, s := range touched {
 		named := slices.ContainsFunc(slices.Concat(cmd.From, cmd.Only), s.isNamed)
 		switch {
 		case s.result.State.Done() || s.asksItself() || s.pausing:
 		case s.working != nil:
-			return failure(Refused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
+			return failure(CommandRefused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
 		case named:
-			return failure(Refused, fmt.Sprintf("step %s has not begun", s.Step.ID))
+			return failure(CommandRefused, fmt.Sprintf("step %s has not begun", s.Step.ID))
 		}
 	}
 	kept := func(s *step) bool { return !slices.Contains(chosen, s.Step.ID) }
@@ -108,7 +108,7 @@ func (c *closeRun) refusesAgain(cmd *command) error {
 func (c *closeRun) refuseApprover(name string, kept func(*step) bool, result func(*step) StepResult) error {
 	for _, s := range c.steps {
 		if s.needsGroup() && kept(s) && approvedBy(result(s).Approvals, name) {
-			return failure(Refused, fmt.Sprintf("%s approved step %s, and whoever starts a close cannot: run that step again as well",
+			return failure(CommandRefused, fmt.Sprintf("%s approved step %s, and whoever starts a close cannot: run that step again as well",
 				name, s.Step.ID))
 		}
 	}

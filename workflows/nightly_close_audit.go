@@ -42,9 +42,9 @@ func (c *closeRun) writeAudit(ctx workflow.Context, result NightlyCloseResult) *
 	}
 	c.reporter.log(ctx, LogEntry{
 		What: fmt.Sprintf("audit file %s, %d lines, seal %s", written.File, written.Lines, written.SHA256) +
-			prefixed("; ", written.Unsound),
+			prefixed("; ", written.Damaged),
 	})
-	return &AuditResult{File: written.File, Lines: written.Lines, SHA256: written.SHA256, Note: written.Unsound}
+	return &AuditResult{File: written.File, Lines: written.Lines, SHA256: written.SHA256, Note: written.Damaged}
 }
 
 // auditEvents are all events of the close. The log comes before the steps: of one moment, the command

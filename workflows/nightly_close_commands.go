@@ -48,7 +48,7 @@ func (c *closeRun) targets(cmd *command) ([]*step, error) {
 	if cmd.Step != "" {
 		named := c.stepsWhere(func(s *step) bool { return s.isNamed(cmd.Step) })
 		if len(named) == 0 {
-			return nil, failure(Refused, fmt.Sprintf("there is no step %q; the steps are %s", cmd.Step, stepIDs(c.steps)))
+			return nil, failure(CommandRefused, fmt.Sprintf("there is no step %q; the steps are %s", cmd.Step, stepIDs(c.steps)))
 		}
 		taking := slices.DeleteFunc(slices.Clone(named), func(s *step) bool { return s.refuses(cmd) != nil })
 		if len(taking) == 0 {
@@ -64,9 +64,9 @@ func (c *closeRun) targets(cmd *command) ([]*step, error) {
 		if meant := c.stepsWhere(func(s *step) bool { return slices.Contains(s.applicable(), cmd.choice()) }); len(meant) == 1 {
 			return nil, meant[0].refuses(cmd)
 		}
-		return nil, failure(Refused, fmt.Sprintf("no step takes %s now: %s", cmd.choice(), c.reporter.status().Summary))
+		return nil, failure(CommandRefused, fmt.Sprintf("no step takes %s now: %s", cmd.choice(), c.reporter.status().Summary))
 	}
-	return nil, failure(Refused, fmt.Sprintf("%s can mean several steps, name one in step: %s", cmd.choice(), stepIDs(found)))
+	return nil, failure(CommandRefused, fmt.Sprintf("%s can mean several steps, name one in step: %s", cmd.choice(), stepIDs(found)))
 }
 
 func (c *closeRun) stepsWhere(match func(*step) bool) (found []*step) {

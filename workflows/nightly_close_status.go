@@ -9,7 +9,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 )
 
-// closeRun shows itself to its steps as closeOfStep.
+// closeRun implements closeOfStep, as which its steps see it.
 var _ closeOfStep = (*closeRun)(nil)
 
 func (c *closeRun) input() NightlyCloseInput { return c.in }
@@ -46,7 +46,7 @@ func (c *closeRun) publish(ctx workflow.Context, changed *step) {
 	}
 }
 
-func (c *closeRun) calls() caller { return c.caller }
+func (c *closeRun) stepCaller() caller { return c.caller }
 
 func (c *closeRun) log(ctx workflow.Context, entry LogEntry) { c.reporter.log(ctx, entry) }
 
@@ -58,21 +58,21 @@ func (c *closeRun) record(e audit.Event) { c.audit.add(e) }
 
 func closeSummary(s Status) string {
 	done := 0
-	var active []string
+	var others []string // steps that neither are done nor wait for their turn
 	for _, step := range s.Steps {
 		switch {
 		case step.State == NotTonight:
 		case step.State.Done():
 			done++
 		case step.State != Pending:
-			active = append(active, step.ID+" "+string(step.State))
+			others = append(others, step.ID+" "+string(step.State))
 		}
 	}
 	notTonight := countIn(NotTonight, s.Steps)
 	if notTonight > 0 {
-		active = append(active, fmt.Sprintf("%d not tonight", notTonight))
+		others = append(others, fmt.Sprintf("%d not tonight", notTonight))
 	}
-	return fmt.Sprintf("%d of %d steps done", done, len(s.Steps)-notTonight) + prefixed("; ", strings.Join(active, ", "))
+	return fmt.Sprintf("%d of %d steps done", done, len(s.Steps)-notTonight) + prefixed("; ", strings.Join(others, ", "))
 }
 
 func countIn(state State, steps []StepStatus) (n int) {

@@ -15,9 +15,9 @@ var (
 	stateAttribute      = temporal.NewSearchAttributeKeyKeyword("PbsmState")
 )
 
-// unknownOutcome is appended to the search attribute of the run id while the outcome of a submission is
+// outcomeUnknownSuffix is appended to the search attribute of the run id while the outcome of a submission is
 // unknown. A later start of the same batch reads it, however the earlier one ended.
-const unknownOutcome = "?"
+const outcomeUnknownSuffix = "?"
 
 // Memo fields of a close that has ended.
 const (
@@ -48,7 +48,7 @@ func attributesOf(s snapshot) []searchAttribute {
 		batch = s.Subject
 	}
 	if s.submitting {
-		runID += unknownOutcome
+		runID += outcomeUnknownSuffix
 	}
 	return []searchAttribute{
 		{connectionAttribute, s.Connection},

@@ -25,8 +25,8 @@ type closeOfStep interface {
 	record(e audit.Event)
 	// startedBy are those who have started the close, also earlier or in part, and the start whose starter is not known.
 	startedBy() (known []string, unknown string)
-	// calls executes activities.
-	calls() caller
+	// stepCaller executes the activities of the steps.
+	stepCaller() caller
 	// earlierResult is the result of a step in an earlier start of the close.
 	earlierResult(id string) (StepResult, bool)
 	// timeZone is that of the pipeline.
@@ -405,7 +405,7 @@ func (s *step) startedBy() (known []string, unknown string) { return s.close.sta
 func (s *step) ends() time.Time { return s.deadline.moment() }
 
 func (s *step) call(ctx workflow.Context, profile workflow.ActivityOptions, summary string, activity, input any) workflow.Future {
-	return s.close.calls().execute(ctx, profile, s.deadline, summary, activity, input)
+	return s.close.stepCaller().execute(ctx, profile, s.deadline, summary, activity, input)
 }
 
 func (s *step) timeZone() string { return s.close.timeZone() }
@@ -440,7 +440,7 @@ func (s *step) runChild(ctx workflow.Context, child stepChild) error {
 		input:    child.input,
 		result:   child.result,
 		summary:  cmp.Or(s.Step.Description, child.summary, s.summary()),
-		caller:   s.close.calls(),
+		caller:   s.close.stepCaller(),
 		deadline: s.deadline,
 		joined:   func(running Status) error { return s.join(ctx, child, running) },
 	})

@@ -98,7 +98,7 @@ func (s *step) mayApprove(cmd *command) error {
 	if s.needsGroup() {
 		starters, _ = s.close.startedBy()
 	}
-	refuse := func(format string, args ...any) error { return failure(Refused, fmt.Sprintf(format, args...)) }
+	refuse := func(format string, args ...any) error { return failure(CommandRefused, fmt.Sprintf(format, args...)) }
 	switch {
 	case slices.ContainsFunc(starters, func(name string) bool { return sameName(name, cmd.By) }):
 		return refuse("%s started this close: another operator must approve step %s", cmd.By, s.Step.ID)

@@ -20,7 +20,7 @@ func (s *step) refuses(cmd *command) error {
 		return nil
 	}
 	if cmd.name == DoneCommand && s.isBatch() && cmd.RunID == "" && slices.Contains(s.applicable(), DoneCommand) {
-		return failure(Refused, fmt.Sprintf("done needs the run_id of %s: the service must call it a success", s.kind.summary(s.Step)))
+		return failure(CommandRefused, fmt.Sprintf("done needs the run_id of %s: the service must call it a success", s.kind.summary(s.Step)))
 	}
 	return notApplicable(cmd, s.applicable(), fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
 }

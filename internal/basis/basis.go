@@ -1,5 +1,5 @@
-// Package basis says what work was based on: what it was to do, and the results that it built on. A result of earlier
-// work is taken over only while its basis holds.
+// Package basis says what work was based on: what it was to do, and the results that it built on. The result of earlier
+// work is kept only while its basis holds.
 package basis
 
 import (

@@ -143,8 +143,8 @@ func (k *Keyring) seal(p *commonpb.Payload) (*commonpb.Payload, error) {
 }
 
 // authenticated is the additional data: the payload's own metadata. A payload is not bound to its workflow, because
-// the Temporal UI sends payloads to the codec server without naming their workflow, and copies of an input start
-// others.
+// the Temporal UI sends payloads to the codec server without naming their workflow, and an input may be copied to start
+// another workflow.
 func authenticated(keyID string) []byte {
 	return []byte("pbsmflow payload\x00" + cipherName + "\x00" + keyID)
 }

@@ -263,7 +263,7 @@ func (o *operator) send(ctx context.Context, q question, name string, command wo
 	return err == nil
 }
 
-var refusedFirst = temporal.NewApplicationError("not sent yet", workflows.Refused)
+var refusedFirst = temporal.NewApplicationError("not sent yet", workflows.CommandRefused)
 
 // refused reports whether a command certainly had no effect.
 func refused(err error) bool {

@@ -116,7 +116,7 @@ func (s *Session) CommandProblem(ctx context.Context, id, name string, err error
 	switch {
 	case errors.As(err, &refused) && refused.Type() == endedFirst:
 		return s.HasEnded(ctx, id)
-	case errors.As(err, &refused) && refused.Type() != workflows.Refused:
+	case errors.As(err, &refused) && refused.Type() != workflows.CommandRefused:
 		return s.takesNoCommand(ctx, id, name, refused)
 	case errors.As(err, &refused):
 		return cli.Usage("%s", refused.Message()).Of(id).Then(seeStatus)

@@ -66,7 +66,7 @@ func TestGoAPI_fromAClient(t *testing.T) {
 	_, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.RestartCommand, command)
 	var refused *temporal.ApplicationError
 	require.ErrorAs(t, err, &refused)
-	require.Equal(t, workflows.Refused, refused.Type())
+	require.Equal(t, workflows.CommandRefused, refused.Type())
 	require.ErrorContains(t, err, "What applies: interrupt")
 	answer, err := workflows.SendCommand(ctx, e.Temporal, first.ID, workflows.InterruptCommand, command)
 	require.NoError(t, err)
