@@ -29,8 +29,9 @@ type ask struct {
 	Button []button
 	RunID  bool   // an answer wants a run id
 	Silent string // why the viewer has no buttons
-	Tasks  []taskView
-	Alone  bool // on a page of its own workflow, whose name is not a heading above it
+	// Stopped says why the buttons have no effect now.
+	Stopped string
+	Alone   bool // on a page of its own workflow, whose name is not a heading above it
 }
 
 // ask makes the view of a question.
@@ -51,13 +52,14 @@ func (c *Console) ask(p *page, q question) ask {
 		Key:   fmt.Sprintf("%s-%d", cmp.Or(q.Step.ID, "workflow"), q.Asked().UnixMilli()),
 		Asked: q.Asked().Format(time.RFC3339Nano),
 		Title: cmp.Or(q.Step.Name(), q.Status.Subject),
-		Of:    q.Status.Subject + " · " + q.Status.Connection + " · " + q.Status.AsOfDate,
+		Of:    strings.Join(nonEmpty(q.Status.Subject, of(q.Status.Connection, q.Status.AsOfDate)), " · "),
 		Why:   inButtons(q.Why),
 		Since: times.TextAt(p.Now, q.Since),
 		Waits: spell(p.Now.Sub(q.Since)),
 		Back:  p.Path,
-		Tasks: taskViews(tasks),
 		Alone: p.Here == "",
+
+		Stopped: p.Health.stopped(q.entry),
 	}
 	if failed, _ := failedTask(tasks); failed != "" {
 		a.Title += " failed at " + failed
@@ -108,13 +110,14 @@ func (b *board) known(id string) (entry, bool) {
 
 func (c *Console) inbox(p *page) error {
 	p.Title, p.Here = "Inbox", "inbox"
-	entries := c.visible(p.Who)
+	open := questions(p.entries)
 	var asks []ask
-	for _, q := range questions(entries) {
+	for _, q := range open {
 		asks = append(asks, c.ask(p, q))
 	}
 	return cmp.Or(
-		p.add("trouble", "trouble", c.troubles(p)),
+		p.add("first-line", "first-line", p.newHead(len(open), waitLine(p, open), "")),
+		p.add("trouble", "trouble", p.otherTroubles()),
 		p.add("inbox", "inbox", asks),
 	)
 }

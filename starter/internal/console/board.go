@@ -59,10 +59,9 @@ type board struct {
 	changed   chan struct{}
 	repeated  map[string][]repeat // by workflow id
 	trouble   string              // why Temporal does not answer
-	since     time.Time
-	silent    string    // that no worker answers
-	answered  time.Time // when a worker did last
-	listed    time.Time // when the closes were listed last
+	silent    silence             // of the workers
+	answered  time.Time           // when a worker did last
+	listed    time.Time           // when the closes were listed last
 	loaded    bool
 
 	slots          chan struct{} // bounds the queries under way
@@ -202,17 +201,12 @@ func (b *board) count(what *int64) {
 }
 
 func (b *board) unreachable(err error) {
-	text := "Temporal does not answer: " + temporalclient.Reason(err)
+	text := temporalclient.Reason(err)
 	b.mu.Lock()
 	known := b.trouble == text
 	b.mu.Unlock()
 	if !known {
-		b.update(func() {
-			if b.trouble == "" {
-				b.since = time.Now()
-			}
-			b.trouble = text
-		})
+		b.update(func() { b.trouble = text })
 	}
 }
 
@@ -289,7 +283,9 @@ func (b *board) get(ctx context.Context, id string) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e = entry{ID: id, RunID: run.RunID, Type: run.Type, Ended: run.EndedAt}
+	e = entry{
+		ID: id, RunID: run.RunID, Type: run.Type, Ended: run.EndedAt, Queue: run.TaskQueue, Pinned: run.PinnedTo() != "",
+	}
 	if !run.Running() {
 		e.Status, e.Unknown = b.statusOfEnded(ctx, id, run.RunID)
 		return e, nil

@@ -331,6 +331,7 @@ type confirmation struct {
 	Runs     string // the steps that run now
 	Plan     []plan
 	Question string
+	Stopped  string // why it would have no effect now
 }
 
 // running are the steps that run or wait now.
@@ -361,9 +362,12 @@ func factsOf(o order, now time.Time) (facts []string) {
 
 // confirm says what a dangerous command will do, and asks once more.
 func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o order) {
+	p := c.newPage("/w/"+o.ID, who, time.Now())
 	subject := cmp.Or(o.Step, o.Status.Subject)
-	v := confirmation{order: o, Button: about(wording(o.Value, subject, nil), o.Step)}
-	v.Of = strings.Join(nonEmpty(cmp.Or(o.Status.Subject, o.ID), o.Status.Connection, o.Status.AsOfDate), " · ")
+	v := confirmation{
+		order: o, Button: o.about(wording(o.Value, subject, nil), o.Step), Stopped: p.Health.stopped(o.entry),
+	}
+	v.Of = strings.Join(nonEmpty(cmp.Or(o.Status.Subject, o.ID), of(o.Status.Connection, o.Status.AsOfDate)), " · ")
 	v.Look, v.Facts = lookOf(o.Status.State), factsOf(o, time.Now())
 	v.Effect = v.Button.Effect
 	if o.Name == workflows.CancelCommand {
@@ -391,8 +395,8 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, who access, o 
 			v.Plan = append(v.Plan, plan{s.ID, view.Outlook(s, again, len(in.Only) > 0), again})
 		}
 	}
-	p := page{Title: v.Button.Text, Who: who, Role: who.role(), Path: "/w/" + o.ID, Now: time.Now()}
-	if err := p.add("confirm", "confirm", v); err != nil {
+	p.Title = v.Button.Text
+	if err := cmp.Or(p.add("trouble", "trouble", p.Health.Troubles), p.add("confirm", "confirm", v)); err != nil {
 		c.refusePage(w, err)
 		return
 	}

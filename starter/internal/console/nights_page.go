@@ -55,6 +55,7 @@ func (c *Console) nightsPage(ctx context.Context, p *page, connection, pipeline 
 		list = append(list, newNightView(n, longest, p.Now))
 	}
 	return cmp.Or(
+		p.add("trouble", "trouble", p.Health.Troubles),
 		p.add("nights", "nights", struct {
 			Connection, Pipeline, Usual string
 			Nights                      []nightView

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/base64"
@@ -35,7 +36,11 @@ type page struct {
 	Outcome   *outcome
 	Here      string // the tab
 	CanLogOut bool
-	Now       time.Time
+	// Now is of when the page is: the last time at which Temporal answered, if it does not any longer.
+	Now    time.Time
+	Health health
+
+	entries []entry // that the viewer may see
 }
 
 // fragment is a part of a page that is replaced when it changes.
@@ -82,12 +87,13 @@ var pageKinds = map[string]string{"": "tonight", "inbox": "inbox", "w": "workflo
 
 // build makes the page of a path for a viewer.
 func (c *Console) build(ctx context.Context, path string, who access) (page, error) {
-	p := page{Who: who, Path: path, Now: time.Now(), Role: who.role()}
+	began := time.Now()
+	p := c.newPage(path, who, began)
 	var err error
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	defer func() {
 		if err == nil {
-			c.metrics.page(pageKinds[kind], p.Now)
+			c.metrics.page(pageKinds[kind], began)
 		}
 	}()
 	switch kind {
@@ -104,6 +110,26 @@ func (c *Console) build(ctx context.Context, path string, who access) (page, err
 		err = errNotFound
 	}
 	return p, err
+}
+
+// newPage makes a page without fragments, and judges what it can promise.
+func (c *Console) newPage(path string, who access, now time.Time) page {
+	p := page{Who: who, Role: who.role(), Path: path, Now: now, entries: c.visible(who)}
+	p.Zone = zoneOf(p.entries)
+	for i, e := range p.entries {
+		p.entries[i] = p.inZone(e)
+	}
+	p.Health = c.health(p.entries, clock.In(p.Zone), now)
+	if !p.Health.temporal {
+		p.Now = now.Add(-c.board.age())
+	}
+	return p
+}
+
+// inZone gives a workflow of no pipeline the time zone of the page, so that it has one.
+func (p *page) inZone(e entry) entry {
+	e.Status.TimeZone = cmp.Or(e.Status.TimeZone, p.Zone)
+	return e
 }
 
 func (c *Console) servePage(w http.ResponseWriter, r *http.Request, who access) {

@@ -18,7 +18,7 @@ type row struct {
 	ID, Link           string
 	Look               look
 	state              workflows.State
-	Name, Of, AsOf     string
+	Name, Of           string
 	Line               string // what it does, in words
 	Ends, Deadline     string
 	Late               string
@@ -35,40 +35,53 @@ type row struct {
 // rowCommand is a link to the page that asks about a dangerous command for a close.
 type rowCommand struct{ Text, Link string }
 
-type tonightHead struct {
+// pageHead is the first line of a page of several workflows: what does not answer, or else whether somebody is needed.
+type pageHead struct {
 	Needed        bool
+	Trouble       *trouble
 	First, Second string
+}
+
+// newHead makes the head of a page. The first trouble takes the place of its first line.
+func (p *page) newHead(open int, first, second string) pageHead {
+	h := pageHead{Needed: open > 0, First: first, Second: second}
+	if len(p.Health.Troubles) > 0 {
+		h.Trouble = &p.Health.Troubles[0]
+		h.Second = strings.Join(nonEmpty(first, second), " ")
+		if p.Health.AsOf != "" {
+			h.Second = "As of " + p.Health.AsOf + ": " + h.Second
+		}
+	}
+	return h
+}
+
+// otherTroubles are those that the head of a page does not have.
+func (p *page) otherTroubles() []trouble {
+	return p.Health.Troubles[min(1, len(p.Health.Troubles)):]
 }
 
 func (c *Console) tonight(ctx context.Context, p *page) error {
 	p.Title, p.Here = "Tonight", "tonight"
-	entries := c.visible(p.Who)
 	var rows []row
-	open := questions(entries)
-	for _, e := range entries {
-		if e.closing() {
-			rows = append(rows, c.row(ctx, p, e, open))
+	open := questions(p.entries)
+	for _, e := range p.entries {
+		asks := slices.DeleteFunc(slices.Clone(open), func(q question) bool { return q.ID != e.ID })
+		if e.closing() || len(asks) > 0 { // one that was started alone is there while it waits
+			rows = append(rows, c.row(ctx, p, e, asks))
 		}
 	}
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(a.order-b.order, a.waitsSince.Compare(b.waitsSince), b.started.Compare(a.started),
 			strings.Compare(a.ID, b.ID))
 	})
-	var other []ask // questions of what no close started
-	for _, q := range open {
-		if !q.closing() {
-			other = append(other, c.ask(p, q))
-		}
-	}
 	next := c.nextNights(p.Who)
 	return cmp.Or(
-		p.add("first-line", "first-line", headOf(rows, open, next, p.Now)),
-		p.add("trouble", "trouble", c.troubles(p)),
+		p.add("first-line", "first-line", headOf(p, rows, open, next)),
+		p.add("trouble", "trouble", p.otherTroubles()),
 		p.add("closes", "closes", struct {
 			Rows   []row
-			Other  []ask
 			Loaded bool
-		}{rows, other, c.board.isLoaded()}),
+		}{rows, c.board.isLoaded()}),
 		p.add("next", "next", next),
 	)
 }
@@ -91,8 +104,8 @@ func (b *board) isLoaded() bool {
 	return b.loaded
 }
 
-// headOf says whether the reader is needed.
-func headOf(rows []row, open []question, next []nextNight, now time.Time) tonightHead {
+// headOf says whether the reader is needed, and what will come where that can be foreseen.
+func headOf(p *page, rows []row, open []question, next []nextNight) pageHead {
 	var running, done, cancelled, failed int
 	var soonest time.Time
 	for _, r := range rows {
@@ -110,19 +123,6 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 			done++
 		}
 	}
-	head := tonightHead{Needed: len(open) > 0}
-	switch len(open) {
-	case 0:
-		head.First = "Nothing waits for you."
-	default:
-		oldest := slices.MinFunc(open, func(a, b question) int { return a.Since.Compare(b.Since) })
-		verb := "wait"
-		if len(open) == 1 {
-			verb = "waits"
-		}
-		head.First = fmt.Sprintf("%s %s for you since %s.", counted(len(open), "question"), verb,
-			timesOf(oldest.entry).TextAt(now, oldest.Since))
-	}
 	var parts []string
 	for _, part := range []struct {
 		n    int
@@ -133,27 +133,44 @@ func headOf(rows []row, open []question, next []nextNight, now time.Time) tonigh
 		}
 	}
 	if !soonest.IsZero() {
-		parts = append(parts, "the next ends in about "+spell(soonest.Sub(now)))
+		parts = append(parts, "the next ends in about "+spell(soonest.Sub(p.Now)))
 	}
-	if len(next) > 0 {
+	if len(next) > 0 && p.Health.AsOf == "" {
 		parts = append(parts, "next starts "+next[0].When)
 	}
-	head.Second = strings.Join(parts, " · ")
-	return head
+	return p.newHead(len(open), waitLine(p, open), strings.Join(parts, " · "))
 }
 
-func (c *Console) row(ctx context.Context, p *page, e entry, open []question) row {
+// waitLine says how many questions wait. That none does is calm: it is left out beside a trouble.
+func waitLine(p *page, open []question) string {
+	if len(open) == 0 && len(p.Health.Troubles) > 0 {
+		return ""
+	}
+	if len(open) == 0 {
+		return "Nothing waits for you."
+	}
+	oldest := slices.MinFunc(open, func(a, b question) int { return a.Since.Compare(b.Since) })
+	verb := "wait"
+	if len(open) == 1 {
+		verb = "waits"
+	}
+	return fmt.Sprintf("%s %s for you since %s.", counted(len(open), "question"), verb,
+		timesOf(oldest.entry).TextAt(p.Now, oldest.Since))
+}
+
+func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) row {
 	s, times := e.Status, timesOf(e)
 	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: e.Unknown}
 	id, _ := workflows.ParseID(e.ID)
-	r.Name, r.Of, r.AsOf = cmp.Or(s.Subject, id.Name), id.Connection, cmp.Or(s.AsOfDate, id.AsOfDate)
+	r.Name = cmp.Or(s.Subject, id.Name)
+	r.Of = of(cmp.Or(s.Connection, id.Connection), cmp.Or(s.AsOfDate, id.AsOfDate))
 	if s.Type == "" {
 		r.order = 1
 		return r
 	}
 	r.Does = c.rowCommand(p, e)
-	u := c.nights.usual(ctx, s.Connection, id.Name)
-	_, ends := forecast(s, u, p.Now)
+	u := c.usualOf(ctx, e)
+	_, ends := p.expected(e, u)
 	switch {
 	case s.State.Done():
 		r.order = 2
@@ -172,12 +189,10 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		}
 		return r
 	case s.State == workflows.Waiting:
-		for _, q := range open {
-			if q.ID == e.ID {
-				r.Questions = append(r.Questions, c.ask(p, q))
-				if r.waitsSince.IsZero() || q.Since.Before(r.waitsSince) {
-					r.waitsSince = q.Since
-				}
+		for _, q := range asks {
+			r.Questions = append(r.Questions, c.ask(p, q))
+			if r.waitsSince.IsZero() || q.Since.Before(r.waitsSince) {
+				r.waitsSince = q.Since
 			}
 		}
 		r.StartedBy = s.StartedBy
@@ -189,15 +204,25 @@ func (c *Console) row(ctx context.Context, p *page, e entry, open []question) ro
 		r.Line, r.StartedBy = inButtons(s.Summary), s.StartedBy
 	}
 	r.forecast = ends
-	if !ends.IsZero() {
-		r.Ends = "ends about " + times.TextAt(p.Now, ends)
-	}
+	r.Ends = endsText(s, times, ends, p.Now)
 	if !s.Deadline.IsZero() {
 		r.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
 	}
 	r.Late = lateness(s, ends, p.Now)
 	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), textsOf(c.board.repeats(e.ID))...), "; ")
 	return r
+}
+
+// of names what a workflow is about, as far as it is known.
+func of(connection, asOf string) string {
+	return strings.Join(nonEmpty(connection, prefix("as of ", asOf)), " · ")
+}
+
+func prefix(before, text string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text
 }
 
 // rowCommand offers to stop a close that has not ended, and to run one again that has failed.
@@ -213,10 +238,10 @@ func (c *Console) rowCommand(p *page, e entry) *rowCommand {
 			step = failed.ID
 		}
 	}
-	if !p.Who.maySend(s.Connection, command) {
+	if !p.Who.maySend(s.Connection, command) || p.Health.stopped(e) != "" {
 		return nil
 	}
-	b := about(wording(command, "", nil), step)
+	b := e.about(wording(command, "", nil), step)
 	link := url.URL{Path: "/confirm/" + e.ID, RawQuery: url.Values{"value": {command}, "step": {step},
 		"back": {p.Path}}.Encode()}
 	return &rowCommand{b.Text, link.String()}

@@ -14,15 +14,6 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// troubles are what is wrong with Temporal, the workers, and the services of the connections that the viewer sees.
-func (c *Console) troubles(p *page) []string {
-	b := c.board
-	b.mu.Lock()
-	texts := nonEmpty(b.trouble, b.silent)
-	b.mu.Unlock()
-	return append(texts, outages(c.visible(p.Who), b.repeats, p.Now)...)
-}
-
 // repeat is why a workflow of a close, or its own, makes no progress.
 type repeat struct {
 	workflows.Trouble
@@ -59,7 +50,7 @@ func (o outage) String() string {
 }
 
 // outages says each once, since the earliest that is known.
-func outages(entries []entry, repeats func(id string) []repeat, now time.Time) (texts []string) {
+func outages(entries []entry, repeats func(id string) []repeat, now time.Time) (list []trouble) {
 	type found struct {
 		since time.Time
 		about string // where only the console knows since when
@@ -82,10 +73,15 @@ func outages(entries []entry, repeats func(id string) []repeat, now time.Time) (
 		}
 	}
 	for o, f := range known {
-		texts = append(texts, fmt.Sprintf("%s since %s%s (calls are tried again).", o, f.times.TextAt(now, f.since), f.about))
+		list = append(list, trouble{
+			What: fmt.Sprintf("%s since %s%s.", o, f.times.TextAt(now, f.since), f.about),
+			Do: "Calls are tried again, and the closes that need them continue alone once it answers. If that takes long, call " +
+				"those who run it.",
+			connection: o.connection,
+		})
 	}
-	slices.Sort(texts)
-	return texts
+	slices.SortFunc(list, func(a, b trouble) int { return strings.Compare(a.What, b.What) })
+	return list
 }
 
 const (
@@ -154,8 +150,8 @@ const (
 	// probeEvery is how often it is looked whether workers answer, and probeAgain how soon after one did not.
 	probeEvery = 10 * time.Second
 	probeAgain = 2 * time.Second
-	// silence is how long no worker has answered when that is said. A worker that is busy may miss one question.
-	silence = 15 * time.Second
+	// maxSilence is how long no worker has answered when that is said. A worker that is busy may miss one question.
+	maxSilence = 15 * time.Second
 	// probed is how many workflows are queried at once: one of them may be stuck, whoever answers.
 	probed = 2
 )
@@ -168,14 +164,14 @@ func (b *board) lookForWorkers(ctx context.Context) {
 		if !b.probe(ctx) {
 			next = probeAgain
 		}
-		if text, known := b.silenceText(ctx); known && text != b.silentText() {
-			b.update(func() { b.silent = text })
+		if now, known := b.silence(ctx); known && now != b.silentNow() {
+			b.update(func() { b.silent = now })
 		}
 		pause(ctx, next)
 	}
 }
 
-func (b *board) silentText() string {
+func (b *board) silentNow() silence {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.silent
@@ -225,23 +221,27 @@ func (b *board) probe(ctx context.Context) bool {
 	return answered.Load()
 }
 
-// silenceText says that no worker answers; empty where one does. It is not known while Temporal does not answer.
-func (b *board) silenceText(ctx context.Context) (text string, known bool) {
+// silence is whether no worker answers, since when, and when the last one began to poll. Times that are not known are
+// zero.
+type silence struct {
+	is          bool
+	since, last time.Time
+}
+
+// silence finds out whether workers answer. It is not known while Temporal does not answer.
+func (b *board) silence(ctx context.Context) (s silence, known bool) {
 	polls, err := b.session.Polls(ctx, b.session.TaskQueue)
 	if err != nil {
-		return "", false // the list says why
+		return silence{}, false // the list says why
 	}
 	b.mu.Lock()
 	answered := b.answered
 	b.mu.Unlock()
 	switch {
-	case polls.Idle():
-		return b.session.IdleText(polls), true
-	case time.Since(answered) > silence:
-		return fmt.Sprintf("No worker has answered since %s; the last one began to poll at %s. Nothing happens "+
-			"until one answers; "+
-			"what was started at the service continues. %s",
-			clock.UTC.ExactAt(time.Now(), answered), clock.UTC.ExactAt(answered, polls.Last()), client.StartWorker), true
+	case time.Since(answered) > maxSilence:
+		return silence{true, answered, polls.Last()}, true
+	case polls.Idle(): // and nothing runs that it would answer for
+		return silence{is: true, last: polls.Last()}, true
 	}
-	return "", true
+	return silence{}, true
 }

@@ -31,11 +31,15 @@ func TestOutages_onceForEachConnection(t *testing.T) {
 		"close/test": {{Name: "ledger", Seen: ten, Trouble: workflows.Trouble{Call: "put", Host: "objects.example", HTTPStatus: 429}}},
 	}
 	of1 := []entry{of("prod"), of("test")}
+	var texts []string
+	for _, outage := range outages(of1, func(id string) []repeat { return repeats[id] }, ten.Add(time.Hour)) {
+		texts = append(texts, outage.What)
+	}
 	assert.Equal(t, []string{
-		"prod: the service cannot be reached since 22:00 UTC at the latest (calls are tried again).",
-		"prod: the service's token endpoint answers 503 since 22:01 UTC (calls are tried again).",
-		"test: the object store objects.example answers 429 since 22:00 UTC at the latest (calls are tried again).",
-	}, outages(of1, func(id string) []repeat { return repeats[id] }, ten.Add(time.Hour)))
+		"prod: the service cannot be reached since 22:00 UTC at the latest.",
+		"prod: the service's token endpoint answers 503 since 22:01 UTC.",
+		"test: the object store objects.example answers 429 since 22:00 UTC at the latest.",
+	}, texts)
 	assert.Empty(t, outages(of1[:0], func(id string) []repeat { return repeats[id] }, ten), "of no connection that the viewer sees")
 }
 
@@ -51,20 +55,21 @@ func TestLookForWorkers_silence(t *testing.T) {
 	runs.Queue = "pbsm"
 	b.entries["id"] = runs
 	assert.False(t, b.probe(t.Context()))
-	text, known := b.silenceText(t.Context())
+	now, known := b.silence(t.Context())
 	assert.True(t, known)
-	assert.Empty(t, text, "one question may be missed")
+	assert.Zero(t, now, "one question may be missed")
 
-	b.answered = time.Now().Add(-silence - time.Second)
+	b.answered = time.Now().Add(-maxSilence - time.Second)
 	assert.False(t, b.probe(t.Context()))
-	text, _ = b.silenceText(t.Context())
-	assert.Contains(t, text, "No worker has answered since ")
-	assert.Contains(t, text, "the last one began to poll at ")
+	now, _ = b.silence(t.Context())
+	assert.True(t, now.is)
+	assert.Equal(t, b.answered, now.since)
+	assert.WithinDuration(t, temporal.Polled["pbsm"], now.last, 0)
 
 	temporal.QueryError = serviceerror.NewQueryFailed("it is odd, but there")
 	assert.True(t, b.probe(t.Context()), "an error of a worker is an answer")
-	text, _ = b.silenceText(t.Context())
-	assert.Empty(t, text)
+	now, _ = b.silence(t.Context())
+	assert.Zero(t, now)
 	pinned := b.entries["id"]
 	pinned.Pinned, temporal.QueryError = true, serviceerror.NewUnavailable("no worker")
 	b.entries["id"] = pinned

@@ -151,9 +151,19 @@ func needsRun(b button, s workflows.StepStatus) button {
 	return b
 }
 
+// noun is what a page calls a workflow.
+func (e entry) noun() string {
+	if e.closing() {
+		return "close"
+	}
+	return "run"
+}
+
 // about is a button where nothing beside it says which step it is about; none for the whole workflow.
-func about(b button, step string) button {
+func (e entry) about(b button, step string) button {
 	switch {
+	case b.Value == workflows.CancelCommand:
+		b.Text = "Stop the whole " + e.noun()
 	case b.Value != workflows.AgainCommand:
 	case step == "":
 		b.Text, b.Effect = "Run everything again", "Every step runs again."

@@ -64,6 +64,7 @@ type commandForm struct {
 	Button              []button
 	Until, RunID        bool
 	Heading             string
+	Stopped             string // why the buttons have no effect now
 }
 
 type logView struct{ When, What, By, Why, Class string }
@@ -77,26 +78,23 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	if !p.Who.maySee(e) && !(e.Status.Type == "" && p.Who.may("viewer", connectionOf(id))) {
 		return errNotFound
 	}
+	e = p.inZone(e)
 	s := e.Status
 	p.Title = cmp.Or(s.Subject, id)
 	p.Zone = clock.In(s.TimeZone).Zone().String()
 	details := c.looks.details(ctx, id)
 	e.Status.Steps = withDetails(e.Status.Steps, details)
 	s = e.Status
-	u := usual{}
-	parsed, ok := workflows.ParseID(id)
-	if ok && e.closing() {
-		u = c.nights.usual(ctx, s.Connection, parsed.Name)
-	}
-	spans, ends := forecast(s, u, p.Now)
+	u := c.usualOf(ctx, e)
+	spans, ends := p.expected(e, u)
 	var asks []ask
 	for _, q := range questions([]entry{e}) {
 		asks = append(asks, c.ask(p, q))
 	}
-	head, whole := c.head(p, e, details, ends, parsed), c.wholeCommands(p, e)
+	head, whole := c.head(p, e, details, ends), c.wholeCommands(p, e)
 	head.Commands = len(whole.Button) > 0
 	return cmp.Or( // also what is empty at first: a fragment that the page lacks cannot be replaced later
-		p.add("trouble", "trouble", c.troubles(p)),
+		p.add("trouble", "trouble", p.Health.Troubles),
 		p.add("head", "head", head),
 		p.add("questions", "questions", asks),
 		c.addGraph(p, s),
@@ -109,15 +107,24 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	)
 }
 
-func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time, parsed workflows.ID) workflowHead {
+// usualOf are the usual durations of a close; none of another workflow.
+func (c *Console) usualOf(ctx context.Context, e entry) usual {
+	id, ok := workflows.ParseID(e.ID)
+	if !ok || !e.closing() {
+		return usual{}
+	}
+	return c.nights.usual(ctx, e.Status.Connection, id.Name)
+}
+
+func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time) workflowHead {
 	s, times := e.Status, timesOf(e)
 	h := workflowHead{
-		ID: e.ID, Title: cmp.Or(s.Subject, e.ID), Of: strings.Join(nonEmpty(s.Connection, s.AsOfDate), " · "),
+		ID: e.ID, Title: cmp.Or(s.Subject, e.ID), Of: of(s.Connection, s.AsOfDate),
 		Look: lookOf(s.State), Line: inButtons(s.Summary), Wrong: s.AtRisk, StartedBy: s.StartedBy,
 		Temporal: c.session.Link(e.ID), Notes: details.Notes,
 	}
-	if e.closing() {
-		h.Nights = "/nights/" + s.Connection + "/" + parsed.Name
+	if id, ok := workflows.ParseID(e.ID); ok && e.closing() {
+		h.Nights = "/nights/" + s.Connection + "/" + id.Name
 	} else if e.Type != "" {
 		h.Of = strings.Join(nonEmpty(e.Type, h.Of), " · ")
 	}
@@ -132,8 +139,8 @@ func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time, 
 	}
 	if s.State.Done() {
 		h.Ends = h.Look.Word + " at " + times.TextAt(p.Now, s.ChangedAt) + " after " + spell(s.ChangedAt.Sub(s.StartedAt))
-	} else if !ends.IsZero() {
-		h.Ends = "ends about " + times.TextAt(p.Now, ends)
+	} else {
+		h.Ends = endsText(s, times, ends, p.Now)
 	}
 	if !s.Deadline.IsZero() {
 		h.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
@@ -248,7 +255,7 @@ func newProgress(t view.Transfer) *progress {
 
 // stepForm offers the commands that apply to a step beside the answers to its question.
 func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm {
-	f := commandForm{ID: e.ID, Step: s.ID, Key: "do-" + s.ID, Back: p.Path}
+	f := commandForm{ID: e.ID, Step: s.ID, Key: "do-" + s.ID, Back: p.Path, Stopped: p.Health.stopped(e)}
 	for _, value := range s.Commands {
 		command, _, _ := strings.Cut(value, " ")
 		answered := s.Question != nil && slices.Contains(s.Question.Choices, value)
@@ -282,15 +289,12 @@ func rank(command string) int {
 
 // wholeCommands are those for the workflow as a whole.
 func (c *Console) wholeCommands(p *page, e entry) commandForm {
-	f := commandForm{ID: e.ID, Key: "do", Back: p.Path, Heading: "The whole run"}
-	if e.closing() {
-		f.Heading = "The whole close"
-	}
+	f := commandForm{ID: e.ID, Key: "do", Back: p.Path, Heading: "The whole " + e.noun(), Stopped: p.Health.stopped(e)}
 	s := e.Status
 	t, _ := workflows.TypeByName(e.Type)
 	offer := func(command string) {
 		if t.TakesCommands && p.Who.maySend(s.Connection, command) {
-			f.Button = append(f.Button, about(wording(command, cmp.Or(s.Subject, e.ID), nil), ""))
+			f.Button = append(f.Button, e.about(wording(command, cmp.Or(s.Subject, e.ID), nil), ""))
 		}
 	}
 	if s.State.Done() {
