@@ -33,11 +33,11 @@ type PlannedNight struct {
 // PlanNight derives the night and its as-of date from the scheduled time, never from the current time,
 // with the calendars of this worker's current configuration.
 func (a *Activities) PlanNight(_ context.Context, in PlanNightInput) (*PlannedNight, error) {
-	plan, err := a.calendars.Compile(in.Rule)
+	compiled, err := a.calendars.Compile(in.Rule)
 	if err != nil {
 		return nil, InvalidInputError(problem.Texts(err)...)
 	}
-	v := plan.At(in.ScheduledAt)
+	v := compiled.At(in.ScheduledAt)
 	planned := &PlannedNight{Night: v.Date.Format(time.DateOnly), Why: v.Why, NotifyOn: a.channels.Events(in.Connection)}
 	if n := v.Night; n != nil {
 		planned.AsOfDate, planned.Start, planned.Why = n.AsOf.Format(time.DateOnly), n.Start, n.Note

@@ -70,11 +70,11 @@ func (c *collector) lastNight(is *client.ScheduleDescription, now time.Time) *ca
 	if !ok || c.payloads.FromPayload(payload, &rule) != nil {
 		return nil
 	}
-	plan, err := c.calendars.Compile(rule)
+	compiled, err := c.calendars.Compile(rule)
 	if err != nil {
 		return nil
 	}
-	night := plan.At(now).Night
+	night := compiled.At(now).Night
 	if night == nil || night.Start.Before(is.Info.CreatedAt) {
 		return nil
 	}

@@ -2,7 +2,7 @@
 // It is pure: no clock, no network, no files.
 //
 // A [Calendar] knows business days: a built-in one, or a bank's own, given as [Data]. A [Rule] selects nights;
-// [Calendars.Compile] checks the rule and returns a [Plan].
+// [Calendars.Compile] checks the rule and returns a [CompiledRule].
 package calendar
 
 import (

@@ -52,7 +52,8 @@ type Days struct {
 	months  int // of the period whose end they are counted from: 1, 3 or 12
 	offset  int // business days from that end
 	matches func(*Calendar, time.Time) bool
-	counts  bool // business days, so a calendar is needed
+	// needsCalendar: they are counted in business days.
+	needsCalendar bool
 }
 
 // ParseDays reads a word. Its error says what is wrong with it.
@@ -65,7 +66,7 @@ func ParseDays(text string) (Days, error) {
 	end := endPattern.FindStringSubmatch(text)
 	switch {
 	case text == BusinessDays:
-		d.counts = true
+		d.needsCalendar = true
 		d.matches = func(c *Calendar, day time.Time) bool { return c.Business(day) }
 	case text == Daily:
 		d.matches = func(*Calendar, time.Time) bool { return true }
@@ -86,7 +87,7 @@ func ParseDays(text string) (Days, error) {
 func (d Days) fromEnd(period, offset string) (Days, error) {
 	d.months = map[string]int{"month": 1, "quarter": 3, "year": 12}[period]
 	d.offset, _ = strconv.Atoi(offset)
-	d.counts = offset != ""
+	d.needsCalendar = offset != ""
 	if max(d.offset, -d.offset) > maxOffset {
 		return d, fmt.Errorf("%q is more than %d business days away from the %s's end", d.text, maxOffset, period)
 	}
@@ -95,14 +96,14 @@ func (d Days) fromEnd(period, offset string) (Days, error) {
 }
 
 func (d Days) fromCron(text string) (Days, error) {
-	var p Plan
+	var rule CompiledRule
 	var found problem.List
-	p.setCron("0 0 "+strings.TrimPrefix(text, "* * "), &found)
-	d.matches = func(_ *Calendar, day time.Time) bool { return p.days(day) }
+	rule.setCron("0 0 "+strings.TrimPrefix(text, "* * "), &found)
+	d.matches = func(_ *Calendar, day time.Time) bool { return rule.days(day) }
 	if len(found) > 0 {
 		return d, fmt.Errorf("%.80q is not possible: %s", d.text, found.Error())
 	}
-	for day, n := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), 0; !p.days(day); n++ {
+	for day, n := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), 0; !rule.days(day); n++ {
 		if n > 366*12 {
 			return d, fmt.Errorf("%.80q never occurs", d.text)
 		}
@@ -111,11 +112,10 @@ func (d Days) fromCron(text string) (Days, error) {
 	return d, nil
 }
 
-// isEnd reports whether a day is the last one of a period, or so many business days away from it. The last one is the
-// last business day, and for a close as of the last calendar day also that.
+// isEnd reports whether a day is the end of a period, or offset business days away from it. The end is the last business
+// day; without an offset also the last calendar day, for a close as of that.
 func (d Days) isEnd(c *Calendar, day time.Time) bool {
-	for months := -2; months <= 2; months++ {
-		end := time.Date(day.Year(), day.Month()+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC)
+	for _, end := range monthEndsAround(day) {
 		if int(end.Month())%d.months != 0 {
 			continue
 		}
@@ -129,8 +129,8 @@ func (d Days) isEnd(c *Calendar, day time.Time) bool {
 func (d Days) String() string { return d.text }
 
 // NeedsCalendar reports whether they are counted in business days.
-func (d Days) NeedsCalendar() bool { return d.counts }
+func (d Days) NeedsCalendar() bool { return d.needsCalendar }
 
-// Has reports whether a date is one of the days. Without a calendar every day counts: the end of a month is its last
-// day. c must not be nil where [Days.NeedsCalendar].
+// Has reports whether a date is one of the days. Without a calendar, the end of a month is its last calendar day. c must
+// not be nil where [Days.NeedsCalendar].
 func (d Days) Has(c *Calendar, date time.Time) bool { return d.matches(c, midnight(date)) }

@@ -2,6 +2,7 @@ package calendar
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
@@ -13,63 +14,64 @@ type Night struct {
 	Date, AsOf time.Time
 	// Start is the moment, in the rule's time zone.
 	Start time.Time
-	// Note says what is unusual about it: it was rolled, or the clocks change.
+	// Note says what is unusual about it: that it was rolled, that the clocks change, or both.
 	Note string
 }
 
-// Verdict is what a plan says about a date: a night, or why there is none.
+// Verdict is what a rule says about a date: a night, or why there is none.
 type Verdict struct {
 	Date  time.Time
 	Night *Night
 	// Why there is no close.
 	Why string
-	// Missed is set if the rule names the date, or would but for a holiday.
+	// Missed: a close would run on the date, but it is a holiday, or its night was rolled to another date.
 	Missed bool
 }
 
 // On says whether a close runs on a local date, and for which as-of date.
-func (p *Plan) On(day time.Time) Verdict {
+func (c *CompiledRule) On(day time.Time) Verdict {
 	day = midnight(day)
-	named, monthEnd := p.named(day)
+	named, monthEnd := c.rolledFrom(day)
 	if named.IsZero() {
-		return p.noNight(day)
+		return c.noNight(day)
 	}
-	night := Night{Date: day, Start: p.start(day), AsOf: p.asOfDate(day, monthEnd)}
-	if !named.Equal(day) && p.on != MonthEnd {
-		night.Note = fmt.Sprintf("rolled %s from %s, %s", p.roll, named.Format(dayLayout), p.calendar.Closed(named))
+	var notes []string
+	night := Night{Date: day, Start: c.start(day), AsOf: c.asOfDate(day, monthEnd)}
+	if !named.Equal(day) && c.kind != MonthEnd {
+		notes = append(notes, fmt.Sprintf("rolled %s from %s, %s", c.roll, named.Format(dayLayout), c.calendar.Closed(named)))
 	}
-	if note := p.clockNote(night.Start); note != "" {
-		night.Note = note
+	if note := c.clockNote(night.Start); note != "" {
+		notes = append(notes, note)
 	}
+	night.Note = strings.Join(notes, "; ")
 	return Verdict{Date: day, Night: &night}
 }
 
 // noNight says why there is no close on a date.
-func (p *Plan) noNight(day time.Time) Verdict {
-	closed := p.calendar.Closed(day)
+func (c *CompiledRule) noNight(day time.Time) Verdict {
+	closed := c.calendar.Closed(day)
 	v := Verdict{Date: day, Why: closed}
 	switch {
-	case p.on == BusinessDays:
-		v.Missed = p.calendar.workday(day)
-	case p.on != MonthEnd && p.names(day): // rolled away
-		to := p.calendar.onOrAfter(day)
-		if p.roll == Back {
-			to = p.calendar.onOrBefore(day)
+	case c.kind == BusinessDays:
+		v.Missed = c.calendar.workday(day)
+	case c.kind != MonthEnd && c.matches(day): // rolled away
+		to := c.calendar.onOrAfter(day)
+		if c.roll == Back {
+			to = c.calendar.onOrBefore(day)
 		}
 		v.Why, v.Missed = fmt.Sprintf("%s; rolled to %s", closed, to.Format(dayLayout)), true
-	case closed == "" || p.on == MonthEnd:
-		v.Why = "the rule " + p.onText + " names no night on this date"
+	case closed == "" || c.kind == MonthEnd:
+		v.Why = "the rule " + c.text + " names no night on this date"
 	}
 	return v
 }
 
-// named is the date named by the rule that is rolled to day; zero if there is none. monthEnd is the last day
+// rolledFrom is the date named by the rule that is rolled to day; zero if there is none. monthEnd is the last day
 // of the month that the night is about.
-func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
-	if p.on == MonthEnd {
-		for months := -2; months <= 2; months++ {
-			end := time.Date(day.Year(), day.Month()+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC)
-			if p.calendar.shift(p.rolled(end), p.offset).Equal(day) {
+func (c *CompiledRule) rolledFrom(day time.Time) (named, monthEnd time.Time) {
+	if c.kind == MonthEnd {
+		for _, end := range monthEndsAround(day) {
+			if c.calendar.shift(c.rolled(end), c.offset).Equal(day) {
 				return end, end
 			}
 		}
@@ -79,14 +81,14 @@ func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
 	if latest.After(day) {
 		latest = time.Date(day.Year(), day.Month(), 0, 0, 0, 0, 0, time.UTC)
 	}
-	if p.roll != NoRoll && !p.calendar.Business(day) {
+	if c.roll != NoRoll && !c.calendar.Business(day) {
 		return time.Time{}, time.Time{}
 	}
-	for candidate := day; p.rolled(candidate).Equal(day); {
-		if p.names(candidate) {
+	for candidate := day; c.rolled(candidate).Equal(day); {
+		if c.matches(candidate) {
 			return candidate, latest
 		}
-		switch p.roll {
+		switch c.roll {
 		case Forward:
 			candidate = candidate.AddDate(0, 0, -1)
 		case Back:
@@ -98,87 +100,87 @@ func (p *Plan) named(day time.Time) (named, monthEnd time.Time) {
 	return time.Time{}, time.Time{}
 }
 
-// names reports whether the rule names a date, before rolling.
-func (p *Plan) names(day time.Time) bool {
-	switch p.on {
+// matches reports whether the rule names a date, before rolling.
+func (c *CompiledRule) matches(day time.Time) bool {
+	switch c.kind {
 	case BusinessDays:
-		return p.calendar.Business(day)
+		return c.calendar.Business(day)
 	case Cron:
-		return p.days(day)
+		return c.days(day)
 	}
 	return true
 }
 
-func (p *Plan) rolled(day time.Time) time.Time {
-	switch p.roll {
+func (c *CompiledRule) rolled(day time.Time) time.Time {
+	switch c.roll {
 	case Forward:
-		return p.calendar.onOrAfter(day)
+		return c.calendar.onOrAfter(day)
 	case Back:
-		return p.calendar.onOrBefore(day)
+		return c.calendar.onOrBefore(day)
 	}
 	return day
 }
 
-func (p *Plan) asOfDate(day, monthEnd time.Time) time.Time {
-	switch p.asOf {
+func (c *CompiledRule) asOfDate(day, monthEnd time.Time) time.Time {
+	switch c.asOf {
 	case Day:
-		return day.AddDate(0, 0, -p.earlier)
+		return day.AddDate(0, 0, -c.earlier)
 	case MonthEnd:
 		return monthEnd
 	case MonthEndBusinessDay:
-		return p.calendar.onOrBefore(monthEnd)
+		return c.calendar.onOrBefore(monthEnd)
 	}
-	return p.calendar.shift(p.calendar.onOrBefore(day), -p.earlier)
+	return c.calendar.shift(c.calendar.onOrBefore(day), -c.earlier)
 }
 
 // start is the moment at which a night begins. If the clocks are put forward over its time, it is the moment of
 // the change. If they are put back over it, it is the one of the two at which Temporal's schedule fires: the one
 // that Go's time.Date returns, east of Greenwich often the second.
-func (p *Plan) start(day time.Time) time.Time {
-	at, _ := time.Parse("15:04", p.clock)
-	about := time.Date(day.Year(), day.Month(), day.Day(), at.Hour(), at.Minute(), 0, 0, p.location)
-	if about.Format("15:04") == p.clock {
+func (c *CompiledRule) start(day time.Time) time.Time {
+	at, _ := time.Parse("15:04", c.clock)
+	about := time.Date(day.Year(), day.Month(), day.Day(), at.Hour(), at.Minute(), 0, 0, c.location)
+	if about.Format("15:04") == c.clock {
 		return about
 	}
-	start, _ := clock.ResolveDeadline(about.Add(-12*time.Hour), p.clock, p.location)
-	return start.In(p.location)
+	start, _ := clock.ResolveDeadline(about.Add(-12*time.Hour), c.clock, c.location)
+	return start.In(c.location)
 }
 
-func (p *Plan) clockNote(start time.Time) string {
-	if shown := start.Format("15:04"); shown != p.clock {
-		return fmt.Sprintf("the clocks skip %s; starts at %s", p.clock, shown)
+func (c *CompiledRule) clockNote(start time.Time) string {
+	if shown := start.Format("15:04"); shown != c.clock {
+		return fmt.Sprintf("the clocks skip %s; starts at %s", c.clock, shown)
 	}
-	first, _ := clock.ResolveDeadline(start.Add(-12*time.Hour), p.clock, p.location)
-	next, _ := clock.ResolveDeadline(start, p.clock, p.location)
+	first, _ := clock.ResolveDeadline(start.Add(-12*time.Hour), c.clock, c.location)
+	next, _ := clock.ResolveDeadline(start, c.clock, c.location)
 	switch {
 	case first.Before(start):
-		return fmt.Sprintf("the clocks show %s twice; starts at the second", p.clock)
+		return fmt.Sprintf("the clocks show %s twice; starts at the second", c.clock)
 	case next.Sub(start) < 12*time.Hour:
-		return fmt.Sprintf("the clocks show %s twice; starts at the first", p.clock)
+		return fmt.Sprintf("the clocks show %s twice; starts at the first", c.clock)
 	}
 	return ""
 }
 
-// At says which night a scheduled time belongs to. A time that is not the plan's time of day comes from an
+// At says which night a scheduled time belongs to. A time that is not the rule's time of day comes from an
 // operator's trigger: it belongs to the latest night that has begun.
-func (p *Plan) At(scheduled time.Time) Verdict {
-	local := scheduled.In(p.location)
+func (c *CompiledRule) At(scheduled time.Time) Verdict {
+	local := scheduled.In(c.location)
 	day := midnight(local)
-	switch start := p.start(day); {
+	switch start := c.start(day); {
 	case start.Equal(scheduled):
-		return p.On(day)
-	case p.start(day.AddDate(0, 0, -1)).Equal(scheduled): // the clocks skip from before midnight to midnight
-		return p.On(day.AddDate(0, 0, -1))
-	case start.Before(scheduled) && local.Format("15:04:05") == p.clock+":00":
-		return Verdict{Date: day, Why: "the clocks show " + p.clock + " a second time; the night began at the first"}
+		return c.On(day)
+	case c.start(day.AddDate(0, 0, -1)).Equal(scheduled): // the clocks skip from before midnight to midnight
+		return c.On(day.AddDate(0, 0, -1))
+	case start.Before(scheduled) && local.Format("15:04:05") == c.clock+":00":
+		return Verdict{Date: day, Why: "the clocks show " + c.clock + " a second time; the night began at the first"}
 	}
 	for range maxGap {
-		if v := p.On(day); v.Night != nil && !v.Night.Start.After(scheduled) {
+		if v := c.On(day); v.Night != nil && !v.Night.Start.After(scheduled) {
 			return v
 		}
 		day = day.AddDate(0, 0, -1)
 	}
-	return Verdict{Date: midnight(local), Why: fmt.Sprintf("the rule %s named no night in the last %d years", p.onText, maxGapYears)}
+	return Verdict{Date: midnight(local), Why: fmt.Sprintf("the rule %s named no night in the last %d years", c.text, maxGapYears)}
 }
 
 // A search covers so many years, and so many days: a Monday the 29th of February can be 40 years away.
@@ -189,16 +191,16 @@ const (
 
 // From returns the next n nights that begin after a moment, and between them the dates without a close that
 // the rule would name but for a holiday.
-func (p *Plan) From(after time.Time, n int) []Verdict {
+func (c *CompiledRule) From(after time.Time, n int) []Verdict {
 	var verdicts []Verdict
-	day := midnight(after.In(p.location))
+	day := midnight(after.In(c.location))
 	for range maxGap {
-		v := p.On(day)
+		v := c.On(day)
 		switch {
 		case v.Night != nil && v.Night.Start.After(after):
 			verdicts = append(verdicts, v)
 			n--
-		case v.Night == nil && v.Missed && p.start(day).After(after):
+		case v.Night == nil && v.Missed && c.start(day).After(after):
 			verdicts = append(verdicts, v)
 		}
 		if n == 0 {
@@ -210,10 +212,10 @@ func (p *Plan) From(after time.Time, n int) []Verdict {
 }
 
 // Between returns the verdict on each date that is a night or missed, first and last included.
-func (p *Plan) Between(first, last time.Time) []Verdict {
+func (c *CompiledRule) Between(first, last time.Time) []Verdict {
 	var verdicts []Verdict
 	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {
-		if v := p.On(day); v.Night != nil || v.Missed {
+		if v := c.On(day); v.Night != nil || v.Missed {
 			verdicts = append(verdicts, v)
 		}
 	}
@@ -221,9 +223,9 @@ func (p *Plan) Between(first, last time.Time) []Verdict {
 }
 
 // occurs reports whether there is a night on or after a date.
-func (p *Plan) occurs(day time.Time) bool {
+func (c *CompiledRule) occurs(day time.Time) bool {
 	for range maxGap {
-		if named, _ := p.named(day); !named.IsZero() {
+		if named, _ := c.rolledFrom(day); !named.IsZero() {
 			return true
 		}
 		day = day.AddDate(0, 0, 1)
@@ -232,20 +234,20 @@ func (p *Plan) occurs(day time.Time) bool {
 }
 
 // Clock is the time of day at which nights begin.
-func (p *Plan) Clock() (hour, minute int) {
-	at, _ := time.Parse("15:04", p.clock)
+func (c *CompiledRule) Clock() (hour, minute int) {
+	at, _ := time.Parse("15:04", c.clock)
 	return at.Hour(), at.Minute()
 }
 
-// Location is the plan's time zone.
-func (p *Plan) Location() *time.Location { return p.location }
+// Location is the rule's time zone.
+func (c *CompiledRule) Location() *time.Location { return c.location }
 
-// Starts are the moments, first and last date included, at which a night begins although the clocks never show
+// SkippedStarts are the moments, first and last date included, at which a night begins although the clocks never show
 // its time of day, because they are put forward over it.
-func (p *Plan) Starts(first, last time.Time) []time.Time {
+func (c *CompiledRule) SkippedStarts(first, last time.Time) []time.Time {
 	var moments []time.Time
 	for day := midnight(first); !day.After(midnight(last)); day = day.AddDate(0, 0, 1) {
-		if start := p.start(day); start.Format("15:04") != p.clock {
+		if start := c.start(day); start.Format("15:04") != c.clock {
 			moments = append(moments, start)
 		}
 	}
@@ -256,4 +258,14 @@ func (p *Plan) Starts(first, last time.Time) []time.Time {
 func midnight(t time.Time) time.Time {
 	year, month, day := t.Date()
 	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+}
+
+// monthEndsAround are the last days of the months around a date. No night is further away than that from the end of the
+// month that it is counted from: see maxOffset.
+func monthEndsAround(day time.Time) []time.Time {
+	var ends []time.Time
+	for months := -2; months <= 2; months++ {
+		ends = append(ends, time.Date(day.Year(), day.Month()+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC))
+	}
+	return ends
 }

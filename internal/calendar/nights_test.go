@@ -14,7 +14,7 @@ import (
 
 const newYork = "America/New_York"
 
-func compile(t *testing.T, r Rule) *Plan {
+func compile(t *testing.T, r Rule) *CompiledRule {
 	t.Helper()
 	known, err := Known(map[string]Data{"my-bank": {Base: "us-bank", Add: []string{"2026-12-24 Christmas Eve"}}})
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func line(v Verdict) string {
 	return text
 }
 
-func TestPlan_From(t *testing.T) {
+func TestCompiledRule_From(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rule  Rule
@@ -156,7 +156,7 @@ Fri 2026-04-24 01:00 EEST 23T22:00Z as of 2026-04-24 (the clocks skip 00:00; sta
 	}
 }
 
-func TestPlan_At(t *testing.T) {
+func TestCompiledRule_At(t *testing.T) {
 	business := Rule{On: BusinessDays, At: "22:00"}
 	for _, c := range []struct {
 		name string
@@ -177,6 +177,7 @@ func TestPlan_At(t *testing.T) {
 		{"the one of two at which Temporal ticks", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T01:30:00Z", "Sun 2026-10-25 01:30 GMT 25T01:30Z as of 2026-10-23 (the clocks show 01:30 twice; starts at the second)"},
 		{"a trigger at the first of two, before the night begins", Rule{On: Daily, At: "01:30", TimeZone: "Europe/London"}, "2026-10-25T00:30:00Z", "Sat 2026-10-24 01:30 BST 24T00:30Z as of 2026-10-23"},
 		{"where the clocks go forward", Rule{On: Daily, At: "02:30"}, "2026-03-08T07:00:00Z", "Sun 2026-03-08 03:00 EDT 08T07:00Z as of 2026-03-06 (the clocks skip 02:30; starts at 03:00)"},
+		{"rolled to where they go forward", Rule{On: "cron 30 2 28 3 *", Roll: Back, TimeZone: "Asia/Jerusalem"}, "2026-03-27T00:00:00Z", "Fri 2026-03-27 03:00 IDT 27T00:00Z as of 2026-03-27 (rolled back from Sat 2026-03-28, Saturday; the clocks skip 02:30; starts at 03:00)"},
 		{"where they go forward to midnight, a Saturday's", Rule{On: BusinessDays, At: "23:30", TimeZone: "America/Nuuk"}, "2026-03-29T01:00:00Z", "Sat 2026-03-28 - Saturday"},
 		{"where they go forward to midnight, a night's", Rule{On: Daily, At: "23:30", TimeZone: "America/Nuuk"}, "2026-03-29T01:00:00Z", "Sun 2026-03-29 00:00 -01 29T01:00Z as of 2026-03-27 (the clocks skip 23:30; starts at 00:00)"},
 	} {
@@ -188,14 +189,14 @@ func TestPlan_At(t *testing.T) {
 	}
 }
 
-func TestPlan_Starts_onlyThoseThatClocksSkip(t *testing.T) {
+func TestSkippedStarts_onlyThoseThatClocksSkip(t *testing.T) {
 	first, last := date(t, "2026-01-01"), date(t, "2028-12-31")
 	var found []string
-	for _, start := range compile(t, Rule{On: Daily, At: "02:30"}).Starts(first, last) {
+	for _, start := range compile(t, Rule{On: Daily, At: "02:30"}).SkippedStarts(first, last) {
 		found = append(found, start.Format(time.RFC3339))
 	}
 	assert.Equal(t, []string{"2026-03-08T03:00:00-04:00", "2027-03-14T03:00:00-04:00", "2028-03-12T03:00:00-04:00"}, found)
-	assert.Empty(t, compile(t, Rule{On: Daily, At: "22:00"}).Starts(first, last))
+	assert.Empty(t, compile(t, Rule{On: Daily, At: "22:00"}).SkippedStarts(first, last))
 }
 
 func TestCompile_reportsEveryProblem(t *testing.T) {

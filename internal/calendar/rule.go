@@ -48,13 +48,13 @@ const (
 	MonthEndBusinessDay = "month-end-business-day"
 )
 
-// Plan is a rule that has been checked.
-type Plan struct {
+// CompiledRule is a rule that has been checked, and says which nights it names.
+type CompiledRule struct {
 	calendar *Calendar
 	location *time.Location
 	clock    string // HH:MM
-	on       string // without what follows it: cron, month-end
-	onText   string // as written
+	kind     string // that of On: without what follows cron or month-end
+	text     string // On as written
 	offset   int    // business days from the month's end
 	days     func(time.Time) bool
 	roll     string
@@ -72,20 +72,20 @@ var (
 const maxOffset = 15
 
 // Compile checks a rule. The error is a [problem.List] with every mistake in it.
-func (known Calendars) Compile(r Rule) (*Plan, error) {
-	p := &Plan{onText: r.On}
+func (known Calendars) Compile(r Rule) (*CompiledRule, error) {
+	c := &CompiledRule{text: r.On}
 	var found problem.List
-	p.calendar = known[r.Calendar]
+	c.calendar = known[r.Calendar]
 	switch {
 	case r.Calendar == "":
 		found.Addf("", "the calendar is missing; known: %s", known.names())
-	case p.calendar == nil:
+	case c.calendar == nil:
 		found.Addf("", "calendar %q is not known; known: %s", r.Calendar, known.names())
 	}
-	p.setZone(r.TimeZone, &found)
-	p.clock = r.At
-	p.setNights(r, &found)
-	if p.on != Cron {
+	c.setZone(r.TimeZone, &found)
+	c.clock = r.At
+	c.setNights(r, &found)
+	if c.kind != Cron {
 		switch {
 		case r.At == "":
 			found.Addf("", `the time of day is missing; write it like "22:00"`)
@@ -93,46 +93,46 @@ func (known Calendars) Compile(r Rule) (*Plan, error) {
 			found.Addf("", `at %q is not a time of day like "22:00"`, r.At)
 		}
 	}
-	p.setRoll(r.Roll, &found)
-	p.setAsOf(r.AsOf, &found)
-	if len(found) == 0 && !p.occurs(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) {
+	c.setRoll(r.Roll, &found)
+	c.setAsOf(r.AsOf, &found)
+	if len(found) == 0 && !c.occurs(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		found.Addf("", "on %q never occurs", r.On)
 	}
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return c, nil
 }
 
 func (known Calendars) names() string {
 	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 }
 
-func (p *Plan) setZone(name string, found *problem.List) {
+func (c *CompiledRule) setZone(name string, found *problem.List) {
 	if name == "" {
 		found.Addf("", "the time zone is missing; write it like America/New_York")
 		return
 	}
 	var err error
-	p.location, err = clock.LoadZone(name)
+	c.location, err = clock.LoadZone(name)
 	found.Check("", err)
 }
 
-func (p *Plan) setNights(r Rule, found *problem.List) {
+func (c *CompiledRule) setNights(r Rule, found *problem.List) {
 	on, text, _ := strings.Cut(r.On, " ")
 	switch {
 	case r.On == BusinessDays || r.On == Daily:
-		p.on = r.On
+		c.kind = r.On
 	case on == Cron:
-		p.on = Cron
+		c.kind = Cron
 		if r.At != "" {
 			found.Addf("", "at and a cron rule both set the time of day; remove one of them")
 		}
-		p.setCron(text, found)
+		c.setCron(text, found)
 	case monthEndPattern.MatchString(r.On):
-		p.on = MonthEnd
-		p.offset, _ = strconv.Atoi(strings.TrimPrefix(r.On, MonthEnd))
-		if max(p.offset, -p.offset) > maxOffset {
+		c.kind = MonthEnd
+		c.offset, _ = strconv.Atoi(strings.TrimPrefix(r.On, MonthEnd))
+		if max(c.offset, -c.offset) > maxOffset {
 			found.Addf("", "on %q is more than %d business days away from the month's end", r.On, maxOffset)
 		}
 	case r.On == "":
@@ -143,16 +143,16 @@ func (p *Plan) setNights(r Rule, found *problem.List) {
 	}
 }
 
-func (p *Plan) setRoll(roll string, found *problem.List) {
-	p.roll = roll
+func (c *CompiledRule) setRoll(roll string, found *problem.List) {
+	c.roll = roll
 	switch roll {
 	case "":
-		p.roll = NoRoll
-		if p.on == MonthEnd {
-			p.roll = Back
+		c.roll = NoRoll
+		if c.kind == MonthEnd {
+			c.roll = Back
 		}
 	case Forward, Back:
-		if p.on == BusinessDays {
+		if c.kind == BusinessDays {
 			found.Addf("", "roll %s does not apply: a business day is never rolled", roll)
 		}
 	case NoRoll:
@@ -161,16 +161,16 @@ func (p *Plan) setRoll(roll string, found *problem.List) {
 	}
 }
 
-func (p *Plan) setAsOf(asOf string, found *problem.List) {
+func (c *CompiledRule) setAsOf(asOf string, found *problem.List) {
 	parts := asOfPattern.FindStringSubmatch(asOf)
 	switch {
 	case asOf == "":
-		p.asOf = BusinessDay
+		c.asOf = BusinessDay
 	case asOf == MonthEnd || asOf == MonthEndBusinessDay:
-		p.asOf = asOf
+		c.asOf = asOf
 	case parts != nil:
-		p.asOf = parts[1]
-		p.earlier, _ = strconv.Atoi(strings.TrimPrefix(parts[2], "-"))
+		c.asOf = parts[1]
+		c.earlier, _ = strconv.Atoi(strings.TrimPrefix(parts[2], "-"))
 	default:
 		found.Addf("", "as-of %q is not one of business-day, business-day-N, day, day-N, month-end, "+
 			"month-end-business-day", asOf)
@@ -178,7 +178,7 @@ func (p *Plan) setAsOf(asOf string, found *problem.List) {
 }
 
 // setCron parses the five fields. Minute and hour are numbers, because a night has one close.
-func (p *Plan) setCron(text string, found *problem.List) {
+func (c *CompiledRule) setCron(text string, found *problem.List) {
 	fields := strings.Fields(text)
 	if len(fields) != 5 {
 		found.Addf("", "cron %q does not have five fields: minute, hour, day of month, month, day of week", text)
@@ -189,7 +189,7 @@ func (p *Plan) setCron(text string, found *problem.List) {
 	if errMinute != nil || errHour != nil || minute > 59 || hour > 23 {
 		found.Addf("", "cron %q: minute and hour must be numbers, because a night has one close", text)
 	}
-	p.clock = fmt.Sprintf("%02d:%02d", hour, minute)
+	c.clock = fmt.Sprintf("%02d:%02d", hour, minute)
 	read := func(what, field string, low, high int, names []string) map[int]bool {
 		values, err := cronField(field, low, high, names)
 		if err != nil {
@@ -200,7 +200,7 @@ func (p *Plan) setCron(text string, found *problem.List) {
 	dayOfMonth := read("day of month", fields[2], 1, 31, nil)
 	month := read("month", fields[3], 1, 12, months)
 	weekday := read("day of week", fields[4], 0, 7, weekdays)
-	p.days = func(day time.Time) bool {
+	c.days = func(day time.Time) bool {
 		sunday := day.Weekday() == time.Sunday && weekday[7]
 		return dayOfMonth[day.Day()] && month[int(day.Month())] && (weekday[int(day.Weekday())] || sunday)
 	}

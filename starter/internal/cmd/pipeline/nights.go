@@ -107,7 +107,7 @@ func (o nightsOptions) verdicts(p *pipeline.Pipeline) ([]calendar.Verdict, error
 	if !strings.HasPrefix(o.rule.On, calendar.Cron+" ") {
 		o.rule.At = "00:00"
 	}
-	plan, err := o.vars.Calendars.Compile(o.rule)
+	compiled, err := o.vars.Calendars.Compile(o.rule)
 	found := problem.Texts(err)
 	first, errFirst := time.Parse(time.DateOnly, o.from)
 	last, errLast := time.Parse(time.DateOnly, o.to)
@@ -123,7 +123,7 @@ func (o nightsOptions) verdicts(p *pipeline.Pipeline) ([]calendar.Verdict, error
 	if err := cli.FlagProblems(found); err != nil {
 		return nil, err
 	}
-	return plan.Between(first, last), nil
+	return compiled.Between(first, last), nil
 }
 
 func (o nightsOptions) night(p *pipeline.Pipeline, v calendar.Verdict) (night, error) {

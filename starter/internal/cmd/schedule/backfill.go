@@ -76,8 +76,8 @@ func dates(from, to string) (first, last time.Time, err error) {
 	return first, last, cli.FlagProblems(found)
 }
 
-// plan is that of the schedule, by the calendars that are known here.
-func (s existing) plan() (workflows.ScheduledCloseInput, *calendar.Plan, error) {
+// compiled is the rule of the schedule, by the calendars that are known here.
+func (s existing) compiled() (workflows.ScheduledCloseInput, *calendar.CompiledRule, error) {
 	var in workflows.ScheduledCloseInput
 	if err := s.MemoField(s.description.Memo, workflows.ScheduleInputMemo, &in); err != nil {
 		return in, nil, cli.Usage("%v", err)
@@ -86,16 +86,16 @@ func (s existing) plan() (workflows.ScheduledCloseInput, *calendar.Plan, error) 
 	if err != nil {
 		return in, nil, cli.Usage("%v", err)
 	}
-	plan, err := known.Calendars.Compile(rule(in))
-	return in, plan, cli.Listing(cli.ExitUsage, "its nights are not known here", problem.Texts(err))
+	compiled, err := known.Calendars.Compile(rule(in))
+	return in, compiled, cli.Listing(cli.ExitUsage, "its nights are not known here", problem.Texts(err))
 }
 
 func (s existing) backfill(ctx context.Context, first, last time.Time, dryRun bool) error {
-	in, plan, err := s.plan()
+	in, compiled, err := s.compiled()
 	if err != nil {
 		return err
 	}
-	shown := nights{ID: s.id, Rule: in, verdicts: plan.Between(first, last)}
+	shown := nights{ID: s.id, Rule: in, verdicts: compiled.Between(first, last)}
 	count, err := countPast(shown.verdicts)
 	switch {
 	case err != nil:
@@ -107,11 +107,11 @@ func (s existing) backfill(ctx context.Context, first, last time.Time, dryRun bo
 		return nil
 	}
 	past := sdk.ScheduleBackfill{
-		Start:   midnight(first, plan.Location()),
-		End:     midnight(last.AddDate(0, 0, 1), plan.Location()).Add(-time.Second),
+		Start:   midnight(first, compiled.Location()),
+		End:     midnight(last.AddDate(0, 0, 1), compiled.Location()).Add(-time.Second),
 		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ALL,
 	}
-	own := backfillSchedule(s.id, s.description, in, plan, past)
+	own := backfillSchedule(s.id, s.description, in, compiled, past)
 	_, err = s.Temporal.ScheduleClient().Create(ctx, own)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) { // the same nights again: those that failed are run again
 		again := sdk.ScheduleBackfillOptions{Backfill: own.ScheduleBackfill}
@@ -143,12 +143,12 @@ func countPast(verdicts []calendar.Verdict) (count int, err error) {
 // backfillSchedule is a schedule beside the original that has nothing but a past, and the lower priority.
 // The original has the nights that the clocks skip only from its creation on.
 func backfillSchedule(
-	id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, plan *calendar.Plan,
+	id string, description *sdk.ScheduleDescription, in workflows.ScheduledCloseInput, compiled *calendar.CompiledRule,
 	past sdk.ScheduleBackfill,
 ) sdk.ScheduleOptions {
 	spec := *description.Schedule.Spec
 	spec.EndAt = past.End
-	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(plan, past.Start, past.End)...)
+	spec.Calendars = append(slices.Clone(spec.Calendars), skipped(compiled, past.Start, past.End)...)
 	action := *description.Schedule.Action.(*sdk.ScheduleWorkflowAction)
 	action.Priority = workflows.Priority(in.Connection, workflows.BackfillPriority)
 	return sdk.ScheduleOptions{

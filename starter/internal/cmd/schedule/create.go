@@ -126,26 +126,26 @@ definition is in the configured folder here.`,
 }
 
 func create(ctx context.Context, f *cli.Factory, o createOptions) error {
-	plan, err := o.plan(f)
+	compiled, err := o.compile(f)
 	if err != nil {
 		return err
 	}
 	after := time.Now()
 	if o.from != "" {
-		date, _ := time.Parse(time.DateOnly, o.from) // plan has checked it
-		after = midnight(date, plan.Location()).Add(-time.Second)
+		date, _ := time.Parse(time.DateOnly, o.from) // compile has checked it
+		after = midnight(date, compiled.Location()).Add(-time.Second)
 	}
-	shown := nights{ID: o.id(), Rule: o.input, verdicts: plan.From(after, o.nights)}
+	shown := nights{ID: o.id(), Rule: o.input, verdicts: compiled.From(after, o.nights)}
 	if o.dryRun {
 		shown.print(f, "")
-		o.hint(f, plan, shown)
+		o.hint(f, compiled, shown)
 		return nil
 	}
 	return client.With(ctx, f, func(s *client.Session) error {
 		if err := s.Served(ctx, o.input.Connection); err != nil {
 			return err
 		}
-		_, err := s.Temporal.ScheduleClient().Create(ctx, o.schedule(plan, time.Now(), f.TaskQueue))
+		_, err := s.Temporal.ScheduleClient().Create(ctx, o.schedule(compiled, time.Now(), f.TaskQueue))
 		switch {
 		case errors.Is(err, temporal.ErrScheduleAlreadyRunning):
 			return cli.Usage("it exists already").Of(o.id()).
@@ -155,7 +155,7 @@ func create(ctx context.Context, f *cli.Factory, o createOptions) error {
 		}
 		shown.Created = true
 		shown.print(f, "created")
-		o.hint(f, plan, shown)
+		o.hint(f, compiled, shown)
 		s.NoteIdle(ctx, workflows.Execution{TaskQueue: f.TaskQueue})
 		return nil
 	})
@@ -166,14 +166,14 @@ const skippedYears = 10
 
 // schedule is what Temporal gets: every calendar day at the time of day, since the calendar is consulted
 // that night.
-func (o createOptions) schedule(plan *calendar.Plan, now time.Time, taskQueue string) sdk.ScheduleOptions {
-	hour, minute := plan.Clock()
+func (o createOptions) schedule(compiled *calendar.CompiledRule, now time.Time, taskQueue string) sdk.ScheduleOptions {
+	hour, minute := compiled.Clock()
 	spec := sdk.ScheduleSpec{TimeZoneName: o.input.TimeZone, Calendars: []sdk.ScheduleCalendarSpec{{
 		Hour:    at(hour),
 		Minute:  at(minute),
 		Comment: "every day; the calendar decides: " + o.input.On + " of " + o.input.Calendar,
 	}}}
-	spec.Calendars = append(spec.Calendars, skipped(plan, now, now.AddDate(skippedYears, 0, 0))...)
+	spec.Calendars = append(spec.Calendars, skipped(compiled, now, now.AddDate(skippedYears, 0, 0))...)
 	o.input.StartedBy = o.id()
 	return sdk.ScheduleOptions{
 		ID:             o.id(),
@@ -201,10 +201,10 @@ func (o createOptions) schedule(plan *calendar.Plan, now time.Time, taskQueue st
 
 // skipped lists the nights between two dates whose time of day the clocks skip. Temporal takes the time
 // literally: on a day without that time it would start nothing.
-func skipped(plan *calendar.Plan, first, last time.Time) []sdk.ScheduleCalendarSpec {
+func skipped(compiled *calendar.CompiledRule, first, last time.Time) []sdk.ScheduleCalendarSpec {
 	var nights []sdk.ScheduleCalendarSpec
-	hour, minute := plan.Clock()
-	for _, start := range plan.Starts(first, last) {
+	hour, minute := compiled.Clock()
+	for _, start := range compiled.SkippedStarts(first, last) {
 		nights = append(nights, sdk.ScheduleCalendarSpec{
 			Year:       at(start.Year()),
 			Month:      at(int(start.Month())),

@@ -97,10 +97,10 @@ func newSchedule(
 	}
 	if err := s.MemoField(description.Memo, workflows.ScheduleInputMemo, &d.Rule); err != nil {
 		d.Unplanned = err.Error()
-	} else if plan, err := known.Compile(rule(d.Rule)); err != nil {
+	} else if compiled, err := known.Compile(rule(d.Rule)); err != nil {
 		d.Unplanned = "not known here: " + strings.Join(problem.Texts(err), "; ")
 	} else if parsed, _ := workflows.ParseID(id); !parsed.IsBackfill() { // a backfill has no next night
-		for _, v := range plan.From(time.Now(), 1) { // dates without a close, and the night
+		for _, v := range compiled.From(time.Now(), 1) { // dates without a close, and the night
 			if v.Night != nil {
 				d.SetNext(v)
 			}

@@ -19,8 +19,8 @@ import (
 
 const minCatchUp = time.Minute
 
-// plan checks the flags, and takes what they omit from the pipeline. Every problem is reported.
-func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
+// compile checks the flags, and takes what they omit from the pipeline. Every problem is reported.
+func (o *createOptions) compile(f *cli.Factory) (*calendar.CompiledRule, error) {
 	known, err := config.LoadSchedules(f.Config, os.Environ())
 	if err != nil {
 		return nil, cli.Usage("%v", err)
@@ -32,7 +32,7 @@ func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
 	} else if err := fromPipeline(f, known.Pipelines, &o.input); err != nil {
 		found = append(found, err.Error())
 	}
-	plan, err := known.Calendars.Compile(rule(o.input))
+	compiled, err := known.Calendars.Compile(rule(o.input))
 	found = append(found, problem.Texts(err)...)
 	if _, ok := overlaps[o.overlap]; !ok {
 		found = append(found, fmt.Sprintf("overlap %q is neither wait nor skip", o.overlap))
@@ -46,7 +46,7 @@ func (o *createOptions) plan(f *cli.Factory) (*calendar.Plan, error) {
 	if _, err := time.Parse(time.DateOnly, o.from); err != nil && o.from != "" {
 		found = append(found, fmt.Sprintf("from %q is not a date; write it like 2026-10-31", o.from))
 	}
-	return plan, cli.Listing(cli.ExitUsage, "the schedule has problems", found)
+	return compiled, cli.Listing(cli.ExitUsage, "the schedule has problems", found)
 }
 
 // fromPipeline takes calendar and time zone from the pipeline's definition, where that is here.
@@ -82,12 +82,12 @@ func fromPipeline(f *cli.Factory, folder string, in *workflows.ScheduledCloseInp
 }
 
 // hint notes what is unusual about a schedule.
-func (o createOptions) hint(f *cli.Factory, plan *calendar.Plan, n nights) {
+func (o createOptions) hint(f *cli.Factory, compiled *calendar.CompiledRule, n nights) {
 	if others := otherPipelines(o.pipelines, o.input.Pipeline); len(others) > 0 {
 		f.Note("There is no pipeline %s in %s, which has %s. If the workers' folder has none either, no close can start.",
 			o.input.Pipeline, o.pipelines, strings.Join(others, ", "))
 	}
-	hour, _ := plan.Clock()
+	hour, _ := compiled.Clock()
 	for _, v := range n.verdicts {
 		if v.Night != nil && hour < 12 && v.Night.AsOf.Equal(v.Night.Date) {
 			f.Note("The as-of date is the day on which the night begins. For the business day before it: --as-of business-day-1")

@@ -129,9 +129,9 @@ func TestSchedule_forTemporal(t *testing.T) {
 		input:   workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "late", Calendar: "us-bank", TimeZone: "America/New_York", At: "02:30", On: "business-days"},
 		overlap: "skip", catchUp: time.Hour, pauseOnFailure: true, note: "n", by: "ann",
 	}
-	plan, err := known.Compile(rule(s.input))
+	compiled, err := known.Compile(rule(s.input))
 	require.NoError(t, err)
-	options := s.schedule(plan, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
+	options := s.schedule(compiled, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
 	assert.Equal(t, "schedule/prod/late", options.ID)
 	assert.Equal(t, "America/New_York", options.Spec.TimeZoneName)
 	require.Len(t, options.Spec.Calendars, 11, "every day, and once in each of ten years")
@@ -153,11 +153,11 @@ func TestBackfillSchedule_ofANightThatTheClocksSkip(t *testing.T) {
 	known, err := calendar.Known(nil)
 	require.NoError(t, err)
 	s := createOptions{input: workflows.ScheduledCloseInput{Connection: "prod", Pipeline: "late", Calendar: "us-bank", TimeZone: "America/New_York", At: "02:30", On: "daily"}}
-	plan, err := known.Compile(rule(s.input))
+	compiled, err := known.Compile(rule(s.input))
 	require.NoError(t, err)
-	created := s.schedule(plan, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
-	past := sdk.ScheduleBackfill{Start: midnight(time.Date(2026, 3, 7, 0, 0, 0, 0, time.UTC), plan.Location()), End: midnight(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC), plan.Location())}
-	own := backfillSchedule(created.ID, &sdk.ScheduleDescription{Schedule: sdk.Schedule{Spec: &created.Spec, Action: created.Action}}, s.input, plan, past)
+	created := s.schedule(compiled, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "pbsm")
+	past := sdk.ScheduleBackfill{Start: midnight(time.Date(2026, 3, 7, 0, 0, 0, 0, time.UTC), compiled.Location()), End: midnight(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC), compiled.Location())}
+	own := backfillSchedule(created.ID, &sdk.ScheduleDescription{Schedule: sdk.Schedule{Spec: &created.Spec, Action: created.Action}}, s.input, compiled, past)
 	assert.Contains(t, own.Spec.Calendars, sdk.ScheduleCalendarSpec{Year: at(2026), Month: at(3), DayOfMonth: at(8), Hour: at(3), Minute: at(0), Comment: "the clocks skip 02:30"})
 	assert.Len(t, created.Spec.Calendars, 11, "the schedule itself does not change")
 }

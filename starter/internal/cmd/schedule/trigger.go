@@ -34,11 +34,11 @@ night that succeeded is not run again. It works on a paused schedule, too.`,
 
 // trigger triggers the schedule even where the calendar here has no night: the worker's calendar decides.
 func (s existing) trigger(ctx context.Context, dryRun bool) error {
-	in, plan, err := s.plan()
+	in, compiled, err := s.compiled()
 	if err != nil {
 		return err
 	}
-	verdict := plan.At(time.Now())
+	verdict := compiled.At(time.Now())
 	shown := nights{ID: s.id, Rule: in, verdicts: []calendar.Verdict{verdict}}
 	if dryRun {
 		shown.print(s.Factory, "")
