@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/interceptor"
@@ -63,8 +64,9 @@ var wrapping = regexp.MustCompile(`failed reaching server: |connection error: de
 // Reason is why the connection failed, without the wrapping of each layer.
 func Reason(err error) string {
 	text := wrapping.ReplaceAllString(err.Error(), "")
+	var late *serviceerror.DeadlineExceeded
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late):
 		return "no response in time"
 	case text == "no children to pick from": // gRPC's text for a host name without addresses
 		return "the host name has no address"

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/pbsmflow/pbsmflow/internal/encryption"
 )
@@ -19,6 +20,7 @@ func TestDial_reason(t *testing.T) {
 	_, _, err := Dial(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), nil, encryption.Converters{})
 	require.ErrorIs(t, err, ErrUnreachable)
 	assert.EqualError(t, err, "cannot reach Temporal at 127.0.0.1:1: connection refused")
+	assert.Equal(t, "no response in time", Reason(serviceerror.NewDeadlineExceeded("context deadline exceeded")))
 	for want, err := range map[string]error{
 		"no response in time":          fmt.Errorf("failed reaching server: %w", context.DeadlineExceeded),
 		"the host name has no address": fmt.Errorf("failed reaching server: no children to pick from"),

@@ -80,7 +80,7 @@ func (c *Console) admit(r *http.Request, who access, id string, take func(entry)
 		return o, &refused{http.StatusForbidden, why}
 	}
 	if err := o.Command.Validate(); err != nil {
-		return o, &refused{http.StatusBadRequest, err.Error()}
+		return o, &refused{http.StatusBadRequest, strings.Join(cli.AsProblem(cli.InputProblem(err)).Problems, "; ")}
 	}
 	return o, nil
 }
@@ -121,7 +121,7 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	switch {
 	case no != nil && no.code == http.StatusBadRequest:
 		c.logRefused(r, who, refusedCommand, o.Value, o.ID, no.why)
-		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(no.why))})
+		c.answer(w, r, o, outcome{Text: "Nothing was done. " + sentence(errors.New(inFields(no.why)))})
 		return
 	case no != nil:
 		c.refuseOrder(w, no)
@@ -136,9 +136,9 @@ func (c *Console) serveCommand(w http.ResponseWriter, r *http.Request, who acces
 	case text == notConfirmed:
 		result.Text += "; this page shows when it has."
 	case isRefusal(err):
-		result.Text = "Nothing was done. " + inButtons(sentence(err))
+		result.Text = "Nothing was done. " + sentence(err)
 	case err != nil:
-		result.Text = "Nothing was done, or it is not known: " + inButtons(sentence(err))
+		result.Text = "Nothing was done, or it is not known: " + sentence(err)
 	}
 	c.answer(w, r, o, result)
 }
@@ -262,7 +262,7 @@ func (c *Console) send(ctx context.Context, who Person, o order) (string, error)
 		}
 		at, err := o.Command.UntilAt(time.Now(), clock.In(o.Status.TimeZone).Zone())
 		if err != nil {
-			return "", cli.Usage("until: %v", err)
+			return "", cli.Usage("the new deadline %v", err)
 		}
 		o.Command.Until = at.Format(time.RFC3339)
 	}
@@ -418,7 +418,7 @@ func sentence(err error) string {
 	if p := (*cli.Problem)(nil); errors.As(err, &p) && len(p.Problems) > 0 {
 		text = strings.Join(p.Problems, "; ")
 	}
-	text = strings.TrimRight(strings.ReplaceAll(text, "\n", "; "), ". ")
+	text = strings.TrimRight(strings.ReplaceAll(inButtons(text), "\n", "; "), ". ")
 	if text == "" {
 		return ""
 	}

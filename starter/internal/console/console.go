@@ -14,10 +14,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/internal/httpx"
+	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 	"github.com/pbsmflow/pbsmflow/starter/internal/view"
 )
@@ -186,7 +188,14 @@ func (c *Console) notify(w http.ResponseWriter, code int, n Notice) {
 }
 
 func (c *Console) refuse(w http.ResponseWriter, code int, why string) {
-	c.render(w, code, page{Title: "Refused", Refusal: why})
+	title := "Refused"
+	switch code {
+	case http.StatusNotFound:
+		title = "Not found"
+	case http.StatusBadGateway:
+		title = "Not now"
+	}
+	c.render(w, code, page{Title: title, Refusal: why})
 }
 
 // Serve serves the console at its address, and its metrics at theirs, until ctx ends. It calls ready when it listens.
@@ -200,7 +209,7 @@ func (c *Console) Serve(ctx context.Context, ready func()) error {
 	for _, s := range servers {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Addr)
 		if err != nil {
-			return fmt.Errorf("listen: %w", err)
+			return cannotListen(s.Addr, err)
 		}
 		go func() { fail(s.Serve(listener)) }()
 	}
@@ -218,6 +227,17 @@ func (c *Console) Serve(ctx context.Context, ready func()) error {
 		return nil
 	}
 	return cause
+}
+
+// cannotListen says why the console cannot serve at an address, and what to do.
+func cannotListen(address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return cli.Usage("the console cannot listen on %s: another program does already", address).
+			Then("If that is a console, open http://"+address+".", "Else end it, or choose another address: --listen, or "+
+				"console.listen and console.metrics in the configuration.")
+	}
+	return cli.Usage("the console cannot listen on %s: %v", address, err).
+		Then("Choose an address of this machine: --listen, or console.listen in the configuration.")
 }
 
 func server(address string, handler http.Handler) *http.Server {

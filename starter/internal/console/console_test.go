@@ -2,6 +2,7 @@ package console
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/pbsmflow/pbsmflow/internal/config"
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
@@ -153,6 +155,64 @@ func TestCommand_withoutAReasonIsRefused(t *testing.T) {
 		next := get(t, c.Handler(), "/w/"+closeID, func(r *http.Request) { r.AddCookie(w.Result().Cookies()[0]) })
 		assert.Contains(t, next.Body.String(), "Nothing was done", "%q", why)
 	}
+}
+
+// A refusal names the fields of the form, and nothing of how it was found.
+func TestCommand_refusalNamesTheField(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	for want, form := range map[string]url.Values{
+		`Nothing was done. "Why" is missing.`: {"value": {"decide retry"}, "step": {"ledger"}, "why": {"  "}},
+		`Nothing was done. "Why" "reason" is the placeholder of an example. Your reason was: "reason".`: {
+			"value": {"decide retry"}, "step": {"ledger"}, "why": {"reason"},
+		},
+		`Nothing was done. "New deadline" "25:00" is neither`: {"value": {"extend"}, "why": {"rates are late"}, "until": {"25:00"}},
+		`Nothing was done. The new deadline is missing:`:      {"value": {"extend"}, "why": {"rates are late"}},
+	} {
+		w := post(t, c.Handler(), "/w/"+closeID, form)
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.AddCookie(w.Result().Cookies()[0])
+		text := takeOutcome(httptest.NewRecorder(), r).Text
+		assert.Equal(t, want, text[:min(len(want), len(text))], text)
+	}
+}
+
+// What harms is red; to run something again is what mostly helps.
+func TestCommand_redIsWhatHarms(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	assert.Contains(t, get(t, c.Handler(), "/confirm/"+closeID+"?value=cancel").Body.String(), `<button class="danger">Stop the whole close`)
+	failed(c)
+	assert.NotContains(t, get(t, c.Handler(), "/w/"+closeID).Body.String(), `class="danger"`)
+	page := get(t, c.Handler(), "/confirm/"+closeID+"?value=again&step=ledger").Body.String()
+	assert.Contains(t, page, `<button class="main">Run again from ledger`)
+}
+
+// Titles are what a browser's history and a screen reader have of a page.
+func TestRefuse_titleSaysWhy(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	assert.Contains(t, get(t, c.Handler(), "/w/%00").Body.String(), "<title>Not found · pbsmflow</title>")
+	w := httptest.NewRecorder()
+	c.refusePage(w, serviceerror.NewDeadlineExceeded("context deadline exceeded"))
+	assert.Contains(t, w.Body.String(), "Temporal does not answer (no response in time), so this page cannot be shown.")
+	w = httptest.NewRecorder()
+	c.refuse(w, http.StatusForbidden, "no")
+	assert.Contains(t, w.Body.String(), "<title>Refused · pbsmflow</title>")
+}
+
+// A console is there already, mostly: its address, and how to have another.
+func TestServe_addressInUse(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	c.Settings.Listen = taken.Addr().String()
+	err = c.Serve(t.Context(), func() { t.Error("it does not listen") })
+	var p *cli.Problem
+	require.ErrorAs(t, err, &p)
+	assert.Equal(t, cli.ExitUsage, p.Code)
+	assert.Equal(t, "the console cannot listen on "+c.Settings.Listen+": another program does already", p.Message)
+	assert.Contains(t, p.Next[0], "open http://"+c.Settings.Listen)
+	assert.Contains(t, p.Next[1], "--listen")
 }
 
 func TestCommand_dangerousIsConfirmed(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
 	"github.com/pbsmflow/pbsmflow/internal/config"
+	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/client"
 )
 
@@ -147,7 +148,12 @@ func (c *Console) refusePage(w http.ResponseWriter, err error) {
 	if errors.Is(err, errNotFound) || client.NotFound(err) {
 		code, err = http.StatusNotFound, errNotFound
 	}
-	c.refuse(w, code, err.Error())
+	why := err.Error()
+	if temporalclient.Unavailable(err) {
+		why = "Temporal does not answer (" + temporalclient.Reason(err) + "), so this page cannot be shown. Tonight says since " +
+			"when. Reload this page once Temporal answers."
+	}
+	c.refuse(w, code, why)
 }
 
 // role is what somebody may do anywhere: an approver is not an operator, but one may be both.

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -110,11 +109,11 @@ func (a *auditor) verify(ctx context.Context, of workflows.AuditResult) string {
 	case err != nil:
 		return "not verified: " + err.Error()
 	case of.SHA256 == "":
-		return fmt.Sprintf("%d lines, intact; the workflow knows no seal", found.Lines)
+		return counted(int(found.Lines), "line") + ", intact; the workflow knows no seal"
 	}
 	for _, seal := range found.Seals {
 		if strings.EqualFold(seal.SHA256, of.SHA256) {
-			return fmt.Sprintf("%d lines, intact, with the seal that the workflow has", found.Lines)
+			return counted(int(seal.Lines), "line") + ", intact, with the seal that the workflow has"
 		}
 	}
 	return "NOT AS WRITTEN: its lines match, but no seal in it is the one that the workflow has"

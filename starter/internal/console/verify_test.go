@@ -36,7 +36,7 @@ func TestAuditor_comparesWithTheSealOfTheWorkflow(t *testing.T) {
 		return stores.Open(ctx, map[string]stores.Settings{name: {URL: "file://" + folder}})
 	}
 	for _, c := range []struct{ file, seal, want string }{
-		{"reports/good.jsonl", seal.SHA256, "intact, with the seal that the workflow has"},
+		{"reports/good.jsonl", seal.SHA256, "1 line, intact, with the seal that the workflow has"},
 		{"reports/good.jsonl", strings.Repeat("0", 64), "NOT AS WRITTEN: its lines match, but no seal"},
 		{"reports/changed.jsonl", seal.SHA256, "NOT AS WRITTEN: line "},
 		{"reports/none.jsonl", seal.SHA256, "not verified: "},

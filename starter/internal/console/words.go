@@ -71,9 +71,9 @@ func isHeld(s workflows.StepStatus) bool {
 type button struct {
 	// Value is the choice of a status, such as "restart" or "decide adopt".
 	Value, Text, Effect string
-	// Dangerous commands are confirmed on a page of their own.
-	Dangerous bool
-	Main      bool
+	// Dangerous commands are confirmed on a page of their own. Those that Harm end what cannot be had back.
+	Dangerous, Harm bool
+	Main            bool
 }
 
 // failedTask is the first task of a batch that failed, and how many are done.
@@ -127,7 +127,7 @@ func wording(value, subject string, tasks []workflows.Task) button {
 		b.Dangerous = true
 	case workflows.CancelCommand:
 		set("Stop the whole close", "What runs is interrupted, and nothing else starts.")
-		b.Dangerous = true
+		b.Dangerous, b.Harm = true, true
 	default:
 		b = decision(strings.TrimPrefix(value, workflows.DecideCommand+" "), subject, len(tasks) > 0)
 		b.Value = value
@@ -191,7 +191,7 @@ func decision(choice, subject string, batch bool) button {
 			" follows the one whose id you give."}
 	case workflows.NothingStarted:
 		return button{
-			Text: "Send it again: nothing had started", Dangerous: true,
+			Text: "Send it again: nothing had started", Dangerous: true, Harm: true,
 			Effect: "It is submitted once more. A run that exists after all would run twice: look at Monitor Batch first.",
 		}
 	case workflows.Retry:
@@ -214,7 +214,9 @@ func decision(choice, subject string, batch bool) button {
 var (
 	// commandIn finds a command in a text, as the workflows name it.
 	commandIn = regexp.MustCompile(`(^|: )(decide [a-z_]+|` + strings.Join(workflows.CommandNames(), "|") +
-		`)( refused: | does not apply: |$)`)
+		`)( refused: | does not apply: | needs |$)`)
+	// inForm names the fields of a command as a form does.
+	inForm = strings.NewReplacer("why: ", `"Why" `, "until: ", `"New deadline" `, "run_id: ", `"Run id" `)
 	// tryAgain is what the workflows call the choice to retry.
 	tryAgain = strings.NewReplacer("then retry", "then try it again", "retry once", "try it again once")
 )
@@ -224,12 +226,14 @@ func inButtons(text string) string {
 	const applies = "What applies: "
 	button := func(value string) string { return cmp.Or(wording(value, "", nil).Text, value) }
 	text, list, some := strings.Cut(tryAgain.Replace(text), applies)
+	text = strings.ReplaceAll(text, "needs the run_id ", "needs the run id ")
 	for range 2 { // a refusal names it twice in a row
 		text = commandIn.ReplaceAllStringFunc(text, func(found string) string {
 			parts := commandIn.FindStringSubmatch(found)
 			return parts[1] + button(parts[2]) + parts[3]
 		})
 	}
+	text = once(text)
 	if some {
 		list, end := strings.TrimSuffix(list, "."), strings.HasSuffix(list, ".")
 		var buttons []string
@@ -243,6 +247,19 @@ func inButtons(text string) string {
 	}
 	return text
 }
+
+// once says only once what a refusal names twice: "Hold refused: Hold does not apply: it runs".
+func once(text string) string {
+	before, after, some := strings.Cut(text, " refused: ")
+	name := before[strings.LastIndex(before, ": ")+1:]
+	if rest, again := strings.CutPrefix(after, strings.TrimSpace(name)+" does not apply: "); some && again {
+		return before + " refused: " + rest
+	}
+	return text
+}
+
+// inFields names the fields of a command that was refused as its form does.
+func inFields(text string) string { return inForm.Replace(text) }
 
 // spell is a duration for people: 1 h 12 min, 4 min 12 s, 31 s.
 func spell(d time.Duration) string {

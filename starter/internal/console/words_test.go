@@ -58,8 +58,10 @@ func TestInButtons_noCommandsToType(t *testing.T) {
 		"extend":                                                         "Move the deadline",
 		"again refused: step allocate is running: interrupt it first":    "Run again from here refused: step allocate is running: interrupt it first",
 		"ledger: decide skip refused: decide skip does not apply: step ledger is running. What applies: interrupt, skip, done": "ledger: Skip this step refused: " +
-			"Skip this step does not apply: step ledger is running. What applies: Interrupt, Skip this step, Mark as done outside",
-		"Start does not apply: it has ended. What applies: nothing.": "Start does not apply: it has ended. What applies: nothing.",
+			"step ledger is running. What applies: Interrupt, Skip this step, Mark as done outside",
+		"ledger: hold refused: start does not apply: it runs":              "ledger: Hold refused: Start now does not apply: it runs",
+		"done needs the run_id of PBSM_ALLOC: the service must call it so": "Mark as done outside needs the run id of PBSM_ALLOC: the service must call it so",
+		"Start does not apply: it has ended. What applies: nothing.":       "Start does not apply: it has ended. What applies: nothing.",
 	} {
 		assert.Equal(t, want, inButtons(text))
 	}
