@@ -2,6 +2,10 @@ package cli
 
 import (
 	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -79,10 +83,37 @@ func (f *Factory) advise(p *Problem, workflowType string, failed *temporal.Appli
 			add("To follow that run: " + f.Starter("batch run ... --run-id "+r.RunID))
 		}
 	case workflowType == workflows.NightlyCloseType:
-		add("Repeat the command when the cause is fixed: what succeeded and still holds is kept.")
+		add("When the cause is fixed, start it again; what succeeded and still holds is kept:")
+		add("  " + f.Starter(closeArguments(p.Result)))
 	case workflowType == workflows.RunBatchType && p.Code == ExitFailed:
 		add("When the cause is fixed, the same command submits the batch again.")
 	case p.Code == ExitFailed:
 		add("Repeat the command when the cause is fixed.")
 	}
+}
+
+// closeArguments are those of the command that starts a close again.
+func closeArguments(result any) string {
+	r, ok := result.(*workflows.NightlyCloseResult)
+	if !ok || r.Pipeline == "" { // it failed before its pipeline was read
+		return "close --connection C --pipeline NAME|FILE --as-of DATE"
+	}
+	arguments := []string{"close", "--connection", r.Connection, "--pipeline", r.Pipeline, "--as-of", r.AsOfDate}
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		arguments = append(arguments, "--param", shellWord(name+"="+r.Params[name]))
+	}
+	if r.Key != "" {
+		arguments = append(arguments, "--key", r.Key)
+	}
+	return strings.Join(arguments, " ")
+}
+
+var plainWord = regexp.MustCompile(`^[\w.,:/=@%+-]+$`)
+
+// shellWord quotes a text where a shell would read it as more than one word.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -119,7 +119,20 @@ func TestStopped_isTheEndOfTheContext(t *testing.T) {
 }
 
 func TestEnded_advice(t *testing.T) {
-	assert.Contains(t, new(Factory).Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next[0], "what succeeded and still holds is kept")
+	assert.Equal(t, []string{
+		"When the cause is fixed, start it again; what succeeded and still holds is kept:",
+		"  starter close --connection C --pipeline NAME|FILE --as-of DATE",
+	}, new(Factory).Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed)).Next)
+	scenario := workflows.NightlyCloseResult{
+		Connection: "prod",
+		Pipeline:   "forecast",
+		AsOfDate:   "2026-10-31",
+		State:      workflows.Failed,
+		Key:        "high",
+		Params:     map[string]string{"scenario": "7", "note": "it's high"},
+	}
+	assert.Equal(t, `  starter close --connection prod --pipeline forecast --as-of 2026-10-31 --param 'note=it'\''s high' --param scenario=7 --key high`,
+		new(Factory).Ended("id", workflows.NightlyCloseType, failed(workflows.CloseFailed, scenario)).Next[1])
 	late := new(Factory).Ended("id", workflows.RunBatchType, failed(workflows.DeadlinePassed, workflows.RunBatchResult{State: workflows.Failed, RunID: "A_1_1"}))
 	assert.Contains(t, late.Next[0], "may still be running")
 	assert.Contains(t, late.Next[1], "--run-id A_1_1")

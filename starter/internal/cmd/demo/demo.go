@@ -45,9 +45,9 @@ One batch fails at a task, so that the night waits for you: answer on the
 console, whose address is printed first, or in a terminal. With --calm nothing
 fails.
 
-Then everything keeps running until Ctrl-C, to explore; with CI=true the demo
-answers itself and stops at once, with exit code 0 only when the close succeeded
-and its reports match the result.`,
+When the close has ended, everything keeps running until Ctrl-C, to explore;
+with CI=true the demo answers itself and stops at once. The exit code is 0 only
+when the close succeeded and its reports match the result.`,
 		Example: "  make demo\n" + f.Examples(`demo --pipelines deploy/pipelines --dir /tmp/night`),
 		Args:    cli.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -89,7 +89,8 @@ func (d *demonstration) run(ctx context.Context) error {
 		fail(cli.Failed("%v", err))
 	}}
 	err = d.night(ctx, definition)
-	if err == nil && !inCI() {
+	if explorable(err) && !inCI() {
+		err = d.reported(err)
 		d.linger(ctx)
 	}
 	if p := (*cli.Problem)(nil); errors.As(context.Cause(ctx), &p) {
@@ -97,6 +98,21 @@ func (d *demonstration) run(ctx context.Context) error {
 	}
 	d.processes.stop()
 	return d.cleanUp(err)
+}
+
+// explorable reports whether the close has ended, well or not: then there is something to look at.
+func explorable(err error) bool {
+	var p *cli.Problem
+	return err == nil || errors.As(err, &p) && p.Ended
+}
+
+// reported says at once how a close ended that did not succeed, and keeps the exit code.
+func (d *demonstration) reported(err error) error {
+	if err == nil || d.JSON() {
+		return err
+	}
+	p := cli.AsProblem(err)
+	return &cli.Problem{Code: d.Report(p), Message: p.Message, Shown: true}
 }
 
 func inCI() bool { return os.Getenv("CI") == "true" }
@@ -213,14 +229,19 @@ func (d *demonstration) say(format string, args ...any) {
 	d.Print(fmt.Sprintf(format, args...))
 }
 
+// settings is what the starter needs in another terminal.
+func (d *demonstration) settings() string {
+	return fmt.Sprintf("export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s", os.Getenv("TEMPORAL_ADDRESS"), d.Config)
+}
+
 // linger keeps everything running until Ctrl-C, or until a program ends.
 func (d *demonstration) linger(ctx context.Context) {
 	d.say(`
 Everything keeps running until Ctrl-C; the console is at %s. From another terminal:
-  export TEMPORAL_ADDRESS=%s PBSM_CONFIG=%s
+  %s
   %s
   %s`,
-		d.console, os.Getenv("TEMPORAL_ADDRESS"), d.Config,
+		d.console, d.settings(),
 		d.Starter("batch run --connection "+connection+" --code PBSM_ALLOC --as-of "+d.asOf+` --again "to watch it"`),
 		d.Starter("file list"))
 	<-ctx.Done()

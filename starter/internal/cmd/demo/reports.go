@@ -39,7 +39,11 @@ func (d *demonstration) close(ctx context.Context, s *client.Session) error {
 	if inCI() {
 		go d.answer(ctx, s, run.ID)
 	} else if !d.calm {
-		d.say("%s will fail once. Answer on its page: %s/w/%s", failingTask, d.console, run.ID)
+		d.say(`%s will fail once. Answer on its page:
+  %s/w/%s
+or in another terminal:
+  %s
+  %s`, failingTask, d.console, run.ID, d.settings(), d.Starter("inbox"))
 	}
 	result := &workflows.NightlyCloseResult{}
 	if err := follow.Until(ctx, s, run, !d.calm, result); err != nil {
