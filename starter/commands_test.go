@@ -162,6 +162,9 @@ func TestCommand_whatWasMistyped(t *testing.T) {
 		{[]string{"close", "--conection", "x"}, "starter: unknown flag: --conection\nDid you mean: --connection\nstarter close --help\n"},
 		{[]string{"batch", "run", "--as-off", "x"}, "starter: unknown flag: --as-off\nDid you mean: --as-of\nstarter batch run --help\n"},
 		{[]string{"inbox", "--outptu", "json"}, "starter: unknown flag: --outptu\nDid you mean: --output\nstarter inbox --help\n"},
+		{[]string{"inbox", "--json"}, "starter: unknown flag: --json\nDid you mean: --output json\nstarter inbox --help\n"},
+		{[]string{"close", "restrat", "x", "--step", "y"}, "starter: close: unknown command or argument \"restrat\"\nDid you mean: starter close restart\nstarter close --help\n"},
+		{[]string{"schedule", "pause", "x"}, "starter: schedule pause: required flag(s) \"reason\" not set\nstarter schedule pause --help\n"},
 		{[]string{"inbox", "--frobnicate"}, "starter: unknown flag: --frobnicate\nstarter inbox --help\n"},
 		{[]string{"inbox", "-x"}, "starter: unknown shorthand flag: 'x' in -x\nstarter inbox --help\n"},
 	} {
@@ -196,7 +199,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"batch", "decide", "x", "--choice", ""}, strings.Join(workflows.ChoiceNames(), "\n") + noFiles},
 		{[]string{"close", "restart", "x", "--step", ""}, ":4\n"},
 		{[]string{"status", ""}, ":4\n"},
-		{[]string{"schedule", "pause", ""}, ":4\n"},
+		{[]string{"schedule", "delete", ""}, ":4\n"},
 		{[]string{"inbox", "--output", ""}, "text\njson" + noFiles},
 	} {
 		args := append([]string{"__complete", "--config", cfg}, test.args...)

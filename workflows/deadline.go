@@ -98,7 +98,11 @@ func (c Command) UntilAt(now time.Time, zone *time.Location) (time.Time, error) 
 	if at, err := time.Parse(time.RFC3339, c.Until); err == nil {
 		return at, nil
 	}
-	return clock.ResolveDeadline(now, c.Until, zone)
+	at, err := clock.ResolveDeadline(now, c.Until, zone)
+	if err != nil {
+		return at, fmt.Errorf("%w; or write a point in time like 2026-11-01T06:30:00-05:00", err)
+	}
+	return at, nil
 }
 
 // atRiskBefore is how long before its deadline unfinished work counts as at risk, but at most a quarter of

@@ -118,8 +118,14 @@ func below(cmd *cobra.Command) string {
 
 // flagProblem is the problem of a flag that cannot be read, with the flags that could be meant.
 func flagProblem(cmd *cobra.Command, err error) error {
+	if args := cmd.Flags().Args(); cmd.HasSubCommands() && len(args) > 0 {
+		return NoArgs(cmd, args[:1]) // a subcommand was mistyped, whose flag it is
+	}
 	p := Usage("%v", err)
 	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
+		if unknown.GetSpecifiedName() == "json" {
+			p.Next = append(p.Next, "Did you mean: --output json")
+		}
 		names := &cobra.Command{SuggestionsMinimumDistance: typos} // which knows how to look for what is near
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 			names.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})

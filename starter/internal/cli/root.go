@@ -23,6 +23,9 @@ func NewRoot(f *Factory, root *cobra.Command) *cobra.Command {
 		if f.Output != "text" && f.Output != "json" {
 			return Usage("--output %q is neither text nor json", f.Output)
 		}
+		if err := cmd.ValidateRequiredFlags(); err != nil {
+			return Usage("%s: %v", below(cmd), err).Then(cmd.CommandPath() + " --help")
+		}
 		f.useConfiguration(cmd.Flags())
 		return checkNotEmpty(cmd.Flags())
 	}

@@ -22,19 +22,29 @@ func (s *Session) SendCommand(
 	if s.Console != "" {
 		return s.sendThroughConsole(ctx, id, name, command)
 	}
-	note := time.AfterFunc(temporalclient.AnswerTimeout, func() {
-		run, err := s.Describe(ctx, id)
-		if err == nil && s.NoteIdle(ctx, run) {
-			return
-		}
-		s.Note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the command.")
-	})
+	note := time.AfterFunc(temporalclient.AnswerTimeout, func() { s.noteWaiting(ctx, id) })
 	defer note.Stop()
 	result, err := workflows.SendCommand(ctx, s.Temporal, id, name, command)
 	if err != nil {
 		return result, s.CommandProblem(ctx, id, name, err)
 	}
 	return result, nil
+}
+
+// noteWaiting says what a command waits for.
+func (s *Session) noteWaiting(ctx context.Context, id string) {
+	run, err := s.Describe(ctx, id)
+	if err == nil && s.NoteIdle(ctx, run) {
+		return
+	}
+	_, err = s.Status(ctx, id) // Temporal still counts workers that died a moment ago
+	switch {
+	case ctx.Err() != nil:
+	case NoWorkerAnswered(err):
+		s.Note("No worker answers. The command takes effect once one does, if this is still waiting then. %s", StartWorker)
+	default:
+		s.Note("Waiting until the service has confirmed it. Ctrl-C ends the waiting, not the command.")
+	}
 }
 
 // ConsoleOf is the console through which the starter sends its commands.

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
@@ -409,6 +410,14 @@ func TestOIDC_tokensOfPrograms(t *testing.T) {
 	}
 }
 
+// otherCase changes each letter, so that the text is certainly another.
+func otherCase(letter rune) rune {
+	if unicode.IsUpper(letter) {
+		return unicode.ToLower(letter)
+	}
+	return unicode.ToUpper(letter)
+}
+
 func TestOIDC_cookiesCannotBeMadeUp(t *testing.T) {
 	p := newProvider(t)
 	p.claims = map[string]any{"preferred_username": "carol", "groups": []string{"night"}}
@@ -429,7 +438,7 @@ func TestOIDC_cookiesCannotBeMadeUp(t *testing.T) {
 		want  int
 	}{
 		"its own":  {session, http.StatusOK},
-		"changed":  {"A" + session[1:], http.StatusSeeOther},
+		"changed":  {strings.Map(otherCase, session), http.StatusSeeOther},
 		"made up":  {base64.RawURLEncoding.EncodeToString([]byte(`{"n":"carol","u":"2099-01-01T00:00:00Z"}`)), http.StatusSeeOther},
 		"not even": {"%%%", http.StatusSeeOther},
 	} {

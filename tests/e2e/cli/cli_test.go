@@ -412,6 +412,9 @@ func TestStarter_noWorkerAnswers(t *testing.T) {
 		require.Contains(t, result.Stderr, want)
 	}
 	require.Equal(t, 5.0, s.JSON(5, "status", run.GetID())["exit_code"])
+	decide := s.LaunchStarter("batch", "decide", run.GetID(), "--choice", "give_up", "--reason", "tests")
+	s.Until("the command says that no worker answers", func() bool { return strings.Contains(decide.Tail(), "No worker answers. ") })
+	decide.Kill()
 	doctor := s.Want(1, "doctor")
 	require.Contains(t, doctor.Stdout, "FAIL  workers: none answers a query of "+run.GetID())
 	require.Contains(t, doctor.Stdout, "worker --config pbsm.yaml")

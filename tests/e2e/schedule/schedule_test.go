@@ -160,9 +160,10 @@ func TestSchedule_weekOfNights(t *testing.T) {
 		listed := s.ListedSchedule(id)
 		return listed["paused"] == false && listed["note"] == "ann unpaused it: the ledger arrived"
 	})
-	require.Contains(t, s.Want(0, "schedule", "unpause", id).Stdout, "nothing: it was not paused")
+	require.Contains(t, s.Want(0, "schedule", "unpause", id, "--reason", "tests").Stdout, "nothing: it was not paused")
 	require.NotContains(t, s.listLine(id), "would be")
-	s.Want(0, "schedule", "pause", id)
+	s.Want(2, "schedule", "pause", id)
+	s.Want(0, "schedule", "pause", id, "--reason", "tests")
 	s.Until("the list shows the pause", func() bool { return strings.Contains(s.listLine(id), "(would be ") })
 
 	s.ledgers(asOf)
@@ -188,7 +189,7 @@ func TestSchedule_weekOfNights(t *testing.T) {
 	require.Contains(t, s.Want(0, "schedule", "list").Stdout, "1 scheduled time not started")
 
 	s.Want(0, "schedule", "delete", id)
-	s.Want(2, "schedule", "pause", id)
+	s.Want(2, "schedule", "pause", id, "--reason", "tests")
 	s.Until("the schedule is deleted", func() bool { return s.ListedSchedule(id) == nil })
 }
 
@@ -227,7 +228,7 @@ func TestSchedule_clockChanges(t *testing.T) {
 	} {
 		s.Write(s.Pipelines, c.pipeline+".yaml", strings.Replace(scheduledYAML, "night", c.pipeline, 1))
 		created := s.JSON(0, "schedule", "create", "-c", s.Connection, "-p", c.pipeline, "--time-zone", c.zone, "--at", c.at, "--on", "daily", "--as-of", "day-1", "--nights", "400")
-		s.Want(0, "schedule", "pause", workflows.ScheduleID(s.Connection, c.pipeline))
+		s.Want(0, "schedule", "pause", workflows.ScheduleID(s.Connection, c.pipeline), "--reason", "tests")
 		var change map[string]any
 		for _, entry := range created["nights"].([]any) {
 			if night := entry.(map[string]any); strings.HasPrefix(fmt.Sprint(night["note"]), c.note) {

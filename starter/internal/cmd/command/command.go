@@ -60,7 +60,7 @@ func newCommand(f *cli.Factory, noun string, spec workflows.CommandSpec) *cobra.
 		flags.StringVar(&o.command.Step, "step", "", "the `step` that is meant, where several could be")
 	}
 	if spec.HasUntil {
-		flags.StringVar(&o.command.Until, "until", "", "the new deadline, a `time`: 06:30, 90m (required)")
+		flags.StringVar(&o.command.Until, "until", "", "the new deadline, a `time`: 06:30, 90m, 2026-11-01T06:30:00-05:00 (required)")
 		_ = cmd.MarkFlagRequired("until")
 	}
 	if spec.HasRunID {

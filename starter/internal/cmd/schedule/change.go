@@ -37,14 +37,11 @@ func withReason(
 ) *cobra.Command {
 	var reason, by string
 	cmd := newChange(f, name, short, done, func(ctx context.Context, s existing) error {
-		note := by + " " + done
-		if reason != "" {
-			note += ": " + reason
-		}
-		return act(ctx, s, noteWith(s.description.Schedule.State.Note, note))
+		return act(ctx, s, noteWith(s.description.Schedule.State.Note, by+" "+done+": "+reason))
 	})
 	cmd.Example += " \\\n      --reason \"the core system is moved\""
-	cmd.Flags().StringVarP(&reason, "reason", "r", "", "`why`; it becomes the schedule's note")
+	cmd.Flags().StringVarP(&reason, "reason", "r", "", "`why`; it becomes the schedule's note (required)")
+	_ = cmd.MarkFlagRequired("reason")
 	cmd.Flags().StringVar(&by, "by", cli.Operator(), "`who` does it")
 	return cmd
 }
