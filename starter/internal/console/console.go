@@ -43,7 +43,7 @@ type Console struct {
 
 	session   *client.Session
 	board     *board
-	nights    *nights
+	ended     *endedCloses
 	looks     *lookers
 	schedules *schedules
 	metrics   *metrics
@@ -58,7 +58,7 @@ func New(s *client.Session, o Options) *Console {
 		Options:   o,
 		session:   s,
 		board:     b,
-		nights:    newNights(b),
+		ended:     newEndedCloses(b),
 		looks:     newLookers(b),
 		schedules: &schedules{find: o.Schedules},
 		metrics:   newMetrics(b),

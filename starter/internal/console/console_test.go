@@ -41,7 +41,8 @@ func newConsole(t *testing.T, login Login, roles ...config.Role) *Console {
 		},
 	}}
 	c.board.loaded = true
-	c.nights.of("prod", "nightly-close").at = time.Now()
+	ended := c.ended.cached("prod", "nightly-close")
+	ended.at, ended.ttl = time.Now(), listTTL
 	c.looks.known[closeID] = &looker{stop: func() {}}
 	c.looks.known[closeID].snapshot.ID = closeID
 	return c
@@ -287,7 +288,7 @@ func TestTimeline_hasABarForEachStretch(t *testing.T) {
 		{ID: "allocate", State: workflows.Waiting, StartedAt: ten.Add(10 * time.Minute), Question: &workflows.Question{Since: ten.Add(time.Hour)}},
 		{ID: "report", State: workflows.Pending, Needs: []string{"allocate"}},
 	}, Log: []workflows.LogEntry{{What: "allocate: restart", At: ten.Add(30 * time.Minute), Since: ten.Add(20 * time.Minute)}}}
-	u := usual{steps: map[string]time.Duration{"allocate": time.Hour, "report": time.Hour}}
+	u := durations{steps: map[string]time.Duration{"allocate": time.Hour, "report": time.Hour}}
 	spans, ends := forecast(s, u, now)
 	picture := newTimeline(s, spans, u, ends, now)
 	classes := func(i int) (list []string) {

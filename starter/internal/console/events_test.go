@@ -18,7 +18,7 @@ func TestEvents_end(t *testing.T) {
 		login, err := Proxy(config.Proxy{NameHeader: "X-Name", GroupsHeader: "X-Groups", From: []string{"127.0.0.1/32"}})
 		require.NoError(t, err)
 		c := newConsole(t, login, config.Role{Group: "night", Role: config.Operator})
-		c.nights.find = func(context.Context, string, string) ([]night, error) { return nil, nil }
+		c.ended.find = func(context.Context, string, string) ([]endedClose, error) { return nil, nil }
 		began := time.Now()
 		w := get(t, c.Handler(), "/events?page=/", func(r *http.Request) {
 			r.Header.Set("X-Name", "dave")

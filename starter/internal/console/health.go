@@ -96,7 +96,7 @@ func (h health) foresees(e entry) bool {
 }
 
 // expected is the forecast of a close, whose end is zero where it cannot be foreseen.
-func (p *page) expected(e entry, u usual) (steps map[string]span, end time.Time) {
+func (p *page) expected(e entry, u durations) (steps map[string]span, end time.Time) {
 	steps, end = forecast(e.Status, u, p.Now)
 	if !p.Health.foresees(e) {
 		end = time.Time{}

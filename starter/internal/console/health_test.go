@@ -19,7 +19,7 @@ func foreseen(c *Console) {
 	e.Status.StartedAt = now.Add(-time.Minute)
 	e.Status.Steps[0].StartedAt, e.Status.Steps[1].StartedAt = now, now
 	c.board.entries[closeID] = e
-	c.nights.of("prod", "nightly-close").usual = usual{steps: map[string]time.Duration{"ledger": time.Hour, "sign-off": time.Hour}}
+	c.ended.cached("prod", "nightly-close").usual = durations{steps: map[string]time.Duration{"ledger": time.Hour, "sign-off": time.Hour}}
 }
 
 // While something does not answer it is the headline; nothing is calm, no end is foreseen, and no button pretends to work.
@@ -100,7 +100,7 @@ func TestHealth_stopsWhatNeedsAWorker(t *testing.T) {
 func TestExpected_ofWhatMakesNoProgress(t *testing.T) {
 	p := &page{Now: ten, Health: health{temporal: true, workers: true}}
 	e := entry{Status: workflows.Status{State: workflows.Waiting, Steps: []workflows.StepStatus{{ID: "ledger", State: workflows.Waiting}}}}
-	u := usual{steps: map[string]time.Duration{"ledger": time.Hour}}
+	u := durations{steps: map[string]time.Duration{"ledger": time.Hour}}
 	_, ends := p.expected(e, u)
 	assert.Equal(t, "answered now, it ends about 23:00 UTC", endsText(e.Status, timesOf(e), ends, ten))
 	e.Unknown = "No worker answers"

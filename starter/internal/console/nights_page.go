@@ -20,7 +20,7 @@ type nightView struct {
 	Width           int // of its bar, in units of 100 for the longest
 }
 
-// chart is the durations of a step over the nights, the oldest first.
+// chart is the durations of a step over the closes, the oldest first.
 type chart struct {
 	Step, Usual, Longest string
 	Points               []point
@@ -42,7 +42,7 @@ func (c *Console) nightsPage(ctx context.Context, p *page, connection, pipeline 
 		return errNotFound
 	}
 	p.Title = "Nights of " + pipeline
-	found, u, err := c.nights.list(ctx, connection, pipeline)
+	found, u, err := c.ended.list(ctx, connection, pipeline)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func spellIfKnown(d time.Duration) string {
 	return spell(d)
 }
 
-func newNightView(n night, longest time.Duration, now time.Time) nightView {
+func newNightView(n endedClose, longest time.Duration, now time.Time) nightView {
 	times := timesOf(n.entry)
 	id, _ := workflows.ParseID(n.ID)
 	took := n.Ended.Sub(n.Started)
@@ -92,27 +92,27 @@ func newNightView(n night, longest time.Duration, now time.Time) nightView {
 	return v
 }
 
-// charts are the durations of each step of the newest night.
-func charts(nights []night, u usual) (list []chart) {
-	i := slices.IndexFunc(nights, func(n night) bool { return len(n.Status.Steps) > 0 })
+// charts are the durations of each step of the newest close.
+func charts(closes []endedClose, u durations) (list []chart) {
+	i := slices.IndexFunc(closes, func(n endedClose) bool { return len(n.Status.Steps) > 0 })
 	if i < 0 {
 		return nil
 	}
-	for _, step := range nights[i].Status.Steps {
-		list = append(list, newChart(step.ID, nights, u))
+	for _, step := range closes[i].Status.Steps {
+		list = append(list, newChart(step.ID, closes, u))
 	}
 	return list
 }
 
-func newChart(step string, nights []night, u usual) chart {
+func newChart(step string, closes []endedClose, u durations) chart {
 	type run struct {
 		took  time.Duration
-		night night
+		whole endedClose
 		step  workflows.StepStatus
 	}
 	var runs []run
 	var longest time.Duration
-	for _, n := range slices.Backward(nights) {
+	for _, n := range slices.Backward(closes) {
 		for _, s := range n.Status.Steps {
 			if s.ID == step && !s.StartedAt.IsZero() && s.EndedAt.After(s.StartedAt) && s.KeptFrom.IsZero() {
 				runs = append(runs, run{s.EndedAt.Sub(s.StartedAt), n, s})
@@ -123,7 +123,7 @@ func newChart(step string, nights []night, u usual) chart {
 	c := chart{Step: step, Usual: spellIfKnown(u.steps[step]), Longest: spellIfKnown(longest)}
 	for i, r := range runs {
 		height := max(int(int64(chartHeight)*int64(r.took)/int64(longest)), 1)
-		id, _ := workflows.ParseID(r.night.ID)
+		id, _ := workflows.ParseID(r.whole.ID)
 		c.Points = append(c.Points, point{
 			X: i * chartStep, Y: chartHeight - height, Height: height,
 			Title: id.AsOfDate + ": " + spell(r.took) + ", " + lookOf(r.step.State).Word, Class: lookOf(r.step.State).Class,

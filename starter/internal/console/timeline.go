@@ -72,7 +72,7 @@ func (s scale) x(t time.Time) int {
 	return timelineLeft + int(min(max(part, 0), 1)*(timelineWidth-timelineLeft-10))
 }
 
-func newTimeline(s workflows.Status, spans map[string]span, u usual, ends, now time.Time) timeline {
+func newTimeline(s workflows.Status, spans map[string]span, u durations, ends, now time.Time) timeline {
 	shown := scale{from: s.StartedAt, to: now}
 	if s.State.Done() {
 		shown.to = s.ChangedAt

@@ -24,7 +24,7 @@ func TestTimeline_barsByState(t *testing.T) {
 		step("runs", workflows.Running, 0), step("done", workflows.Succeeded, time.Hour), step("failed", workflows.Failed, time.Hour),
 		step("skipped", workflows.Skipped, time.Hour), waits,
 	}}
-	picture := newTimeline(s, nil, usual{}, time.Time{}, ten.Add(2*time.Hour))
+	picture := newTimeline(s, nil, durations{}, time.Time{}, ten.Add(2*time.Hour))
 	classes := map[string][]string{}
 	for _, row := range picture.Rows {
 		for _, b := range row.Bars {

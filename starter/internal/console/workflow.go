@@ -108,12 +108,12 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 }
 
 // usualOf are the usual durations of a close; none of another workflow.
-func (c *Console) usualOf(ctx context.Context, e entry) usual {
+func (c *Console) usualOf(ctx context.Context, e entry) durations {
 	id, ok := workflows.ParseID(e.ID)
 	if !ok || !e.closing() {
-		return usual{}
+		return durations{}
 	}
-	return c.nights.usual(ctx, e.Status.Connection, id.Name)
+	return c.ended.usual(ctx, e.Status.Connection, id.Name)
 }
 
 func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time) workflowHead {
@@ -153,7 +153,7 @@ func nonEmpty(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(t string) bool { return t == "" })
 }
 
-func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []stepView {
+func (c *Console) steps(p *page, e entry, details view.Snapshot, u durations) []stepView {
 	var list []stepView
 	for _, s := range e.Status.Steps {
 		list = append(list, c.step(p, e, s, details, u))
@@ -161,7 +161,7 @@ func (c *Console) steps(p *page, e entry, details view.Snapshot, u usual) []step
 	return list
 }
 
-func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u usual) stepView {
+func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Snapshot, u durations) stepView {
 	times := timesOf(e)
 	v := stepView{ID: s.ID, Key: "step-" + s.ID, Name: s.Name(), Kind: s.Kind, Look: lookOfStep(s, p.Now),
 		Line: inButtons(s.Detail)}

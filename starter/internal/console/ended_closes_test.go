@@ -20,35 +20,35 @@ func ran(id string, from time.Time, took time.Duration) workflows.StepStatus {
 	return workflows.StepStatus{ID: id, State: workflows.Succeeded, StartedAt: from, EndedAt: from.Add(took)}
 }
 
-func nightOf(state workflows.State, steps ...workflows.StepStatus) night {
+func closeOf(state workflows.State, steps ...workflows.StepStatus) endedClose {
 	var last time.Time
 	for _, s := range steps {
 		if s.EndedAt.After(last) {
 			last = s.EndedAt
 		}
 	}
-	return night{entry: entry{Status: workflows.Status{State: state, StartedAt: ten, ChangedAt: last, Steps: steps}}}
+	return endedClose{entry: entry{Status: workflows.Status{State: state, StartedAt: ten, ChangedAt: last, Steps: steps}}}
 }
 
-func TestUsualDurations_ofNightsThatSucceeded(t *testing.T) {
+func TestUsualDurations_ofClosesThatSucceeded(t *testing.T) {
 	kept := ran("ledger", ten, time.Second)
 	kept.KeptFrom = ten.Add(-time.Hour)
-	u := usualDurations([]night{
-		nightOf(workflows.Succeeded, ran("ledger", ten, 10*time.Minute)),
-		nightOf(workflows.Failed, ran("ledger", ten, 10*time.Hour)),
-		nightOf(workflows.SucceededWithExceptions, ran("ledger", ten, 30*time.Minute)),
-		nightOf(workflows.Succeeded, ran("ledger", ten, 12*time.Minute)),
-		nightOf(workflows.Succeeded, kept),
+	u := usualDurations([]endedClose{
+		closeOf(workflows.Succeeded, ran("ledger", ten, 10*time.Minute)),
+		closeOf(workflows.Failed, ran("ledger", ten, 10*time.Hour)),
+		closeOf(workflows.SucceededWithExceptions, ran("ledger", ten, 30*time.Minute)),
+		closeOf(workflows.Succeeded, ran("ledger", ten, 12*time.Minute)),
+		closeOf(workflows.Succeeded, kept),
 	})
-	assert.Equal(t, 12*time.Minute, u.steps["ledger"], "neither the failed night nor the kept step counts")
+	assert.Equal(t, 12*time.Minute, u.steps["ledger"], "neither the failed close nor the kept step counts")
 	assert.Equal(t, 12*time.Minute, u.whole)
 	assert.Empty(t, usualDurations(nil).steps)
 }
 
-// withFind are the nights that find finds. It counts how often it was called.
-func withFind(find func(ctx context.Context, pipeline string) ([]night, error)) (n *nights, calls *int) {
-	n, calls = newNights(newBoard(nil)), new(int)
-	n.find = func(ctx context.Context, _, pipeline string) ([]night, error) {
+// withFind are the ended closes that find finds. It counts how often it was called.
+func withFind(find func(ctx context.Context, pipeline string) ([]endedClose, error)) (n *endedCloses, calls *int) {
+	n, calls = newEndedCloses(newBoard(nil)), new(int)
+	n.find = func(ctx context.Context, _, pipeline string) ([]endedClose, error) {
 		*calls++
 		return find(ctx, pipeline)
 	}
@@ -56,11 +56,11 @@ func withFind(find func(ctx context.Context, pipeline string) ([]night, error)) 
 }
 
 // What is found is kept for everybody, so it is found to its end also if the viewer goes away.
-func TestNights_areFoundToTheEnd(t *testing.T) {
-	n, _ := withFind(func(ctx context.Context, _ string) ([]night, error) {
+func TestEndedCloses_areFoundToTheEnd(t *testing.T) {
+	n, _ := withFind(func(ctx context.Context, _ string) ([]endedClose, error) {
 		_, limited := ctx.Deadline()
 		assert.True(t, limited)
-		return []night{nightOf(workflows.Succeeded, ran("ledger", ten, time.Minute))}, ctx.Err()
+		return []endedClose{closeOf(workflows.Succeeded, ran("ledger", ten, time.Minute))}, ctx.Err()
 	})
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -70,12 +70,12 @@ func TestNights_areFoundToTheEnd(t *testing.T) {
 }
 
 // A list with an unknown status is looked up again soon, and less and less often where that never changes.
-func TestNights_unknownStatusesAreNotKept(t *testing.T) {
+func TestEndedCloses_unknownStatusesAreNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		unknown := nightOf(workflows.Failed)
+		unknown := closeOf(workflows.Failed)
 		unknown.Unknown = "No worker answers"
-		result := []night{nightOf(workflows.Succeeded), unknown}
-		n, calls := withFind(func(context.Context, string) ([]night, error) { return result, nil })
+		result := []endedClose{closeOf(workflows.Succeeded), unknown}
+		n, calls := withFind(func(context.Context, string) ([]endedClose, error) { return result, nil })
 		during := func(d time.Duration) int {
 			before := *calls
 			for range d / time.Second {
@@ -85,21 +85,41 @@ func TestNights_unknownStatusesAreNotKept(t *testing.T) {
 			}
 			return *calls - before
 		}
-		require.Equal(t, 2, during(nightsAgain+time.Second))
+		require.Equal(t, 2, during(leastUnknownTTL+time.Second))
 		during(time.Hour)
-		require.Equal(t, 10, during(10*nightsDoubt))
+		require.Equal(t, 10, during(10*mostUnknownTTL))
 		result = result[:1]
-		during(nightsDoubt)
-		require.LessOrEqual(t, during(2*nightsLast), 2)
+		during(mostUnknownTTL)
+		require.LessOrEqual(t, during(2*listTTL), 2)
 	})
 }
 
+// A first unknown status is looked up again soon, also where there was no close before.
+func TestEndedCloses_unknownAfterNone(t *testing.T) {
+	unknown := closeOf(workflows.Failed)
+	unknown.Unknown = "No worker answers"
+	var c cachedCloses
+	for _, step := range []struct {
+		found []endedClose
+		want  time.Duration
+	}{
+		{nil, emptyTTL},
+		{[]endedClose{unknown}, leastUnknownTTL},
+		{[]endedClose{unknown}, 2 * leastUnknownTTL},
+		{[]endedClose{closeOf(workflows.Succeeded)}, listTTL},
+		{[]endedClose{unknown}, leastUnknownTTL},
+	} {
+		c.keep(step.found)
+		require.Equal(t, step.want, c.ttl)
+	}
+}
+
 // Names that somebody has made up are not kept, and those of pipelines are.
-func TestNights_madeUpNamesAreDropped(t *testing.T) {
+func TestEndedCloses_madeUpNamesAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, calls := withFind(func(_ context.Context, pipeline string) ([]night, error) {
+		n, calls := withFind(func(_ context.Context, pipeline string) ([]endedClose, error) {
 			if pipeline == "night" {
-				return []night{nightOf(workflows.Succeeded)}, nil
+				return []endedClose{closeOf(workflows.Succeeded)}, nil
 			}
 			return nil, nil
 		})
@@ -120,7 +140,7 @@ func TestNights_madeUpNamesAreDropped(t *testing.T) {
 }
 
 func TestForecast(t *testing.T) {
-	known := usual{steps: map[string]time.Duration{"ledger": 10 * time.Minute, "allocate": time.Hour, "report": 20 * time.Minute}}
+	known := durations{steps: map[string]time.Duration{"ledger": 10 * time.Minute, "allocate": time.Hour, "report": 20 * time.Minute}}
 	running := workflows.StepStatus{ID: "allocate", State: workflows.Running, Needs: []string{"ledger"}, StartedAt: ten.Add(10 * time.Minute)}
 	report := workflows.StepStatus{ID: "report", State: workflows.Pending, Needs: []string{"allocate"}}
 	unknown := workflows.StepStatus{ID: "new", State: workflows.Pending}

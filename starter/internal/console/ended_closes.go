@@ -18,65 +18,68 @@ import (
 )
 
 const (
-	// nightsShown is how many closes of a pipeline the page of its nights has.
-	nightsShown = 60
-	// nightsLast is how long a list of ended closes is good for. One in which a status is unknown is good for
-	// nightsAgain, and for twice as long each time, up to nightsDoubt: no worker may answer for a moment, or never again
-	// for what another version has run. So is one without a close.
-	nightsLast  = 5 * time.Minute
-	nightsAgain = 5 * time.Second
-	nightsDoubt = time.Minute
-	// nightsTimeout is for finding them, whether or not the viewer waits.
-	nightsTimeout = 30 * time.Second
-	// usualOf is of how many nights the usual durations are.
-	usualOf = 15
+	// closesShown is how many closes of a pipeline the page of its nights has.
+	closesShown = 60
+	// listTTL is how long a list of ended closes is good for, and emptyTTL one without a close.
+	listTTL  = 5 * time.Minute
+	emptyTTL = time.Minute
+	// A list in which a status is unknown is good for leastUnknownTTL, and for twice as long each time, up to
+	// mostUnknownTTL: no worker may answer for a moment, or never again for what another version has run.
+	leastUnknownTTL = 5 * time.Second
+	mostUnknownTTL  = time.Minute
+	// findTimeout is for finding them, whether or not the viewer waits.
+	findTimeout = 30 * time.Second
+	// usualSample is of how many closes the usual durations are.
+	usualSample = 15
 )
 
-// night is a close that has ended.
-type night struct {
+// endedClose is a close that has ended.
+type endedClose struct {
 	entry
 	Started time.Time
 	// Summary says how it ended, where its status is unknown.
 	Summary string
 }
 
-// nights are the earlier closes of pipelines.
-type nights struct {
+// endedCloses are the closes of pipelines that have ended, read once for all viewers.
+type endedCloses struct {
 	board *board
-	find  func(ctx context.Context, connection, pipeline string) ([]night, error)
+	find  func(ctx context.Context, connection, pipeline string) ([]endedClose, error)
 
 	mu    sync.Mutex
-	known map[string]*earlier // by the prefix of the ids
+	known map[string]*cachedCloses // by the prefix of the ids
 }
 
-type earlier struct {
+// cachedCloses are those of one pipeline.
+type cachedCloses struct {
 	mu     sync.Mutex
-	nights []night
-	usual  usual
+	closes []endedClose
+	usual  durations
 	at     time.Time
-	lasts  time.Duration
+	ttl    time.Duration
+	// unknownTTL is that of a list in which a status is unknown; zero after one in which none is.
+	unknownTTL time.Duration
 }
 
-func (e *earlier) old() bool { return time.Since(e.at) >= e.lasts }
+func (c *cachedCloses) old() bool { return time.Since(c.at) >= c.ttl }
 
 // keep keeps what was found, for as long as it is good.
-func (e *earlier) keep(found []night) {
-	unknown := slices.ContainsFunc(found, func(n night) bool { return n.Unknown != "" })
+func (c *cachedCloses) keep(found []endedClose) {
+	unknown := slices.ContainsFunc(found, func(n endedClose) bool { return n.Unknown != "" })
 	switch {
+	case unknown:
+		c.unknownTTL = min(max(2*c.unknownTTL, leastUnknownTTL), mostUnknownTTL)
+		c.ttl = c.unknownTTL
 	case len(found) == 0:
-		e.lasts = nightsDoubt
-	case !unknown:
-		e.lasts = nightsLast
-	case e.lasts < nightsAgain || e.lasts > nightsDoubt: // the first time
-		e.lasts = nightsAgain
+		c.ttl, c.unknownTTL = emptyTTL, 0
 	default:
-		e.lasts = min(2*e.lasts, nightsDoubt)
+		c.ttl, c.unknownTTL = listTTL, 0
 	}
-	e.nights, e.usual, e.at = found, usualDurations(found), time.Now()
+	c.closes, c.usual, c.at = found, usualDurations(found), time.Now()
 }
 
-func newNights(b *board) *nights {
-	return &nights{board: b, find: b.findNights, known: map[string]*earlier{}}
+func newEndedCloses(b *board) *endedCloses {
+	return &endedCloses{board: b, find: b.findEnded, known: map[string]*cachedCloses{}}
 }
 
 // prefixOf is how the ids of the closes of a pipeline begin.
@@ -84,52 +87,53 @@ func prefixOf(connection, pipeline string) string {
 	return workflows.CloseWorkflowID(connection, pipeline, "")
 }
 
-// of are the closes of a pipeline. Making room for one drops the names that somebody has made up.
-func (n *nights) of(connection, pipeline string) *earlier {
+// cached are the closes of a pipeline, as far as they were read. A new pipeline first drops those that had no close when
+// they were last read: anyone can make up names in the address of the page.
+func (n *endedCloses) cached(connection, pipeline string) *cachedCloses {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	prefix := prefixOf(connection, pipeline)
 	if n.known[prefix] == nil {
 		for other, e := range n.known {
 			if e.mu.TryLock() {
-				if len(e.nights) == 0 && e.old() {
+				if len(e.closes) == 0 && e.old() {
 					delete(n.known, other)
 				}
 				e.mu.Unlock()
 			}
 		}
-		n.known[prefix] = &earlier{lasts: nightsLast}
+		n.known[prefix] = &cachedCloses{}
 	}
 	return n.known[prefix]
 }
 
 // list are the newest closes of a pipeline that have ended, the newest first.
-func (n *nights) list(ctx context.Context, connection, pipeline string) ([]night, usual, error) {
-	e := n.of(connection, pipeline)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.old() {
-		return e.nights, e.usual, nil
+func (n *endedCloses) list(ctx context.Context, connection, pipeline string) ([]endedClose, durations, error) {
+	c := n.cached(connection, pipeline)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.old() {
+		return c.closes, c.usual, nil
 	}
 	// What is found is for everybody, also if this viewer goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nightsTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), findTimeout)
 	defer cancel()
 	found, err := n.find(ctx, connection, pipeline)
 	if err == nil {
-		e.keep(found)
+		c.keep(found)
 	}
-	return e.nights, e.usual, err
+	return c.closes, c.usual, err
 }
 
 // usual are the usual durations of a pipeline's steps as far as they are known now. What is not known is looked up, so
 // that a later page has it.
-func (n *nights) usual(ctx context.Context, connection, pipeline string) usual {
-	e := n.of(connection, pipeline)
-	if !e.mu.TryLock() {
-		return usual{}
+func (n *endedCloses) usual(ctx context.Context, connection, pipeline string) durations {
+	c := n.cached(connection, pipeline)
+	if !c.mu.TryLock() {
+		return durations{}
 	}
-	known, old := e.usual, e.old()
-	e.mu.Unlock()
+	known, old := c.usual, c.old()
+	c.mu.Unlock()
 	if old {
 		go func() {
 			if _, _, err := n.list(ctx, connection, pipeline); err == nil {
@@ -140,10 +144,10 @@ func (n *nights) usual(ctx context.Context, connection, pipeline string) usual {
 	return known
 }
 
-// findNights finds the newest closes of a pipeline that have ended. Those whose status is not known say why.
-func (b *board) findNights(ctx context.Context, connection, pipeline string) ([]night, error) {
+// findEnded finds the newest closes of a pipeline that have ended. Those whose status is not known say why.
+func (b *board) findEnded(ctx context.Context, connection, pipeline string) ([]endedClose, error) {
 	request := &workflowservice.ListWorkflowExecutionsRequest{
-		PageSize: nightsShown,
+		PageSize: closesShown,
 		Query: fmt.Sprintf("WorkflowType = '%s' AND WorkflowId STARTS_WITH '%s' AND ExecutionStatus != 'Running'",
 			workflows.NightlyCloseType, strings.ReplaceAll(prefixOf(connection, pipeline), "'", "")),
 	}
@@ -153,7 +157,7 @@ func (b *board) findNights(ctx context.Context, connection, pipeline string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("list the closes of %s: %w", pipeline, err)
 	}
-	found := make([]night, len(page.GetExecutions()))
+	found := make([]endedClose, len(page.GetExecutions()))
 	var group errgroup.Group
 	group.SetLimit(follow.MaxAtOnce)
 	for i, info := range page.GetExecutions() {
@@ -162,7 +166,7 @@ func (b *board) findNights(ctx context.Context, connection, pipeline string) ([]
 				Type: workflows.NightlyCloseType}
 			e.Ended = info.GetCloseTime().AsTime()
 			e.Status, e.Unknown = b.statusOfEnded(ctx, e.ID, e.RunID)
-			found[i] = night{entry: e, Started: info.GetStartTime().AsTime()}
+			found[i] = endedClose{entry: e, Started: info.GetStartTime().AsTime()}
 			if summary, ok := info.GetMemo().GetFields()[workflows.SummaryMemo]; ok {
 				_ = b.session.Payloads.FromPayload(summary, &found[i].Summary) // what cannot be opened here says nothing
 			}
@@ -187,17 +191,17 @@ func endState(status enumspb.WorkflowExecutionStatus) workflows.State {
 	return workflows.Failed
 }
 
-// usual are the medians of the durations of a close, and of its steps by id.
-type usual struct {
+// durations are the usual ones, medians, of a close, and of its steps by id.
+type durations struct {
 	whole time.Duration
 	steps map[string]time.Duration
 }
 
-func usualDurations(nights []night) usual {
+func usualDurations(closes []endedClose) durations {
 	var whole []time.Duration
 	steps := map[string][]time.Duration{}
-	for _, n := range nights {
-		if !n.Status.State.Success() || len(whole) == usualOf {
+	for _, n := range closes {
+		if !n.Status.State.Success() || len(whole) == usualSample {
 			continue
 		}
 		whole = append(whole, n.Status.ChangedAt.Sub(n.Status.StartedAt))
@@ -207,9 +211,9 @@ func usualDurations(nights []night) usual {
 			}
 		}
 	}
-	u := usual{whole: median(whole), steps: map[string]time.Duration{}}
-	for id, durations := range steps {
-		u.steps[id] = median(durations)
+	u := durations{whole: median(whole), steps: map[string]time.Duration{}}
+	for id, took := range steps {
+		u.steps[id] = median(took)
 	}
 	return u
 }
@@ -228,7 +232,7 @@ type span struct{ from, to time.Time }
 // forecast says when each step that has not ended will run: after what it needs, for as long as usual. One that waits
 // for an operator is taken to be answered now. The end of the close is that of its last step; it is zero unless the
 // usual duration of every step that has not ended is known.
-func forecast(s workflows.Status, u usual, now time.Time) (steps map[string]span, end time.Time) {
+func forecast(s workflows.Status, u durations, now time.Time) (steps map[string]span, end time.Time) {
 	steps = map[string]span{}
 	known := true
 	for _, step := range s.Steps { // a step comes after what it needs
