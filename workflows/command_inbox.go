@@ -252,9 +252,14 @@ func notApplicable(c *command, choices []string, situation string) error {
 	if slices.Contains(choices, c.choice()) {
 		return nil
 	}
+	return doesNotApply(c, choices, situation)
+}
+
+// doesNotApply refuses a command, and says what applies instead.
+func doesNotApply(c *command, applies []string, situation string) error {
 	what := "nothing"
-	if len(choices) > 0 {
-		what = strings.Join(choices, ", ")
+	if len(applies) > 0 {
+		what = strings.Join(applies, ", ")
 	}
 	return failure(CommandRefused, fmt.Sprintf("%s does not apply: %s. What applies: %s", c.choice(), situation, what))
 }

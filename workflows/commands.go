@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
 // A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
@@ -262,20 +264,26 @@ func Choices() []ChoiceSpec {
 // ChoiceNames lists the names of the choices.
 func ChoiceNames() []string { return names(Choices(), func(c ChoiceSpec) string { return c.Name }) }
 
+// needsRunID reports whether a choice of a step, or of what is no step, is sent with the id of a run.
+func needsRunID(step StepStatus, choice string) bool {
+	isBatch := step.Kind == string(pipeline.KindBatch) || step.Kind == string(pipeline.KindGroup)
+	return choice == DecideCommand+" "+Adopt || choice == DoneCommand && isBatch
+}
+
 // CommandLine is the starter's command line for a choice of a status ("restart", "decide adopt"), from the words
 // behind the name of the program on: how operators call that, the configuration of whoever shows the command says.
-// step is empty for anything but a close.
-func CommandLine(workflowType, id, step, choice string) string {
+// step is the one of a close that the choice is for; without an id there is none.
+func CommandLine(workflowType, id string, step StepStatus, choice string) string {
 	t, _ := TypeByName(workflowType)
 	name, argument, _ := strings.Cut(choice, " ")
 	text := fmt.Sprintf("%s %s %s", t.Noun, name, id)
-	if step != "" {
-		text += " --step " + step
+	if step.ID != "" {
+		text += " --step " + step.ID
 	}
 	if argument != "" {
 		text += " --choice " + argument
 	}
-	if argument == Adopt {
+	if needsRunID(step, choice) {
 		text += " --run-id RUN_ID"
 	}
 	return text + ` --reason "..."`

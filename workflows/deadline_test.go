@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -148,10 +149,13 @@ func TestNightlyClose_deadlinesMove(t *testing.T) {
 		command Command
 		want    map[string]time.Time // "" is the close's
 		sent    string               // to the workflow of allocate
+		answer  string
 	}{
 		{
 			name: "of the close", command: extendTo("23:30"), sent: "2026-10-31T23:30:00-04:00",
 			want: map[string]time.Time{"": start.Add(150 * time.Minute), "allocate": start.Add(150 * time.Minute), "book": start.Add(2 * time.Hour)},
+			answer: "the deadline is Sat 2026-10-31 23:30 EDT now, before it was Sat 2026-10-31 22:30 EDT. Steps with a deadline of " +
+				"their own keep it, and extend moves it when it names the step: book keeps Sat 2026-10-31 23:00 EDT",
 		},
 		{
 			name: "of a step", command: Command{By: "ann", Why: "late", Step: "allocate", Until: "3h"}, sent: "2026-10-31T23:00:01-04:00",
@@ -181,7 +185,18 @@ func TestNightlyClose_deadlinesMove(t *testing.T) {
 			before := map[string]time.Time{"": p.Deadline, "allocate": p.Deadline, "book": book.Deadline}
 			fake.env.RegisterDelayedCallback(func() { require.Equal(t, before, deadlinesOf(queryStatus(t, fake.env))) }, time.Second)
 			answered := 0
-			sendAt(t, fake.env, "1", timedCommand{after: time.Minute, name: ExtendCommand, Command: c.command}, &answered)
+			fake.env.RegisterDelayedCallback(func() {
+				fake.env.UpdateWorkflow(ExtendCommand, "1", &testsuite.TestUpdateCallback{
+					OnAccept: func() {}, OnReject: func(err error) { require.NoError(t, err) },
+					OnComplete: func(result any, err error) {
+						require.NoError(t, err)
+						answered++
+						if c.answer != "" {
+							require.Equal(t, c.answer, result.(CommandResult).Message)
+						}
+					},
+				}, c.command)
+			}, time.Minute)
 			fake.execute("alice")
 			require.NoError(t, fake.env.GetWorkflowError())
 			require.Equal(t, 1, answered)
@@ -229,7 +244,8 @@ func TestUploadFile_startsNow(t *testing.T) {
 		})
 	}, activityName("StatFile"))
 	answered := 0
-	sendAt(t, env, "1", timedCommand{after: time.Hour, name: StartCommand, Command: Command{By: "ann", Why: "nothing more comes"}}, &answered)
+	sendAt(t, env, "1", timedCommand{after: time.Hour, name: StartCommand, Command: Command{By: "ann", Why: "nothing more comes"},
+		refused: "inbox/gl.csv cannot be taken as it is, and is not waited for any longer: inbox/gl.csv is missing"}, &answered)
 	env.RegisterDelayedCallback(func() { require.Equal(t, start.Add(4*time.Hour), queryStatus(t, env).WaitUntil.UTC()) }, time.Minute)
 	env.ExecuteWorkflow(UploadFile, UploadFileInput{
 		Connection: "prod", File: "inbox/gl.csv", StableFor: "10m", Marker: "inbox/gl.done", WaitUntil: start.Add(4 * time.Hour),

@@ -32,6 +32,18 @@ func TestMarkdown_saysHowToAnswer(t *testing.T) {
 	require.NotContains(t, status, "a: R_1", "the same question twice")
 }
 
+// What a batch needs to be done outside is in what is to be copied.
+func TestCommandLine_doneOfABatchNeedsItsRun(t *testing.T) {
+	t.Parallel()
+	for kind, c := range map[string]struct{ run, input string }{
+		"batch": {" --run-id RUN_ID", `, "run_id": ""`}, "group": {" --run-id RUN_ID", `, "run_id": ""`}, "upload": {"", ""},
+	} {
+		step := StepStatus{ID: "a", Kind: kind, Question: &Question{Choices: []string{DoneCommand}}}
+		require.Equal(t, "close done x --step a"+c.run+` --reason "..."`, CommandLine(NightlyCloseType, "x", step, DoneCommand))
+		require.Contains(t, Status{Steps: []StepStatus{step}}.Markdown(), `| `+"`done` | `"+`{"by": "you", "why": "", "step": "a"`+c.input+"}` |\n")
+	}
+}
+
 // The day is written where it changes.
 func TestMarkdown_logHasDaysAndZones(t *testing.T) {
 	t.Parallel()

@@ -169,6 +169,6 @@ func (s *step) asksToRetry() bool {
 func (s *step) reopen(ctx workflow.Context, why string) {
 	s.begun, s.needsAnew, s.retries = false, false, 0
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
-	s.failure, s.markedBy, s.early, s.answer, s.question = "", nil, nil, nil, nil
+	s.failure, s.markedBy, s.markedEarly, s.early, s.answer, s.question = "", nil, false, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)
 }

@@ -34,11 +34,19 @@ func (c *closeRun) extend(ctx workflow.Context, cmd *command) {
 		handTo(ctx, cmd, targets, (*step).extend)
 		return
 	}
-	c.reporter.extend(ctx, cmd)
-	for _, s := range c.steps {
-		if cmd.err == nil && !s.ownDeadline && !s.result.State.Done() {
-			s.moveTo(ctx, cmd, c.reporter.deadline.moment())
+	if c.reporter.extend(ctx, cmd); cmd.err != nil {
+		return
+	}
+	var keep []string
+	for _, s := range c.stepsWhere(func(s *step) bool { return !s.result.State.Done() }) {
+		if s.ownDeadline {
+			keep = append(keep, s.Step.ID+" keeps "+s.times().Text(s.deadline.moment()))
+			continue
 		}
+		s.moveTo(ctx, cmd, c.reporter.deadline.moment())
+	}
+	if len(keep) > 0 {
+		cmd.answer.Message += ". Steps with a deadline of their own keep it, and extend moves it when it names the step: " + listed(keep)
 	}
 }
 
@@ -61,7 +69,7 @@ func (c *closeRun) targets(cmd *command) ([]*step, error) {
 	case 1:
 		return found, nil
 	case 0:
-		if meant := c.stepsWhere(func(s *step) bool { return slices.Contains(s.applicable(), cmd.choice()) }); len(meant) == 1 {
+		if meant := c.stepsWhere(func(s *step) bool { return slices.Contains(s.applicable(), s.choiceOf(cmd)) }); len(meant) == 1 {
 			return nil, meant[0].refuses(cmd)
 		}
 		return nil, failure(CommandRefused, fmt.Sprintf("no step takes %s now: %s", cmd.choice(), c.reporter.status().Summary))

@@ -147,7 +147,7 @@ func TestNightlyClose(t *testing.T) {
 			name: "failed step is retried",
 			fake: fakeSteps{plan: plan(uploadStep("a"), batchStep("c", "a")), batch: succeeds, uploads: 1},
 			commands: []timedCommand{
-				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "c"}, refused: "step c is pending"},
+				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "c"}, refused: "step c has not begun"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry, Step: "x"}, refused: "the steps are a, c"},
 				{after: time.Hour, name: RestartCommand, refused: "no step takes restart now"},
 				{after: time.Hour, name: DecideCommand, Command: Command{Choice: Retry}},

@@ -64,7 +64,7 @@ func (n *notifier) notifyChanges(ctx workflow.Context) {
 	before := n.questions
 	n.questions = nil
 	for _, q := range n.latest.questions() {
-		key := q.step + "\n" + q.Why
+		key := q.step.ID + "\n" + q.Why
 		n.questions = append(n.questions, key)
 		if !slices.Contains(before, key) {
 			n.notifyQuestion(ctx, key, n.questionMessage(ctx, q))
@@ -76,10 +76,9 @@ func (n *notifier) notifyChanges(ctx workflow.Context) {
 	}
 }
 
-// stepQuestion is a question about a step, or about the workflow itself where step is empty.
+// stepQuestion is a question about a step, or about the workflow itself where the step has no id.
 type stepQuestion struct {
-	step string
-	name string // of the step, with what it is for
+	step StepStatus
 	*Question
 }
 
@@ -88,11 +87,11 @@ func (s Status) questions() []stepQuestion {
 	var all []stepQuestion
 	for _, step := range s.Steps {
 		if step.Question != nil {
-			all = append(all, stepQuestion{step.ID, step.Name(), step.Question})
+			all = append(all, stepQuestion{step, step.Question})
 		}
 	}
 	if len(all) == 0 && s.Question != nil {
-		all = append(all, stepQuestion{"", "", s.Question})
+		all = append(all, stepQuestion{StepStatus{}, s.Question})
 	}
 	return all
 }
@@ -103,9 +102,9 @@ func (s Status) isAsked(at time.Time) bool {
 }
 
 func (n *notifier) questionMessage(ctx workflow.Context, q stepQuestion) notify.Message {
-	m := notify.Message{Event: notify.Waiting, Step: q.step, What: q.Why, Deadline: q.Deadline}
-	if q.name != q.step {
-		m.What = q.name + ": " + q.Why
+	m := notify.Message{Event: notify.Waiting, Step: q.step.ID, What: q.Why, Deadline: q.Deadline}
+	if name := q.step.Name(); name != q.step.ID {
+		m.What = name + ": " + q.Why
 	}
 	for _, choice := range q.Choices {
 		m.Commands = append(m.Commands,

@@ -104,7 +104,7 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (workflow.Context, *bat
 func (b *batchRun) applies(c *command) error {
 	status := b.reporter.status()
 	choices := slices.Concat(b.choices, b.caller.supervisor.choices())
-	return notApplicable(c, choices, fmt.Sprintf("%s is %s (%s)", b.in.Code, status.State, status.Summary))
+	return notApplicable(c, choices, fmt.Sprintf("%s %s (%s)", b.in.Code, status.State.phrase(), status.Summary))
 }
 
 // run executes the batch and ends the workflow, also when it is cancelled.

@@ -48,7 +48,7 @@ func newSimpleRun(ctx workflow.Context, initial Status, lookups activities.Looku
 
 func (r *simpleRun) applies(c *command) error {
 	status := r.status()
-	situation := fmt.Sprintf("%s is %s (%s)", status.Subject, status.State, status.Summary)
+	situation := fmt.Sprintf("%s %s (%s)", status.Subject, status.State.phrase(), status.Summary)
 	return notApplicable(c, r.supervisor.choices(), situation)
 }
 

@@ -161,6 +161,31 @@ func (s Status) AwaitsApproval() bool {
 	return len(questions) > 0
 }
 
+// phrase is the state in a sentence, behind what has it.
+func (s State) phrase() string {
+	switch s {
+	case Pending:
+		return "has not begun"
+	case Interrupting:
+		return "is being interrupted"
+	case Waiting:
+		return "waits for an operator"
+	case Succeeded, Failed:
+		return "has " + string(s)
+	case SucceededWithExceptions:
+		return "has succeeded with exceptions"
+	case Interrupted, Cancelled, Skipped:
+		return "was " + string(s)
+	case NotRun:
+		return "was not run"
+	case NotTonight:
+		return "does not run tonight"
+	case MarkedDone:
+		return "was marked as done"
+	}
+	return "is " + string(s)
+}
+
 // Done reports whether the state is an end.
 func (s State) Done() bool {
 	switch s {

@@ -43,7 +43,7 @@ func (s Status) Markdown() string {
 
 // markdown is a question, and how to answer it in the signal dialog of the UI.
 func (q stepQuestion) markdown(b *strings.Builder, times clock.Clock) {
-	b.WriteString("\n**Question to the operator" + prefixed(" about ", plain(q.name)) + "**")
+	b.WriteString("\n**Question to the operator" + prefixed(" about ", plain(q.step.Name())) + "**")
 	if !q.Since.IsZero() {
 		b.WriteString(", since " + times.Text(q.Since))
 	}
@@ -54,12 +54,12 @@ func (q stepQuestion) markdown(b *strings.Builder, times clock.Clock) {
 	for _, choice := range q.Choices {
 		name, argument, _ := strings.Cut(choice, " ")
 		input := `{"by": "you", "why": ""`
-		for _, field := range []struct{ key, value string }{{"step", q.step}, {"choice", argument}} {
+		for _, field := range []struct{ key, value string }{{"step", q.step.ID}, {"choice", argument}} {
 			if field.value != "" {
 				input += fmt.Sprintf(`, %q: %q`, field.key, field.value)
 			}
 		}
-		if argument == Adopt {
+		if needsRunID(q.step, choice) {
 			input += `, "run_id": ""`
 		}
 		fmt.Fprintf(b, "| `%s` | `%s}` |\n", name, input)

@@ -64,6 +64,7 @@ type step struct {
 	held          *command // holds it before it begins
 	early         *command // decides about it before it begins
 	markedBy      *command // says that it was done outside
+	markedEarly   bool     // ... before it began: it has not been tried
 	interruptedBy *command
 	working       func() // cancels the attempt; nil without one
 	again         string // why it runs again although it succeeded before
@@ -264,6 +265,8 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 		s.end(ctx, Cancelled, why)
 	case errorType(err) == GivenUp:
 		s.fail(ctx, GivenUp, why)
+	case s.markedEarly && errorType(err) != DeadlinePassed:
+		s.holdAgain(ctx, why)
 	case s.interruptedBy == nil && s.mayRetry(err):
 		return s.retry(ctx, why)
 	default:
@@ -283,7 +286,7 @@ func (s *step) askAboutFailure(ctx workflow.Context, err error, why string) (aga
 			}
 		})
 	}
-	choices := []string{DecideCommand + " " + Retry, DecideCommand + " " + Skip, DoneCommand, DecideCommand + " " + GiveUp}
+	choices := []string{DecideCommand + " " + Retry, skipChoice, DoneCommand, DecideCommand + " " + GiveUp}
 	answer := s.ask(ctx, why, s.unlessApproved(choices)...)
 	switch {
 	case s.reopening:

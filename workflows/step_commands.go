@@ -19,11 +19,38 @@ func (s *step) refuses(cmd *command) error {
 	if s.following && takenByBatch(cmd.name) || s.answersWorkflow(cmd) || cmd.name == ExtendCommand && !s.result.State.Done() {
 		return nil
 	}
-	if cmd.name == DoneCommand && s.isBatch() && cmd.RunID == "" && slices.Contains(s.applicable(), DoneCommand) {
+	switch {
+	case !slices.Contains(s.applicable(), s.choiceOf(cmd)):
+		return doesNotApply(cmd, s.commandsNow(), "step "+s.Step.ID+" "+s.result.State.phrase())
+	case cmd.name == DoneCommand && s.isBatch():
+		return s.refusesRun(cmd.RunID)
+	}
+	return nil
+}
+
+// refusesRun says why a run cannot be one that a batch had outside, as far as its id shows, or nil.
+func (s *step) refusesRun(runID string) error {
+	if runID == "" {
 		return failure(CommandRefused, fmt.Sprintf("done needs the run_id of %s: the service must call it a success", s.kind.summary(s.Step)))
 	}
-	return notApplicable(cmd, s.applicable(), fmt.Sprintf("step %s is %s", s.Step.ID, s.result.State))
+	if batch, ok := s.kind.(batchKind); ok {
+		if problem := batch.input(s).runIDProblem(runID); problem != "" {
+			return failure(CommandRefused, problem)
+		}
+	}
+	return nil
 }
+
+// choiceOf is the choice of the step that a command means: skip is the answer to a question which offers that.
+func (s *step) choiceOf(cmd *command) string {
+	if cmd.name == SkipCommand && slices.Contains(s.choices, skipChoice) {
+		return skipChoice
+	}
+	return cmd.choice()
+}
+
+// skipChoice is what an operator can answer about a step that failed and may be left out.
+const skipChoice = DecideCommand + " " + Skip
 
 // answersWorkflow reports whether a command answers the question of a workflow that takes nothing else.
 func (s *step) answersWorkflow(cmd *command) bool {
@@ -81,7 +108,7 @@ func (s *step) unlessApproved(commands []string) []string {
 		return commands
 	}
 	return slices.DeleteFunc(commands, func(name string) bool {
-		return name == SkipCommand || name == DoneCommand || name == DecideCommand+" "+Skip
+		return name == SkipCommand || name == DoneCommand || name == skipChoice
 	})
 }
 
@@ -110,6 +137,9 @@ func (s *step) ownCommand(name string) func(workflow.Context, *command) {
 
 // take carries out a command, answers the step's question with it, or forwards it to the step's workflow.
 func (s *step) take(ctx workflow.Context, cmd *command) {
+	if s.choiceOf(cmd) == skipChoice {
+		cmd.name, cmd.Choice = DecideCommand, Skip
+	}
 	if s.question != nil && slices.Contains(s.question.Choices, cmd.choice()) {
 		s.answered, cmd.asked = cmd, s.question.Since
 	}
@@ -159,7 +189,7 @@ func (s *step) moveTo(ctx workflow.Context, cmd *command, until time.Time) {
 // hold keeps the step from beginning.
 func (s *step) hold(ctx workflow.Context, cmd *command) {
 	s.held = cmd
-	s.detail = "held by " + cmd.By + ": " + cmd.Why
+	s.detail = s.heldText()
 	s.close.publish(ctx, s)
 	s.acknowledge(ctx, cmd, "does not begin before it is released")
 }
@@ -209,7 +239,7 @@ func (s *step) await(ctx workflow.Context) (early *command, err error) {
 		if err != nil || decided() || s.held == nil || !s.needsPassed() {
 			return s.early, err
 		}
-		why := "held by " + s.held.By + ": " + s.held.Why
+		why := s.heldText()
 		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline.moment()}
 		s.set(ctx, Waiting, why)
 		if err = workflow.Await(ctx, func() bool { return decided() || s.held == nil }); err != nil {
@@ -225,11 +255,23 @@ func (s *step) applyEarly(ctx workflow.Context, cmd *command) bool {
 	now := workflow.Now(ctx)
 	s.result.StartedAt, s.early = now, nil
 	if cmd.name == DoneCommand {
+		s.markedEarly = true
 		return s.markDone(ctx, cmd)
 	}
 	s.skip(ctx, cmd)
 	return true
 }
+
+// holdAgain takes a step back to before it began: the run that was to stand for it does not, and nobody has said that it
+// is to be submitted.
+func (s *step) holdAgain(ctx workflow.Context, why string) {
+	s.held = &command{name: HoldCommand, Command: Command{By: s.markedBy.By, Why: "it is not taken as done: " + why}}
+	s.reopening = true
+	s.reopen(ctx, why)
+	s.set(ctx, Pending, s.heldText())
+}
+
+func (s *step) heldText() string { return "held by " + s.held.By + ": " + s.held.Why }
 
 func (s *step) skip(ctx workflow.Context, cmd *command) {
 	s.result.Result = "skipped"

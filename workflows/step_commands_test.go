@@ -49,7 +49,7 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			name: "held and released", steps: usual,
 			commands: []timedCommand{
 				{after: 30 * time.Second, name: HoldCommand, Command: Command{Step: "allocate"}},
-				{after: 3 * time.Hour, name: SkipCommand, Command: Command{Step: "book"}, refused: "step book is succeeded"},
+				{after: 3 * time.Hour, name: SkipCommand, Command: Command{Step: "book"}, refused: "step book has succeeded. What applies: again"},
 				{after: 3 * time.Hour, name: ReleaseCommand, Command: Command{Step: "allocate"}},
 			},
 			state: Succeeded, ends: map[string]State{"allocate": Succeeded, "book": Succeeded}, took: 4 * time.Hour,
@@ -69,11 +69,29 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			name: "a batch was run outside", steps: []activities.PlanStep{uploadStep("ledger"), heldStep(batchStep("allocate", "ledger"))},
 			commands: []timedCommand{
 				{after: time.Hour, name: DoneCommand, refused: "done needs the run_id of allocate"},
+				{after: 90 * time.Minute, name: DoneCommand, Command: Command{RunID: "NOPE"}, refused: `run "NOPE" does not belong to allocate`},
 				{after: 2 * time.Hour, name: DoneCommand, Command: Command{By: "ann", Why: "run by hand", RunID: "allocate_9"}},
 			},
 			state: SucceededWithExceptions, ends: map[string]State{"allocate": MarkedDone}, took: 3 * time.Hour,
 			details: map[string]string{"allocate": "allocate_1, run outside, as ann says: run by hand"},
 			batches: map[string]RunBatchInput{"allocate": {RunID: "allocate_9"}},
+		},
+		{
+			name: "what was to be done outside was not, and is held again", steps: []activities.PlanStep{uploadStep("ledger"), heldStep(batchStep("allocate", "ledger"))},
+			batch: failsFirst(),
+			commands: []timedCommand{
+				{after: time.Hour, name: DoneCommand, Command: Command{RunID: "allocate_9"}},
+				{after: 2 * time.Hour, name: DecideCommand, Command: Command{Step: "allocate", Choice: Retry}, refused: "step allocate waits for an operator. What applies: done, extend, release, skip"},
+				{after: 3 * time.Hour, name: ReleaseCommand},
+			},
+			state: Succeeded, ends: map[string]State{"allocate": Succeeded}, took: 4 * time.Hour,
+			batches: map[string]RunBatchInput{"allocate": {}},
+		},
+		{
+			name: "skip answers the question about a failed upload", steps: usual, uploads: 1,
+			commands: []timedCommand{{after: time.Hour, name: SkipCommand, Command: Command{By: "ann", Why: "not tonight", Step: "ledger"}}},
+			state:    SucceededWithExceptions, ends: map[string]State{"ledger": Skipped, "book": Succeeded}, took: 2 * time.Hour,
+			details: map[string]string{"ledger": "skipped by ann: not tonight"},
 		},
 		{
 			name: "a failed upload was done outside", steps: usual, uploads: 1,
@@ -99,8 +117,8 @@ func TestNightlyClose_commandsForSteps(t *testing.T) {
 			name: "an upload that runs is marked as done, a batch that runs is not", steps: usual,
 			commands: []timedCommand{
 				{after: 30 * time.Second, name: DoneCommand, Command: Command{By: "ann", Why: "sent by hand", Step: "ledger"}},
-				{after: 30 * time.Minute, name: SkipCommand, Command: Command{Step: "allocate"}, refused: "What applies: interrupt"},
-				{after: 31 * time.Minute, name: DoneCommand, Command: Command{Step: "allocate", RunID: "allocate_9"}, refused: "What applies: interrupt"},
+				{after: 30 * time.Minute, name: SkipCommand, Command: Command{Step: "allocate"}, refused: "What applies: extend, interrupt"},
+				{after: 31 * time.Minute, name: DoneCommand, Command: Command{Step: "allocate", RunID: "allocate_9"}, refused: "What applies: extend, interrupt"},
 			},
 			state: SucceededWithExceptions, ends: map[string]State{"ledger": MarkedDone, "book": Succeeded}, took: time.Hour,
 			details: map[string]string{"ledger": "marked as done by ann: sent by hand"},

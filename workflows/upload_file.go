@@ -48,7 +48,8 @@ func (r *simpleRun) upload(ctx workflow.Context, in UploadFileInput) (FileResult
 	var file activities.FileInfo
 	find := func() (err error) {
 		result.SHA256, result.Verified = "", false // those of an older version
-		if file, err = r.awaitFile(ctx, in, pbsm.MinFileSize); err != nil {
+		file, err = r.awaitFile(ctx, in, pbsm.MinFileSize)
+		if r.answerStart(err); err != nil {
 			return err
 		}
 		result.FoundAt = workflow.Now(ctx)
@@ -193,12 +194,23 @@ func (r *simpleRun) doWaiting(ctx workflow.Context, until time.Time, summary str
 // startNow ends the waiting for a file, as the operator wants.
 func (r *simpleRun) startNow(ctx workflow.Context, c *command) {
 	status := r.status()
-	if r.waiting == nil {
+	if r.waiting == nil || r.startBy != nil {
 		c.refuse("%s waits for no file that could be left out: %s", status.Subject, status.Summary)
 		return
 	}
 	r.startBy = c
 	r.waiting.at = workflow.Now(ctx)
 	r.log(ctx, c.entry("no more waiting for "+status.Subject))
-	c.reply(CommandResult{State: status.State, Message: status.Subject + " is taken as it is now"})
+}
+
+// answerStart answers the command that ended the waiting, once it is known whether the file can be taken as it is.
+func (r *simpleRun) answerStart(err error) {
+	c, status := r.startBy, r.status()
+	switch {
+	case c == nil || c.done:
+	case err != nil:
+		c.refuse("%s cannot be taken as it is, and is not waited for any longer: %s", status.Subject, reason(err))
+	default:
+		c.reply(CommandResult{State: status.State, Message: status.Subject + " is taken as it is now"})
+	}
 }

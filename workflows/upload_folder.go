@@ -21,9 +21,11 @@ func (r *simpleRun) uploadFolder(ctx workflow.Context, in UploadFileInput) (File
 	if in.Marker != "" {
 		marker := in
 		marker.File, marker.Marker = in.Marker, ""
-		if _, err := r.awaitFile(ctx, marker, 0); err != nil && r.startBy == nil {
+		_, err := r.awaitFile(ctx, marker, 0)
+		if r.startBy == nil && err != nil {
 			return result, err
 		}
+		r.answerStart(ctx.Err()) // without its marker, the folder is sent once it has complete files
 	}
 	var uploaded activities.TransferResult
 	err := r.do(ctx, transferOptions, "upload the files of "+in.File, act.PutFolder, activities.PutFolderInput{

@@ -535,7 +535,8 @@ var scenarios = []scenario{
 		run: func(e *env) client.WorkflowRun {
 			run := e.upload(workflows.UploadFileInput{WaitUntil: time.Now().Add(time.Hour)})
 			e.Until("it waits", func() bool { status, _ := e.Status(run.GetID()); return !status.WaitUntil.IsZero() })
-			e.command(run, workflows.StartCommand, workflows.Command{})
+			_, err := e.Command(run.GetID(), workflows.StartCommand, workflows.Command{By: operator, Why: "the scenario wants it"})
+			require.ErrorContains(e.t, err, "cannot be taken as it is")
 			return run
 		}},
 	{name: "UploadFile-par-expired", ends: "succeeded",

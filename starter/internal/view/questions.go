@@ -24,16 +24,16 @@ func Questions(s Snapshot) []Question {
 	var questions []Question
 	for _, step := range s.Status.Steps {
 		if step.Question != nil {
-			questions = append(questions, newQuestion(step.Name(), *step.Question, s, step.ID))
+			questions = append(questions, newQuestion(step.Name(), *step.Question, s, step))
 		}
 	}
 	if len(questions) == 0 && s.Status.Question != nil {
-		questions = append(questions, newQuestion(s.Status.Subject, *s.Status.Question, s, ""))
+		questions = append(questions, newQuestion(s.Status.Subject, *s.Status.Question, s, workflows.StepStatus{}))
 	}
 	return questions
 }
 
-func newQuestion(subject string, q workflows.Question, s Snapshot, step string) Question {
+func newQuestion(subject string, q workflows.Question, s Snapshot, step workflows.StepStatus) Question {
 	question := Question{Subject: subject, Why: oneLine(q.Why), Since: q.Since, Deadline: q.Deadline,
 		times: clock.In(s.Status.TimeZone)}
 	for _, choice := range q.Choices {
