@@ -123,15 +123,16 @@ func stepWork(step workflows.StepResult) string {
 	return ""
 }
 
+// batchOutcome ends with the run id, which is long: a narrow terminal cuts what is on the right.
 func batchOutcome(r *workflows.RunBatchResult) string {
-	text := strings.Join([]string{r.RunID, oneLine(r.Status)}, "  ")
+	text := oneLine(r.Status)
 	if r.Restarts > 0 {
 		text += ", " + Plural(r.Restarts, "restart")
 	}
 	if r.Reruns > 0 {
 		text += ", " + Plural(r.Reruns, "rerun")
 	}
-	return text
+	return strings.TrimSpace(text + "  " + r.RunID)
 }
 
 func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {

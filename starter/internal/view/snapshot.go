@@ -232,9 +232,9 @@ func (s Style) stepDetail(j Snapshot, step workflows.StepStatus) string {
 	if total == 0 {
 		ended, total = memberCounts(child)
 	}
-	// The summary of a run that has ended says what is next.
+	// The summary of a run that has ended says what is next. The question below it has the run id, which is long.
 	if total == 0 || pbsm.StatusCode(child.StatusCode).Terminal() {
-		return oneLine(child.Summary)
+		return oneLine(strings.TrimPrefix(child.Summary, child.RunID+" "))
 	}
 	return fmt.Sprintf("%s %s%s", s.bar(ended, total), counted(child), s.paint(faint, suffix("  ", child.RunID)))
 }
