@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 	"github.com/pbsmflow/pbsmflow/starter/internal/follow"
 	"github.com/pbsmflow/pbsmflow/workflows"
@@ -29,8 +30,9 @@ const (
 	mostUnknownTTL  = time.Minute
 	// findTimeout is for finding them, whether or not the viewer waits.
 	findTimeout = 30 * time.Second
-	// usualSample is of how many closes the usual durations are.
+	// usualSample is of how many closes the usual durations are, and leastSample of how many at least: one says nothing.
 	usualSample = 15
+	leastSample = 3
 )
 
 // endedClose is a close that has ended.
@@ -191,7 +193,8 @@ func endState(status enumspb.WorkflowExecutionStatus) workflows.State {
 	return workflows.Failed
 }
 
-// durations are the usual ones, medians, of a close, and of its steps by id.
+// durations are the usual ones, medians, of a close, and of its steps by id, without the time in which an operator was
+// awaited. Of an approval that is what it takes.
 type durations struct {
 	whole time.Duration
 	steps map[string]time.Duration
@@ -204,22 +207,46 @@ func usualDurations(closes []endedClose) durations {
 		if !n.Status.State.Success() || len(whole) == usualSample {
 			continue
 		}
-		whole = append(whole, n.Status.ChangedAt.Sub(n.Status.StartedAt))
+		var waited time.Duration
 		for _, s := range n.Status.Steps {
+			waits := waitsOf(s, n.Status.Log)
+			waited += waits
 			if s.State == workflows.Succeeded && s.KeptFrom.IsZero() {
-				steps[s.ID] = append(steps[s.ID], s.EndedAt.Sub(s.StartedAt))
+				steps[s.ID] = append(steps[s.ID], s.EndedAt.Sub(s.StartedAt)-waits)
 			}
 		}
+		whole = append(whole, max(n.Status.ChangedAt.Sub(n.Status.StartedAt)-waited, 0))
 	}
 	u := durations{whole: median(whole), steps: map[string]time.Duration{}}
 	for id, took := range steps {
-		u.steps[id] = median(took)
+		if d := median(took); d > 0 {
+			u.steps[id] = d
+		}
 	}
 	return u
 }
 
+// waitsOf is how long a step waited for an operator, of one that is no approval.
+func waitsOf(s workflows.StepStatus, log []workflows.LogEntry) (waited time.Duration) {
+	if s.Kind == string(pipeline.KindApprove) {
+		return 0
+	}
+	for _, l := range log {
+		if answers(l, s.ID) {
+			waited += l.At.Sub(l.Since)
+		}
+	}
+	return waited
+}
+
+// answers reports whether an entry of a log is the answer to a question of a step.
+func answers(l workflows.LogEntry, step string) bool {
+	return strings.HasPrefix(l.What, step+": ") && !l.Since.IsZero()
+}
+
+// median is the middle of some durations, and 0 of too few.
 func median(durations []time.Duration) time.Duration {
-	if len(durations) == 0 {
+	if len(durations) < leastSample {
 		return 0
 	}
 	slices.Sort(durations)

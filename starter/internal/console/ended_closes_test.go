@@ -45,6 +45,33 @@ func TestUsualDurations_ofClosesThatSucceeded(t *testing.T) {
 	assert.Empty(t, usualDurations(nil).steps)
 }
 
+// An operator who sleeps is not what a batch usually takes, and an approval usually takes what its approver does.
+func TestUsualDurations_withoutTheWaits(t *testing.T) {
+	approval := ran("sign-off", ten.Add(time.Hour), 20*time.Minute)
+	approval.Kind = "approve"
+	waited := closeOf(workflows.Succeeded, ran("allocate", ten, time.Hour), approval)
+	waited.Status.Log = []workflows.LogEntry{
+		{What: "allocate: restart", Since: ten.Add(10 * time.Minute), At: ten.Add(40 * time.Minute)},
+		{What: "sign-off: approve", Since: ten.Add(time.Hour), At: ten.Add(80 * time.Minute)},
+	}
+	u := usualDurations([]endedClose{waited, waited, waited})
+	assert.Equal(t, 30*time.Minute, u.steps["allocate"])
+	assert.Equal(t, 20*time.Minute, u.steps["sign-off"])
+	assert.Equal(t, 50*time.Minute, u.whole)
+	u = usualDurations([]endedClose{waited, waited})
+	assert.Zero(t, u.whole, "two nights are no habit")
+	assert.Empty(t, u.steps)
+}
+
+// A night that failed has no margin.
+func TestNightView_marginOfWhatSucceeded(t *testing.T) {
+	n := closeOf(workflows.Failed, ran("ledger", ten, time.Minute))
+	n.Ended, n.Status.Deadline = ten.Add(time.Minute), ten.Add(time.Hour)
+	assert.Empty(t, newNightView(n, time.Minute, ten).Margin)
+	n.Status.State = workflows.Succeeded
+	assert.Equal(t, "59 min before its deadline", newNightView(n, time.Minute, ten).Margin)
+}
+
 // withFind are the ended closes that find finds. It counts how often it was called.
 func withFind(find func(ctx context.Context, pipeline string) ([]endedClose, error)) (n *endedCloses, calls *int) {
 	n, calls = newEndedCloses(newBoard(nil)), new(int)

@@ -61,11 +61,10 @@ func (c *Console) silenceTrouble(s silence, times clock.Clock, now time.Time) tr
 	if !s.since.IsZero() {
 		what = "No worker has answered since " + times.ExactAt(now, s.since) + "."
 		shown = "What is shown is as of then. "
+	} else if !s.last.IsZero() {
+		shown = "The last one began to poll at " + times.ExactAt(now, s.last) + ". "
 	}
-	if !s.last.IsZero() {
-		shown += "The last one began to poll at " + times.ExactAt(s.last, s.last) + ". "
-	}
-	return trouble{What: what, Do: fmt.Sprintf("%sNo close continues and no button of one that runs works until a worker "+
+	return trouble{What: what, Do: fmt.Sprintf("%sNo close continues, and no button of one that runs works, until a worker "+
 		"answers; what was started at the service runs meanwhile. %s (task queue %q, namespace %s at %s).",
 		shown, client.StartWorker, c.session.TaskQueue, c.session.Namespace, c.session.Address)}
 }

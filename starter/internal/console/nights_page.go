@@ -82,7 +82,7 @@ func newNightView(n endedClose, longest time.Duration, now time.Time) nightView 
 	if longest > 0 {
 		v.Width = int(100 * took / longest)
 	}
-	if d := n.Status.Deadline; !d.IsZero() {
+	if d := n.Status.Deadline; !d.IsZero() && n.Status.State.Success() {
 		margin := d.Sub(n.Ended)
 		v.Margin, v.Late = spell(margin)+" before its deadline", margin < 0
 		if v.Late {

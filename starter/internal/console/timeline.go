@@ -2,7 +2,6 @@ package console
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
@@ -141,7 +140,7 @@ func drawStep(
 		add(class, step.StartedAt, end, verb+" "+spell(end.Sub(step.StartedAt)))
 	}
 	for _, l := range s.Log {
-		if strings.HasPrefix(l.What, step.ID+": ") && !l.Since.IsZero() {
+		if answers(l, step.ID) {
 			add("waited", l.Since, l.At, "waited "+spell(l.At.Sub(l.Since))+" for an operator")
 		}
 	}

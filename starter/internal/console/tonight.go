@@ -23,7 +23,7 @@ type row struct {
 	Ends, Deadline     string
 	Late               string
 	Questions          []ask
-	Wrong              string // what should be seen, such as that it is late
+	Wrong              []string // what should be seen, such as that it is late
 	StartedBy          string
 	Does               *rowCommand
 	started            time.Time
@@ -160,7 +160,7 @@ func waitLine(p *page, open []question) string {
 
 func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) row {
 	s, times := e.Status, timesOf(e)
-	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: e.Unknown}
+	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: nonEmpty(e.Unknown)}
 	id, _ := workflows.ParseID(e.ID)
 	r.Name = cmp.Or(s.Subject, id.Name)
 	r.Of = of(cmp.Or(s.Connection, id.Connection), cmp.Or(s.AsOfDate, id.AsOfDate))
@@ -185,7 +185,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) ro
 		case s.State == workflows.Cancelled:
 			r.Line += ": " + why(s)
 		case !s.State.Success():
-			r.Wrong = why(s)
+			r.Wrong = []string{why(s)}
 		}
 		return r
 	case s.State == workflows.Waiting:
@@ -197,11 +197,11 @@ func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) ro
 		}
 		r.StartedBy = s.StartedBy
 		if len(s.Steps) > 1 {
-			r.Line = inButtons(s.Summary)
+			r.Line = lineOf(s, mayAwait, p.Now)
 		}
 	default:
 		r.order = 1
-		r.Line, r.StartedBy = inButtons(s.Summary), s.StartedBy
+		r.Line, r.StartedBy = lineOf(s, mayAwait, p.Now), s.StartedBy
 	}
 	r.forecast = ends
 	r.Ends = endsText(s, times, ends, p.Now)
@@ -209,7 +209,7 @@ func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) ro
 		r.Deadline = "deadline " + times.TextAt(p.Now, s.Deadline)
 	}
 	r.Late = lateness(s, ends, p.Now)
-	r.Wrong = strings.Join(append(nonEmpty(r.Wrong, s.AtRisk), textsOf(c.board.repeats(e.ID))...), "; ")
+	r.Wrong = append(append(r.Wrong, nonEmpty(s.AtRisk)...), textsOf(c.board.repeats(e.ID))...)
 	return r
 }
 

@@ -46,7 +46,7 @@ func lookOf(state workflows.State) look {
 func lookOfStep(s workflows.StepStatus, now time.Time) look {
 	switch {
 	case s.State == workflows.Running && s.WaitUntil.After(now) && slices.Contains(s.Commands, workflows.StartCommand):
-		return look{"waits for its file", "clock", "running"}
+		return look{awaitsFile, "clock", "running"}
 	case s.State == workflows.Succeeded && !s.KeptFrom.IsZero():
 		return look{"kept", "tick-outline", "kept"}
 	case isHeld(s):
@@ -246,6 +246,39 @@ func inButtons(text string) string {
 		}
 	}
 	return text
+}
+
+// What is said of a step that awaits its file, where its own workflow says so, and where only the close does: that does
+// not know when the file has come.
+const (
+	awaitsFile = "waits for its file"
+	mayAwait   = "waits for its file, or sends it"
+)
+
+// lineOf says what a workflow does: how many steps of a close are done, and what the others do that have begun. awaits
+// is said of one that awaits its file.
+func lineOf(s workflows.Status, awaits string, now time.Time) string {
+	if s.State.Done() || len(s.Steps) == 0 {
+		return inButtons(s.Summary)
+	}
+	done, tonight := 0, 0
+	var parts []string
+	for _, step := range s.Steps {
+		if step.State == workflows.NotTonight {
+			continue
+		}
+		tonight++
+		if step.State.Done() {
+			done++
+		} else if look := lookOfStep(step, now); look.Class != "pending" && step.Question == nil { // which is shown itself
+			parts = append(parts, step.ID+" "+strings.ReplaceAll(look.Word, awaitsFile, awaits))
+		}
+	}
+	if out := len(s.Steps) - tonight; out > 0 {
+		parts = append(parts, fmt.Sprintf("%d not tonight", out))
+	}
+	line := fmt.Sprintf("%d of %s done", done, counted(tonight, "step"))
+	return strings.Join(append([]string{line}, nonEmpty(strings.Join(parts, ", "))...), "; ")
 }
 
 // once says only once what a refusal names twice: "Hold refused: Hold does not apply: it runs".

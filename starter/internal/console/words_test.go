@@ -67,6 +67,22 @@ func TestInButtons_noCommandsToType(t *testing.T) {
 	}
 }
 
+func TestLineOf(t *testing.T) {
+	start := []string{workflows.StartCommand}
+	steps := []workflows.StepStatus{
+		{ID: "rates", State: workflows.Succeeded}, {ID: "month-end", State: workflows.NotTonight},
+		{ID: "ledger", State: workflows.Running, WaitUntil: ten.Add(time.Hour), Commands: start},
+		{ID: "allocate", State: workflows.Running}, {ID: "profit", State: workflows.Pending},
+		{ID: "sign-off", State: workflows.Waiting, Question: &workflows.Question{}},
+	}
+	s := workflows.Status{State: workflows.Running, Steps: steps, Summary: "1 of 5 steps done; ledger running, allocate running"}
+	assert.Equal(t, "1 of 5 steps done; ledger waits for its file, allocate running, 1 not tonight", lineOf(s, awaitsFile, ten))
+	assert.Contains(t, lineOf(s, mayAwait, ten), "ledger waits for its file, or sends it, allocate")
+	s.State, s.Summary = workflows.Failed, "allocate failed"
+	assert.Equal(t, "allocate failed", lineOf(s, awaitsFile, ten))
+	assert.Equal(t, "reading the pipeline", lineOf(workflows.Status{Summary: "reading the pipeline"}, awaitsFile, ten))
+}
+
 func TestInterruptsFirst_saysSo(t *testing.T) {
 	assert.Contains(t, interruptsFirst(wording(workflows.SkipCommand, "profit", nil)).Effect, "It is stopped first.")
 	assert.NotContains(t, interruptsFirst(wording(workflows.HoldCommand, "profit", nil)).Effect, "stopped")

@@ -67,8 +67,6 @@ type commandForm struct {
 	Stopped             string // why the buttons have no effect now
 }
 
-type logView struct{ When, What, By, Why, Class string }
-
 // workflow makes the page of a close, or of any other workflow.
 func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	e, err := c.board.get(ctx, id)
@@ -82,7 +80,11 @@ func (c *Console) workflow(ctx context.Context, p *page, id string) error {
 	s := e.Status
 	p.Title = cmp.Or(s.Subject, id)
 	p.Zone = clock.In(s.TimeZone).Zone().String()
-	details := c.looks.details(ctx, id)
+	var details view.Snapshot
+	if p.Health.temporal {
+		details = c.looks.details(ctx, id)
+		details.Children = c.withFailed(ctx, details.Children, s.Steps)
+	}
 	e.Status.Steps = withDetails(e.Status.Steps, details)
 	s = e.Status
 	u := c.usualOf(ctx, e)
@@ -120,7 +122,7 @@ func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time) 
 	s, times := e.Status, timesOf(e)
 	h := workflowHead{
 		ID: e.ID, Title: cmp.Or(s.Subject, e.ID), Of: of(s.Connection, s.AsOfDate),
-		Look: lookOf(s.State), Line: inButtons(s.Summary), Wrong: s.AtRisk, StartedBy: s.StartedBy,
+		Look: lookOf(s.State), Line: lineOf(s, awaitsFile, p.Now), Wrong: s.AtRisk, StartedBy: s.StartedBy,
 		Temporal: c.session.Link(e.ID), Notes: details.Notes,
 	}
 	if id, ok := workflows.ParseID(e.ID); ok && e.closing() {
@@ -195,7 +197,7 @@ func (c *Console) step(p *page, e entry, s workflows.StepStatus, details view.Sn
 	}
 	add("result", s.Result)
 	add("based on", s.BasedOn)
-	if child, ok := details.Children[s.WorkflowID]; ok && !s.State.Done() {
+	if child, ok := details.Children[s.WorkflowID]; ok && (!s.State.Done() || v.Look.Class == "failed") {
 		add("run", child.RunID)
 		v.Tasks = append(taskViews(child.Tasks), memberViews(child.Batches)...)
 		if child.State == workflows.Running && child.Summary != "" {
@@ -224,6 +226,25 @@ func withDetails(steps []workflows.StepStatus, details view.Snapshot) []workflow
 		}
 	}
 	return steps
+}
+
+// withFailed adds the workflows of batches that failed, with their tasks. The details have only those that run.
+func (c *Console) withFailed(
+	ctx context.Context, children map[string]workflows.Status, steps []workflows.StepStatus,
+) map[string]workflows.Status {
+	children = maps.Clone(children)
+	for _, s := range steps {
+		if s.WorkflowID == "" || !isBatch(s) || lookOf(s.State).Class != "failed" {
+			continue
+		}
+		if child, err := c.board.get(ctx, s.WorkflowID); err == nil { // else the step itself says that it failed
+			if children == nil {
+				children = map[string]workflows.Status{}
+			}
+			children[s.WorkflowID] = child.Status
+		}
+	}
+	return children
 }
 
 // wantsAttention reports whether the details of a step are open: it failed, an operator can answer, it waits for a file
@@ -354,18 +375,6 @@ func lookOfCode(code string) look {
 		return lookOf(workflows.Failed)
 	}
 	return lookOf(workflows.Pending)
-}
-
-func logViews(s workflows.Status, now time.Time) (list []logView) {
-	times := clock.In(s.TimeZone)
-	for _, l := range slices.Backward(s.Log) {
-		class := ""
-		if l.Event == "refused" {
-			class = "refused"
-		}
-		list = append(list, logView{times.ExactAt(now, l.At), inButtons(l.What), l.By, l.Why, class})
-	}
-	return list
 }
 
 // foot is where an auditor and an engineer look further.

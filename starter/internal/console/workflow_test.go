@@ -55,6 +55,18 @@ func TestWithDetails_fileHasCome(t *testing.T) {
 	assert.Equal(t, steps, withDetails(steps, view.Snapshot{}))
 }
 
+// The tasks of a batch are what one looks for on the page of a close that failed.
+func TestWorkflow_tasksOfWhatFailed(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	failed(c)
+	e := c.board.entries[closeID]
+	e.Status.Steps[0].Kind, e.Status.Steps[0].WorkflowID = "batch", "the batch"
+	c.board.entries["the batch"] = entry{ID: "the batch", Type: workflows.RunBatchType, Ended: ten, Status: workflows.Status{
+		Type: workflows.RunBatchType, State: workflows.Failed, Tasks: []workflows.Task{{Code: "ALLOC_INCOME", StatusCode: "-1"}},
+	}}
+	assert.Contains(t, get(t, c.Handler(), "/w/"+closeID).Body.String(), "<strong>ALLOC_INCOME</strong>")
+}
+
 func TestWantsAttention(t *testing.T) {
 	running := workflows.StepStatus{State: workflows.Running}
 	late := workflows.Status{Deadline: ten.Add(-time.Minute)}
