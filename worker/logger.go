@@ -23,7 +23,7 @@ func newLogger(cfg config.Log) (*slog.Logger, zap.AtomicLevel, func(), error) {
 		return nil, level, nil, fmt.Errorf("worker.log.level: %w", err)
 	}
 	settings := zap.NewProductionConfig()
-	if cfg.Format == "console" {
+	if cfg.Format == "text" {
 		settings = zap.NewDevelopmentConfig()
 	}
 	settings.Level = level

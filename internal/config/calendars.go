@@ -8,25 +8,25 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/calendar"
 )
 
-// Schedules is what planning nights needs.
-type Schedules struct {
+// Planning is what planning nights needs.
+type Planning struct {
 	// Calendars are the built-in calendars and the bank's own.
 	Calendars calendar.Calendars
 	// Pipelines is the folder of the pipeline definitions; empty without a configuration.
 	Pipelines string
 }
 
-// LoadSchedules reads the calendars of a configuration and no secrets, so that nights can be planned without
+// LoadPlanning reads the calendars of a configuration and no secrets, so that nights can be planned without
 // the worker's secrets. Without a configuration it returns the built-in calendars.
-func LoadSchedules(path string, env []string) (Schedules, error) {
+func LoadPlanning(path string, env []string) (Planning, error) {
 	cfg := defaults()
 	l, err := open(path, env)
 	if errors.Is(err, ErrNone) {
 		known, err := calendar.Known(nil)
-		return Schedules{Calendars: known}, err
+		return Planning{Calendars: known}, err
 	}
 	if err != nil {
-		return Schedules{}, err
+		return Planning{}, err
 	}
 	raw := l.k.Raw()
 	l.calendars(&cfg, raw)
@@ -34,10 +34,10 @@ func LoadSchedules(path string, env []string) (Schedules, error) {
 	v := l.checker()
 	v.calendars(cfg.Calendars)
 	if err := l.err(v.List); err != nil {
-		return Schedules{}, err
+		return Planning{}, err
 	}
 	known, err := calendar.Known(cfg.Calendars)
-	return Schedules{Calendars: known, Pipelines: within(l.folder, cfg.Worker.Pipelines)}, err
+	return Planning{Calendars: known, Pipelines: within(l.folder, cfg.Worker.Pipelines)}, err
 }
 
 func (l *loader) calendars(cfg *Config, raw map[string]any) {

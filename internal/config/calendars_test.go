@@ -45,18 +45,18 @@ calendars:
 }
 
 // Planning nights needs neither secrets nor valid connections.
-func TestLoadSchedules(t *testing.T) {
+func TestLoadPlanning(t *testing.T) {
 	path := folder(t, "connections: {prod: {password: {file: nowhere}}}\nworker: {pipelines: nights}\n"+ownCalendars)
-	s, err := LoadSchedules(path, nil)
+	s, err := LoadPlanning(path, nil)
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(filepath.Dir(path), "nights"), s.Pipelines)
 	assert.Equal(t, "Year end", s.Calendars["my-bank"].Closed(time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)))
 
-	_, err = LoadSchedules(folder(t, "calendars: {odd: {base: mars}}"), nil)
+	_, err = LoadPlanning(folder(t, "calendars: {odd: {base: mars}}"), nil)
 	assert.ErrorContains(t, err, "calendars.odd.base")
 
 	t.Chdir(t.TempDir())
-	s, err = LoadSchedules("", nil)
+	s, err = LoadPlanning("", nil)
 	require.NoError(t, err, "without a configuration there are the built-in ones")
 	assert.Contains(t, s.Calendars, "us-bank")
 	assert.Empty(t, s.Pipelines)

@@ -270,8 +270,8 @@ type Worker struct {
 type Log struct {
 	// Level is the lowest level that is logged.
 	Level string `koanf:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
-	// Format is the format of a log line: json, or text for the console.
-	Format string `koanf:"format" jsonschema:"enum=json,enum=console"`
+	// Format is the format of a log line: json, or text for a terminal.
+	Format string `koanf:"format" jsonschema:"enum=json,enum=text"`
 }
 
 // Poll is how often the status of a run is polled: the interval is Ratio of the time since the run began, but

@@ -73,7 +73,7 @@ worker:
   health: 127.0.0.1:9999
   stop_timeout: 1m
   cached_workflows: 200
-  log: {level: debug, format: console}
+  log: {level: debug, format: text}
   poll: {ratio: 0.1, min: 1s, max: 2m}
 `
 
@@ -135,7 +135,7 @@ func TestLoad_complete(t *testing.T) {
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Definitions: FolderDefinitions, Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,
-		Log: Log{"debug", "console"}, Poll: Poll{0.1, time.Second, 2 * time.Minute},
+		Log: Log{"debug", "text"}, Poll: Poll{0.1, time.Second, 2 * time.Minute},
 		AskAfter: 15 * time.Minute, CollectInterval: 30 * time.Second}, cfg.Worker)
 
 	opened, err := stores.Open(t.Context(), map[string]stores.Settings{"reports": cfg.StoreSettings()["reports"]})

@@ -187,7 +187,7 @@ func (v *checker) commands(c *Commands) {
 	for _, name := range slices.Sorted(maps.Keys(c.Keys)) {
 		key := "commands.keys." + name
 		v.name(key, name)
-		public, err := c.Keys[name].publicKey(v)
+		public, err := v.publicKey(c.Keys[name])
 		v.check(key, err)
 		if err != nil {
 			continue
@@ -200,18 +200,18 @@ func (v *checker) commands(c *Commands) {
 		"needs a key in commands.keys: without one every command would be refused")
 }
 
-// publicKey reads a key that is no secret: in a file it may have several lines.
-func (s Secret) publicKey(v *checker) (ed25519.PublicKey, error) {
-	text := s.value
+// publicKey reads a key from where a Secret may be. It is no secret itself: in a file it may have several lines.
+func (v *checker) publicKey(from Secret) (ed25519.PublicKey, error) {
+	text := from.value
 	switch {
-	case s.file != "":
-		content, err := proof.ReadKeyFile(within(v.folder, s.file))
+	case from.file != "":
+		content, err := proof.ReadKeyFile(within(v.folder, from.file))
 		if err != nil {
 			return nil, err
 		}
 		text = string(content)
-	case s.env != "":
-		text = v.env[s.env]
+	case from.env != "":
+		text = v.env[from.env]
 	}
 	return proof.ParsePublicKey(text)
 }

@@ -244,7 +244,7 @@ func (v *checker) worker(w *Worker) {
 	}
 	v.want(w.StopTimeout > 0, "worker.stop_timeout", "must be more than 0")
 	v.oneOf("worker.log.level", w.Log.Level, "debug", "info", "warn", "error")
-	v.oneOf("worker.log.format", w.Log.Format, "json", "console")
+	v.oneOf("worker.log.format", w.Log.Format, "json", "text")
 	v.want(w.CachedWorkflows >= 1, "worker.cached_workflows", "must be at least 1")
 	v.want(w.AskAfter >= 0, "worker.ask_after", "must not be negative")
 	v.want(w.CollectInterval > 0, "worker.collect_interval", "must be more than 0")

@@ -105,7 +105,7 @@ func TestPages_definitionsAreValid(t *testing.T) {
 				_, err := pipeline.Parse([]byte(b.Text))
 				require.NoError(t, err, "%s", b.Text)
 			case "calendars":
-				_, err := config.LoadSchedules(withConnection(t, b.Text), nil)
+				_, err := config.LoadPlanning(withConnection(t, b.Text), nil)
 				require.NoError(t, err, "%s", b.Text)
 			case "notifications":
 				_, err := config.Load(withConnection(t, b.Text), []string{

@@ -57,7 +57,7 @@ func run(ctx context.Context, s *client.Session, listen string, published bool) 
 			return cli.Usage("--listen: %v", err)
 		}
 	}
-	known, err := config.LoadSchedules(s.Config, os.Environ())
+	known, err := config.LoadPlanning(s.Config, os.Environ())
 	if err != nil {
 		return cli.Usage("%v", err)
 	}

@@ -78,7 +78,7 @@ func parse(file string, text []byte, asOf string, vars pipeline.Vars) (*pipeline
 
 // calendars are those of the configuration here, or only the built-in ones without one.
 func calendars(f *cli.Factory) (calendar.Calendars, error) {
-	known, err := config.LoadSchedules(f.Config, os.Environ())
+	known, err := config.LoadPlanning(f.Config, os.Environ())
 	if err != nil {
 		return nil, cli.Usage("%v", err)
 	}

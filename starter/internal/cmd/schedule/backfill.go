@@ -82,7 +82,7 @@ func (s existing) compiled() (workflows.ScheduledCloseInput, *calendar.CompiledR
 	if err := s.MemoField(s.description.Memo, workflows.ScheduleInputMemo, &in); err != nil {
 		return in, nil, cli.Usage("%v", err)
 	}
-	known, err := config.LoadSchedules(s.Config, os.Environ())
+	known, err := config.LoadPlanning(s.Config, os.Environ())
 	if err != nil {
 		return in, nil, cli.Usage("%v", err)
 	}

@@ -35,7 +35,7 @@ Scheduled times that were not started are counted: backfill their nights.`,
 }
 
 func list(ctx context.Context, f *cli.Factory) error {
-	known, err := config.LoadSchedules(f.Config, os.Environ())
+	known, err := config.LoadPlanning(f.Config, os.Environ())
 	if err != nil {
 		return cli.Usage("%v", err)
 	}

@@ -21,7 +21,7 @@ const minCatchUp = time.Minute
 
 // compile checks the flags, and takes what they omit from the pipeline. Every problem is reported.
 func (o *createOptions) compile(f *cli.Factory) (*calendar.CompiledRule, error) {
-	known, err := config.LoadSchedules(f.Config, os.Environ())
+	known, err := config.LoadPlanning(f.Config, os.Environ())
 	if err != nil {
 		return nil, cli.Usage("%v", err)
 	}
