@@ -9,6 +9,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,17 @@ import (
 //go:embed templates
 var sources embed.FS
 
-var templates = template.Must(template.New("").ParseFS(sources, "templates/*.html"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"dates": keepDates}).
+	ParseFS(sources, "templates/*.html"))
+
+// aDate is a date as package clock writes it, with the weekday and the time where they are there.
+var aDate = regexp.MustCompile(`([A-Z][a-z]{2} )?\d{4}-\d{2}-\d{2}( \d{2}:\d{2}(:\d{2})? [A-Z]{3,5})?`)
+
+// keepDates is a text in which no line breaks within a date.
+func keepDates(text string) template.HTML {
+	escaped := template.HTMLEscapeString(text)
+	return template.HTML(aDate.ReplaceAllString(escaped, `<span class="date">$0</span>`)) //nolint:gosec // it is escaped
+}
 
 // page is a page of the console: a head, and fragments that are replaced as they change.
 type page struct {

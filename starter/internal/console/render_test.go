@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -28,4 +29,11 @@ func TestOutcome_fitsIntoACookie(t *testing.T) {
 		require.True(t, strings.HasPrefix(text, begin), name)
 		require.Equal(t, len(text) > maxOutcome*3/4, cut, name)
 	}
+}
+
+// On a phone a date is not broken at its hyphens, and what is around it is still text.
+func TestKeepDates(t *testing.T) {
+	assert.EqualValues(t, `deadline <span class="date">Mon 2026-11-30 03:42 EST</span> · &lt;b&gt;`, keepDates("deadline Mon 2026-11-30 03:42 EST · <b>"))
+	assert.EqualValues(t, `demo · as of <span class="date">2026-11-27</span>`, keepDates("demo · as of 2026-11-27"))
+	assert.EqualValues(t, "no date", keepDates("no date"))
 }

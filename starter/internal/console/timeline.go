@@ -20,7 +20,8 @@ const (
 
 // timeline is a picture of when each step ran, waited, and will run.
 type timeline struct {
-	Width, Height int
+	Left, Right   int // the widths of the names and of the bars
+	Height        int
 	Ticks         []tick
 	Rows          []timelineStep
 	Now, Deadline *tick
@@ -86,7 +87,7 @@ func newTimeline(s workflows.Status, spans map[string]span, u durations, ends, n
 		extend(s.Deadline)
 	}
 	shown.to = shown.to.Add(time.Second)
-	t := timeline{Width: timelineWidth, Zone: clock.In(s.TimeZone).Zone().String()}
+	t := timeline{Left: timelineLeft, Right: timelineWidth - timelineLeft, Zone: clock.In(s.TimeZone).Zone().String()}
 	drawn := map[string]bool{}
 	for i, step := range s.Steps {
 		y := timelineTop + i*timelineRow

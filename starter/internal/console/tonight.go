@@ -280,7 +280,7 @@ func lateness(s workflows.Status, ends, now time.Time) string {
 }
 
 // nextNight is the next start of a schedule.
-type nextNight struct{ ID, Name, When, Last string }
+type nextNight struct{ ID, Name, When, Last, LastID string }
 
 func (c *Console) nextNights(who access) (next []nextNight) {
 	for _, s := range c.schedules.list() {
@@ -294,7 +294,11 @@ func (c *Console) nextNights(who access) (next []nextNight) {
 		case s.Unplanned != "":
 			when = s.Unplanned
 		}
-		next = append(next, nextNight{s.ID, strings.TrimPrefix(s.ID, workflows.ScheduleKind+"/"), when, s.Last})
+		n := nextNight{ID: s.ID, Name: strings.TrimPrefix(s.ID, workflows.ScheduleKind+"/"), When: when, Last: s.Last}
+		if rest, ok := strings.CutPrefix(s.Last, s.LastID); ok && s.LastID != "" { // its page says more
+			n.Last, n.LastID = strings.TrimSpace(rest), s.LastID
+		}
+		next = append(next, n)
 	}
 	return next
 }

@@ -11,9 +11,20 @@
   const note = (part) => { for (const details of part.querySelectorAll("details[id]")) served.set(details.id, details.open); };
   note(document);
 
+  // A timeline that is wider than the page shows the present, until somebody scrolls it.
+  const toNow = (part) => {
+    for (const now of part.querySelectorAll(".scroll .now")) {
+      const box = now.closest(".scroll");
+      const at = now.getBoundingClientRect().left - box.getBoundingClientRect().left;
+      box.scrollLeft += Math.max(0, at - 0.8 * box.clientWidth);
+    }
+  };
+  toNow(document);
+
   // What somebody is typing, what is open and where the focus is survive the replacement of a fragment.
   const remember = (fragment) => {
-    const state = { values: new Map(), open: new Map(), focus: null };
+    const state = { values: new Map(), open: new Map(), scrolled: [], focus: null };
+    for (const box of fragment.querySelectorAll(".scroll")) state.scrolled.push(box.scrollLeft);
     for (const input of fragment.querySelectorAll("input[id]")) {
       if (input.value !== input.defaultValue) state.values.set(input.id, input.value);
     }
@@ -60,6 +71,10 @@
     const state = remember(fragment);
     fragment.innerHTML = html;
     note(fragment);
+    fragment.querySelectorAll(".scroll").forEach((box, i) => {
+      if (i in state.scrolled) box.scrollLeft = state.scrolled[i];
+      else toNow(fragment);
+    });
     restore(state);
   };
 
