@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ type ask struct {
 	Stopped string
 	Alone   bool // on a page of its own workflow, whose name is not a heading above it
 }
+
+// longHash is the hash of a file, of which a question has the beginning; the details of its step have more.
+var longHash = regexp.MustCompile(`\b([0-9a-f]{8})[0-9a-f]{4,}…?`)
 
 // ask makes the view of a question.
 func (c *Console) ask(p *page, q question) ask {
@@ -65,7 +69,7 @@ func (c *Console) ask(p *page, q question) ask {
 		a.Title += " failed at " + failed
 	}
 	if q.Step.BasedOn != "" {
-		a.Facts = append(a.Facts, "based on "+q.Step.BasedOn)
+		a.Facts = append(a.Facts, "based on "+longHash.ReplaceAllString(q.Step.BasedOn, "$1…"))
 	}
 	if !q.Deadline.IsZero() {
 		a.Until = times.TextAt(p.Now, q.Deadline)

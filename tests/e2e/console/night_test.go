@@ -382,6 +382,8 @@ func workerDies(n *night, o *operator) {
 	died := time.Now()
 	o.knows("ledger sends no heartbeats: if its worker has died, Temporal starts another attempt", "No worker has answered since")
 	assert.Less(o.t, time.Since(died), 25*time.Second)
+	o.Until("no button works", `document.querySelector("form.commands") && !document.querySelector("form.commands button:enabled")`)
+	o.knows("No button works until a worker answers")
 	n.StartWorker()
 	o.green(n, "done")
 }
