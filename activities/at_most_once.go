@@ -56,7 +56,7 @@ func (a *Activities) submitOnce(
 		return Run{}, outcomeUnknown(what, "a worker stopped while the request was on its way")
 	}
 
-	if err := a.heartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending}); temporal.IsCanceledError(err) {
+	if err := a.confirmHeartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending}); temporal.IsCanceledError(err) {
 		return Run{}, err
 	} else if err != nil {
 		// Temporal may have recorded the heartbeat anyway: its response was lost, or says that the activity is paused.
@@ -67,7 +67,9 @@ func (a *Activities) submitOnce(
 	// A worker that stops, or a cancelled activity, must not abort a request that is on its way.
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go a.keepHeartbeating(sending)
+	go every(sending, submissionHeartbeat, func() {
+		_ = a.confirmHeartbeat(sending, SubmissionHeartbeat{Phase: PhaseSending})
+	})
 	response, err := send(sending, conn.service)
 	stop()
 
@@ -81,30 +83,31 @@ func (a *Activities) submitOnce(
 	run := newRun(response)
 	run.Sender = conn.sender()
 	// If this heartbeat is lost, and the result too, an operator has to check the outcome.
-	_ = a.heartbeat(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run})
+	_ = a.confirmHeartbeat(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseAnswered, Run: &run})
 	return run, nil
 }
 
-// heartbeat returns once Temporal has confirmed the heartbeat; the SDK's own does not wait for that.
-func (a *Activities) heartbeat(ctx context.Context, h SubmissionHeartbeat) error {
-	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, h)
+// confirmHeartbeat returns once Temporal has confirmed the heartbeat; the SDK's own does not wait for that.
+func (a *Activities) confirmHeartbeat(ctx context.Context, heartbeat any) error {
+	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, heartbeat)
 }
 
 // heartbeatNotSent lets the next attempt submit. If it is lost, an operator has to check the outcome;
 // nothing is submitted twice.
 func (a *Activities) heartbeatNotSent(ctx context.Context) {
-	_ = a.recordNow(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseNotSent})
+	_ = a.tryHeartbeat(context.WithoutCancel(ctx), SubmissionHeartbeat{Phase: PhaseNotSent})
 }
 
-func (a *Activities) keepHeartbeating(ctx context.Context) {
-	tick := time.NewTicker(submissionHeartbeat)
+// every calls do at each interval until ctx is done.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = a.heartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending})
+			do()
 		}
 	}
 }

@@ -32,7 +32,7 @@ type PendingActivity struct {
 	// Last is what the last attempt came to, and At when.
 	Last string    `json:"last,omitempty"`
 	At   time.Time `json:"at,omitzero"`
-	// Repeats is the call that is being retried, and what the other side said to it; nil for anything else.
+	// Repeats is the call that is being retried, and what the service said to it; nil for anything else.
 	Repeats *Refusal `json:"-"`
 }
 
@@ -54,12 +54,12 @@ func (a *Activities) PendingActivities(ctx context.Context) ([]PendingActivity, 
 const (
 	// failedInARow is the attempt from which on failures count: the next attempt often repairs a single one.
 	failedInARow = 2
-	// steady is how long an attempt that sends heartbeats must have lasted to count as a success so far.
-	steady = time.Minute
-	// unheard is after how long without a heartbeat a transfer no longer counts as one that runs.
-	unheard = 3 * beatInterval
-	// untaken is how long an activity may wait for a worker.
-	untaken = time.Minute
+	// steadyAfter is how long an attempt that sends heartbeats must have lasted to count as a success so far.
+	steadyAfter = time.Minute
+	// silentAfter is after how long without a heartbeat a transfer no longer counts as one that runs.
+	silentAfter = 3 * progressInterval
+	// untakenAfter is how long an activity may wait for a worker.
+	untakenAfter = time.Minute
 )
 
 // NewPendingActivity judges what Temporal knows of a pending activity.
@@ -92,17 +92,17 @@ func NewPendingActivity(
 		if found.Last != "" && !benign {
 			found.Trouble += "; before that: " + found.Last
 		}
-	case beats && now.Sub(heard) > unheard && heard.After(p.GetLastStartedTime().AsTime()):
+	case beats && now.Sub(heard) > silentAfter && heard.After(p.GetLastStartedTime().AsTime()):
 		found.Trouble = "sends no heartbeats: if its worker has died, Temporal starts another attempt"
 		found.Since = heard
-	case beats && now.Sub(p.GetLastStartedTime().AsTime()) > steady:
+	case beats && now.Sub(p.GetLastStartedTime().AsTime()) > steadyAfter: // it is running, whatever attempts before it came to
 	case found.Last != "" && !benign && p.GetAttempt() > failedInARow:
 		found.Trouble, found.Since = "is being retried: "+found.Last, state.FailingSince
 		found.Repeats = repeatedCall(failures.FailureToError(p.GetLastFailure()))
 		if found.Moved > 0 {
 			found.Since = now // it moved something, nobody knows until when
 		}
-	case scheduled && now.Sub(p.GetScheduledTime().AsTime()) > untaken:
+	case scheduled && now.Sub(p.GetScheduledTime().AsTime()) > untakenAfter:
 		found.Trouble, found.Since = "waits for a worker"+queueOf(p), p.GetScheduledTime().AsTime()
 	}
 	return found

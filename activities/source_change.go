@@ -23,8 +23,9 @@ type SourceChangeInput struct {
 
 // SourceChange says how a file in a store differs from what was uploaded before, or nothing.
 func (a *Activities) SourceChange(ctx context.Context, in SourceChangeInput) (string, error) {
-	stop := beatWhileReading(ctx)
+	reading, stop := context.WithCancel(ctx)
 	defer stop()
+	go every(reading, activity.GetInfo(ctx).HeartbeatTimeout/3+time.Second, func() { activity.RecordHeartbeat(ctx) })
 	m := &transfer.Mover{Stores: a.stores}
 	var (
 		change string
@@ -44,19 +45,3 @@ func (a *Activities) SourceChange(ctx context.Context, in SourceChangeInput) (st
 
 // maxSize is no limit: what was uploaded before was not too large.
 const maxSize = 1 << 62
-
-// beatWhileReading heartbeats until stop is called.
-func beatWhileReading(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(activity.GetInfo(ctx).HeartbeatTimeout/3 + time.Second):
-				activity.RecordHeartbeat(ctx)
-			}
-		}
-	}()
-	return func() { close(done) }
-}

@@ -39,8 +39,8 @@ type GetFileInput struct {
 	PAR        SealedPAR `json:"par"`
 	// SaveTo is "store/path". Nothing appears there before the file is whole and checked.
 	SaveTo string `json:"save_to"`
-	// Resume is what a transfer of the same file left whose URL expired.
-	Resume SealedTransfer `json:"resume,omitempty"`
+	// Unfinished is the state of a transfer of the same file that is resumed with a new URL, as its own had expired.
+	Unfinished SealedTransfer `json:"unfinished,omitempty"`
 }
 
 // PutFolderInput names a folder whose files are sent to the service.
@@ -48,7 +48,7 @@ type PutFolderInput struct {
 	Connection string `json:"connection"`
 	// Folder is "store/path/". Its files are sent; it is refused if folders in it have files.
 	Folder string `json:"folder"`
-	// MimeType is by each file's ending when empty.
+	// MimeType is that of every file. When it is empty, each file has that of its ending.
 	MimeType string `json:"mime_type,omitempty"`
 	Prefix   string `json:"prefix,omitempty"`
 	// ListTo is the "store/path" of the list of what was sent: a SentFile a line.
@@ -67,11 +67,11 @@ type ListSentFilesInput struct {
 	Poll
 }
 
-// DropTransferInput names what a transfer left that will not be resumed.
+// DropTransferInput names an unfinished transfer that will not be resumed.
 type DropTransferInput struct {
 	Connection string         `json:"connection"`
-	Left       SealedTransfer `json:"left"`
-	// SaveTo is the "store/path" of a download of the same workflow, where there is no Left.
+	Unfinished SealedTransfer `json:"unfinished"`
+	// SaveTo is the "store/path" of a download of the same workflow, for one whose state nobody has.
 	SaveTo string `json:"save_to,omitempty"`
 }
 
@@ -100,7 +100,7 @@ func (a *Activities) GetFile(ctx context.Context, in GetFileInput) (TransferResu
 	if err != nil {
 		return TransferResult{}, err
 	}
-	t := a.newTransfer(ctx, conn, directionDownload, in.Resume)
+	t := a.newTransfer(ctx, conn, directionDownload, in.Unfinished)
 	return t.run(func(ctx context.Context) (transfer.Result, error) {
 		result, err := a.mover(conn, Application{}).DownloadFile(ctx, &t.attempt, url, in.SaveTo, stagingKey(ctx))
 		return result, unknownStore(ctx, err)
@@ -180,10 +180,10 @@ func (a *Activities) DropTransfer(ctx context.Context, in DropTransferInput) err
 	if err != nil {
 		return err
 	}
-	if in.Left == "" {
+	if in.Unfinished == "" {
 		return classifyCall(ctx, a.mover(conn, Application{}).DiscardStaging(ctx, in.SaveTo, stagingKey(ctx)))
 	}
-	state, err := conn.openState(in.Left)
+	state, err := conn.openState(in.Unfinished)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(err.Error(), Refused, nil)
 	}

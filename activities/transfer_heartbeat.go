@@ -36,21 +36,21 @@ func (c *connection) openState(sealed SealedTransfer) ([]byte, error) {
 // It sends its heartbeats itself: the SDK drops heartbeats that follow each other closely, and a part
 // that arrived but is in no heartbeat would be sent again after a crash.
 type transferAttempt struct {
-	activity context.Context
-	conn     *connection
-	attempt  transfer.Attempt
-	beat     func(TransferProgress) error
-	stop     context.CancelCauseFunc
+	ctx     context.Context // the activity's
+	conn    *connection
+	attempt transfer.Attempt
+	send    func(TransferProgress) error
+	stop    context.CancelCauseFunc
 
 	mu    sync.Mutex // one heartbeat at a time: they must not overtake each other
 	state SealedTransfer
 }
 
-// newTransfer resumes from the last heartbeat of an earlier attempt, or from what an earlier activity left.
+// newTransfer resumes from the last heartbeat of an earlier attempt, or from what an earlier activity left unfinished.
 func (a *Activities) newTransfer(
-	ctx context.Context, conn *connection, direction string, left SealedTransfer,
+	ctx context.Context, conn *connection, direction string, unfinished SealedTransfer,
 ) *transferAttempt {
-	t := &transferAttempt{activity: ctx, conn: conn, beat: a.beat(ctx), state: left}
+	t := &transferAttempt{ctx: ctx, conn: conn, send: a.sendProgress(ctx), state: unfinished}
 	var before TransferProgress
 	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &before) == nil && before.State != "" {
 		t.state = before.State
@@ -68,17 +68,17 @@ func (a *Activities) newTransfer(
 }
 
 const (
-	// beatInterval is how often the progress of a transfer reaches Temporal, and so its followers.
-	beatInterval = 2 * time.Second
-	// beatTimeout bounds one heartbeat. A transfer continues while Temporal is unavailable.
-	beatTimeout = 10 * time.Second
+	// progressInterval is how often the progress of a transfer reaches Temporal, and so its followers.
+	progressInterval = 2 * time.Second
+	// heartbeatTimeout bounds one heartbeat. A transfer continues while Temporal is unavailable.
+	heartbeatTimeout = 10 * time.Second
 )
 
-// beat returns a function that sends a heartbeat at once. When the response says that the attempt has ended,
+// sendProgress returns a function that sends a heartbeat at once. When the response says that the attempt has ended,
 // the SDK sends another one, so that it ends the context.
-func (a *Activities) beat(ctx context.Context) func(TransferProgress) error {
+func (a *Activities) sendProgress(ctx context.Context) func(TransferProgress) error {
 	return func(p TransferProgress) error {
-		if a.temporal != nil && a.recordNow(ctx, p) == nil {
+		if a.temporal != nil && a.tryHeartbeat(ctx, p) == nil {
 			return nil
 		}
 		activity.RecordHeartbeat(ctx, p)
@@ -86,15 +86,16 @@ func (a *Activities) beat(ctx context.Context) func(TransferProgress) error {
 	}
 }
 
-// recordNow returns once Temporal has confirmed the heartbeat.
-func (a *Activities) recordNow(ctx context.Context, heartbeat any) error {
-	limited, cancel := context.WithTimeout(ctx, beatTimeout)
+// tryHeartbeat is confirmHeartbeat, for as long as one heartbeat may take.
+func (a *Activities) tryHeartbeat(ctx context.Context, heartbeat any) error {
+	limited, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
-	return a.temporal.RecordActivityHeartbeat(limited, activity.GetInfo(ctx).TaskToken, heartbeat)
+	return a.confirmHeartbeat(limited, heartbeat)
 }
 
-// heartbeat is for a file that is only read. The SDK drops calls that follow each other closely.
-func heartbeat(ctx context.Context, total int64) func(done int64) {
+// readProgress returns a function that heartbeats how much of a file was read. The SDK drops calls that follow each
+// other closely.
+func readProgress(ctx context.Context, total int64) func(done int64) {
 	return func(done int64) {
 		activity.RecordHeartbeat(ctx, TransferProgress{Progress: transfer.Progress{Done: done, Total: total}})
 	}
@@ -105,16 +106,16 @@ var errWorkerStops = errors.New("this worker stops; the next attempt resumes the
 // run moves files, with heartbeats, until they are moved or the attempt ends. An error carries the state
 // from which the transfer can be resumed as its last detail.
 func (t *transferAttempt) run(move func(ctx context.Context) (transfer.Result, error)) (TransferResult, error) {
-	ctx, stop := context.WithCancelCause(t.activity)
+	ctx, stop := context.WithCancelCause(t.ctx)
 	t.stop = stop
-	var beating sync.WaitGroup
-	beating.Go(func() { t.keepBeating(ctx) })
+	var reporting sync.WaitGroup
+	reporting.Go(func() { t.reportUntilDone(ctx) })
 	moved, err := move(ctx)
-	if cause := context.Cause(ctx); err != nil && cause != nil && t.activity.Err() == nil {
+	if cause := context.Cause(ctx); err != nil && cause != nil && t.ctx.Err() == nil {
 		err = cause
 	}
 	stop(nil)
-	beating.Wait()
+	reporting.Wait()
 	if err == nil {
 		return TransferResult{Result: moved, Sender: t.conn.sender()}, nil
 	}
@@ -122,36 +123,36 @@ func (t *transferAttempt) run(move func(ctx context.Context) (transfer.Result, e
 }
 
 func (t *transferAttempt) failed(err error) error {
-	if t.activity.Err() != nil {
-		return temporal.NewCanceledError(Refusal{}, t.left())
+	if t.ctx.Err() != nil {
+		return temporal.NewCanceledError(Refusal{}, t.unfinished())
 	}
-	if t.left() == "" {
-		return classifyStore(t.activity, err)
+	if t.unfinished() == "" {
+		return classifyStore(t.ctx, err)
 	}
-	err = classifyCall(t.activity, err)
+	err = classifyCall(t.ctx, err)
 	var failed *temporal.ApplicationError
 	if !errors.As(err, &failed) || isInvalidInput(err) {
 		return err
 	}
-	return withDetails(failed, t.left())
+	return withDetails(failed, t.unfinished())
 }
 
-func (t *transferAttempt) left() SealedTransfer {
+func (t *transferAttempt) unfinished() SealedTransfer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state
 }
 
-func (t *transferAttempt) keepBeating(ctx context.Context) {
-	tick := time.NewTicker(beatInterval)
+func (t *transferAttempt) reportUntilDone(ctx context.Context) {
+	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
-	stops := activity.GetWorkerStopChannel(t.activity)
+	stops := activity.GetWorkerStopChannel(t.ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-stops:
-			if t.left() != "" { // a transfer without a state had better finish in the time that remains
+			if t.unfinished() != "" { // a transfer without a state had better finish in the time that remains
 				t.stop(errWorkerStops)
 			}
 			stops = nil
@@ -176,7 +177,7 @@ func (t *transferAttempt) save(state []byte) {
 
 // report is called with the lock held.
 func (t *transferAttempt) report() {
-	if err := t.beat(t.progress()); err != nil {
+	if err := t.send(t.progress()); err != nil {
 		t.stop(err)
 	}
 }
@@ -197,13 +198,13 @@ func (a *Activities) confirmOwnership(ctx context.Context, t *transferAttempt) e
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	err := a.recordNow(ctx, t.progress())
+	err := a.tryHeartbeat(ctx, t.progress())
 	if err == nil {
 		return nil
 	}
 	activity.RecordHeartbeat(ctx, t.progress()) // where the attempt has ended, the SDK ends its context
 	if temporal.IsCanceledError(err) {
-		return err // it is still current, and is to end
+		return err // the attempt is still current, but its activity is being cancelled
 	}
 	return fmt.Errorf("%w: %w", transfer.ErrNotConfirmed, err)
 }

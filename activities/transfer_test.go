@@ -225,7 +225,7 @@ func TestPutFolder_resumesOrDropsALargeFile(t *testing.T) {
 			require.Zero(t, moves.bytes(directionDownload))
 
 			put(t, filepath.Join(dir, "in"), map[string]string{"gl.dat": strings.Repeat("y", parts*64<<10)})
-			_, err = activityEnv(a).ExecuteActivity(a.DropTransfer, DropTransferInput{Connection: "prod", Left: interrupted()})
+			_, err = activityEnv(a).ExecuteActivity(a.DropTransfer, DropTransferInput{Connection: "prod", Unfinished: interrupted()})
 			require.NoError(t, err)
 			require.Equal(t, 1, calls("multipart-abort"))
 

@@ -41,7 +41,7 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 	}
 	defer source.Close()
 	form := verify.FormOf(in.File, in.Expect, promised)
-	found, err := verify.ReadFigures(untilDone{ctx, source}, form, heartbeat(ctx, info.Size))
+	found, err := verify.ReadFigures(contextReader{ctx, source}, form, readProgress(ctx, info.Size))
 	var malformed *verify.FormatError
 	switch {
 	case errors.As(err, &malformed):
@@ -58,17 +58,17 @@ func (a *Activities) VerifyFile(ctx context.Context, in VerifyFileInput) (verify
 	return found, nil
 }
 
-// untilDone stops reading when its context ends; the files of a folder ignore it.
-type untilDone struct {
+// contextReader fails once its context ends: to read a file of a folder does not depend on the context.
+type contextReader struct {
 	ctx context.Context
 	io.Reader
 }
 
-func (u untilDone) Read(p []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return u.Reader.Read(p)
+	return r.Reader.Read(p)
 }
 
 // manifest returns the figures that the file's sender promises; none without a manifest.

@@ -69,14 +69,14 @@ func (r *simpleRun) save(
 ) error {
 	var saved activities.TransferResult
 	err := r.do(ctx, transferOptions, "save "+result.File, act.GetFile,
-		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Resume: unfinished}, &saved)
+		activities.GetFileInput{Connection: connection, PAR: par, SaveTo: result.File, Unfinished: unfinished}, &saved)
 	if saved.StartOver != "" {
 		result.Note = "downloaded again from the start: " + saved.StartOver
 	}
 	result.Bytes, result.Rows, result.SHA256, result.ETag = saved.Bytes, saved.Rows, saved.SHA256, saved.ETag
 	result.EndedAt, result.Sender = workflow.Now(ctx), saved.Sender
 	if unfinished == "" && cancelledBetweenAttempts(err) {
-		r.cleanUp(ctx, activities.DropTransferInput{Connection: connection, SaveTo: result.File})
+		r.dropTransfer(ctx, activities.DropTransferInput{Connection: connection, SaveTo: result.File})
 	}
 	return err
 }

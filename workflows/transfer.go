@@ -10,12 +10,12 @@ import (
 	"github.com/pbsmflow/pbsmflow/activities"
 )
 
-// maxTransfers limits how often a transfer is attempted whose URL expires, or whose file changes meanwhile.
+// maxTransfers limits how often a transfer is attempted, as its URL may expire or its file change each time.
 const maxTransfers = 5
 
-// transfer executes a transfer, and again with a new URL where the error says that one is needed. A
-// repetition gets that error, and the state of the unfinished transfer, which it resumes or drops; what
-// the last attempt leaves unfinished is dropped here.
+// transfer calls attempt until it succeeds, at most maxTransfers times, and repeats it only after an expired URL or a
+// changed file. cause is the error of the attempt before, unfinished the state of what that left: attempt resumes it or
+// drops it. What the last attempt leaves unfinished is dropped here.
 func (r *simpleRun) transfer(
 	ctx workflow.Context, connection string, attempt func(cause error, unfinished activities.SealedTransfer) error,
 ) error {
@@ -38,8 +38,8 @@ func (r *simpleRun) transfer(
 	return temporal.NewNonRetryableApplicationError(message, errorType(err), nil)
 }
 
-// unfinishedIn is the state that a failed transfer left, from the details of its error. It is empty when
-// there is nothing to resume or to drop.
+// unfinishedIn is the state of an unfinished transfer, from the details of its error; empty when there is nothing to
+// resume or to drop.
 func unfinishedIn(err error) activities.SealedTransfer {
 	var (
 		failed     *temporal.ApplicationError
@@ -60,16 +60,16 @@ func unfinishedIn(err error) activities.SealedTransfer {
 	return ""
 }
 
-// drop removes what an unfinished transfer left, also when the workflow is cancelled. If that fails, the
+// drop removes what an unfinished transfer left behind, also when the workflow is cancelled. If that fails, the
 // workflow does not.
 func (r *simpleRun) drop(ctx workflow.Context, connection string, unfinished activities.SealedTransfer) {
 	if unfinished != "" {
-		r.cleanUp(ctx, activities.DropTransferInput{Connection: connection, Left: unfinished})
+		r.dropTransfer(ctx, activities.DropTransferInput{Connection: connection, Unfinished: unfinished})
 	}
 }
 
-// cancelledBetweenAttempts reports whether a transfer was cancelled while no attempt was running: what the last one
-// left is in no details of the error.
+// cancelledBetweenAttempts reports whether a transfer was cancelled while no attempt was running. The error then has no
+// state, although the last attempt may have left something behind.
 func cancelledBetweenAttempts(err error) bool {
 	var (
 		cancelled  *temporal.CanceledError
@@ -79,11 +79,11 @@ func cancelledBetweenAttempts(err error) bool {
 	return errors.As(err, &cancelled) && (!cancelled.HasDetails() || cancelled.Details(&refusal, &unfinished) != nil)
 }
 
-func (r *simpleRun) cleanUp(ctx workflow.Context, input activities.DropTransferInput) {
+func (r *simpleRun) dropTransfer(ctx workflow.Context, input activities.DropTransferInput) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	err := r.execute(ctx, dropOptions, noDeadline, "clean up an unfinished transfer", act.DropTransfer, input).Get(ctx, nil)
+	err := r.execute(ctx, dropOptions, noDeadline, "drop an unfinished transfer", act.DropTransfer, input).Get(ctx, nil)
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("an unfinished transfer could not be cleaned up", "error", reason(err))
+		workflow.GetLogger(ctx).Warn("an unfinished transfer could not be dropped", "error", reason(err))
 	}
 }
