@@ -81,6 +81,14 @@ func (h health) stopped(e entry) string {
 	return ""
 }
 
+// unknown says why the status of a workflow is not the newest; empty where that of Temporal says it of all.
+func (h health) unknown(e entry) string {
+	if !h.temporal {
+		return ""
+	}
+	return e.Unknown
+}
+
 // foresees reports whether a workflow makes progress as far as is known, so that its end can be foreseen.
 func (h health) foresees(e entry) bool {
 	if e.Unknown != "" || h.stopped(e) != "" {

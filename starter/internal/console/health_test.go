@@ -82,6 +82,8 @@ func TestHealth_stopsWhatNeedsAWorker(t *testing.T) {
 	h := health{temporal: true, queue: "pbsm"}
 	runs := entry{Queue: "pbsm", Status: workflows.Status{State: workflows.Running}}
 	assert.NotEmpty(t, h.stopped(runs))
+	assert.Equal(t, "not the newest", h.unknown(entry{Unknown: "not the newest"}))
+	assert.Empty(t, health{}.unknown(entry{Unknown: "not the newest"}), "nothing is, without Temporal")
 	for name, change := range map[string]func(*entry){
 		"another queue":   func(e *entry) { e.Queue = "other" },
 		"another version": func(e *entry) { e.Pinned = true },

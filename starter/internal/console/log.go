@@ -64,7 +64,11 @@ func logViews(s workflows.Status, now time.Time) (list []logView) {
 
 // ended is the line of a step, or of the whole workflow, that has ended.
 func ended(subject string, state workflows.State, detail string, at time.Time) logView {
-	v := logView{at: at, What: subject + strings.Join(nonEmpty(lookOf(state).Word, inButtons(detail)), ": ")}
+	word, detail := lookOf(state).Word, inButtons(detail)
+	if strings.HasPrefix(detail, word) { // it says so itself
+		word = ""
+	}
+	v := logView{at: at, What: subject + strings.Join(nonEmpty(word, detail), ": ")}
 	if lookOf(state).Class == "failed" {
 		v.Class = "failed"
 	}

@@ -18,7 +18,7 @@ func TestLogViews_stepsAndCommands(t *testing.T) {
 			{ID: "rates", State: workflows.Succeeded, KeptFrom: ten, StartedAt: ten, EndedAt: ten},
 			{ID: "ledger", State: workflows.Succeeded, StartedAt: ten, EndedAt: at(5), Detail: "file id 5025"},
 			{ID: "allocate", State: workflows.Failed, StartedAt: at(5), EndedAt: at(30), Detail: "it ended as Failure at T7"},
-			{ID: "report", State: workflows.NotRun},
+			{ID: "report", State: workflows.NotRun, EndedAt: at(30), Detail: "not run: a step that it needed did not succeed"},
 		},
 		Log: []workflows.LogEntry{
 			{At: at(20), What: "allocate: restart", By: "dave", Why: "rates were reloaded", Since: at(10)},
@@ -31,6 +31,7 @@ func TestLogViews_stepsAndCommands(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"22:30 failed: allocate failed [failed] ",
+		"22:30 report: not run: a step that it needed did not succeed [] ",
 		"22:30 allocate: failed: it ended as Failure at T7 [failed] ",
 		"22:25 allocate: Hold refused: it runs [refused] dave",
 		"22:20 allocate: Restart from the failed task [] dave",

@@ -160,7 +160,7 @@ func waitLine(p *page, open []question) string {
 
 func (c *Console) row(ctx context.Context, p *page, e entry, asks []question) row {
 	s, times := e.Status, timesOf(e)
-	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: nonEmpty(e.Unknown)}
+	r := row{ID: e.ID, Link: "/w/" + e.ID, Look: lookOf(s.State), state: s.State, started: s.StartedAt, closed: e.Ended, Wrong: nonEmpty(p.Health.unknown(e))}
 	id, _ := workflows.ParseID(e.ID)
 	r.Name = cmp.Or(s.Subject, id.Name)
 	r.Of = of(cmp.Or(s.Connection, id.Connection), cmp.Or(s.AsOfDate, id.AsOfDate))

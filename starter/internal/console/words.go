@@ -221,12 +221,20 @@ var (
 	tryAgain = strings.NewReplacer("then retry", "then try it again", "retry once", "try it again once")
 )
 
+// stateWords says the states that a text names in the words of a page.
+var stateWords = strings.NewReplacer(
+	string(workflows.NotRun), lookOf(workflows.NotRun).Word,
+	string(workflows.NotTonight), lookOf(workflows.NotTonight).Word,
+	string(workflows.MarkedDone), lookOf(workflows.MarkedDone).Word,
+	string(workflows.SucceededWithExceptions), lookOf(workflows.SucceededWithExceptions).Word,
+)
+
 // inButtons says the commands that a text names in the words of the buttons, which are what a page has.
 func inButtons(text string) string {
 	const applies = "What applies: "
 	button := func(value string) string { return cmp.Or(wording(value, "", nil).Text, value) }
 	text, list, some := strings.Cut(tryAgain.Replace(text), applies)
-	text = strings.ReplaceAll(text, "needs the run_id ", "needs the run id ")
+	text = stateWords.Replace(strings.ReplaceAll(text, "needs the run_id ", "needs the run id "))
 	for range 2 { // a refusal names it twice in a row
 		text = commandIn.ReplaceAllStringFunc(text, func(found string) string {
 			parts := commandIn.FindStringSubmatch(found)

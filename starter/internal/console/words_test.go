@@ -53,6 +53,7 @@ func TestInButtons_noCommandsToType(t *testing.T) {
 		"it changed; retry once it is complete":                          "it changed; try it again once it is complete",
 		"HTTP 503; retry 1 of 3 in 30s":                                  "HTTP 503; retry 1 of 3 in 30s",
 		"the service holds the run: release it on the service's screens": "the service holds the run: release it on the service's screens",
+		"allocate failed, profit not_run":                                "allocate failed, profit not run",
 		"ledger: decide retry":                                           "ledger: Try again",
 		"sign-off: approve":                                              "sign-off: Approve",
 		"extend":                                                         "Move the deadline",

@@ -130,9 +130,7 @@ func (c *Console) head(p *page, e entry, details view.Snapshot, ends time.Time) 
 	} else if e.Type != "" {
 		h.Of = strings.Join(nonEmpty(e.Type, h.Of), " · ")
 	}
-	if e.Unknown != "" {
-		h.Notes = append(h.Notes, e.Unknown)
-	}
+	h.Notes = append(h.Notes, nonEmpty(p.Health.unknown(e))...)
 	for _, name := range slices.Sorted(maps.Keys(s.Params)) {
 		h.Params = append(h.Params, name+" "+s.Params[name])
 	}
