@@ -18,6 +18,7 @@ import (
 // proofs verifies who sent the commands of a workflow, one after the other: they keep the order in which they arrived.
 type proofs struct {
 	hasSteps          bool // the workflow is a close
+	takesParts        bool // ... is a batch: a close has it give up a run that failed, as a part of what was signed
 	arrived, verified int
 	used              []string // the ids of the proofs that were good for a command already
 }
@@ -35,7 +36,11 @@ func (p *proofs) verify(ctx workflow.Context, c *command) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx) // who cancels a workflow is known to the end
 	_ = workflow.Await(ctx, func() bool { return p.verified == turn })
 	defer func() { p.verified++ }()
-	found, err := verifyProof(ctx, activities.VerifyCommandInput{Proof: c.Proof, Expected: c.expected(ctx, p.hasSteps)})
+	expected := c.expected(ctx, p.hasSteps)
+	if p.takesParts && c.PartOf != "" {
+		expected.Command, expected.Choice = c.PartOf, ""
+	}
+	found, err := verifyProof(ctx, activities.VerifyCommandInput{Proof: c.Proof, Expected: expected})
 	c.proved = found.Proved
 	if err != nil || found.ID == "" {
 		return err

@@ -66,6 +66,9 @@ type Command struct {
 	// Asked is that of the question which the command answers (see [Question.Asked]): the command is refused if that one is
 	// not open any more. Zero: it answers whatever is asked.
 	Asked time.Time `json:"asked,omitzero"`
+	// PartOf is set by a close that gives up the failed run of a batch before it carries out a command, which is skip, done
+	// or again: the proof is for that one.
+	PartOf string `json:"part_of,omitempty"`
 	// Proof is the console's signature over all of this: By is then the name of whoever logged in there.
 	Proof string `json:"proof,omitempty"`
 
@@ -87,6 +90,10 @@ func (c Command) problems() (p problems) {
 		if p.Require(text.path, text.value) {
 			p.realText(text.path, text.value)
 		}
+	}
+	if c.PartOf != "" {
+		part := slices.Contains([]string{SkipCommand, DoneCommand, AgainCommand}, c.PartOf) && c.Choice == GiveUp
+		p.Want(part, "part_of", "must be skip, done or again, with the choice give_up, and not %q", c.PartOf)
 	}
 	if c.Until != "" {
 		_, err := c.UntilAt(time.Unix(0, 0), time.UTC)
@@ -177,8 +184,8 @@ func Commands() []CommandSpec {
 		},
 		{
 			Name:    SkipCommand,
-			Help:    "Continue without a step: not begun, or running",
-			Details: "One that runs is interrupted first. A batch that runs cannot be skipped.",
+			Help:    "Continue without a step: not begun, failed, or running",
+			Details: "One that runs is interrupted first; a batch must have been interrupted, or have failed.",
 			Nouns:   closeOnly,
 		},
 		{

@@ -98,10 +98,13 @@ var steps = []struct {
 	name   string
 	steps  []activities.PlanStep // the last one is meant
 	failed int                   // uploads that fail
+	asks   []string              // what the batch asks
 }{
 	{name: "waits for what it needs", steps: []activities.PlanStep{batchStep("slow"), batchStep("step", "slow")}},
 	{name: "is held", steps: []activities.PlanStep{heldStep(batchStep("step"))}},
 	{name: "a batch runs", steps: []activities.PlanStep{batchStep("step")}},
+	{name: "a batch waits after a failed run", steps: []activities.PlanStep{batchStep("step")}, asks: runChoices},
+	{name: "the outcome of a batch's submission is unknown", steps: []activities.PlanStep{batchStep("step")}, asks: unknownChoices},
 	{name: "an upload waits for its file", steps: []activities.PlanStep{awaitingStep(uploadStep("step"))}},
 	{name: "a transfer, a report or a migration runs", steps: []activities.PlanStep{uploadStep("step")}},
 	{name: "waits after a failure", steps: []activities.PlanStep{uploadStep("step")}, failed: 1},
@@ -133,7 +136,7 @@ func TestCommands_forStepsMatchTheTableInDocs(t *testing.T) {
 	for _, s := range steps {
 		fmt.Fprintf(&table, "| %s |", s.name)
 		for _, c := range stepCommands {
-			fmt.Fprintf(&table, " %s |", stepAnswer(t, s.steps, s.failed, strings.HasPrefix(s.name, "a transfer"), c.name, c.choice))
+			fmt.Fprintf(&table, " %s |", stepAnswer(t, s.steps, s.failed, s.asks, strings.HasPrefix(s.name, "a transfer"), c.name, c.choice))
 		}
 		table.WriteString("\n")
 	}
@@ -141,10 +144,13 @@ func TestCommands_forStepsMatchTheTableInDocs(t *testing.T) {
 }
 
 // stepAnswer is what becomes of a command to the last step: yes, refused, or passed on to the step's workflow.
-func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, slowUpload bool, name, choice string) string {
+func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, asks []string, slowUpload bool, name, choice string) string {
 	t.Helper()
 	fake := fakeSteps{env: newEnv(t), plan: plan(planned...), uploads: failed, sha256: "aaaa"}
 	fake.batch = func(ctx workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+		if asks != nil {
+			reportQuestion(ctx, asks)
+		}
 		return RunBatchResult{RunID: in.Code + "_1", State: Succeeded}, workflow.Sleep(ctx, 8*time.Hour)
 	}
 	if slowUpload || !planned[len(planned)-1].WaitUntil.IsZero() {
@@ -153,7 +159,9 @@ func stepAnswer(t *testing.T, planned []activities.PlanStep, failed int, slowUpl
 	fake.register()
 	answer := "refused"
 	fake.env.RegisterActivityWithOptions(func(context.Context, activities.SendCommandInput) (json.RawMessage, error) {
-		answer = "passed on"
+		if answer = "passed on"; name == SkipCommand || name == DoneCommand || name == AgainCommand {
+			answer = "yes" // once the batch has given up its run
+		}
 		return json.RawMessage("{}"), nil
 	}, activityName("SendCommand"))
 	var listed []string

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,15 +94,30 @@ func (c *closeRun) refusesAgain(cmd *command) error {
 	for _, s := range touched {
 		named := slices.ContainsFunc(slices.Concat(cmd.From, cmd.Only), s.isNamed)
 		switch {
-		case s.result.State.Done() || s.asksItself() || s.pausing:
+		case s.result.State.Done() || s.asksItself() || s.pausing || s.givingUp == cmd:
+		case s.waitsAfterRun() && slices.Contains(chosen, s.Step.ID):
 		case s.working != nil:
-			return failure(CommandRefused, fmt.Sprintf("step %s is %s: interrupt it first", s.Step.ID, s.result.State))
+			return failure(CommandRefused, fmt.Sprintf("step %s %s: %s first", s.Step.ID, s.result.State.phrase(), s.wayOut()))
 		case named:
 			return failure(CommandRefused, fmt.Sprintf("step %s has not begun", s.Step.ID))
 		}
 	}
 	kept := func(s *step) bool { return !slices.Contains(chosen, s.Step.ID) }
 	return c.refuseApprover(cmd.By, kept, func(s *step) StepResult { return s.result })
+}
+
+// wayOut is what must happen to a step that is under way before what it needs can run again.
+func (s *step) wayOut() string {
+	commands := s.commandsNow()
+	switch {
+	case s.waitsAfterRun():
+		return "run it again as well (from), skip it, or give it up"
+	case s.givingUp != nil:
+		return "let " + s.givingUp.choice() + " take effect"
+	case slices.Contains(commands, InterruptCommand):
+		return "interrupt it"
+	}
+	return "answer its question (" + strings.Join(commands, ", ") + ")"
 }
 
 // refuseApprover refuses to run steps again for somebody whose approval of another step would be kept.
@@ -135,6 +151,46 @@ func (c *closeRun) runAgain(ctx workflow.Context, cmd *command) {
 		c.commands.refuse(ctx, cmd, err)
 		return
 	}
+	if !slices.ContainsFunc(touched, (*step).waitsAfterRun) {
+		c.reopen(ctx, cmd, chosen, touched)
+		return
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		givenUp, err := c.giveUpRuns(ctx, cmd)
+		next := *cmd
+		if err != nil { // nothing runs again, and the operator is asked about those that were given up
+			next.name = InterruptCommand
+			c.commands.refuse(ctx, cmd, err)
+		}
+		for _, s := range givenUp {
+			s.interruptedBy, s.givingUp = &next, nil
+		}
+		if chosen, touched, _ := c.chosenAgain(cmd); err == nil {
+			c.reopen(ctx, cmd, chosen, touched)
+		}
+	})
+}
+
+// giveUpRuns gives up the failed runs of batches that run again. The error says why the steps cannot run again after all.
+func (c *closeRun) giveUpRuns(ctx workflow.Context, cmd *command) (givenUp []*step, err error) {
+	for {
+		chosen, touched, err := c.chosenAgain(cmd)
+		i := slices.IndexFunc(touched, func(s *step) bool { return s.waitsAfterRun() && slices.Contains(chosen, s.Step.ID) })
+		if err != nil || i < 0 {
+			return givenUp, cmp.Or(err, c.refusesAgain(cmd)) // something else may have happened meanwhile
+		}
+		s := touched[i]
+		s.givingUp = cmd
+		if err := s.giveUp(ctx, cmd); err != nil {
+			s.givingUp = nil
+			return givenUp, failure(CommandRefused, s.Step.ID+": "+reason(err))
+		}
+		givenUp = append(givenUp, s)
+	}
+}
+
+// reopen takes finished steps back to before they began, and those that need them.
+func (c *closeRun) reopen(ctx workflow.Context, cmd *command, chosen []string, touched []*step) {
 	c.log(ctx, cmd.entry(cmd.again().String()))
 	c.addStarter(cmd.By)
 	for _, s := range touched {
@@ -167,7 +223,7 @@ func (s *step) asksToRetry() bool {
 
 // reopen takes the step back to before it began.
 func (s *step) reopen(ctx workflow.Context, why string) {
-	s.begun, s.needsAnew, s.retries = false, false, 0
+	s.begun, s.needsAnew, s.retries, s.interruptedBy = false, false, 0, nil
 	s.result = StepResult{ID: s.Step.ID, Kind: string(s.Kind)}
 	s.failure, s.markedBy, s.markedEarly, s.early, s.answer, s.question = "", nil, false, nil, nil, nil
 	s.set(ctx, Pending, "runs again: "+why)

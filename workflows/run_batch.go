@@ -96,6 +96,7 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (workflow.Context, *bat
 	}
 	b.commands, err = openCommandInbox(ctx, b.reporter, b.applies)
 	if err == nil {
+		b.commands.proofs.takesParts = true
 		b.commands.answers = func(ctx workflow.Context, c *command) bool { return b.caller.supervisor.answer(ctx, c) }
 	}
 	return ctx, b, err
@@ -104,6 +105,9 @@ func newBatchRun(ctx workflow.Context, in RunBatchInput) (workflow.Context, *bat
 func (b *batchRun) applies(c *command) error {
 	status := b.reporter.status()
 	choices := slices.Concat(b.choices, b.caller.supervisor.choices())
+	if c.PartOf != "" && !slices.Contains(b.choices, RestartCommand) {
+		return doesNotApply(c, choices, fmt.Sprintf("%s does not wait after a run that failed (%s)", b.in.Code, status.Summary))
+	}
 	return notApplicable(c, choices, fmt.Sprintf("%s %s (%s)", b.in.Code, status.State.phrase(), status.Summary))
 }
 

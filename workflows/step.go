@@ -66,8 +66,9 @@ type step struct {
 	markedBy      *command // says that it was done outside
 	markedEarly   bool     // ... before it began: it has not been tried
 	interruptedBy *command
-	working       func() // cancels the attempt; nil without one
-	again         string // why it runs again although it succeeded before
+	givingUp      *command // for which its batch gives up a run that failed; what is next waits for that
+	working       func()   // cancels the attempt; nil without one
+	again         string   // why it runs again although it succeeded before
 	againSince    time.Time
 	keepAnyway    bool // an earlier result is kept, whatever has changed
 	reopening     bool // its attempt ends, and it runs once more
@@ -221,6 +222,7 @@ func (s *step) attempt(ctx workflow.Context) error {
 			err = s.kind.run(working, s, &s.result)
 		}
 	}
+	_ = workflow.Await(ctx, func() bool { return s.givingUp == nil })
 	s.working = nil
 	stop()
 	if s.interruptedBy != nil && temporal.IsCanceledError(err) && ctx.Err() == nil {
@@ -263,9 +265,9 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	switch {
 	case ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
-	case errorType(err) == GivenUp:
+	case errorType(err) == GivenUp && s.interruptedBy == nil:
 		s.fail(ctx, GivenUp, why)
-	case s.markedEarly && errorType(err) != DeadlinePassed:
+	case s.markedEarly && s.interruptedBy == nil && errorType(err) != DeadlinePassed:
 		s.holdAgain(ctx, why)
 	case s.interruptedBy == nil && s.mayRetry(err):
 		return s.retry(ctx, why)
@@ -476,12 +478,7 @@ func (s *step) join(ctx workflow.Context, child stepChild, running Status) error
 
 // forward sends a command to the step's workflow and returns its answer.
 func (s *step) forward(ctx workflow.Context, cmd *command) {
-	var answer CommandResult
-	err := s.call(ctx, callOptions, cmd.choice()+" "+s.Step.ID, act.SendCommand, activities.SendCommandInput{
-		WorkflowID: s.result.WorkflowID,
-		Update:     cmd.name,
-		Command:    cmd.Command,
-	}).Get(ctx, &answer)
+	answer, err := s.send(ctx, cmd)
 	what := s.Step.ID + ": " + cmd.choice()
 	if err != nil {
 		if s.answered == cmd {
@@ -495,6 +492,16 @@ func (s *step) forward(ctx workflow.Context, cmd *command) {
 	s.close.log(ctx, cmd.entry(what))
 }
 
+// send sends a command to the step's workflow and waits until it has taken effect there.
+func (s *step) send(ctx workflow.Context, cmd *command) (answer CommandResult, err error) {
+	err = s.call(ctx, callOptions, cmd.choice()+" "+s.Step.ID, act.SendCommand, activities.SendCommandInput{
+		WorkflowID: s.result.WorkflowID,
+		Update:     cmd.name,
+		Command:    cmd.Command,
+	}).Get(ctx, &answer)
+	return answer, err
+}
+
 // receive takes in the status that the step's workflow reports.
 func (s *step) receive(ctx workflow.Context, report stepState) {
 	if !s.reporting || report.WorkflowID != s.result.WorkflowID {
@@ -503,6 +510,6 @@ func (s *step) receive(ctx workflow.Context, report stepState) {
 	if report.Sequence <= s.lastReport || report.State.Done() { // overtaken; the end comes as the result
 		return
 	}
-	s.lastReport, s.question = report.Sequence, report.Question
+	s.lastReport, s.question = report.Sequence, s.orLeaveOut(report.Question)
 	s.set(ctx, report.State, report.Summary)
 }

@@ -65,6 +65,8 @@ func takenByBatch(name string) bool {
 // applicable are the commands that the step takes itself.
 func (s *step) applicable() []string {
 	switch {
+	case s.waitsAfterRun():
+		return []string{SkipCommand, DoneCommand}
 	case s.held != nil:
 		return s.unlessApproved([]string{ReleaseCommand, SkipCommand, DoneCommand})
 	case s.result.State == Pending:
@@ -95,7 +97,7 @@ func (s *step) commandsNow() []string {
 	if !ended {
 		commands = append(commands, ExtendCommand)
 	}
-	if ended && s.result.State != NotTonight || s.asksItself() {
+	if ended && s.result.State != NotTonight || s.asksItself() || s.waitsAfterRun() {
 		commands = append(commands, AgainCommand)
 	}
 	slices.Sort(commands)
@@ -123,6 +125,9 @@ func (s *step) ownCommand(name string) func(workflow.Context, *command) {
 	case SkipCommand, DoneCommand:
 		if s.result.State == Pending || s.held != nil {
 			return s.decideEarly
+		}
+		if s.waitsAfterRun() {
+			return s.giveUpThen
 		}
 		if s.working != nil && slices.Contains(s.applicable(), name) {
 			return s.interrupt
@@ -223,6 +228,53 @@ func (s *step) interrupt(ctx workflow.Context, cmd *command) {
 		effect += ", and is then taken as done"
 	}
 	s.acknowledge(ctx, cmd, effect)
+}
+
+// orLeaveOut adds to the question of the step's batch about a run that failed what the step itself can do instead.
+func (s *step) orLeaveOut(q *Question) *Question {
+	if q == nil || s.joined || !slices.Contains(q.Choices, RestartCommand) {
+		return q
+	}
+	more := *q
+	more.Choices = append(slices.Clone(q.Choices), SkipCommand, DoneCommand)
+	return &more
+}
+
+// waitsAfterRun reports whether the step's batch asks what follows a run that has ended without success: nothing is left
+// to interrupt. While the outcome of a submission is unknown it asks something else, and nothing passes that by. A batch
+// that was started elsewhere is given up there.
+func (s *step) waitsAfterRun() bool {
+	return s.following && !s.joined && s.givingUp == nil && s.question != nil && slices.Contains(s.question.Choices, RestartCommand)
+}
+
+// giveUp has the step's batch give up a run that has failed, as a part of a command. What follows is decided when that has
+// taken effect.
+func (s *step) giveUp(ctx workflow.Context, cmd *command) error {
+	part := cmd.unanswered()
+	part.name, part.Choice, part.PartOf, part.Step = DecideCommand, GiveUp, cmd.name, ""
+	_, err := s.send(ctx, part)
+	return err
+}
+
+// giveUpThen gives up the failed run of the step's batch, and then skips the step or takes it as done.
+func (s *step) giveUpThen(ctx workflow.Context, cmd *command) {
+	s.givingUp = cmd
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		err := s.giveUp(ctx, cmd)
+		s.givingUp = nil
+		if err != nil {
+			s.answered = nil
+			cmd.refuse("%s", reason(err))
+			s.close.log(ctx, cmd.refusal(s.Step.ID+": "+cmd.choice(), err))
+			return
+		}
+		s.interruptedBy = cmd
+		effect := effects[skipChoice]
+		if cmd.name == DoneCommand {
+			effect = effects[DoneCommand] + " once the service calls " + cmd.RunID + " a success"
+		}
+		s.acknowledge(ctx, cmd, effect)
+	})
 }
 
 func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {

@@ -49,7 +49,7 @@ func (s *step) retry(ctx workflow.Context, why string) (again bool) {
 }
 
 // endOrAsk ends the step after its last attempt, as the pipeline says, or asks the operator. What an operator
-// interrupted is always asked about, unless that was to skip it or to take it as done.
+// interrupted is always asked about, unless that was to skip it, to take it as done or to run it again.
 func (s *step) endOrAsk(ctx workflow.Context, err error, why string) (again bool) {
 	onFailure := s.Step.Traits().OnFailure
 	switch {
@@ -58,6 +58,9 @@ func (s *step) endOrAsk(ctx workflow.Context, err error, why string) (again bool
 		s.skip(ctx, s.interruptedBy)
 	case s.interruptedBy != nil && s.interruptedBy.name == DoneCommand:
 		return !s.markDone(ctx, s.interruptedBy)
+	case s.interruptedBy != nil && s.interruptedBy.name == AgainCommand:
+		s.reopening = true
+		s.reopen(ctx, s.interruptedBy.Why)
 	case s.interruptedBy == nil && onFailure == pipeline.SkipStep:
 		s.result.Error, s.result.Result = why, "skipped"
 		s.end(ctx, Skipped, "skipped, as the pipeline says: "+why)
