@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // WaitingQuery is the visibility query of the running workflows of some types that wait for an
@@ -20,6 +21,13 @@ func WaitingQuery(connection string, workflowTypes ...string) string {
 func SucceededQuery(connection string) string {
 	return fmt.Sprintf("%s = %s AND %s IN ('%s', '%s') AND WorkflowType = '%s' AND ExecutionStatus = 'Completed'",
 		connectionAttribute.GetName(), strconv.Quote(connection), stateAttribute.GetName(), Succeeded, SucceededWithExceptions, NightlyCloseType)
+}
+
+// ClosesQuery is the visibility query of the closes that run, or have ended since a time, and of the workflows that
+// were started for one under another id.
+func ClosesQuery(since time.Time) string {
+	return fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime > '%s')",
+		NightlyCloseType, since.UTC().Format(time.RFC3339))
 }
 
 // WorkflowsQuery is the visibility query of this package's workflows on a task queue. Each of them answers StatusQuery.

@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -126,14 +125,9 @@ func (b *board) temporalTrouble() string {
 	return b.trouble
 }
 
-func tonightQuery(now time.Time) string {
-	return fmt.Sprintf("WorkflowType = '%s' AND (ExecutionStatus = 'Running' OR CloseTime > '%s')",
-		workflows.NightlyCloseType, now.Add(-tonightSince).UTC().Format(time.RFC3339))
-}
-
 // list finds the closes of tonight, and whatever else waits for an operator.
 func (b *board) list(ctx context.Context) {
-	closes, err := b.find(ctx, tonightQuery(time.Now()))
+	closes, err := b.find(ctx, workflows.ClosesQuery(time.Now().Add(-tonightSince)))
 	var waiting []*workflowpb.WorkflowExecutionInfo
 	if err == nil {
 		waiting, err = b.find(ctx, workflows.WaitingQuery("", workflows.CommandTypes()...))

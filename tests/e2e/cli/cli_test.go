@@ -84,6 +84,16 @@ func withoutJSONTimes(text string) string {
 	return regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`).ReplaceAllString(text, "")
 }
 
+// closeLine is the line of a close in the list, without the time at which it started.
+func (s shell) closeLine(id string) string {
+	for line := range strings.Lines(s.Want(0, "close", "list", "--connection", s.Connection).Stdout) {
+		if rest, ok := strings.CutPrefix(line, id+" "); ok {
+			return regexp.MustCompile(`  \S+ \d{4}-\d\d-\d\d \d\d:\d\d \S+`).ReplaceAllString(rest, "")
+		}
+	}
+	return ""
+}
+
 func TestStarter_close(t *testing.T) {
 	t.Parallel()
 	t.Run("by name", func(t *testing.T) {
@@ -138,6 +148,9 @@ func TestStarter_close(t *testing.T) {
 		require.Contains(t, result.Stdout, "decide")
 		id := workflows.CloseWorkflowID(s.Connection, "night", harness.AsOf)
 		s.Want(3, "close", "status", id)
+		s.Until("the list has the close", func() bool { return strings.Contains(s.closeLine(id), "waiting") })
+		require.Contains(t, s.closeLine(id), "ledger waiting")
+		require.NotContains(t, s.Want(0, "close", "list", "--connection", "elsewhere").Stdout, id)
 		refused := s.Want(2, "close", "restart", id, "--reason", "checked", "--step", "ledger")
 		require.Contains(t, refused.Stderr, "decide retry", "the error names the commands that apply")
 		require.Contains(t, s.Want(2, "close", "decide", id, "--reason", "checked", "--choice", "rety").Stderr, `--choice "rety" is unknown: step ledger takes retry, skip, give_up`+"\n")
@@ -145,6 +158,10 @@ func TestStarter_close(t *testing.T) {
 		s.AwaitState(id, workflows.Waiting)
 		s.Write(s.Inbox, "gl_"+harness.AsOf+".csv", harness.Ledger(100))
 		s.AwaitState(id, workflows.Succeeded) // the question ends automatically
+		s.Until("the list has its end", func() bool { return strings.Contains(s.closeLine(id), "succeeded") })
+		s.Worker.Kill()
+		require.Contains(t, s.closeLine(id), "completed  no worker answers")
+		s.RestartWorker()
 		require.Contains(t, s.Want(0, "close", "status", id).Stdout, "has arrived")
 	})
 	t.Run("skipped, given up and cancelled", func(t *testing.T) {

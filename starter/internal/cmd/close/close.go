@@ -50,6 +50,6 @@ has a key: close/prod/nightly-close/2026-10-31/scenario-7.`,
 	cli.AsOfFlag(flags, &in.AsOfDate)
 	params.Add(flags)
 	cmd.AddCommand(command.All(f, workflows.CloseKind)...)
-	cmd.AddCommand(newAgain(f))
+	cmd.AddCommand(newAgain(f), newList(f))
 	return cmd
 }
