@@ -185,7 +185,7 @@ func Commands() []CommandSpec {
 		{
 			Name:    SkipCommand,
 			Help:    "Continue without a step: not begun, failed, or running",
-			Details: "One that runs is interrupted first; a batch must have been interrupted, or have failed.",
+			Details: "One that runs is interrupted first; a batch must have failed, or been\ninterrupted.",
 			Nouns:   closeOnly,
 		},
 		{
