@@ -99,7 +99,7 @@ unit:
 
 # They mostly wait, and measure delays: two packages at a time, and few tests of each.
 e2e: build cluster s3server axe
-	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 2 -parallel 3 -timeout 15m \
+	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 2 -parallel 2 -timeout 15m \
 	  $$(go list ./... | grep -v -e /deploy$$ -e /model$$)
 
 # The files of deploy and the model of a submission: these need no server, and measure nothing.
