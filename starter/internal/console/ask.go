@@ -28,7 +28,7 @@ type ask struct {
 	Waits  string
 	Back   string
 	Button []button
-	RunID  bool   // an answer wants a run id
+	RunID  string // the answer that wants a run id; empty: none does
 	Silent string // why the viewer has no buttons
 	// Stopped says why the buttons have no effect now.
 	Stopped string
@@ -92,7 +92,7 @@ func (c *Console) ask(p *page, q question) ask {
 			b.Text, b.Effect = "Refuse", subject+" ends as refused, and what needs it does not run."
 		}
 		if strings.HasSuffix(choice, workflows.Adopt) || choice == workflows.DoneCommand && isBatch(q.Step) {
-			a.RunID = true
+			a.RunID = b.Text
 		}
 		b.Main = b.Main && !slices.ContainsFunc(a.Button, func(other button) bool { return other.Main })
 		a.Button = append(a.Button, b)

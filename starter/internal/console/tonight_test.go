@@ -50,6 +50,25 @@ func TestTonight_leadsToTheDangerousCommands(t *testing.T) {
 	assert.Contains(t, body, "does not apply any longer")
 }
 
+// A field that one of several answers needs says which.
+func TestAsk_saysWhichAnswerWantsARunID(t *testing.T) {
+	c := newConsole(t, SystemUser("carol"), SystemRoles()...)
+	e := c.board.entries[closeID]
+	e.Status.Steps = []workflows.StepStatus{{
+		ID:       "allocate",
+		Kind:     "batch",
+		State:    workflows.Waiting,
+		Question: &workflows.Question{Why: "RUN_1 ended as Failure", Choices: []string{workflows.RestartCommand, workflows.DoneCommand}},
+		Commands: []string{workflows.DoneCommand},
+	}}
+	c.board.entries[closeID] = e
+	assert.Contains(t, get(t, c.Handler(), "/").Body.String(), "Run id, only for “Mark as done outside” <input")
+	e.Status.Steps[0].Question.Choices = []string{workflows.RestartCommand}
+	c.board.entries[closeID] = e
+	assert.NotContains(t, get(t, c.Handler(), "/").Body.String(), "Run id")
+	assert.Contains(t, get(t, c.Handler(), "/w/"+closeID).Body.String(), "Run id, only for “Mark as done outside” <input")
+}
+
 func TestConfirm_isForWhoMayAndForWhatIsDangerous(t *testing.T) {
 	c := newConsole(t, SystemUser("carol"), config.Role{Group: everyone, Role: config.Viewer})
 	assert.NotContains(t, get(t, c.Handler(), "/").Body.String(), "/confirm/")

@@ -62,7 +62,8 @@ type progress struct {
 type commandForm struct {
 	ID, Step, Key, Back string
 	Button              []button
-	Until, RunID        bool
+	Until               bool
+	RunID               string // the command that wants a run id; empty: none does
 	Heading             string
 	Stopped             string // why the buttons have no effect now
 }
@@ -288,7 +289,9 @@ func (c *Console) stepForm(p *page, e entry, s workflows.StepStatus) commandForm
 		b = needsRun(b, s)
 		f.Button = append(f.Button, b)
 		f.Until = f.Until || value == workflows.ExtendCommand
-		f.RunID = f.RunID || value == workflows.DoneCommand && isBatch(s)
+		if value == workflows.DoneCommand && isBatch(s) {
+			f.RunID = b.Text
+		}
 	}
 	slices.SortStableFunc(f.Button, func(a, b button) int { return rank(a.Value) - rank(b.Value) })
 	return f
