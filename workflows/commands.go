@@ -10,8 +10,9 @@ import (
 )
 
 // A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
-// run_batch.go for a batch; command_inbox.go and nightly_close_commands.go only deliver it. The starter has an example
-// of it (starter/internal/cmd/command), the console a button (words.go and rank, in starter/internal/console).
+// nightly_close_commands.go for the close as a whole, in run_batch.go for a batch, and in status_reporter.go for any
+// workflow; command_inbox.go delivers it. The starter has an example of it (starter/internal/cmd/command), the console
+// a button (words.go, and rank and wholeCommands in workflow.go, of starter/internal/console).
 
 // Names of the commands. Each is a signal and an update of that name, of the workflows that the table of Commands names.
 // A signal suits the Temporal UI and other workflows; an update returns when the service confirmed

@@ -32,7 +32,8 @@ type stepKind interface {
 }
 
 // stepKinds is the table of step kinds. A new one is a row here, and its methods in step_NAME.go; a field of
-// pipeline.Step, and its keys in internal/pipeline/kind_NAME.go. What came of it is a field of StepResult.
+// pipeline.Step, and its keys in internal/pipeline/kind_NAME.go. What came of it is a field of
+// StepOutcome. A kind with a workflow of its own also needs a row of WorkflowTypes.
 var stepKinds = map[pipeline.Kind]stepKind{
 	pipeline.KindUpload:   uploadKind{},
 	pipeline.KindBatch:    batchKind{batchInput},

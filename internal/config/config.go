@@ -17,6 +17,9 @@
 // Schema (make generate): each says what the key does, and its unit. Defaults come from [Defaults]. The tag
 // jsonschema says what an editor can check before the worker does: required, enum=, minimum=, maximum=,
 // format= (one of [Forms]); jsonschema_extras:"keys=..." is the form of a map's keys.
+//
+// A new key is a field here, with its default in defaults.go and its check in validate.go. One of a connection, a store
+// or a channel is copied in convert.go; one of the worker is used where it takes effect, in worker/ or activities/.
 package config
 
 import (

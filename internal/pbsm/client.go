@@ -265,7 +265,7 @@ func sameHostGET(next *http.Request, via []*http.Request) error {
 
 // call is a request in the terms of the document. Besides a method here, a new one needs a row in the simulator's
 // routes.go, an activity with its input in NeedsConnection (activities/task_queues.go), and a row in
-// tests/e2e/close/chapters_test.go.
+// tests/e2e/close/chapters_test.go, which writes tests/CHAPTERS.md.
 type call struct {
 	name, subject string
 	method, path  string // path is escaped, below the base URL

@@ -64,7 +64,9 @@ func anyURL(*url.URL) error { return nil }
 
 func noLogin(Settings) problem.List { return nil }
 
-// kinds are the supported schemes.
+// kinds are the supported schemes. A new one is a row here, with its functions, and a case of conformance_test.go. A
+// key of its own is a field of Settings, checked in Problems, and a field of config.Store, which convert.go of
+// internal/config copies and validate.go checks.
 var kinds = map[string]kind{
 	"file": {checkFolder, nil, noLogin, openFolder},
 	"mem":  {anyURL, nil, noLogin, openMemory},
