@@ -226,7 +226,7 @@ func TestCommand_dangerousIsConfirmed(t *testing.T) {
 	}
 }
 
-func TestProxy_believesOnlyTheProxy(t *testing.T) {
+func TestProxy_trustsOnlyTheProxy(t *testing.T) {
 	login, err := Proxy(config.Proxy{NameHeader: "X-Name", GroupsHeader: "X-Groups", From: []string{"10.1.0.0/16", "::1/128"}})
 	require.NoError(t, err)
 	person := func(from string, names ...string) (Person, bool) {

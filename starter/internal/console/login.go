@@ -45,7 +45,7 @@ type proxyLogin struct {
 
 func (l proxyLogin) Person(_ http.ResponseWriter, r *http.Request) (Person, bool) {
 	address, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !l.believes(address.Addr().Unmap()) {
+	if err != nil || !l.trusts(address.Addr().Unmap()) {
 		return Person{}, false
 	}
 	names := r.Header.Values(l.settings.NameHeader)
@@ -63,7 +63,7 @@ func (l proxyLogin) Person(_ http.ResponseWriter, r *http.Request) (Person, bool
 	return p, true
 }
 
-func (l proxyLogin) believes(address netip.Addr) bool {
+func (l proxyLogin) trusts(address netip.Addr) bool {
 	for _, prefix := range l.from {
 		if prefix.Contains(address) {
 			return true
