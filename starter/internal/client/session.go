@@ -16,6 +16,8 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
@@ -120,6 +122,22 @@ func (s *Session) DescribeRunning(ctx context.Context, id string) (workflows.Exe
 		return run, s.HasEnded(ctx, id)
 	}
 	return run, Known(run)
+}
+
+// List lists the executions that a visibility query selects, the newest first.
+func (s *Session) List(ctx context.Context, query string) (found []*workflowpb.WorkflowExecutionInfo, err error) {
+	request := &workflowservice.ListWorkflowExecutionsRequest{Query: query}
+	for {
+		page, err := s.Temporal.ListWorkflow(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.GetExecutions()...)
+		if len(page.GetNextPageToken()) == 0 {
+			return found, nil
+		}
+		request.NextPageToken = page.GetNextPageToken()
+	}
 }
 
 // Status queries the status of a workflow, for a short time.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
@@ -69,28 +68,21 @@ func list(ctx context.Context, s *client.Session, connection string, since time.
 func find(
 	ctx context.Context, s *client.Session, connection string, since time.Time,
 ) (found []*workflowpb.WorkflowExecutionInfo, err error) {
-	request := &workflowservice.ListWorkflowExecutionsRequest{Query: workflows.ClosesQuery(since)}
-	wanted := func(id string) bool {
-		parsed, ok := workflows.ParseID(id)
-		return ok && parsed.Kind == workflows.CloseKind && (connection == "" || connection == parsed.Connection)
+	all, err := s.List(ctx, workflows.ClosesQuery(since))
+	if err != nil {
+		return nil, fmt.Errorf("list the closes: %w", err)
 	}
 	seen := map[string]bool{}
-	for {
-		page, err := s.Temporal.ListWorkflow(ctx, request)
-		if err != nil {
-			return nil, fmt.Errorf("list the closes: %w", err)
+	for _, info := range all {
+		id := info.GetExecution().GetWorkflowId()
+		parsed, ok := workflows.ParseID(id)
+		isClose := ok && parsed.Kind == workflows.CloseKind
+		if isClose && !seen[id] && (connection == "" || connection == parsed.Connection) {
+			seen[id] = true
+			found = append(found, info)
 		}
-		for _, info := range page.GetExecutions() {
-			if id := info.GetExecution().GetWorkflowId(); wanted(id) && !seen[id] {
-				seen[id] = true
-				found = append(found, info)
-			}
-		}
-		if len(page.GetNextPageToken()) == 0 {
-			return found, nil
-		}
-		request.NextPageToken = page.GetNextPageToken()
 	}
+	return found, nil
 }
 
 // newClose is a close with its status, or with what Temporal says of it where no worker answers.

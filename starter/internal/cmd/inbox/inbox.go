@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pbsmflow/pbsmflow/starter/internal/cli"
@@ -65,23 +64,15 @@ func run(ctx context.Context, s *client.Session, connection string) error {
 // waiting lists the workflows whose search attribute says that they wait. The list may lag behind; their
 // statuses decide.
 func waiting(ctx context.Context, s *client.Session, connection string) ([]string, error) {
-	request := &workflowservice.ListWorkflowExecutionsRequest{
-		Query: workflows.WaitingQuery(connection, workflows.CommandTypes()...),
+	found, err := s.List(ctx, workflows.WaitingQuery(connection, workflows.CommandTypes()...))
+	if err != nil {
+		return nil, fmt.Errorf("list what waits: %w", err)
 	}
 	var ids []string
-	for {
-		page, err := s.Temporal.ListWorkflow(ctx, request)
-		if err != nil {
-			return nil, fmt.Errorf("list what waits: %w", err)
-		}
-		for _, execution := range page.GetExecutions() {
-			ids = append(ids, execution.GetExecution().GetWorkflowId())
-		}
-		if len(page.GetNextPageToken()) == 0 {
-			return ids, nil
-		}
-		request.NextPageToken = page.GetNextPageToken()
+	for _, execution := range found {
+		ids = append(ids, execution.GetExecution().GetWorkflowId())
 	}
+	return ids, nil
 }
 
 func snapshots(ctx context.Context, s *client.Session, ids []string) []view.Snapshot {
