@@ -9,7 +9,7 @@ import (
 
 func TestCloses(t *testing.T) {
 	ended := now
-	golden(t, "closes", Style{}.Closes([]Close{
+	closes := []Close{
 		{
 			ID:        "close/prod/nightly-close/2026-10-31",
 			State:     string(workflows.Waiting),
@@ -31,6 +31,8 @@ func TestCloses(t *testing.T) {
 			EndedAt:   &ended,
 			Summary:   "no worker answers, so its status is not known",
 		},
-	}, 0))
+	}
+	golden(t, "closes", Style{}.Closes(closes, 0))
+	golden(t, "closes_narrow", Style{}.Closes(closes, 80))
 	golden(t, "closes_none", Style{}.Closes(nil, 0))
 }
