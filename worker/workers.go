@@ -57,6 +57,7 @@ func newWorkers(temporal client.Client, cfg *config.Config, acts *activities.Act
 		},
 	}
 	worker.SetStickyWorkflowCacheSize(int(cfg.Worker.CachedWorkflows)) // of the process
+	worker.SetBinaryChecksum(version.Version)                          // a history names the release that ran it; no hash at each start
 	queue := cfg.Worker.TaskQueue
 	main := worker.New(temporal, queue, options)
 	if err := workflows.Register(main); err != nil {
