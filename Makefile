@@ -17,7 +17,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 DEVBUILD := go build -ldflags "$(LDFLAGS)" # shares compiled packages with go test
 # Tests are linked without what only a debugger needs. golangci-lint runs go vet.
-GOTEST   := go test -vet=off -ldflags=-w
+GOTEST   := go test -vet=off -ldflags="-s -w"
 # The same sources give the same bytes wherever they are built, with the flags of deploy/Dockerfile. Go's own version
 # stamp is off, because it differs outside a repository.
 GOBUILD  := CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata -ldflags "$(LDFLAGS)"
@@ -97,10 +97,10 @@ unit:
 	$(GOTEST) ./...
 	cd tools && $(GOTEST) ./...
 
-# They mostly wait, and measure delays: two packages at a time, and few tests of each.
+# They mostly wait, and measure delays: two packages at a time, and few tests of each; the longest first.
 e2e: build cluster s3server axe
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) $(GOTEST) -count=1 -p 2 -parallel 2 -timeout 15m \
-	  $$(go list ./... | grep -v -e /deploy$$ -e /model$$)
+	  $$(go list ./e2e/close ./e2e/ui ./e2e/transfer ./e2e/console ./stores ./chaos; go list ./... | grep -v -e /deploy$$ -e /model$$)
 
 # The files of deploy and the model of a submission: these need no server, and measure nothing.
 static: build
@@ -123,16 +123,19 @@ containers:
 chaos: build
 	cd tests && PBSMFLOW_BIN=$(CURDIR)/$(BIN) PBSMFLOW_NIGHTS=$${PBSMFLOW_NIGHTS:-300} go test -count=1 -timeout 60m -run TestChaos -v ./chaos
 
+# For a make that builds no program again.
+BUILT := --no-print-directory $(addprefix --old-file=,build devserver cluster s3server axe)
+
 # The quick checks take only what the end-to-end tests leave of the processor: those mostly wait, and measure time.
 test: build cluster s3server axe
-	@$(MAKE) --no-print-directory --jobs=2 check-beside e2e
-	@$(MAKE) --no-print-directory demo-ci
+	@$(MAKE) $(BUILT) --jobs=2 check-beside e2e
+	@$(MAKE) $(BUILT) demo-ci
 
 # One after the other: together they would take both of the jobs, and the end-to-end tests would wait.
 check-beside:
-	@nice -n 19 $(MAKE) --no-print-directory unit
-	@nice -n 19 $(MAKE) --no-print-directory static
-	@nice -n 19 $(MAKE) --no-print-directory analyse
+	@nice -n 19 $(MAKE) $(BUILT) unit
+	@nice -n 19 $(MAKE) $(BUILT) static
+	@nice -n 19 $(MAKE) $(BUILT) analyse
 	cd deploy/devserver && PBSMFLOW_BIN=$(CURDIR)/$(BIN) nice -n 19 $(GOTEST) -count=1 ./...
 
 demo: build
