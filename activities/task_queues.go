@@ -35,7 +35,7 @@ func NeedsConnection(input any) bool {
 type ResolveConnectionInput struct {
 	Connection string `json:"connection"`
 	TaskQueue  string `json:"task_queue"`
-	// Alone marks a workflow that no other one started, which commands.require_proof refuses.
+	// Alone: it was started from outside, and not by a workflow. commands.require_proof refuses that.
 	Alone bool `json:"alone,omitempty"`
 	Lookups
 }

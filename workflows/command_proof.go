@@ -64,15 +64,22 @@ func (c *command) expected(ctx workflow.Context, hasSteps bool) proof.Expected {
 		Since:      info.WorkflowStartTime,
 		HasSteps:   hasSteps,
 		By:         c.By,
-		Command:    c.name,
-		Step:       c.Step,
-		From:       c.From,
-		Only:       c.Only,
-		Choice:     c.Choice,
-		RunID:      c.RunID,
-		Until:      c.Until,
-		Asked:      c.Asked,
-		Why:        c.Why,
+		Statement:  c.statement(),
+	}
+}
+
+// statement is what the console signs of a command: everything but the name that was typed, and PartOf.
+func (c *command) statement() proof.Statement {
+	return proof.Statement{
+		Command: c.name,
+		Step:    c.Step,
+		From:    c.From,
+		Only:    c.Only,
+		Choice:  c.Choice,
+		RunID:   c.RunID,
+		Until:   c.Until,
+		Asked:   c.Asked,
+		Why:     c.Why,
 	}
 }
 
@@ -108,9 +115,7 @@ func (c *closeRun) verifyStart(ctx workflow.Context) error {
 			WorkflowID: cmp.Or(c.in.WorkflowID(), workflow.GetInfo(ctx).WorkflowExecution.ID), // a default may have another
 			Since:      c.earlierStart,                                                        // which may have used the same proof
 			By:         c.in.StartedBy,
-			Command:    StartProof,
-			Why:        c.in.Why(),
-			Input:      c.in.Digest(),
+			Statement:  proof.Statement{Command: StartProof, Why: c.in.Why(), Input: c.in.Digest()},
 		},
 	})
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,12 +51,29 @@ commands: {require_proof: %t, keys: {console: %s}}
 func signed(t *testing.T, s *proof.Signer, name string, c Command, groups []string, audience ...string) Command {
 	t.Helper()
 	token, err := s.Sign(proof.Claims{
-		Who: c.By, Groups: groups, Audience: audience, Command: name, Step: c.Step, From: c.From, Only: c.Only,
-		Choice: c.Choice, RunID: c.RunID, Until: c.Until, Asked: c.Asked, Why: c.Why,
+		Who: c.By, Groups: groups, Audience: audience, Statement: (&command{name: name, Command: c}).statement(),
 	})
 	require.NoError(t, err)
 	c.Proof = token
 	return c
+}
+
+// Whatever an operator can say in a command is signed, so that nobody can change it on its way.
+func TestCommand_everyFieldIsSigned(t *testing.T) {
+	c := reflect.ValueOf(Command{
+		Why: "loaded", Step: "ledger", Choice: Adopt, RunID: "ALLOC_1", Until: "90m",
+		From: []string{"ledger"}, Only: []string{"profit"}, Asked: time.Unix(1, 0),
+	})
+	signed := reflect.ValueOf((&command{name: DecideCommand, Command: c.Interface().(Command)}).statement())
+	for i, field := range reflect.VisibleFields(c.Type()) {
+		if !field.IsExported() || slices.Contains([]string{"By", "PartOf", "Proof"}, field.Name) {
+			continue // By is the subject of the proof, PartOf is what a close adds
+		}
+		require.False(t, c.Field(i).IsZero(), "give the field %s a value above", field.Name)
+		same := signed.FieldByName(field.Name)
+		require.True(t, same.IsValid(), "%s is not a field of proof.Statement", field.Name)
+		require.Equal(t, c.Field(i).Interface(), same.Interface(), "%s is not signed", field.Name)
+	}
 }
 
 // logged is the first entry of the log that contains a text.
@@ -363,7 +382,8 @@ func TestStart_withAProof(t *testing.T) {
 			in := NightlyCloseInput{Connection: "prod", Pipeline: "nightly", AsOfDate: "2026-10-31", StartedBy: "carol", Again: c.again}
 			if c.signed {
 				token, err := signer.Sign(proof.Claims{
-					Who: "carol", Audience: []string{closeID}, Command: StartProof, Why: in.Why(), Input: in.Digest(),
+					Who: "carol", Audience: []string{closeID},
+					Statement: proof.Statement{Command: StartProof, Why: in.Why(), Input: in.Digest()},
 				})
 				require.NoError(t, err)
 				in.Proof = token
@@ -422,7 +442,8 @@ func TestStart_ofAnotherWorkflow(t *testing.T) {
 			fake.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: "anything"}) // a close alone is delegated
 			if len(c.input.Params) > 0 {
 				token, err := signer.Sign(proof.Claims{
-					Who: "carol", Audience: []string{c.input.WorkflowID()}, Command: StartProof, Why: c.input.Why(), Input: c.input.Digest(),
+					Who: "carol", Audience: []string{c.input.WorkflowID()},
+					Statement: proof.Statement{Command: StartProof, Why: c.input.Why(), Input: c.input.Digest()},
 				})
 				require.NoError(t, err)
 				c.input.Proof = token

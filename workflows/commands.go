@@ -11,7 +11,7 @@ import (
 
 // A new command is a name below and a row of Commands. Its effect is in step_commands.go for a step of a close, in
 // nightly_close_commands.go for the close as a whole, in run_batch.go for a batch, and in status_reporter.go for any
-// workflow; command_inbox.go delivers it. The starter has an example of it (starter/internal/cmd/command), the console
+// workflow (a row of immediate in command_inbox.go, which delivers the others). The starter has an example of it (starter/internal/cmd/command), the console
 // a button (words.go, and rank and wholeCommands in workflow.go, of starter/internal/console).
 
 // Names of the commands. Each is a signal and an update of that name, of the workflows that the table of Commands names.
@@ -70,7 +70,8 @@ type Command struct {
 	// PartOf is set by a close that gives up the failed run of a batch before it carries out a command, which is skip, done
 	// or again: the proof is for that one.
 	PartOf string `json:"part_of,omitempty"`
-	// Proof is the console's signature over all of this: By is then the name of whoever logged in there.
+	// Proof is the console's signature over all of this: By is then the name of whoever logged in there. A new field is
+	// therefore also one of proof.Statement.
 	Proof string `json:"proof,omitempty"`
 
 	malformed error

@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// retryPolicy retries what is safe to repeat until the deadline. An error may be final, or carry the pause
-// before the next attempt, as every poll's does; these intervals apply otherwise.
+// retryPolicy retries what is safe to repeat until the deadline. An error may be final, or carry the pause before the
+// next attempt, as a poll's StillWaiting does; after all others these intervals apply.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 
 // The profiles of the activities: timeouts and retries, side by side. The supervisor ends them at the deadline of the
@@ -31,7 +31,7 @@ var (
 		StartToCloseTimeout: 90 * time.Second,
 		RetryPolicy:         retryPolicy,
 	}
-	// listedOptions: polls that end after listedWithin.
+	// listedOptions: polls of the list of files after an upload, which end after listedWithin.
 	listedOptions = workflow.ActivityOptions{
 		StartToCloseTimeout:    90 * time.Second,
 		ScheduleToCloseTimeout: listedWithin,

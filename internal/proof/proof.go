@@ -41,7 +41,16 @@ type Claims struct {
 	// Audience are the ids of the workflows that may take the command: that which it is sent to, and those that it is
 	// forwarded to.
 	Audience []string `json:"aud"`
-	// Command and what follows are those of the command.
+	Statement
+
+	// IssuedAt, Expires and ID are set by the signer.
+	IssuedAt Instant `json:"iat"`
+	Expires  Instant `json:"exp"`
+	ID       string  `json:"jti"`
+}
+
+// Statement is what was signed: a command with all of its fields, or the start of a workflow. Every field is compared.
+type Statement struct {
 	Command string   `json:"command"`
 	Step    string   `json:"step,omitempty"`
 	From    []string `json:"from,omitempty"`
@@ -55,11 +64,6 @@ type Claims struct {
 	Why   string    `json:"why"`
 	// Input is the SHA-256, in hexadecimal digits, of the input of a workflow that is started.
 	Input string `json:"input,omitempty"`
-
-	// IssuedAt, Expires and ID are set by the signer.
-	IssuedAt Instant `json:"iat"`
-	Expires  Instant `json:"exp"`
-	ID       string  `json:"jti"`
 }
 
 // Instant is a time as a JWT has it: the seconds since 1970, here with milliseconds.
@@ -154,17 +158,7 @@ type Expected struct {
 	HasSteps bool `json:"has_steps,omitempty"`
 	// By is the name that was typed; empty is any.
 	By string `json:"by,omitempty"`
-	// Command and what follows are as in [Claims].
-	Command string    `json:"command"`
-	Step    string    `json:"step,omitempty"`
-	From    []string  `json:"from,omitempty"`
-	Only    []string  `json:"only,omitempty"`
-	Choice  string    `json:"choice,omitempty"`
-	RunID   string    `json:"run_id,omitempty"`
-	Until   string    `json:"until,omitempty"`
-	Asked   time.Time `json:"asked,omitzero"`
-	Why     string    `json:"why"`
-	Input   string    `json:"input,omitempty"`
+	Statement
 }
 
 // Verifier verifies proofs with public keys. It is safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -18,22 +19,20 @@ var (
 		Who:      "carol",
 		Groups:   []string{"ops"},
 		Audience: []string{"close/prod/nightly/2026-10-31", "batch/prod/ALLOC/2026-10-31"},
-		Command:  "decide",
-		Step:     "allocate",
-		Choice:   "adopt",
-		RunID:    "ALLOC_1",
-		Why:      "seen in the service",
+		Statement: Statement{
+			Command: "decide",
+			Step:    "allocate",
+			Choice:  "adopt",
+			RunID:   "ALLOC_1",
+			Why:     "seen in the service",
+		},
 	}
 	expected = Expected{
 		WorkflowID: "close/prod/nightly/2026-10-31",
 		Since:      now.Add(-time.Hour),
 		HasSteps:   true,
 		By:         "carol",
-		Command:    "decide",
-		Step:       "allocate",
-		Choice:     "adopt",
-		RunID:      "ALLOC_1",
-		Why:        "seen in the service",
+		Statement:  valid.Statement,
 	}
 )
 
@@ -108,6 +107,25 @@ func TestVerify_refusesAnotherCommand(t *testing.T) {
 	}
 }
 
+func TestVerify_comparesEveryField(t *testing.T) {
+	for i := range reflect.TypeFor[Statement]().NumField() {
+		field := reflect.TypeFor[Statement]().Field(i)
+		other := Expected{WorkflowID: valid.Audience[0], HasSteps: true, Statement: valid.Statement}
+		switch value := reflect.ValueOf(&other.Statement).Elem().Field(i); value.Interface().(type) {
+		case string:
+			value.SetString("another")
+		case []string:
+			value.Set(reflect.ValueOf([]string{"another"}))
+		case time.Time:
+			value.Set(reflect.ValueOf(now))
+		default:
+			t.Fatalf("%s is a %s: say here what another value is", field.Name, field.Type)
+		}
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		require.ErrorContains(t, valid.matches(other), key+": the proof is for")
+	}
+}
+
 func TestVerify_refusesOutOfTime(t *testing.T) {
 	signer, verifier := pair(t)
 	token, err := signer.Sign(valid)
@@ -160,7 +178,7 @@ func TestVerify_refusesForgeries(t *testing.T) {
 	otherKey, err := other.Sign(valid)
 	require.NoError(t, err)
 	typed := func() *jose.SignerOptions { return (&jose.SignerOptions{}).WithType(tokenType) }
-	longer, err := json.Marshal(Claims{Who: "carol", Audience: valid.Audience, Command: "decide", Why: "x", ID: "1",
+	longer, err := json.Marshal(Claims{Who: "carol", Audience: valid.Audience, Statement: Statement{Command: "decide", Why: "x"}, ID: "1",
 		IssuedAt: Instant{now}, Expires: Instant{now.Add(time.Hour)}})
 	require.NoError(t, err)
 	private := jose.JSONWebKey{Key: ours, KeyID: id}

@@ -64,7 +64,8 @@ func TestAPI_signsStarts(t *testing.T) {
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &signed))
 		require.Equal(t, "dave", signed.By)
 		_, err = proof.NewVerifier(map[string]ed25519.PublicKey{"console": key}).Verify(signed.Proof, time.Now(), proof.Expected{
-			WorkflowID: in.WorkflowID(), By: "dave", Command: workflows.StartProof, Why: in.Why(), Input: in.Digest(),
+			WorkflowID: in.WorkflowID(), By: "dave",
+			Statement: proof.Statement{Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()},
 		})
 		require.NoError(t, err)
 	}

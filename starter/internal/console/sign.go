@@ -28,15 +28,17 @@ func (s *Signer) command(p Person, workflowIDs []string, name string, c *workflo
 		Who:      p.Name,
 		Groups:   p.Groups,
 		Audience: workflowIDs,
-		Command:  name,
-		Step:     c.Step,
-		From:     c.From,
-		Only:     c.Only,
-		Choice:   c.Choice,
-		RunID:    c.RunID,
-		Until:    c.Until,
-		Asked:    c.Asked,
-		Why:      c.Why,
+		Statement: proof.Statement{
+			Command: name,
+			Step:    c.Step,
+			From:    c.From,
+			Only:    c.Only,
+			Choice:  c.Choice,
+			RunID:   c.RunID,
+			Until:   c.Until,
+			Asked:   c.Asked,
+			Why:     c.Why,
+		},
 	})
 	return err
 }
@@ -52,9 +54,11 @@ func (s *Signer) start(p Person, in *workflows.NightlyCloseInput) (err error) {
 		Who:      p.Name,
 		Groups:   p.Groups,
 		Audience: []string{in.WorkflowID()},
-		Command:  workflows.StartProof,
-		Why:      in.Why(),
-		Input:    in.Digest(),
+		Statement: proof.Statement{
+			Command: workflows.StartProof,
+			Why:     in.Why(),
+			Input:   in.Digest(),
+		},
 	})
 	return err
 }

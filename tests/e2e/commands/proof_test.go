@@ -33,7 +33,8 @@ func startSigned(t *testing.T, e *harness.Env, signer *proof.Signer, in workflow
 	t.Helper()
 	var err error
 	in.Proof, err = signer.Sign(proof.Claims{
-		Who: in.StartedBy, Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest(),
+		Who: in.StartedBy, Audience: []string{in.WorkflowID()},
+		Statement: proof.Statement{Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()},
 	})
 	require.NoError(t, err)
 	return e.Start(in.WorkflowID(), workflows.NightlyClose, in)
@@ -69,7 +70,8 @@ steps:
 	sign := func(name string, c workflows.Command, group string, audience ...string) workflows.Command {
 		var err error
 		c.Proof, err = signer.Sign(proof.Claims{
-			Who: c.By, Groups: []string{group}, Audience: audience, Command: name, Step: c.Step, Choice: c.Choice, Why: c.Why,
+			Who: c.By, Groups: []string{group}, Audience: audience,
+			Statement: proof.Statement{Command: name, Step: c.Step, Choice: c.Choice, Why: c.Why},
 		})
 		require.NoError(t, err)
 		return c

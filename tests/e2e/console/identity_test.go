@@ -82,7 +82,10 @@ func (b *bank) start(t *testing.T, pipeline, by, steps string) (id string) {
 	t.Helper()
 	b.Write(b.Pipelines, pipeline+".yaml", "name: "+pipeline+"\naudit: reports/"+pipeline+".jsonl\n"+steps)
 	in := workflows.NightlyCloseInput{Connection: b.Connection, Pipeline: pipeline, AsOfDate: harness.AsOf, StartedBy: by}
-	token, err := b.signer.Sign(proof.Claims{Who: by, Audience: []string{in.WorkflowID()}, Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()})
+	token, err := b.signer.Sign(proof.Claims{
+		Who: by, Audience: []string{in.WorkflowID()},
+		Statement: proof.Statement{Command: workflows.StartProof, Why: in.Why(), Input: in.Digest()},
+	})
 	require.NoError(t, err)
 	in.Proof = token
 	b.Start(in.WorkflowID(), workflows.NightlyClose, in)
@@ -341,7 +344,10 @@ type attack struct{ proof, by, says string }
 func (b *bank) attacks(t *testing.T) {
 	id := b.start(t, "attacks", "ann", "steps:\n  - id: one\n    approve: {message: Is one good, by: [controllers], of: 2}\n")
 	b.AwaitState(id, workflows.Waiting)
-	claims := proof.Claims{Who: "erin", Groups: []string{"controllers"}, Audience: []string{id}, Command: workflows.ApproveCommand, Step: "one", Why: "compared"}
+	claims := proof.Claims{
+		Who: "erin", Groups: []string{"controllers"}, Audience: []string{id},
+		Statement: proof.Statement{Command: workflows.ApproveCommand, Step: "one", Why: "compared"},
+	}
 	good, err := b.signer.Sign(claims)
 	require.NoError(t, err)
 	private, _, err := proof.NewKey()

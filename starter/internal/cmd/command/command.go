@@ -17,8 +17,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
-// All makes the commands below a noun: status, and those that its workflows take. The one that names several steps is
-// the noun's own.
+// All makes the commands below a noun: status, and those that its workflows take, but for again, which is in cmd/close.
 func All(f *cli.Factory, noun string) []*cobra.Command {
 	commands := []*cobra.Command{status.New(f, noun)}
 	for _, spec := range workflows.Commands() {
