@@ -197,6 +197,7 @@ func TestTokens_errors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		token     []http.HandlerFunc
 		expire    bool // the first token expires before the calls
+		hangs     bool // the token service does not answer them
 		calls     int  // calls that fail
 		temporary bool
 		code      string
@@ -216,7 +217,7 @@ func TestTokens_errors(t *testing.T) {
 		"server_error is temporary":               {token: []http.HandlerFunc{reply(400, `{"error":"server_error"}`), good}, calls: 1, temporary: true, code: "server_error", grants: []string{password, password}, recovers: true},
 		"page is temporary":                       {token: []http.HandlerFunc{reply(403, `<html>no</html>`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
 		"closed connection is temporary":          {token: []http.HandlerFunc{hangUp, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
-		"no answer is temporary":                  {token: []http.HandlerFunc{hang, good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
+		"no answer is temporary":                  {token: []http.HandlerFunc{hang, good}, hangs: true, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
 		"answer without a token is temporary":     {token: []http.HandlerFunc{reply(200, `{}`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
 		"answer that is no JSON is temporary":     {token: []http.HandlerFunc{reply(200, `{"access_token":"leak-me`), good}, calls: 1, temporary: true, grants: []string{password, password}, recovers: true},
 		"refused refresh: password, once":         {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidGrant, good}, expire: true, grants: []string{password, refresh, password}, recovers: true},
@@ -235,7 +236,7 @@ func TestTokens_errors(t *testing.T) {
 		"refresh not granted: password":           {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(400, `{"error":"unsupported_grant_type"}`), good}, expire: true, grants: []string{password, refresh, password}, recovers: true},
 		"client may not refresh: password":        {token: []http.HandlerFunc{grant("a1", "r1", 10), reply(400, `{"error":"unauthorized_client"}`), good}, expire: true, grants: []string{password, refresh, password}, recovers: true},
 		"refresh closed: no password":             {token: []http.HandlerFunc{grant("a1", "r1", 10), hangUp, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
-		"refresh, no answer: no password":         {token: []http.HandlerFunc{grant("a1", "r1", 10), hang, good}, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
+		"refresh, no answer: no password":         {token: []http.HandlerFunc{grant("a1", "r1", 10), hang, good}, hangs: true, expire: true, calls: 1, temporary: true, grants: []string{password, refresh, refresh}, recovers: true},
 		"refresh, client refused: final":          {token: []http.HandlerFunc{grant("a1", "r1", 10), invalidClient, good}, expire: true, calls: 3, code: "invalid_client", grants: []string{password, refresh}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,11 +244,14 @@ func TestTokens_errors(t *testing.T) {
 			s.answer = reply(200, `{"payload":[]}`)
 			s.respond(tt.token...)
 			c, k := s.clockedClient(t)
-			c.tokens.timeout = 300 * time.Millisecond
 			if tt.expire {
 				_, err := c.Login(t.Context())
 				require.NoError(t, err)
 				k.add(11 * time.Second)
+			}
+			usual := c.tokens.timeout
+			if tt.hangs {
+				c.tokens.timeout = 300 * time.Millisecond
 			}
 			for range tt.calls {
 				_, err := trigger(t.Context(), c)
@@ -259,6 +263,7 @@ func TestTokens_errors(t *testing.T) {
 				require.NotContains(t, err.Error(), "leak-me")
 				require.Contains(t, err.Error(), "trigger B2001 was not sent")
 			}
+			c.tokens.timeout = usual
 			if tt.recovers {
 				_, err := c.ListFiles(t.Context(), "")
 				require.NoError(t, err)
