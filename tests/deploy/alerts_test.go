@@ -45,12 +45,12 @@ func promtool(t *testing.T, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// Exactly the right alerts fire in the cases of alerts.test.yaml, which cover every alert.
+// Exactly the right alerts fire in the cases of alerts.test.yaml and alerts_days.test.yaml, which cover every alert.
 func TestAlerts_fireWhenTheyShould(t *testing.T) {
 	t.Parallel()
 	promtool(t, "check", "rules", "--lint-fatal", rulesFile)
-	promtool(t, "test", "rules", "alerts.test.yaml")
-	cases := string(readFile(t, "alerts.test.yaml"))
+	promtool(t, "test", "rules", "alerts.test.yaml", "alerts_days.test.yaml")
+	cases := string(readFile(t, "alerts.test.yaml")) + string(readFile(t, "alerts_days.test.yaml"))
 	for name := range alerts(t) {
 		assert.Contains(t, cases, `labels: 'ALERTS{alertname="`+name+`"`, "no case in which it fires")
 	}
