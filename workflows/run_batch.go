@@ -190,8 +190,8 @@ func (b *batchRun) afterFailure(ctx workflow.Context, ended runEnd) (*submission
 		return b.askAboutRun(ctx, why)
 	}
 	delay, _ := b.in.restartDelay()
-	err := b.enter(ctx, Running, fmt.Sprintf("%s; restart %d of %d in %s", why, b.result.Restarts+1, b.in.Restarts, delay), runChoices...)
-	if err != nil {
+	pause := fmt.Sprintf("%s; restart %d of %d in %s", why, b.result.Restarts+1, b.in.Restarts, delay)
+	if err := b.enter(ctx, Running, pause, slices.Concat(interruptChoices, runChoices)...); err != nil {
 		return nil, err
 	}
 	commanded, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
@@ -202,7 +202,7 @@ func (b *batchRun) afterFailure(ctx workflow.Context, ended runEnd) (*submission
 	case err != nil:
 		return nil, err
 	case commanded:
-		return b.askAboutRun(ctx, why)
+		return b.next(ctx, b.commands.take(ctx), why)
 	}
 	return b.restart(nil), nil
 }
@@ -217,6 +217,11 @@ func (b *batchRun) askAboutRun(ctx workflow.Context, why string) (*submission, e
 	if err != nil {
 		return nil, err
 	}
+	return b.next(ctx, c, why)
+}
+
+// next carries out what the operator has commanded after a run that ended without success.
+func (b *batchRun) next(ctx workflow.Context, c *command, why string) (*submission, error) {
 	switch c.choice() {
 	case RestartCommand:
 		return b.restart(c), nil
@@ -224,6 +229,9 @@ func (b *batchRun) askAboutRun(ctx workflow.Context, why string) (*submission, e
 		return b.rerun(c), nil
 	case DecideCommand + " " + Retry:
 		return nil, b.watchAgain(ctx, c)
+	case InterruptCommand:
+		b.answered(ctx, c, "not restarted automatically")
+		return b.askAboutRun(ctx, why)
 	}
 	return nil, b.giveUp(ctx, c, why)
 }

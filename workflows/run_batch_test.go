@@ -259,6 +259,18 @@ func TestRunBatch(t *testing.T) {
 			calls:     map[string]int{"trigger": 1},
 		},
 		{
+			name:    "an interrupt in the pause before an automatic restart: an operator decides instead",
+			service: fakeService{ends: []stretch{{"-1", minute}, {"0", minute}}},
+			input:   func(in *RunBatchInput) { in.Restarts, in.RestartDelay = 1, "3h" },
+			commands: []timedCommand{
+				{after: time.Hour, name: InterruptCommand},
+				{after: 10 * time.Hour, name: DecideCommand, Command: Command{Choice: GiveUp}},
+			},
+			state:     Failed,
+			errorType: GivenUp,
+			calls:     map[string]int{"trigger": 1},
+		},
+		{
 			name:      "the run does not stop before the deadline; the interrupt is refused",
 			service:   fakeService{ignoresInterrupts: true, ends: []stretch{{"2", 70 * minute}}}, // still going
 			input:     func(in *RunBatchInput) { in.Deadline = start.Add(2 * time.Hour) },
