@@ -21,6 +21,26 @@ func AsOfFlag(flags *pflag.FlagSet, asOf *string) {
 	flags.StringVar(asOf, "as-of", "", "the business `date`, yyyy-mm-dd; it is never today by default")
 }
 
+// StartAsOfFlag adds --as-of to a command that starts something for the date, and --yes for a date that is ahead.
+func StartAsOfFlag(flags *pflag.FlagSet, asOf *string) {
+	AsOfFlag(flags, asOf)
+	flags.Bool("yes", false, "do not ask about an as-of date that is ahead")
+}
+
+// confirmAhead asks about an as-of date that no place on Earth has reached: a mistyped year would run what nobody can
+// take back.
+func confirmAhead(t *Terminal, flags *pflag.FlagSet, now time.Time) error {
+	asOf, _ := flags.GetString("as-of") // "" and false where the command has no such flag
+	yes, _ := flags.GetBool("yes")
+	date, err := time.Parse(time.DateOnly, asOf)
+	today := now.UTC().Truncate(24 * time.Hour)
+	const firstZone = 14 * time.Hour // UTC+14, where a day begins
+	if yes || err != nil || !date.After(now.UTC().Add(firstZone)) {
+		return nil
+	}
+	return t.Confirm(fmt.Sprintf("The as-of date %s is %d days ahead. Start it?", asOf, int(date.Sub(today).Hours()/24)))
+}
+
 // Moment reads the value of a flag that is a time: a date and time (RFC 3339), the next such time of day
 // here ("05:00"), or a duration from now ("90m"). Empty is none.
 func Moment(flag, text string, now time.Time) (time.Time, error) {

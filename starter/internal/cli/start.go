@@ -69,6 +69,9 @@ func StartCommand[I workflows.Input](
 		if err := InputProblem((*in).Validate()); err != nil {
 			return err
 		}
+		if err := confirmAhead(f.Terminal, cmd.Flags(), time.Now()); err != nil {
+			return err
+		}
 		return f.Launch(cmd.Context(), *in, o)
 	}
 	return cmd

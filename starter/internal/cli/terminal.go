@@ -55,7 +55,7 @@ func unicodeLocale(getenv func(string) string) bool {
 // Confirm asks for confirmation. Where nobody can answer, it says that --yes is missing.
 func (t *Terminal) Confirm(question string) error {
 	if t.Stdin == nil {
-		return Usage("there is no terminal to ask on: add --yes to continue")
+		return Usage("%s There is no terminal to ask on: add --yes to continue", question)
 	}
 	_, _ = fmt.Fprint(t.Stderr, question+" [y/N] ")
 	answer, _ := bufio.NewReader(t.Stdin).ReadString('\n')

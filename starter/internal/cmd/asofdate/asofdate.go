@@ -23,7 +23,7 @@ read it back. It is a preference of a person: whoever sets it next changes it.`,
 	cmd.AddCommand(command.All(f, workflows.AsOfDateNoun)...)
 	flags := cmd.Flags()
 	flags.StringVar(&in.App, "app", "", "the `application`, such as FTP")
-	cli.AsOfFlag(flags, &in.AsOfDate)
+	cli.StartAsOfFlag(flags, &in.AsOfDate)
 	flags.StringVar(&in.User, "user", "", "the `user` whose preference it is (default the connection's remote_user)")
 	flags.StringVar(&in.ServiceID, "service-id", "", "the `service` of the application (default the connection's)")
 	return cmd

@@ -74,7 +74,7 @@ group (group_date of the connection) needs none.`,
 	flags.BoolVar(&in.Group, "group", false, "the code is that of a batch group")
 	flags.StringSliceVar(&members, "member", nil,
 		"a `batch` of the group, repeatable; each gets the as-of date and the parameters")
-	cli.AsOfFlag(flags, &in.AsOfDate)
+	cli.StartAsOfFlag(flags, &in.AsOfDate)
 	flags.StringArrayVar(&params, "param", nil,
 		"a run-time parameter `K=V`, repeatable; quote $ names: '$FICMISDATE$=2026-10-31'")
 	flags.StringArrayVar(&taskParams, "task-param", nil,

@@ -47,7 +47,7 @@ has a key: close/prod/nightly-close/2026-10-31/scenario-7.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&name, "pipeline", "p", "",
 		"a pipeline's `name` in the worker's folder, or a file here, which is sent along")
-	cli.AsOfFlag(flags, &in.AsOfDate)
+	cli.StartAsOfFlag(flags, &in.AsOfDate)
 	params.Add(flags)
 	cmd.AddCommand(command.All(f, workflows.CloseKind)...)
 	cmd.AddCommand(newAgain(f), newList(f))
