@@ -107,6 +107,7 @@ var steps = []struct {
 	{name: "the outcome of a batch's submission is unknown", steps: []activities.PlanStep{batchStep("step")}, asks: unknownChoices},
 	{name: "an upload waits for its file", steps: []activities.PlanStep{awaitingStep(uploadStep("step"))}},
 	{name: "a transfer, a report or a migration runs", steps: []activities.PlanStep{uploadStep("step")}},
+	{name: "waits for its next attempt (`retries`)", steps: []activities.PlanStep{retried(uploadStep("step"), 1, 8*time.Hour)}, failed: 1},
 	{name: "waits after a failure", steps: []activities.PlanStep{uploadStep("step")}, failed: 1},
 	{name: "waits for approval", steps: []activities.PlanStep{approveStep("step")}},
 	{name: "has succeeded", steps: []activities.PlanStep{batchStep("slow"), uploadStep("step")}},

@@ -270,7 +270,7 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 	case s.markedEarly && s.interruptedBy == nil && errorType(err) != DeadlinePassed:
 		s.holdAgain(ctx, why)
 	case s.interruptedBy == nil && s.mayRetry(err):
-		return s.retry(ctx, why)
+		return s.retry(ctx, err, why)
 	default:
 		return s.endOrAsk(ctx, err, why)
 	}

@@ -97,7 +97,7 @@ func (s *step) commandsNow() []string {
 	if !ended {
 		commands = append(commands, ExtendCommand)
 	}
-	if ended && s.result.State != NotTonight || s.asksItself() || s.waitsAfterRun() {
+	if ended && s.result.State != NotTonight || s.asksItself() || s.waitsAfterRun() || s.pausing {
 		commands = append(commands, AgainCommand)
 	}
 	slices.Sort(commands)

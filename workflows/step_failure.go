@@ -20,11 +20,13 @@ func (s *step) mayRetry(err error) bool {
 	return s.retries < s.Step.Traits().Retries && !hopeless
 }
 
-// retry waits before another attempt. It reports whether to make it: not if the deadline passes before.
-func (s *step) retry(ctx workflow.Context, why string) (again bool) {
+// retry waits before another attempt. It reports whether to make it: not if the deadline passes before, or an operator
+// ends the pause.
+func (s *step) retry(ctx workflow.Context, err error, why string) (again bool) {
 	t := s.Step.Traits()
 	delay := cmp.Or(time.Duration(t.RetryDelay), defaultRetryDelay)
 	s.retries++
+	s.pausing, s.working = true, func() {} // there is nothing to cancel
 	s.set(ctx, Running, fmt.Sprintf("%s; retry %d of %d in %s", why, s.retries, t.Retries, delay))
 	s.record(audit.Event{
 		At:    workflow.Now(ctx),
@@ -33,15 +35,16 @@ func (s *step) retry(ctx workflow.Context, why string) (again bool) {
 	})
 	pause := within(ctx, delay)
 	pause.outer = s.deadline
-	s.pausing = true
-	_, _ = pause.await(ctx, "pause before "+s.Step.ID+" is retried", func() bool { return s.reopening })
-	s.pausing = false
+	_, _ = pause.await(ctx, "pause before "+s.Step.ID+" is retried", func() bool { return s.reopening || s.interruptedBy != nil })
+	s.pausing, s.working = false, nil
 	switch {
 	case s.reopening:
 		return false
 	case ctx.Err() != nil:
 		s.end(ctx, Cancelled, why)
 		return false
+	case s.interruptedBy != nil:
+		return s.endOrAsk(ctx, err, why)
 	case s.deadline.passed(ctx):
 		return s.endOrAsk(ctx, failure(DeadlinePassed, why), why+"; the deadline passed before it was retried")
 	}

@@ -105,6 +105,38 @@ func TestStep_retry_ends(t *testing.T) {
 	require.Equal(t, Succeeded, queryStatus(t, env).Steps[0].State)
 }
 
+// An operator need not wait for the next attempt: the pause is ended by interrupt, which asks, by skip and by done.
+func TestStep_commandsInThePauseBeforeARetry(t *testing.T) {
+	for name, c := range map[string]struct {
+		commands []string
+		want     State
+	}{
+		"interrupted, then tried again": {[]string{InterruptCommand, DecideCommand}, Succeeded},
+		"skipped":                       {[]string{SkipCommand}, Skipped},
+		"done":                          {[]string{DoneCommand}, MarkedDone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			f := fakeSteps{env: env, plan: plan(retried(uploadStep("a"), 3, 9*time.Hour)), batch: succeeds, uploads: 1}
+			f.register()
+			for i, command := range c.commands {
+				env.RegisterDelayedCallback(func() {
+					in := Command{By: "bob", Why: "it is late", Step: "a"}
+					if command == DecideCommand {
+						in.Choice = Retry
+						require.Equal(t, Waiting, queryStatus(t, env).Steps[0].State)
+					}
+					env.SignalWorkflow(command, in)
+				}, time.Duration(i+1)*time.Hour)
+			}
+			f.execute("alice")
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, c.want, queryStatus(t, env).Steps[0].State)
+			require.Less(t, env.Now().Sub(start), 4*time.Hour, "before the next attempt that the pipeline wants")
+		})
+	}
+}
+
 // What the pipeline says that a step is for is what operators read of it.
 func TestStep_description(t *testing.T) {
 	env := newEnv(t)

@@ -10,6 +10,10 @@ func Outlook(step workflows.StepStatus, chosen, only bool) string {
 	}
 	switch passed := step.State == workflows.Succeeded || step.State == workflows.Skipped ||
 		step.State == workflows.MarkedDone; {
+	case step.State == workflows.NotTonight:
+		return "does not run for this date"
+	case chosen && step.State == workflows.Pending:
+		return "runs: it has not begun"
 	case chosen && passed:
 		return "runs again, it was " + step.Detail
 	case chosen:

@@ -152,7 +152,9 @@ func TestClose_again(t *testing.T) {
 	}
 	run := e.StartClose("corrected")
 	asks()
-	require.Contains(t, again(2, "--from", "figures", "--yes").Stderr, "step figures has not begun")
+	early := again(2, "--from", "figures")
+	require.Contains(t, early.Stderr, "step figures has not begun")
+	require.Empty(t, early.Stdout, "no plan of what is refused")
 	going := again(0, "--only", "allocate", "--yes")
 	require.Contains(t, going.Stdout, "ledger    upload   kept: SHA-256 ")
 	e.Until("allocate runs again", func() bool { return len(e.Calls("trigger", harness.Processed)) == 2 })

@@ -66,6 +66,9 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 		if status.Type != workflows.NightlyCloseType || len(status.Steps) == 0 {
 			return cli.Usage("it has no steps that could run again").Of(id).Then("See its status: " + s.Starter("status "+id))
 		}
+		if err := inTheWay(status, o.AgainInput); run.Running() && err != nil {
+			return err.Of(id)
+		}
 		if err := confirm(s, status, o); err != nil {
 			return err
 		}
@@ -88,6 +91,27 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 	}
 	in.StartedBy, in.Again = o.By, &o.AgainInput
 	return f.Launch(ctx, *in, o.StartOptions)
+}
+
+// inTheWay is the problem of a running close whose steps cannot run again now: they have not begun, or they, or those
+// that need them, have not ended. The close would refuse it as well, but only after the question.
+func inTheWay(status workflows.Status, in workflows.AgainInput) *cli.Problem {
+	named := slices.Concat(in.From, in.Only)
+	touched, err := workflows.AgainInput{From: named}.Chosen(status.Steps)
+	if err != nil {
+		return nil // confirm names what does not exist
+	}
+	for _, step := range status.Steps {
+		switch {
+		case !slices.Contains(touched, step.ID) || step.State.Done() || slices.Contains(step.Commands, workflows.AgainCommand):
+		case step.State != workflows.Pending:
+			return cli.Usage("step %s is %s, and cannot run again before it has ended; what applies to it: %s",
+				step.ID, step.State, strings.Join(step.Commands, ", "))
+		case slices.Contains(named, step.ID):
+			return cli.Usage("step %s has not begun", step.ID)
+		}
+	}
+	return nil
 }
 
 // confirm shows what runs again and what is kept, and asks for confirmation.
