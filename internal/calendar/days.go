@@ -126,8 +126,6 @@ func (d Days) isEnd(c *Calendar, day time.Time) bool {
 	return false
 }
 
-func (d Days) String() string { return d.text }
-
 // NeedsCalendar reports whether they are counted in business days.
 func (d Days) NeedsCalendar() bool { return d.needsCalendar }
 
