@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -88,4 +89,19 @@ func TestWorker_health(t *testing.T) {
 	require.Equal(t, 0, e.Healthcheck().Code)
 	server.Kill()
 	e.Until("the worker is not ready without Temporal", func() bool { return e.Healthcheck().Code != 0 })
+}
+
+// Whoever reads a history sees which release wrote it.
+func TestWorker_namesItsReleaseInHistories(t *testing.T) {
+	t.Parallel()
+	e := harness.New(t, harness.Options{})
+	run := e.StartBatch(workflows.RunBatchInput{Code: harness.QuickBatch})
+	require.NoError(t, e.Await(run, nil))
+	log, err := os.ReadFile(e.Worker.Stderr)
+	require.NoError(t, err)
+	for _, event := range e.History(run.GetID(), run.GetRunID()) {
+		if task := event.GetWorkflowTaskCompletedEventAttributes(); task != nil {
+			require.Contains(t, string(log), fmt.Sprintf("%q:%q", "version", task.GetWorkerVersion().GetBuildId()))
+		}
+	}
 }
