@@ -35,7 +35,7 @@ type ReportStatusInput struct {
 // Report is the status of a report's generation.
 type Report struct {
 	InstanceID string `json:"instance_id"`
-	// Status is the service's text.
+	// Status is the service's text, for a failed report with its reason.
 	Status string `json:"status"`
 	Done   bool   `json:"done"`
 	Failed bool   `json:"failed,omitempty"`
@@ -110,6 +110,9 @@ func (c *connection) newReport(r pbsm.ReportInstance) Report {
 		Status:     r.Status,
 		Done:       r.State == pbsm.ReportCompleted,
 		Failed:     r.State == pbsm.ReportFailed,
+	}
+	if report.Failed && r.Message != "" {
+		report.Status += ": " + r.Message
 	}
 	if report.Done {
 		report.Link = c.seal(r.Download)

@@ -82,6 +82,36 @@ func TestReportStatus_notKnownYet(t *testing.T) {
 	}
 }
 
+// A tenant that answers about another report than the one requested: its file must not be taken for this one.
+func TestGenerateReport_statusOfAnotherInstance(t *testing.T) {
+	a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+	require.NoError(t, sim.SetQuirks(simulator.ReportOther))
+	requestReport(t, a, GenerateReportInput{Connection: "prod", Code: "RPT002", Type: "CSV"})
+	in := GenerateReportInput{Connection: "prod", Code: "RPT_FAIL_ONCE", Type: "CSV"}
+	heartbeat := requestReport(t, a, in)
+
+	sim.Advance(time.Hour)
+	env := activityEnv(a)
+	env.SetHeartbeatDetails(heartbeat)
+	_, err := env.ExecuteActivity(a.GenerateReport, in)
+	require.Equal(t, Unavailable, applicationError(t, err).Type())
+	require.ErrorContains(t, err, "instance 101 was requested, and the response is about instance 100")
+}
+
+// Why a report failed is part of its status.
+func TestReportStatus_failedWithItsReason(t *testing.T) {
+	tenant := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status":"FAIL","reportInstanceId":"100","message":"ORA-00942: table or view does not exist"}`)
+	}))
+	defer tenant.Close()
+	sim := simtest.Start(t, simulator.Options{})
+	a := withClient(t, simtest.Service(t, sim, func(c *pbsm.Config) { c.BaseURL, c.Insecure = tenant.URL, true }))
+	report, err := call[Report](t, a, a.ReportStatus, ReportStatusInput{Connection: "prod", Code: "RPT002", InstanceID: "100"})
+	require.NoError(t, err)
+	require.True(t, report.Failed)
+	require.Equal(t, "FAIL: ORA-00942: table or view does not exist", report.Status)
+}
+
 // requestReport is the first attempt, which only asks for the report: its heartbeat is for the next ones.
 func requestReport(t *testing.T, a *Activities, in GenerateReportInput) (heartbeat pollState) {
 	t.Helper()

@@ -237,6 +237,9 @@ var (
 	reportS = func(ctx context.Context, c *Client) (any, error) {
 		return c.ReportStatus(ctx, "RPT001", "100")
 	}
+	reportS161 = func(ctx context.Context, c *Client) (any, error) {
+		return c.ReportStatus(ctx, "RPT001", "161")
+	}
 	group = func(ctx context.Context, c *Client) (any, error) {
 		return c.Trigger(ctx, TriggerRequest{Code: "BG001", Type: BatchGroup, Batches: []BatchParams{
 			{BatchName: "MIS_BATCH001", Params: map[string]string{"$FICMISDATE$": "2022-10-23"}},
@@ -579,10 +582,15 @@ func TestClient_responses(t *testing.T) {
 		"report: id null":                        unknown(report, 200, `{"status":"PENDING","requestInstanceId":null}`, ""),
 		"report: id without status":              ok(report, 200, `{"requestInstanceId":"100"}`, ReportInstance{ID: "100", State: ReportUnknown}),
 		"report status: of another instance":     unknown(reportS, 200, `{"requestInstanceId":"99","downloadLink":"https://h/p/x","status":"COMPLETE"}`, ""),
+		"report status: of another report":       unknown(reportS, 200, `{"reportInstanceId":99,"downloadLink":"https://h/p/x","status":"COMPLETE"}`, ""),
+		"report status: of two instances":        unknown(reportS, 200, `{"requestInstanceId":"100","reportInstanceId":"99","downloadLink":"https://h/p/x","status":"COMPLETE"}`, ""),
+		"report status: FAIL of another":         unknown(reportS, 200, `{"reportInstanceId":"99","status":"FAIL"}`, ""),
+		"report status: RUNNING of another":      unknown(reportS, 200, `{"requestInstanceId":"99","status":"RUNNING"}`, ""),
+		"report status: FAIL, with its reason":   ok(reportS, 200, `{"status":"FAIL","reportInstanceId":"100","message":"ORA-00942: table or view does not exist"}`, ReportInstance{ID: "100", State: ReportFailed, Status: "FAIL", Message: "ORA-00942: table or view does not exist"}),
 		"report: 500 with an id":                 unknown(report, 500, sampleReportPending, ""),
 		"report: 403":                            refused(report, 403, `{"message":"not allowed"}`, ""),
 		"report status: COMPLETED, downloadlink": ok(reportS, 200, `{"requestInstanceid":100,"downloadlink":"https://h/p/x","status":"COMPLETED"}`, ReportInstance{ID: "100", State: ReportCompleted, Status: "COMPLETED", Download: par(t, "https://h/p/x")}),
-		"report status: sample 161":              ok(reportS, 200, `{"requestInstanceId": "161", "status": "PENDING"}`, ReportInstance{ID: "161", State: ReportPending, Status: "PENDING"}),
+		"report status: sample 161":              ok(reportS161, 200, `{"requestInstanceId": "161", "status": "PENDING"}`, ReportInstance{ID: "161", State: ReportPending, Status: "PENDING"}),
 		"report status: FAIL":                    ok(reportS, 200, sampleReportFail, ReportInstance{ID: "100", State: ReportFailed, Status: "FAIL"}),
 		"report status: FAILED at 500":           ok(reportS, 500, `{"status":"FAILED","requestInstanceId":"100"}`, ReportInstance{ID: "100", State: ReportFailed, Status: "FAILED"}),
 		"report status: unknown word":            ok(reportS, 200, `{"status":"ARCHIVED","reportInstanceId":"100"}`, ReportInstance{ID: "100", State: ReportUnknown, Status: "ARCHIVED"}),

@@ -196,6 +196,10 @@ func FuzzReportGenerated(f *testing.F) {
 func FuzzReportStatus(f *testing.F) {
 	fuzzResponse(f, call{name: "report status"}, func(t *testing.T, a *response) error {
 		got, err := a.reportStatus("100")
+		if err == nil && got.ID != "100" {
+			t.Fatalf("an answer about instance %q", got.ID)
+		}
+		fit(t, got.Message)
 		if err == nil && got.State == ReportCompleted {
 			proven(t, a, got.ID)
 			if got.Download.url == nil {
@@ -203,7 +207,9 @@ func FuzzReportStatus(f *testing.F) {
 			}
 		}
 		return err
-	}, sampleReportPending, sampleReportRunning, sampleReportFail, sampleReportComplete)
+	}, sampleReportPending, sampleReportRunning, sampleReportFail, sampleReportComplete,
+		`{"status":"COMPLETE","reportInstanceId":104,"downloadLink":"https://h/p/x"}`,
+		`{"status":"FAIL","reportInstanceId":"100","message":"ORA-00942"}`)
 }
 
 func FuzzSubmitted(f *testing.F) {

@@ -3,6 +3,7 @@ package pbsm
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -40,6 +41,7 @@ type ReportInstance struct {
 	ID       string
 	State    ReportState
 	Status   string // the service's text for State
+	Message  string // why it failed, if the service says so
 	Download PAR    // of a completed report, from ReportStatus only
 }
 
@@ -90,6 +92,16 @@ type reportBody struct {
 	DownloadLink      text `json:"downloadLink"` // downloadlink too
 }
 
+// another is the id of an instance in the body that is not this one, or empty. The document has one id under two names.
+func (b reportBody) another(instanceID string) string {
+	for _, id := range []string{b.RequestInstanceID.id(), b.ReportInstanceID.id()} {
+		if id != "" && id != instanceID {
+			return id
+		}
+	}
+	return ""
+}
+
 func (a *response) reportGenerated() (ReportInstance, error) {
 	_, instance, err := a.report()
 	if err != nil {
@@ -117,8 +129,10 @@ func (a *response) reportStatus(instanceID string) (ReportInstance, error) {
 		return ReportInstance{}, a.asError(nil)
 	case body.Status == "":
 		return ReportInstance{}, a.fail("the response contains no status of the report")
-	case instance.State == ReportCompleted && cmp.Or(body.RequestInstanceID.id(), instanceID) != instanceID:
-		return ReportInstance{}, a.fail("the response is about another instance of the report")
+	}
+	if other := body.another(instanceID); other != "" {
+		return ReportInstance{}, a.fail(fmt.Sprintf("instance %s was requested, and the response is about instance %s",
+			instanceID, other))
 	}
 	instance.ID = cmp.Or(instance.ID, instanceID)
 	if instance.State == ReportCompleted {
@@ -135,9 +149,15 @@ func (a *response) report() (reportBody, ReportInstance, error) {
 		return body, ReportInstance{}, err
 	}
 	status := a.text(string(body.Status))
-	return body, ReportInstance{
+	instance := ReportInstance{
 		ID:     cmp.Or(body.RequestInstanceID.id(), body.ReportInstanceID.id()),
 		State:  cmp.Or(reportStates[strings.ToUpper(status)], ReportUnknown),
 		Status: status,
-	}, nil
+	}
+	if instance.State == ReportFailed {
+		said := a.explanation()
+		said.Status = "" // it is there already
+		instance.Message = a.text(said.String())
+	}
+	return body, instance, nil
 }

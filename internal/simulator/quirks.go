@@ -47,6 +47,7 @@ const (
 	ReportIDLowercase  Quirk = "report-id-lowercase"
 	LinkLowercase      Quirk = "link-lowercase"
 	CompletedFailed    Quirk = "completed-failed"
+	ReportOther        Quirk = "report-other-instance"
 	StatusWantsBody    Quirk = "status-wants-body"
 	ParamsAsString     Quirk = "params-as-string"
 	TaskArrays         Quirk = "task-arrays"
@@ -111,6 +112,7 @@ func AllQuirks() []QuirkInfo {
 		{ReportIDLowercase, "the id is always requestInstanceid", "chapter 9, Response JSON Parameters"},
 		{LinkLowercase, "the link is downloadlink", "chapter 9, Response JSON Parameters"},
 		{CompletedFailed, "statuses are COMPLETED and FAILED", "chapter 9, list of statuses against the samples"},
+		{ReportOther, "the status of a report is that of the instance before it", "chapter 9: its samples answer other ids than the one requested"},
 		{StatusWantsBody, "the report status call is refused without a JSON body", "some gateways refuse a POST without one"},
 		{ParamsAsString, "dynamicParamList must be a JSON-encoded string", sibling},
 		{TaskArrays, "excludedTasks, heldTasks and includedTasks must be arrays, not strings", "no page shows an array; a tenant may differ"},

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/base64"
 	"encoding/csv"
 	"fmt"
@@ -56,6 +57,14 @@ func (r *reports) start(report Report, filter string, now time.Time) *instance {
 	return i
 }
 
+// before is the instance that was started before another one; the same one if it was the first.
+func (r *reports) before(i *instance) *instance {
+	n, _ := strconv.Atoi(i.id)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cmp.Or(r.instances[strconv.Itoa(n-1)], i)
+}
+
 func reportError(status int, text string) *response {
 	return jsonResponse(status, fields{"status": "FAILED", "errorMessage": text})
 }
@@ -99,6 +108,9 @@ func (s *Simulator) reportStatus(c *call) *response {
 	s.reports.mu.Unlock()
 	if i == nil || i.report.Code != c.entry.Subject {
 		return reportError(400, "The report instance does not exist.")
+	}
+	if s.quirks.has(ReportOther) {
+		i = s.reports.before(i)
 	}
 	now := s.clock.Sim()
 	switch {
