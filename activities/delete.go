@@ -82,51 +82,78 @@ type SentBefore struct {
 	More int `json:"more,omitempty"`
 }
 
-// DeleteFiles deletes files by their ids, one after the other. Deleting one again does no harm. A file whose call was
-// refused, or whose answer was lost, is looked up in the service's list: one that is not there counts as gone.
+// DeleteFiles deletes files by their ids, one after the other. Deleting one again does no harm. A file whose answer was
+// lost, or may mean that there is no such file, is looked up in the service's list: one that is not there counts as gone.
 func (a *Activities) DeleteFiles(ctx context.Context, in DeleteFilesInput) (DeletedFiles, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return DeletedFiles{}, err
 	}
-	var done DeletedFiles
+	var done deletions
 	if activity.HasHeartbeatDetails(ctx) {
 		_ = activity.GetHeartbeatDetails(ctx, &done) // what cannot be read begins anew
 	}
 	for _, id := range in.FileIDs[len(done.Deleted)+len(done.Gone):] {
 		if err := conn.folderPace.Wait(ctx); err != nil {
-			return done, err
+			return done.DeletedFiles, err
 		}
-		switch _, err := conn.service.DeleteFile(ctx, id); {
-		case err == nil:
-			done.Deleted = append(done.Deleted, id)
-		case stillListed(ctx, conn, id, err):
-			return done, classifyCall(ctx, err)
-		default:
-			done.Gone = append(done.Gone, id)
+		if err := done.delete(ctx, conn, id); err != nil {
+			return done.DeletedFiles, classifyCall(ctx, err)
 		}
 		activity.RecordHeartbeat(ctx, done)
 	}
-	return done, nil
+	return done.DeletedFiles, nil
 }
 
-// stillListed reports whether a file whose deletion failed has to be taken for there: the call was not processed and may
-// be repeated, or the service lists it, or the list cannot be read.
-func stillListed(ctx context.Context, conn *connection, id string, failed error) bool {
+// deletions is the heartbeat of DeleteFiles.
+type deletions struct {
+	DeletedFiles
+	// Sent is the id of a call that may have been carried out although nothing answered it.
+	Sent string `json:"sent,omitempty"`
+}
+
+// delete deletes one file. A refusal that may mean that there is no such file, after a call of unknown outcome, shows
+// that the earlier call has deleted it: the list may show it for a while, and FilesGone waits for that.
+func (d *deletions) delete(ctx context.Context, conn *connection, id string) error {
+	sentBefore := d.Sent == id
+	d.Sent = id
+	activity.RecordHeartbeat(ctx, d)
+	_, err := conn.service.DeleteFile(ctx, id)
 	var e *pbsm.Error
-	if !errors.As(failed, &e) || e.NotProcessed && e.Temporary || ctx.Err() != nil {
-		return true
+	switch {
+	case err == nil:
+		d.Deleted = append(d.Deleted, id)
+		return nil
+	case !errors.As(err, &e) || ctx.Err() != nil:
+		return err
+	case e.NotProcessed && !sentBefore:
+		d.Sent = ""
+		activity.RecordHeartbeat(ctx, d)
 	}
-	listed, err := conn.service.ListFiles(ctx, "")
-	if err != nil {
-		return true
+	if !shownByTheList(e) {
+		return err
 	}
-	for _, file := range listed {
-		if file.ID == id {
-			return true
-		}
+	listed, failed := conn.service.ListFiles(ctx, "")
+	switch {
+	case failed != nil:
+		return err
+	case len(among([]string{id}, listed)) == 0:
+		d.Gone = append(d.Gone, id)
+	case sentBefore && e.NotProcessed:
+		activity.GetLogger(ctx).Warn("a file is still listed although an earlier call has deleted it", "file_id", id, "error", err)
+		d.Deleted = append(d.Deleted, id)
+	default:
+		return err
 	}
-	return false
+	return nil
+}
+
+// shownByTheList reports whether the list of files shows what came of a deletion that failed: nothing answered it, or
+// the answer may mean that there is no such file. A gateway's page and a refusal of the user or of the method are
+// answers about something else.
+func shownByTheList(e *pbsm.Error) bool {
+	unanswered := !e.NotProcessed && !e.Page && e.HTTPStatus/100 != 3
+	return unanswered || e.MayMeanMissing()
 }
 
 // DeleteFileByName deletes a file by its name and prefix, at most once: a file of that name may be uploaded between two

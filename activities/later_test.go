@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -52,7 +54,11 @@ func TestDeleteFiles_answers(t *testing.T) {
 	}{
 		"answered":                  {},
 		"answer lost":               {fault: fault(simulator.FaultCloseAfter, 0), gone: 1},
-		"answered by a gateway":     {fault: fault(simulator.FaultHTMLAfter, 502), gone: 1},
+		"answered by a gateway":     {fault: fault(simulator.FaultHTMLAfter, 502), failure: Unavailable, again: true, gone: 1},
+		"stopped by a gateway":      {fault: fault(simulator.FaultHTML, 403), failure: Unavailable, again: true},
+		"another content type":      {fault: fault(simulator.FaultStatus, 415), failure: Refused, again: true},
+		"in another language":       {quirk: simulator.DeleteOtherText},
+		"unknown files are refused": {quirk: simulator.DeleteUnknown400},
 		"answer is damaged":         {fault: fault(simulator.FaultMalform, 0), gone: 1},
 		"not sent":                  {fault: fault(simulator.FaultStatus, 503), failure: Unavailable, again: true},
 		"connection lost before":    {fault: fault(simulator.FaultCloseBefore, 0), failure: Unavailable, again: true},
@@ -90,6 +96,54 @@ func TestDeleteFiles_answers(t *testing.T) {
 			require.Len(t, append(done.Gone, done.Deleted...), 2)
 		})
 	}
+}
+
+// A refusal of the user, the method or the content type is not about the file: it is no proof that the file is gone.
+func TestDeleteFiles_refusedWithoutAFile(t *testing.T) {
+	for name, fault := range map[string]simulator.Fault{
+		"401": {Kind: simulator.FaultStatus, Status: 401}, "403": {Kind: simulator.FaultStatus, Status: 403},
+		"405": {Kind: simulator.FaultStatus, Status: 405}, "415": {Kind: simulator.FaultStatus, Status: 415},
+		"page 403": {Kind: simulator.FaultHTML, Status: 403}, "page 404": {Kind: simulator.FaultHTML, Status: 404},
+		"page 502": {Kind: simulator.FaultHTML, Status: 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, sim, _ := withFolder(t, twoFiles)
+			fault.Call = "delete-by-id"
+			sim.Inject(fault)
+			_, err := call[DeletedFiles](t, a, a.DeleteFiles, DeleteFilesInput{Connection: "prod", FileIDs: []string{"77"}})
+			require.ErrorContains(t, err, "HTTP "+name[len(name)-3:])
+		})
+	}
+}
+
+// The answer is lost, and the repeated call finds no such file while the list still shows it: it was deleted.
+func TestDeleteFiles_refusedAfterALostAnswer(t *testing.T) {
+	a, sim, _ := withFolder(t, twoFiles)
+	ids := uploaded(t, a)
+	require.NoError(t, sim.SetQuirks(simulator.DeleteLater, simulator.DeleteUnknown400))
+	sim.Inject(simulator.Fault{Call: "delete-by-id", Kind: simulator.FaultCloseAfter, Times: 1})
+	in := DeleteFilesInput{Connection: "prod", FileIDs: ids}
+
+	var heartbeat deletions
+	env := activityEnv(a)
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		heartbeat = deletions{}
+		require.NoError(t, details.Get(&heartbeat))
+	})
+	_, err := env.ExecuteActivity(a.DeleteFiles, in)
+	require.Equal(t, Unavailable, applicationError(t, err).Type())
+	require.Equal(t, ids[0], heartbeat.Sent)
+
+	_, err = call[DeletedFiles](t, a, a.DeleteFiles, in)
+	require.Equal(t, Refused, applicationError(t, err).Type(), "without an earlier call it is a refusal")
+
+	env = activityEnv(a)
+	env.SetHeartbeatDetails(heartbeat)
+	answer, err := env.ExecuteActivity(a.DeleteFiles, in)
+	require.NoError(t, err)
+	var done DeletedFiles
+	require.NoError(t, answer.Get(&done))
+	require.Equal(t, ids, done.Deleted)
 }
 
 func TestFilesGone_waits(t *testing.T) {

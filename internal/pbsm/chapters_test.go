@@ -492,9 +492,18 @@ func TestClient_responses(t *testing.T) {
 	page := `<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head></html>`
 	rows := map[string]row{
 		// Deletion: the list of files is the proof
-		"delete: another text":     unknown(deleteID, 200, `{"payload":"In Progress"}`, ""),
+		"delete: another language": ok(deleteID, 200, `{"payload":"Fichier supprimé"}`, "Fichier supprimé"),
+		"delete: another text":     ok(deleteID, 200, `{"payload":"In Progress"}`, "In Progress"),
+		"delete: a bare sentence":  ok(deleteID, 200, `"File Deleted Successfully"`, "File Deleted Successfully"),
+		"delete: no JSON":          ok(deleteID, 200, `File deleted`, "File deleted"),
+		"delete: a status":         ok(deleteID, 200, `{"status":"success","payload":null}`, "status success"),
+		"delete: a failed status":  unknown(deleteID, 200, `{"status":"success","payload":{"deleteStatus":"FAILED"}}`, ""),
+		"delete: a failed payload": unknown(deleteID, 200, `{"payload":"FAILED"}`, ""),
+		"delete: a page":           unknown(deleteID, 200, page, ""),
+		"delete: broken off":       unknown(deleteID, 200, sampleDeleted[:20], ""),
+		"delete: no user":          refused(deleteID, 403, `{"message":"user lacks FILE_DELETE"}`, ""),
 		"delete: a failure at 200": unknown(deleteID, 200, `{"payload":{"status":"failed","errorMessage":"x"}}`, ""),
-		"delete: empty":            unknown(deleteID, 200, ``, ""),
+		"delete: empty":            ok(deleteID, 204, ``, ""),
 		"delete: 404":              refused(deleteID, 404, `{"message":"no such file"}`, ""),
 		"delete: 405":              refused(deleteID, 405, `{}`, ""),
 		// Data export: only a finished one of the same run and date

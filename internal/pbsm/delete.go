@@ -3,6 +3,7 @@ package pbsm
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,8 +11,9 @@ import (
 	"strings"
 )
 
-// The calls that delete files are in the guide since 24B, chapter 8. Their answer is one sentence; what an unknown id or
-// name is answered, and whether a file is gone at once, no page says. The list of files is the proof.
+// The calls that delete files are in the guide since 24B, chapter 8. Their answer is one sentence, which a tenant may have
+// in its own language; what an unknown id or name is answered, and whether a file is gone at once, no page says. The list
+// of files is the proof: any 2xx without a sign of failure counts as an answer.
 
 // DeleteFile deletes the file with an id, and returns the service's text.
 // Source: FTP 26C, Deleting a File Using the File ID.
@@ -66,17 +68,20 @@ func (c *Client) deletion(subject, path string) call {
 }
 
 func (a *response) deleted() (string, error) {
+	said := a.explanation()
+	switch {
+	case !a.ok() || said.refusal() || a.html || a.damaged:
+		return "", a.asError(a.problem)
+	case a.statuses().fail():
+		return "", a.fail("the response says that nothing was deleted")
+	}
 	var body struct {
 		Payload text `json:"payload"`
 	}
-	if err := a.decode(&body); err != nil {
-		return "", err
+	var bare text
+	if a.body != nil {
+		_ = json.Unmarshal(a.body, &body) // another shape has no sentence
+		_ = json.Unmarshal(a.body, &bare)
 	}
-	switch {
-	case !a.ok():
-		return "", a.asError(nil)
-	case !strings.Contains(strings.ToLower(string(body.Payload)), "deleted success"):
-		return "", a.fail("the response does not say that anything was deleted")
-	}
-	return a.text(string(body.Payload)), nil
+	return a.text(cmp.Or(string(body.Payload), string(bare), said.String())), nil
 }

@@ -34,6 +34,8 @@ type Error struct {
 	NotProcessed bool
 	// Temporary: the same request may succeed later. Otherwise the error is final.
 	Temporary bool
+	// Page: the response is an HTML page, of a gateway instead of the service.
+	Page bool
 	// RetryAfter is how long the service asks to wait, at most an hour; 0 when it does not.
 	RetryAfter time.Duration
 
@@ -78,6 +80,17 @@ func (e *Error) NoSuchCall() bool {
 		return e.Code == "" || e.Code == strconv.Itoa(e.HTTPStatus)
 	}
 	return false
+}
+
+// MayMeanMissing reports whether the response may be about an object that does not exist: what is answered for an unknown
+// id, no page says. Pages of a gateway, and refusals of the user, the method or the content type, are never about it.
+func (e *Error) MayMeanMissing() bool {
+	switch e.HTTPStatus {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError:
+		return !e.Page
+	}
+	return e.HTTPStatus/100 == 2 && !e.Page
 }
 
 func noSuchCall(err error) bool {
@@ -145,6 +158,7 @@ func (a *response) asError(cause error) *Error {
 		Text:       a.text(said.String()),
 		RetryAfter: a.retryAfter,
 		Temporary:  true,
+		Page:       a.html,
 		Err:        cause,
 	}
 	status, refused := a.status, said.refusal()

@@ -86,7 +86,7 @@ func FuzzDeleted(f *testing.F) {
 			t.Fatalf("deleted at HTTP %d", a.status)
 		}
 		return err
-	}, sampleDeleted)
+	}, sampleDeleted, `{"payload":"Fichier supprimé"}`, `"File deleted"`, `{"payload":[{"deleteStatus":"FAILED"}]}`)
 }
 
 func FuzzManifest(f *testing.F) {

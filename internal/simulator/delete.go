@@ -32,8 +32,13 @@ func deletion(of func(*Simulator, *call) (found []File, refusal *response), text
 		if refusal != nil {
 			return refusal
 		}
-		found = slices.DeleteFunc(found, func(f File) bool { return !s.visible(f) })
-		if len(found) == 0 && !s.quirks.has(DeleteUnknown200) {
+		// A file that was deleted does not exist, even while it is listed.
+		found = slices.DeleteFunc(found, func(f File) bool { return !s.visible(f) || !f.Deleted.IsZero() })
+		switch {
+		case len(found) > 0 || s.quirks.has(DeleteUnknown200):
+		case s.quirks.has(DeleteUnknown400):
+			return utilsError(400, "The file does not exist.")
+		default:
 			return utilsError(404, "The file does not exist.")
 		}
 		gone := s.clock.Sim()
@@ -42,6 +47,9 @@ func deletion(of func(*Simulator, *call) (found []File, refusal *response), text
 		}
 		for _, f := range found {
 			s.files.delete(f.ID, gone)
+		}
+		if s.quirks.has(DeleteOtherText) {
+			return jsonResponse(200, fields{"payload": "Fichier supprimé"})
 		}
 		return jsonResponse(200, fields{"payload": text})
 	}

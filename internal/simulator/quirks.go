@@ -26,6 +26,8 @@ const (
 	NoScan             Quirk = "no-scan"
 	DeleteMethodDelete Quirk = "delete-method-delete"
 	DeleteUnknown200   Quirk = "delete-unknown-200"
+	DeleteUnknown400   Quirk = "delete-unknown-400"
+	DeleteOtherText    Quirk = "delete-other-text"
 	DeleteLater        Quirk = "delete-later"
 	DeletePrefixBegins Quirk = "delete-prefix-begins"
 	AsOfDateKept       Quirk = "as-of-date-kept"
@@ -91,6 +93,8 @@ func AllQuirks() []QuirkInfo {
 		{NoScan, "there is no scan", "the public API guide has no such call"},
 		{DeleteMethodDelete, "files are deleted with DELETE, not POST", "ALM 24C and CFE 26D, Delete (DELETE) API, against their cURL lines"},
 		{DeleteUnknown200, "deleting an unknown file succeeds", "no page gives the answer for an unknown id"},
+		{DeleteUnknown400, "deleting an unknown file is refused with 400", "no page gives the answer for an unknown id"},
+		{DeleteOtherText, "a deletion is answered in the user's language", "chapter 1: every call has a locale"},
 		{DeleteLater, "a deleted file is listed for another 30 s", "no page says whether a delete is immediate"},
 		{DeletePrefixBegins, "deleting a prefix deletes every prefix that begins so", "IFRS9 24C, Delete Files Using Prefix Value, does not say"},
 		{AsOfDateKept, "setting the as-of date answers success and changes nothing", "26B, chapter 6: nothing proves the change but reading it"},
