@@ -1,10 +1,14 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/transfer"
@@ -95,25 +99,41 @@ type ScanFileInput struct {
 
 // Scan is the result of a scan.
 type Scan struct {
-	// Status is the service's text; it may be empty.
+	// Status is the service's answer, or why there was no scan.
 	Status string `json:"status,omitempty"`
 }
 
-// ScanFile scans an uploaded file; some releases list a file only after that. A scan that fails is Refused. A tenant
-// without this call, which the API guide does not have, is no failure: the status says that the file was not scanned,
+const (
+	// scanWithin is how long a scan may be in progress before that counts as an outage, which operators hear of.
+	scanWithin = 10 * time.Minute
+	emptyScan  = "scanned: the service's answer was empty"
+)
+
+// ScanFile scans an uploaded file; some releases list a file only after that. It is requested again while it is in
+// progress. A scan that fails or finds something is Refused. A tenant without this call, which the API guide does not have, is no failure: the status says that the file was not scanned,
 // and the list of files shows whether that matters. Repeating it does no harm.
 func (a *Activities) ScanFile(ctx context.Context, in ScanFileInput) (Scan, error) {
 	conn, err := a.connection(in.Connection)
 	if err != nil {
 		return Scan{}, err
 	}
-	status, err := conn.serviceFor(in.Application).ScanFile(ctx, in.FileID)
+	scan, err := conn.serviceFor(in.Application).ScanFile(ctx, in.FileID)
 	var missing *pbsm.Error
 	if errors.As(err, &missing) && missing.NoSuchCall() {
 		activity.GetLogger(ctx).Warn("a file was not scanned", "file_id", in.FileID, "error", missing)
 		return Scan{Status: transfer.NotScanned(missing)}, nil
 	}
-	return Scan{Status: status}, classifyCall(ctx, err)
+	if err != nil {
+		return Scan{}, classifyCall(ctx, err)
+	}
+	if since := activity.GetInfo(ctx).ScheduledTime; scan.InProgress && time.Since(since) < scanWithin {
+		return Scan{}, a.stillWaiting(ctx, since, "the scan of file id %s has not ended: %s", in.FileID, scan.Answer)
+	}
+	if scan.InProgress {
+		return Scan{}, temporal.NewApplicationError(fmt.Sprintf("the scan of file id %s has not ended within %s: %s; "+
+			"check it at the service", in.FileID, scanWithin, scan.Answer), Unavailable)
+	}
+	return Scan{Status: cmp.Or(scan.Answer, emptyScan)}, nil
 }
 
 // ListFiles returns a file's entry once the service lists it.

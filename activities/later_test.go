@@ -375,6 +375,54 @@ func TestPublishedReportPAR(t *testing.T) {
 	require.Equal(t, Refused, applicationError(t, err).Type())
 }
 
+// announced is an uploaded file, ready to be scanned.
+func announced(t *testing.T, quirks ...simulator.Quirk) (a *Activities, sim *simulator.Simulator, in ScanFileInput) {
+	t.Helper()
+	a, sim, _ = withFolder(t, map[string]string{"a.csv": glText})
+	in = ScanFileInput{Connection: "prod", FileID: uploaded(t, a)[0]}
+	require.NoError(t, sim.SetQuirks(quirks...))
+	return a, sim, in
+}
+
+// What the scan answered is in the result, or in the error.
+func TestScanFile_verdicts(t *testing.T) {
+	for name, tt := range map[string]struct {
+		quirk   simulator.Quirk
+		status  string
+		failure string
+	}{
+		"clean":    {status: `"status":"success"`},
+		"empty":    {quirk: simulator.ScanEmpty, status: emptyScan},
+		"infected": {quirk: simulator.ScanInfected, failure: Refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, sim, in := announced(t)
+			if tt.quirk != "" {
+				require.NoError(t, sim.SetQuirks(tt.quirk))
+			}
+			scan, err := call[Scan](t, a, a.ScanFile, in)
+			if tt.failure != "" {
+				require.Equal(t, tt.failure, applicationError(t, err).Type())
+				require.ErrorContains(t, err, `"scanStatus":"INFECTED"`)
+				return
+			}
+			require.NoError(t, err)
+			require.Contains(t, scan.Status, tt.status)
+		})
+	}
+}
+
+func TestScanFile_waits(t *testing.T) {
+	a, sim, in := announced(t, simulator.ScanLater)
+	_, err := call[Scan](t, a, a.ScanFile, in)
+	require.Equal(t, StillWaiting, applicationError(t, err).Type())
+	require.ErrorContains(t, err, "INPROGRESS")
+	sim.Advance(time.Minute)
+	scan, err := call[Scan](t, a, a.ScanFile, in)
+	require.NoError(t, err)
+	require.Contains(t, scan.Status, "success")
+}
+
 // The API guide has no scan, so a tenant may lack it: the upload continues, and its result says so.
 func TestScanFile_tenants(t *testing.T) {
 	const missing = "not scanned: the service has no such call (HTTP 404)"

@@ -330,9 +330,9 @@ func TestClient_calls(t *testing.T) {
 			reply: `{"uploadURL":"https://h/p/x","fileId":"7","fileName":"a"}`,
 			want:  UploadPAR{PAR: par(t, "https://h/p/x"), FileID: "7"},
 		},
-		"scan":               {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", header: service, reply: `{"status":"success","message":"clean"}`, want: "success"},
-		"scan, in a payload": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", reply: `{"payload":{"fileId":"5025","status":"success"}}`, want: "success"},
-		"scan, empty answer": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", status: 202, want: ""},
+		"scan":               {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", header: service, reply: `{"status":"success","message":"clean"}`, want: Scan{Answer: `{"message":"clean","status":"success"}`}},
+		"scan, in a payload": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", reply: `{"payload":{"fileId":"5025","status":"success"}}`, want: Scan{Answer: `{"payload":{"fileId":"5025","status":"success"}}`}},
+		"scan, empty answer": {call: scan, send: "PUT " + base + "/utils-service/v1/file/scan/5025 ", status: 202, want: Scan{}},
 		"file list": {
 			call: list, send: "GET " + base + "/utils-service/v1/listfiles?stripeName=default ", reply: sampleList,
 			want: []File{{ID: "9916", Name: "Idcs_log3.txt", UploadDate: "31- JAN-23 06:33:43 AM", StripeName: "default"}, {ID: "9917", Name: "Idcs_log4.txt", UploadDate: "31- JAN-23 06:40:25 AM", StripeName: "default"}},
@@ -550,6 +550,13 @@ func TestClient_responses(t *testing.T) {
 		"download: page with 200":           unknown(byID, 200, page, ""),
 		"scan: failed":                      {call: scan, status: 200, reply: `{"status":"FAILED"}`, temporary: final},
 		"scan: failed, in a payload":        {call: scan, status: 200, reply: `{"payload":{"status":"failed"}}`, temporary: final},
+		"scan: infected":                    {call: scan, status: 200, reply: `{"payload":{"scanStatus":"INFECTED"},"status":"success"}`, temporary: final},
+		"scan: infected at 500":             {call: scan, status: 500, reply: `{"scanStatus":"VIRUS_FOUND"}`, temporary: final},
+		"scan: in progress":                 ok(scan, 200, `{"status":"INPROGRESS"}`, Scan{Answer: `{"status":"INPROGRESS"}`, InProgress: true}),
+		"scan: in progress arrives as 400":  ok(scan, 400, `{"status":"INPROGRESS"}`, Scan{Answer: `{"status":"INPROGRESS"}`, InProgress: true}),
+		"scan: no virus":                    ok(scan, 200, `{"payload":"No virus found"}`, Scan{Answer: `{"payload":"No virus found"}`}),
+		"scan: a sentence":                  ok(scan, 200, `File scanned`, Scan{Answer: "File scanned"}),
+		"scan: failed at 500":               unknown(scan, 500, `{"status":"FAILED"}`, ""),
 		"scan: page":                        unknown(scan, 200, page, ""),
 		"scan: 404":                         refused(scan, 404, `{}`, ""),
 		"scan: not JSON":                    unknown(scan, 200, `{"status":`, ""),
@@ -711,6 +718,16 @@ func TestTrigger_unknownOutcomeNamesRun(t *testing.T) {
 	_, err := trigger(t.Context(), s.client(t))
 	require.ErrorContains(t, err, "batchRunId B2001_2022-05-20_1653041947296_1")
 	require.ErrorContains(t, err, "not known whether the service acted")
+}
+
+// Whatever a scan answers is in its error, without secrets and at a bounded length.
+func TestScanFile_errorHasTheAnswer(t *testing.T) {
+	s := newService(t)
+	s.answer = reply(200, `{"status":"FAILED","payload":"Malware found: EICAR in https:\/\/h\/p\/s3cret\/n\/x `+strings.Repeat("x", 9000)+`"}`)
+	_, err := scan(t.Context(), s.client(t))
+	require.ErrorContains(t, err, "Malware found: EICAR in https://h/[PAR]")
+	require.NotContains(t, err.Error(), "s3cret")
+	require.Less(t, len(err.Error()), 1500)
 }
 
 // Responses about files have a payload, even when they refuse.

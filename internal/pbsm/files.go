@@ -163,11 +163,17 @@ func (a *response) uploadPAR() (UploadPAR, error) {
 	return UploadPAR{PAR: par, FileID: p.FileID.id(), CreateDate: a.text(string(p.CreateDate))}, nil
 }
 
+// Scan is what the service answered to the request of a scan.
+type Scan struct {
+	Answer     string // all of it in one line, at most 500 bytes, secrets removed; empty if it was empty
+	InProgress bool   // the scan has not ended: request it again
+}
+
 // ScanFile requests the scan that is the last step of an upload in the service's file guide, since 22.12.01. Its API
-// guide does not have it, and no page shows its response, so nothing proves a success: any 2xx counts that is empty, or
-// JSON which does not report a failure. It returns the service's text for the status, which may be empty.
+// guide does not have it, and no page shows its response, so nothing proves a success: any 2xx counts in which no field
+// that is named like a status reports a failure, or that something was found.
 // Source: File Upload and Download, Step 4.
-func (c *Client) ScanFile(ctx context.Context, fileID string) (status string, err error) {
+func (c *Client) ScanFile(ctx context.Context, fileID string) (Scan, error) {
 	segment, err := pathSegment("file id", fileID)
 	r := call{
 		name: "scan", subject: "of file " + fileID,
@@ -177,22 +183,22 @@ func (c *Client) ScanFile(ctx context.Context, fileID string) (status string, er
 	return ask(ctx, c, r, (*response).scan, err)
 }
 
-func (a *response) scan() (string, error) {
-	said := a.explanation()
-	if !a.ok() || said.refusal() || a.problem != nil && !errors.Is(a.problem, errEmpty) {
-		return "", a.asError(a.problem)
+func (a *response) scan() (Scan, error) {
+	said, words := a.explanation(), a.statuses()
+	scan := Scan{Answer: a.whole(), InProgress: words.inProgress()}
+	switch {
+	case a.html || a.damaged:
+		return Scan{}, a.asError(a.problem)
+	case words.infected():
+		return Scan{}, a.failFinally("the scan found something: " + scan.Answer)
+	case scan.InProgress && (a.ok() || a.status == http.StatusBadRequest): // as in a migration
+		return scan, nil
+	case !a.ok() || said.refusal():
+		return Scan{}, a.asError(nil)
+	case words.fail():
+		return Scan{}, a.failFinally("the scan failed: " + scan.Answer)
 	}
-	// As in other responses about files, it may be in the payload.
-	var wrapped struct {
-		Payload *explanation `json:"payload"`
-	}
-	if a.body != nil && json.Unmarshal(a.body, &wrapped) == nil && wrapped.Payload != nil && said.Status == "" {
-		said = *wrapped.Payload
-	}
-	if failing(said.Status) {
-		return "", a.failFinally("the scan failed")
-	}
-	return a.text(string(said.Status)), nil
+	return scan, nil
 }
 
 // failing reports whether a status word says that something failed, however it is spelled.
@@ -208,7 +214,7 @@ func (c *Client) ListFiles(ctx context.Context, stripe string) ([]File, error) {
 	r := call{
 		name: "file list", subject: "of stripe " + stripe,
 		method: http.MethodGet, path: "/utils-service/v1/listfiles", query: url.Values{"stripeName": {stripe}},
-		maxResponse: maxFileList, // the list has no pages, and no documented call deletes a file
+		maxResponse: maxFileList, // the list has no pages
 	}
 	return ask(ctx, c, r, (*response).files, checkHeaderValue("stripe", stripe))
 }

@@ -73,9 +73,16 @@ func FuzzUploadPAR(f *testing.F) {
 func FuzzScan(f *testing.F) {
 	fuzzResponse(f, call{name: "scan"}, func(t *testing.T, a *response) error {
 		got, err := a.scan()
-		fit(t, got)
+		fit(t, got.Answer)
+		if len(got.Answer) > maxErrorText {
+			t.Fatalf("%d bytes of an answer", len(got.Answer))
+		}
+		if err == nil && !a.ok() && !got.InProgress {
+			t.Fatalf("scanned at HTTP %d", a.status)
+		}
 		return err
-	}, `{"status":"success","message":"clean"}`)
+	}, `{"status":"success","message":"clean"}`, `{"payload":{"scanStatus":"INFECTED"},"status":"success"}`,
+		`{"status":"INPROGRESS"}`, `{"status":"FAILED","payload":"Malware found: EICAR"}`, `{"payload":{"virusFound":true}}`, `clean`)
 }
 
 func FuzzDeleted(f *testing.F) {

@@ -94,6 +94,21 @@ func (a *response) text(s string) string {
 	return oneLine(a.redact(s[:min(len(s), maxExplanation)]), maxErrorText)
 }
 
+// whole is the response, for calls of which no page says what matters in it. JSON is encoded anew, so that an escaped
+// URL is recognised as a secret.
+func (a *response) whole() string {
+	if a.body == nil {
+		return a.text(a.excerpt)
+	}
+	var body any
+	_ = json.Unmarshal(a.body, &body)
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(body)
+	return a.text(out.String())
+}
+
 // link decodes a pre-authenticated URL, which a success must contain.
 func (a *response) link(raw text) (PAR, error) {
 	par, err := NewPAR(string(raw))

@@ -31,6 +31,7 @@ type File struct {
 	Received int64 // bytes in the object store; -1 if none
 	Arrived  bool  // as many bytes as declared are there, so the service shows the file
 	Scanned  bool
+	Scanning time.Time // simulated time of the first scan, with the quirk
 	Deleted  time.Time // simulated time from which it is not listed; zero if it was not deleted
 	Created  time.Time // simulated time
 
@@ -62,6 +63,19 @@ func (f *files) get(id int64) (File, bool) {
 		return File{}, false
 	}
 	return *file, true
+}
+
+// scanTakes is how long a scan lasts with the quirk.
+const scanTakes = 5 * time.Second
+
+// scanning is when the first scan of a file began: now, if this is the first.
+func (f *files) scanning(id int64, now time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byID[id].Scanning.IsZero() {
+		f.byID[id].Scanning = now
+	}
+	return f.byID[id].Scanning
 }
 
 func (f *files) scan(id int64) {
@@ -192,6 +206,12 @@ func (s *Simulator) scanFile(c *call) *response {
 	}
 	if !f.Arrived {
 		return utilsError(400, "The file has not been uploaded.")
+	}
+	if s.quirks.has(ScanInfected) {
+		return jsonResponse(200, fields{"payload": fields{"fileId": s.fileID(f), "scanStatus": "INFECTED"}, "status": "success"})
+	}
+	if now := s.clock.Sim(); s.quirks.has(ScanLater) && now.Before(s.files.scanning(f.ID, now).Add(scanTakes)) {
+		return jsonResponse(200, fields{"status": "INPROGRESS"})
 	}
 	s.files.scan(f.ID)
 	if s.quirks.has(ScanEmpty) {

@@ -23,6 +23,8 @@ const (
 	FileIDAsString     Quirk = "file-id-as-string"
 	ScanRequired       Quirk = "scan-required"
 	ScanEmpty          Quirk = "scan-empty"
+	ScanInfected       Quirk = "scan-infected"
+	ScanLater          Quirk = "scan-later"
 	NoScan             Quirk = "no-scan"
 	DeleteMethodDelete Quirk = "delete-method-delete"
 	DeleteUnknown200   Quirk = "delete-unknown-200"
@@ -90,6 +92,8 @@ func AllQuirks() []QuirkInfo {
 		{FileIDAsString, "file ids are strings", "chapter 3: INTEGER in the table, text elsewhere"},
 		{ScanRequired, "a file is listed and readable only after the scan call", "FTP 24C, Step 4: whether it must be scanned is not said"},
 		{ScanEmpty, "the scan answers nothing", "FTP 24C, Step 4: the script looks only at cURL's exit code"},
+		{ScanInfected, "the scan answers success, and its scanStatus is INFECTED", "FTP 24C, Step 4: neither an answer nor a verdict is shown"},
+		{ScanLater, "the first scan of a file answers INPROGRESS, and so do those of the next 5 s", "FTP 24C, Step 4: whether the script waits is not said"},
 		{NoScan, "there is no scan", "the public API guide has no such call"},
 		{DeleteMethodDelete, "files are deleted with DELETE, not POST", "ALM 24C and CFE 26D, Delete (DELETE) API, against their cURL lines"},
 		{DeleteUnknown200, "deleting an unknown file succeeds", "no page gives the answer for an unknown id"},

@@ -266,15 +266,32 @@ func (u *folderUpload) target(ctx context.Context, version FileInfo) (fileProgre
 	return file, nil
 }
 
+// scan scans a file, and requests that again while the scan is in progress.
 func (u *folderUpload) scan(ctx context.Context, fileID string) error {
-	if err := u.Pace.Wait(ctx); err != nil {
-		return err
+	for pause, until := time.Second, time.Now().Add(scanWithin); ; pause = min(2*pause, maxScanPause) {
+		if err := u.Pace.Wait(ctx); err != nil {
+			return err
+		}
+		scan, err := u.Service.ScanFile(ctx, fileID)
+		var missing *pbsm.Error
+		switch {
+		case errors.As(err, &missing) && missing.NoSuchCall():
+			u.noScan.Store(missing)
+			return nil
+		case err != nil || !scan.InProgress:
+			return err
+		case time.Now().After(until):
+			return fmt.Errorf("the scan of file id %s has not ended within %s: %s", fileID, scanWithin, scan.Answer)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
 	}
-	_, err := u.Service.ScanFile(ctx, fileID)
-	var missing *pbsm.Error
-	if errors.As(err, &missing) && missing.NoSuchCall() {
-		u.noScan.Store(missing)
-		return nil
-	}
-	return err
 }
+
+const (
+	scanWithin   = 10 * time.Minute
+	maxScanPause = 15 * time.Second
+)

@@ -174,17 +174,25 @@ func (s Style) log(log []workflows.LogEntry, times clock.Clock, width int) []str
 
 func (s Style) fileResult(what string, f workflows.FileResult) []string {
 	if f.Files > 0 { // the SHA-256 of a folder is that of its list
-		return []string{
+		return append([]string{
 			s.heading(workflows.Succeeded, Plural(f.Files, "file")+" of "+f.File, f.StartedAt, f.EndedAt),
 			"  " + Volume(f),
 			"  listed in " + f.ListedIn + ", SHA-256 " + f.SHA256,
-		}
+		}, scanLines(f)...)
 	}
-	return []string{
+	return append([]string{
 		s.heading(workflows.Succeeded, what, f.StartedAt, f.EndedAt),
 		fmt.Sprintf("  %s  %s", f.File, Volume(f)),
 		"  SHA-256 " + f.SHA256,
+	}, scanLines(f)...)
+}
+
+// scanLines says what came of the scan, if there was to be one.
+func scanLines(f workflows.FileResult) []string {
+	if f.Scan == "" {
+		return nil
 	}
+	return []string{"  scan: " + oneLine(f.Scan)}
 }
 
 // named names a file of the service by its name and id; one of them may be unknown.

@@ -224,6 +224,9 @@ func TestResult_namesFiles(t *testing.T) {
 	assert.Equal(t, "  inbox/gl.csv  32 B, rows not counted", Style{}.Result(&file, 80)[1])
 	assert.Equal(t, "+ gl.csv, file id 7  succeeded", Style{}.Result(&file, 80)[0])
 
+	file.Scan = "not scanned: the service has no such call (HTTP 404)"
+	assert.Equal(t, "  scan: "+file.Scan, Style{}.Result(&file, 80)[3])
+
 	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: new(int64(1200)), SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
 	assert.Equal(t, []string{"+ 12 files of inbox/extracts/  succeeded", "  4.0 MB, 1,200 rows", "  listed in reports/sent.jsonl, SHA-256 cd34"}, Style{}.Result(&folder, 80))
 	assert.Equal(t, "12 files, 4.0 MB, 1,200 rows, listed in reports/sent.jsonl", stepOutcome(workflows.StepResult{StepOutcome: workflows.StepOutcome{Upload: &folder}}, clock.UTC))
