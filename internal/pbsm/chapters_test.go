@@ -945,6 +945,42 @@ func TestAdvice_invalidInput(t *testing.T) {
 	}
 }
 
+// A refusal that can mean that the tenant expects another form names the settings for it, of what was sent.
+func TestAdvice_settings(t *testing.T) {
+	statusOfTasks := func(ctx context.Context, c *Client) (any, error) { return c.Status(ctx, runID, "t1") }
+	const none = ""
+	for name, tt := range map[string]struct {
+		call   func(context.Context, *Client) (any, error)
+		status int
+		reply  string
+		want   string
+	}{
+		"report status":          {reportS, 400, `{"status":"FAILED","errorMessage":"The report instance does not exist."}`, "generate it again; if the tenant expects the request in another form, set report_headers or report_status_body of the connection"},
+		"report status, page":    {reportS, 400, `<html>`, "set report_headers or report_status_body of"},
+		"report status, no user": {reportS, 403, `{}`, none},
+		"upload":                 {upload, 400, `{"errorMessage":"expected an array"}`, "set upload_body of"},
+		"trigger":                {trigger, 200, `{"statusCode":"-4","details":"Invalid dynamicParamList"}`, "check the parameters and task codes; if the tenant expects the request in another form, set dynamic_params of"},
+		"trigger, tasks":         {bare, 400, `{"details":"expected an array"}`, "set task_lists of"},
+		"trigger, no such batch": {trigger, 200, sampleCode(CodeNoObject), none},
+		"trigger, unknown":       {trigger, 500, `{}`, none},
+		"trigger of a group":     {datedGroup, 200, sampleCode(CodeInvalidArguments), "set group_date of"},
+		"status of a task":       {statusOfTasks, 200, sampleCode(CodeInvalidArguments), "set status_tasks of"},
+		"status":                 {status, 200, sampleCode(CodeInvalidArguments), none},
+		"export":                 {export, 400, `{"statusCode":"INVALID_INPUT","errorMessage":"ofs_service_id is missing","status":"FAILED"}`, "set service_id_on_export of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			s.answer = reply(tt.status, tt.reply)
+			_, err := tt.call(t.Context(), s.client(t, func(c *Config) { c.GroupDate = true }))
+			if tt.want == none {
+				require.NotContains(t, err.Error(), "another form")
+				return
+			}
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
 // The document has two spellings of the path of the status, and a server may know only one of them.
 func TestMigrationStatus_otherSpelling(t *testing.T) {
 	done := Migration{State: MigrationDone, StatusCode: "SUCCESS", Status: "SUCCESS", Message: "Status fetched Successfully"}

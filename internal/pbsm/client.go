@@ -280,6 +280,7 @@ type call struct {
 	ifInvalid     string            // what to do when the service finds the input invalid
 	ifUnknown     string            // what to do when nobody knows whether the service acted on a submission
 	notFound      string            // what to check at 404 and 405; base_url and the name or id when empty
+	settings      []string          // of the connection, for tenants that expect this request in another form
 	address       string            // the setting with the address; base_url when empty
 }
 

@@ -179,7 +179,25 @@ func (a *response) asError(cause error) *Error {
 		e.NotProcessed = false
 	}
 	e.Advice = advice(e, a.call)
+	if len(a.call.settings) > 0 && e.aboutTheForm() {
+		hint := "if the tenant expects the request in another form, set " + strings.Join(a.call.settings, " or ") +
+			" of the connection"
+		e.Advice = strings.TrimPrefix(e.Advice+"; "+hint, "; ")
+	}
 	return e
+}
+
+// aboutTheForm reports whether a refusal can mean that the service did not understand the request.
+func (e *Error) aboutTheForm() bool {
+	switch StatusCode(e.Code) {
+	case CodeInvalidArguments, CodeInvalidHeaders:
+		return e.NotProcessed
+	}
+	switch e.HTTPStatus {
+	case http.StatusBadRequest, http.StatusLengthRequired, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return e.NotProcessed
+	}
+	return false
 }
 
 func advice(e *Error, r call) string {

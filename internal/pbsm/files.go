@@ -79,6 +79,8 @@ func (c *Client) CreateUploadPAR(ctx context.Context, req UploadRequest) (Upload
 		path:   "/utils-service/v1/file/uploadfile/parURL",
 		query:  url.Values{"prefix": {req.Prefix}},
 		body:   body,
+
+		settings: []string{"upload_body"},
 	}
 	return ask(ctx, c, r, (*response).uploadPAR, req.Check(c.cfg.MaxFileSize))
 }

@@ -158,8 +158,9 @@ func (c *Client) migration(
 ) (Migration, error) {
 	segment, err := pathSegment("migration code", code)
 	r.path, r.ifInvalid = root+"/"+string(d)+"/"+segment, "check the migration's code"
+	r.settings = []string{"service_id_on_export"}
 	if c.cfg.ServiceIDOnExport {
-		r.header = c.service()
+		r.header, r.settings = c.service(), nil
 	}
 	return ask(ctx, c, r, func(a *response) (Migration, error) { return judge(a, d) }, err)
 }

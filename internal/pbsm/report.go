@@ -71,6 +71,7 @@ func (c *Client) ReportStatus(ctx context.Context, reportCode, instanceID string
 		name: "report status", subject: strings.TrimSpace(reportCode + " " + instanceID),
 		method: http.MethodPost, path: "/aai-dmi-service/vw/v1/repgenstatus", header: c.service(),
 		ifInvalid: "the service does not have this instance of the report, or no longer: generate it again",
+		settings:  []string{"report_headers", "report_status_body"},
 	}
 	code, instance := "reportcode", "reportInstanceID"
 	if c.cfg.ReportHeaders == ReportHeadersCamel {

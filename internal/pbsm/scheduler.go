@@ -81,7 +81,7 @@ func (c *Client) Trigger(ctx context.Context, req TriggerRequest) (Run, error) {
 	r := c.schedulerCall("trigger", req.Code)
 	r.once = true
 	body, err := c.triggerBody(req)
-	r.body = body
+	r.body, r.settings = body, triggerSettings(body)
 	return ask(ctx, c, r, (*response).submitted, append(req.problems(), c.cfg.missing(req), err)...)
 }
 
@@ -110,7 +110,7 @@ func (c *Client) Status(ctx context.Context, runID string, tasks ...string) (Run
 	r.runID = runID
 	body := map[string]any{"batchRunId": runID}
 	if len(tasks) > 0 {
-		body["tasks"] = c.cfg.StatusTasks.of(tasks)
+		body["tasks"], r.settings = c.cfg.StatusTasks.of(tasks), []string{"status_tasks"}
 	}
 	r.body = body
 	return ask(ctx, c, r, (*response).runStatus, append(checkTasks("tasks", tasks), checkHeaderValue("run id", runID))...)
@@ -263,6 +263,22 @@ func (c *Client) triggerBody(req TriggerRequest) (map[string]any, error) {
 	}
 	body["dynamicParamList"] = params
 	return body, nil
+}
+
+// triggerSettings are those that decide the form of what a trigger sends.
+func triggerSettings(body map[string]any) (settings []string) {
+	for _, one := range []struct{ setting, field string }{
+		{"dynamic_params", "dynamicParamList"},
+		{"task_lists", "includedTasks"},
+		{"task_lists", "excludedTasks"},
+		{"task_lists", "heldTasks"},
+		{"group_date", misDate},
+	} {
+		if _, sent := body[one.field]; sent && !slices.Contains(settings, one.setting) {
+			settings = append(settings, one.setting)
+		}
+	}
+	return settings
 }
 
 // dynamicParams is an object for a batch, an array for a group, nil for no parameters.
