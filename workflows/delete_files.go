@@ -26,7 +26,7 @@ func DeleteFiles(ctx workflow.Context, in DeleteFilesInput) (DeleteFilesResult, 
 	}
 	result, err := r.deleteFiles(ctx, in)
 	result.EndedAt = workflow.Now(ctx)
-	return result, r.end(ctx, result.summary(), err)
+	return result, r.end(ctx, result.Summary(), err)
 }
 
 func (in DeleteFilesInput) initialStatus() Status {

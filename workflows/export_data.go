@@ -20,7 +20,7 @@ func ExportData(ctx workflow.Context, in ExportDataInput) (ExportDataResult, err
 	}
 	result, err := r.exportData(ctx, in)
 	result.EndedAt = workflow.Now(ctx)
-	return result, r.end(ctx, result.summary(), err)
+	return result, r.end(ctx, result.Summary(), err)
 }
 
 func (in ExportDataInput) initialStatus() Status {

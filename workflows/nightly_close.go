@@ -234,7 +234,11 @@ func (c *closeRun) result() NightlyCloseResult {
 		UnknownStarter:  c.unknownStarter,
 	}
 	for _, s := range c.steps {
-		result.Steps = append(result.Steps, s.result)
+		step := s.result
+		if step.State == Succeeded {
+			step.Summary = s.kind.outcome(step)
+		}
+		result.Steps = append(result.Steps, step)
 	}
 	return result
 }

@@ -170,8 +170,10 @@ type StepResult struct {
 	WorkflowID string    `json:"workflow_id,omitempty"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
-	// Result identifies what a step that succeeded came to: the SHA-256 of a file, a run, an approval.
-	Result string `json:"result,omitempty"`
+	// Result identifies what a step that succeeded came to: the SHA-256 of a file, a run, an approval. Summary says it
+	// in one line.
+	Result  string `json:"result,omitempty"`
+	Summary string `json:"summary,omitempty"`
 	// KeptFrom is when the step ended, if that was in an earlier start of the close.
 	KeptFrom time.Time `json:"kept_from,omitzero"`
 	StepOutcome
@@ -248,7 +250,8 @@ type DeleteFilesResult struct {
 	EndedAt   time.Time `json:"ended_at"`
 }
 
-func (r DeleteFilesResult) summary() string {
+// Summary says in one line which files were deleted.
+func (r DeleteFilesResult) Summary() string {
 	text := fmt.Sprintf("%d files deleted", len(r.FileIDs))
 	if n := len(r.AlreadyGone); n > 0 {
 		text += fmt.Sprintf(", %d were gone before", n)
@@ -275,6 +278,9 @@ type ExportDataResult struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
 	RunID      string `json:"run_id"`
+// Summary says in one line which date the preference has.
+func (r SetAsOfDateResult) Summary() string { return r.App + " is at " + r.AsOfDate }
+
 	AsOfDate   string `json:"as_of_date"`
 	// Rows is the number of rows of the whole run, as the service writes it.
 	Rows      string       `json:"rows,omitempty"`
@@ -283,6 +289,7 @@ type ExportDataResult struct {
 	EndedAt   time.Time    `json:"ended_at"`
 }
 
-func (r ExportDataResult) summary() string {
+// Summary says in one line which files were saved.
+func (r ExportDataResult) Summary() string {
 	return fmt.Sprintf("%d files of run %s, %s rows", len(r.Files), r.RunID, r.Rows)
 }

@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"fmt"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/activities"
@@ -18,7 +16,7 @@ func SetAsOfDate(ctx workflow.Context, in SetAsOfDateInput) (SetAsOfDateResult, 
 		return SetAsOfDateResult{}, err
 	}
 	result, err := r.setAsOfDate(ctx, in)
-	return result, r.end(ctx, fmt.Sprintf("%s is at %s", in.App, in.AsOfDate), err)
+	return result, r.end(ctx, result.Summary(), err)
 }
 
 func (in SetAsOfDateInput) initialStatus() Status {

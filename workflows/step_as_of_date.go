@@ -57,9 +57,7 @@ func (asOfDateKind) identity(_ activeStep, r StepResult) string {
 	return r.AsOfDate.App + " at " + r.AsOfDate.AsOfDate
 }
 
-func (asOfDateKind) outcome(r StepResult) string {
-	return r.AsOfDate.App + " is at " + r.AsOfDate.AsOfDate
-}
+func (asOfDateKind) outcome(r StepResult) string { return r.AsOfDate.Summary() }
 
 func (asOfDateKind) events(r StepResult) []audit.Event {
 	a := r.AsOfDate

@@ -49,12 +49,12 @@ func (deleteKind) identity(s activeStep, r StepResult) string {
 	return "deleted on " + s.times().Exact(r.Deleted.EndedAt)
 }
 
-func (deleteKind) outcome(r StepResult) string { return r.Deleted.summary() }
+func (deleteKind) outcome(r StepResult) string { return r.Deleted.Summary() }
 
 func (deleteKind) events(r StepResult) []audit.Event {
 	d := r.Deleted
 	if d == nil {
 		return nil
 	}
-	return []audit.Event{{At: d.EndedAt, Event: audit.FilesDeleted, What: "file ids " + strings.Join(d.FileIDs, ", "), Status: d.summary()}}
+	return []audit.Event{{At: d.EndedAt, Event: audit.FilesDeleted, What: "file ids " + strings.Join(d.FileIDs, ", "), Status: d.Summary()}}
 }

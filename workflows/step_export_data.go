@@ -65,7 +65,7 @@ func (exportDataKind) identity(_ activeStep, r StepResult) string {
 	return basis.FileResult(hex.EncodeToString(digest.Sum(nil)))
 }
 
-func (exportDataKind) outcome(r StepResult) string { return r.Export.summary() }
+func (exportDataKind) outcome(r StepResult) string { return r.Export.Summary() }
 
 func (exportDataKind) events(r StepResult) (events []audit.Event) {
 	if r.Export == nil {

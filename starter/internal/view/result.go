@@ -32,6 +32,8 @@ func (s Style) Result(result any, width int) []string {
 	}
 	return nil
 }
+	case interface{ Summary() string }:
+		return []string{s.glyph(workflows.Succeeded) + " " + oneLine(r.Summary())}
 
 func (s Style) heading(state workflows.State, what string, started, ended time.Time) string {
 	text := s.glyph(state) + " " + s.paint(bold, what) + "  " + s.state(state)
@@ -120,7 +122,7 @@ func stepWork(step workflows.StepResult) string {
 	case step.Migration != nil:
 		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message))
 	}
-	return ""
+	return oneLine(step.Summary)
 }
 
 // batchOutcome ends with the run id, which is long: a narrow terminal cuts what is on the right.

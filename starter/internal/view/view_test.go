@@ -187,6 +187,21 @@ func TestResult(t *testing.T) {
 	golden(t, "report_result", Style{}.Result(&workflows.GenerateReportResult{Code: "RPT001", InstanceID: "103", File: file}, 80))
 }
 
+// What every workflow, and every step, came to is text: an operator sees nothing else of it.
+func TestResult_everyWorkflow(t *testing.T) {
+	for _, of := range workflows.WorkflowTypes() {
+		assert.NotEmpty(t, strings.TrimSpace(strings.Join(Style{}.Result(workflows.NewResult(of.Name), 80), "")), of.Name)
+	}
+	deleted := workflows.DeleteFilesResult{FileIDs: []string{"1", "2"}, AlreadyGone: []string{"3"}}
+	assert.Equal(t, []string{"+ 2 files deleted, 1 were gone before"}, Style{}.Result(&deleted, 80))
+	assert.Equal(t, []string{"+ FTP is at 2026-10-31"}, Style{}.Result(&workflows.SetAsOfDateResult{App: "FTP", AsOfDate: "2026-10-31"}, 80))
+	exported := workflows.ExportDataResult{RunID: "R1", Rows: "9", Files: make([]workflows.FileResult, 2)}
+	assert.Equal(t, []string{"+ 2 files of run R1, 9 rows"}, Style{}.Result(&exported, 80))
+
+	step := workflows.StepResult{Kind: "delete", Summary: deleted.Summary(), StepOutcome: workflows.StepOutcome{Deleted: &deleted}}
+	assert.Equal(t, "2 files deleted, 1 were gone before", stepOutcome(step, clock.UTC))
+}
+
 // The runbook sends operators here for what the service said, and for the commands.
 func TestResult_showsErrorsInFull(t *testing.T) {
 	result := &workflows.NightlyCloseResult{
