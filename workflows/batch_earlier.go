@@ -118,5 +118,6 @@ func (b *batchRun) keep(ctx workflow.Context, run earlierRun) error {
 	b.reporter.stage(func(s *snapshot) {
 		s.RunID, s.StatusCode, s.Tasks, s.Batches = run.runID, run.StatusCode, run.Tasks, run.Batches
 	})
-	return &batchEnd{state: Succeeded, summary: fmt.Sprintf("kept from %s: %s", clock.In(b.in.TimeZone).Text(b.result.KeptFrom), run.runID)}
+	return &batchEnd{state: Succeeded, summary: fmt.Sprintf("kept from %s: %s", clock.In(b.in.TimeZone).Text(b.result.KeptFrom), run.runID) +
+		b.result.Exception()}
 }

@@ -275,28 +275,32 @@ func (b *batchRun) failureText() string {
 	return fmt.Sprintf("%s ended as %s%s", b.result.RunID, b.runCode().Text(), failedTasks(b.last))
 }
 
-// maxFailedTasks is how many failed tasks a log entry lists.
+// maxFailedTasks is how many failed tasks a log entry, and a result, lists.
 const maxFailedTasks = 100
+
+// listedTasks are the first of them, and a text that says how many more there are.
+func listedTasks(tasks []Task) (listed []Task, notListed string) {
+	if more := len(tasks) - maxFailedTasks; more > 0 {
+		return tasks[:maxFailedTasks], fmt.Sprintf(" (%d more are not listed here)", more)
+	}
+	return tasks, ""
+}
 
 // logFailedRun logs how the run ended, with the codes of the tasks that failed.
 func (b *batchRun) logFailedRun(ctx workflow.Context) {
-	entry := LogEntry{Event: audit.RunFailed, What: b.failureText(), Tasks: tasksFailedIn(b.last)}
-	if more := len(entry.Tasks) - maxFailedTasks; more > 0 {
-		entry.Tasks = entry.Tasks[:maxFailedTasks]
-		entry.What += fmt.Sprintf(" (%d more are not listed here)", more)
-	}
-	b.reporter.log(ctx, entry)
+	tasks, notListed := listedTasks(tasksFailedIn(b.last))
+	b.reporter.log(ctx, LogEntry{Event: audit.RunFailed, What: b.failureText() + notListed, Tasks: tasks})
 }
 
-// tasksFailedIn are the tasks of a run that failed; those of a group come after their batch's run id.
+// tasksFailedIn are the tasks of a run that failed, also below a batch that succeeded; those of a group come after their
+// batch's run id.
 func tasksFailedIn(s activities.BatchStatus) []Task {
 	failed := func(code string) bool { c := pbsm.StatusCode(code); return c.Terminal() && c != pbsm.CodeSuccess }
 	tasks := slices.DeleteFunc(tasksOf(s), func(t Task) bool { return !failed(t.StatusCode) })
 	for _, m := range s.Batches {
-		if !failed(m.Code) {
-			continue
+		if failed(m.Code) {
+			tasks = append(tasks, Task{Code: m.RunID, StatusCode: m.Code, Status: m.Text})
 		}
-		tasks = append(tasks, Task{Code: m.RunID, StatusCode: m.Code, Status: m.Text})
 		for _, t := range tasksFailedIn(m) {
 			t.Code = m.RunID + ": " + t.Code
 			tasks = append(tasks, t)

@@ -265,6 +265,8 @@ func (c *closeRun) sumUp(ctx workflow.Context) NightlyCloseResult {
 			failed = append(failed, said)
 		case s.result.State != Succeeded && s.result.State != NotTonight:
 			exceptions = append(exceptions, said)
+		case s.result.Batch.Exception() != "":
+			exceptions = append(exceptions, said+" with failed tasks")
 		}
 	}
 	summary, errorType := "every step is done", ""
@@ -317,6 +319,7 @@ func (r NightlyCloseResult) fitting() NightlyCloseResult {
 		if s.Batch != nil {
 			short := *s.Batch
 			short.Tasks, short.Batches, short.Log = nil, nil, nil
+			short.FailedTasks = short.FailedTasks[:min(1, len(short.FailedTasks))] // it stays an exception
 			r.Steps[i].Batch = &short
 		}
 	}

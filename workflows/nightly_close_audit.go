@@ -80,7 +80,7 @@ func (c *closeRun) auditEvents(ctx workflow.Context, result NightlyCloseResult) 
 
 // auditedEntry is the event of an entry of a log.
 func auditedEntry(e LogEntry) audit.Event {
-	event := audit.Event{
+	return audit.Event{
 		At:     e.At,
 		Event:  cmp.Or(e.Event, audit.Noted),
 		What:   e.What,
@@ -90,11 +90,15 @@ func auditedEntry(e LogEntry) audit.Event {
 		Since:  e.Since,
 		Sent:   e.Sent,
 		Sender: e.Sender,
+		Tasks:  auditedTasks(e.Tasks),
 	}
-	for _, t := range e.Tasks {
-		event.Tasks = append(event.Tasks, audit.Task(t))
+}
+
+func auditedTasks(tasks []Task) (audited []audit.Task) {
+	for _, t := range tasks {
+		audited = append(audited, audit.Task(t))
 	}
-	return event
+	return audited
 }
 
 // auditQuestion records that the step asks something, or no longer does although no command to this close answered:

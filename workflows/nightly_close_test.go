@@ -233,6 +233,31 @@ func TestNightlyClose(t *testing.T) {
 	}
 }
 
+func TestNightlyClose_failedTasksAreAnException(t *testing.T) {
+	failed := []Task{{Code: "T2", StatusCode: "-1", Status: "FAILED"}}
+	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c"), batchStep("d", "c")), batch: func(_ workflow.Context, in RunBatchInput) (RunBatchResult, error) {
+		r := RunBatchResult{Code: in.Code, RunID: in.Code + "_1", State: Succeeded}
+		if in.Code == "c" {
+			r.FailedTasks = failed
+		}
+		return r, nil
+	}}
+	fake.register()
+	fake.execute("alice")
+	require.NoError(t, fake.env.GetWorkflowError())
+	var result NightlyCloseResult
+	require.NoError(t, fake.env.GetWorkflowResult(&result))
+	require.Equal(t, SucceededWithExceptions, result.State)
+	require.Equal(t, "done with exceptions: c succeeded with failed tasks", result.Summary)
+	require.Equal(t, Succeeded, result.Steps[0].State)
+	require.Equal(t, "c_1, but the service lists T2 as Failure", result.Steps[0].Summary)
+	require.Equal(t, result.Steps[0].Summary, queryStatus(t, fake.env).Steps[0].Detail)
+	require.Equal(t, "d_1", result.Steps[1].Summary)
+
+	events := batchKind{}.events(result.Steps[0])
+	require.Equal(t, []audit.Task{{Code: "T2", StatusCode: "-1", Status: "FAILED"}}, events[len(events)-1].Tasks)
+}
+
 func TestNightlyClose_cancelledWithWhatBecameOfItsRuns(t *testing.T) {
 	const why = "cancelled; c_1 could not be interrupted and may still run"
 	fake := fakeSteps{env: newEnv(t), plan: plan(batchStep("c")), batch: func(ctx workflow.Context, _ RunBatchInput) (RunBatchResult, error) {

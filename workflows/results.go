@@ -41,8 +41,11 @@ type RunBatchResult struct {
 	Status     string      `json:"status,omitempty"`
 	Tasks      []Task      `json:"tasks,omitempty"`
 	Batches    []MemberRun `json:"batches,omitempty"`
-	Restarts   int         `json:"restarts,omitempty"`
-	Reruns     int         `json:"reruns,omitempty"`
+	// FailedTasks are the tasks that the service lists as failed, interrupted or aborted, although it says that the run
+	// has succeeded; at most 100. A task of a group comes after the run id of its batch.
+	FailedTasks []Task `json:"failed_tasks,omitempty"`
+	Restarts    int    `json:"restarts,omitempty"`
+	Reruns      int    `json:"reruns,omitempty"`
 	// TriggeredAt is when the trigger of the run was about to be sent. It is zero for a run that an operator named.
 	TriggeredAt time.Time `json:"triggered_at,omitzero"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
@@ -71,7 +74,7 @@ type LogEntry struct {
 	// Sent is what was submitted, and Sender the worker that the service answered.
 	Sent   *Sent  `json:"sent,omitempty"`
 	Sender Sender `json:"sender,omitzero"`
-	// Tasks are the tasks of a failed run that failed.
+	// Tasks are the tasks of the run that failed.
 	Tasks []Task `json:"tasks,omitempty"`
 }
 

@@ -282,8 +282,12 @@ func (b *batchRun) giveUp(ctx workflow.Context, c *command, why string) error {
 	return &batchEnd{state: state, errorType: GivenUp, summary: "given up: " + why}
 }
 
+// succeeded is the end of a batch whose run has the code of a success. Tasks with another code do not change that, but
+// they are not silent.
 func (b *batchRun) succeeded() error {
-	return &batchEnd{state: Succeeded, summary: "succeeded" + countText(b.last)}
+	tasks, notListed := listedTasks(tasksFailedIn(b.last))
+	b.result.FailedTasks = tasks
+	return &batchEnd{state: Succeeded, summary: "succeeded" + countText(b.last) + b.result.Exception() + notListed}
 }
 
 // batchEnd is how a batch ended. It is an error, so that it passes through every caller.
@@ -302,7 +306,7 @@ func (b *batchRun) end(ctx workflow.Context, e batchEnd) error {
 	if b.result.KeptFrom.IsZero() {
 		b.result.EndedAt = workflow.Now(ctx)
 	}
-	entry := LogEntry{What: e.summary}
+	entry := LogEntry{What: e.summary, Tasks: b.result.FailedTasks}
 	if b.reporter.status().submitting {
 		entry.Event = audit.OutcomeUnknown
 	}

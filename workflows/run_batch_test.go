@@ -595,7 +595,7 @@ func TestRunBatch_logAnswersAnAuditor(t *testing.T) {
 // A run can have more tasks than a log should have.
 func TestBatchRun_failedTasks(t *testing.T) {
 	failed := activities.TaskStatus{Code: "T1", StatusCode: "-1", Text: "no"}
-	require.Equal(t, []Task{{"G_1", "-1", "failed"}, {"G_1: T1", "-1", "no"}}, tasksFailedIn(activities.BatchStatus{Batches: []activities.BatchStatus{
+	require.Equal(t, []Task{{"G_1", "-1", "failed"}, {"G_1: T1", "-1", "no"}, {"G_2: T1", "-1", "no"}}, tasksFailedIn(activities.BatchStatus{Batches: []activities.BatchStatus{
 		{RunID: "G_1", Code: "-1", Text: "failed", Tasks: []activities.TaskStatus{failed, {Code: "T2", StatusCode: "0"}}},
 		{RunID: "G_2", Code: "0", Tasks: []activities.TaskStatus{failed}},
 	}}))
@@ -613,6 +613,56 @@ func TestBatchRun_failedTasks(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, env.GetWorkflowError())
+}
+
+// The code of the run decides, but a task with another one is not silent. Only the last status counts: a task that
+// failed before a restart, and not after it, is no exception.
+func TestRunBatch_failedTasksOfASuccess(t *testing.T) {
+	done, failed := activities.TaskStatus{Code: "T1", StatusCode: "0"}, activities.TaskStatus{Code: "T2", StatusCode: "-1", Text: "FAILED"}
+	aborted, excluded := activities.TaskStatus{Code: "T3", StatusCode: "3"}, activities.TaskStatus{Code: "T4", StatusCode: "4"}
+	repaired := activities.TaskStatus{Code: "T2", StatusCode: "0"}
+	for name, c := range map[string]struct {
+		ends    []stretch
+		tasks   []activities.TaskStatus
+		after   []activities.TaskStatus // the restart
+		failed  []Task
+		summary string
+	}{
+		"every task succeeded": {
+			ends: []stretch{{"0", time.Minute}}, tasks: []activities.TaskStatus{done, excluded}, summary: "succeeded, 2 of 2 tasks done",
+		},
+		"two did not": {
+			ends: []stretch{{"0", time.Minute}}, tasks: []activities.TaskStatus{done, failed, aborted, excluded},
+			failed:  []Task{{"T2", "-1", "FAILED"}, {"T3", "3", ""}},
+			summary: "succeeded, 4 of 4 tasks done, but the service lists T2 as Failure, T3 as Aborted",
+		},
+		"repaired by a restart": {
+			ends: []stretch{{"-1", time.Minute}, {"0", time.Minute}}, tasks: []activities.TaskStatus{done, failed},
+			after: []activities.TaskStatus{done, repaired}, summary: "succeeded, 2 of 2 tasks done",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := newEnv(t)
+			s := &fakeService{env: env, triggers: []func() (activities.Run, error){accepted}, ends: c.ends, tasks: c.tasks}
+			s.restart = func() (activities.Run, error) {
+				s.tasks = c.after
+				return accepted()
+			}
+			s.register()
+			in := input
+			in.Restarts = 1
+			env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: in.WorkflowID()})
+			env.ExecuteWorkflow(RunBatch, in)
+			require.NoError(t, env.GetWorkflowError())
+			status, result := queryStatus(t, env), outcome(t, env, nil)
+			require.Equal(t, Succeeded, status.State)
+			require.Equal(t, c.summary, status.Summary)
+			require.Equal(t, c.failed, result.FailedTasks)
+			end := result.Log[len(result.Log)-1]
+			require.Equal(t, c.summary, end.What)
+			require.Equal(t, c.failed, end.Tasks)
+		})
+	}
 }
 
 // The run may have been started again, so that the result must not say that nothing is running.

@@ -28,7 +28,8 @@ const (
 	NotTonight State = "not_tonight"
 	// MarkedDone is the end of a step that was done outside, as an operator says.
 	MarkedDone State = "marked_done"
-	// SucceededWithExceptions is the end of a close of which a step was skipped, or marked as done.
+	// SucceededWithExceptions is the end of a close of which a step was skipped, or marked as done, or a batch succeeded
+	// although the service lists a task of it as failed.
 	SucceededWithExceptions State = "succeeded_with_exceptions"
 )
 

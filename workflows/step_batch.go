@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
+	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/pipeline"
 )
 
@@ -97,7 +98,20 @@ func (batchKind) identity(_ activeStep, r StepResult) string {
 	return text
 }
 
-func (batchKind) outcome(r StepResult) string { return r.Batch.RunID }
+func (batchKind) outcome(r StepResult) string { return r.Batch.RunID + r.Batch.Exception() }
+
+// Exception says which tasks the service lists as failed although the run has succeeded, for the end of a sentence.
+// It is empty where there is none.
+func (r *RunBatchResult) Exception() string {
+	if r == nil || len(r.FailedTasks) == 0 {
+		return ""
+	}
+	var tasks []string
+	for _, t := range r.FailedTasks {
+		tasks = append(tasks, t.Code+" as "+pbsm.StatusCode(t.StatusCode).Text())
+	}
+	return ", but the service lists " + listed(tasks)
+}
 
 func (batchKind) events(r StepResult) []audit.Event {
 	b := r.Batch
@@ -115,6 +129,7 @@ func (batchKind) events(r StepResult) []audit.Event {
 		RunIDs:     b.allRunIDs(),
 		StatusCode: b.StatusCode,
 		Status:     b.Status,
+		Tasks:      auditedTasks(b.FailedTasks),
 	})
 }
 

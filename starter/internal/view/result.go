@@ -137,6 +137,7 @@ func batchOutcome(r *workflows.RunBatchResult) string {
 	return strings.TrimSpace(text + "  " + r.RunID)
 }
 
+	text += r.Exception()
 func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 	times := clock.In(r.TimeZone)
 	lines := []string{

@@ -426,3 +426,8 @@ func TestChanges_haveTheirTimes(t *testing.T) {
 	}
 	assert.Equal(t, []string{"1s allocate", "10s ledger:", "30s ledger", "1m0s nightly", "2m0s sign-off", "now note:"}, got)
 }
+
+func TestBatchOutcome_namesFailedTasks(t *testing.T) {
+	batch := workflows.RunBatchResult{Status: "SUCCESSFUL", RunID: "R1", FailedTasks: []workflows.Task{{Code: "T2", StatusCode: "-1"}}}
+	assert.Equal(t, "SUCCESSFUL, but the service lists T2 as Failure  R1", batchOutcome(&batch))
+}
