@@ -87,6 +87,23 @@ func (a *Activities) submitOnce(
 	return run, nil
 }
 
+// announceRepeatable records that a request is about to be sent that may be repeated, and reports whether an earlier
+// attempt of this activity may have been carried out.
+func (a *Activities) announceRepeatable(ctx context.Context, what string) (repeated bool, err error) {
+	var earlier SubmissionHeartbeat
+	if activity.HasHeartbeatDetails(ctx) {
+		repeated = activity.GetHeartbeatDetails(ctx, &earlier) != nil || earlier.Phase == PhaseSending
+	}
+	if err = a.confirmHeartbeat(ctx, SubmissionHeartbeat{Phase: PhaseSending}); err == nil || temporal.IsCanceledError(err) {
+		return repeated, err
+	}
+	if !repeated {
+		a.heartbeatNotSent(ctx)
+	}
+	message := what + " was not sent: Temporal did not confirm the heartbeat that must precede it"
+	return repeated, temporal.NewApplicationErrorWithCause(message, Unavailable, err)
+}
+
 // confirmHeartbeat returns once Temporal has confirmed the heartbeat; the SDK's own does not wait for that.
 func (a *Activities) confirmHeartbeat(ctx context.Context, heartbeat any) error {
 	return a.temporal.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, heartbeat)

@@ -5,9 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/mocks"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -327,6 +329,7 @@ func TestCopyMigration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+			recordHeartbeats(t, a)
 			if tt.quirk != "" {
 				require.NoError(t, sim.SetQuirks(tt.quirk))
 			}
@@ -359,6 +362,60 @@ func TestCopyMigration(t *testing.T) {
 			require.True(t, m.Saved)
 		})
 	}
+}
+
+// The service may give no status of a copy that nobody has run. If an earlier attempt of the activity may have been
+// carried out, its code exists because of that one; another copy of that code is not taken for it.
+func TestCopyMigration_answerLostAndNoStatus(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault simulator.Fault
+		taken bool // the code exists before
+		note  string
+		fails string
+	}{
+		"carried out":   {fault: simulator.Fault{Call: "copy-export", Kind: simulator.FaultCloseAfter, Times: 1}, note: "the answer to the copy was lost"},
+		"not processed": {fault: simulator.Fault{Call: "copy-export", Kind: simulator.FaultStatus, Status: 429, Times: 1}, taken: true, fails: "run it without naming what it is a copy of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, sim := withService(t, stores.Settings{URL: "file://" + t.TempDir()})
+			last := recordHeartbeats(t, a)
+			require.NoError(t, sim.SetQuirks(simulator.CopyNotInStatus))
+			in := CopyMigrationInput{MigrationInput: MigrationInput{Connection: "prod", Code: "MIG_2026-10-31"}, CopyOf: "MIG_EXPORT_DONE"}
+			if tt.taken {
+				_, err := call[Migration](t, a, a.CopyExport, in)
+				require.NoError(t, err)
+			}
+			sim.Inject(tt.fault)
+			_, err := call[Migration](t, a, a.CopyExport, in)
+			require.Error(t, err)
+
+			next := activityEnv(a)
+			next.SetHeartbeatDetails(last())
+			answer, err := next.ExecuteActivity(a.CopyExport, in)
+			if tt.fails != "" {
+				require.Equal(t, Refused, applicationError(t, err).Type())
+				require.ErrorContains(t, err, "already exists")
+				require.ErrorContains(t, err, tt.fails)
+				return
+			}
+			require.NoError(t, err)
+			var m Migration
+			require.NoError(t, answer.Get(&m))
+			require.Contains(t, m.Note, tt.note)
+			require.True(t, m.Saved && !m.AlreadyCopied)
+		})
+	}
+}
+
+// recordHeartbeats stands in for Temporal. It returns a function that gives the last heartbeat.
+func recordHeartbeats(t *testing.T, a *Activities) func() SubmissionHeartbeat {
+	t.Helper()
+	var last SubmissionHeartbeat
+	server := mocks.NewClient(t)
+	server.On("RecordActivityHeartbeat", mock.Anything, mock.Anything, mock.Anything).
+		Run(func(args mock.Arguments) { last = args.Get(2).(SubmissionHeartbeat) }).Return(nil)
+	a.temporal = server
+	return func() SubmissionHeartbeat { return last }
 }
 
 func TestPublishedReportPAR(t *testing.T) {

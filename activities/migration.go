@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/pbsmflow/pbsmflow/internal/audit"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
@@ -32,9 +33,11 @@ type Migration struct {
 	// Saved: it is a copy that nobody has run.
 	Saved bool `json:"saved,omitempty"`
 	// AlreadyCopied: the copy had been made before this call.
-	AlreadyCopied bool   `json:"already_copied,omitempty"`
-	Status        string `json:"status,omitempty"`
-	StatusCode    string `json:"status_code"`
+	AlreadyCopied bool `json:"already_copied,omitempty"`
+	// Note says why a copy counts as made although the service did not confirm it.
+	Note       string `json:"note,omitempty"`
+	Status     string `json:"status,omitempty"`
+	StatusCode string `json:"status_code"`
 	// Message is the field errorMessage, which has success texts too.
 	Message string `json:"message,omitempty"`
 	// Sender is the worker that made the call.
@@ -75,7 +78,9 @@ func (a *Activities) CopyImport(ctx context.Context, in CopyMigrationInput) (Mig
 }
 
 // copyMigration makes a copy, and does not run it. The service refuses a repeated copy, as its code exists then: so a
-// refusal is followed by a look at the status of the new code. If the service knows it, the copy was made before.
+// refusal is followed by a look at the status of the new code. If the service knows it, the copy was made before. It may
+// give no status of a code that nobody has run (SERVICE_LATER.md, section 4): then the copy counts as made if an earlier
+// attempt of this activity may have been carried out.
 func (a *Activities) copyMigration(
 	ctx context.Context, in CopyMigrationInput, status migrationCall, do func(*pbsm.Client) (pbsm.Migration, error),
 ) (Migration, error) {
@@ -83,19 +88,37 @@ func (a *Activities) copyMigration(
 	if err != nil {
 		return Migration{}, err
 	}
+	repeated, err := a.announceRepeatable(ctx, "the copy of "+in.CopyOf+" as "+in.Code)
+	if err != nil {
+		return Migration{}, err
+	}
 	service := conn.serviceFor(in.Application)
 	m, err := do(service)
 	var refused *pbsm.Error
-	if errors.As(err, &refused) && pbsm.MigrationCode(refused.Code) == pbsm.MigrationCodeInvalidInput {
-		earlier, unknown := status(service, ctx, in.Code)
-		if unknown != nil {
-			return Migration{}, classifyCall(ctx, err)
-		}
+	if !errors.As(err, &refused) {
+		return conn.newMigration(m), classifyCall(ctx, err)
+	}
+	if refused.NotProcessed && !repeated {
+		a.heartbeatNotSent(ctx)
+	}
+	if pbsm.MigrationCode(refused.Code) != pbsm.MigrationCodeInvalidInput {
+		return Migration{}, classifyCall(ctx, err)
+	}
+	earlier, unknown := status(service, ctx, in.Code)
+	exists := strings.Contains(strings.ToLower(refused.Text), "already exist")
+	switch {
+	case unknown == nil:
 		copied := conn.newMigration(earlier)
 		copied.AlreadyCopied = true
 		return copied, nil
+	case exists && repeated:
+		copied := conn.newMigration(pbsm.Migration{State: pbsm.MigrationSaved, StatusCode: refused.Code})
+		copied.Note = "the answer to the copy was lost; as the code " + in.Code + " exists now, the copy was made"
+		return copied, nil
+	case exists:
+		refused.Advice = "if that code is the copy that is wanted, run it without naming what it is a copy of"
 	}
-	return conn.newMigration(m), classifyCall(ctx, err)
+	return Migration{}, classifyCall(ctx, err)
 }
 
 // ExportStatus returns once an export has ended.

@@ -19,7 +19,7 @@ func Migrate(ctx workflow.Context, in MigrateInput) (MigrateResult, error) {
 		return MigrateResult{}, err
 	}
 	result, err := r.migrate(ctx, in)
-	return result, r.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message), err)
+	return result, r.end(ctx, fmt.Sprintf("%s of %s: %s", in.Direction, in.Code, result.Message)+prefixed("; ", result.Note), err)
 }
 
 func (in MigrateInput) initialStatus() Status {
@@ -36,7 +36,7 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		Code:        in.Code,
 		Application: activities.Application{ServiceID: in.ServiceID},
 	}
-	copied, err := r.copyMigration(ctx, in, migration)
+	copied, note, err := r.copyMigration(ctx, in, migration)
 	if err != nil {
 		return MigrateResult{}, err
 	}
@@ -59,29 +59,33 @@ func (r *simpleRun) migrate(ctx workflow.Context, in MigrateInput) (MigrateResul
 		AlreadyComplete: current.AlreadyComplete,
 		CopyOf:          in.CopyOf,
 		Copied:          copied,
+		Note:            note,
 		StartedAt:       r.started,
 		EndedAt:         workflow.Now(ctx),
 		Sender:          current.Sender,
 	}, err
 }
 
-// copyMigration copies a definition under the code of the input, and says whether it did that now. It does not run it.
-func (r *simpleRun) copyMigration(ctx workflow.Context, in MigrateInput, migration activities.MigrationInput) (string, error) {
+// copyMigration copies a definition under the code of the input, and says whether it did that now, with a note where
+// the service did not confirm it. It does not run it.
+func (r *simpleRun) copyMigration(
+	ctx workflow.Context, in MigrateInput, migration activities.MigrationInput,
+) (copied, note string, err error) {
 	if in.CopyOf == "" {
-		return "", nil
+		return "", "", nil
 	}
 	call := act.CopyExport
 	if in.Direction == Import {
 		call = act.CopyImport
 	}
-	var copied activities.Migration
-	err := r.do(ctx, callOptions, "copy "+in.CopyOf+" as "+in.Code, call, activities.CopyMigrationInput{
+	var answer activities.Migration
+	err = r.do(ctx, callOptions, "copy "+in.CopyOf+" as "+in.Code, call, activities.CopyMigrationInput{
 		MigrationInput: migration,
 		CopyOf:         in.CopyOf,
 		Overwrite:      in.Overwrite,
-	}, &copied)
-	if copied.AlreadyCopied {
-		return "before", err
+	}, &answer)
+	if answer.AlreadyCopied {
+		return "before", "", err
 	}
-	return "now", err
+	return "now", answer.Note, err
 }

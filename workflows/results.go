@@ -156,9 +156,11 @@ type MigrateResult struct {
 	Message string `json:"message,omitempty"`
 	// AlreadyComplete: the service had completed it before, and refused to repeat it.
 	AlreadyComplete bool `json:"already_complete,omitempty"`
-	// CopyOf is the code that was copied, and Copied says whether that was done now, or had been before.
+	// CopyOf is the code that was copied, and Copied says whether that was done now, or had been before. Note says why
+	// the copy counts as made where the service did not confirm it.
 	CopyOf    string    `json:"copy_of,omitempty"`
 	Copied    string    `json:"copied,omitempty"`
+	Note      string    `json:"note,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
 	// Sender is the worker that made the call.
@@ -276,14 +278,14 @@ type SetAsOfDateResult struct {
 	EndedAt   time.Time `json:"ended_at"`
 }
 
+// Summary says in one line which date the preference has.
+func (r SetAsOfDateResult) Summary() string { return r.App + " is at " + r.AsOfDate }
+
 // ExportDataResult says which files of a data export were saved.
 type ExportDataResult struct {
 	Connection string `json:"connection"`
 	Code       string `json:"code"`
 	RunID      string `json:"run_id"`
-// Summary says in one line which date the preference has.
-func (r SetAsOfDateResult) Summary() string { return r.App + " is at " + r.AsOfDate }
-
 	AsOfDate   string `json:"as_of_date"`
 	// Rows is the number of rows of the whole run, as the service writes it.
 	Rows      string       `json:"rows,omitempty"`

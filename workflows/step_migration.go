@@ -48,7 +48,9 @@ func (migrationKind) identity(s activeStep, r StepResult) string {
 	return r.Migration.Code + " on " + s.times().Exact(r.Migration.EndedAt)
 }
 
-func (migrationKind) outcome(r StepResult) string { return r.Migration.Message }
+func (migrationKind) outcome(r StepResult) string {
+	return r.Migration.Message + prefixed("; ", r.Migration.Note)
+}
 
 func (migrationKind) events(r StepResult) []audit.Event {
 	m := r.Migration
@@ -58,7 +60,7 @@ func (migrationKind) events(r StepResult) []audit.Event {
 	return []audit.Event{{
 		At:         m.EndedAt,
 		Event:      audit.Migrated,
-		What:       m.Direction + " " + m.Code,
+		What:       m.Direction + " " + m.Code + prefixed("; ", m.Note),
 		StatusCode: m.StatusCode,
 		Status:     m.Message,
 		Sender:     m.Sender,

@@ -28,12 +28,15 @@ func (s Style) Result(result any, width int) []string {
 		if r.AlreadyComplete {
 			text += " (already complete at the service)"
 		}
+		if r.Note != "" {
+			text += "; " + oneLine(r.Note)
+		}
 		return []string{s.glyph(workflows.Succeeded) + " " + text, "  " + oneLine(r.Message)}
+	case interface{ Summary() string }:
+		return []string{s.glyph(workflows.Succeeded) + " " + oneLine(r.Summary())}
 	}
 	return nil
 }
-	case interface{ Summary() string }:
-		return []string{s.glyph(workflows.Succeeded) + " " + oneLine(r.Summary())}
 
 func (s Style) heading(state workflows.State, what string, started, ended time.Time) string {
 	text := s.glyph(state) + " " + s.paint(bold, what) + "  " + s.state(state)
@@ -120,7 +123,7 @@ func stepWork(step workflows.StepResult) string {
 		}
 		return "approved by " + oneLine(strings.Join(by, " and "))
 	case step.Migration != nil:
-		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message))
+		return oneLine(step.Migration.StatusCode + suffix(": ", step.Migration.Message) + suffix("; ", step.Migration.Note))
 	}
 	return oneLine(step.Summary)
 }
@@ -134,10 +137,10 @@ func batchOutcome(r *workflows.RunBatchResult) string {
 	if r.Reruns > 0 {
 		text += ", " + Plural(r.Reruns, "rerun")
 	}
+	text += r.Exception()
 	return strings.TrimSpace(text + "  " + r.RunID)
 }
 
-	text += r.Exception()
 func (s Style) batchResult(r *workflows.RunBatchResult, width int) []string {
 	times := clock.In(r.TimeZone)
 	lines := []string{
