@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/pbsmflow/pbsmflow/internal/temporalclient"
 )
@@ -172,7 +174,8 @@ func InputOf(ctx context.Context, c client.Client, id string) (NightlyCloseInput
 // SendCommand sends a command to a close or a batch and returns when it took effect. A command that does
 // not apply is an application error of type CommandRefused, with the reason. A call that is cut, as proxies
 // do to long ones, is repeated under the same update id while Temporal answers: the command acts once. So is one that
-// Temporal dropped, as the workflow was cancelled at that moment.
+// Temporal dropped, as the workflow was cancelled at that moment, and for beginsWithin one that the workflow does not
+// know yet.
 func SendCommand(
 	ctx context.Context, c client.Client, workflowID, name string, command Command,
 ) (CommandResult, error) {
@@ -182,16 +185,48 @@ func SendCommand(
 		UpdateName: name,
 		Args:       []any{command},
 	}
+	var begun time.Time // by when the workflow takes commands, if it does
 	for {
 		var result CommandResult
 		err := temporalclient.Update(ctx, c, update, &result)
-		if err == nil || ctx.Err() != nil || !temporalclient.Aborted(err) &&
-			(!temporalclient.Unavailable(err) || !temporalclient.Answers(ctx, c, workflowID)) {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return result, err
+		case knowsNoUpdate(err):
+			if found, failed := Describe(ctx, c, workflowID); failed != nil || !found.takesCommands() {
+				return result, err
+			}
+			err = failure(CommandRefused, workflowID+" takes no "+name+" yet, as it is still reading its pipeline: send it again")
+			if begun.IsZero() {
+				begun = time.Now().Add(beginsWithin)
+			} else if time.Now().After(begun) {
+				return result, err
+			}
+		case !temporalclient.Aborted(err) &&
+			(!temporalclient.Unavailable(err) || !temporalclient.Answers(ctx, c, workflowID)):
 			return result, err
 		}
 		select {
 		case <-ctx.Done():
+			return result, err
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// beginsWithin is how long a command is sent again to a workflow that takes none yet: a close reads its pipeline first.
+const beginsWithin = 10 * time.Second
+
+// knowsNoUpdate reports whether a workflow has refused an update because it takes none, or none yet. The SDK's error has
+// no type of its own.
+func knowsNoUpdate(err error) bool {
+	var refused *temporal.ApplicationError
+	return errors.As(err, &refused) && strings.HasPrefix(refused.Message(), "unknown update ") &&
+		strings.HasSuffix(refused.Message(), "KnownUpdates=[]")
+}
+
+// takesCommands reports whether the workflow is running, and of a type that takes commands.
+func (e Execution) takesCommands() bool {
+	t, _ := TypeByName(e.Type)
+	return e.Running() && t.TakesCommands
 }

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	commonpb "go.temporal.io/api/common/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -133,4 +134,62 @@ func TestSendCommand_repeatsADroppedUpdate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "it has stopped", result.Message)
 	})
+}
+
+// unreadyTemporal has a workflow that takes no updates until so many were sent.
+type unreadyTemporal struct {
+	cuttingTemporal
+	info    workflowpb.WorkflowExecutionInfo
+	refuses int
+}
+
+func (c *unreadyTemporal) UpdateWorkflow(_ context.Context, update client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	c.ids = append(c.ids, update.UpdateID)
+	return c, nil
+}
+
+func (c *unreadyTemporal) Get(ctx context.Context, answer any) error {
+	if len(c.ids) <= c.refuses {
+		return temporal.NewApplicationError("unknown update skip. KnownUpdates=[]", "")
+	}
+	return c.cuttingTemporal.Get(ctx, answer)
+}
+
+func (c *unreadyTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &c.info}, nil
+}
+
+// A close takes commands once it has read its pipeline: one that is sent right after its start must not be lost.
+func TestSendCommand_waitsUntilTheWorkflowTakesCommands(t *testing.T) {
+	const running, ended = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	for name, c := range map[string]struct {
+		workflow string
+		status   enumspb.WorkflowExecutionStatus
+		refuses  int
+		sent     int
+		fails    string
+	}{
+		"it takes the third": {NightlyCloseType, running, 2, 3, ""},
+		"it takes none":      {NightlyCloseType, running, 1000, 12, "id takes no skip yet, as it is still reading its pipeline: send it again"},
+		"it has ended":       {NightlyCloseType, ended, 1000, 1, "unknown update"},
+		"of another type":    {ScheduledCloseType, running, 1000, 1, "unknown update"},
+		"of another program": {"MonthEnd", running, 1000, 1, "unknown update"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := &unreadyTemporal{refuses: c.refuses, info: workflowpb.WorkflowExecutionInfo{
+					Type: &commonpb.WorkflowType{Name: c.workflow}, Status: c.status,
+				}}
+				result, err := SendCommand(t.Context(), server, "id", SkipCommand, Command{})
+				require.Len(t, server.ids, c.sent)
+				require.Len(t, slices.Compact(server.ids), 1, "one command")
+				if c.fails != "" {
+					require.ErrorContains(t, err, c.fails)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, "it has stopped", result.Message)
+			})
+		})
+	}
 }
