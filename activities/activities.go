@@ -118,7 +118,7 @@ func connect(name string, c config.Connection, metrics client.MetricsHandler) (*
 		CAFile:    c.CAFile,
 		Insecure:  c.Insecure,
 		Timeout:   c.Timeout,
-		UserAgent: "pbsmflow/" + version.Version,
+		UserAgent: version.UserAgent(),
 		Parallel:  int(c.Transfer.Parallel),
 		PartSize:  c.Transfer.PartSize,
 		Threshold: c.Transfer.Threshold,

@@ -131,7 +131,7 @@ func TestLoad_complete(t *testing.T) {
 		TokenScope: "urn:opc:idm:__myscopes__ urn:opc:resource:expiry=9153600",
 		TaskLists:  pbsm.TaskListsArray, StatusTasks: pbsm.TaskListsString, TaskParams: pbsm.TaskParamsMembers, GroupDate: true,
 		ReportHeaders: pbsm.ReportHeadersCamel, ServiceIDOnExport: true, DeleteMethod: "DELETE",
-		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"},
+		ExtraHeaders: map[string]string{"X-Gateway-Key": "abc"}, UserAgent: "pbsmflow/dev",
 	}, c.Client())
 	assert.Equal(t, map[string]stores.Settings{"inbox": {URL: "file:///data/inbox", Unfinished: []string{"*.lock"}, Ignored: []string{"README*"}}, "reports": {URL: "file://" + dir + "/out?create_dir=true"}}, cfg.StoreSettings())
 	assert.Equal(t, Worker{TaskQueue: "nights", Pipelines: filepath.Join(dir, "nights.d"), Definitions: FolderDefinitions, Health: "127.0.0.1:9999", StopTimeout: time.Minute, CachedWorkflows: 200,

@@ -4,6 +4,7 @@ import (
 	"github.com/pbsmflow/pbsmflow/internal/notify"
 	"github.com/pbsmflow/pbsmflow/internal/pbsm"
 	"github.com/pbsmflow/pbsmflow/internal/stores"
+	"github.com/pbsmflow/pbsmflow/internal/version"
 )
 
 // Client is the connection for the service's client.
@@ -40,6 +41,7 @@ func (c Connection) Client() pbsm.Config {
 		ReportDefType:     c.ReportDefType,
 		MaxFileSize:       c.MaxFileSize,
 		ExtraHeaders:      c.ExtraHeaders,
+		UserAgent:         version.UserAgent(),
 	}
 }
 

@@ -19,13 +19,13 @@ func TestConvert_everyFieldArrives(t *testing.T) {
 func arrives[From, To any](t *testing.T, convert func(From) To, except ...string) {
 	t.Helper()
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[From]()) {
-		var from From
+		var from, none From
 		fill(t, reflect.ValueOf(&from).Elem().FieldByIndex(field.Index))
 		want := []string{field.Name}
 		if slices.Contains(except, field.Name) {
 			want = nil
 		}
-		assert.Equal(t, want, filled(convert(from)), "%T.%s", from, field.Name)
+		assert.Equal(t, want, filled(convert(from), convert(none)), "%T.%s", from, field.Name)
 	}
 }
 
@@ -44,11 +44,11 @@ func fill(t *testing.T, field reflect.Value) {
 	t.Fatalf("a value of type %s is missing here", field.Type())
 }
 
-// filled names the fields that have a value.
-func filled(converted any) (names []string) {
-	value := reflect.ValueOf(converted)
+// filled names the fields that have another value than without any setting.
+func filled(converted, without any) (names []string) {
+	value, none := reflect.ValueOf(converted), reflect.ValueOf(without)
 	for _, field := range reflect.VisibleFields(value.Type()) {
-		if !value.FieldByIndex(field.Index).IsZero() {
+		if !reflect.DeepEqual(value.FieldByIndex(field.Index).Interface(), none.FieldByIndex(field.Index).Interface()) {
 			names = append(names, field.Name)
 		}
 	}

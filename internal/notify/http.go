@@ -112,7 +112,7 @@ func (s *httpSender) request(ctx context.Context, m Message) (*http.Request, err
 	}
 	now := time.Now()
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "pbsmflow/"+version.Version)
+	request.Header.Set("User-Agent", version.UserAgent())
 	request.Header.Set(standardwebhooks.HeaderWebhookID, m.ID)
 	request.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	if s.signer == nil {

@@ -121,6 +121,7 @@ type Config struct {
 	ReportDefType     string            // of a report without its own
 	MaxFileSize       int64             // bytes
 	ExtraHeaders      map[string]string // sent with every call but that for a token, spelled as given
+	UserAgent         string            // of every call, unless ExtraHeaders has another
 
 	Observe func(context.Context, Exchange) // called after every exchange; may be nil
 }
@@ -395,7 +396,11 @@ func (c *Client) request(ctx context.Context, r call, body []byte, token string)
 	req.GetBody = nil // without it the transport cannot repeat a request that it has begun to send
 	// Assigned directly, because Set would change the spelling.
 	set := func(name, value string) { req.Header[name] = []string{value} }
+	set("User-Agent", c.cfg.UserAgent)
 	for name, value := range c.cfg.ExtraHeaders {
+		if strings.EqualFold(name, "User-Agent") {
+			name = "User-Agent" // once
+		}
 		set(name, value)
 	}
 	set("ofs_remote_user", c.cfg.RemoteUser)

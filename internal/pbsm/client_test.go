@@ -345,6 +345,32 @@ func TestDo_headerSpelling(t *testing.T) {
 	}
 }
 
+// Every server sees who calls, also that for the tokens; a gateway may want another name.
+func TestClient_userAgent(t *testing.T) {
+	for name, tt := range map[string]struct {
+		extra map[string]string
+		want  string
+	}{
+		"its own":         {want: "pbsmflow/1"},
+		"of extra header": {extra: map[string]string{"user-agent": "gate/2"}, want: "gate/2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			var issuer []string
+			issue := s.token
+			s.token = func(w http.ResponseWriter, r *http.Request) {
+				issuer = append(issuer, r.UserAgent())
+				issue(w, r)
+			}
+			s.answer = reply(200, sampleList)
+			_, err := list(t.Context(), s.client(t, func(c *Config) { c.UserAgent, c.ExtraHeaders = "pbsmflow/1", tt.extra }))
+			require.NoError(t, err)
+			require.Equal(t, []string{"pbsmflow/1"}, issuer)
+			require.Equal(t, []string{tt.want}, s.calls[0].header["User-Agent"])
+		})
+	}
+}
+
 func TestNew_refusesURLs(t *testing.T) {
 	notPEM := filepath.Join(t.TempDir(), "x")
 	require.NoError(t, os.WriteFile(notPEM, []byte("hello"), 0o600))

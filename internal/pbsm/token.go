@@ -73,15 +73,17 @@ func newTokens(cfg Config, client *http.Client) *tokens {
 	}
 }
 
-// observed reports the exchanges with the token endpoint.
+// observed names the client to the token endpoint, and reports the exchanges with it.
 type observed struct {
 	http.RoundTripper
 	cfg Config
 }
 
 func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
+	named := r.Clone(r.Context()) // a round trip must not change its request
+	named.Header.Set("User-Agent", o.cfg.UserAgent)
 	began := time.Now()
-	response, err := o.RoundTripper.RoundTrip(r)
+	response, err := o.RoundTripper.RoundTrip(named)
 	o.cfg.observe(r.Context(), "token", began, response)
 	if err == nil {
 		labelJSON(response.Header)
