@@ -54,7 +54,9 @@ func (s shell) batchID(code string) string {
 func TestStarter_printsCommandsAndTimes(t *testing.T) {
 	t.Parallel()
 	const program = "kubectl exec deploy/worker -- starter"
-	e := harness.New(t, harness.Options{Settings: map[string]string{"worker.starter": program}})
+	e := harness.New(t, harness.Options{ // the inbox has nothing of other tests
+		Server: harness.StartServer(t), Settings: map[string]string{"worker.starter": program},
+	})
 	s := shell{e}
 	e.Write(e.Pipelines, "night.yaml", "time_zone: Asia/Kolkata\ndeadline: 9h\n"+nightYAML)
 	id := workflows.CloseWorkflowID(e.Connection, "night", harness.AsOf)
