@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -84,6 +85,38 @@ func (s *step) keep(ctx workflow.Context) bool {
 	return s.keepUnlessChanged(ctx, earlier)
 }
 
+// decision is how an operator decided in an earlier start that the step does not run. It counts until the step is to run
+// again, or is released.
+func (s *step) decision() (text string, ok bool) {
+	earlier, _ := s.close.earlierResult(s.Step.ID)
+	counts := earlier.Kind == string(s.Kind) && s.again == "" && s.markedBy == nil && !s.released && !s.keepAnyway
+	return earlier.Decision, counts && earlier.Decision != ""
+}
+
+// stands reports whether that decision holds: to skip the step whatever has changed, to take it as done unless what it
+// needs has come to something else since.
+func (s *step) stands() bool {
+	if _, ok := s.decision(); !ok {
+		return false
+	}
+	earlier, _ := s.close.earlierResult(s.Step.ID)
+	return earlier.State == Skipped || s.needsEnded() && !slices.ContainsFunc(s.needs, func(n *step) bool {
+		before, _ := s.close.earlierResult(n.Step.ID)
+		return n.passed() && n.result.Result != before.Result
+	})
+}
+
+// keepDecision ends the step as an operator decided in an earlier start. It reports whether it did.
+func (s *step) keepDecision(ctx workflow.Context) bool {
+	if !s.stands() {
+		return false
+	}
+	earlier, _ := s.close.earlierResult(s.Step.ID)
+	s.result.Basis = earlier.Basis
+	s.keepResult(ctx, earlier)
+	return true
+}
+
 // wasKept keeps what an earlier start came to, whatever has changed. It reports whether there was a success.
 func (s *step) wasKept(ctx workflow.Context) bool {
 	earlier, ok := s.close.earlierResult(s.Step.ID)
@@ -159,6 +192,7 @@ func (s *step) keepResult(ctx workflow.Context, earlier StepResult) {
 	if earlier.State == Succeeded {
 		detail += prefixed(": ", s.kind.outcome(earlier))
 	}
+	detail += prefixed(": ", earlier.Decision)
 	s.set(ctx, earlier.State, detail)
 	s.record(audit.Event{
 		At:      workflow.Now(ctx),

@@ -102,6 +102,90 @@ func TestNightlyClose_startedAgain(t *testing.T) {
 	}
 }
 
+// What an operator skipped, or marked as done, does not run in a later start of the close, unless it is to run again.
+func TestNightlyClose_keepsDecisionsOfAnOperator(t *testing.T) {
+	extra, held := batchStep("extra"), heldStep(batchStep("held"))
+	byHand := uploadStep("byhand")
+	byHand.Step.Needs = []string{"ledger"}
+	ended := func(id, kind string, state State, result, decision string) StepResult {
+		return StepResult{ID: id, Kind: kind, State: state, Result: result, Decision: decision, EndedAt: start.Add(-time.Hour)}
+	}
+	earlier := NightlyCloseResult{State: SucceededWithExceptions, Steps: []StepResult{
+		ended("ledger", "upload", Succeeded, "SHA-256 aaaa", ""),
+		ended("extra", "batch", Skipped, "skipped", "skipped by bob: must not run tonight"),
+		ended("held", "batch", Skipped, "skipped", "skipped by bob: must not run tonight"),
+		ended("byhand", "upload", MarkedDone, "marked as done by bob", "marked as done by bob: sent by hand"),
+		ended("left", "batch", Skipped, "skipped", ""), // as the pipeline says
+	}}
+	earlier.Steps[0].Upload = &FileResult{FileID: "7", SHA256: "aaaa"}
+	release := &timedCommand{name: ReleaseCommand, Command: Command{Step: "byhand"}}
+	for name, c := range map[string]struct {
+		again   *AgainInput
+		sha256  string
+		answer  *timedCommand
+		sent    []string
+		batches []string
+		states  []State
+	}{
+		"another step runs again": {
+			again: &AgainInput{From: []string{"left"}, Reason: "corrected"}, sha256: "aaaa",
+			sent: []string{"inbox/ledger"}, batches: []string{"left"}, states: []State{Succeeded, Skipped, Skipped, MarkedDone, Succeeded},
+		},
+		"the close is started again": {
+			sha256: "aaaa",
+			sent:   []string{"inbox/ledger"}, batches: []string{"left"}, states: []State{Succeeded, Skipped, Skipped, MarkedDone, Succeeded},
+		},
+		"only another step runs again": {
+			again: &AgainInput{Only: []string{"ledger"}, Reason: "corrected"}, sha256: "aaaa",
+			sent: []string{"inbox/ledger"}, states: []State{Succeeded, Skipped, Skipped, MarkedDone, Skipped},
+		},
+		"the skipped step runs again": {
+			again: &AgainInput{Only: []string{"extra"}, Reason: "needed after all"}, sha256: "aaaa",
+			batches: []string{"extra"}, states: []State{Succeeded, Succeeded, Skipped, MarkedDone, Skipped},
+		},
+		"what a step needs that was marked as done has changed, and the operator releases it": {
+			sha256: "bbbb", answer: release,
+			sent: []string{"inbox/ledger", "inbox/byhand"}, batches: []string{"left"},
+			states: []State{Succeeded, Skipped, Skipped, Succeeded, Succeeded},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(earlier)
+			require.NoError(t, err)
+			f := fakeSteps{env: newEnv(t), batch: runs("_2"), sha256: c.sha256, earlier: text,
+				plan: plan(uploadStep("ledger"), extra, held, byHand, batchStep("left"))}
+			f.register()
+			if c.answer != nil {
+				f.env.RegisterDelayedCallback(func() {
+					question := queryStatus(t, f.env).Question
+					require.NotNil(t, question)
+					require.Contains(t, question.Why, "byhand: held by pbsmflow: marked as done by bob: sent by hand, but what it needs has changed since")
+					f.env.SignalWorkflow(c.answer.name, c.answer.attributed())
+				}, time.Hour)
+			}
+			f.executeAgain("alice", c.again)
+			require.NoError(t, f.env.GetWorkflowError())
+			require.Equal(t, c.sent, f.sent)
+			var batches []string
+			for _, b := range f.batches {
+				batches = append(batches, b.Code)
+			}
+			require.Equal(t, c.batches, batches)
+			var result NightlyCloseResult
+			require.NoError(t, f.env.GetWorkflowResult(&result))
+			var states []State
+			for _, s := range result.Steps {
+				states = append(states, s.State)
+			}
+			require.Equal(t, c.states, states)
+			require.Equal(t, SucceededWithExceptions, result.State)
+			require.Equal(t, earlier.Steps[2].Decision, result.Steps[2].Decision, "for the start after that")
+			require.Contains(t, queryStatus(t, f.env).Steps[2].Detail, "kept from Sun 2026-11-01 ")
+			require.Contains(t, queryStatus(t, f.env).Steps[2].Detail, "skipped by bob: must not run tonight")
+		})
+	}
+}
+
 // A result of an earlier start that cannot be read holds nothing that could be kept, and the log says so.
 func TestNightlyClose_unreadableEarlierResult(t *testing.T) {
 	for name, fake := range map[string]fakeSteps{

@@ -181,6 +181,8 @@ type StepResult struct {
 	Summary string `json:"summary,omitempty"`
 	// KeptFrom is when the step ended, if that was in an earlier start of the close.
 	KeptFrom time.Time `json:"kept_from,omitzero"`
+	// Decision is by whom and why the step was skipped, or marked as done: a later start of the close does not run it.
+	Decision string `json:"decision,omitempty"`
 	StepOutcome
 }
 

@@ -107,6 +107,8 @@ type StepStatus struct {
 	WaitUntil time.Time `json:"wait_until,omitzero"`
 	// KeptFrom is when the step ended, if that was in an earlier start of the close.
 	KeptFrom time.Time `json:"kept_from,omitzero"`
+	// Decided says that an operator skipped the step, or marked it as done: a later start of the close does not run it.
+	Decided bool `json:"decided,omitempty"`
 	// Question is set while this step waits for the operator.
 	Question *Question `json:"question,omitempty"`
 	// Commands are those that apply to the step now, as the choices of a question.

@@ -62,6 +62,7 @@ type step struct {
 	retries       int      // attempts that were repeated as the pipeline says
 	begun         bool     // it waits for no other step any more
 	held          *command // holds it before it begins
+	released      bool     // ... and does not any more
 	early         *command // decides about it before it begins
 	markedBy      *command // says that it was done outside
 	markedEarly   bool     // ... before it began: it has not been tried
@@ -124,7 +125,7 @@ func (s *step) runOnce(ctx workflow.Context) {
 		}
 	case s.keepAnyway && !s.wasKept(ctx):
 		s.end(ctx, NotRun, "not run: only other steps run again")
-	case s.keepAnyway:
+	case s.keepAnyway, s.keepDecision(ctx):
 	case !s.needsPassed():
 		s.end(ctx, NotRun, "not run: a step that it needs did not succeed")
 	default:
@@ -253,6 +254,7 @@ func (s *step) settle(ctx workflow.Context, err error) (again bool) {
 		state, detail := Succeeded, s.kind.outcome(s.result)
 		if s.markedBy != nil {
 			state, detail = MarkedDone, detail+", run outside, as "+s.markedBy.By+" says: "+s.markedBy.Why
+			s.result.Decision = detail
 		}
 		s.end(ctx, state, detail)
 		return false
@@ -396,6 +398,7 @@ func (s *step) describe(line *StepStatus) {
 	line.WorkflowID, line.StartedAt, line.EndedAt = s.result.WorkflowID, s.result.StartedAt, s.result.EndedAt
 	line.Deadline, line.WaitUntil = s.deadline.moment(), s.WaitUntil
 	line.Result, line.BasedOn, line.KeptFrom = s.result.Result, s.result.Basis.String(), s.result.KeptFrom
+	line.Decided = s.result.Decision != ""
 	line.Commands = s.commandsNow()
 }
 

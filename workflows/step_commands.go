@@ -200,7 +200,7 @@ func (s *step) hold(ctx workflow.Context, cmd *command) {
 }
 
 func (s *step) release(ctx workflow.Context, cmd *command) {
-	s.held, s.question = nil, nil
+	s.held, s.released, s.question = nil, true, nil
 	s.set(ctx, Pending, "")
 	s.acknowledge(ctx, cmd, "is released")
 }
@@ -287,9 +287,15 @@ func (s *step) acknowledge(ctx workflow.Context, cmd *command, effect string) {
 func (s *step) await(ctx workflow.Context) (early *command, err error) {
 	decided := func() bool { return s.early != nil }
 	for {
-		err = workflow.Await(ctx, func() bool { return decided() || s.needsEnded() && s.hasRoom() }) // what it needs may have run again
-		if err != nil || decided() || s.held == nil || !s.needsPassed() {
+		err = workflow.Await(ctx, func() bool { return decided() || s.stands() || s.needsEnded() && s.hasRoom() }) // what it needs may have run again
+		if err != nil || decided() || s.stands() || !s.needsPassed() || s.keepAnyway {
 			return s.early, err
+		}
+		if earlier, ok := s.decision(); ok {
+			s.held = &command{name: HoldCommand, Command: Command{By: "pbsmflow", Why: earlier + ", but what it needs has changed since"}}
+		}
+		if s.held == nil {
+			return nil, nil
 		}
 		why := s.heldText()
 		s.question = &Question{Why: why, Choices: s.applicable(), Deadline: s.deadline.moment()}
@@ -327,7 +333,8 @@ func (s *step) heldText() string { return "held by " + s.held.By + ": " + s.held
 
 func (s *step) skip(ctx workflow.Context, cmd *command) {
 	s.result.Result = "skipped"
-	s.end(ctx, Skipped, "skipped"+prefixed(" by ", cmd.By)+prefixed(": ", cmd.Why))
+	s.result.Decision = "skipped" + prefixed(" by ", cmd.By) + prefixed(": ", cmd.Why)
+	s.end(ctx, Skipped, s.result.Decision)
 }
 
 // markDone takes the step as done outside. It reports whether the step has ended: the service must call the run of a
@@ -338,7 +345,8 @@ func (s *step) markDone(ctx workflow.Context, cmd *command) bool {
 		return false
 	}
 	s.result.Result = "marked as done by " + cmd.By + " on " + s.times().Exact(workflow.Now(ctx))
-	s.end(ctx, MarkedDone, "marked as done by "+cmd.By+": "+cmd.Why)
+	s.result.Decision = "marked as done by " + cmd.By + ": " + cmd.Why
+	s.end(ctx, MarkedDone, s.result.Decision)
 	return true
 }
 

@@ -20,6 +20,10 @@ func Outlook(step workflows.StepStatus, chosen, only bool) string {
 		return "runs again"
 	case !step.State.Done():
 		return "continues"
+	case step.Decided && !step.KeptFrom.IsZero():
+		return step.Detail
+	case step.Decided:
+		return "kept: " + step.Detail
 	case passed && (only || step.State == workflows.Succeeded):
 		return "kept" + what
 	case only:

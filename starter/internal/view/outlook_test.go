@@ -31,4 +31,7 @@ func TestOutlook(t *testing.T) {
 		}
 		assert.Equal(t, test.want, Outlook(step, test.chosen, test.only), "%s, chosen %t, only %t", test.state, test.chosen, test.only)
 	}
+	skipped := workflows.StepStatus{State: workflows.Skipped, Detail: "skipped by bob: not tonight", Decided: true}
+	assert.Equal(t, "kept: skipped by bob: not tonight", Outlook(skipped, false, false))
+	assert.Equal(t, "runs again, it was skipped by bob: not tonight", Outlook(skipped, true, false))
 }
