@@ -130,6 +130,21 @@ func TestEvidence(t *testing.T) {
 			e.triggered("ALLOC_3", 32)
 			e.claim("ALLOC_3")
 		}, "nobody said so"},
+		"triggered twice, the first repeated by an earlier start": {change: func(e *evidence) {
+			e.hears(25, workflows.AgainCommand, "allocate")
+			e.calls = append(e.calls, simulator.Entry{Call: "trigger", Subject: "ALLOC", Time: at(28), Status: 401})
+			e.hears(30, workflows.AgainCommand, "allocate")
+			e.triggered("ALLOC_2", 32)
+			e.triggered("ALLOC_3", 36)
+			e.claim("ALLOC_3")
+		}},
+		"triggered twice after two words before the first": {func(e *evidence) {
+			e.hears(25, workflows.AgainCommand, "allocate")
+			e.hears(30, workflows.AgainCommand, "allocate")
+			e.triggered("ALLOC_2", 32)
+			e.triggered("ALLOC_3", 36)
+			e.claim("ALLOC_3")
+		}, "nobody said so"},
 		"triggered by a start after a failure": {change: func(e *evidence) {
 			e.runs[0].Status = failed
 			e.startsAgain(31, round{})

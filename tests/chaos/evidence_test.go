@@ -52,8 +52,8 @@ func (e evidence) submittedTwice() (found []string) {
 		used := map[int]bool{}
 		triggers := slices.DeleteFunc(e.triggers(b), func(t simulator.Entry) bool { return !mayHaveRun(t) })
 		for i := 1; i < len(triggers); i++ {
-			before, now := triggers[i-1].Time, triggers[i].Time
-			failed := triggers[i-1].Processed && e.failedBetween(b, before, now)
+			before, now := e.attempted(b, triggers[i-1].Time), triggers[i].Time
+			failed := triggers[i-1].Processed && e.failedBetween(b, triggers[i-1].Time, now)
 			n := -1
 			for i, w := range e.words {
 				if n < 0 && !used[i] && w.means(b.step) && w.wantsSubmission(failed) && w.between(before, now) {
@@ -67,6 +67,23 @@ func (e evidence) submittedTwice() (found []string) {
 		}
 	}
 	return found
+}
+
+// attempted is when a trigger was first sent that may have been refused and repeated until it arrived: a workflow that an
+// earlier start of the close left running may repeat it after the next start, whose words are about another one.
+func (e evidence) attempted(b batchStep, arrived time.Time) (first time.Time) {
+	for _, t := range e.triggers(b) {
+		if t.Time.After(arrived) {
+			break
+		}
+		if first.IsZero() {
+			first = t.Time
+		}
+		if mayHaveRun(t) && t.Time.Before(arrived) { // another submission
+			first = time.Time{}
+		}
+	}
+	return first
 }
 
 // wantsSubmission reports whether a command has a batch submitted again, or does so if its run has failed.
