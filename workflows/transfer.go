@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -13,15 +14,25 @@ import (
 // maxTransfers limits how often a transfer is attempted, as its URL may expire or its file change each time.
 const maxTransfers = 5
 
+// firstPause is the pause before the second attempt; each further one is twice as long, 30 seconds in all. A store may
+// refuse a URL that the service has just issued.
+const firstPause = 2 * time.Second
+
 // transfer calls attempt until it succeeds, at most maxTransfers times, and repeats it only after an expired URL or a
-// changed file. cause is the error of the attempt before, unfinished the state of what that left: attempt resumes it or
+// changed file, with a pause before. cause is the error of the attempt before, unfinished the state of what that left: attempt resumes it or
 // drops it. What the last attempt leaves unfinished is dropped here.
 func (r *simpleRun) transfer(
 	ctx workflow.Context, connection string, attempt func(cause error, unfinished activities.SealedTransfer) error,
 ) error {
 	var err error
 	var unfinished activities.SealedTransfer
-	for range maxTransfers {
+	for attempts := range maxTransfers {
+		if attempts > 0 {
+			if cancelled := r.pause(ctx, attempts, err); cancelled != nil {
+				r.drop(ctx, connection, unfinished)
+				return cancelled
+			}
+		}
 		if err = attempt(err, unfinished); err == nil {
 			return nil
 		}
@@ -36,6 +47,17 @@ func (r *simpleRun) transfer(
 	r.drop(ctx, connection, unfinished)
 	message := fmt.Sprintf("the transfer failed %d times: %s", maxTransfers, reason(err))
 	return temporal.NewNonRetryableApplicationError(message, errorType(err), nil)
+}
+
+// pause waits before the next attempt of a transfer, and says why.
+func (r *simpleRun) pause(ctx workflow.Context, attempts int, cause error) error {
+	length := firstPause << (attempts - 1)
+	summary := fmt.Sprintf("%s; attempt %d of %d in %s", reason(cause), attempts+1, maxTransfers, length)
+	if err := r.update(ctx, func(s *snapshot) { s.Summary = summary }); err != nil {
+		return err
+	}
+	timer := workflow.NewTimerWithOptions(ctx, length, workflow.TimerOptions{Summary: "pause before the next attempt"})
+	return timer.Get(ctx, nil)
 }
 
 // unfinishedIn is the state of an unfinished transfer, from the details of its error; empty when there is nothing to
