@@ -72,11 +72,11 @@ type Connection struct {
 	// ClientID is the id of the tenant's application in the IAM console.
 	ClientID string `koanf:"client_id" jsonschema:"required,format=text"`
 	// ClientSecret is the secret of that application. All workers need the same one: a key derived from it
-	// encrypts what one activity passes to the next.
+	// encrypts what one activity passes to the next. It is read once: restart the workers after a change.
 	ClientSecret Secret `koanf:"client_secret" jsonschema:"required"`
 	// Username is the user who logs in.
 	Username string `koanf:"username" jsonschema:"required,format=text"`
-	// Password is the password of that user.
+	// Password is the password of that user. It is read once: restart the workers after a change.
 	Password Secret `koanf:"password" jsonschema:"required"`
 	// TokenScope is what a token is requested for. Without offline_access the service gives no refresh token, and each
 	// renewal is a login. urn:opc:resource:expiry=SECONDS, as in newer guides, asks for a token that lives so long.

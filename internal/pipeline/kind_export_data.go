@@ -15,6 +15,11 @@ const KindExportData Kind = "export_data"
 // run and the as-of date of the close. How a data export is started no page of the service says: try on your tenant
 // whether a batch with an export task gives a run that has one.
 //
+// The names of the files have the time of their run in them, at least in the documentation's sample: a second run for
+// the same date, as after close again, saves its files beside those of the first, and only the result and the audit file
+// say which are of which. To keep two closes for one date apart, start them with different values of a parameter, and
+// have that in SaveTo: `reports/{{.AsOfDate}}/ledger-{{.Params.attempt}}/`.
+//
 //	export_data:
 //	  code: EXP_LEDGER
 //	  run_of: export
