@@ -144,7 +144,7 @@ type Connection struct {
 	// ScanAfterUpload asks the service to scan each file after its upload. That is the last step of an upload in the
 	// service's file guide since 22.12.01; its API guide does not mention it. Where the tenant has no such call (HTTP
 	// 404), the file counts as uploaded once the service lists it, and its result says that it was not scanned: turn it
-	// off there.
+	// off there. A scan that fails or finds something fails the upload; while it is in progress, it is requested again.
 	ScanAfterUpload bool `koanf:"scan_after_upload"`
 	// ExtraHeaders are sent with every call to the service, for gateways that require them.
 	ExtraHeaders map[string]string `koanf:"extra_headers" jsonschema_extras:"keys=header"`

@@ -82,9 +82,12 @@ func (m *Mover) UploadFolder(ctx context.Context, a *Attempt, folder Folder) (Re
 	return result, err
 }
 
-// NotScanned is what takes the place of a scan's status where the tenant lacks the call.
+// Unscanned begins what takes the place of a scan's answer.
+const Unscanned = "not scanned"
+
+// NotScanned is what takes the place of a scan's answer where the tenant lacks the call.
 func NotScanned(missing *pbsm.Error) string {
-	return fmt.Sprintf("not scanned: the service has no such call (HTTP %d); "+
+	return fmt.Sprintf(Unscanned+": the service has no such call (HTTP %d); "+
 		"if that is so, set scan_after_upload of the connection to false", missing.HTTPStatus)
 }
 

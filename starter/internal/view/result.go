@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pbsmflow/pbsmflow/internal/clock"
+	"github.com/pbsmflow/pbsmflow/internal/transfer"
 	"github.com/pbsmflow/pbsmflow/workflows"
 )
 
@@ -108,10 +109,10 @@ func stepWork(step workflows.StepResult) string {
 	case step.Batch != nil:
 		return batchOutcome(step.Batch)
 	case step.Upload != nil && step.Upload.Files > 0:
-		return fmt.Sprintf("%s, %s, listed in %s", Plural(step.Upload.Files, "file"), Volume(*step.Upload),
-			step.Upload.ListedIn)
+		return fmt.Sprintf("%s, %s%s, listed in %s", Plural(step.Upload.Files, "file"), Volume(*step.Upload),
+			unscanned(*step.Upload), step.Upload.ListedIn)
 	case step.Upload != nil:
-		return fmt.Sprintf("file id %s, %s", step.Upload.FileID, Volume(*step.Upload))
+		return fmt.Sprintf("file id %s, %s%s", step.Upload.FileID, Volume(*step.Upload), unscanned(*step.Upload))
 	case step.Download != nil:
 		return fmt.Sprintf("%s, %s", step.Download.File, Volume(*step.Download))
 	case step.Report != nil:
@@ -191,6 +192,14 @@ func (s Style) fileResult(what string, f workflows.FileResult) []string {
 		fmt.Sprintf("  %s  %s", f.File, Volume(f)),
 		"  SHA-256 " + f.SHA256,
 	}, scanLines(f)...)
+}
+
+// unscanned says that a file was not scanned although it should have been.
+func unscanned(f workflows.FileResult) string {
+	if strings.HasPrefix(f.Scan, transfer.Unscanned) {
+		return ", " + transfer.Unscanned
+	}
+	return ""
 }
 
 // scanLines says what came of the scan, if there was to be one.

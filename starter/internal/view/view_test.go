@@ -241,6 +241,8 @@ func TestResult_namesFiles(t *testing.T) {
 
 	file.Scan = "not scanned: the service has no such call (HTTP 404)"
 	assert.Equal(t, "  scan: "+file.Scan, Style{}.Result(&file, 80)[3])
+	assert.Equal(t, "file id 7, 32 B, rows not counted, not scanned",
+		stepOutcome(workflows.StepResult{StepOutcome: workflows.StepOutcome{Upload: &file}}, clock.UTC))
 
 	folder := workflows.FileResult{File: "inbox/extracts/", Bytes: 4_000_000, Rows: new(int64(1200)), SHA256: "cd34", Files: 12, ListedIn: "reports/sent.jsonl"}
 	assert.Equal(t, []string{"+ 12 files of inbox/extracts/  succeeded", "  4.0 MB, 1,200 rows", "  listed in reports/sent.jsonl, SHA-256 cd34"}, Style{}.Result(&folder, 80))
