@@ -217,4 +217,10 @@ steps:
 	require.Equal(t, workflows.Skipped, result.Steps[1].State)
 	require.Len(t, e.Calls("trigger", harness.Processed), 1)
 	require.Contains(t, e.Want(0, "status", id).Stdout, "succeeded with exceptions")
+
+	again := e.Want(0, "close", "again", id, "--from", "second", "--reason", "needed after all", "--yes").Stdout
+	require.Regexp(t, `first +batch +kept: PBSM_QUICK_.*, run outside, as .* says: ran by hand`, again)
+	require.Contains(t, again, "runs again, it was skipped by")
+	require.Len(t, e.Calls("trigger", harness.Processed), 1, "what was marked as done stays so, and is not held again")
+	require.Contains(t, e.Want(0, "status", id).Stdout, "succeeded with exceptions")
 }
