@@ -196,7 +196,8 @@ func SendCommand(
 			if found, failed := Describe(ctx, c, workflowID); failed != nil || !found.takesCommands() {
 				return result, err
 			}
-			err = failure(CommandRefused, workflowID+" takes no "+name+" yet, as it is still reading its pipeline: send it again")
+			err = failure(CommandRefused, fmt.Sprintf("%s takes no %s yet: it is still reading its pipeline, and the command can be "+
+				"sent again, or it only waits for another workflow, which its status names", workflowID, name))
 			if begun.IsZero() {
 				begun = time.Now().Add(beginsWithin)
 			} else if time.Now().After(begun) {

@@ -170,7 +170,7 @@ func TestSendCommand_waitsUntilTheWorkflowTakesCommands(t *testing.T) {
 		fails    string
 	}{
 		"it takes the third": {NightlyCloseType, running, 2, 3, ""},
-		"it takes none":      {NightlyCloseType, running, 1000, 12, "id takes no skip yet, as it is still reading its pipeline: send it again"},
+		"it takes none":      {NightlyCloseType, running, 1000, 12, "id takes no skip yet: it is still reading its pipeline"},
 		"it has ended":       {NightlyCloseType, ended, 1000, 1, "unknown update"},
 		"of another type":    {ScheduledCloseType, running, 1000, 1, "unknown update"},
 		"of another program": {"MonthEnd", running, 1000, 1, "unknown update"},
