@@ -32,10 +32,10 @@ func StartAsOfFlag(flags *pflag.FlagSet, asOf *string) {
 func confirmAhead(t *Terminal, flags *pflag.FlagSet, now time.Time) error {
 	asOf, _ := flags.GetString("as-of") // "" and false where the command has no such flag
 	yes, _ := flags.GetBool("yes")
-	date, err := time.Parse(time.DateOnly, asOf)
+	date, _ := time.Parse(time.DateOnly, asOf) // what is no date is refused elsewhere
 	today := now.UTC().Truncate(24 * time.Hour)
 	const firstZone = 14 * time.Hour // UTC+14, where a day begins
-	if yes || err != nil || !date.After(now.UTC().Add(firstZone)) {
+	if yes || !date.After(now.UTC().Add(firstZone)) {
 		return nil
 	}
 	return t.Confirm(fmt.Sprintf("The as-of date %s is %d days ahead. Start it?", asOf, int(date.Sub(today).Hours()/24)))

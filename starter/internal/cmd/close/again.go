@@ -97,10 +97,7 @@ func again(ctx context.Context, f *cli.Factory, id string, o againOptions) error
 // that need them, have not ended. The close would refuse it as well, but only after the question.
 func inTheWay(status workflows.Status, in workflows.AgainInput) *cli.Problem {
 	named := slices.Concat(in.From, in.Only)
-	touched, err := workflows.AgainInput{From: named}.Chosen(status.Steps)
-	if err != nil {
-		return nil // confirm names what does not exist
-	}
+	touched, _ := workflows.AgainInput{From: named}.Chosen(status.Steps) // confirm names what does not exist
 	for _, step := range status.Steps {
 		switch {
 		case !slices.Contains(touched, step.ID) || step.State.Done() || slices.Contains(step.Commands, workflows.AgainCommand):
