@@ -18,9 +18,9 @@ const maxTransfers = 5
 // refuse a URL that the service has just issued.
 const firstPause = 2 * time.Second
 
-// transfer calls attempt until it succeeds, at most maxTransfers times, and repeats it only after an expired URL or a
-// changed file, with a pause before. cause is the error of the attempt before, unfinished the state of what that left: attempt resumes it or
-// drops it. What the last attempt leaves unfinished is dropped here.
+// transfer calls attempt until it succeeds, at most maxTransfers times, and repeats it, after a pause, only when a URL
+// has expired or a file has changed. cause is the error of the attempt before, unfinished the state of what that left:
+// attempt resumes it or drops it. What the last attempt leaves unfinished is dropped here.
 func (r *simpleRun) transfer(
 	ctx workflow.Context, connection string, attempt func(cause error, unfinished activities.SealedTransfer) error,
 ) error {
